@@ -1,0 +1,43 @@
+"""How a family writes a problem down: a question, and a procedure that says its steps aloud.
+
+The procedure calls ``say(name, expression, value)`` once per step and works on with what ``say`` returns. An
+honest ``say`` records the truth; one that returns a wrong value shows how the same solver goes on after a slip.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
+
+from schemas.exact import Exact, exact_text
+from schemas.problem import AnswerKind, Quantity
+
+V = TypeVar("V", bound=Exact)
+
+
+class Say(Protocol):
+    """States one step and returns the value that later steps build on."""
+
+    def __call__(self, name: str, expression: str, value: V) -> V: ...
+
+
+class Draft(NamedTuple):
+    """A problem before it has an id."""
+
+    question: str
+    work: Callable[[Say], Exact]
+    """Says every needed step in order and returns the answer."""
+    shape: str
+    """What makes two problems instances of one template (structure and operations, not numbers)."""
+    answer_kind: AnswerKind = "integer"
+    extras: tuple[Quantity, ...] = ()
+    """Quantities that are true and not needed."""
+
+
+class Transcript:
+    """An honest ``say``: records every step as a quantity."""
+
+    def __init__(self) -> None:
+        self.quantities: list[Quantity] = []
+
+    def __call__(self, name: str, expression: str, value: V) -> V:
+        self.quantities.append(Quantity(name=name, expression=expression, value=exact_text(value)))
+        return value

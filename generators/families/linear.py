@@ -1,0 +1,103 @@
+"""Linear equations in one unknown, from ``3x + 7 = 22`` to brackets on both sides."""
+
+from fractions import Fraction
+from random import Random
+from typing import Literal, NamedTuple
+
+from generators.draft import Draft, Say
+from generators.family import Family
+from schemas.exact import Exact, Polynomial
+
+
+class _Side(NamedTuple):
+    """``bracket * (x + shift) + constant``, or ``bracket x + constant`` where shift is 0."""
+
+    bracket: int
+    shift: int
+    constant: int
+
+    def at(self, x: int) -> int:
+        return self.bracket * (x + self.shift) + self.constant
+
+    def __str__(self) -> str:
+        if not self.bracket:
+            return str(self.constant)
+        if not self.shift:
+            return str(Polynomial([self.constant, self.bracket]))
+        tail = "" if not self.constant else f" {_sign(self.constant)} {abs(self.constant)}"
+        return f"{self.bracket}(x {_sign(self.shift)} {abs(self.shift)}){tail}"
+
+
+class LinearEquation(Family):
+    """``Solve for x: 5(x + 2) - 3 = 2x + 22``: brackets, then numbers, then the x terms, then x."""
+
+    kind: Literal["linear_equation"] = "linear_equation"
+    domain = "algebra"
+
+    def draft(self, rng: Random, level: int) -> Draft:
+        """Write one equation with a whole-number solution from -9 to 12."""
+        x = rng.randint(2, 9) if level == 1 else rng.randint(-9, 12)
+        left = _Side(rng.randint(3, 9), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
+        slope = rng.choice([c for c in range(1, 9) if c != left.bracket]) if level not in (1, 3) else 0
+        right = _Side(slope, _shift(rng) if level >= 5 else 0, 0)
+        right = right._replace(constant=left.at(x) - right.at(x))
+        if level == 6:
+            extra = _Side(rng.randint(2, 5), _shift(rng), 0)
+            right = right._replace(constant=right.constant + extra.at(x))
+            return _draft(left, right, extra)
+        return _draft(left, right, None)
+
+
+def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
+    middle = "" if extra is None else f" + {extra}"
+    return Draft(
+        question=f"Solve for x: {left}{middle} = {right}",
+        work=lambda say: _work(left, right, extra, say),
+        shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)}",
+        answer_kind="rational",
+    )
+
+
+def _shape(side: _Side) -> str:
+    # One template is one pattern of brackets and coefficients: the numbers inside the brackets vary.
+    return f"{side.bracket}{'b' if side.shift else ''}{'c' if side.constant else ''}"
+
+
+def _work(left: _Side, right: _Side, extra: _Side | None, say: Say) -> Exact:
+    left_number = _number("L", left, say)
+    if extra is not None:
+        more = say("M", f"{extra.bracket} * {extra.shift}", extra.bracket * extra.shift)
+        left_number = say("N", _plus(left_number, more), left_number + more)
+    right_number = _number("R", right, say)
+    slope = left.bracket
+    if extra is not None:
+        slope = say("A", f"{slope} + {extra.bracket}", slope + extra.bracket)
+    if right.bracket:
+        slope = say("C", f"{slope} - {right.bracket}", slope - right.bracket)
+    number = right_number
+    if left_number:
+        number = say("D", _plus(right_number, -left_number), right_number - left_number)
+    quotient: Exact = Fraction(number, slope) if slope else 0
+    return say("x", f"{number} / {slope}", quotient)
+
+
+def _number(name: str, side: _Side, say: Say) -> int:
+    """Say what is left of a side without x: nothing to say where there is no bracket."""
+    if not side.shift:
+        return side.constant
+    product = say(f"{name}1", f"{side.bracket} * {side.shift}", side.bracket * side.shift)
+    if not side.constant:
+        return product
+    return say(f"{name}2", _plus(product, side.constant), product + side.constant)
+
+
+def _plus(a: int, b: int) -> str:
+    return f"{a} {_sign(b)} {abs(b)}"
+
+
+def _sign(number: int) -> str:
+    return "-" if number < 0 else "+"
+
+
+def _shift(rng: Random) -> int:
+    return rng.choice([-1, 1]) * rng.randint(1, 9)

@@ -1,0 +1,108 @@
+"""Polynomials: values, sums, multiples and derivatives, with exact symbolic answers from sympy."""
+
+from random import Random
+from typing import Literal
+
+from generators.draft import Draft, Say
+from generators.family import Family
+from schemas.exact import Exact, Polynomial
+
+Task = Literal["derivative", "value", "sum", "slope", "combination"]
+BY_LEVEL: dict[int, tuple[Task, ...]] = {
+    1: ("derivative",),
+    2: ("value", "sum"),
+    3: ("value", "slope"),
+    4: ("slope", "combination"),
+    5: ("combination",),
+    6: ("combination",),
+}
+
+
+class Polynomials(Family):
+    """``Let p = 2x^2 + 3x - 4 and q = x^2 - 5x + 1. Find the derivative of 2p + q at x = 3.``"""
+
+    kind: Literal["polynomials"] = "polynomials"
+    domain = "algebra"
+
+    def draft(self, rng: Random, level: int) -> Draft:
+        """Write one problem of the tasks of a level."""
+        task = rng.choice(BY_LEVEL[level])
+        degree = 3 if level in (3, 6) else 2
+        p, q = _polynomial(rng, degree), _polynomial(rng, degree)
+        at = rng.choice((1, 2, 3) if degree == 2 else (1, 2))
+        factor = rng.randint(2, 4)
+        return _draft(task, p, q, at, factor, symbolic=level == 4)
+
+
+def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, symbolic: bool) -> Draft:
+    both = f"Let p = {p} and q = {q}."
+    shape = f"{task} {symbolic} {_shape(p)} {_shape(q) if task in ('sum', 'slope', 'combination') else ''}"
+    match task:
+        case "derivative":
+            question = f"Let p = {p}. Find the derivative of p."
+            return Draft(question, lambda say: _derive("d", p, say), shape, "expression")
+        case "value":
+            question = f"Let p = {p}. Find p at x = {at}."
+            return Draft(question, lambda say: _value(p, at, say), f"{shape} {at}")
+        case "sum":
+            question = f"{both} Find the derivative of p + q."
+            return Draft(question, lambda say: _derive("d", say("s", "", p + q), say), shape, "expression")
+        case "slope":
+            question = f"{both} Find the derivative of p + q at x = {at}."
+            return Draft(question, lambda say: _value(_derive("d", say("s", "", p + q), say), at, say), f"{shape} {at}")
+        case "combination":
+            end = "." if symbolic else f" at x = {at}."
+            question = f"{both} Find the derivative of {factor}p + q{end}"
+            return Draft(
+                question,
+                lambda say: _combination(p, q, factor, None if symbolic else at, say),
+                f"{shape} {factor} {at}",
+                "expression" if symbolic else "integer",
+            )
+
+
+def _combination(p: Polynomial, q: Polynomial, factor: int, at: int | None, say: Say) -> Exact:
+    multiple = say("m", "", Polynomial([factor]) * p)
+    derivative = _derive("d", say("s", "", multiple + q), say)
+    return derivative if at is None else _value(derivative, at, say)
+
+
+def _derive(name: str, p: Polynomial, say: Say) -> Polynomial:
+    return say(name, "", Polynomial(derivative(p.coefficients)))
+
+
+def derivative(coefficients: tuple[object, ...]) -> list[int]:
+    """Return the derivative's coefficients, lowest power first, worked out by sympy."""
+    import sympy  # heavy, and only this family needs it
+
+    x = sympy.Symbol("x")
+    poly = sympy.Poly.from_list([sympy.Rational(str(c)) for c in reversed(coefficients)] or [0], x)
+    return [int(c) for c in reversed(poly.diff(x).all_coeffs())]
+
+
+def _value(p: Polynomial, at: int, say: Say) -> Exact:
+    """Say the value of each power's term, then add them up from the left."""
+    terms = [(power, int(c)) for power, c in reversed(list(enumerate(p.coefficients))) if c]
+    total, seen = 0, 0
+    for power, c in terms:
+        term = c if power == 0 else say(f"u{power}", _product(c, at, power), c * at**power)
+        total = term if not seen else say(f"v{seen}", _plus(total, term), total + term)
+        seen += 1
+    return total
+
+
+def _product(c: int, at: int, power: int) -> str:
+    return f"{c} * {at}" + (f"^{power}" if power > 1 else "")
+
+
+def _plus(a: int, b: int) -> str:
+    return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
+
+
+def _polynomial(rng: Random, degree: int) -> Polynomial:
+    lower = [rng.randint(-9, 9) for _ in range(degree)]
+    return Polynomial([*lower, rng.randint(1, 5)])
+
+
+def _shape(p: Polynomial) -> str:
+    return "".join("+" if c > 0 else "-" if c < 0 else "0" for c in p.coefficients) + str(p.coefficients[-1])

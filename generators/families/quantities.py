@@ -1,0 +1,171 @@
+"""Word problems over a random graph of quantities, with depth, width and distractors under control.
+
+In the spirit of iGSM (arXiv 2407.20311, section 2): who has how many is given through relations, some of
+which do not matter, and the sentences need not come in the order of the solution.
+"""
+
+from random import Random
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from generators.draft import Draft, Say
+from generators.family import Family
+from schemas.exact import Exact
+from schemas.problem import Quantity
+
+PEOPLE = ["Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivan", "Jo", "Kim", "Leo", "Mia", "Ned", "Oda", "Pam", "Ray", "Sue", "Tom", "Uma"]
+ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
+LARGEST = 150
+"""No quantity of an honest solution is above this."""
+
+Relation = Literal["given", "times", "more", "fewer", "half", "together"]
+
+
+class _Node(NamedTuple):
+    name: str
+    relation: Relation
+    number: int
+    inputs: tuple[int, ...]
+    value: int
+
+
+class Quantities(Family):
+    """``Ann has 7 coins. Bob has 3 times as many coins as Ann. ...``"""
+
+    kind: Literal["quantities"] = "quantities"
+    depth: int | None = Field(default=None, ge=1, le=12)
+    """Relations between the first given number and the answer; by default the level plus one."""
+    width: int | None = Field(default=None, ge=0, le=4)
+    """How many of these relations join in a second quantity."""
+    distractors: int | None = Field(default=None, ge=0, le=5)
+    """Quantities that the answer does not depend on."""
+
+    def draft(self, rng: Random, level: int) -> Draft:
+        """Write one problem; retried until every value lies between 1 and ``LARGEST``."""
+        depth = level + 1 if self.depth is None else self.depth
+        width = min(level // 2, depth - 1) if self.width is None else self.width
+        distractors = level // 2 if self.distractors is None else self.distractors
+        nodes, chain = _graph(rng, depth, width, distractors)
+        item = rng.choice(ITEMS)
+        order = list(range(len(nodes)))
+        if level >= 3:
+            rng.shuffle(order)
+        target = nodes[chain[-1]].name
+        sentences = [_sentence(nodes, i, item) for i in order]
+        needed = _ancestors(nodes, chain[-1])
+        return Draft(
+            question=" ".join([*sentences, f"How many {item} does {target} have?"]),
+            work=lambda say: _work(nodes, needed, say),
+            shape=" ".join(f"{n.relation}{n.inputs}" for n in nodes) + f" -> {chain[-1]}",
+            extras=_extras(nodes, needed),
+        )
+
+
+def _graph(rng: Random, depth: int, width: int, distractors: int) -> tuple[list[_Node], list[int]]:
+    names = rng.sample(PEOPLE, len(PEOPLE))
+    joins = set(rng.sample(range(1, depth + 1), min(width, depth)))
+    nodes = [_given(names.pop(), rng)]
+    chain = [0]
+    for position in range(1, depth + 1):
+        second = None
+        if position in joins:
+            if len(nodes) < 3 or rng.random() < 0.5:
+                nodes.append(_given(names.pop(), rng))
+                second = len(nodes) - 1
+            else:
+                second = rng.choice([i for i in range(len(nodes)) if i != chain[-1]])
+        nodes.append(_derived(names.pop(), nodes, chain[-1], second, rng))
+        chain.append(len(nodes) - 1)
+    for _ in range(distractors):
+        nodes.append(_derived(names.pop(), nodes, rng.randrange(len(nodes)), None, rng))
+    return nodes, chain
+
+
+def _given(name: str, rng: Random) -> _Node:
+    value = rng.randint(2, 20)
+    return _Node(name, "given", value, (), value)
+
+
+def _derived(name: str, nodes: list[_Node], first: int, second: int | None, rng: Random) -> _Node:
+    a = nodes[first].value
+    if second is not None and a + nodes[second].value <= LARGEST:
+        return _Node(name, "together", 0, (first, second), a + nodes[second].value)
+    choices: list[tuple[Relation, int, int]] = []
+    if a <= LARGEST // 2:
+        factor = rng.randint(2, min(5, LARGEST // a))
+        choices += [("times", factor, a * factor)] * 2
+    if a <= LARGEST - 20:
+        more = rng.randint(2, 19)
+        choices.append(("more", more, a + more))
+    if a > 3:
+        fewer = rng.randint(1, min(a - 1, 19))
+        choices.append(("fewer", fewer, a - fewer))
+    if a % 2 == 0 and a > 2:
+        choices.append(("half", 2, a // 2))
+    relation, number, value = rng.choice(choices)
+    return _Node(name, relation, number, (first,), value)
+
+
+def _ancestors(nodes: list[_Node], target: int) -> list[int]:
+    seen = {target}
+    for i in range(target, -1, -1):
+        if i in seen:
+            seen.update(nodes[i].inputs)
+    return sorted(seen)
+
+
+def _sentence(nodes: list[_Node], i: int, item: str) -> str:
+    name, relation, number, inputs, _ = nodes[i]
+    others = [nodes[j].name for j in inputs]
+    match relation:
+        case "given":
+            return f"{name} has {number} {item}."
+        case "times":
+            return f"{name} has {number} times as many {item} as {others[0]}."
+        case "half":
+            return f"{name} has half as many {item} as {others[0]}."
+        case "together":
+            return f"{name} has as many {item} as {others[0]} and {others[1]} together."
+        case "more" | "fewer":
+            return f"{name} has {number} {relation} {item} than {others[0]}."
+
+
+def _work(nodes: list[_Node], needed: list[int], say: Say) -> Exact:
+    values: dict[int, Exact] = {}
+    for i in needed:
+        expression, value = _expression(nodes[i], [values[j] for j in nodes[i].inputs])
+        values[i] = say(nodes[i].name, expression, value)
+    return values[needed[-1]]
+
+
+def _expression(node: _Node, inputs: list[Exact]) -> tuple[str, Exact]:
+    a = inputs[0] if inputs else 0
+    if not isinstance(a, int):
+        raise TypeError("a count is a whole number")
+    match node.relation:
+        case "given":
+            return "", node.number
+        case "times":
+            return f"{node.number} * {a}", node.number * a
+        case "more":
+            return f"{a} + {node.number}", a + node.number
+        case "fewer":
+            return f"{a} - {node.number}", a - node.number
+        case "half":
+            return f"{a} / 2", a // 2
+        case "together":
+            b = inputs[1]
+            if not isinstance(b, int):
+                raise TypeError("a count is a whole number")
+            return f"{a} + {b}", a + b
+
+
+def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
+    """The distractors, with their expressions, marked as not needed."""
+    extras = []
+    for i, node in enumerate(nodes):
+        if i not in needed:
+            expression, value = _expression(node, [nodes[j].value for j in node.inputs])
+            extras.append(Quantity(name=node.name, expression=expression, value=str(value), needed=False))
+    return tuple(extras)

@@ -1,0 +1,64 @@
+"""Sequences given by a rule: each term from the one or the two before it."""
+
+from random import Random
+from typing import Literal
+
+from generators.draft import Draft, Say
+from generators.family import Family
+from schemas.exact import Exact
+
+LARGEST = 500
+
+
+class Sequence(Family):
+    """``A sequence starts with 3. Each next term is 2 times the term before minus 1. Find term 5.``"""
+
+    kind: Literal["sequence"] = "sequence"
+
+    def draft(self, rng: Random, level: int) -> Draft:
+        """Write one sequence whose solution has ``level + 1`` steps; retried until the terms stay small."""
+        return _sums(rng, level) if rng.random() < 0.4 else _affine(rng, level)
+
+
+def _affine(rng: Random, level: int) -> Draft:
+    start, last = rng.randint(1, 12), level + 2
+    factor = rng.choice((2, 2, 3)) if level < 5 else rng.choice((1, 2))
+    shift = rng.choice((-1, 1)) * rng.randint(1, 9)
+    term, size = start, start
+    for _ in range(level + 1):
+        term = factor * term + shift
+        size = max(size, abs(term))
+    if size > LARGEST:
+        return _affine(rng, level)
+    rule = f"{factor} times the term before {'minus' if shift < 0 else 'plus'} {abs(shift)}"
+    return Draft(
+        question=f"A sequence starts with {start}. Each next term is {rule}. Find term {last}.",
+        work=lambda say: _affine_work(start, factor, shift, last, say),
+        shape=f"affine {factor} {shift} {last}",
+    )
+
+
+def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Exact:
+    term = start
+    for i in range(2, last + 1):
+        sign = "-" if shift < 0 else "+"
+        term = say(f"t{i}", f"{factor} * {term} {sign} {abs(shift)}", factor * term + shift)
+    return term
+
+
+def _sums(rng: Random, level: int) -> Draft:
+    first, second, last = rng.randint(1, 12), rng.randint(1, 12), level + 3
+    return Draft(
+        question=(
+            f"A sequence starts with {first} and {second}. Each next term is the sum of the two terms before. "
+            f"Find term {last}."
+        ),
+        work=lambda say: _sums_work(first, second, last, say),
+        shape=f"sums {first} {last}",
+    )
+
+
+def _sums_work(first: int, second: int, last: int, say: Say) -> Exact:
+    for i in range(3, last + 1):
+        first, second = second, say(f"t{i}", f"{first} + {second}", first + second)
+    return second

@@ -1,0 +1,66 @@
+"""A problem family: a part that turns a random generator and a difficulty level into a problem with its truth."""
+
+from abc import ABC, abstractmethod
+from hashlib import blake2b
+from random import Random
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from generators.draft import Draft, Transcript
+from schemas.exact import exact_text
+from schemas.problem import Problem, Truth
+from schemas.record import Record
+from schemas.seeds import rng_of
+
+
+class Family(Record, ABC):
+    """Settings every family has. Item ``i`` of a seed exists without items 0 to ``i-1``."""
+
+    kind: str
+    max_level: ClassVar[int] = 6
+    domain: ClassVar[str] = "arithmetic"
+
+    levels: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)
+    """Difficulty levels to draw from, 1 the easiest."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share in a mix of families, relative to the others."""
+
+    @field_validator("levels")
+    @classmethod
+    def _known_levels(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+        wrong = [level for level in levels if not 1 <= level <= cls.max_level]
+        if wrong:
+            raise ValueError(f"level {wrong[0]} is outside 1 to {cls.max_level}")
+        return levels
+
+    @abstractmethod
+    def draft(self, rng: Random, level: int) -> Draft:
+        """Write one problem of a level."""
+
+    def draw(self, seed: int, index: int) -> tuple[Draft, int]:
+        """Return the draft and level of item ``index``."""
+        rng = rng_of(seed, "problem", self.kind, index)
+        level = rng.choice(self.levels)
+        return self.draft(rng, level), level
+
+    def item(self, seed: int, index: int) -> Problem:
+        """Return item ``index`` of the endless sequence that ``seed`` names."""
+        draft, level = self.draw(seed, index)
+        transcript = Transcript()
+        answer = draft.work(transcript)
+        return Problem(
+            id=f"{self.kind}-{seed}-{index:07d}",
+            source=self.kind,
+            domain=self.domain,
+            question=draft.question,
+            answer=exact_text(answer),
+            answer_kind=draft.answer_kind,
+            difficulty=level,
+            group=_group(self.kind, draft.shape),
+            truth=Truth(quantities=(*transcript.quantities, *draft.extras)),
+        )
+
+
+def _group(kind: str, shape: str) -> str:
+    return f"{kind}-{blake2b(shape.encode(), digest_size=6).hexdigest()}"

@@ -1,0 +1,87 @@
+"""Solutions with a slip, some repaired: what the embedded policy learns recovery from.
+
+"Retry data" in the sense of arXiv 2408.16293 (section 3): a wrong step is followed by its correction. The wrong
+value itself carries no training loss, so the policy is never taught to err: its errors are its own.
+"""
+
+from fractions import Fraction
+from random import Random
+from typing import NamedTuple, cast
+
+from generators.draft import Draft, Transcript, V
+from schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from schemas.problem import Quantity
+
+REPAIR_MARK = "Wait: "
+"""Opens a step that states again, rightly, a quantity that an earlier step got wrong."""
+
+
+class Piece(NamedTuple):
+    """A stretch of solution text; ``learn`` is False for a wrong value."""
+
+    text: str
+    learn: bool = True
+
+
+class _Slipping(Transcript):
+    """Says the honest steps but for step ``at``, whose value is wrong, and everything that follows from it."""
+
+    def __init__(self, rng: Random, at: int) -> None:
+        super().__init__()
+        self.rng = rng
+        self.at = at
+
+    def __call__(self, name: str, expression: str, value: V) -> V:
+        if len(self.quantities) == self.at:
+            value = cast(V, wrong_value(self.rng, value))
+        return super().__call__(name, expression, value)
+
+
+def wrong_value(rng: Random, value: Exact) -> Exact:
+    """Return a plausible wrong value of the same type: off by a little, or a digit or coefficient changed."""
+    if isinstance(value, int):
+        offset = rng.choice((1, 1, 2, 10)) * rng.choice((-1, 1))
+        return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
+    if isinstance(value, Fraction):
+        return value + Fraction(rng.choice((-2, -1, 1, 2)), value.denominator)
+    place = rng.randrange(max(len(value.coefficients), 1))
+    return value + Polynomial([0] * place + [rng.choice((-2, -1, 1, 2))])
+
+
+def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: float) -> list[Piece]:
+    """Return a training solution: honest, or with one slip that is repaired at once, a step later, or never."""
+    honest = Transcript()
+    answer = draft.work(honest)
+    lines = [f"{q.statement}\n" for q in honest.quantities]
+    if rng.random() >= slip_share:
+        return [Piece("".join(lines) + f"Answer: {exact_text(answer)}")]
+    at = rng.randrange(len(lines))
+    slipping = _Slipping(rng, at)
+    wrong_answer = draft.work(slipping)
+    wrong = slipping.quantities
+    pieces = [Piece("".join(lines[:at])), *_slip(wrong[at])]
+    if rng.random() >= repair_share:
+        if not all(map(_consistent, wrong[at + 1 :])):
+            return solution(draft, rng, slip_share=slip_share, repair_share=repair_share)
+        after = "".join(f"{q.statement}\n" for q in wrong[at + 1 :])
+        return [*pieces, Piece(after + f"Answer: {exact_text(wrong_answer)}")]
+    if rng.random() < 0.25 and at + 1 < len(wrong) and _consistent(wrong[at + 1]):
+        pieces.append(Piece(f"{wrong[at + 1].statement}\n"))
+    rest = REPAIR_MARK + "".join(lines[at:]) + f"Answer: {exact_text(answer)}"
+    return [*pieces, Piece(rest)]
+
+
+def _slip(quantity: Quantity) -> list[Piece]:
+    stated = quantity.statement
+    before = stated[: len(stated) - len(quantity.value)]
+    return [Piece(before), Piece(quantity.value, learn=False), Piece("\n")]
+
+
+def _consistent(quantity: Quantity) -> bool:
+    """False where integer work on a wrong value no longer holds exactly (half of an odd number)."""
+    if not quantity.expression:
+        return True
+    try:
+        return evaluate(quantity.expression) == evaluate(quantity.value)
+    except ExactError:
+        return False

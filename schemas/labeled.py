@@ -1,0 +1,149 @@
+"""Labels as views of kept evidence. ``labels[i]`` speaks of the prefix ``steps[:i+1]``."""
+
+from typing import Literal
+
+from schemas.interval import wilson
+from schemas.problem import Problem
+from schemas.record import Record
+from schemas.rollout import Outcome, PolicyIdentity, Rollout
+
+
+class StepLabel(Record):
+    """What was counted when the policy went on from a prefix."""
+
+    successes: int
+    """Completions that ended at the right answer."""
+    failures: int
+    """Completions that ended at a wrong one."""
+    undetermined: int = 0
+    """Completions without a verdict, the truncated ones included; they count neither way."""
+    truncated: int = 0
+    """Those of the undetermined ones that met the token limit."""
+    p_error: float | None = None
+    """Posterior probability that the first error is this step, where the labeler has one."""
+
+    @property
+    def trials(self) -> int:
+        """Completions with a verdict."""
+        return self.successes + self.failures
+
+    @property
+    def value(self) -> float | None:
+        """Monte Carlo estimate of V: the share of successes; None without a trial."""
+        return self.successes / self.trials if self.trials else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % Wilson interval of the value; None without a trial."""
+        return wilson(self.successes, self.trials) if self.trials else None
+
+    @property
+    def hard(self) -> bool | None:
+        """Any success (OmegaPRM section 3.4, Math-Shepherd's HE); None without a trial."""
+        return self.successes > 0 if self.trials else None
+
+
+StepClass = Literal["right", "wrong", "repaired", "after", "unknown"]
+"""``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong and stated rightly later;
+``after``: not judged, behind the first error; ``unknown``: says nothing that can be judged."""
+
+
+class Verdict(Record):
+    """One labeler's opinion of one solution."""
+
+    labeler: str
+    first_error: int | None
+    """0-based index of the first wrong step; None if there is none, or if the labeler abstains."""
+    abstained: bool = False
+    reason: str | None = None
+    """Why it abstained."""
+    posterior: tuple[float, ...] | None = None
+    """Probability of each first-error index, and of no error last."""
+    classes: tuple[StepClass, ...] | None = None
+    """A class per step, from labelers that see every step (the oracle)."""
+
+    @property
+    def finds_no_error(self) -> bool:
+        """Whether it says that every step is right."""
+        return self.first_error is None and not self.abstained
+
+
+class LabeledSolution(Record):
+    """A solution with its step labels; ``None`` where a prefix was not measured."""
+
+    rollout: Rollout
+    labels: tuple[StepLabel | None, ...]
+    verdict: Verdict
+    others: tuple[Verdict, ...] = ()
+    """Verdicts of further labelers of the same run."""
+
+
+class Cost(Record):
+    """What was spent. Prompt tokens count each time they are given, cached or not."""
+
+    rollouts: int = 0
+    generated_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            rollouts=self.rollouts + other.rollouts,
+            generated_tokens=self.generated_tokens + other.generated_tokens,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_prompt_tokens=self.cached_prompt_tokens + other.cached_prompt_tokens,
+        )
+
+    @classmethod
+    def of(cls, rollouts: tuple[Rollout, ...] | list[Rollout]) -> "Cost":
+        """Return the cost of having sampled these rollouts."""
+        return cls(
+            rollouts=len(rollouts),
+            generated_tokens=sum(r.tokens for r in rollouts),
+            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
+            cached_prompt_tokens=sum(r.cached_tokens for r in rollouts),
+        )
+
+
+class LabelerCost(Record):
+    """What one labeler spent on one problem."""
+
+    labeler: str
+    cost: Cost
+
+
+class LabeledProblem(Record):
+    """A problem, its labelled solutions, and every completion that was sampled to label them."""
+
+    problem: Problem
+    solutions: tuple[LabeledSolution, ...]
+    evidence: tuple[Rollout, ...]
+    """Completions of the first labeler; each one's ``start`` names a solution here or an earlier completion."""
+    policy: PolicyIdentity
+    costs: tuple[LabelerCost, ...]
+
+    @property
+    def pass_rate(self) -> float | None:
+        """The base rate: share of correct ones among the solutions with a determined outcome."""
+        outcomes: list[Outcome] = [s.rollout.outcome for s in self.solutions]
+        determined = [o for o in outcomes if o != "undetermined"]
+        return determined.count("correct") / len(determined) if determined else None
+
+
+class Failure(Record):
+    """A row that could not be finished: kept beside the shard, so that its siblings go on."""
+
+    problem_id: str
+    stage: str
+    error: str
+    """Class of the error."""
+    message: str
+
+
+class Rejected(Record):
+    """A row that a filter dropped, with the reason; the row itself is kept as JSON."""
+
+    problem_id: str
+    filter: str
+    reason: str
+    row: str

@@ -1,0 +1,129 @@
+"""The three things a part may ask for: an engine, a policy, a grader. All asynchronous; who else asks is unseen."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from schemas.problem import Problem
+from schemas.record import Record
+from schemas.rollout import Finish, Outcome, PolicyIdentity, Rollout, Step
+
+
+class Prompt(Record):
+    """What an engine goes on from."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """The same as tokens; where given, the engine goes on from exactly these and never re-encodes the text."""
+
+
+class Completion(Record):
+    """One continuation of a prompt."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """Generated tokens without the end-of-text token; empty where the engine does not tell."""
+    token_ends: tuple[int, ...] = ()
+    """For each token, the length in characters of the text up to its end; same length as ``token_ids``."""
+    finish: Finish
+    tokens: int
+    """Generated tokens as the engine counts them, the end-of-text token included."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    mean_logprob: float | None = None
+    error: str | None = None
+    """What went wrong, when ``finish`` is ``error``."""
+
+
+class EngineIdentity(Record):
+    """Which model an engine serves."""
+
+    model: str
+    digest: str
+    engine: str
+    version: str
+
+
+class Sampling(Record):
+    """How tokens are drawn."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    """Longest continuation, in tokens."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a continuation; they are kept out of its text."""
+
+
+class Message(Record):
+    """One chat turn."""
+
+    role: str
+    content: str
+
+
+class EngineDead(RuntimeError):
+    """The engine will not answer again: the worker must end, so that it can be started anew."""
+
+
+class Engine(Protocol):
+    """Tokens in, tokens out; batches by itself."""
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """Which model this is."""
+        ...
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+        """Return ``n`` independent continuations, the i-th seeded by ``seed_of(seed, i)``.
+
+        A failed or timed-out request is a completion with ``finish="error"``, in its place. Cancelling the
+        awaiting task aborts what is still running.
+
+        Raises:
+            EngineDead: the engine is gone.
+        """
+        ...
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a text, without special tokens added; empty where the engine has no tokenizer."""
+        ...
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return, for each token, the length in characters of the decoded text up to its end."""
+        ...
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """Render messages with the model's chat template, ready for the assistant's turn.
+
+        Raises:
+            ValueError: the model has no chat template.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what the engine holds; nothing of it outlives this call."""
+        ...
+
+
+class Policy(Protocol):
+    """A solver that can go on from any prefix."""
+
+    @property
+    def identity(self) -> PolicyIdentity:
+        """Which policy, and how it is sampled."""
+        ...
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` rollouts going on from ``prefix``, not yet graded (``undetermined``), without a start.
+
+        Their ids are unique for a problem, prefix, seed and position.
+        """
+        ...
+
+
+class Grader(Protocol):
+    """Compares answers with a problem's reference."""
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+        """Return an outcome for each answer; without a reference, or past a limit, ``undetermined``."""
+        ...

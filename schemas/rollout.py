@@ -1,0 +1,87 @@
+"""Solutions as the policy wrote them: steps, tokens, and one of three outcomes."""
+
+from typing import Literal
+
+from schemas.problem import Problem
+from schemas.record import Record
+
+Outcome = Literal["correct", "wrong", "undetermined"]
+"""``undetermined`` is a time-out, a crash, a truncated or unreadable completion: never evidence against a step."""
+
+Finish = Literal["stop", "length", "error"]
+"""``stop``: the policy ended by itself; ``length``: truncated; ``error``: the engine failed."""
+
+
+class Step(Record):
+    """A piece of a solution; the texts of all steps, joined with nothing between, are the solution's text."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """Exactly the tokens the policy wrote; empty where the engine does not know them."""
+
+
+class Start(Record):
+    """Where a rollout starts: the first ``steps`` steps of the rollout called ``rollout``."""
+
+    rollout: str
+    steps: int
+
+
+class Rollout(Record):
+    """One sampled solution or completion."""
+
+    id: str
+    start: Start | None
+    """None if sampled from the bare question."""
+    steps: tuple[Step, ...]
+    """The steps this rollout itself wrote, without those of its prefix."""
+    answer: str | None
+    outcome: Outcome
+    finish: Finish
+    tokens: int
+    """Generated tokens, with the end-of-text token."""
+    prompt_tokens: int = 0
+    """Tokens of question and prefix that the engine was given."""
+    cached_tokens: int = 0
+    """Those of the prompt tokens that came from the engine's prefix cache."""
+    mean_logprob: float | None = None
+    """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
+
+    @property
+    def text(self) -> str:
+        """The text this rollout itself wrote."""
+        return "".join(step.text for step in self.steps)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit ended it."""
+        return self.finish == "length"
+
+
+class PolicyIdentity(Record):
+    """Which policy wrote the rollouts, and how it was sampled."""
+
+    model: str
+    digest: str
+    """Revision or digest of the weights; empty where a server does not tell."""
+    engine: str
+    engine_version: str
+    temperature: float
+    top_p: float
+    max_tokens: int
+    prompt: str
+    """The prompt template."""
+
+
+class SolvedProblem(Record):
+    """A problem and the solutions sampled for it (or brought along)."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+    policy: PolicyIdentity
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Share of correct rollouts among those with a determined outcome; None if there are none."""
+        outcomes = [r.outcome for r in self.rollouts if r.outcome != "undetermined"]
+        return outcomes.count("correct") / len(outcomes) if outcomes else None
