@@ -1,0 +1,145 @@
+"""The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
+
+Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A factory for process-supervision data: which step of a chain of thought is wrong, measured.",
+)
+
+Folder = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors that a person can mend into one line and an exit code."""
+    from schemas.errors import BadInput, RunFailed
+
+    try:
+        yield
+    except BadInput as error:
+        typer.echo(f"stepforge: {_one_line(error)}", err=True)
+        raise typer.Exit(2) from None
+    except RunFailed as error:
+        typer.echo(f"stepforge: {_one_line(error)}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
+        raise typer.Exit(130) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@app.command()
+def run(
+    run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/<name of the run file>.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do all stages of a run; only what is missing is done."""
+    with one_line_errors():
+        from pipelines.driver import run_all
+        from pipelines.preflight import preflight
+        from pipelines.run_file import limited
+        from pipelines.run_settings import read_run_file
+
+        settings = limited(read_run_file(run_file, overrides or []), limit)
+        preflight(settings)
+        folder = out or Path("runs") / run_file.stem
+        _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    as_json: AsJson = False,
+    as_html: Annotated[bool, typer.Option("--html", help="Also write report.html beside report.json.")] = False,
+) -> None:
+    """Print the figures of a run, measured anew from its committed shards."""
+    with one_line_errors():
+        from pipelines.report_page import write_page
+        from pipelines.run_folder import fresh_report
+
+        figures = fresh_report(folder)
+        if as_html:
+            typer.echo(f"wrote {write_page(folder, figures)}", err=True)
+        _show_report(figures, folder, as_json=as_json)
+
+
+def _show_report(figures: dict[str, object], folder: Path, *, as_json: bool) -> None:
+    from pipelines.report_text import report_text
+
+    typer.echo(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
+
+
+@app.command()
+def status(folder: Folder, as_json: AsJson = False) -> None:
+    """Show how far a run is, from another shell if it is under way."""
+    with one_line_errors():
+        from pipelines.run_folder import run_status, status_text
+
+        state = run_status(folder)
+        typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
+
+
+@app.command()
+def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROBLEM_ID")]) -> None:
+    """Show one problem with its steps, labels and truth."""
+    with one_line_errors():
+        from pipelines.show import show_problem
+
+        typer.echo(show_problem(folder, problem_id))
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.", metavar="FILE")],
+    answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
+    response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
+    out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
+) -> None:
+    """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL."""
+    with one_line_errors():
+        from pipelines.grade_file import grade_file
+
+        typer.echo(str(grade_file(file, answer, response, out)), err=True)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed, what works on this machine, and what is missing and how to get it."""
+    with one_line_errors():
+        from pipelines.doctor import doctor_text, examine
+
+        findings = examine()
+        typer.echo(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
+    app()
+
+
+if __name__ == "__main__":
+    main()

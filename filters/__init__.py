@@ -1,0 +1,31 @@
+"""Filters: keep a row, or drop it with a reason. Two unions written out by hand: before labels, and after."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from filters.difficulty import Difficulty
+from filters.dropped import Corpus, CurateFilter, Dropped, VetFilter
+from filters.duplicates import Duplicates, question_key
+from filters.labels import Decided
+from filters.self_consistency import SelfConsistency
+from filters.shape import Shape
+
+AnyVetFilter = Annotated[SelfConsistency | Difficulty | Duplicates | Shape, Field(discriminator="kind")]
+AnyCurateFilter = Decided
+"""One kind so far; becomes a union with the second."""
+
+__all__ = [
+    "AnyCurateFilter",
+    "AnyVetFilter",
+    "Corpus",
+    "CurateFilter",
+    "Decided",
+    "Difficulty",
+    "Dropped",
+    "Duplicates",
+    "SelfConsistency",
+    "Shape",
+    "VetFilter",
+    "question_key",
+]

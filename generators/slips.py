@@ -11,9 +11,7 @@ from typing import NamedTuple, cast
 from generators.draft import Draft, Transcript, V
 from schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
 from schemas.problem import Quantity
-
-REPAIR_MARK = "Wait: "
-"""Opens a step that states again, rightly, a quantity that an earlier step got wrong."""
+from schemas.statement import REPAIR_MARK
 
 
 class Piece(NamedTuple):

@@ -18,4 +18,5 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
     spread = 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / spread
     half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / spread
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding may leave the share itself just outside.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

@@ -42,7 +42,8 @@ class LinearEquation(Family):
         right = _Side(slope, _shift(rng) if level >= 5 else 0, 0)
         right = right._replace(constant=left.at(x) - right.at(x))
         if level == 6:
-            extra = _Side(rng.randint(2, 5), _shift(rng), 0)
+            slopes = [c for c in range(2, 6) if left.bracket + c != right.bracket]
+            extra = _Side(rng.choice(slopes), _shift(rng), 0)
             right = right._replace(constant=right.constant + extra.at(x))
             return _draft(left, right, extra)
         return _draft(left, right, None)
@@ -77,8 +78,8 @@ def _work(left: _Side, right: _Side, extra: _Side | None, say: Say) -> Exact:
     number = right_number
     if left_number:
         number = say("D", _plus(right_number, -left_number), right_number - left_number)
-    quotient: Exact = Fraction(number, slope) if slope else 0
-    return say("x", f"{number} / {slope}", quotient)
+    # A slip may make the x terms cancel; there is nothing to divide by then, and any value is as wrong as another.
+    return say("x", f"{number} / {slope}", Fraction(number, slope) if slope else Fraction(0))
 
 
 def _number(name: str, side: _Side, say: Say) -> int:

@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from generators.families import ALL_FAMILIES
-from generators.slips import REPAIR_MARK
+from schemas.statement import REPAIR_MARK
 
 END = "<|end|>"
 SPLIT = r" ?\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\n|\s+"

@@ -1,0 +1,37 @@
+"""Difficulty by pass rate: OmegaPRM's question filter (arXiv 2406.06592, appendix A) and SCAN's base rate."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from filters.dropped import Corpus, Dropped
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+class Difficulty(Record):
+    """Keep problems whose pass rate lies in a band, bounds included.
+
+    Below a base rate of about 0.4 every Monte Carlo label is guesswork; at 1 there is no error to find.
+    """
+
+    kind: Literal["difficulty"] = "difficulty"
+    min_pass_rate: float = Field(default=0.0, ge=0, le=1)
+    max_pass_rate: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Difficulty":
+        if self.min_pass_rate > self.max_pass_rate:
+            raise ValueError("min_pass_rate is above max_pass_rate")
+        return self
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Drop what is too hard, too easy, or has no outcome at all."""
+        rate = row.pass_rate
+        if rate is None:
+            return Dropped(reason="no rollout with a verdict")
+        if rate < self.min_pass_rate:
+            return Dropped(reason="too hard")
+        if rate > self.max_pass_rate:
+            return Dropped(reason="too easy")
+        return row

@@ -1,0 +1,49 @@
+"""What a filter answers: the row to keep (perhaps with something supplied), or why it is dropped."""
+
+from typing import Protocol, TypeVar
+
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+Row = TypeVar("Row", SolvedProblem, LabeledProblem)
+
+
+class Dropped(Record):
+    """A row is dropped, for a reason that is counted."""
+
+    reason: str
+    """A short phrase without numbers, so that equal reasons add up."""
+
+
+class Corpus(Record):
+    """What a filter may know about the other rows of the run."""
+
+    duplicate_of: dict[str, str] = {}
+    """Problem id -> id of the earlier problem that asks the same question."""
+
+
+class VetFilter(Protocol):
+    """A part that reads a solved problem, before labels."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in the books."""
+        ...
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Return the row, or why it is dropped."""
+        ...
+
+
+class CurateFilter(Protocol):
+    """A part that reads labels."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in the books."""
+        ...
+
+    def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
+        """Return the row, or why it is dropped."""
+        ...

@@ -1,0 +1,26 @@
+"""Exact duplicates: the same question asked twice, whatever its id, white space or capitals."""
+
+from hashlib import blake2b
+from typing import Literal
+
+from filters.dropped import Corpus, Dropped
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+def question_key(question: str) -> str:
+    """Return what two equal questions share: a hash of the text without case and runs of white space."""
+    folded = " ".join(question.casefold().split())
+    return blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Duplicates(Record):
+    """Keep the first problem of those that ask the same question."""
+
+    kind: Literal["duplicates"] = "duplicates"
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Drop a problem that the corpus knows as the copy of an earlier one."""
+        if row.problem.id in corpus.duplicate_of:
+            return Dropped(reason="duplicate question")
+        return row

@@ -1,0 +1,135 @@
+"""A policy: a language model behind an engine, a prompt, and a way to cut its text into steps.
+
+Going on from a prefix gives the engine exactly the tokens that the policy wrote before, never re-encoded text.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from pydantic import Field, field_validator
+
+from generators.segmenters import AnySegmenter, LineSegmenter
+from schemas.answers import extract_answer
+from schemas.problem import Problem
+from schemas.protocols import Completion, Engine, Message, Prompt, Sampling
+from schemas.record import Record
+from schemas.rollout import PolicyIdentity, Rollout, Step
+
+
+class PolicySettings(Record):
+    """How the model is asked, sampled and cut into steps."""
+
+    prompt: str = "{question}\n"
+    """``{question}`` stands for the question; everything else is given as it is."""
+    chat: bool = False
+    """Whether the prompt is sent as a user turn through the model's chat template."""
+    system: str | None = None
+    """The system turn, with ``chat``."""
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest solution or continuation, in tokens."""
+    stop: tuple[str, ...] = ()
+    segmenter: AnySegmenter = LineSegmenter()
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks_the_question(cls, prompt: str) -> str:
+        if "{question}" not in prompt:
+            raise ValueError("has no {question}")
+        return prompt
+
+
+class PromptedPolicy:
+    """Implements ``schemas.protocols.Policy`` on any engine."""
+
+    def __init__(self, engine: Engine, settings: PolicySettings) -> None:
+        self.engine = engine
+        self.settings = settings
+        self._sampling = Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_tokens,
+            stop=settings.stop,
+        )
+        served = engine.identity
+        self._identity = PolicyIdentity(
+            model=served.model,
+            digest=served.digest,
+            engine=served.engine,
+            engine_version=served.version,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_tokens,
+            prompt=settings.prompt,
+        )
+
+    @property
+    def identity(self) -> PolicyIdentity:
+        """Which policy, and how it is sampled."""
+        return self._identity
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` ungraded rollouts going on from ``prefix``."""
+        prompt = self._prompt(problem, prefix)
+        completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=self._sampling)
+        before = "".join(step.text for step in prefix)
+        stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+
+    def adopt(self, text: str) -> tuple[Step, ...]:
+        """Cut a text written elsewhere into steps, with this policy's tokens."""
+        ids = self.engine.encode(text)
+        return self.cut(text, ids, self.engine.token_ends(ids) if ids else ())
+
+    def whole(self, text: str) -> Step:
+        """Return a text written elsewhere as one step, with this policy's tokens."""
+        return Step(text=text, token_ids=self.engine.encode(text))
+
+    def cut(self, text: str, token_ids: Sequence[int], token_ends: Sequence[int]) -> tuple[Step, ...]:
+        """Cut a text into steps; a boundary inside a token moves to that token's end."""
+        pieces = self.settings.segmenter(text)
+        if not token_ids:
+            return tuple(Step(text=piece) for piece in pieces)
+        steps: list[Step] = []
+        position = first_token = start = 0
+        for i, piece in enumerate(pieces):
+            position += len(piece)
+            last = i == len(pieces) - 1
+            token = len(token_ids) if last else min(bisect_left(token_ends, position) + 1, len(token_ids))
+            end = len(text) if last else token_ends[token - 1]
+            if end > start:
+                steps.append(Step(text=text[start:end], token_ids=tuple(token_ids[first_token:token])))
+                first_token, start = token, end
+        return tuple(steps)
+
+    def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+        asked = self._asked(problem.question)
+        text = asked + "".join(step.text for step in prefix)
+        ids = list(self.engine.encode(asked))
+        if ids:
+            for step in prefix:
+                ids.extend(step.token_ids or self.engine.encode(step.text))
+        return Prompt(text=text, token_ids=tuple(ids))
+
+    def _asked(self, question: str) -> str:
+        text = self.settings.prompt.replace("{question}", question)
+        if not self.settings.chat:
+            return text
+        turns = [] if self.settings.system is None else [Message(role="system", content=self.settings.system)]
+        return self.engine.chat([*turns, Message(role="user", content=text)])
+
+    def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
+        return Rollout(
+            id=identity,
+            start=None,
+            steps=self.cut(completion.text, completion.token_ids, completion.token_ends),
+            answer=extract_answer(before + completion.text) if completion.finish == "stop" else None,
+            outcome="undetermined",
+            finish=completion.finish,
+            tokens=completion.tokens,
+            prompt_tokens=completion.prompt_tokens,
+            cached_tokens=completion.cached_tokens,
+            mean_logprob=completion.mean_logprob,
+        )

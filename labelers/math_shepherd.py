@@ -1,0 +1,56 @@
+"""Math-Shepherd (arXiv 2312.08935, section 3.2): ``k`` completions at every step.
+
+Hard estimation, equation 3: a step is right if any of its completions ends at the reference answer; soft
+estimation, equation 4: the share that does. Both are views of the counts kept here. The first error is the first
+step whose hard label is False.
+"""
+
+import asyncio
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.evidence import Evidence, Path, solution_path
+from labelers.labeler import TRUNCATED, labeled_problem, own_outcome
+from schemas.labeled import LabeledProblem, StepLabel, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+class MathShepherd(Record):
+    """Brute force: the reference every cheaper labeler is measured against."""
+
+    kind: Literal["math_shepherd"] = "math_shepherd"
+    k: int = Field(default=8, ge=1)
+    """Completions at each step (the paper's N, 8)."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label every solution of a problem, all steps at once."""
+        evidence = Evidence(solved, policy, grader, seed)
+        paths = [solution_path(rollout) for rollout in solved.rollouts]
+        verdicts = await asyncio.gather(*(self._verdict(path, evidence) for path in paths))
+        return labeled_problem(self.name, solved, verdicts, evidence)
+
+    async def _verdict(self, path: Path, evidence: Evidence) -> Verdict:
+        if path.outcome == "undetermined" or not path.steps:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
+        counts = range(1, len(path.steps))
+        labels = await asyncio.gather(*(evidence.measure(path, count, self.k) for count in counts))
+        return first_hard_error(self.name, [*labels, own_outcome(path)])
+
+
+def first_hard_error(name: str, labels: list[StepLabel]) -> Verdict:
+    """Return the first step without a success; abstain where a step before it has no verdict at all."""
+    for index, label in enumerate(labels):
+        if label.hard is None:
+            reason = f"no completion of step {index + 1} has a verdict"
+            return Verdict(labeler=name, first_error=None, abstained=True, reason=reason)
+        if not label.hard:
+            return Verdict(labeler=name, first_error=index)
+    return Verdict(labeler=name, first_error=None)

@@ -1,0 +1,121 @@
+"""OmegaPRM (arXiv 2406.06592): bisection for the first error, inside a tree that reuses what was estimated.
+
+As in the paper: the selected rollout leaves the pool, N(s) counts selections, every priority is refreshed before
+each selection, the question's own rollouts are the root's, no prefix is estimated twice, and the complete wrong
+solution is never asked to go on. One departure, which ``solutions_first = false`` takes back: the given wrong
+solutions are searched before rollouts of the tree, so that every one of them gets a label within the limit.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.evidence import Evidence, Path, solution_path
+from labelers.labeler import TRUNCATED, labeled_problem
+from labelers.tree import Exploration, State, Tree
+from schemas.labeled import LabeledProblem, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import Rollout, SolvedProblem
+
+UNSOLVED = "no rollout from the question is correct"
+ALL_SOLVED = "every rollout from the question is correct"
+NOT_SEARCHED = "search limit reached"
+NO_VERDICT = "a prefix on the way has no completion with a verdict"
+
+
+class OmegaPRM(Record):
+    """Divide and conquer in a tree; the paper's constants are the defaults."""
+
+    kind: Literal["omega_prm"] = "omega_prm"
+    k: int = Field(default=8, ge=1)
+    """Completions at each prefix asked about."""
+    search_limit: int = Field(default=100, ge=1)
+    """Most bisections for a question."""
+    alpha: float = Field(default=0.5, gt=0, le=1)
+    beta: float = Field(default=0.9, gt=0, le=1)
+    length: float = Field(default=500.0, gt=0)
+    """L of equation 2, in tokens."""
+    c_puct: float = Field(default=0.125, ge=0)
+    solutions_first: bool = True
+    """Whether the given solutions are searched before the tree's own rollouts."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Search the tree of one question and label its solutions."""
+        search = _Search(self, solved, Evidence(solved, policy, grader, seed))
+        await search.run()
+        verdicts = [search.verdict(rollout) for rollout in solved.rollouts]
+        return labeled_problem(self.name, solved, verdicts, search.evidence)
+
+
+class _Search:
+    """One question's search: the tree, the evidence, and the first error of every path searched so far."""
+
+    def __init__(self, part: OmegaPRM, solved: SolvedProblem, evidence: Evidence) -> None:
+        self.part = part
+        self.evidence = evidence
+        self.tree = Tree(Exploration(part.alpha, part.beta, part.length, part.c_puct))
+        self.given = [solution_path(r) for r in solved.rollouts if r.outcome == "wrong" and r.steps]
+        self.found: dict[str, int | None] = {}
+        """First error by rollout id; None where a prefix without a verdict ended the bisection."""
+        self.root: State | None = None
+
+    async def run(self) -> None:
+        """Search until the pool is empty or the limit is reached."""
+        question = Path("", (), "undetermined", 0)
+        own = {rollout.id for rollout in self.evidence.root}
+        label = await self.evidence.measure(question, 0, len(own) or self.part.k)
+        drawn = [path for path in self._wrong_from(question, 0) if path.rollout not in own]
+        self.root = self.tree.add("", 0, label, [*self.given, *drawn])
+        for _ in range(self.part.search_limit):
+            selected = self._given() or self.tree.select()
+            if selected is None:
+                return
+            state, path = selected
+            self.found[path.rollout] = await self._bisect(state, path)
+
+    def verdict(self, rollout: Rollout) -> Verdict:
+        """Return what the search says of a solution."""
+        if rollout.outcome == "correct" and rollout.steps:
+            return Verdict(labeler=self.part.name, first_error=None)
+        first_error = self.found.get(rollout.id)
+        if first_error is not None:
+            return Verdict(labeler=self.part.name, first_error=first_error)
+        return Verdict(labeler=self.part.name, first_error=None, abstained=True, reason=self._why(rollout))
+
+    def _why(self, rollout: Rollout) -> str:
+        if rollout.outcome == "undetermined" or not rollout.steps:
+            return TRUNCATED
+        if rollout.id in self.found:
+            return NO_VERDICT
+        value = self.root.label.value if self.root is not None else None
+        return {None: NO_VERDICT, 0.0: UNSOLVED, 1.0: ALL_SOLVED}.get(value, NOT_SEARCHED)
+
+    def _given(self) -> tuple[State, Path] | None:
+        if not self.part.solutions_first or self.root is None:
+            return None
+        return self.tree.select_from(self.root, {path.rollout for path in self.given})
+
+    async def _bisect(self, state: State, path: Path) -> int | None:
+        """Return the first error: MC is above zero before it and zero after it (section 3.2)."""
+        right, wrong = state.depth, len(path.steps)
+        while wrong - right > 1:
+            middle = (right + wrong) // 2
+            label = await self.evidence.measure(path, middle, self.part.k)
+            self.tree.add(path.prefix(middle), middle, label, self._wrong_from(path, middle))
+            if label.hard is None:
+                return None
+            right, wrong = (middle, wrong) if label.hard else (right, middle)
+        return wrong - 1
+
+    def _wrong_from(self, path: Path, count: int) -> list[Path]:
+        return [
+            Path(r.id, (*path.steps[:count], *r.steps), r.outcome, r.tokens)
+            for r in self.evidence.completions(path, count)
+            if r.outcome == "wrong" and r.steps
+        ]

@@ -1,0 +1,86 @@
+"""OmegaPRM's search tree (arXiv 2406.06592, section 3.3): states, their wrong rollouts, and which to search next.
+
+The tree samples nothing and knows no policy: it is told what was counted, and says where to look.
+"""
+
+from math import sqrt
+from typing import NamedTuple
+
+from labelers.evidence import Path
+from schemas.labeled import StepLabel
+
+
+class Exploration(NamedTuple):
+    """The constants of equations 2 and 3, with the paper's values (section 4)."""
+
+    alpha: float = 0.5
+    beta: float = 0.9
+    length: float = 500.0
+    """L, in tokens."""
+    c_puct: float = 0.125
+
+
+class State:
+    """A prefix that was estimated, and those of its wrong rollouts that were not searched yet."""
+
+    def __init__(self, depth: int, label: StepLabel) -> None:
+        self.depth = depth
+        """Steps in the prefix."""
+        self.label = label
+        self.visits = 0
+        """N(s): how often one of its rollouts was selected."""
+        self.pool: list[Path] = []
+
+    @property
+    def searchable(self) -> bool:
+        """Whether 0 < MC(s) < 1: only then does a wrong rollout of it tell where it went wrong."""
+        value = self.label.value
+        return value is not None and 0 < value < 1
+
+
+def rollout_quality(value: float, tokens: int, constants: Exploration) -> float:
+    """Return Q(s, r) = alpha^(1 - MC(s)) * beta^(len(r) / L), equation 2; length in tokens."""
+    return float(constants.alpha ** (1 - value) * constants.beta ** (tokens / constants.length))
+
+
+def state_bonus(visits: int, all_visits: int, constants: Exploration) -> float:
+    """Return U(s) = c_puct * sqrt(sum_i N(s_i)) / (1 + N(s)), equation 3."""
+    return constants.c_puct * sqrt(all_visits) / (1 + visits)
+
+
+class Tree:
+    """The states of one question. A selected rollout leaves the pool, and every priority is computed afresh."""
+
+    def __init__(self, constants: Exploration) -> None:
+        self.constants = constants
+        self.states: dict[str, State] = {}
+
+    def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Path]) -> State:
+        """Return the state of a prefix; a new one brings its wrong rollouts into the pool."""
+        if prefix not in self.states:
+            state = self.states[prefix] = State(depth, label)
+            if state.searchable:
+                state.pool = list(wrong)
+        return self.states[prefix]
+
+    def select(self) -> tuple[State, Path] | None:
+        """Pop the (state, rollout) with the largest Q + U over the whole pool, and count the visit."""
+        return self._pop_best([(state, path) for state in self.states.values() for path in state.pool])
+
+    def select_from(self, state: State, rollouts: set[str]) -> tuple[State, Path] | None:
+        """The same among certain rollouts of one state."""
+        return self._pop_best([(state, path) for path in state.pool if path.rollout in rollouts])
+
+    def _pop_best(self, candidates: list[tuple[State, Path]]) -> tuple[State, Path] | None:
+        if not candidates:
+            return None
+        all_visits = sum(state.visits for state in self.states.values())
+        state, path = max(candidates, key=lambda pair: self._score(*pair, all_visits))
+        state.visits += 1
+        state.pool.remove(path)
+        return state, path
+
+    def _score(self, state: State, path: Path, all_visits: int) -> float:
+        value = state.label.value or 0.0
+        quality = rollout_quality(value, path.tokens, self.constants)
+        return quality + state_bonus(state.visits, all_visits, self.constants)

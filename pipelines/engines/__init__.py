@@ -1,0 +1,46 @@
+"""Engines: tokens in, tokens out. Importing this loads no model library; opening an engine does."""
+
+from pipelines.engines.settings import (
+    EMBEDDED,
+    AnyEngine,
+    ScriptedEngineSettings,
+    ServerEngineSettings,
+    TransformersEngineSettings,
+    VllmEngineSettings,
+)
+from schemas.protocols import Engine
+
+__all__ = [
+    "EMBEDDED",
+    "AnyEngine",
+    "ScriptedEngineSettings",
+    "ServerEngineSettings",
+    "TransformersEngineSettings",
+    "VllmEngineSettings",
+    "open_engine",
+]
+
+
+async def open_engine(settings: AnyEngine) -> Engine:
+    """Start an engine; the caller closes it. The event loop stays free while a model loads.
+
+    Raises:
+        BadInput: the model, the server or the library is not there, or the settings do not suit it.
+    """
+    match settings:
+        case ScriptedEngineSettings():
+            from pipelines.engines.scripted_engine import ScriptedEngine
+
+            return ScriptedEngine(settings)
+        case ServerEngineSettings():
+            from pipelines.engines.server_engine import ServerEngine
+
+            return await ServerEngine.open(settings)
+        case TransformersEngineSettings():
+            from pipelines.engines.transformers_engine import TransformersEngine
+
+            return await TransformersEngine.open(settings)
+        case VllmEngineSettings():
+            from pipelines.engines.vllm_engine import VllmEngine
+
+            return await VllmEngine.open(settings)

@@ -1,0 +1,54 @@
+"""Where a model's files are, and a digest that changes when the weights or the tokenizer do."""
+
+from hashlib import blake2b
+from importlib.resources import files
+from pathlib import Path
+
+from pipelines.engines.settings import EMBEDDED
+from schemas.errors import BadInput
+
+CHUNK = 1 << 20
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+def embedded_folder() -> Path:
+    """Return where the package's own weights are, or would be."""
+    return Path(str(files("pipelines.embedded_policy"))) / "weights"
+
+
+def locate(model: str) -> str:
+    """Return the folder of a model, or its name where it is on the hub.
+
+    Raises:
+        BadInput: the folder is missing or holds no model.
+    """
+    folder = embedded_folder() if model == EMBEDDED else Path(model).expanduser()
+    if not folder.is_dir():
+        if model == EMBEDDED:
+            raise BadInput(f"engine.model: this installation carries no weights ({folder} is missing); name a model")
+        if _looks_like_path(model):
+            raise BadInput(f"engine.model: {model} is not a folder; give a model folder, a hub name or 'embedded'")
+        return model
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"engine.model: {folder} holds no model (config.json is missing)")
+    return str(folder)
+
+
+def _looks_like_path(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or model.count("/") != 1 or "\\" in model or Path(model).exists()
+
+
+def digest(located: str, revision: str | None) -> str:
+    """Return a digest of a folder's weights and tokenizer; for a hub name the revision, empty if not given."""
+    folder = Path(located)
+    if not folder.is_dir():
+        return revision or ""
+    total = blake2b(digest_size=16)
+    named = [*sorted(folder.glob("*.safetensors")), *(folder / name for name in TOKENIZER_FILES)]
+    for path in named:
+        if path.is_file():
+            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    total.update(chunk)
+    return total.hexdigest()

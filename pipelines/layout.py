@@ -1,0 +1,53 @@
+"""Where everything of a run lies, and how it is known to be done."""
+
+from pathlib import Path
+from typing import Literal
+
+from pipelines.shards import shard_name
+
+ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
+SHARD_STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
+FOLDERS: dict[ShardStage, str] = {
+    "generate": "problems",
+    "solve": "solved",
+    "vet": "vetted",
+    "label": "labeled",
+    "curate": "curated",
+}
+"""The folder that each stage writes; the stage after it reads there."""
+
+
+class Layout:
+    """The paths of one run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_file = folder / "run.toml"
+        self.ledger = folder / "ledger.json"
+        self.report = folder / "report.json"
+        self.datasets = folder / "datasets"
+        self.lock = folder / ".lock"
+
+    def shard(self, stage: ShardStage, index: int) -> Path:
+        """Return the file that a stage commits for a shard; the shard is done when it exists."""
+        return self.folder / FOLDERS[stage] / shard_name(index)
+
+    def source(self, stage: ShardStage, index: int) -> Path:
+        """Return the file that a stage reads."""
+        return self.shard(SHARD_STAGES[SHARD_STAGES.index(stage) - 1], index)
+
+    def rejected(self, stage: ShardStage, index: int) -> Path:
+        """Return the file of the rows that a filter stage dropped."""
+        return self.folder / "rejected" / stage / shard_name(index)
+
+    def failures(self, stage: ShardStage, index: int) -> Path:
+        """Return the file of the rows that a stage could not finish."""
+        return self.folder / "failures" / stage / shard_name(index)
+
+    def brought(self, index: int) -> Path:
+        """Return the file of the solutions that came with a shard's problems."""
+        return self.folder / "brought" / shard_name(index)
+
+    def shards(self, stage: ShardStage) -> list[Path]:
+        """Return the committed shards of a stage, in order."""
+        return sorted((self.folder / FOLDERS[stage]).glob("part-*.parquet"))

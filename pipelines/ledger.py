@@ -1,0 +1,119 @@
+"""The books: a report per shard and stage, kept in the shard's own metadata, added up into ``ledger.json``.
+
+For every shard, rows in = rows out + rejected + failures; anything else fails the run.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.layout import SHARD_STAGES, Layout, ShardStage
+from pipelines.shards import shard_metadata, write_text
+from schemas.errors import RunFailed
+from schemas.labeled import Cost, LabelerCost
+from schemas.record import Record
+
+
+class ShardReport(Record):
+    """What one stage did with one shard."""
+
+    stage: ShardStage
+    shard: int
+    rows_in: int
+    rows_out: int
+    rejected: dict[str, int] = Field(default_factory=dict)
+    """Rows dropped, by ``filter: reason``."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Rows that could not be finished, by class of error."""
+    seconds: float
+    """Wall-clock time from reading the shard to committing it; shards overlap."""
+    cost: Cost = Cost()
+    labelers: tuple[LabelerCost, ...] = ()
+    """The cost by labeler, in the label stage."""
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
+
+    def check(self) -> None:
+        """Raise ``RunFailed`` unless the books balance."""
+        lost = self.rows_in - self.rows_out - sum(self.rejected.values()) - sum(self.failures.values())
+        if lost:
+            raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
+
+
+def committed_reports(layout: Layout) -> list[ShardReport]:
+    """Return the reports of every committed shard, read from the shards themselves."""
+    return [
+        ShardReport.model_validate(shard_metadata(path)["report"])
+        for stage in SHARD_STAGES
+        for path in layout.shards(stage)
+    ]
+
+
+def stage_totals(reports: Iterable[ShardReport]) -> dict[str, dict[str, Any]]:
+    """Return rows, reasons, cost and seconds by stage."""
+    totals: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        report.check()
+        total = totals.setdefault(report.stage, _empty_total())
+        total["shards"] += 1
+        total["rows_in"] += report.rows_in
+        total["rows_out"] += report.rows_out
+        total["seconds"] = round(total["seconds"] + report.seconds, 3)
+        for name in ("rejected", "failures", "outcomes"):
+            total[name] = dict(sorted((Counter(total[name]) + Counter(getattr(report, name))).items()))
+        total["cost"] = (Cost(**total["cost"]) + report.cost).model_dump()
+    return totals
+
+
+def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
+    """Return what each labeler spent over the whole run."""
+    costs: dict[str, Cost] = {}
+    for report in reports:
+        for entry in report.labelers:
+            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
+    return costs
+
+
+def write_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write ``ledger.json`` from the committed shards, and return it."""
+    ledger = build_ledger(layout, sessions)
+    write_text(layout.ledger, json.dumps(ledger, indent=1) + "\n")
+    return ledger
+
+
+def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the books of the committed shards."""
+    reports = committed_reports(layout)
+    total = Cost()
+    for report in reports:
+        total = total + report.cost
+    return {
+        "stages": stage_totals(reports),
+        "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
+        "total": total.model_dump(),
+        "sessions": sessions,
+    }
+
+
+def past_sessions(layout: Layout) -> list[dict[str, Any]]:
+    """Return the sessions that the ledger knows of: when each began, and how long it took."""
+    if not layout.ledger.exists():
+        return []
+    sessions: list[dict[str, Any]] = json.loads(layout.ledger.read_text())["sessions"]
+    return sessions
+
+
+def _empty_total() -> dict[str, Any]:
+    return {
+        "shards": 0,
+        "rows_in": 0,
+        "rows_out": 0,
+        "rejected": {},
+        "failures": {},
+        "outcomes": {},
+        "seconds": 0.0,
+        "cost": Cost().model_dump(),
+    }

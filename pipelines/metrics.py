@@ -1,0 +1,140 @@
+"""How good labels are, measured against the oracle: ProcessBench's accuracies and F1, and step AUC.
+
+Definitions (ProcessBench, arXiv 2412.06559, section 3): a solution is *erroneous* if the oracle finds a wrong step in
+it; a labeler is right about it if it names exactly that step, and right about any other solution if it finds no
+error. F1 is the harmonic mean of the two accuracies. An abstention is not right; it is also counted by itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from labelers.oracle import first_fatal, oracle_verdict
+from schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+
+
+class Judged(NamedTuple):
+    """One labeler's verdict on one solution beside the oracle's."""
+
+    verdict: Verdict
+    truth: Verdict
+    answer_correct: bool
+
+    @property
+    def erroneous(self) -> bool:
+        """Whether the oracle finds a wrong step."""
+        return self.truth.first_error is not None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the labeler says what the oracle says."""
+        return not self.verdict.abstained and self.verdict.first_error == self.truth.first_error
+
+    @property
+    def near(self) -> bool:
+        """Whether it names a step at most one away from the first wrong one."""
+        mine, true = self.verdict.first_error, self.truth.first_error
+        return mine is not None and true is not None and abs(mine - true) <= 1
+
+    @property
+    def fatal_exact(self) -> bool:
+        """Whether it names the first step that is wrong and never repaired."""
+        fatal = first_fatal(self.truth)
+        return not self.verdict.abstained and self.verdict.first_error == fatal and fatal is not None
+
+
+def judge_problem(problem: LabeledProblem) -> dict[str, list[Judged]]:
+    """Return every labeler's verdicts beside the oracle's; empty for problems without a truth.
+
+    Solutions whose own outcome is undetermined are left out: a truncated solution has no known end.
+    """
+    judged: dict[str, list[Judged]] = defaultdict(list)
+    if problem.problem.truth is None:
+        return judged
+    for solution in problem.solutions:
+        if solution.rollout.outcome == "undetermined":
+            continue
+        truth = oracle_verdict(problem.problem, solution.rollout)
+        for verdict in (solution.verdict, *solution.others):
+            judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
+    return judged
+
+
+def accuracies(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return the label figures of a set of solutions; None where there is nothing to measure."""
+    wrong = [j for j in judged if j.erroneous]
+    right = [j for j in judged if not j.erroneous]
+    wrong_answer = [j for j in wrong if not j.answer_correct]
+    lucky = [j for j in wrong if j.answer_correct]
+    fatal = [j for j in wrong if first_fatal(j.truth) is not None]
+    first, clean = _share([j.exact for j in wrong]), _share([j.exact for j in right])
+    return {
+        "first_error_accuracy": first,
+        "correct_solution_accuracy": clean,
+        "processbench_f1": harmonic_mean(first, clean),
+        "first_error_within_one": _share([j.near for j in wrong]),
+        "first_error_accuracy_wrong_answer": _share([j.exact for j in wrong_answer]),
+        "first_fatal_accuracy": _share([j.fatal_exact for j in fatal]),
+        "right_answer_wrong_step_recall": _share([not j.verdict.finds_no_error for j in lucky]),
+        "abstained_share": _share([j.verdict.abstained for j in judged]),
+        "erroneous_solutions": len(wrong),
+        "correct_solutions": len(right),
+        "right_answer_through_wrong_step": len(lucky),
+        "exact_first_errors": sum(j.exact for j in wrong),
+    }
+
+
+def harmonic_mean(first: float | None, second: float | None) -> float | None:
+    """Return 2ab / (a + b), 0 where both are 0, None where either is missing."""
+    if first is None or second is None:
+        return None
+    return 2 * first * second / (first + second) if first + second else 0.0
+
+
+def step_auc(problem: LabeledProblem, labeler: str) -> float | None:
+    """Return the AUC of a labeler's step scores against the oracle's right and wrong, within one problem.
+
+    Steps the oracle cannot judge are left out, and so are solutions on which the labeler abstained. None unless the
+    problem has both right and wrong steps.
+    """
+    right: list[float] = []
+    wrong: list[float] = []
+    for solution in problem.solutions:
+        verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
+        truth = oracle_verdict(problem.problem, solution.rollout)
+        if verdict is None or verdict.abstained or truth.classes is None:
+            continue
+        for score, step in zip(_scores(solution, verdict), truth.classes, strict=True):
+            if step != "unknown":
+                (right if step == "right" else wrong).append(score)
+    return auc(right, wrong)
+
+
+def _scores(solution: LabeledSolution, verdict: Verdict) -> list[float]:
+    """A score per step: the measured value before the first error, 1 where nothing was measured, 0 from it on."""
+    error = len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error
+    own = verdict.labeler == solution.verdict.labeler
+    scores = []
+    for i in range(len(solution.rollout.steps)):
+        label = solution.labels[i] if own else None
+        value = None if label is None else label.value
+        scores.append(0.0 if i >= error else 1.0 if value is None else value)
+    return scores
+
+
+def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
+    """Return the share of (positive, negative) pairs in the right order, ties counting half (Mann-Whitney)."""
+    if not positive or not negative:
+        return None
+    wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+    return wins / (len(positive) * len(negative))
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """Return the mean, None of nothing."""
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else None
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return mean(float(flag) for flag in flags)

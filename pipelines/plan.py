@@ -1,0 +1,73 @@
+"""The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
+
+import json
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+
+from generators.family import Family
+from generators.problem_sets import ProblemSet
+from pipelines.problem_files import open_problems
+from pipelines.run_file import RunFile
+from pipelines.shards import write_text
+from schemas.problem import Problem
+from schemas.record import Record
+from schemas.seeds import rng_of
+
+FAMILIES = -1
+"""The source number of the mix of procedural families."""
+PLAN_FILE = "plan.json"
+
+
+class ShardPlan(Record):
+    """Rows ``start`` to ``stop`` of one source."""
+
+    index: int
+    source: int
+    """Position in the run file's ``generate`` list, or ``FAMILIES``."""
+    start: int
+    stop: int
+
+
+def plan_shards(run: RunFile, folder: Path) -> list[ShardPlan]:
+    """Return the run's shards: those planned before, and new ones for what was added since.
+
+    Raises:
+        BadInput: a problem set cannot be read.
+    """
+    planned = _read_plan(folder)
+    for source, total in _totals(run).items():
+        start = max((shard.stop for shard in planned if shard.source == source), default=0)
+        for first in range(start, total, run.rows_per_shard):
+            stop = min(first + run.rows_per_shard, total)
+            planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
+    write_text(folder / PLAN_FILE, json.dumps([shard.model_dump() for shard in planned]) + "\n")
+    return planned
+
+
+def _read_plan(folder: Path) -> list[ShardPlan]:
+    path = folder / PLAN_FILE
+    return [ShardPlan.model_validate(row) for row in json.loads(path.read_text())] if path.exists() else []
+
+
+def _totals(run: RunFile) -> dict[int, int]:
+    totals = {FAMILIES: run.problems} if families(run) else {}
+    for position, part in enumerate(run.generate):
+        if isinstance(part, ProblemSet):
+            totals[position] = len(open_problems(part))
+    return totals
+
+
+def families(run: RunFile) -> list[Family]:
+    """Return the procedural families of a run."""
+    return [part for part in run.generate if isinstance(part, Family)]
+
+
+def family_item(run: RunFile, index: int) -> Problem:
+    """Return problem ``index`` of the mix: the family by weight, the item by its own number."""
+    parts = families(run)
+    rng: Random = rng_of(run.seed, "mix", index)
+    point = rng.random() * sum(part.weight for part in parts)
+    bounds = accumulate(part.weight for part in parts)
+    chosen = next((part for part, bound in zip(parts, bounds, strict=True) if point < bound), parts[-1])
+    return chosen.item(run.seed, index)

@@ -1,0 +1,112 @@
+"""``report.json``: every figure of a run, from the committed shards alone. Shards are read one at a time."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from pipelines.datasets_out import export_summary
+from pipelines.layout import Layout
+from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
+from pipelines.run_file import RunFile
+from pipelines.shards import read_shard, write_text
+from pipelines.version import VERSION, content_digest
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+
+VETTED_BASE_RATE = 0.4
+"""Below this pass rate every Monte Carlo label is guesswork; figures are given on both sides of it."""
+
+
+class _Tally:
+    """What is gathered while the labelled shards pass by."""
+
+    def __init__(self) -> None:
+        self.judged: dict[str, dict[str, list[Judged]]] = defaultdict(lambda: defaultdict(list))
+        """labeler -> slice -> verdicts"""
+        self.aucs: dict[str, list[float]] = defaultdict(list)
+        self.solutions = 0
+        self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.policy: Record | None = None
+
+    def add(self, row: LabeledProblem) -> None:
+        self.solutions += len(row.solutions)
+        self.policy = self.policy or row.policy
+        for solution in row.solutions:
+            for name in ("all", *_policy_slices(row)):
+                self.outcomes[name][solution.rollout.outcome] += 1
+        for labeler, judged in judge_problem(row).items():
+            for name in ("all", *_label_slices(row)):
+                self.judged[labeler][name].extend(judged)
+            auc = step_auc(row, labeler)
+            if auc is not None:
+                self.aucs[labeler].append(auc)
+
+
+def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Return the report of what is committed.
+
+    Raises:
+        RunFailed: a shard is damaged; the line names it.
+    """
+    tally = _Tally()
+    for path in layout.shards("label"):
+        for row in read_shard(path, LabeledProblem):
+            tally.add(row)
+    return {
+        "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
+        "policy": {
+            "identity": tally.policy.model_dump() if tally.policy else None,
+            "pass_rate": {name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+        },
+        "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
+        "stages": ledger["stages"],
+        "exports": export_summary(run, layout),
+        "cost": {**ledger["total"], "labelers": ledger["labelers"], "sessions": ledger["sessions"]},
+    }
+
+
+def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Write ``report.json`` and return it."""
+    report = build_report(run, layout, ledger)
+    write_text(layout.report, json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
+    return [part.name for part in run.label if part.name in tally.judged or not tally.judged]
+
+
+def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:
+    slices = tally.judged[name]
+    whole = accuracies(slices["all"])
+    cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
+    exact = whole["exact_first_errors"]
+    return {
+        **whole,
+        "step_auc_within_problem": mean(tally.aucs[name]),
+        "rollouts_per_solution": cost["rollouts"] / tally.solutions if tally.solutions else None,
+        "generated_tokens_per_solution": cost["generated_tokens"] / tally.solutions if tally.solutions else None,
+        "generated_tokens_per_correct_first_error": cost["generated_tokens"] / exact if exact else None,
+        "by": {key: accuracies(judged) for key, judged in sorted(slices.items()) if key != "all"},
+    }
+
+
+def _label_slices(row: LabeledProblem) -> list[str]:
+    rate = row.pass_rate
+    vetted = "none" if rate is None else f"at least {VETTED_BASE_RATE}" if rate >= VETTED_BASE_RATE else "below"
+    return [f"base rate: {vetted}", *_policy_slices(row)]
+
+
+def _policy_slices(row: LabeledProblem) -> list[str]:
+    problem = row.problem
+    slices = [f"source: {problem.source}"]
+    return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
+
+
+def _pass_rate(counts: dict[str, int]) -> dict[str, Any]:
+    determined = counts["correct"] + counts["wrong"]
+    return {
+        "pass_rate": counts["correct"] / determined if determined else None,
+        "solutions": sum(counts.values()),
+        "undetermined": counts["undetermined"],
+    }

@@ -1,0 +1,102 @@
+"""A report for the terminal: the same figures as ``report.json``, the ones a person looks at first."""
+
+from pathlib import Path
+from typing import Any
+
+LABEL_FIGURES = (
+    ("first_error_accuracy", "first error, exact"),
+    ("correct_solution_accuracy", "right solutions left clean"),
+    ("processbench_f1", "ProcessBench F1"),
+    ("first_error_within_one", "first error, within one step"),
+    ("first_error_accuracy_wrong_answer", "first error, wrong answers only"),
+    ("first_fatal_accuracy", "first fatal error, exact"),
+    ("step_auc_within_problem", "step AUC within problem"),
+    ("abstained_share", "abstained"),
+    ("rollouts_per_solution", "rollouts per solution"),
+    ("generated_tokens_per_correct_first_error", "generated tokens per correct first error"),
+)
+
+
+def report_text(report: dict[str, Any], folder: Path) -> str:
+    """Return the report as text."""
+    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _exports(report), _cost(report)]
+    return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
+
+
+def _stages(report: dict[str, Any]) -> str:
+    rows = [("stage", "rows in", "rows out", "rejected", "failures", "seconds")]
+    for name, total in report["stages"].items():
+        numbers = (total["rows_in"], total["rows_out"], _reasons(total["rejected"]), _reasons(total["failures"]))
+        rows.append((name, *map(str, numbers), f"{total['seconds']:.0f}"))
+    return table(rows)
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "0"
+
+
+def _policy(report: dict[str, Any]) -> str:
+    rates = {name: entry for name, entry in report["policy"]["pass_rate"].items() if entry["pass_rate"] is not None}
+    if not rates:
+        return ""
+    rows = [("vetted problems", "solutions", "pass rate")]
+    rows += [(name, str(entry["solutions"]), f"{entry['pass_rate']:.2f}") for name, entry in rates.items()]
+    return table(rows)
+
+
+def _labelers(report: dict[str, Any]) -> str:
+    names = list(report["labelers"])
+    if not names:
+        return ""
+    rows: list[tuple[str, ...]] = [("labels against the oracle", *names)]
+    for key, title in LABEL_FIGURES:
+        rows.append((title, *(figure(report["labelers"][name].get(key)) for name in names)))
+    return table(rows)
+
+
+def _strata(report: dict[str, Any]) -> str:
+    names = list(report["labelers"])
+    slices = sorted({key for name in names for key in report["labelers"][name]["by"]})
+    if not slices:
+        return ""
+    rows: list[tuple[str, ...]] = [("first error, exact (of n)", *names)]
+    for key in slices:
+        cells = [report["labelers"][name]["by"].get(key) for name in names]
+        rows.append((key, *(_of(cell) for cell in cells)))
+    return table(rows)
+
+
+def _of(cell: dict[str, Any] | None) -> str:
+    if not cell or cell["first_error_accuracy"] is None:
+        return "-"
+    return f"{cell['first_error_accuracy']:.2f} of {cell['erroneous_solutions']}"
+
+
+def _exports(report: dict[str, Any]) -> str:
+    rows = [("data set", "train", "test")]
+    rows += [(name, str(e["rows"]["train"]), str(e["rows"]["test"])) for name, e in report["exports"].items()]
+    return table(rows) if len(rows) > 1 else ""
+
+
+def _cost(report: dict[str, Any]) -> str:
+    cost = report["cost"]
+    seconds = sum(session["seconds"] for session in cost["sessions"])
+    cached = cost["cached_prompt_tokens"] / cost["prompt_tokens"] if cost["prompt_tokens"] else 0.0
+    return (
+        f"cost: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
+        f"{cost['prompt_tokens']} prompt tokens ({cached:.0%} cached), {seconds:.0f} s"
+    )
+
+
+def figure(value: float | None) -> str:
+    """Return a figure with as many digits as it deserves; a dash where there is nothing to measure."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value <= 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Return rows as aligned columns, the first row underlined."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

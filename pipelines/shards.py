@@ -1,0 +1,130 @@
+"""Durable shards: one Parquet file a shard, whole or not there at all.
+
+Written beside its place, fsynced, renamed, folder fsynced. Page checksums are written and verified, because without
+them most single-bit flips in a Parquet file are read back as wrong data without an error. The file's metadata says
+which run, seed and code wrote it, how many rows it must hold, and the stage's own report.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from schemas.arrow import arrow_schema, from_table, to_table
+from schemas.errors import RunFailed
+from schemas.record import Record
+
+R = TypeVar("R", bound=Record)
+
+ROW_GROUP_ROWS = 1024
+METADATA_KEY = b"stepforge"
+
+
+def shard_name(index: int) -> str:
+    """Return the file name of a shard."""
+    return f"part-{index:05d}.parquet"
+
+
+def write_shard(path: Path, records: Iterable[Record], record: type[Record], metadata: dict[str, Any]) -> int:
+    """Commit a shard and return its rows; on any failure no file of that name appears."""
+    table = to_table(records, record)
+    write_table(path, table, {**metadata, "rows": table.num_rows})
+    return int(table.num_rows)
+
+
+def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
+    """Write a table beside its place, make it durable, and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
+    try:
+        with beside.open("wb") as file:
+            pq.write_table(
+                stamped,
+                file,
+                compression="zstd",
+                row_group_size=ROW_GROUP_ROWS,
+                write_page_index=True,
+                write_page_checksum=True,
+                store_schema=True,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _fsync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Commit a small text file the same way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _fsync_folder(path.parent)
+
+
+def read_shard(path: Path, record: type[R]) -> list[R]:
+    """Return a shard's records, checksums verified.
+
+    Raises:
+        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+    """
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        expected = shard_metadata(path)["rows"]
+        if not table.schema.remove_metadata().equals(arrow_schema(record)):
+            raise ValueError("columns are not those of this version")
+        if table.num_rows != expected:
+            raise ValueError(f"{table.num_rows} rows where {expected} were written")
+        return from_table(table, record)
+    except (OSError, ValueError, KeyError, pa.ArrowException, ValidationError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again") from error
+
+
+def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
+    """Return some columns of a shard, checksums verified.
+
+    Raises:
+        RunFailed: the shard is damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunFailed(
+            f"{path}: damaged shard ({str(error).splitlines()[0]}); delete this file and run again"
+        ) from error
+    result: dict[str, list[Any]] = table.to_pydict()
+    return result
+
+
+def shard_metadata(path: Path) -> dict[str, Any]:
+    """Return what was written into a shard's Parquet metadata.
+
+    Raises:
+        KeyError: it is not one of ours.
+    """
+    stored = pq.read_schema(path).metadata or {}
+    metadata: dict[str, Any] = json.loads(stored[METADATA_KEY])
+    return metadata
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

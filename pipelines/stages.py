@@ -1,0 +1,133 @@
+"""The stages, a row at a time: generate, solve, vet, label, curate. No files, no Ray; workers call them on shards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from filters import Corpus, CurateFilter, Dropped, VetFilter
+from generators.policy import PromptedPolicy
+from labelers import Labeler, label_with_all
+from schemas.answers import extract_answer
+from schemas.grading import graded
+from schemas.labeled import Failure, LabeledProblem, Rejected
+from schemas.problem import Problem
+from schemas.protocols import EngineDead, Grader
+from schemas.record import Record
+from schemas.rollout import Rollout, SolvedProblem
+from schemas.seeds import seed_of
+
+Row = TypeVar("Row", bound=Record)
+Done = TypeVar("Done", bound=Record)
+
+
+class Brought(Record):
+    """A solution that came with a problem instead of being sampled."""
+
+    problem_id: str
+    text: str
+    steps: tuple[str, ...]
+    """Its steps, where the source has them cut; else empty, and the policy's segmenter cuts the text."""
+
+
+class Sifted(NamedTuple):
+    """What a filter stage kept and dropped; together they are its input."""
+
+    kept: list[Record]
+    rejected: list[Rejected]
+
+
+async def attempt_all(
+    rows: Sequence[Row], work: Callable[[Row], Awaitable[Done]], stage: str, identity: Callable[[Row], str]
+) -> tuple[list[Done], list[Failure]]:
+    """Do every row at once; a row that cannot be finished becomes a ``Failure``, and its siblings go on.
+
+    Raises:
+        EngineDead: the worker must end.
+    """
+    results = await asyncio.gather(*(work(row) for row in rows), return_exceptions=True)
+    done: list[Done] = []
+    failures: list[Failure] = []
+    for row, result in zip(rows, results, strict=True):
+        if isinstance(result, EngineDead) or (isinstance(result, BaseException) and not isinstance(result, Exception)):
+            raise result
+        if isinstance(result, Exception):
+            message = str(result)[:500]
+            failures.append(
+                Failure(problem_id=identity(row), stage=stage, error=type(result).__name__, message=message)
+            )
+        else:
+            done.append(result)
+    return done, failures
+
+
+async def solve(
+    problem: Problem, brought: Sequence[Brought], policy: PromptedPolicy, grader: Grader, *, n: int, seed: int
+) -> SolvedProblem:
+    """Sample ``n`` solutions of a problem, or take over those that came with it; grade them."""
+    if brought:
+        rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
+        identity = policy.identity.model_copy(update={"model": "brought along", "digest": "", "engine": ""})
+    else:
+        sampled = await policy.sample(problem, (), n=n, seed=seed_of(seed, "solve", problem.id))
+        rollouts, identity = sampled, policy.identity
+    return SolvedProblem(problem=problem, rollouts=tuple(await graded(problem, rollouts, grader)), policy=identity)
+
+
+def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
+    if brought.steps:
+        steps = tuple(policy.whole(piece) for piece in brought.steps)
+    else:
+        steps = policy.adopt(brought.text)
+    text = "".join(step.text for step in steps)
+    return Rollout(
+        id=f"{problem.id}-brought-{number}",
+        start=None,
+        steps=steps,
+        answer=extract_answer(text),
+        outcome="undetermined",
+        finish="stop",
+        tokens=0,
+    )
+
+
+async def label(
+    solved: SolvedProblem, labelers: Sequence[Labeler], policy: PromptedPolicy, grader: Grader, *, seed: int
+) -> LabeledProblem:
+    """Label a solved problem with every labeler of the run."""
+    return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+
+
+def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted:
+    """Pass rows through the filters that need no labels; the first that drops a row names the reason."""
+    return _sift(rows, [(f.kind, lambda row, f=f: f(row, corpus)) for f in filters])
+
+
+def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Sifted:
+    """Pass rows through the filters that read labels."""
+    return _sift(rows, [(f.kind, f) for f in filters])
+
+
+def _sift(rows: Sequence[Record], filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Sifted:
+    kept: list[Record] = []
+    rejected: list[Rejected] = []
+    for row in rows:
+        result, name = row, ""
+        for name, keep in filters:
+            result = keep(result)
+            if isinstance(result, Dropped):
+                break
+        if isinstance(result, Dropped):
+            rejected.append(_rejected(row, name, result))
+        else:
+            kept.append(result)
+    return Sifted(kept, rejected)
+
+
+def _rejected(row: Record, name: str, dropped: Dropped) -> Rejected:
+    problem = row.problem if isinstance(row, SolvedProblem | LabeledProblem) else None
+    return Rejected(
+        problem_id=problem.id if problem else "",
+        filter=name,
+        reason=dropped.reason,
+        row=row.model_dump_json(),
+    )

@@ -1,0 +1,25 @@
+"""What a finished rollout is worth: the one place where the three outcomes are decided."""
+
+from collections.abc import Sequence
+
+from schemas.problem import Problem
+from schemas.protocols import Grader
+from schemas.rollout import Outcome, Rollout
+
+
+async def graded(problem: Problem, rollouts: Sequence[Rollout], grader: Grader) -> list[Rollout]:
+    """Return the rollouts with their outcomes.
+
+    An engine error or a truncation is ``undetermined``: it says nothing about the steps before it. A rollout that
+    ended by itself without an answer is ``wrong``. Everything else is the grader's to say.
+    """
+    finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
+    outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
+    return [
+        r.model_copy(update={"outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r)})
+        for r in rollouts
+    ]
+
+
+def _without(rollout: Rollout) -> Outcome:
+    return "wrong" if rollout.finish == "stop" else "undetermined"

@@ -1,0 +1,81 @@
+"""A policy and a grader with known truth, at the two ports that labelers have."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+
+from schemas.problem import Problem
+from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
+
+IDENTITY = PolicyIdentity(
+    model="fake",
+    digest="",
+    engine="fake",
+    engine_version="1",
+    temperature=1.0,
+    top_p=1.0,
+    max_tokens=100,
+    prompt="{question}\n",
+)
+
+
+def a_problem(name: str = "p", answer: str | None = "1") -> Problem:
+    return Problem(
+        id=name, source="test", domain="test", question=f"Q {name}?", answer=answer, answer_kind="integer", group=name
+    )
+
+
+def a_solution(name: str, letters: str, outcome: Outcome) -> Rollout:
+    return Rollout(
+        id=name,
+        start=None,
+        steps=tuple(Step(text=f"{letter}\n") for letter in letters),
+        answer="1" if outcome == "correct" else "0",
+        outcome=outcome,
+        finish="stop" if outcome != "undetermined" else "length",
+        tokens=len(letters),
+    )
+
+
+def solved(*solutions: Rollout, problem: Problem | None = None) -> SolvedProblem:
+    return SolvedProblem(problem=problem or a_problem(), rollouts=solutions, policy=IDENTITY)
+
+
+class KnownPolicy:
+    """Goes on from a prefix rightly with the probability that ``value`` gives; counts what it is asked."""
+
+    def __init__(
+        self, value: Callable[[str], float], *, truncated: Callable[[str], bool] = lambda prefix: False
+    ) -> None:
+        self.value = value
+        self.truncated = truncated
+        self.asked: Counter[str] = Counter()
+
+    @property
+    def identity(self) -> PolicyIdentity:
+        return IDENTITY
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        text = "".join(step.text for step in prefix)
+        self.asked[text] += n
+        rng = Random(seed)
+        return [self._rollout(text, f"{seed}-{i}", rng.random() < self.value(text)) for i in range(n)]
+
+    def _rollout(self, prefix: str, name: str, right: bool) -> Rollout:
+        cut = self.truncated(prefix)
+        return Rollout(
+            id=name,
+            start=None,
+            steps=(Step(text="x\n" if right else f"y{name}\n"), Step(text="end")),
+            answer=None if cut else "1" if right else "0",
+            outcome="undetermined",
+            finish="length" if cut else "stop",
+            tokens=5,
+        )
+
+
+class EqualGrader:
+    """Text equality with the reference."""
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+        return ["correct" if answer == problem.answer else "wrong" for answer in answers]
