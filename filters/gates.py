@@ -17,6 +17,8 @@ MAX_CELLS = 100
 """Most matrix cells, counted by ``&`` and line breaks."""
 MAX_POWER = 10_000
 """Largest exponent, and largest product of the numbers in one exponent."""
+MAX_GROWTH = 100_000
+"""Largest exponent that powers of powers may come to (``power_growth``)."""
 MAX_FACTORIAL = 1000
 """Largest number before ``!``, in a binomial, and as a bound of a sum or product."""
 
@@ -29,6 +31,8 @@ _PYTHON_POWER = re.compile(r"(?<=[\w)}\]])\s{0,3}\*\*\s{0,3}(?=[\w({\\-])")
 _COUNTING = re.compile(
     r"\\[dt]?binom(?![A-Za-z])|\\choose(?![A-Za-z])|\bbinom\b|\\(?:sum|prod|bigcup|bigcap)(?![A-Za-z])"
 )
+_COUNTING_OR_FACTORIAL = re.compile(_COUNTING.pattern + r"|!(?!=)")
+_LITERAL_POWER = re.compile(r"(?<!\d)(\d{1,9})\s{0,3}(?:\^|\*\*)\s{0,3}\{?(\d{1,9})", re.ASCII)
 _INTEGRAL = re.compile(r"\\i{1,3}nt(?![A-Za-z])")
 _FACTORIAL = re.compile(r"(\d*)[\s})\]]*(?<!\\)!(?!=)", re.ASCII)
 _AFTER_BRACKET = re.compile(r"[)}\]]\s*(?:\^|\*\*)\s*[{(]?\s*(\d*)", re.ASCII)
@@ -67,6 +71,8 @@ def _deepest(text: str) -> int:
 def _too_big(text: str) -> str | None:
     if "!" in text and _factorials_too_big(text):
         return "factorial"
+    if _COUNTING_OR_FACTORIAL.search(text) and any(len(b) * int(e) > 5 for b, e in _LITERAL_POWER.findall(text)):
+        return "factorial, binomial, sum or product of a large power"
     if _COUNTING.search(text) and (max(_numbers(text), default=0) > MAX_FACTORIAL or len(_COUNTING.findall(text)) > 4):
         return "binomial, sum or product over a large range"
     if len(_INTEGRAL.findall(text)) > 2:
@@ -95,16 +101,21 @@ def _powers_too_big(text: str) -> str | None:
             return "tower of exponents"
         if prod(max(n, 1) for n in _numbers(exponent)) > MAX_POWER:
             return "large exponent"
+    return "power of powers" if power_growth(text) > MAX_GROWTH else None
+
+
+def power_growth(text: str) -> int:
+    """Return a bound on the exponent that nested powers, as ``((9^24)^24)^24``, come to; 1 where none are nested."""
     outer = prod(max(int(n), 1) if 0 < len(n) <= 4 else MAX_POWER if n else 1 for n in _AFTER_BRACKET.findall(text))
     inner = [max(_numbers(_exponent(text, i + 1)), default=1) for i, c in enumerate(text) if c == "^"]
-    return "power of powers" if outer > 1 and outer * max(inner, default=1) > MAX_POWER**2 else None
+    return outer * max(inner, default=1) if outer > 1 else 1
 
 
 def _exponent(text: str, start: int) -> str:
     """Return what is raised: a bracketed group, or everything up to a blank or an operator."""
     body = text[start:].lstrip()
     if not body.startswith(("{", "(")):
-        match = re.match(r"-?[\w.\\^]*(?:[({][^(){}]*[)}])?", body)
+        match = re.match(r"-?\\?[\w.]+(?:\^-?[\w.]+)*", body)
         return match.group() if match else ""
     depth = 0
     for end, character in enumerate(body):

@@ -23,11 +23,14 @@ def symbolic_outcome(reference: str, answer: str, seconds: int) -> Outcome:
     """
     from math_verify import verify
     from math_verify.errors import TimeoutException
+    from math_verify.utils import timeout
 
     try:
         gold, target = _read(reference, seconds), _read(answer, seconds)
         if not gold or not target:
             return "undetermined"
+        if timeout(seconds)(_clearly_different)(gold[0], target[0]):
+            return "wrong"
         equal = verify(
             gold, target, timeout_seconds=seconds, allow_set_relation_comp=True, raise_on_error=True, float_rounding=12
         )
@@ -58,3 +61,15 @@ def _exactly(found: Any) -> Any:
 
     decimals = found.atoms(Float) if hasattr(found, "atoms") else ()
     return found.xreplace({d: Rational(str(d)) for d in decimals}) if decimals else found
+
+
+def _clearly_different(gold: Any, target: Any) -> bool:
+    """Tell by their values at one point that two formulas differ: simplifying them takes a hundred times as long."""
+    from sympy import Expr, Rational
+
+    if not isinstance(gold, Expr) or not isinstance(target, Expr):
+        return False
+    names = sorted(gold.free_symbols | target.free_symbols, key=str)
+    point = {name: Rational(7 + 3 * i, 11 + i) for i, name in enumerate(names)}
+    left, right = (complex(side.subs(point).evalf(15)) for side in (gold, target))
+    return abs(left - right) > 1e-6 * (1 + abs(left) + abs(right))

@@ -16,12 +16,14 @@ from fractions import Fraction
 
 from filters.answer_shape import Shape, assigned, shape_of
 from filters.answer_text import cleaned, without_text_commands
-from filters.gates import refusal
+from filters.gates import power_growth, refusal
 from filters.plain_numbers import PlainNumber, read_number
 from schemas.exact import ExactError, Polynomial, evaluate
 from schemas.problem import AnswerKind
 from schemas.rollout import Outcome
 
+MAX_EXACT_GROWTH = 1000
+"""Largest exponent that powers of powers may come to where they are worked out in this process."""
 EXACT_KINDS: frozenset[AnswerKind] = frozenset({"integer", "rational", "expression"})
 _TWO_NUMBERS = re.compile(r"\d\s+[\d.]")
 _BLANKS = re.compile(r"\s+")
@@ -57,7 +59,7 @@ def _outcome(equal: bool) -> Outcome:
 
 def _exact(text: str) -> Polynomial | None:
     stripped = text.strip()
-    if _TWO_NUMBERS.search(stripped):  # "3 4" is two answers, not a product
+    if _TWO_NUMBERS.search(stripped) or power_growth(stripped) > MAX_EXACT_GROWTH:  # "3 4" is two answers, no product
         return None
     try:
         return evaluate(stripped)
@@ -76,9 +78,9 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
         return "undetermined"
     if _IDLE_BLANKS.sub("", reference) == _IDLE_BLANKS.sub("", answer):
         return "correct"
-    if (choice := _CHOICE_IN_MATH.fullmatch(reference)) is not None:
-        named = _CHOICE.fullmatch(without_text_commands(answer))
-        return _outcome(named is not None and named[1].casefold() == (choice[1] or choice[2]).casefold())
+    if _CHOICE_IN_MATH.fullmatch(reference) or (len(reference) == 1 and _CHOICE_IN_MATH.fullmatch(answer)):
+        named, chosen = (_CHOICE.fullmatch(without_text_commands(side)) for side in (reference, answer))
+        return _outcome(named is not None and chosen is not None and named[1].casefold() == chosen[1].casefold())
     gold = _number(reference)
     if gold is not None:
         return _against_number(gold, answer)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
-from schemas.answers import MAX_ANSWER, extract_answer
+from schemas.answers import MAX_ANSWER, stated_answer
 from schemas.errors import BadInput
 
 MAX_TEXT = 10_000_000
@@ -75,7 +75,7 @@ class Cells(NamedTuple):
             return None
         text = _number_text(value) or self._sound("answer", value).strip()
         if "####" in text or "\\boxed" in text or "\\fbox" in text:
-            found = extract_answer(text)
+            found = stated_answer(text)  # never a guess: a wrong reference falsifies every label
             if not found:
                 self.bad("answer", "has a #### or \\boxed without an answer in it; write the answer alone")
             text = found

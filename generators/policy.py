@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from pydantic import Field, field_validator
 
-from generators.segmenters import AnySegmenter, LineSegmenter
+from generators.segmenters import AnySegmenter, Line
 from schemas.answers import extract_answer
 from schemas.problem import Problem
 from schemas.protocols import Completion, Engine, Message, Prompt, Sampling
@@ -31,7 +31,7 @@ class PolicySettings(Record):
     max_tokens: int = Field(default=512, ge=1)
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
-    segmenter: AnySegmenter = LineSegmenter()
+    segmenter: AnySegmenter = Line()
 
     @field_validator("prompt")
     @classmethod

@@ -20,7 +20,10 @@ from schemas.record import Record
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")
 """What a problem file's name ends in, and so its format."""
-OTHER_NAMES = {"question": ("problem", "prompt", "query", "input"), "answer": ("final_answer", "target", "solution")}
+OTHER_NAMES = {
+    "question": ("problem", "prompt", "query", "input", "instruction"),
+    "answer": ("final_answer", "target", "solution"),
+}
 """What a column is often called, for the question back when it is not there."""
 
 
@@ -161,7 +164,9 @@ def check_columns(columns: Mapping[str, str], there: Iterable[str], source: str)
 
 
 def _hint(field: str, column: str, columns: list[str]) -> str:
-    alike = get_close_matches(column, columns, n=1) or [c for c in OTHER_NAMES.get(field, ()) if c in columns]
+    alike = get_close_matches(column, columns, n=1, cutoff=0.75) or [
+        c for c in OTHER_NAMES.get(field, ()) if c in columns
+    ]
     return f'did you mean {field} = "{alike[0]}"?' if alike else f"set {field} to the right one"
 
 

@@ -75,7 +75,7 @@ class Tree:
         if not candidates:
             return None
         all_visits = sum(state.visits for state in self.states.values())
-        state, path = max(candidates, key=lambda pair: self._score(*pair, all_visits))
+        state, path = max(candidates, key=lambda pair: self._score(pair[0], pair[1], all_visits))
         state.visits += 1
         state.pool.remove(path)
         return state, path

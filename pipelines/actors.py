@@ -4,7 +4,6 @@ A dead engine ends the worker's process; Ray starts it anew and sends it the sha
 its committed file was never done.
 """
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -53,7 +52,7 @@ class EngineWorker:
             BadInput: the model or the engine is not there.
         """
         if self.work is None:
-            self.engine = MeteredEngine(await asyncio.to_thread(open_engine, self.run.engine))
+            self.engine = MeteredEngine(await open_engine(self.run.engine))
             policy = PromptedPolicy(self.engine, self.run.policy)
             self.work = ShardWork(self.run, self.folder, PooledGrader(), policy)
         return True

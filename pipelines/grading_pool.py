@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
+from filters.gates import MAX_LENGTH
 from schemas.errors import RunFailed
 from schemas.rollout import Outcome
 
@@ -63,7 +64,10 @@ class GradingPool:
                 self._started = True
                 for lane in self._lanes:
                     lane.thread.start()
-            self._jobs.put((reference, answer, future))
+            if max(len(reference), len(answer)) > MAX_LENGTH:
+                future.set_result("undetermined")
+            else:
+                self._jobs.put((reference, answer, future))
         return future
 
     def close(self) -> None:

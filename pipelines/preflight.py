@@ -1,9 +1,14 @@
 """Everything that can be known to be wrong before a run starts: problem sets, the model, the engine, the server."""
 
+import os
+from importlib.util import find_spec
+
 from generators.problem_sets import ProblemSet
-from pipelines.engines import check_engine
+from pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
+from pipelines.engines.model_files import locate
 from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
+from schemas.errors import BadInput
 
 
 def preflight(run: RunFile) -> None:
@@ -15,4 +20,33 @@ def preflight(run: RunFile) -> None:
     for part in run.generate:
         if isinstance(part, ProblemSet):
             open_problems(part).check()
-    check_engine(run.engine)
+    _check_engine(run.engine)
+
+
+def _check_engine(engine: AnyEngine) -> None:
+    if isinstance(engine, VllmEngineSettings):
+        _need("vllm", "pip install 'stepforge[cpu]' on a CPU, 'stepforge[gpu]' on a GPU")
+        locate(engine.model)
+    if isinstance(engine, TransformersEngineSettings):
+        _need("torch", "pip install torch")
+        locate(engine.model)
+    if isinstance(engine, ServerEngineSettings) and "RAY_ADDRESS" not in os.environ:
+        _reach(engine)
+
+
+def _need(module: str, remedy: str) -> None:
+    if find_spec(module) is None:
+        raise BadInput(f"engine: {module} is not installed: {remedy}, or name another engine.kind")
+
+
+def _reach(engine: ServerEngineSettings) -> None:
+    """Ask the server for its models from here; on a cluster only the workers may see it, and they ask themselves."""
+    import httpx
+
+    try:
+        httpx.get(f"{engine.address}/models", timeout=10)
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise BadInput(
+            f"engine.address: no server answers at {engine.address} ({reason}); start it, or correct the address"
+        ) from None

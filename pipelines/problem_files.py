@@ -42,7 +42,7 @@ class ProblemCount(Record):
 
 
 class _Survey(NamedTuple):
-    count: ProblemCount
+    counted: ProblemCount
     repeats: dict[int, str]
     """For each position whose id an earlier row has, the message about it."""
 
@@ -61,7 +61,7 @@ class ProblemSource:
             if table.exact:
                 check_columns(part.columns, table.columns, name)
             elif table.columns:  # any object may leave out the others; `check` sees whether all of them do
-                required = {field: part.columns[field] for field in ("question", "id") if field in part.columns}
+                required = {field: column for field, column in part.columns.items() if field in ("question", "id")}
                 check_columns(required, table.columns, name)
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ class ProblemSource:
                 is bad or repeats an id.
         """
         self._survey = self._read_all()
-        return self._survey.count
+        return self._survey.counted
 
     def digest(self) -> str:
         """Return a digest of what is read, for a run to notice that its problems changed; reads the files once."""

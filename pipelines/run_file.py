@@ -59,14 +59,9 @@ class RunFile(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
-        names = [labeler.name for labeler in self.label]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"label: {twice[0]} is listed twice")
-        exports = [export.name for export in self.export]
-        twice = sorted({name for name in exports if exports.count(name) > 1})
-        if twice:
-            raise ValueError(f"export: {twice[0]} is listed twice")
+        _distinct("label", [labeler.name for labeler in self.label])
+        _distinct("export", [export.name for export in self.export])
+        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)
         if families and self.problems == 0:
             raise ValueError("problems: 0, and families are listed under generate")
@@ -75,6 +70,12 @@ class RunFile(Record):
     def toml(self) -> str:
         """Return the resolved settings as a run file."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def _distinct(setting: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:

@@ -66,11 +66,11 @@ class ShardWork:
                 raise TypeError(f"source {shard.source} is not a problem set")
             problems = []
             for item in open_problems(part).rows(shard.start, shard.stop):
-                if isinstance(item, SourceItem):
+                if isinstance(item, Rejected):
+                    rejected.append(item)
+                else:
                     problems.append(item.problem)
                     brought.extend(_brought(item))
-                else:
-                    rejected.append(_bad_row(item))
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
@@ -162,7 +162,7 @@ class ShardWork:
             shard=shard.index,
             rows_in=rows_in,
             rows_out=len(rows),
-            rejected=dict(sorted(Counter(f"{r.filter}: {r.reason}" for r in rejected).items())),
+            rejected=dict(sorted(Counter(_cause(stage, r) for r in rejected).items())),
             failures=dict(sorted(Counter(f.error for f in failures).items())),
             seconds=round(time.monotonic() - began, 3),
             cost=cost or Cost(),
@@ -196,6 +196,22 @@ class ShardWork:
         return self.policy
 
 
+def _brought(item: SourceItem) -> list[Brought]:
+    return [
+        Brought(
+            problem_id=item.problem.id,
+            text=solution.text,
+            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
+        )
+        for solution in item.solutions
+    ]
+
+
+def _cause(stage: ShardStage, rejected: Rejected) -> str:
+    """What a rejection is counted under: a malformed source row's own message is unlike any other's."""
+    return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
+
+
 def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
     costs: dict[str, Cost] = {}
     for row in rows:
@@ -205,6 +221,6 @@ def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
 
 
 def _outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
-    counts = Counter(r.outcome for r in rollouts)
+    counts: Counter[str] = Counter(r.outcome for r in rollouts)
     counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
     return dict(sorted(counts.items()))

@@ -69,8 +69,7 @@ class _Lines:
         self.most = min(MAX_GZIP, max(MAX_LINE, MAX_GZIP_RATIO * path.stat().st_size))
 
     def __iter__(self) -> Iterator[bytes]:
-        opened = gzip.open(self.path) if self.compressed else self.path.open("rb")
-        with cast(IO[bytes], opened) as file:
+        with cast(IO[bytes], gzip.open(self.path) if self.compressed else self.path.open("rb")) as file:
             try:
                 file.seek(self.mark.offset)
                 while line := file.readline(MAX_LINE + 1):

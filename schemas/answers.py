@@ -12,6 +12,8 @@ MAX_ANSWER = 2000
 """Longest answer returned, in characters; a longer one is cut just past it, and no grader accepts it."""
 TAIL = 1500
 """How much of a text's end the last resort reads, in characters."""
+LONGEST_WHOLE = 300
+"""Longest text taken as an answer as it stands, in characters."""
 
 _BOX = re.compile(r"\\f?boxed?(?![A-Za-z])\s*(?:(\{)|([^\s{}\\$]|\\[A-Za-z]+))")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -24,23 +26,30 @@ _ANSWER_IS = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 _NUMBER = re.compile(
-    r"(?<![\w.\\])[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?<![\w.\\])[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
+    r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+(?![\d/]))?(?:\s?\\?%)?",
     re.ASCII,
 )
 _MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$")
+_LONE_WORD = re.compile(r"(?:^|\s)[A-Za-z]{2,}(?=[\s.,:;!?]|$)")
+_GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
 _PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
+_NO_PROSE = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}")
 _STARTS_WITH_VALUE = re.compile(r"[-+\u2212(\[{\\$€£¥.\d]")
 
 
 def extract_answer(text: str) -> str | None:
     """Return the final answer as written, without its frame; None where the text names none at all.
 
-    Without a frame, the last number or formula of the last sentence that has one is returned.
+    Without a frame, a text that is one formula or one word is the answer itself; of any other, the last number or
+    formula of the last sentence that has one is returned.
     """
-    return stated_answer(text) or _cut(_last_resort(text))
+    return stated_answer(text) or _cut(_whole(text) or _last_resort(text))
 
 
 def stated_answer(text: str) -> str | None:
@@ -111,7 +120,8 @@ def _first_sentence(after: str) -> str:
 
 def _bare(text: str) -> str:
     """Strip what frames a whole answer: blanks, bold, the final full stop, one pair of math signs."""
-    bare = text.strip().strip("*").strip().rstrip(".").strip()
+    bare = text.strip().strip("*").strip()
+    bare = bare if bare.endswith("\\right.") else bare.rstrip(".").strip()
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
         inner = bare[len(opening) : -len(closing)]
         if (
@@ -133,13 +143,32 @@ def _reduced(found: str) -> str:
     return values[0] if len(values) == 1 else found
 
 
+def _whole(text: str) -> str | None:
+    """Return a text that is nothing but an answer: one line of mathematics, or one word."""
+    whole = text.strip()
+    if len(whole) > LONGEST_WHOLE or _NOT_WHOLE.search(whole):
+        return None
+    if " " in whole and _LONE_WORD.search(_NO_PROSE.sub(" ", whole)):
+        return None
+    left, _, right = _bare(whole).rpartition("=")
+    return right.strip() if not re.search("[A-Za-z]", _COMMAND.sub("", left)) else _bare(whole)
+
+
 def _last_resort(text: str) -> str | None:
     for sentence in reversed(re.split(r"(?<=[.!?])\s+|\n+", text.rstrip()[-TAIL:])):
         bold = [b for b in _BOLD.findall(sentence) if any(c.isdigit() for c in b)]
-        values = _values(bold[-1] if bold else sentence)
+        values = _after_equals(sentence) or _values(bold[-1] if bold else sentence)
         if values:
             return values[-1]
     return None
+
+
+def _after_equals(sentence: str) -> list[str]:
+    """Return what an equation in plain text gives: ``60 * 2 = 120 in 2 weeks`` names 120, not 2."""
+    before, equals, after = sentence.rpartition("=")
+    if not equals or not before or "\\" in sentence or _GOES_ON.search(after):
+        return []
+    return _values(after)[:1]
 
 
 def _values(sentence: str) -> list[str]:

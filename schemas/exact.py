@@ -16,6 +16,8 @@ MAX_DIGITS = 40
 MAX_NESTING = 20
 MAX_EXPONENT = 24
 MAX_DEGREE = 24
+MAX_BITS = 4096
+"""Largest numerator or denominator, in bits: powers of powers grow beyond every other bound."""
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|(mod\b|[-+*/^()x]))", re.ASCII)
 
@@ -35,6 +37,8 @@ class Polynomial:
             trimmed.pop()
         if len(trimmed) > MAX_DEGREE + 1:
             raise ExactError(f"degree over {MAX_DEGREE}")
+        if any(max(c.numerator.bit_length(), c.denominator.bit_length()) > MAX_BITS for c in trimmed):
+            raise ExactError(f"a number of over {MAX_BITS} bits")
         self.coefficients = tuple(trimmed)
 
     @property
@@ -149,10 +153,10 @@ class _Parser:
         return result
 
     def atom(self) -> Polynomial:
-        token = self.take()
-        if token == "x":
+        symbol = self.take()
+        if symbol == "x":
             return Polynomial([0, 1])
-        if token == "(":
+        if symbol == "(":
             self.depth += 1
             if self.depth > MAX_NESTING:
                 raise ExactError(f"nested deeper than {MAX_NESTING}")
@@ -161,9 +165,9 @@ class _Parser:
                 raise ExactError("bracket not closed")
             self.depth -= 1
             return value
-        if not token[0].isdigit():
-            raise ExactError(f"unexpected {token!r}")
-        return Polynomial([Fraction(token)])
+        if not symbol[0].isdigit():
+            raise ExactError(f"unexpected {symbol!r}")
+        return Polynomial([Fraction(symbol)])
 
 
 def _tokens(text: str) -> list[str]:

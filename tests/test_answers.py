@@ -37,6 +37,16 @@ FOUND = [
     ("He ate 3/4 of the cake.", "3/4"),
     ("\\[ 20 \\times 2 = 40 \\text{ cubic inches} \\]", r"40 \text{ cubic inches}"),
     ("She has 12 left. That is all.", "12"),
+    (r"\frac{3}{4}", r"\frac{3}{4}"),
+    (r"$\left( 3, \frac{\pi}{2} \right)$", r"\left( 3, \frac{\pi}{2} \right)"),
+    (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    (r"\text{No solution}", r"\text{No solution}"),
+    ("x = 5", "x = 5"),
+    ("Evelyn", "Evelyn"),
+    ("So he makes 60*2=$120 in 2 weeks.", "$120"),
+    ("Since x = 5, she has 12.", "12"),
+    ("That is $118 000 in all.", "$118 000"),
+    (r"\frac{2ab}{a^2 + b^2}", r"\frac{2ab}{a^2 + b^2}"),
 ]
 
 
@@ -63,7 +73,8 @@ def test_a_long_answer_is_cut_just_past_the_limit() -> None:
 
 
 ADVERSARIAL = [
-    "{", "\\boxed{", "\\boxed{}", "\\boxed", "#### ", "#### a\n", "Answer: ", "the answer is ", "answer ", "answer", "$", "$1", "\\(",
+    "{", "\\boxed{", "\\boxed{}", "\\boxed", "#### ", "#### a\n", "Answer: ", "the answer is ", "answer ", "answer",
+    "$", "$1", "\\(",
     "**", "* ", "1,", "1,111", "1 ", "1/", "\n", " ", "=", "\\", "a. ", "Answer:\n", "1", "$$", "\\$", "\t", "\\text{",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Sums, differences and products of fractions, one operation a step."""
+"""Sums, differences and multiples of fractions with one denominator, one operation a step."""
 
 from fractions import Fraction
 from random import Random
@@ -8,40 +8,55 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-DENOMINATORS = (2, 3, 4, 6, 12)
-"""All divide 12, so that no partial sum grows a large denominator."""
-FACTORS = (Fraction(2), Fraction(3), Fraction(1, 2))
+DENOMINATORS = (5, 7, 9, 11, 13)
+LARGEST = 4
+"""No partial result of an honest solution is above this in size."""
 
 
 class FractionChain(Family):
-    """``Compute from left to right: 1/2 + 2/3 - 1/4``; from level 3 on a result may be doubled or halved."""
+    """``Compute from left to right: 2/7 + 4/7 - 1/7``; from level 3 on a partial result may be multiplied."""
 
     kind: Literal["fractions"] = "fractions"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one chain of ``level`` operations; retried until the numbers stay small."""
-        terms = [("", _fraction(rng))]
-        value = terms[0][1]
-        for position in range(level):
-            operator = rng.choice("+-*" if level >= 3 and position > 0 else "+-")
-            operand = rng.choice(FACTORS) if operator == "*" else _fraction(rng)
-            terms.append((operator, operand))
-            value = _apply(operator, value, operand)
-            if value.denominator > 24 or abs(value) > 8:
-                return self.draft(rng, level)
-        text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
-        return Draft(
-            question=f"Compute from left to right: {text}",
-            work=lambda say: _work(terms, say),
-            shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
-            answer_kind="rational",
-        )
+        """Write one chain of ``level + 1`` operations; drawn again until the partial results stay small."""
+        while True:
+            terms = _terms(rng, level)
+            if max(abs(value) for value in _partial_results(terms)) <= LARGEST:
+                return _draft(terms)
 
 
-def _fraction(rng: Random) -> Fraction:
+def _terms(rng: Random, level: int) -> list[tuple[str, Fraction]]:
     denominator = rng.choice(DENOMINATORS)
-    numerator = rng.randint(1, min(2 * denominator - 1, 11))
-    return Fraction(numerator, denominator)
+    terms = [("", _fraction(rng, denominator))]
+    for position in range(level + 1):
+        operator = rng.choice("+-*" if level >= 3 and position else "+-")
+        terms.append((operator, Fraction(rng.randint(2, 3)) if operator == "*" else _fraction(rng, denominator)))
+    return terms
+
+
+def _fraction(rng: Random, denominator: int) -> Fraction:
+    while True:
+        fraction = Fraction(rng.randint(1, 2 * denominator - 1), denominator)
+        if fraction.denominator == denominator:
+            return fraction
+
+
+def _partial_results(terms: list[tuple[str, Fraction]]) -> list[Fraction]:
+    values = [terms[0][1]]
+    for operator, operand in terms[1:]:
+        values.append(_apply(operator, values[-1], operand))
+    return values
+
+
+def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
+    text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
+    return Draft(
+        question=f"Compute from left to right: {text}",
+        work=lambda say: _work(terms, say),
+        shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
+        answer_kind="rational",
+    )
 
 
 def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:

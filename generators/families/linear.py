@@ -35,10 +35,10 @@ class LinearEquation(Family):
     domain = "algebra"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one equation with a whole-number solution from -9 to 12."""
-        x = rng.randint(2, 9) if level == 1 else rng.randint(-9, 12)
-        left = _Side(rng.randint(3, 9), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
-        slope = rng.choice([c for c in range(1, 9) if c != left.bracket]) if level not in (1, 3) else 0
+        """Write one equation with a whole-number solution from -5 to 9."""
+        x = rng.randint(2, 9) if level <= 2 else rng.randint(-5, 9)
+        left = _Side(rng.randint(3, 7), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
+        slope = rng.choice([c for c in range(1, 7) if c != left.bracket]) if level not in (1, 3) else 0
         right = _Side(slope, _shift(rng) if level >= 5 else 0, 0)
         right = right._replace(constant=left.at(x) - right.at(x))
         if level == 6:
@@ -54,7 +54,7 @@ def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
     return Draft(
         question=f"Solve for x: {left}{middle} = {right}",
         work=lambda say: _work(left, right, extra, say),
-        shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)}",
+        shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
     )
 
@@ -62,6 +62,12 @@ def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
 def _shape(side: _Side) -> str:
     # One template is one pattern of brackets and coefficients: the numbers inside the brackets vary.
     return f"{side.bracket}{'b' if side.shift else ''}{'c' if side.constant else ''}"
+
+
+def _numbers(left: _Side, extra: _Side | None) -> str:
+    """Whether a number is left to take to the other side: where they cancel, the solution is a step shorter."""
+    total = sum(side.bracket * side.shift + side.constant for side in (left, extra) if side is not None)
+    return "moved" if total else "cancelled"
 
 
 def _work(left: _Side, right: _Side, extra: _Side | None, say: Say) -> Exact:
@@ -101,4 +107,4 @@ def _sign(number: int) -> str:
 
 
 def _shift(rng: Random) -> int:
-    return rng.choice([-1, 1]) * rng.randint(1, 9)
+    return rng.choice([-1, 1]) * rng.randint(1, 6)

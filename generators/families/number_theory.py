@@ -9,7 +9,7 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-LARGEST = 400
+LARGEST = 200
 MAX_EUCLID_STEPS = 12
 """A slip may send Euclid's algorithm elsewhere; it still ends, and this bounds how long it takes."""
 
@@ -28,7 +28,7 @@ class NumberTheory(Family):
 
 def _gcd(rng: Random, level: int) -> Draft:
     steps = level + 1
-    divisor = rng.randint(1, 6)
+    divisor = rng.randint(1, 5)
     a, b = divisor * rng.randint(2, 4), divisor
     for _ in range(steps - 1):  # run the algorithm backwards
         a, b = a * rng.randint(1, 2) + b, a
@@ -50,8 +50,8 @@ def _euclid(a: int, b: int, say: Say) -> Exact:
 
 
 def _power(rng: Random, level: int) -> Draft:
-    modulus = rng.randint(5, 7 + 2 * level)
-    number = rng.randint(2, min(modulus - 1, 9))
+    modulus = rng.randint(5, 7 + level)
+    number = rng.randint(2, min(modulus - 1, 7))
     exponent = level + 2
     return Draft(
         question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",

@@ -27,10 +27,10 @@ class Polynomials(Family):
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem of the tasks of a level."""
         task = rng.choice(BY_LEVEL[level])
-        degree = 3 if level in (3, 6) else 2
+        degree = 3 if level == 6 else 2
         p, q = _polynomial(rng, degree), _polynomial(rng, degree)
         at = rng.choice((1, 2, 3) if degree == 2 else (1, 2))
-        factor = rng.randint(2, 4)
+        factor = rng.randint(2, 3)
         return _draft(task, p, q, at, factor, symbolic=level == 4)
 
 
@@ -100,8 +100,8 @@ def _plus(a: int, b: int) -> str:
 
 
 def _polynomial(rng: Random, degree: int) -> Polynomial:
-    lower = [rng.randint(-9, 9) for _ in range(degree)]
-    return Polynomial([*lower, rng.randint(1, 5)])
+    lower = [rng.randint(-5, 5) for _ in range(degree)]
+    return Polynomial([*lower, rng.randint(1, 4)])
 
 
 def _shape(p: Polynomial) -> str:

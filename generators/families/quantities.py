@@ -16,7 +16,7 @@ from schemas.problem import Quantity
 
 PEOPLE = ["Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivan", "Jo", "Kim", "Leo", "Mia", "Ned", "Oda", "Pam", "Ray", "Sue", "Tom", "Uma"]
 ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
-LARGEST = 150
+LARGEST = 90
 """No quantity of an honest solution is above this."""
 
 Relation = Literal["given", "times", "more", "fewer", "half", "together"]
@@ -35,7 +35,7 @@ class Quantities(Family):
 
     kind: Literal["quantities"] = "quantities"
     depth: int | None = Field(default=None, ge=1, le=12)
-    """Relations between the first given number and the answer; by default the level plus one."""
+    """Relations between the first given number and the answer; by default the level, and one more from level 4 on."""
     width: int | None = Field(default=None, ge=0, le=4)
     """How many of these relations join in a second quantity."""
     distractors: int | None = Field(default=None, ge=0, le=5)
@@ -43,8 +43,8 @@ class Quantities(Family):
 
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem; retried until every value lies between 1 and ``LARGEST``."""
-        depth = level + 1 if self.depth is None else self.depth
-        width = min(level // 2, depth - 1) if self.width is None else self.width
+        depth = level + (level >= 4) if self.depth is None else self.depth
+        width = min(level // 3, depth - 1) if self.width is None else self.width
         distractors = level // 2 if self.distractors is None else self.distractors
         nodes, chain = _graph(rng, depth, width, distractors)
         item = rng.choice(ITEMS)
@@ -83,7 +83,7 @@ def _graph(rng: Random, depth: int, width: int, distractors: int) -> tuple[list[
 
 
 def _given(name: str, rng: Random) -> _Node:
-    value = rng.randint(2, 20)
+    value = rng.randint(2, 12)
     return _Node(name, "given", value, (), value)
 
 
@@ -93,13 +93,13 @@ def _derived(name: str, nodes: list[_Node], first: int, second: int | None, rng:
         return _Node(name, "together", 0, (first, second), a + nodes[second].value)
     choices: list[tuple[Relation, int, int]] = []
     if a <= LARGEST // 2:
-        factor = rng.randint(2, min(5, LARGEST // a))
+        factor = rng.randint(2, min(4, LARGEST // a))
         choices += [("times", factor, a * factor)] * 2
-    if a <= LARGEST - 20:
-        more = rng.randint(2, 19)
+    if a <= LARGEST - 10:
+        more = rng.randint(2, 9)
         choices.append(("more", more, a + more))
     if a > 3:
-        fewer = rng.randint(1, min(a - 1, 19))
+        fewer = rng.randint(1, min(a - 1, 9))
         choices.append(("fewer", fewer, a - fewer))
     if a % 2 == 0 and a > 2:
         choices.append(("half", 2, a // 2))

@@ -7,7 +7,7 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-LARGEST = 500
+LARGEST = 150
 
 
 class Sequence(Family):
@@ -21,8 +21,8 @@ class Sequence(Family):
 
 
 def _affine(rng: Random, level: int) -> Draft:
-    start, last = rng.randint(1, 12), level + 2
-    factor = rng.choice((2, 2, 3)) if level < 5 else rng.choice((1, 2))
+    start, last = rng.randint(1, 9), level + 2
+    factor = rng.choice((2, 2, 3)) if level < 3 else rng.choice((1, 2))
     shift = rng.choice((-1, 1)) * rng.randint(1, 9)
     term, size = start, start
     for _ in range(level + 1):
@@ -47,7 +47,7 @@ def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Ex
 
 
 def _sums(rng: Random, level: int) -> Draft:
-    first, second, last = rng.randint(1, 12), rng.randint(1, 12), level + 3
+    first, second, last = rng.randint(1, 6), rng.randint(1, 6), level + 3
     return Draft(
         question=(
             f"A sequence starts with {first} and {second}. Each next term is the sum of the two terms before. "

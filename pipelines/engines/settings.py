@@ -35,6 +35,9 @@ class VllmEngineSettings(Record):
     enforce_eager: bool | None = None
     """Whether nothing is compiled or captured; by default only on a CPU, where that costs nothing."""
     prefix_caching: bool = True
+    block_size: int | None = Field(default=None, ge=1)
+    """Tokens in a block of the prefix cache; only whole blocks are found again. By default 32 on a CPU (vLLM's
+    choice there, 128, is longer than most prompts of small problems), else vLLM's choice."""
     seeded: bool = True
     """Whether every request has its own seed. Off is faster on a GPU, and a run cannot be repeated."""
     logprobs: bool = False
@@ -109,7 +112,9 @@ class ScriptedEngineSettings(Record):
     failure_rate: float = Field(default=0.0, ge=0, le=1)
     """Probability that a request fails."""
     latency_ms: float = Field(default=0.0, ge=0)
-    """Waiting time of every call."""
+    """Waiting time of every call, in milliseconds."""
+    max_model_len: int = Field(default=32_768, ge=8)
+    """Longest prompt and continuation together; a token is a character."""
 
 
 AnyEngine = Annotated[

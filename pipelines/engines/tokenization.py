@@ -1,4 +1,4 @@
-"""A model's tokenizer. What is kept: decoding the tokens of a text gives the text, and the last token ends where it ends."""
+"""A model's tokenizer. Kept true: the tokens of a text decode to it, and the last one ends where it ends."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -22,6 +22,7 @@ from schemas.seeds import seed_of
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
 CPU_KV_CACHE_GIB = 1.0
 CPU_BATCHED_TOKENS = 4096
+CPU_BLOCK_SIZE = 32
 GIB = 1 << 30
 STUCK_SECONDS = 120.0
 """How long after its time limit a call is waited for; then a step hangs, and the engine counts as dead."""
@@ -77,8 +78,8 @@ class VllmEngine:
             if not token_ids:
                 raise ValueError("the prompt is empty")
             parameters = [self._parameters(sampling, seed_of(seed, i)) for i in range(n)]
-        except ValueError as error:
-            return [_failed(0, str(error))] * n
+        except Exception as error:  # vLLM's own errors about parameters are no ValueErrors
+            return [_failed(0, first_line(error))] * n
         answers = await self._ask(token_ids, parameters)
         return [self._completion(answer, len(token_ids), sampling) for answer in answers]
 
@@ -174,7 +175,8 @@ def _version() -> str:
 
 def _build(settings: VllmEngineSettings, model: str) -> Any:
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
+        os.environ.setdefault(name, "ERROR")
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(settings.multiprocessing))
     try:
         import torch
@@ -207,12 +209,14 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
         "enable_prefix_caching": settings.prefix_caching,
         "disable_log_stats": True,
         "trust_remote_code": False,
-        "load_format": "auto",
+        "use_tqdm_on_load": False,
     }
     if settings.max_model_len is not None:
         arguments["max_model_len"] = settings.max_model_len
     if settings.max_num_batched_tokens is not None:
         arguments["max_num_batched_tokens"] = settings.max_num_batched_tokens
+    if settings.block_size is not None:
+        arguments["block_size"] = settings.block_size
     if settings.kv_cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * GIB)
     return arguments
@@ -225,6 +229,7 @@ def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, Any]:
     return {
         "enforce_eager": settings.enforce_eager is not False,
         "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
+        "block_size": settings.block_size or CPU_BLOCK_SIZE,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(settings.max_num_batched_tokens or CPU_BATCHED_TOKENS, longest),
     }

@@ -1,0 +1,42 @@
+# `make demo` and `make test` work on a fresh clone with Python 3.11 or later and no GPU.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+# uv does not read pip's settings; a folder of wheels that pip is told of is given to it too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export VLLM_NO_USAGE_STATS = 1
+export RAY_USAGE_STATS_ENABLED = 0
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test check test-all install bench clean
+
+demo: $(STAMP)
+	$(BIN)/stepforge run configs/demo.toml --out runs/demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-all: $(STAMP) check
+	$(BIN)/python -m pytest -m "not gpu"
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/engine_utilization.py
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "uv>=0.9,<1"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

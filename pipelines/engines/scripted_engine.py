@@ -1,0 +1,133 @@
+"""An engine without a model, for dry runs and tests: its answers are a pure function of prompt, seed and position."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+from zlib import crc32
+
+from pipelines.engines.scripted_writer import Position, read_position, success_probability, write
+from pipelines.engines.settings import ScriptedEngineSettings
+from pipelines.engines.tokenization import first_stop
+from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from schemas.rollout import Finish
+from schemas.seeds import seed_of
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsLenAndGetItem
+
+T = TypeVar("T")
+
+VERSION = "1"
+"""Goes up when the same prompt and seed give another text."""
+
+
+class _Likeliest(Random):
+    """Stands for chance at temperature 0: what is likelier than not happens, and a choice is always the first."""
+
+    def random(self) -> float:
+        return 0.5
+
+    def choice(self, seq: "SupportsLenAndGetItem[T]") -> T:
+        return seq[0]
+
+
+class ScriptedEngine:
+    """Implements ``schemas.protocols.Engine``; a character is a token, its code point the id."""
+
+    def __init__(self, settings: ScriptedEngineSettings) -> None:
+        self._settings = settings
+        self._closed = False
+        rates = f"errs {settings.error_rate:g}, recovers {settings.recovery_rate:g}"
+        self._identity = EngineIdentity(
+            model=f"scripted, no model ({rates})", digest="", engine="scripted", version=VERSION
+        )
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """Says that there is no model."""
+        return self._identity
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+        """Return ``n`` continuations; see ``Engine.complete``."""
+        if self._settings.latency_ms:
+            await asyncio.sleep(self._settings.latency_ms / 1000)
+        if self._closed:
+            raise EngineDead("the engine is closed")
+        try:
+            text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
+        except (ValueError, OverflowError):
+            return [_failed("the prompt has tokens that are no characters")] * n
+        if not 0 < len(text) < self._settings.max_model_len:
+            return [_failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")] * n
+        position = read_position(text)
+        salt = crc32(text.encode("utf-8", "surrogatepass"))
+        return [self._complete(position, len(text), seed_of(seed, i) ^ salt, sampling) for i in range(n)]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the code points of a text."""
+        try:
+            return tuple(text.encode("latin-1"))  # several times as fast, and what the families' texts are
+        except UnicodeEncodeError:
+            return tuple(map(ord, text))
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return 1, 2, 3 and so on."""
+        return tuple(range(1, len(token_ids) + 1))
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """There is no chat template.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("the scripted engine has no chat template; set chat = false under [policy]")
+
+    async def close(self) -> None:
+        """Refuse further calls."""
+        self._closed = True
+
+    def success_probability(self, steps_left: int, wrong: bool, since: int = 0) -> float:
+        """Return the exact probability of a right answer, where nothing is truncated and nothing fails."""
+        return success_probability(
+            steps_left,
+            wrong,
+            error_rate=self._settings.error_rate,
+            recovery_rate=self._settings.recovery_rate,
+            since=since,
+        )
+
+    def _complete(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
+        settings = self._settings
+        rng = Random(seed) if sampling.temperature > 0 else _Likeliest()
+        draw = rng.random
+        if settings.failure_rate and draw() < settings.failure_rate:
+            return _failed("a failure, as asked for by failure_rate")
+        breaks_off = settings.truncation_rate > 0 and draw() < settings.truncation_rate
+        text = write(position, rng, settings.error_rate, settings.recovery_rate)
+        room = min(sampling.max_tokens, settings.max_model_len - prompt_tokens)
+        if breaks_off:
+            room = min(room, int(draw() * len(text)))
+        finish: Finish = "stop"
+        tokens = len(text) + 1
+        cut = first_stop(text, sampling.stop) if sampling.stop else None
+        if tokens > room and (cut is None or cut >= room):
+            text, finish, tokens = text[:room], "length", room
+        elif cut is not None:
+            text, tokens = text[:cut], cut + 1
+        ids = self.encode(text)
+        return Completion.model_construct(  # all fields are right by construction, and checking costs half the time
+            text=text,
+            token_ids=ids,
+            token_ends=tuple(range(1, len(ids) + 1)),
+            finish=finish,
+            tokens=tokens,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=0,
+            mean_logprob=None,
+            error=None,
+        )
+
+
+def _failed(message: str) -> Completion:
+    return Completion(text="", finish="error", tokens=0, error=message)

@@ -1,0 +1,132 @@
+"""Goes on with a solution from wherever it stands, erring and recovering at known rates.
+
+While every stated value is right, the next step errs with the error rate. Once one is wrong, every line is with
+the recovery rate ``Wait:`` and the right statement, after which the later steps are stated anew; else the wrong
+value is carried on, and never becomes right by chance. So the probability of success is known exactly.
+"""
+
+from functools import lru_cache
+from random import Random
+from typing import NamedTuple
+
+from generators.slips import wrong_value
+from pipelines.engines.scripted_plan import Plan, find_question
+from schemas.statement import REPAIR_MARK, read_claim
+
+
+class Position(NamedTuple):
+    """How far a solution has come."""
+
+    plan: Plan
+    values: tuple[int, ...]
+    """The value in force for each step; the true one where none is stated."""
+    pending: tuple[int, ...]
+    """Steps still to be stated, in order."""
+    wrong: int | None
+    """The first step whose stated value is wrong and not repaired."""
+    unfinished: str
+    """Beginning of a line that the prompt ends in."""
+    answered: bool
+
+
+def read_position(prompt: str) -> Position:
+    """Return where the solution in a prompt stands; lines that say nothing about the plan are passed over."""
+    plan, end = find_question(prompt)
+    *lines, unfinished = prompt[end:].lstrip("\n").split("\n")
+    stated: dict[int, int] = {}
+    answered = False
+    for line in lines:
+        claim = read_claim(line)
+        place = None if claim is None else plan.places.get(claim.name)
+        answered = answered or line.startswith("Answer:")
+        if claim is None or place is None:
+            continue
+        if line.startswith(REPAIR_MARK):
+            stated = {i: value for i, value in stated.items() if i < place}
+        stated[place] = _number(claim.sides[-1], plan.truth[place])
+    values = tuple(stated.get(i, true) for i, true in enumerate(plan.truth))
+    pending = tuple(i for i in range(len(plan.steps)) if i not in stated)
+    wrong = next((i for i in sorted(stated) if stated[i] != plan.truth[i]), None)
+    return Position(plan, values, pending, wrong, unfinished, answered)
+
+
+def write(position: Position, rng: Random, error_rate: float, recovery_rate: float) -> str:
+    """Return the rest of the solution."""
+    plan, wrong, draw = position.plan, position.wrong, rng.random
+    values, pending = list(position.values), list(position.pending)
+    text, start = [], position.unfinished
+    if position.answered:
+        return ""
+    done = 0
+    while True:
+        if wrong is not None and draw() < recovery_rate:
+            line = REPAIR_MARK + plan.lines[wrong]
+            values[wrong:] = plan.truth[wrong:]
+            pending = [i for i in pending[done:] if i < wrong] + list(range(wrong + 1, len(plan.steps)))
+            done, wrong = 0, None
+        elif done == len(pending):
+            text.append(_finish(f"Answer: {values[-1]}", start))
+            return "".join(text)
+        else:
+            place = pending[done]
+            done += 1
+            if wrong is not None:
+                line, values[place] = _carried(plan, place, values)
+            elif draw() < error_rate:
+                values[place] = int(str(wrong_value(rng, plan.truth[place])))
+                line = plan.lines[place][: -len(str(plan.truth[place])) - 1] + f"{values[place]}\n"
+                wrong = place
+            else:
+                line = plan.lines[place]
+        if start:
+            line, start = _finish(line, start), ""
+        text.append(line)
+
+
+def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:
+    """A step worked out from values some of which are wrong; it is wrong if one that it uses is."""
+    step, truth = plan.steps[place], plan.truth[place]
+    inputs = [values[i] if i >= 0 else plan.starts[i] for i in step.inputs]
+    expression, value = step.work(inputs)
+    true_inputs = [plan.truth[i] if i >= 0 else plan.starts[i] for i in step.inputs]
+    if value == truth and inputs != true_inputs:
+        value += 1 if sum(inputs) >= sum(true_inputs) else -1
+    return step.line(expression, value), value
+
+
+def _finish(line: str, start: str) -> str:
+    """The rest of a line that was begun; a beginning that does not fit is left as a line of its own."""
+    if line.startswith(start):
+        return line[len(start) :]
+    return f"\n{line}"
+
+
+def _number(text: str, true: int) -> int:
+    try:
+        return int(text) if len(text) < 20 else true + 1
+    except ValueError:
+        return true + 1
+
+
+@lru_cache(maxsize=65536)
+def success_probability(
+    steps_left: int, wrong: bool, *, error_rate: float, recovery_rate: float, since: int = 0
+) -> float:
+    """Return the exact probability that the solution ends with the right answer.
+
+    ``steps_left`` are not yet stated; ``since`` are those stated after the first wrong one, to be stated anew
+    after a recovery.
+    """
+    if not wrong:
+        if steps_left == 0:
+            return 1.0
+        right = success_probability(steps_left - 1, False, error_rate=error_rate, recovery_rate=recovery_rate)
+        erred = success_probability(steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate)
+        return (1 - error_rate) * right + error_rate * erred
+    recovered = success_probability(steps_left + since, False, error_rate=error_rate, recovery_rate=recovery_rate)
+    if steps_left == 0:
+        return recovery_rate * recovered
+    carried = success_probability(
+        steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate, since=since + 1
+    )
+    return recovery_rate * recovered + (1 - recovery_rate) * carried

@@ -1,0 +1,255 @@
+"""Plain transformers: requests that arrive within a moment are computed together, on a thread of the engine's own.
+
+A batch that fails gives errors for its own requests, and the next batch is computed as if nothing had been.
+"""
+
+import asyncio
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipelines.engines.model_files import digest, locate
+from pipelines.engines.settings import TransformersEngineSettings
+from pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
+from schemas.errors import BadInput
+from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from schemas.seeds import seed_of
+
+if TYPE_CHECKING:
+    from pipelines.engines.sampling_loop import Row
+
+UNBOUNDED = 1 << 20
+"""Longest context of a model that states none, in tokens."""
+
+
+class _Model(NamedTuple):
+    network: Any
+    tokenizer: ModelTokenizer
+    end_tokens: frozenset[int]
+    longest: int
+    vocabulary: int
+
+
+class _Asked(NamedTuple):
+    row: "Row"
+    future: "asyncio.Future[None]"
+
+
+class TransformersEngine:
+    """Implements ``schemas.protocols.Engine``."""
+
+    def __init__(self, settings: TransformersEngineSettings, model: _Model, identity: EngineIdentity) -> None:
+        self._settings = settings
+        self._model = model
+        self._identity = identity
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._under_way: list[_Asked] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="transformers-engine", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
+        """Load the model; the event loop stays free meanwhile.
+
+        Raises:
+            BadInput: the model or the device is not there.
+        """
+        located = locate(settings.model)
+        model = await asyncio.to_thread(_load, settings, located)
+        name = await asyncio.to_thread(digest, located, settings.revision)
+        import transformers
+
+        identity = EngineIdentity(
+            model=settings.model, digest=name, engine="transformers", version=str(transformers.__version__)
+        )
+        return cls(settings, model, identity)
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """Which model this is."""
+        return self._identity
+
+    @property
+    def unfinished(self) -> int:
+        """Requests being computed or waiting for their turn."""
+        return len(self._under_way) + self._asked.qsize()
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+        """Return ``n`` continuations; see ``Engine.complete``."""
+        if self._closed:
+            raise EngineDead("the engine is closed")
+        try:
+            token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
+            self._check(token_ids)
+        except ValueError as error:
+            failed = Completion(text="", finish="error", tokens=0, error=str(error))
+            return [failed] * n
+        asked = [self._ask(token_ids, seed_of(seed, i), sampling) for i in range(n)]
+        try:
+            await asyncio.gather(*(a.future for a in asked))
+        except asyncio.CancelledError:
+            for a in asked:
+                a.row.cancelled = True
+            raise
+        if self._closed:
+            raise EngineDead("the engine is closed")
+        return [self._completion(a.row) for a in asked]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a text, without special tokens added."""
+        return self._model.tokenizer.encode(text)
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return, for each token, the length in characters of the decoded text up to its end."""
+        return self._model.tokenizer.token_ends(token_ids)
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """Render messages with the model's chat template."""
+        return self._model.tokenizer.chat(messages)
+
+    async def close(self) -> None:
+        """Break off the batch under way and join the thread; whoever still waits gets ``EngineDead``."""
+        self._closed = True
+        for asked in self._under_way:
+            asked.row.cancelled = True
+        self._asked.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _check(self, token_ids: Sequence[int]) -> None:
+        if not token_ids:
+            raise ValueError("the prompt is empty")
+        if len(token_ids) >= self._model.longest:
+            raise ValueError(f"the prompt has {len(token_ids)} tokens, the context {self._model.longest}")
+        if not all(0 <= token < self._model.vocabulary for token in token_ids):
+            raise ValueError("the prompt has tokens that the model does not know")
+
+    def _ask(self, token_ids: Sequence[int], seed: int, sampling: Sampling) -> _Asked:
+        from pipelines.engines.sampling_loop import Row
+
+        limit = self._settings.request_timeout
+        deadline = math.inf if limit is None else time.monotonic() + limit
+        stopped = _stop_watch(self._model.tokenizer, sampling.stop) if sampling.stop else None
+        asked = _Asked(Row(token_ids, seed, sampling, stopped, deadline), asyncio.get_running_loop().create_future())
+        self._asked.put(asked)
+        return asked
+
+    def _run(self) -> None:
+        _set_threads(self._settings.threads)
+        while (batch := self._gather()) is not None:
+            batch = [a for a in batch if not a.row.cancelled]
+            self._under_way = batch
+            if batch:
+                self._compute([a.row for a in batch])
+                batch[0].future.get_loop().call_soon_threadsafe(_settle, [a.future for a in batch], None)
+            self._under_way = []
+        left = []
+        while not self._asked.empty():
+            if (asked := self._asked.get()) is not None:
+                left.append(asked.future)
+        for future in left:
+            future.get_loop().call_soon_threadsafe(_settle, [future], EngineDead("the engine is closed"))
+
+    def _gather(self) -> list[_Asked] | None:
+        """Wait for a request, and a moment for more; None when the engine is to end."""
+        first = self._asked.get()
+        if first is None or self._closed:
+            self._asked.put(first)
+            return None
+        batch, until = [first], time.monotonic() + self._settings.gather_seconds
+        while len(batch) < self._settings.batch_size:
+            try:
+                asked = self._asked.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if asked is None:
+                self._asked.put(None)
+                break
+            batch.append(asked)
+        return batch
+
+    def _compute(self, rows: "list[Row]") -> None:
+        from pipelines.engines.sampling_loop import write
+
+        model = self._model
+        try:
+            write(
+                model.network,
+                rows,
+                end_tokens=model.end_tokens,
+                longest=model.longest,
+                logprobs=self._settings.logprobs,
+            )
+        except Exception as error:
+            for row in rows:
+                if row.finish is None:
+                    row.finish, row.error = "error", f"{type(error).__name__}: {first_line(error)}"
+
+    def _completion(self, row: "Row") -> Completion:
+        ids = row.written[:-1] if row.finish == "stop" and not row.by_text else row.written
+        written = self._model.tokenizer.read(ids, row.sampling.stop if row.by_text else ())
+        return Completion(
+            text=written.text,
+            token_ids=written.token_ids,
+            token_ends=written.token_ends,
+            finish=row.finish or "error",
+            tokens=len(row.written),
+            prompt_tokens=len(row.prompt),
+            mean_logprob=row.logprob / len(row.written) if self._settings.logprobs and row.written else None,
+            error=row.error,
+        )
+
+
+def _settle(futures: "list[asyncio.Future[None]]", error: Exception | None) -> None:
+    for future in futures:
+        if not future.done():
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+
+def _stop_watch(tokenizer: ModelTokenizer, stop: Sequence[str]) -> Callable[[list[int]], bool]:
+    """Looks at the last tokens only: a stop text is made of no more tokens than it has bytes."""
+    tail = max(len(text.encode()) for text in stop) + 2
+    return lambda written: first_stop(tokenizer.decode(written[-tail:]), stop) is not None
+
+
+def _load(settings: TransformersEngineSettings, located: str) -> _Model:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    try:
+        network = AutoModelForCausalLM.from_pretrained(
+            located, revision=settings.revision, dtype=dtype, trust_remote_code=False
+        )
+        network = network.to(_device(settings.device)).eval()
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        raise BadInput(f"engine: transformers cannot load {settings.model}: {first_line(error)}") from error
+    tokenizer = load_tokenizer(located, settings.revision)
+    ends = network.generation_config.eos_token_id
+    more = frozenset() if ends is None else frozenset([ends] if isinstance(ends, int) else ends)
+    stated = getattr(network.config, "max_position_embeddings", None) or UNBOUNDED
+    longest = min(settings.max_model_len or stated, stated)
+    vocabulary = network.get_input_embeddings().num_embeddings
+    return _Model(network, tokenizer, tokenizer.end_tokens | more, longest, vocabulary)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _set_threads(threads: int | None) -> None:
+    """A torch thread count is that of the thread which sets it (vLLM on a CPU, once loaded, makes this do nothing)."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)

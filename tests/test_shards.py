@@ -1,0 +1,114 @@
+"""Shards are whole or not there; damage is never read as data; every record class survives the round trip."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pyarrow.parquet as pq
+import pytest
+from fakes import a_problem, a_solution, solved
+
+from generators.families import ALL_FAMILIES
+from pipelines.exports.rows import PairRow, StepwiseRow
+from pipelines.shards import read_columns, read_shard, shard_metadata, write_shard
+from schemas.arrow import arrow_schema, from_table, to_table
+from schemas.errors import RunFailed
+from schemas.labeled import Failure, LabeledProblem, Rejected
+from schemas.problem import Problem
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+def problems(count: int) -> list[Problem]:
+    part = ALL_FAMILIES[0]()
+    return [part.item(3, i) for i in range(count)]
+
+
+def test_records_come_back_equal(tmp_path: Path) -> None:
+    rows = problems(50)
+    assert write_shard(tmp_path / "a.parquet", rows, Problem, {"seed": 3}) == 50
+    assert read_shard(tmp_path / "a.parquet", Problem) == rows
+    assert shard_metadata(tmp_path / "a.parquet") == {"seed": 3, "rows": 50}
+    assert read_columns(tmp_path / "a.parquet", ["id"])["id"] == [p.id for p in rows]
+
+
+def test_empty_lists_and_nulls_keep_their_types(tmp_path: Path) -> None:
+    rows = [solved(a_solution("s", "", "wrong"), problem=a_problem(answer=None))]
+    write_shard(tmp_path / "a.parquet", rows, SolvedProblem, {})
+    write_shard(tmp_path / "b.parquet", [], SolvedProblem, {})
+    assert read_shard(tmp_path / "a.parquet", SolvedProblem) == rows
+    assert read_shard(tmp_path / "b.parquet", SolvedProblem) == []
+
+
+@pytest.mark.parametrize("record", [Problem, SolvedProblem, LabeledProblem, Failure, Rejected, StepwiseRow, PairRow])
+def test_schemas_are_what_they_were(record: type[Record]) -> None:
+    """The golden file pins what lies on disk: a change here changes what users read."""
+    golden = Path(__file__).parent / "golden" / f"{record.__name__}.schema.txt"
+    text = arrow_schema(record).to_string(truncate_metadata=False) + "\n"
+    if os.environ.get("STEPFORGE_WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), "set STEPFORGE_WRITE_GOLDEN=1 to accept a change on purpose"
+
+
+def test_a_row_of_another_shape_is_refused() -> None:
+    table = to_table([a_problem()], Problem)
+    with pytest.raises(ValueError, match="Field required"):
+        from_table(table.drop_columns(["question"]), Problem)
+
+
+def test_no_bit_flip_is_silent(tmp_path: Path) -> None:
+    rows = problems(40)
+    good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"
+    write_shard(good, rows, Problem, {})
+    data = good.read_bytes()
+    rng = Random(0)
+    silent = 0
+    for _ in range(200):
+        position = rng.randrange(len(data))
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << rng.randrange(8)
+        bad.write_bytes(flipped)
+        try:
+            silent += read_shard(bad, Problem) != rows
+        except RunFailed as error:
+            assert "bad.parquet: damaged shard" in str(error)
+    assert silent == 0
+
+
+@pytest.mark.parametrize("keep", [0, 1, 4, 100, -1, -8, -200])
+def test_a_cut_file_is_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "cut.parquet"
+    write_shard(path, problems(40), Problem, {})
+    data = path.read_bytes()
+    path.write_bytes(data[:keep])
+    with pytest.raises(RunFailed, match=r"cut.parquet: damaged shard"):
+        read_shard(path, Problem)
+
+
+def test_a_shard_of_another_stage_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.parquet", problems(2), Problem, {})
+    with pytest.raises(RunFailed, match="columns are not those"):
+        read_shard(tmp_path / "a.parquet", SolvedProblem)
+
+
+def test_rows_missing_from_a_valid_file_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_shard(path, problems(5), Problem, {})
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 3), path, write_page_checksum=True)
+    with pytest.raises(RunFailed, match="3 rows where 5 were written"):
+        read_shard(path, Problem)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(TypeError):
+        write_shard(path, problems(1), Problem, {"not json": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writes_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.parquet", "b.parquet"):
+        write_shard(tmp_path / name, problems(30), Problem, {"seed": 3})
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
