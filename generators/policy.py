@@ -6,11 +6,12 @@ Going on from a prefix gives the engine exactly the tokens that the policy wrote
 from bisect import bisect_left
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from generators.segmenters import AnySegmenter, Line
-from schemas.answers import extract_answer
+from schemas.answers import extract_answer, stated_answer
 from schemas.problem import Problem
 from schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from schemas.record import Record
@@ -32,6 +33,9 @@ class PolicySettings(Record):
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
     segmenter: AnySegmenter = Line()
+    answer: Literal["stated", "any"] = "any"
+    """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
+    sentence's last number is taken, for models that answer freely."""
 
     @field_validator("prompt")
     @classmethod
@@ -77,6 +81,10 @@ class PromptedPolicy:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+
+    def answer(self, text: str) -> str | None:
+        """Return the final answer of a whole solution's text, or None."""
+        return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
         """Cut a text written elsewhere into steps, with this policy's tokens."""
@@ -125,7 +133,7 @@ class PromptedPolicy:
             id=identity,
             start=None,
             steps=self.cut(completion.text, completion.token_ids, completion.token_ends),
-            answer=extract_answer(before + completion.text) if completion.finish == "stop" else None,
+            answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,

@@ -56,6 +56,8 @@ def grade_file(
     started = time.monotonic()
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: the folder {out.parent} does not exist; create it or name another --out")
+    if out is not None and out.is_dir():
+        raise BadInput(f"{out}: a folder; name a file with --out")
     folder = out.parent if out is not None else None
     with tempfile.TemporaryDirectory(dir=folder, prefix=".grade-") as beside:
         written = Path(beside) / "graded.jsonl"

@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeVar
 from filters import Corpus, CurateFilter, Dropped, VetFilter
 from generators.policy import PromptedPolicy
 from labelers import Labeler, label_with_all
-from schemas.answers import extract_answer
 from schemas.grading import graded
 from schemas.labeled import Failure, LabeledProblem, Rejected
 from schemas.problem import Problem
@@ -83,7 +82,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         id=f"{problem.id}-brought-{number}",
         start=None,
         steps=steps,
-        answer=extract_answer(text),
+        answer=policy.answer(text),
         outcome="undetermined",
         finish="stop",
         tokens=0,

@@ -5,6 +5,7 @@ Kept true: every call ends exactly once, with an output or an error for each of 
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -202,11 +203,13 @@ class Stepper:
         self._owners.clear()
 
     def _shut_down(self) -> None:
-        """A dead engine may fail again here; the thread ends either way, and its process with the worker."""
         core = getattr(self._engine, "engine_core", None)
         self._engine = None
-        if core is not None:
-            core.shutdown()
+        try:
+            if core is not None:
+                core.shutdown()
+        except Exception as error:  # a dead engine may fail again; the thread ends all the same
+            logging.getLogger(__name__).warning("vLLM did not shut down cleanly: %s", first_line(error))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, *call: Any) -> None:

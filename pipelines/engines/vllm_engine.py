@@ -6,7 +6,9 @@ What counts is the tokens: text is decoded here from the tokens that vLLM wrote,
 import asyncio
 import math
 import os
+import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +28,7 @@ CPU_BLOCK_SIZE = 32
 GIB = 1 << 30
 STUCK_SECONDS = 120.0
 """How long after its time limit a call is waited for; then a step hangs, and the engine counts as dead."""
+WATCH_SECONDS = 1.0
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 """Everything else (abort, repetition, error) is an error."""
 
@@ -191,9 +194,25 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
         torch.set_num_threads(settings.threads)
     arguments = _arguments(settings, model) | (_cpu_arguments(settings) if on_cpu else {})
     try:
-        return LLMEngine.from_engine_args(EngineArgs(**arguments))
+        engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
     except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
         raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
+    if settings.multiprocessing:
+        watched = weakref.ref(engine.engine_core)
+        threading.Thread(target=_watch, args=(watched,), name="vllm-watch", daemon=True).start()
+    return engine
+
+
+def _watch(watched: "weakref.ref[Any]") -> None:
+    """vLLM waits for ever for the answers of a process that was killed; this wakes it with the error."""
+    while (core := watched()) is not None:
+        try:
+            core.ensure_alive()
+        except Exception as error:
+            core.outputs_queue.put_nowait(error)
+            return
+        del core
+        time.sleep(WATCH_SECONDS)
 
 
 def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:

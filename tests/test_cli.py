@@ -1,0 +1,114 @@
+"""Bad input: one clear line, exit code 2, no traceback, nothing written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = """
+problems = 4
+[engine]
+kind = "scripted"
+[[generate]]
+kind = "sequence"
+[[label]]
+kind = "omega_prm"
+"""
+
+
+def stepforge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'), "label.0.omega_prm.trails: unknown setting"),
+        (GOOD.replace("problems", "problms"), "problms: unknown setting, did you mean problems?"),
+        (GOOD.replace('"scripted"', '"vlm"'), "engine"),
+        (GOOD.replace("problems = 4", 'problems = "many"'), "problems: "),
+        (GOOD.replace("problems = 4", "problems = -1"), "problems: "),
+        (GOOD + "[[label]]\nkind = 'omega_prm'\n", "label: omega_prm is listed twice"),
+        (GOOD + "[policy]\nprompt = 'no question'\n", "policy.prompt: has no {question}"),
+        (GOOD.replace("[[label]]", "[[label]"), "not TOML"),
+        (GOOD.replace('kind = "sequence"', 'kind = "sequence"\nlevels = [9]'), "level 9 is outside 1 to 6"),
+        (
+            GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'),
+            "missing.jsonl",
+        ),
+        (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),
+        (
+            GOOD.replace('kind = "scripted"', 'kind = "server"\naddress = "http://127.0.0.1:9/v1"'),
+            "no server answers at http://127.0.0.1:9/v1",
+        ),
+    ],
+)
+def test_a_bad_run_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(text)
+    result = stepforge("run", run_file, "--out", tmp_path / "out")
+    assert result.returncode == 2, result.stderr
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_run_file(tmp_path: Path) -> None:
+    result = stepforge("run", tmp_path / "none.toml")
+    assert result.returncode == 2
+    assert "no such run file" in result.stderr
+
+
+def test_a_malformed_row_names_file_row_and_field(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n{"question": 7, "answer": "2"}\n')
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "set.jsonl"\nanswer = "answer"'))
+    result = stepforge("run", run_file, "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "set.jsonl" in result.stderr
+    assert "2" in result.stderr
+    assert "question" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("override", ["label", "=3", "label.7.k=1", "problems.x=1", "engine.error_rate=2"])
+def test_a_bad_override_is_one_line(tmp_path: Path, override: str) -> None:
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(GOOD)
+    result = stepforge("run", run_file, "--out", tmp_path / "out", "--set", override)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_a_folder_that_is_no_run(tmp_path: Path, command: str) -> None:
+    result = stepforge(command, tmp_path)
+    assert result.returncode == 2
+    assert "not a run folder" in result.stderr
+
+
+def test_grade_command(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"a": "#### 18", "r": ["First.", "So the answer is 18."]}\n{"a": "#### 18", "r": ["It is 17."]}\n')
+    out = tmp_path / "graded.jsonl"
+    result = stepforge("grade", rows, "--answer", "a", "--response", "r", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert [line.split('"verdict": "')[1].split('"')[0] for line in out.read_text().splitlines()] == ["correct", "wrong"]
+    missing = stepforge("grade", rows, "--answer", "b", "--response", "r")
+    assert missing.returncode == 2
+    assert "b" in missing.stderr
+
+
+def test_doctor_says_what_is_there() -> None:
+    result = stepforge("doctor")
+    assert result.returncode == 0
+    assert "engine scripted" in result.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, cli; print([m for m in ('ray', 'torch', 'vllm', 'pyarrow', 'pydantic', 'sympy') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
