@@ -102,7 +102,8 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> tuple[floa
     llm = LLM(**vllm_arguments(settings, locate(settings.model)))
     prompts = [TokensPrompt(prompt_token_ids=list(r.token_ids)) for r in requests]
     sampling = [
-        SamplingParams(temperature=1.0, seed=r.seed, max_tokens=r.tokens, ignore_eos=True, detokenize=False) for r in requests
+        SamplingParams(temperature=1.0, seed=r.seed, max_tokens=r.tokens, ignore_eos=True, detokenize=False)
+        for r in requests
     ]
     began = time.perf_counter()
     outputs = llm.generate(prompts, sampling, use_tqdm=False)
@@ -141,7 +142,10 @@ def _round(settings: VllmEngineSettings, problems: int, number: int) -> dict[str
     }
     if number == 0:
         print(f"{'requests':>9} {'tokens':>8} {'labelling tok/s':>16} {'offline tok/s':>14} {'ratio':>6}")
-    print(f"{len(requests):9} {tokens:8} {label_rate:16.0f} {offline_rate:14.0f} {label_rate / offline_rate:6.3f}", flush=True)
+    print(
+        f"{len(requests):9} {tokens:8} {label_rate:16.0f} {offline_rate:14.0f} {label_rate / offline_rate:6.3f}",
+        flush=True,
+    )
     return result
 
 

@@ -17,6 +17,10 @@ VETTED_BASE_RATE = 0.4
 """Below this pass rate every Monte Carlo label is guesswork; figures are given on both sides of it."""
 
 
+BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
+"""Upper ends belong to their band."""
+
+
 class _Tally:
     """What is gathered while the labelled shards pass by."""
 
@@ -93,8 +97,11 @@ def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]
 
 def _label_slices(row: LabeledProblem) -> list[str]:
     rate = row.pass_rate
-    vetted = "none" if rate is None else f"at least {VETTED_BASE_RATE}" if rate >= VETTED_BASE_RATE else "below"
-    return [f"base rate: {vetted}", *_policy_slices(row)]
+    if rate is None:
+        return _policy_slices(row)
+    band = next(f"base rate: {low:g} to {high:g}" for low, high in BASE_RATE_BANDS if rate <= high)
+    vetted = [f"base rate: at least {VETTED_BASE_RATE}"] if rate >= VETTED_BASE_RATE else []
+    return [*vetted, band, *_policy_slices(row)]
 
 
 def _policy_slices(row: LabeledProblem) -> list[str]:

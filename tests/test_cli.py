@@ -25,7 +25,10 @@ def stepforge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'), "label.0.omega_prm.trails: unknown setting"),
+        (
+            GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'),
+            "label.0.omega_prm.trails: unknown setting",
+        ),
         (GOOD.replace("problems", "problms"), "problms: unknown setting, did you mean problems?"),
         (GOOD.replace('"scripted"', '"vlm"'), "engine"),
         (GOOD.replace("problems = 4", 'problems = "many"'), "problems: "),
@@ -65,7 +68,9 @@ def test_a_missing_run_file(tmp_path: Path) -> None:
 def test_a_malformed_row_names_file_row_and_field(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n{"question": 7, "answer": "2"}\n')
     run_file = tmp_path / "run.toml"
-    run_file.write_text(GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "set.jsonl"\nanswer = "answer"'))
+    run_file.write_text(
+        GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "set.jsonl"\nanswer = "answer"')
+    )
     result = stepforge("run", run_file, "--out", tmp_path / "out")
     assert result.returncode == 2
     assert "set.jsonl" in result.stderr
@@ -96,7 +101,10 @@ def test_grade_command(tmp_path: Path) -> None:
     out = tmp_path / "graded.jsonl"
     result = stepforge("grade", rows, "--answer", "a", "--response", "r", "--out", out)
     assert result.returncode == 0, result.stderr
-    assert [line.split('"verdict": "')[1].split('"')[0] for line in out.read_text().splitlines()] == ["correct", "wrong"]
+    assert [line.split('"verdict": "')[1].split('"')[0] for line in out.read_text().splitlines()] == [
+        "correct",
+        "wrong",
+    ]
     missing = stepforge("grade", rows, "--answer", "b", "--response", "r")
     assert missing.returncode == 2
     assert "b" in missing.stderr

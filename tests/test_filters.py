@@ -44,7 +44,9 @@ def test_a_reference_that_most_contradict_is_dropped_only_on_request() -> None:
     assert SelfConsistency(drop_contradicted=0.8)(row, CORPUS) == Dropped(reason="majority contradicts the reference")
 
 
-@pytest.mark.parametrize(("one", "other"), [("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "X =  3."), ("2x+1", "1 + 2x")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "X =  3."), ("2x+1", "1 + 2x")]
+)
 def test_equal_answers_have_one_spelling(one: str, other: str) -> None:
     assert normal_answer(one) == normal_answer(other)
 

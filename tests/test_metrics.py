@@ -70,7 +70,14 @@ def labeled(values: list[tuple[int, int] | None], first_error: int | None, lines
         ),
         evidence=(),
         policy=PolicyIdentity(
-            model="m", digest="", engine="", engine_version="", temperature=1, top_p=1, max_tokens=1, prompt="{question}"
+            model="m",
+            digest="",
+            engine="",
+            engine_version="",
+            temperature=1,
+            top_p=1,
+            max_tokens=1,
+            prompt="{question}",
         ),
         costs=(),
     )

@@ -104,7 +104,9 @@ def test_the_books_balance_over_all_stages(finished: Path) -> None:
         assert rows == total["rows_out"] + sum(total["rejected"].values()) + sum(total["failures"].values())
         rows = total["rows_out"]
     rejected = sum(sum(total["rejected"].values()) for total in stages.values())
-    kept_aside = [i for p in (finished / "rejected").rglob("*.parquet") for i in read_columns(p, ["problem_id"])["problem_id"]]
+    kept_aside = [
+        i for p in (finished / "rejected").rglob("*.parquet") for i in read_columns(p, ["problem_id"])["problem_id"]
+    ]
     assert len(kept_aside) == rejected
 
 

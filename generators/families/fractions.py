@@ -10,7 +10,7 @@ from schemas.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13)
 LARGEST = 4
-"""No partial result of an honest solution is above this in size."""
+"""No partial result of an honest solution is above this, and none is below or at zero."""
 
 
 class FractionChain(Family):
@@ -22,7 +22,7 @@ class FractionChain(Family):
         """Write one chain of ``level + 1`` operations; drawn again until the partial results stay small."""
         while True:
             terms = _terms(rng, level)
-            if max(abs(value) for value in _partial_results(terms)) <= LARGEST:
+            if all(0 < value <= LARGEST for value in _partial_results(terms)):
                 return _draft(terms)
 
 

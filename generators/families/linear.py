@@ -35,15 +35,14 @@ class LinearEquation(Family):
     domain = "algebra"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one equation with a whole-number solution from -5 to 9."""
-        x = rng.randint(2, 9) if level <= 2 else rng.randint(-5, 9)
-        left = _Side(rng.randint(3, 7), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
-        slope = rng.choice([c for c in range(1, 7) if c != left.bracket]) if level not in (1, 3) else 0
+        """Write one equation with a whole-number solution from 1 to 9."""
+        x = rng.randint(1, 9)
+        left = _Side(rng.randint(3, 6), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
+        slope = rng.randint(1, left.bracket - 1) if level not in (1, 3) else 0
         right = _Side(slope, _shift(rng) if level >= 5 else 0, 0)
         right = right._replace(constant=left.at(x) - right.at(x))
         if level == 6:
-            slopes = [c for c in range(2, 6) if left.bracket + c != right.bracket]
-            extra = _Side(rng.choice(slopes), _shift(rng), 0)
+            extra = _Side(rng.randint(2, 4), _shift(rng), 0)
             right = right._replace(constant=right.constant + extra.at(x))
             return _draft(left, right, extra)
         return _draft(left, right, None)
@@ -107,4 +106,4 @@ def _sign(number: int) -> str:
 
 
 def _shift(rng: Random) -> int:
-    return rng.choice([-1, 1]) * rng.randint(1, 6)
+    return rng.choice([-1, 1, 1]) * rng.randint(1, 5)

@@ -100,7 +100,7 @@ def _plus(a: int, b: int) -> str:
 
 
 def _polynomial(rng: Random, degree: int) -> Polynomial:
-    lower = [rng.randint(-5, 5) for _ in range(degree)]
+    lower = [rng.choice((-1, 1, 1)) * rng.randint(1, 5) for _ in range(degree)]
     return Polynomial([*lower, rng.randint(1, 4)])
 
 

@@ -14,7 +14,28 @@ from generators.family import Family
 from schemas.exact import Exact
 from schemas.problem import Quantity
 
-PEOPLE = ["Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivan", "Jo", "Kim", "Leo", "Mia", "Ned", "Oda", "Pam", "Ray", "Sue", "Tom", "Uma"]
+PEOPLE = [
+    "Ann",
+    "Bob",
+    "Cleo",
+    "Dan",
+    "Eve",
+    "Finn",
+    "Gus",
+    "Hana",
+    "Ivan",
+    "Jo",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Ned",
+    "Oda",
+    "Pam",
+    "Ray",
+    "Sue",
+    "Tom",
+    "Uma",
+]
 ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
 LARGEST = 90
 """No quantity of an honest solution is above this."""

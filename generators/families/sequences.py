@@ -24,11 +24,11 @@ def _affine(rng: Random, level: int) -> Draft:
     start, last = rng.randint(1, 9), level + 2
     factor = rng.choice((2, 2, 3)) if level < 3 else rng.choice((1, 2))
     shift = rng.choice((-1, 1)) * rng.randint(1, 9)
-    term, size = start, start
+    term, terms = start, []
     for _ in range(level + 1):
         term = factor * term + shift
-        size = max(size, abs(term))
-    if size > LARGEST:
+        terms.append(term)
+    if not all(0 < term <= LARGEST for term in terms):
         return _affine(rng, level)
     rule = f"{factor} times the term before {'minus' if shift < 0 else 'plus'} {abs(shift)}"
     return Draft(

@@ -45,7 +45,9 @@ async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, reco
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in erroneous[:: _step(erroneous, recoveries)]))
+    recovered = await asyncio.gather(
+        *(_recover(policy, grader, *case) for case in erroneous[:: _step(erroneous, recoveries)])
+    )
     return {
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),

@@ -10,7 +10,9 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import torch
@@ -22,8 +24,9 @@ from pipelines.embedded_policy.tokenizer import train_tokenizer
 from schemas.seeds import rng_of
 
 IGNORED = -100
-SEQUENCES_PER_STEP = 32
-MICRO_BATCH = 16
+SEQUENCES_PER_STEP = 16
+STEPS_PER_DRAW = 8
+"""Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
 SLIP_SHARE = 0.5
 REPAIR_SHARE = 0.25
 DECAY_SHARE = 0.3
@@ -61,18 +64,25 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int) -> Iterator[Example
         index += 1
 
 
-def micro_batches(batch: list[Example], device: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (ids, labels) of similar lengths, padded on the right, each of shape (micro batch, longest)."""
-    ordered = sorted(batch, key=lambda e: len(e.ids))
-    for i in range(0, len(ordered), MICRO_BATCH):
-        part = ordered[i : i + MICRO_BATCH]
-        width = max(len(e.ids) for e in part)
-        ids = torch.zeros(len(part), width, dtype=torch.long)
-        labels = torch.full((len(part), width), IGNORED, dtype=torch.long)
-        for row, example in enumerate(part):
-            ids[row, : len(example.ids)] = torch.tensor(example.ids)
-            labels[row, : len(example.ids)] = torch.tensor(example.labels)
-        yield ids.to(device), labels.to(device)
+def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
+    """Yield batches of similar lengths, in a random order."""
+    order = Random(TRAINING_SEED)
+    while True:
+        drawn = sorted(islice(source, SEQUENCES_PER_STEP * STEPS_PER_DRAW), key=lambda e: len(e.ids))
+        dealt = [drawn[i : i + SEQUENCES_PER_STEP] for i in range(0, len(drawn), SEQUENCES_PER_STEP)]
+        order.shuffle(dealt)
+        yield from dealt
+
+
+def padded(batch: list[Example], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (ids, labels), padded on the right, each of shape (batch, longest)."""
+    width = max(len(e.ids) for e in batch)
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    labels = torch.full((len(batch), width), IGNORED, dtype=torch.long)
+    for row, example in enumerate(batch):
+        ids[row, : len(example.ids)] = torch.tensor(example.ids)
+        labels[row, : len(example.ids)] = torch.tensor(example.labels)
+    return ids.to(device), labels.to(device)
 
 
 def loss_sum(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -95,6 +105,8 @@ class Trainer:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         torch.manual_seed(0)
         self.model = LlamaForCausalLM(_config(self.tokenizer, width, layers)).to(device, torch.bfloat16)
+        if device == "cpu":
+            self.model.set_attn_implementation("eager")  # for short rows faster than the fused kernel's backward pass
         self.master = [p.detach().float().clone().requires_grad_() for p in self.model.parameters()]
         self.optimizers = _optimizers(self.model, self.master)
         self.progress: dict[str, Any] = {"seconds": 0.0, "examples": 0, "tokens": 0, "steps": 0}
@@ -126,11 +138,8 @@ class Trainer:
     def step(self, batch: list[Example], rate: float) -> float:
         """Do one optimizer step at a share of the full rates; return the mean loss in nats per token."""
         count = sum(label != IGNORED for e in batch for label in e.labels)
-        total = 0.0
-        for ids, labels in micro_batches(batch, self.device):
-            loss = loss_sum(self.model, ids, labels) / count
-            loss.backward()
-            total += loss.item()
+        loss = loss_sum(self.model, *padded(batch, self.device)) / count
+        loss.backward()
         for master, parameter in zip(self.master, self.model.parameters(), strict=True):
             master.grad = None if parameter.grad is None else parameter.grad.float()
             parameter.grad = None
@@ -143,7 +152,7 @@ class Trainer:
         self.progress["tokens"] += sum(len(e.ids) for e in batch)
         self.progress["examples"] += len(batch)
         self.progress["steps"] += 1
-        return total
+        return float(loss.item())
 
     def _publish(self) -> None:
         with torch.no_grad():
@@ -188,17 +197,16 @@ def train(trainer: Trainer, minutes: float) -> None:
     """Train until ``minutes`` in all, over all sessions, are used."""
     trainer.restore()
     budget = minutes * 60
-    source = examples(trainer.tokenizer, trainer.progress["examples"])
+    source = batches(examples(trainer.tokenizer, trainer.progress["examples"]))
     mark = saved = time.monotonic()
     losses: list[float] = []
     while trainer.progress["seconds"] < budget:
-        batch = [next(source) for _ in range(SEQUENCES_PER_STEP)]
         rate = rate_at(trainer.progress["seconds"], trainer.progress["steps"], budget)
-        losses.append(trainer.step(batch, rate))
+        losses.append(trainer.step(next(source), rate))
         now = time.monotonic()
         trainer.progress["seconds"] += now - mark
         mark = now
-        if trainer.progress["steps"] % 50 == 0:
+        if trainer.progress["steps"] % 200 == 0:
             _say(trainer.progress, sum(losses) / len(losses), budget)
             losses = []
         if now - saved > CHECKPOINT_SECONDS:

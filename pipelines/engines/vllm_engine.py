@@ -192,9 +192,8 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
     if on_cpu and settings.threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # for processes of vLLM's own
         torch.set_num_threads(settings.threads)
-    arguments = _arguments(settings, model) | (_cpu_arguments(settings) if on_cpu else {})
     try:
-        engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
+        engine = LLMEngine.from_engine_args(EngineArgs(**vllm_arguments(settings, model)))
     except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
         raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
     if settings.multiprocessing:
@@ -213,6 +212,13 @@ def _watch(watched: "weakref.ref[Any]") -> None:
             return
         del core
         time.sleep(WATCH_SECONDS)
+
+
+def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
+    """Return what vLLM's ``EngineArgs`` or ``LLM`` take, for a model as ``locate`` gives it; imports vLLM."""
+    from vllm.platforms import current_platform
+
+    return _arguments(settings, model) | (_cpu_arguments(settings) if current_platform.is_cpu() else {})
 
 
 def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
