@@ -2,6 +2,8 @@
 
 from typing import Protocol, TypeVar
 
+from pydantic import Field
+
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.rollout import SolvedProblem
@@ -19,7 +21,7 @@ class Dropped(Record):
 class Corpus(Record):
     """What a filter may know about the other rows of the run."""
 
-    duplicate_of: dict[str, str] = {}
+    duplicate_of: dict[str, str] = Field(default_factory=dict)
     """Problem id -> id of the earlier problem that asks the same question."""
 
 

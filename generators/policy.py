@@ -27,7 +27,8 @@ class PolicySettings(Record):
     """Whether the prompt is sent as a user turn through the model's chat template."""
     system: str | None = None
     """The system turn, with ``chat``."""
-    temperature: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=512, ge=1)
     """Longest solution or continuation, in tokens."""
@@ -73,6 +74,14 @@ class PromptedPolicy:
     def identity(self) -> PolicyIdentity:
         """Which policy, and how it is sampled."""
         return self._identity
+
+    def check(self) -> None:
+        """Render a prompt once.
+
+        Raises:
+            ValueError: the engine's model has no chat template.
+        """
+        self._asked("")
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts going on from ``prefix``."""

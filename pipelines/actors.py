@@ -18,6 +18,7 @@ from pipelines.metering import MeteredEngine
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
 from pipelines.shard_work import ShardWork
+from schemas.errors import BadInput
 from schemas.protocols import EngineDead
 
 
@@ -49,11 +50,15 @@ class EngineWorker:
         """Load the engine, unless it is loaded.
 
         Raises:
-            BadInput: the model or the engine is not there.
+            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
         """
         if self.work is None:
             self.engine = MeteredEngine(await open_engine(self.run.engine))
             policy = PromptedPolicy(self.engine, self.run.policy)
+            try:
+                policy.check()
+            except ValueError as error:
+                raise BadInput(f"policy.chat: {error}") from None
             self.work = ShardWork(self.run, self.folder, PooledGrader(), policy)
         return True
 

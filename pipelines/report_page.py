@@ -1,4 +1,4 @@
-"""``report.html``: the report as one self-contained page, without scripts and without anything loaded from elsewhere."""
+"""``report.html``: the report as one self-contained page; no scripts, nothing loaded from elsewhere."""
 
 from pathlib import Path
 from typing import Any

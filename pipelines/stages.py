@@ -73,10 +73,8 @@ async def solve(
 
 
 def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
-    if brought.steps:
-        steps = tuple(policy.whole(piece) for piece in brought.steps)
-    else:
-        steps = policy.adopt(brought.text)
+    whole = tuple(policy.whole(piece) for piece in brought.steps)
+    steps = whole or policy.adopt(brought.text)
     text = "".join(step.text for step in steps)
     return Rollout(
         id=f"{problem.id}-brought-{number}",
@@ -110,16 +108,23 @@ def _sift(rows: Sequence[Record], filters: list[tuple[str, Callable[..., Record 
     kept: list[Record] = []
     rejected: list[Rejected] = []
     for row in rows:
-        result, name = row, ""
-        for name, keep in filters:
-            result = keep(result)
-            if isinstance(result, Dropped):
-                break
-        if isinstance(result, Dropped):
-            rejected.append(_rejected(row, name, result))
+        result = _through(row, filters)
+        if isinstance(result, Rejected):
+            rejected.append(result)
         else:
             kept.append(result)
     return Sifted(kept, rejected)
+
+
+def _through(row: Record, filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Record:
+    """Return what the filters make of a row, or its rejection by the first that drops it."""
+    result = row
+    for name, keep in filters:
+        answer = keep(result)
+        if isinstance(answer, Dropped):
+            return _rejected(row, name, answer)
+        result = answer
+    return result
 
 
 def _rejected(row: Record, name: str, dropped: Dropped) -> Rejected:

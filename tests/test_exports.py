@@ -77,9 +77,11 @@ def test_solution_pairs_are_right_against_wrong() -> None:
 def test_the_tree_knows_every_completion_by_its_prefix() -> None:
     problem = labeled(OmegaPRM(k=8))
     tree = EvidenceTree(problem)
-    assert len(problem.evidence) == sum(
-        len(tree.completions(prefix)) for prefix in ("A\nB\n", "A\nB\nC\n", "A\n", "A\nB\nC\nD\n") if prefix
-    )
+    for rollout in problem.evidence:
+        assert rollout.start is not None
+        prefix = tree.steps[rollout.start.rollout][: rollout.start.steps]
+        assert rollout in tree.completions("".join(step.text for step in prefix))
+        assert tree.steps[rollout.id] == (*prefix, *rollout.steps)
     counts = tree.next_steps("A\nB\n")
     assert sum(label.trials for label in counts.values()) == 8
 

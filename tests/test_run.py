@@ -76,9 +76,8 @@ def stepforge(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
 
 
 def data_bytes(folder: Path) -> dict[str, bytes]:
-    """The run's data sets, and the columns of its labelled shards that hold no clock."""
-    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted((folder / "datasets").rglob("*.parquet"))}
-    return files
+    """The run's data set files."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted((folder / "datasets").rglob("*.parquet"))}
 
 
 def labelled(folder: Path) -> list[dict[str, list[Any]]]:

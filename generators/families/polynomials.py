@@ -83,11 +83,10 @@ def derivative(coefficients: tuple[object, ...]) -> list[int]:
 def _value(p: Polynomial, at: int, say: Say) -> Exact:
     """Say the value of each power's term, then add them up from the left."""
     terms = [(power, int(c)) for power, c in reversed(list(enumerate(p.coefficients))) if c]
-    total, seen = 0, 0
-    for power, c in terms:
+    total = 0
+    for position, (power, c) in enumerate(terms):
         term = c if power == 0 else say(f"u{power}", _product(c, at, power), c * at**power)
-        total = term if not seen else say(f"v{seen}", _plus(total, term), total + term)
-        seen += 1
+        total = term if position == 0 else say(f"v{position}", _plus(total, term), total + term)
     return total
 
 

@@ -45,9 +45,8 @@ async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, reco
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    recovered = await asyncio.gather(
-        *(_recover(policy, grader, *case) for case in erroneous[:: _step(erroneous, recoveries)])
-    )
+    cases = erroneous[:: max(1, len(erroneous) // recoveries)]
+    recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     return {
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),
@@ -73,10 +72,6 @@ async def _recover(
     return [r.outcome == "correct" for r in await graded(problem, rollouts, grader)]
 
 
-def _step(cases: list[Any], wanted: int) -> int:
-    return max(1, len(cases) // wanted)
-
-
 def _mean(flags: list[bool]) -> float:
     return round(sum(flags) / len(flags), 4) if flags else 0.0
 
@@ -89,28 +84,29 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
         for family, cells in figures["pass_rate"].items()
     ]
     positions = ", ".join(f"step {int(k) + 1}: {v}" for k, v in figures["first_error_positions"].items())
+    minutes, tokens = training["seconds"] / 60, training["tokens"] / 1e6
+    recovery, lucky = figures["recovery_rate_after_a_wrong_step"], figures["erroneous_solutions_that_end_right"]
     return "\n".join(
         [
             "# The embedded policy",
             "",
-            f"A Llama-architecture language model of {parameters / 1e6:.2f} million parameters (bfloat16), trained from",
-            "scratch on the project's own procedural problems, so that the whole factory runs on a real model without",
-            "downloading one. It solves nothing else.",
+            f"A Llama-architecture language model of {parameters / 1e6:.2f} million parameters (bfloat16), trained",
+            "from scratch on the project's own procedural problems, so that the whole factory runs on a real model",
+            "without downloading one. It solves nothing else.",
             "",
-            f"Training: `python -m pipelines.embedded_policy.train`, {training['seconds'] / 60:.0f} minutes on one CPU core,",
-            f"{training['examples']:,} solutions, {training['tokens'] / 1e6:.1f} million tokens. Half of the solutions hold a",
-            "slip, a quarter of those are repaired; the wrong value itself carries no loss.",
+            f"Training: `python -m pipelines.embedded_policy.train`, {minutes:.0f} minutes on two CPU cores,",
+            f"{training['examples']:,} solutions, {tokens:.1f} million tokens. Half of the solutions hold a slip, a",
+            "quarter of those are repaired; the wrong value itself carries no loss.",
             "",
-            f"Measured by `python -m pipelines.embedded_policy.examine` on {figures['solutions']:,} solutions at temperature 1.",
-            "Pass rate by family and difficulty:",
+            "Measured by `python -m pipelines.embedded_policy.examine` on",
+            f"{figures['solutions']:,} solutions at temperature 1. Pass rate by family and difficulty:",
             "",
             "| family | " + " | ".join(levels) + " |",
             "|---|" + "---|" * len(levels),
             *rows,
             "",
-            f"Overall {figures['pass_rate_overall']:.2f}. Once a wrong step is in the prefix, "
-            f"{figures['recovery_rate_after_a_wrong_step']:.1%} of completions",
-            f"still end right; {figures['erroneous_solutions_that_end_right']:.1%} of the solutions with a wrong step do.",
+            f"Overall {figures['pass_rate_overall']:.2f}. Once a wrong step is in the prefix, {recovery:.1%} of",
+            f"completions still end right; {lucky:.1%} of the solutions with a wrong step do.",
             "",
             f"First errors by position: {positions}.",
             "",
