@@ -72,8 +72,10 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
         place = _descend(place, parent, override)
     if isinstance(place, list):
         place[_index(place, last, override)] = value
-    else:
+    elif isinstance(place, dict):
         place[last] = value
+    else:
+        raise BadInput(f"--set {override}: {'.'.join(parents)} is no table")
 
 
 def _descend(place: Any, name: str, override: str) -> Any:

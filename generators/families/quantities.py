@@ -39,6 +39,8 @@ PEOPLE = [
 ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
 LARGEST = 90
 """No quantity of an honest solution is above this."""
+SHUFFLED_FROM = 5
+"""From this level on the sentences come in an order of their own."""
 
 Relation = Literal["given", "times", "more", "fewer", "half", "together"]
 
@@ -70,7 +72,7 @@ class Quantities(Family):
         nodes, chain = _graph(rng, depth, width, distractors)
         item = rng.choice(ITEMS)
         order = list(range(len(nodes)))
-        if level >= 3:
+        if level >= SHUFFLED_FROM:
             rng.shuffle(order)
         target = nodes[chain[-1]].name
         sentences = [_sentence(nodes, i, item) for i in order]

@@ -76,6 +76,10 @@ def _mean(flags: list[bool]) -> float:
     return round(sum(flags) / len(flags), 4) if flags else 0.0
 
 
+def _phases(training: dict[str, Any]) -> str:
+    return ", ".join(f"{p['repair_share']:.0%} from minute {p['minute']:.0f}" for p in training["phases"])
+
+
 def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> str:
     """Return the model card."""
     levels = sorted({level for cells in figures["pass_rate"].values() for level in cells})
@@ -95,8 +99,8 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
             "without downloading one. It solves nothing else.",
             "",
             f"Training: `python -m pipelines.embedded_policy.train`, {minutes:.0f} minutes on two CPU cores,",
-            f"{training['examples']:,} solutions, {tokens:.1f} million tokens. Half of the solutions hold a slip, a",
-            "quarter of those are repaired; the wrong value itself carries no loss.",
+            f"{training['examples']:,} solutions, {tokens:.1f} million tokens. Half of the solutions hold a slip; the",
+            f"wrong value itself carries no loss. Share of slips that are repaired: {_phases(training)}.",
             "",
             "Measured by `python -m pipelines.embedded_policy.examine` on",
             f"{figures['solutions']:,} solutions at temperature 1. Pass rate by family and difficulty:",

@@ -28,7 +28,6 @@ SEQUENCES_PER_STEP = 16
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
 SLIP_SHARE = 0.5
-REPAIR_SHARE = 0.25
 DECAY_SHARE = 0.3
 MUON_RATE = 4e-3
 ADAM_RATE = 2e-3
@@ -44,15 +43,18 @@ class Example(NamedTuple):
     labels: list[int]
 
 
-def examples(tokenizer: PreTrainedTokenizerFast, start: int) -> Iterator[Example]:
-    """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
+def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float) -> Iterator[Example]:
+    """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones.
+
+    ``repair_share`` is the share of slips that are repaired; with it the policy's recovery rate rises and falls.
+    """
     families = [family(levels=tuple(range(1, family.max_level + 1))) for family in ALL_FAMILIES]
     index = start
     while True:
         family = families[index % len(families)]
         draft, _ = family.draw(TRAINING_SEED, index)
         rng = rng_of(TRAINING_SEED, "slip", index)
-        pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=REPAIR_SHARE)
+        pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
         ids = tokenizer.encode(f"{draft.question}\n")
         labels = [IGNORED] * len(ids)
         for text, learn in pieces:
@@ -193,11 +195,13 @@ def rate_at(seconds: float, steps: int, budget: float) -> float:
     return warm * min(1.0, left / DECAY_SHARE)
 
 
-def train(trainer: Trainer, minutes: float) -> None:
+def train(trainer: Trainer, minutes: float, repair_share: float) -> None:
     """Train until ``minutes`` in all, over all sessions, are used."""
     trainer.restore()
     budget = minutes * 60
-    source = batches(examples(trainer.tokenizer, trainer.progress["examples"]))
+    began = {"minute": round(trainer.progress["seconds"] / 60, 1), "repair_share": repair_share}
+    trainer.progress.setdefault("phases", []).append(began)
+    source = batches(examples(trainer.tokenizer, trainer.progress["examples"], repair_share))
     mark = saved = time.monotonic()
     losses: list[float] = []
     while trainer.progress["seconds"] < budget:
@@ -226,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("checkpoints/policy"))
     parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--repair-share", type=float, default=0.25, help="share of slips that are repaired")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
@@ -236,6 +241,7 @@ def main() -> None:
     train(
         Trainer(arguments.folder, width=arguments.width, layers=arguments.layers, device=arguments.device),
         arguments.minutes,
+        arguments.repair_share,
     )
 
 
