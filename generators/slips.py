@@ -70,9 +70,10 @@ def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: floa
 
 
 def _slip(quantity: Quantity) -> list[Piece]:
-    stated = quantity.statement
-    before = stated[: len(stated) - len(quantity.value)]
-    return [Piece(before), Piece(quantity.value, learn=False), Piece("\n")]
+    # The space belongs to the value: a tokenizer makes " 25" one thing, and a space that is learnt before a value
+    # that is not would teach the policy to announce its slips.
+    value = f" {quantity.value}"
+    return [Piece(quantity.statement.removesuffix(value)), Piece(value, learn=False), Piece("\n")]
 
 
 def _consistent(quantity: Quantity) -> bool:

@@ -1,8 +1,11 @@
 """How good labels are, measured against the oracle: ProcessBench's accuracies and F1, and step AUC.
 
-Definitions (ProcessBench, arXiv 2412.06559, section 3): a solution is *erroneous* if the oracle finds a wrong step in
-it; a labeler is right about it if it names exactly that step, and right about any other solution if it finds no
-error. F1 is the harmonic mean of the two accuracies. An abstention is not right; it is also counted by itself.
+A solution is *erroneous* if the oracle finds a wrong step in it. Three kinds are kept apart: erroneous with a wrong
+final answer, erroneous with a right one (repaired, or lucky), and without an error. ``first_error_accuracy`` is the
+share of the first kind whose first wrong step is named exactly, ``correct_solution_accuracy`` the share of the third
+in which no error is found, ``processbench_f1`` their harmonic mean. ``..._all_erroneous`` takes the first two kinds
+together, which is ProcessBench's own definition (arXiv 2412.06559, section 3); labels by "any success" cannot see the
+second kind at all. An abstention is never right; it is also counted by itself.
 """
 
 from collections import defaultdict
@@ -67,20 +70,23 @@ def accuracies(judged: Sequence[Judged]) -> dict[str, Any]:
     wrong_answer = [j for j in wrong if not j.answer_correct]
     lucky = [j for j in wrong if j.answer_correct]
     fatal = [j for j in wrong if first_fatal(j.truth) is not None]
-    first, clean = _share([j.exact for j in wrong]), _share([j.exact for j in right])
+    first, clean = _share([j.exact for j in wrong_answer]), _share([j.exact for j in right])
+    every = _share([j.exact for j in wrong])
     return {
         "first_error_accuracy": first,
         "correct_solution_accuracy": clean,
         "processbench_f1": harmonic_mean(first, clean),
-        "first_error_within_one": _share([j.near for j in wrong]),
-        "first_error_accuracy_wrong_answer": _share([j.exact for j in wrong_answer]),
+        "first_error_within_one": _share([j.near for j in wrong_answer]),
+        "first_error_accuracy_all_erroneous": every,
+        "processbench_f1_all_erroneous": harmonic_mean(every, clean),
         "first_fatal_accuracy": _share([j.fatal_exact for j in fatal]),
         "right_answer_wrong_step_recall": _share([not j.verdict.finds_no_error for j in lucky]),
         "abstained_share": _share([j.verdict.abstained for j in judged]),
-        "erroneous_solutions": len(wrong),
+        "wrong_solutions": len(wrong_answer),
         "correct_solutions": len(right),
         "right_answer_through_wrong_step": len(lucky),
         "exact_first_errors": sum(j.exact for j in wrong),
+        "exact_first_errors_of_wrong_solutions": sum(j.exact for j in wrong_answer),
     }
 
 

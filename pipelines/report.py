@@ -84,7 +84,7 @@ def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]
     slices = tally.judged[name]
     whole = accuracies(slices["all"])
     cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
-    exact = whole["exact_first_errors"]
+    exact = whole["exact_first_errors_of_wrong_solutions"]
     return {
         **whole,
         "step_auc_within_problem": mean(tally.aucs[name]),

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 LABEL_FIGURES = (
-    ("first_error_accuracy", "first error, exact"),
+    ("first_error_accuracy", "first error, exact (wrong answers)"),
     ("correct_solution_accuracy", "right solutions left clean"),
     ("processbench_f1", "ProcessBench F1"),
     ("first_error_within_one", "first error, within one step"),
-    ("first_error_accuracy_wrong_answer", "first error, wrong answers only"),
+    ("first_error_accuracy_all_erroneous", "first error, exact (all erroneous)"),
+    ("processbench_f1_all_erroneous", "F1 over all erroneous"),
+    ("right_answer_wrong_step_recall", "right answer, wrong step: flagged"),
     ("first_fatal_accuracy", "first fatal error, exact"),
     ("step_auc_within_problem", "step AUC within problem"),
     ("abstained_share", "abstained"),
@@ -60,7 +62,7 @@ def _strata(report: dict[str, Any]) -> str:
     slices = sorted({key for name in names for key in report["labelers"][name]["by"]})
     if not slices:
         return ""
-    rows: list[tuple[str, ...]] = [("first error, exact (of n)", *names)]
+    rows: list[tuple[str, ...]] = [("first error, exact (of n wrong)", *names)]
     for key in slices:
         cells = [report["labelers"][name]["by"].get(key) for name in names]
         rows.append((key, *(_of(cell) for cell in cells)))
@@ -70,7 +72,7 @@ def _strata(report: dict[str, Any]) -> str:
 def _of(cell: dict[str, Any] | None) -> str:
     if not cell or cell["first_error_accuracy"] is None:
         return "-"
-    return f"{cell['first_error_accuracy']:.2f} of {cell['erroneous_solutions']}"
+    return f"{cell['first_error_accuracy']:.2f} of {cell['wrong_solutions']}"
 
 
 def _exports(report: dict[str, Any]) -> str:

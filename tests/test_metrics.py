@@ -32,14 +32,16 @@ def test_accuracies_by_hand() -> None:
             judged(2, None, correct=True),
         ]
     )
-    assert figures["first_error_accuracy"] == 1 / 4
+    assert figures["first_error_accuracy"] == 1 / 3
     assert figures["correct_solution_accuracy"] == 1 / 2
-    assert isclose(figures["processbench_f1"], 2 * 0.25 * 0.5 / 0.75)
-    assert figures["first_error_within_one"] == 2 / 4
-    assert figures["first_error_accuracy_wrong_answer"] == 1 / 3
+    assert isclose(figures["processbench_f1"], 2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
+    assert figures["first_error_within_one"] == 2 / 3
+    assert figures["first_error_accuracy_all_erroneous"] == 1 / 4
+    assert isclose(figures["processbench_f1_all_erroneous"], 2 * 0.25 * 0.5 / 0.75)
     assert figures["right_answer_wrong_step_recall"] == 0
     assert figures["abstained_share"] == 1 / 6
-    assert (figures["erroneous_solutions"], figures["correct_solutions"]) == (4, 2)
+    assert (figures["wrong_solutions"], figures["correct_solutions"]) == (3, 2)
+    assert figures["right_answer_through_wrong_step"] == 1
 
 
 def test_nothing_to_measure_is_none_and_not_zero() -> None:

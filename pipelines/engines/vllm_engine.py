@@ -4,10 +4,12 @@ What counts is the tokens: text is decoded here from the tokens that vLLM wrote,
 """
 
 import asyncio
+import logging
 import math
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -180,6 +182,8 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         os.environ.setdefault(name, "ERROR")
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # heeded before vLLM sets up its own
+    warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(settings.multiprocessing))
     try:
         import torch
