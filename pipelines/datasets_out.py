@@ -20,6 +20,7 @@ from pipelines.run_file import RunFile
 from pipelines.shards import read_shard, shard_metadata, write_table
 from pipelines.version import VERSION
 from schemas.arrow import to_table
+from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
@@ -109,5 +110,8 @@ def _made_from(folder: Path) -> str | None:
     files = sorted(folder.glob("*.parquet"))
     if not files:
         return None
-    stamp = shard_metadata(files[0]).get("inputs")
+    try:
+        stamp = shard_metadata(files[0]).get("inputs")
+    except RunFailed:  # a damaged export is made again from its shards
+        return None
     return stamp if isinstance(stamp, str) else None

@@ -41,7 +41,7 @@ def run_all(run: RunFile, folder: Path, *, quiet: bool = False) -> dict[str, Any
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         began = time.time()
-        pending = [shard for shard in plan if not layout.shard("curate", shard.index).exists()]
+        pending = [shard for shard in plan if layout.first_missing(shard.index) is not None]
         if pending:
             start_ray()
             try:
@@ -89,8 +89,7 @@ class _Flow:
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        stages: tuple[ShardStage, ...] = ("solve", "label")
-        wanted = any(not self.layout.shard(stage, shard.index).exists() for shard in pending for stage in stages)
+        wanted = any(self.layout.first_missing(shard.index) != "curate" for shard in pending)
         return engine_pool(self.run_file, self.layout.folder) if wanted else None
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
@@ -101,6 +100,7 @@ class _Flow:
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         if self.layout.shard(stage, shard.index).exists():
             return
+        self.layout.forget_after(stage, shard.index)
         async with pool.lend() as actor:
             corpus = Corpus(duplicate_of=self._known(shard) if stage == "vet" else {})
             report: ShardReport = await _result(

@@ -32,6 +32,15 @@ class Layout:
         """Return the file that a stage commits for a shard; the shard is done when it exists."""
         return self.folder / FOLDERS[stage] / shard_name(index)
 
+    def first_missing(self, index: int) -> ShardStage | None:
+        """Return the first stage that has not committed a shard, or None if all have."""
+        return next((stage for stage in SHARD_STAGES if not self.shard(stage, index).exists()), None)
+
+    def forget_after(self, stage: ShardStage, index: int) -> None:
+        """Delete what later stages made of a shard that a stage is about to make anew."""
+        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
+            self.shard(later, index).unlink(missing_ok=True)
+
     def source(self, stage: ShardStage, index: int) -> Path:
         """Return the file that a stage reads."""
         return self.shard(SHARD_STAGES[SHARD_STAGES.index(stage) - 1], index)

@@ -91,8 +91,7 @@ def read_shard(path: Path, record: type[R]) -> list[R]:
             raise ValueError(f"{table.num_rows} rows where {expected} were written")
         return from_table(table, record)
     except (OSError, ValueError, KeyError, pa.ArrowException, ValidationError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again") from error
+        raise _damaged(path, error) from error
 
 
 def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
@@ -104,9 +103,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
     try:
         table = pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunFailed(
-            f"{path}: damaged shard ({str(error).splitlines()[0]}); delete this file and run again"
-        ) from error
+        raise _damaged(path, error) from error
     result: dict[str, list[Any]] = table.to_pydict()
     return result
 
@@ -115,11 +112,18 @@ def shard_metadata(path: Path) -> dict[str, Any]:
     """Return what was written into a shard's Parquet metadata.
 
     Raises:
-        KeyError: it is not one of ours.
+        RunFailed: the shard is damaged, or not one of ours.
     """
-    stored = pq.read_schema(path).metadata or {}
-    metadata: dict[str, Any] = json.loads(stored[METADATA_KEY])
+    try:
+        metadata: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {})[METADATA_KEY])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
     return metadata
+
+
+def _damaged(path: Path, error: Exception) -> RunFailed:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again")
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -8,7 +8,8 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-DENOMINATORS = (5, 7, 9, 11, 13)
+DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
+"""A level draws from the first ``level + 2``."""
 LARGEST = 4
 """No partial result of an honest solution is above this, and none is below or at zero."""
 
@@ -27,7 +28,7 @@ class FractionChain(Family):
 
 
 def _terms(rng: Random, level: int) -> list[tuple[str, Fraction]]:
-    denominator = rng.choice(DENOMINATORS)
+    denominator = rng.choice(DENOMINATORS[: level + 2])
     terms = [("", _fraction(rng, denominator))]
     for position in range(level + 1):
         operator = rng.choice("+-*" if level >= 3 and position else "+-")

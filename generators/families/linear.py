@@ -35,14 +35,16 @@ class LinearEquation(Family):
     domain = "algebra"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one equation with a whole-number solution from 1 to 9."""
-        x = rng.randint(1, 9)
-        left = _Side(rng.randint(3, 6), _shift(rng) if level >= 3 else 0, _shift(rng) if level != 3 else 0)
+        """Write one equation with a small whole-number solution; the numbers grow with the level."""
+        x = rng.randint(1, 7 + level)
+        left = _Side(
+            rng.randint(3, 4 + level), _shift(rng, level) if level >= 3 else 0, _shift(rng, level) if level != 3 else 0
+        )
         slope = rng.randint(1, left.bracket - 1) if level not in (1, 3) else 0
-        right = _Side(slope, _shift(rng) if level >= 5 else 0, 0)
+        right = _Side(slope, _shift(rng, level) if level >= 5 else 0, 0)
         right = right._replace(constant=left.at(x) - right.at(x))
         if level == 6:
-            extra = _Side(rng.randint(2, 4), _shift(rng), 0)
+            extra = _Side(rng.randint(2, 4), _shift(rng, level), 0)
             right = right._replace(constant=right.constant + extra.at(x))
             return _draft(left, right, extra)
         return _draft(left, right, None)
@@ -105,5 +107,5 @@ def _sign(number: int) -> str:
     return "-" if number < 0 else "+"
 
 
-def _shift(rng: Random) -> int:
-    return rng.choice([-1, 1, 1]) * rng.randint(1, 5)
+def _shift(rng: Random, level: int) -> int:
+    return rng.choice([-1, 1, 1]) * rng.randint(1, 3 + level)

@@ -9,7 +9,8 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-LARGEST = 200
+LARGEST = 120
+"""Times the level: no number of a question is above this."""
 MAX_EUCLID_STEPS = 12
 """A slip may send Euclid's algorithm elsewhere; it still ends, and this bounds how long it takes."""
 
@@ -28,11 +29,11 @@ class NumberTheory(Family):
 
 def _gcd(rng: Random, level: int) -> Draft:
     steps = level + 1
-    divisor = rng.randint(1, 5)
+    divisor = rng.randint(1, 3 + level)
     a, b = divisor * rng.randint(2, 4), divisor
     for _ in range(steps - 1):  # run the algorithm backwards
         a, b = a * rng.randint(1, 2) + b, a
-    if a > LARGEST:
+    if a > LARGEST * level or (level >= 4 and a < LARGEST):
         return _gcd(rng, level)
     return Draft(
         question=f"Find the greatest common divisor of {a} and {b}.",
@@ -50,8 +51,8 @@ def _euclid(a: int, b: int, say: Say) -> Exact:
 
 
 def _power(rng: Random, level: int) -> Draft:
-    modulus = rng.randint(5, 7 + level)
-    number = rng.randint(2, min(modulus - 1, 7))
+    modulus = rng.randint(4 + level, 7 + 2 * level)
+    number = rng.randint(2, min(modulus - 1, 5 + level))
     exponent = level + 2
     return Draft(
         question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",

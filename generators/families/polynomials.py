@@ -27,9 +27,9 @@ class Polynomials(Family):
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem of the tasks of a level."""
         task = rng.choice(BY_LEVEL[level])
-        degree = 3 if level == 6 else 2
-        p, q = _polynomial(rng, degree), _polynomial(rng, degree)
-        at = rng.choice((1, 2, 3) if degree == 2 else (1, 2))
+        degree = 3 if level >= 5 else 2
+        p, q = _polynomial(rng, degree, 3 + level), _polynomial(rng, degree, 3 + level)
+        at = rng.randint(1, 1 + level // 2)
         factor = rng.randint(2, 3)
         return _draft(task, p, q, at, factor, symbolic=level == 4)
 
@@ -98,8 +98,8 @@ def _plus(a: int, b: int) -> str:
     return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
 
 
-def _polynomial(rng: Random, degree: int) -> Polynomial:
-    lower = [rng.choice((-1, 1, 1)) * rng.randint(1, 5) for _ in range(degree)]
+def _polynomial(rng: Random, degree: int, largest: int) -> Polynomial:
+    lower = [rng.choice((-1, 1, 1)) * rng.randint(1, largest) for _ in range(degree)]
     return Polynomial([*lower, rng.randint(1, 4)])
 
 

@@ -7,7 +7,8 @@ from generators.draft import Draft, Say
 from generators.family import Family
 from schemas.exact import Exact
 
-LARGEST = 150
+LARGEST = 100
+"""Times the level: no term is above this."""
 
 
 class Sequence(Family):
@@ -22,13 +23,13 @@ class Sequence(Family):
 
 def _affine(rng: Random, level: int) -> Draft:
     start, last = rng.randint(1, 9), level + 2
-    factor = rng.choice((2, 2, 3)) if level < 3 else rng.choice((1, 2))
+    factor = rng.choice((2, 2, 3)) if level < 5 else 2
     shift = rng.choice((-1, 1)) * rng.randint(1, 9)
     term, terms = start, []
     for _ in range(level + 1):
         term = factor * term + shift
         terms.append(term)
-    if not all(0 < term <= LARGEST for term in terms):
+    if not all(0 < term <= LARGEST * level for term in terms):
         return _affine(rng, level)
     rule = f"{factor} times the term before {'minus' if shift < 0 else 'plus'} {abs(shift)}"
     return Draft(
@@ -47,7 +48,7 @@ def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Ex
 
 
 def _sums(rng: Random, level: int) -> Draft:
-    first, second, last = rng.randint(1, 6), rng.randint(1, 6), level + 3
+    first, second, last = rng.randint(1, 3 + 3 * level), rng.randint(1, 3 + 3 * level), level + 3
     return Draft(
         question=(
             f"A sequence starts with {first} and {second}. Each next term is the sum of the two terms before. "
