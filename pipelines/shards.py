@@ -7,9 +7,10 @@ which run, seed and code wrote it, how many rows it must hold, and the stage's o
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,36 +39,34 @@ def write_shard(path: Path, records: Iterable[Record], record: type[Record], met
 
 
 def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
-    """Write a table beside its place, make it durable, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Commit a table with our metadata."""
     stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-    try:
-        with beside.open("wb") as file:
-            pq.write_table(
-                stamped,
-                file,
-                compression="zstd",
-                row_group_size=ROW_GROUP_ROWS,
-                write_page_index=True,
-                write_page_checksum=True,
-                store_schema=True,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _fsync_folder(path.parent)
+    with _committed(path) as file:
+        pq.write_table(
+            stamped,
+            file,
+            compression="zstd",
+            row_group_size=ROW_GROUP_ROWS,
+            write_page_index=True,
+            write_page_checksum=True,
+            store_schema=True,
+        )
 
 
 def write_text(path: Path, text: str) -> None:
-    """Commit a small text file the same way."""
+    """Commit a small text file."""
+    with _committed(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def _committed(path: Path) -> Iterator[BinaryIO]:
+    """Give a file beside ``path`` to write to; on leaving without an error it is made durable and takes its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with beside.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
