@@ -101,6 +101,7 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
             f"Training: `python -m pipelines.embedded_policy.train`, {minutes:.0f} minutes on two CPU cores,",
             f"{training['examples']:,} solutions, {tokens:.1f} million tokens. Half of the solutions hold a slip; the",
             f"wrong value itself carries no loss. Share of slips that are repaired: {_phases(training)}.",
+            training.get("remarks", ""),
             "",
             "Measured by `python -m pipelines.embedded_policy.examine` on",
             f"{figures['solutions']:,} solutions at temperature 1. Pass rate by family and difficulty:",
