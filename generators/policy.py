@@ -49,8 +49,9 @@ class PolicySettings(Record):
 class PromptedPolicy:
     """Implements ``schemas.protocols.Policy`` on any engine."""
 
-    def __init__(self, engine: Engine, settings: PolicySettings) -> None:
+    def __init__(self, engine: Engine, settings: PolicySettings, judge: Engine | None = None) -> None:
         self.engine = engine
+        self._judge = judge or engine
         self.settings = settings
         self._sampling = Sampling(
             temperature=settings.temperature,
@@ -91,6 +92,12 @@ class PromptedPolicy:
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
 
+    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
+        """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given."""
+        asked = self._judge.chat([Message(role="user", content=text)]) if chat else text
+        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked))
+        return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)
+
     def answer(self, text: str) -> str | None:
         """Return the final answer of a whole solution's text, or None."""
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
@@ -104,7 +111,9 @@ class PromptedPolicy:
         """Return a text written elsewhere as one step, with this policy's tokens."""
         return Step(text=text, token_ids=self.engine.encode(text))
 
-    def cut(self, text: str, token_ids: Sequence[int], token_ends: Sequence[int]) -> tuple[Step, ...]:
+    def cut(
+        self, text: str, token_ids: Sequence[int], token_ends: Sequence[int], logprobs: Sequence[float] = ()
+    ) -> tuple[Step, ...]:
         """Cut a text into steps; a boundary inside a token moves to that token's end."""
         pieces = self.settings.segmenter(text)
         if not token_ids:
@@ -117,7 +126,15 @@ class PromptedPolicy:
             token = len(token_ids) if last else min(bisect_left(token_ends, position) + 1, len(token_ids))
             end = len(text) if last else token_ends[token - 1]
             if end > start:
-                steps.append(Step(text=text[start:end], token_ids=tuple(token_ids[first_token:token])))
+                chances = logprobs[first_token:token]
+                steps.append(
+                    Step(
+                        text=text[start:end],
+                        token_ids=tuple(token_ids[first_token:token]),
+                        logprob=sum(chances) if chances else None,
+                        lowest_logprob=min(chances) if chances else None,
+                    )
+                )
                 first_token, start = token, end
         return tuple(steps)
 
@@ -141,7 +158,7 @@ class PromptedPolicy:
         return Rollout(
             id=identity,
             start=None,
-            steps=self.cut(completion.text, completion.token_ids, completion.token_ends),
+            steps=self.cut(completion.text, completion.token_ids, completion.token_ends, completion.logprobs),
             answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
             outcome="undetermined",
             finish=completion.finish,

@@ -4,11 +4,36 @@ from typing import Annotated
 
 from pydantic import Field
 
-from labelers.labeler import Labeler, label_with_all
+from labelers.amcs import AMCS
+from labelers.change_point import ChangePoint
+from labelers.consensus import Consensus
+from labelers.epic_prm import EpicPRM
+from labelers.judge import Judge
+from labelers.labeler import Combiner, Labeler, label_with_all
 from labelers.math_shepherd import MathShepherd
 from labelers.omega_prm import OmegaPRM
 from labelers.oracle import Oracle
+from labelers.scan import SCAN
+from labelers.sequential import Sequential
 
-AnyLabeler = Annotated[MathShepherd | OmegaPRM | Oracle, Field(discriminator="kind")]
+AnyLabeler = Annotated[
+    ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["AnyLabeler", "Labeler", "MathShepherd", "OmegaPRM", "Oracle", "label_with_all"]
+__all__ = [
+    "AMCS",
+    "SCAN",
+    "AnyLabeler",
+    "ChangePoint",
+    "Combiner",
+    "Consensus",
+    "EpicPRM",
+    "Judge",
+    "Labeler",
+    "MathShepherd",
+    "OmegaPRM",
+    "Oracle",
+    "Sequential",
+    "label_with_all",
+]

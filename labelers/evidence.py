@@ -1,14 +1,18 @@
 """The evidence of one problem: completions from prefixes of its solutions. No prefix is estimated twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from schemas.grading import graded
-from schemas.labeled import Cost, StepLabel
+from schemas.interval import wilson
+from schemas.labeled import Cost, StepLabel, Stopping
 from schemas.protocols import Grader, Policy
 from schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
 from schemas.seeds import seed_of
+
+Enough = Callable[[StepLabel], bool]
+"""Whether what was counted so far answers the question."""
 
 
 class Path(NamedTuple):
@@ -26,12 +30,16 @@ class Path(NamedTuple):
         return "".join(step.text for step in self.steps[:count])
 
 
+QUESTION = Path("", (), "undetermined", 0)
+"""The way from the question to the question: its prefix of no steps is the root."""
+
+
 def solution_path(rollout: Rollout) -> Path:
     """Return the path of a solution that starts at the question."""
     return Path(rollout.id, rollout.steps, rollout.outcome, rollout.tokens)
 
 
-def count_outcomes(rollouts: Sequence[Rollout]) -> StepLabel:
+def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") -> StepLabel:
     """Return the counts of a prefix's completions."""
     outcomes = [r.outcome for r in rollouts]
     return StepLabel(
@@ -39,6 +47,7 @@ def count_outcomes(rollouts: Sequence[Rollout]) -> StepLabel:
         failures=outcomes.count("wrong"),
         undetermined=outcomes.count("undetermined"),
         truncated=sum(r.truncated for r in rollouts),
+        stopping=stopping,
     )
 
 
@@ -47,19 +56,28 @@ class Evidence:
 
     The solutions that the policy itself sampled from the question are the root's first completions. Two requests
     for one prefix share its completions, whichever solutions they speak of; a completion without a verdict is kept
-    and never drawn again, because drawing again by outcome would bias the share of successes.
+    and never drawn again, because drawing again by outcome would bias the share of successes. ``shared=False``
+    takes the sharing between solutions back: it is how brute force is charged in the literature.
     """
 
-    def __init__(self, solved: SolvedProblem, policy: Policy, grader: Grader, seed: int) -> None:
+    def __init__(
+        self, solved: SolvedProblem, policy: Policy, grader: Grader, seed: int, *, shared: bool = True
+    ) -> None:
         self.problem = solved.problem
         self._policy = policy
         self._grader = grader
         self._seed = seed
+        self._shared = shared
         own = solved.policy == policy.identity
         self.root = list(solved.rollouts) if own else []
         """Solutions that are samples of this policy from the bare question."""
         self._drawn: dict[str, list[Rollout]] = {"": []}
+        self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
+        self._through: dict[str, list[tuple[str, Outcome]]] = {}
+        """For each prefix the (id, outcome) of every rollout whose text goes through it."""
+        for rollout in self.root:
+            self._note(rollout, (), rollout.steps)
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
@@ -73,28 +91,88 @@ class Evidence:
 
     def completions(self, path: Path, count: int) -> list[Rollout]:
         """Return the completions that are known from the first ``count`` steps of a path."""
-        key = path.prefix(count)
-        known = self._drawn.get(key, [])
-        return [*self.root, *known] if key == "" else known
+        known = self._drawn.get(self._key(path, count), [])
+        return [*self.root, *known] if count == 0 else known
 
     def label(self, path: Path, count: int) -> StepLabel | None:
         """Return the counts of a prefix, or None if nothing was drawn from it."""
         known = self.completions(path, count)
-        return count_outcomes(known) if known else None
+        return count_outcomes(known, self._stopping.get(self._key(path, count), "fixed")) if known else None
+
+    def passing(self, path: Path, count: int) -> tuple[int, int]:
+        """Return (successes, failures) of all rollouts that go through a prefix, wherever they started.
+
+        Given that a rollout reaches a prefix, what it writes next is a sample of what the policy writes there, so
+        each counts like a completion drawn from it. The path's own rollout is left out.
+        """
+        outcomes = [outcome for name, outcome in self._through.get(path.prefix(count), ()) if name != path.rollout]
+        return outcomes.count("correct"), outcomes.count("wrong")
 
     async def measure(self, path: Path, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
-        key = path.prefix(count)
+        return await self._grow(path, count, k, k, lambda label: False, "fixed")
+
+    async def until_success(self, path: Path, count: int, k: int, step: int = 1) -> StepLabel:
+        """The same, but stop at the first success: enough for any-success labels, which stay what they were.
+
+        Expected completions are (1 - (1 - V)^k) / V instead of k. ``step`` are drawn at a time.
+        """
+        return await self._grow(path, count, k, step, lambda label: label.successes > 0, "first_success")
+
+    async def until_narrow(self, path: Path, count: int, first: int, most: int, half_width: float) -> StepLabel:
+        """Draw ``first``; stop if all agree; else go on until the Wilson interval is narrow, or ``most`` are drawn.
+
+        AMCS's rule (arXiv 2509.24351, released code: 6, 20, 0.2).
+        """
+
+        def narrow(label: StepLabel) -> bool:
+            if label.trials < first:
+                return False
+            low, high = wilson(label.successes, label.trials)
+            return label.successes in (0, label.trials) or (high - low) / 2 <= half_width
+
+        await self._grow(path, count, first, first, lambda label: False, "adaptive")
+        return await self._grow(path, count, most, 1, narrow, "adaptive")
+
+    async def more(self, path: Path, count: int, n: int) -> StepLabel:
+        """Draw ``n`` further completions of a prefix, whatever is known of it."""
+        known = len(self.completions(path, count))
+        return await self._grow(path, count, known + n, n, lambda label: False, "adaptive")
+
+    async def _grow(self, path: Path, count: int, k: int, step: int, enough: Enough, stopping: Stopping) -> StepLabel:
+        key = self._key(path, count)
         self._drawn.setdefault(key, [])  # fixes the order of evidence before anything is awaited
         async with self._drawing.setdefault(key, asyncio.Lock()):
-            missing = k - len(self.completions(path, count))
-            if missing > 0:
-                await self._draw(key, path, count, missing)
-        return count_outcomes(self.completions(path, count))
+            while True:
+                known = self.completions(path, count)
+                label = count_outcomes(known, stopping)
+                if len(known) >= k or enough(label):
+                    break
+                await self._draw(key, path, count, min(step, k - len(known)))
+                self._stopping[key] = stopping
+        return label
 
     async def _draw(self, key: str, path: Path, count: int, n: int) -> None:
         seed = seed_of(self._seed, "completions", self.problem.id, key, len(self._drawn[key]))
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
         start = Start(rollout=path.rollout, steps=count)
         placed = [r.model_copy(update={"start": start}) for r in sampled]
-        self._drawn[key].extend(await graded(self.problem, placed, self._grader))
+        done = await graded(self.problem, placed, self._grader)
+        self._drawn[key].extend(done)
+        for rollout in done:
+            self._note(rollout, path.steps[:count], rollout.steps)
+
+    def add(self, rollout: Rollout, before: Sequence[Step]) -> None:
+        """Take in a completion that was drawn earlier, from a prefix of these steps."""
+        self._drawn.setdefault("".join(step.text for step in before), []).append(rollout)
+        self._note(rollout, before, rollout.steps)
+
+    def _note(self, rollout: Rollout, before: Sequence[Step], own: Sequence[Step]) -> None:
+        text = "".join(step.text for step in before)
+        for ahead in own or (Step(text=""),):
+            self._through.setdefault(text, []).append((rollout.id, rollout.outcome))
+            text += ahead.text
+
+    def _key(self, path: Path, count: int) -> str:
+        prefix = path.prefix(count)
+        return prefix if self._shared or not prefix else f"{path.rollout}\0{prefix}"

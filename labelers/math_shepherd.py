@@ -3,6 +3,9 @@
 Hard estimation, equation 3: a step is right if any of its completions ends at the reference answer; soft
 estimation, equation 4: the share that does. Both are views of the counts kept here. The first error is the first
 step whose hard label is False.
+
+``curtailed`` stops at a step's first success: the hard labels have the same distribution, the counts no longer give
+soft ones without a prior. ``shared = false`` draws anew for every solution, as the literature charges brute force.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import Evidence, Path, solution_path
+from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem, own_outcome
 from schemas.labeled import LabeledProblem, StepLabel, Verdict
 from schemas.protocols import Grader, Policy
@@ -24,6 +27,12 @@ class MathShepherd(Record):
     kind: Literal["math_shepherd"] = "math_shepherd"
     k: int = Field(default=8, ge=1)
     """Completions at each step (the paper's N, 8)."""
+    curtailed: bool = False
+    """Whether a step's first success ends its completions."""
+    shared: bool = True
+    """Whether solutions of a problem that begin alike share the completions of their common steps."""
+    root: int = Field(default=0, ge=0)
+    """Completions of the bare question to have as well, the solutions included."""
 
     @property
     def name(self) -> str:
@@ -32,8 +41,10 @@ class MathShepherd(Record):
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label every solution of a problem, all steps at once."""
-        evidence = Evidence(solved, policy, grader, seed)
+        evidence = Evidence(solved, policy, grader, seed, shared=self.shared)
         paths = [solution_path(rollout) for rollout in solved.rollouts]
+        if self.root:
+            await evidence.measure(QUESTION, 0, self.root)
         verdicts = await asyncio.gather(*(self._verdict(path, evidence) for path in paths))
         return labeled_problem(self.name, solved, verdicts, evidence)
 
@@ -41,16 +52,22 @@ class MathShepherd(Record):
         if path.outcome == "undetermined" or not path.steps:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
         counts = range(1, len(path.steps))
-        labels = await asyncio.gather(*(evidence.measure(path, count, self.k) for count in counts))
+        count_at = evidence.until_success if self.curtailed else evidence.measure
+        labels = await asyncio.gather(*(count_at(path, count, self.k) for count in counts))
         return first_hard_error(self.name, [*labels, own_outcome(path)])
+
+
+def no_verdict(name: str, index: int) -> Verdict:
+    """Return the abstention of a labeler that needed a step none of whose completions has a verdict."""
+    reason = f"no completion of step {index + 1} has a verdict"
+    return Verdict(labeler=name, first_error=None, abstained=True, reason=reason)
 
 
 def first_hard_error(name: str, labels: list[StepLabel]) -> Verdict:
     """Return the first step without a success; abstain where a step before it has no verdict at all."""
     for index, label in enumerate(labels):
         if label.hard is None:
-            reason = f"no completion of step {index + 1} has a verdict"
-            return Verdict(labeler=name, first_error=None, abstained=True, reason=reason)
+            return no_verdict(name, index)
         if not label.hard:
             return Verdict(labeler=name, first_error=index)
     return Verdict(labeler=name, first_error=None)

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import Evidence, Path, solution_path
+from labelers.bisection import bisect
+from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem
 from labelers.tree import Exploration, State, Tree
 from schemas.labeled import LabeledProblem, Verdict
@@ -39,6 +40,11 @@ class OmegaPRM(Record):
     c_puct: float = Field(default=0.125, ge=0)
     solutions_first: bool = True
     """Whether the given solutions are searched before the tree's own rollouts."""
+    grow: bool = True
+    """Whether the tree's own rollouts are searched at all; without, only the given solutions get labels."""
+    curtailed: bool = False
+    """Whether a prefix's first success ends its completions: the same labels in distribution, for fewer tokens. The
+    tree's values are then no plain shares, so its priorities differ."""
 
     @property
     def name(self) -> str:
@@ -67,13 +73,12 @@ class _Search:
 
     async def run(self) -> None:
         """Search until the pool is empty or the limit is reached."""
-        question = Path("", (), "undetermined", 0)
         own = {rollout.id for rollout in self.evidence.root}
-        label = await self.evidence.measure(question, 0, len(own) or self.part.k)
-        drawn = [path for path in self._wrong_from(question, 0) if path.rollout not in own]
+        label = await self.evidence.measure(QUESTION, 0, len(own) or self.part.k)
+        drawn = [path for path in self._wrong_from(QUESTION, 0) if path.rollout not in own]
         self.root = self.tree.add("", 0, label, [*self.given, *drawn])
         for _ in range(self.part.search_limit):
-            selected = self._given() or self.tree.select()
+            selected = self._given() or (self.tree.select() if self.part.grow else None)
             if selected is None:
                 return
             state, path = selected
@@ -103,15 +108,15 @@ class _Search:
 
     async def _bisect(self, state: State, path: Path) -> int | None:
         """Return the first error: MC is above zero before it and zero after it (section 3.2)."""
-        right, wrong = state.depth, len(path.steps)
-        while wrong - right > 1:
-            middle = (right + wrong) // 2
-            label = await self.evidence.measure(path, middle, self.part.k)
-            self.tree.add(path.prefix(middle), middle, label, self._wrong_from(path, middle))
-            if label.hard is None:
-                return None
-            right, wrong = (middle, wrong) if label.hard else (right, middle)
-        return wrong - 1
+
+        async def alive(count: int) -> bool | None:
+            count_at = self.evidence.until_success if self.part.curtailed else self.evidence.measure
+            label = await count_at(path, count, self.part.k)
+            self.tree.add(path.prefix(count), count, label, self._wrong_from(path, count))
+            return label.hard
+
+        error, _ = await bisect(state.depth, len(path.steps), alive)
+        return error
 
     def _wrong_from(self, path: Path, count: int) -> list[Path]:
         return [

@@ -11,6 +11,7 @@ from typing import Any
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
+from labelers.rates import Rates
 from pipelines.engines import open_engine
 from pipelines.grading import PooledGrader
 from pipelines.ledger import ShardReport
@@ -19,7 +20,7 @@ from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
 from pipelines.shard_work import ShardWork
 from schemas.errors import BadInput
-from schemas.protocols import EngineDead
+from schemas.protocols import Engine, EngineDead
 
 
 class CpuWorker:
@@ -32,9 +33,9 @@ class CpuWorker:
         """Return once the worker can take shards."""
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus) -> ShardReport:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardReport:
         """Do a stage on a shard."""
-        return await self.work.do(stage, shard, corpus)
+        return await self.work.do(stage, shard, corpus, rates)
 
 
 class EngineWorker:
@@ -44,6 +45,7 @@ class EngineWorker:
         self.run = run
         self.folder = folder
         self.engine: MeteredEngine | None = None
+        self.judge: Engine | None = None
         self.work: ShardWork | None = None
 
     async def ready(self) -> bool:
@@ -54,7 +56,8 @@ class EngineWorker:
         """
         if self.work is None:
             self.engine = MeteredEngine(await open_engine(self.run.engine))
-            policy = PromptedPolicy(self.engine, self.run.policy)
+            self.judge = await open_engine(self.run.judge) if self.run.judge else None
+            policy = PromptedPolicy(self.engine, self.run.policy, self.judge)
             try:
                 policy.check()
             except ValueError as error:
@@ -62,13 +65,13 @@ class EngineWorker:
             self.work = ShardWork(self.run, self.folder, PooledGrader(), policy)
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus) -> ShardReport:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardReport:
         """Do a stage on a shard; a dead engine ends this process."""
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
         try:
-            return await self.work.do(stage, shard, corpus)
+            return await self.work.do(stage, shard, corpus, rates)
         except EngineDead as error:
             sys.stderr.write(f"engine dead, worker ends: {error}\n")
             sys.stderr.flush()
@@ -80,7 +83,8 @@ class EngineWorker:
 
     async def close(self) -> None:
         """Give the engine back, so that nothing of it outlives the worker."""
-        if self.engine is not None:
-            await self.engine.close()
+        for engine in (self.engine, self.judge):
+            if engine is not None:
+                await engine.close()
         if self.work is not None:
             await self.work.grader.close()

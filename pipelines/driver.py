@@ -7,16 +7,18 @@ be there. What a committed file says is done is never done again: the same comma
 import asyncio
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filters import Corpus, Duplicates, question_key
+from labelers.rates import Rates
 from pipelines.cluster import Pool, close_all, cpu_pool, engine_pool, start_ray, stop_ray
 from pipelines.datasets_out import export_all
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
 from pipelines.ledger import ShardReport, past_sessions, write_ledger
+from pipelines.pilot import pilot_shards, rates_of_run
 from pipelines.plan import ShardPlan, plan_shards
 from pipelines.progress import Progress
 from pipelines.report import write_report
@@ -69,6 +71,10 @@ class _Flow:
         self.plan = plan
         self.progress = progress
         self.corpus: dict[str, str] = {}
+        self.pilot = pilot_shards(run, plan)
+        self.rates: asyncio.Future[Rates] | None = None
+        """Done once the pilot is labelled; None where nothing is pooled."""
+        self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder)
@@ -80,7 +86,12 @@ class _Flow:
             await _all(self._stage("generate", shard, cpu) for shard in self.plan)
             self.corpus = self._duplicates()
             await ready
-            await _all(self._shard(shard, cpu, engines) for shard in pending)
+            if self.pilot:
+                self.rates = asyncio.get_running_loop().create_future()
+                for index, labelled in self.labelled.items():
+                    if self.layout.shard("label", index).exists():
+                        labelled.set()
+            await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
@@ -94,8 +105,12 @@ class _Flow:
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
+            if stage == "label":
+                await self._rates_for(shard)  # before a slot is taken: the pilot needs the slots
             pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
             await self._stage(stage, shard, pool)
+            if stage == "label" and shard.index in self.labelled:
+                self.labelled[shard.index].set()
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         if self.layout.shard(stage, shard.index).exists():
@@ -103,11 +118,24 @@ class _Flow:
         self.layout.forget_after(stage, shard.index)
         async with pool.lend() as actor:
             corpus = Corpus(duplicate_of=self._known(shard) if stage == "vet" else {})
+            rates = await self._rates_for(shard) if stage == "label" else None
             report: ShardReport = await _result(
-                actor.do.remote(stage, shard, corpus), timeout=self.run_file.workers.stage_timeout
+                actor.do.remote(stage, shard, corpus, rates), timeout=self.run_file.workers.stage_timeout
             )
         report.check()
         self.progress.done(report)
+
+    async def _rates_for(self, shard: ShardPlan) -> Rates | None:
+        """Wait for the pilot, unless the shard is part of it."""
+        return None if self.rates is None or shard in self.pilot else await self.rates
+
+    async def _pool_rates(self) -> None:
+        """Pool the rates as soon as every shard of the pilot is labelled."""
+        if self.rates is None:
+            return
+        for labelled in self.labelled.values():
+            await labelled.wait()
+        self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
     def _known(self, shard: ShardPlan) -> dict[str, str]:
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
@@ -151,7 +179,7 @@ async def _awaited(reference: Any) -> Any:
     return await reference
 
 
-async def _all(coroutines: Iterator[Any]) -> None:
+async def _all(coroutines: Iterable[Any]) -> None:
     """Run side by side; the first error ends the others and is raised as itself."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -24,6 +24,7 @@ class Layout:
         self.folder = folder
         self.run_file = folder / "run.toml"
         self.ledger = folder / "ledger.json"
+        self.rates = folder / "rates.json"
         self.report = folder / "report.json"
         self.datasets = folder / "datasets"
         self.lock = folder / ".lock"

@@ -21,6 +21,8 @@ def preflight(run: RunFile) -> None:
         if isinstance(part, ProblemSet):
             open_problems(part).check()
     _check_engine(run.engine)
+    if run.judge is not None:
+        _check_engine(run.judge)
 
 
 def _check_engine(engine: AnyEngine) -> None:

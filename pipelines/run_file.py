@@ -9,7 +9,7 @@ from filters import AnyCurateFilter, AnyVetFilter
 from generators.families import AnyFamily
 from generators.policy import PolicySettings
 from generators.problem_sets import ProblemSet
-from labelers import AnyLabeler
+from labelers import AnyLabeler, Consensus
 from pipelines.engines import AnyEngine
 from pipelines.exports import AnyExport
 from schemas.record import Record
@@ -50,6 +50,8 @@ class RunFile(Record):
     generate: tuple[AnySource, ...] = Field(min_length=1)
     engine: AnyEngine
     policy: PolicySettings = PolicySettings()
+    judge: AnyEngine | None = None
+    """The engine that ``judge`` labelers ask; by default the policy's own."""
     vet: tuple[AnyVetFilter, ...] = ()
     label: tuple[AnyLabeler, ...] = Field(min_length=1)
     """The first one's labels are exported; the others' verdicts are kept beside them."""
@@ -60,6 +62,8 @@ class RunFile(Record):
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
+        if all(isinstance(part, Consensus) for part in self.label):
+            raise ValueError("label: consensus needs labelers to speak about; list at least one beside it")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)

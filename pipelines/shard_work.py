@@ -9,6 +9,8 @@ from pathlib import Path
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
+from labelers import ChangePoint, Combiner, Labeler
+from labelers.rates import Rates
 from pipelines.grading import PooledGrader
 from pipelines.layout import Layout, ShardStage
 from pipelines.ledger import ShardReport
@@ -35,7 +37,7 @@ class ShardWork:
         """None on workers without an engine."""
         self._digest = content_digest(run)
 
-    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus) -> ShardReport:
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Rates | None = None) -> ShardReport:
         """Do a stage on a shard and commit it; the report is in the shard's metadata too.
 
         Raises:
@@ -52,7 +54,7 @@ class ShardWork:
             case "solve":
                 return await self._solve(shard)
             case "label":
-                return await self._label(shard)
+                return await self._label(shard, rates)
 
     def _generate(self, shard: ShardPlan) -> ShardReport:
         began = time.monotonic()
@@ -101,13 +103,14 @@ class ShardWork:
             cost=Cost.of(rollouts),
         )
 
-    async def _label(self, shard: ShardPlan) -> ShardReport:
+    async def _label(self, shard: ShardPlan, rates: Rates | None) -> ShardReport:
         began = time.monotonic()
         rows = await asyncio.to_thread(read_shard, self.layout.source("label", shard.index), SolvedProblem)
         policy = self._policy()
+        parts = [with_rates(part, rates) for part in self.run.label]
 
         async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, self.run.label, policy, self.grader, seed=self.run.seed)
+            return await label(row, parts, policy, self.grader, seed=self.run.seed)
 
         done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
         costs = _cost_by_labeler(done)
@@ -194,6 +197,13 @@ class ShardWork:
         if self.policy is None:
             raise RuntimeError("this worker has no engine")
         return self.policy
+
+
+def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
+    """Return a labeler as it is, or with the rates pooled over the run."""
+    if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
+        return part
+    return part.model_copy(update={"rates": rates})
 
 
 def _brought(item: SourceItem) -> list[Brought]:

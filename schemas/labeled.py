@@ -7,6 +7,23 @@ from schemas.problem import Problem
 from schemas.record import Record
 from schemas.rollout import Outcome, PolicyIdentity, Rollout
 
+Stopping = Literal["fixed", "first_success", "adaptive"]
+"""When drawing ended: after a number fixed beforehand, at the first success, or by what had been seen. Only with a
+fixed number is c/k an unbiased estimate; a posterior under a prior is not touched by the rule (likelihood principle).
+"""
+
+
+class Belief(Record):
+    """What a labeler with a model of V holds true of one prefix, from all evidence and not from its counts alone."""
+
+    value: float
+    """Posterior mean of V."""
+    low: float
+    high: float
+    """Ends of the central 90 % credible interval of V."""
+    p_error: float
+    """Posterior probability that the prefix's last step is the first wrong one."""
+
 
 class StepLabel(Record):
     """What was counted when the policy went on from a prefix."""
@@ -19,8 +36,8 @@ class StepLabel(Record):
     """Completions without a verdict, the truncated ones included; they count neither way."""
     truncated: int = 0
     """Those of the undetermined ones that met the token limit."""
-    p_error: float | None = None
-    """Posterior probability that the first error is this step, where the labeler has one."""
+    stopping: Stopping = "fixed"
+    belief: Belief | None = None
 
     @property
     def trials(self) -> int:
@@ -29,7 +46,7 @@ class StepLabel(Record):
 
     @property
     def value(self) -> float | None:
-        """Monte Carlo estimate of V: the share of successes; None without a trial."""
+        """The share of successes; None without a trial. Biased unless ``stopping`` is ``fixed``."""
         return self.successes / self.trials if self.trials else None
 
     @property
@@ -61,6 +78,8 @@ class Verdict(Record):
     """Probability of each first-error index, and of no error last."""
     classes: tuple[StepClass, ...] | None = None
     """A class per step, from labelers that see every step (the oracle)."""
+    critique: str | None = None
+    """A judge's own words, kept only where its verdict agrees with another labeler's."""
 
     @property
     def finds_no_error(self) -> bool:
@@ -76,6 +95,8 @@ class LabeledSolution(Record):
     verdict: Verdict
     others: tuple[Verdict, ...] = ()
     """Verdicts of further labelers of the same run."""
+    targets: tuple[float | None, ...] = ()
+    """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
 
 
 class Cost(Record):

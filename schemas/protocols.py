@@ -30,6 +30,9 @@ class Completion(Record):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     mean_logprob: float | None = None
+    """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not tell."""
     error: str | None = None
     """What went wrong, when ``finish`` is ``error``."""
 
@@ -117,6 +120,13 @@ class Policy(Protocol):
         """Return ``n`` rollouts going on from ``prefix``, not yet graded (``undetermined``), without a start.
 
         Their ids are unique for a problem, prefix, seed and position.
+        """
+        ...
+
+    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
+        """Return ``n`` answers of the run's judge (by default the policy's own model) to another kind of prompt.
+
+        ``chat`` sends the text as a user turn through the model's chat template.
         """
         ...
 

@@ -18,6 +18,10 @@ class Step(Record):
     text: str
     token_ids: tuple[int, ...] = ()
     """Exactly the tokens the policy wrote; empty where the engine does not know them."""
+    logprob: float | None = None
+    """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine tells."""
+    lowest_logprob: float | None = None
+    """Log-probability of its least expected token, in nats."""
 
 
 class Start(Record):

@@ -1,13 +1,15 @@
 """Train the embedded policy: ``python -m pipelines.embedded_policy.train --minutes 90``.
 
-A small Llama-architecture model on the project's own families. bfloat16 compute with float32 master weights
+A small Llama-architecture model on the project's own families: to solve their problems and, as a second task, to
+check solutions. bfloat16 compute with float32 master weights
 (on a CPU with AMX about twice as fast as float32), Muon for the matrices and AdamW for the rest, a constant
 rate that falls linearly to zero over the last 30 % of the time. Checkpoints every few minutes; the same command
-goes on from the last one.
+goes on from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
 """
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -18,9 +20,11 @@ from typing import Any, NamedTuple
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from generators.draft import Draft
 from generators.families import ALL_FAMILIES
 from generators.slips import solution
 from pipelines.embedded_policy.tokenizer import train_tokenizer
+from pipelines.embedded_policy.verdict_corpus import HELD_OUT, check
 from schemas.seeds import rng_of
 
 IGNORED = -100
@@ -28,6 +32,8 @@ SEQUENCES_PER_STEP = 16
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
 SLIP_SHARE = 0.5
+CHECK_EVERY = 3
+"""Every so manieth example is a solution to check instead of a problem to solve."""
 DECAY_SHARE = 0.3
 MUON_RATE = 4e-3
 ADAM_RATE = 2e-3
@@ -54,6 +60,10 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float
         family = families[index % len(families)]
         draft, _ = family.draw(TRAINING_SEED, index)
         rng = rng_of(TRAINING_SEED, "slip", index)
+        if index // len(families) % CHECK_EVERY == 0 and family.kind != HELD_OUT:
+            yield _to_check(tokenizer, draft, rng)
+            index += 1
+            continue
         pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
         ids = tokenizer.encode(f"{draft.question}\n")
         labels = [IGNORED] * len(ids)
@@ -64,6 +74,12 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float
         end = tokenizer.eos_token_id
         yield Example([*ids, end], [*labels, end])
         index += 1
+
+
+def _to_check(tokenizer: PreTrainedTokenizerFast, draft: Draft, rng: Random) -> Example:
+    shown, critique = check(draft, rng)
+    before, after = tokenizer.encode(shown), [*tokenizer.encode(critique), tokenizer.eos_token_id]
+    return Example([*before, *after], [*[IGNORED] * len(before), *after])
 
 
 def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
@@ -99,19 +115,30 @@ def loss_sum(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -
 class Trainer:
     """The model in bfloat16, its float32 master weights, and how far training has come."""
 
-    def __init__(self, folder: Path, *, width: int, layers: int, device: str) -> None:
+    def __init__(self, folder: Path, *, width: int, layers: int, device: str, weights: Path | None = None) -> None:
         self.folder = folder
         self.device = device
+        if weights is not None:
+            for name in ("tokenizer.json", "tokenizer_config.json"):
+                shutil.copyfile(weights / name, folder / name)
         if not (folder / "tokenizer.json").exists():
             train_tokenizer(folder)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         torch.manual_seed(0)
-        self.model = LlamaForCausalLM(_config(self.tokenizer, width, layers)).to(device, torch.bfloat16)
+        config = _config(self.tokenizer, width, layers)
+        model = LlamaForCausalLM(config) if weights is None else LlamaForCausalLM.from_pretrained(weights)
+        self.model = model.to(device, torch.bfloat16)
         if device == "cpu":
             self.model.set_attn_implementation("eager")  # for short rows faster than the fused kernel's backward pass
         self.master = [p.detach().float().clone().requires_grad_() for p in self.model.parameters()]
         self.optimizers = _optimizers(self.model, self.master)
         self.progress: dict[str, Any] = {"seconds": 0.0, "examples": 0, "tokens": 0, "steps": 0}
+        if weights is not None:
+            self.progress = json.loads((weights / "training.json").read_text())
+            self.progress.pop("remarks", None)
+        self.began = self.progress["seconds"]
+        """Seconds of training behind the weights that this folder started from."""
+        self.full_rate = 1.0
 
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one."""
@@ -123,6 +150,7 @@ class Trainer:
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.progress = state["progress"]
+            self.began = state["began"]
             self._publish()
 
     def save(self) -> None:
@@ -131,6 +159,7 @@ class Trainer:
             "master": [p.detach() for p in self.master],
             "optimizers": [o.state_dict() for o in self.optimizers],
             "progress": self.progress,
+            "began": self.began,
         }
         torch.save(state, self.folder / "checkpoint.tmp")
         (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
@@ -148,7 +177,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.master, 1.0)
         for optimizer, full in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = full * rate
+                group["lr"] = full * rate * self.full_rate
             optimizer.step()
         self._publish()
         self.progress["tokens"] += sum(len(e.ids) for e in batch)
@@ -188,24 +217,28 @@ def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[tor
     ]
 
 
-def rate_at(seconds: float, steps: int, budget: float) -> float:
-    """Return the share of the full learning rate: a short warm-up, a plateau, then a line to zero."""
+def rate_at(used: float, steps: int) -> float:
+    """Return the share of the full learning rate: a short warm-up, a plateau, then a line to zero.
+
+    ``used`` is the share of the time that is over; ``steps`` are counted from the beginning of this session.
+    """
     warm = min(1.0, (steps + 1) / 100)
-    left = max(0.0, 1.0 - seconds / budget)
-    return warm * min(1.0, left / DECAY_SHARE)
+    return warm * min(1.0, max(0.0, 1.0 - used) / DECAY_SHARE)
 
 
 def train(trainer: Trainer, minutes: float, repair_share: float) -> None:
     """Train until ``minutes`` in all, over all sessions, are used."""
     trainer.restore()
     budget = minutes * 60
+    first, start = trainer.progress["steps"], trainer.began
     began = {"minute": round(trainer.progress["seconds"] / 60, 1), "repair_share": repair_share}
     trainer.progress.setdefault("phases", []).append(began)
     source = batches(examples(trainer.tokenizer, trainer.progress["examples"], repair_share))
     mark = saved = time.monotonic()
     losses: list[float] = []
     while trainer.progress["seconds"] < budget:
-        rate = rate_at(trainer.progress["seconds"], trainer.progress["steps"], budget)
+        used = (trainer.progress["seconds"] - start) / (budget - start)
+        rate = rate_at(used, trainer.progress["steps"] - first)
         losses.append(trainer.step(next(source), rate))
         now = time.monotonic()
         trainer.progress["seconds"] += now - mark
@@ -233,16 +266,22 @@ def main() -> None:
     parser.add_argument("--repair-share", type=float, default=0.25, help="share of slips that are repaired")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--weights", type=Path, help="start from these weights instead of from nothing")
+    parser.add_argument("--rate", type=float, default=1.0, help="share of the full learning rates")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    train(
-        Trainer(arguments.folder, width=arguments.width, layers=arguments.layers, device=arguments.device),
-        arguments.minutes,
-        arguments.repair_share,
+    trainer = Trainer(
+        arguments.folder,
+        width=arguments.width,
+        layers=arguments.layers,
+        device=arguments.device,
+        weights=arguments.weights,
     )
+    trainer.full_rate = arguments.rate
+    train(trainer, arguments.minutes, arguments.repair_share)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Row:
     deadline: float = float("inf")
     cancelled: bool = False
     written: list[int] = field(default_factory=list)
-    logprob: float = 0.0
+    logprobs: list[float] = field(default_factory=list)
     finish: Finish | None = None
     by_text: bool = False
     error: str | None = None
@@ -60,7 +60,7 @@ def _write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest:
         tokens, chosen = _draw(logits.float().cpu(), [row.sampling for row in active], numbers, logprobs)
         for row, token, logprob in zip(active, tokens.tolist(), chosen, strict=True):
             row.written.append(token)
-            row.logprob += logprob
+            row.logprobs.append(logprob)
             _note_end(row, end_tokens, limits[row])
         going = [i for i, row in enumerate(active) if row.finish is None]
         ids, mask = tokens[:, None].to(model.device), torch.cat([mask, mask.new_ones(len(active), 1)], 1)

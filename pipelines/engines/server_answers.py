@@ -57,7 +57,8 @@ def _read_choice(
     wanted = ids[:-1] if finish == "stop" and _ends_with_end(choice, ids, tokenizer) else ids
     written = tokenizer.read(wanted, stop if by_text or "stop_reason" not in choice else ())
     update = {"text": written.text, "token_ids": written.token_ids, "token_ends": written.token_ends}
-    return completion.model_copy(update={**update, "tokens": len(ids)})
+    logprobs = _logprobs(choice, ids, written.token_ids)
+    return completion.model_copy(update={**update, "tokens": len(ids), "logprobs": logprobs})
 
 
 def _ends_with_end(choice: dict[str, Any], ids: list[int], tokenizer: ModelTokenizer) -> bool:
@@ -65,6 +66,15 @@ def _ends_with_end(choice: dict[str, Any], ids: list[int], tokenizer: ModelToken
     if "stop_reason" in choice:
         return bool(ids) and not isinstance(choice["stop_reason"], str)
     return bool(ids) and ids[-1] in tokenizer.end_tokens
+
+
+def _logprobs(choice: dict[str, Any], ids: list[int], kept: tuple[int, ...]) -> tuple[float, ...]:
+    """Of the tokens kept, where the server tells them of each token; else nothing."""
+    values = (choice.get("logprobs") or {}).get("token_logprobs") or []
+    if len(values) < len(kept) or tuple(ids[: len(kept)]) != kept:
+        return ()
+    known = [float(v) for v in values[: len(kept)] if v is not None]
+    return tuple(known) if len(known) == len(kept) and all(map(math.isfinite, known)) else ()
 
 
 def _mean_logprob(choice: dict[str, Any]) -> float | None:

@@ -191,6 +191,7 @@ class TransformersEngine:
     def _completion(self, row: "Row") -> Completion:
         ids = row.written[:-1] if row.finish == "stop" and not row.by_text else row.written
         written = self._model.tokenizer.read(ids, row.sampling.stop if row.by_text else ())
+        told = self._settings.logprobs and tuple(row.written[: len(written.token_ids)]) == written.token_ids
         return Completion(
             text=written.text,
             token_ids=written.token_ids,
@@ -198,7 +199,8 @@ class TransformersEngine:
             finish=row.finish or "error",
             tokens=len(row.written),
             prompt_tokens=len(row.prompt),
-            mean_logprob=row.logprob / len(row.written) if self._settings.logprobs and row.written else None,
+            mean_logprob=sum(row.logprobs) / len(row.written) if self._settings.logprobs and row.written else None,
+            logprobs=tuple(row.logprobs[: len(written.token_ids)]) if told else (),
             error=row.error,
         )
 

@@ -152,6 +152,7 @@ class VllmEngine:
             prompt_tokens=prompt_tokens,
             cached_tokens=answer.num_cached_tokens or 0,
             mean_logprob=_mean_logprob(output),
+            logprobs=_logprobs(output, written.token_ids),
             error=None if finish != "error" else f"vLLM ended the request: {output.finish_reason}",
         )
 
@@ -165,6 +166,14 @@ def _mean_logprob(output: Any) -> float | None:
         return None
     mean = output.cumulative_logprob / len(output.token_ids)
     return mean if math.isfinite(mean) else None
+
+
+def _logprobs(output: Any, kept: tuple[int, ...]) -> tuple[float, ...]:
+    """Of the tokens kept; a replaced last token (a stop text inside it) has none, and then no token has."""
+    if output.logprobs is None or tuple(output.token_ids[: len(kept)]) != kept:
+        return ()
+    chances = [float(output.logprobs[i][token].logprob) for i, token in enumerate(kept)]
+    return tuple(chances) if all(map(math.isfinite, chances)) else ()
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -1,0 +1,46 @@
+"""AMCS's adaptive sample count (arXiv 2509.24351, released code): bisection whose prefixes stop by a Wilson interval.
+
+Six completions; done if they agree; else more until the interval's half-width is 0.2, or twenty. The direction is
+still decided by any success, so the further completions buy precision of the value, not another label. Left out: the
+intervals' split by clusters of rollouts (mean log-probability, length), and the tree.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.bisection import bisect
+from labelers.evidence import Evidence, Path
+from labelers.labeler import label_wrong
+from labelers.math_shepherd import no_verdict
+from schemas.labeled import LabeledProblem, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+class AMCS(Record):
+    """Bisection with a Wilson stop."""
+
+    kind: Literal["amcs"] = "amcs"
+    first: int = Field(default=6, ge=1)
+    """Completions before the first look."""
+    most: int = Field(default=20, ge=1)
+    half_width: float = Field(default=0.2, gt=0, lt=0.5)
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label the wrong solutions of a problem."""
+        evidence = Evidence(solved, policy, grader, seed)
+        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
+
+    async def _search(self, path: Path, evidence: Evidence) -> Verdict:
+        async def alive(count: int) -> bool | None:
+            return (await evidence.until_narrow(path, count, self.first, self.most, self.half_width)).hard
+
+        error, asked = await bisect(0, len(path.steps), alive)
+        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)

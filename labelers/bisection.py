@@ -1,0 +1,24 @@
+"""Bisection for the first error: the one loop that OmegaPRM, AMCS and EpicPRM share."""
+
+from collections.abc import Awaitable, Callable
+
+Alive = Callable[[int], Awaitable[bool | None]]
+"""Whether a prefix of so many steps still leads somewhere; None if nothing can be said."""
+
+
+async def bisect(right: int, wrong: int, alive: Alive, first: int | None = None) -> tuple[int | None, int]:
+    """Return (0-based first error, steps of the last prefix asked).
+
+    ``right`` steps are known to be right, the prefix of ``wrong`` steps is known to be lost; both stay untouched by
+    questions. ``first`` is where to ask first instead of in the middle. The error is None where a question on the
+    way has no answer.
+    """
+    asked, middle = right, first
+    while wrong - right > 1:
+        asked = (right + wrong) // 2 if middle is None else min(max(middle, right + 1), wrong - 1)
+        middle = None
+        answer = await alive(asked)
+        if answer is None:
+            return None, asked
+        right, wrong = (asked, wrong) if answer else (right, asked)
+    return wrong - 1, asked

@@ -1,0 +1,214 @@
+"""The model behind ``change_point``: where a solution goes wrong, given what completions of its prefixes did.
+
+A solution of T steps. Step i is wrong with a prior chance h_i that its surprise gives. A wrong step is *harmless* with
+a fixed share: the policy goes on to succeed as if nothing had happened. The first wrong step is e; the first that is
+wrong and not harmless, after which the solution is lost, is f >= e. Either may be absent, written T.
+
+Evidence speaks of f. A prefix of t <= f steps is alive: V(t) ~ Beta with mean b^(1 - t/T), where b is the problem's
+base rate, unknown and shared by its prefixes, and a precision that leaves room for jitter. A prefix of t > f steps is
+lost: V(t) ~ Beta with the recovery rate as its mean. The solution's own outcome counts as the last completion.
+
+Assumptions, and what their failure does (tests/test_change_point.py): V falls once and stays down, so a solution
+that recovers half-way is read as alive; surprise and evidence are independent given the errors; steps are equally
+hard, so b^(1 - t/T) is only a rough mean.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
+from math import exp, lgamma, log
+from typing import NamedTuple
+
+from labelers.rates import Rates, log_beta_binomial
+
+BASE_GRID = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Base rates that are summed over."""
+
+Counts = tuple[int, int]
+"""(successes, failures)"""
+
+
+class Observed(NamedTuple):
+    """What is known of one solution."""
+
+    chances: tuple[float, ...]
+    """h_i, a step each."""
+    right: bool
+    """Whether the solution's own answer is right."""
+    root: Counts
+    """Outcomes of completions of the bare question."""
+    prefixes: tuple[Counts, ...]
+    """Outcomes of completions of the prefixes of 1 to T - 1 steps."""
+
+
+class Posterior(NamedTuple):
+    """What follows."""
+
+    first_error: tuple[float, ...]
+    """Probability of each e; the last is that of no error."""
+    joint: tuple[tuple[float, ...], ...]
+    """Probability of (e, f)."""
+    success: tuple[tuple[float, ...], ...]
+    """``success[t - 1][f]``: probability that the next completion of the prefix of t steps succeeds, given f."""
+    base: tuple[tuple[float, ...], ...]
+    """``base[f]``: probability of each base rate of the grid, given f."""
+    log_evidence: float
+    """Log-probability of all that was observed."""
+
+
+def prior(chances: Sequence[float], harmless: float) -> list[list[float]]:
+    """Return P(e, f) before any outcome; index T stands for "never"."""
+    steps = len(chances)
+    joint = [[0.0] * (steps + 1) for _ in range(steps + 1)]
+    reached = 1.0
+    for e, chance in enumerate(chances):
+        joint[e][e] = reached * chance * (1 - harmless)
+        limbo = reached * chance * harmless
+        for f in range(e + 1, steps):
+            lost = chances[f] * (1 - harmless)
+            joint[e][f] = limbo * lost
+            limbo *= 1 - lost
+        joint[e][steps] = limbo
+        reached *= 1 - chance
+    joint[steps][steps] = reached
+    return joint
+
+
+def posterior(seen: Observed, rates: Rates) -> Posterior:
+    """Return the posterior of (e, f), and what further completions would do."""
+    steps = len(seen.chances)
+    weights = _log_likelihoods(seen, rates)  # [f][base rate]
+    joint = prior(seen.chances, rates.harmless)
+    # The solution's own end: a lost one ends right only by recovery, one that was never lost ends right.
+    lost_end = rates.recovery if seen.right else 1 - rates.recovery
+    end = [lost_end] * steps + [1.0 if seen.right else 0.0]
+    top = max(max(row) for row in weights)
+    mass = [sum(exp(w - top) for w in row) for row in weights]
+    unnormalised = [[joint[e][f] * end[f] * mass[f] for f in range(steps + 1)] for e in range(steps + 1)]
+    total = sum(map(sum, unnormalised))
+    if total <= 0:  # a wrong end where no step can have gone wrong: the chances were all but zero
+        unnormalised = [[float(e == f < steps) for f in range(steps + 1)] for e in range(steps + 1)]
+        total = float(steps)
+    table = tuple(tuple(p / total for p in row) for row in unnormalised)
+    base = tuple(
+        tuple(exp(w - top) / mass[f] if mass[f] else 1 / len(row) for w in row) for f, row in enumerate(weights)
+    )
+    return Posterior(
+        first_error=tuple(sum(row) for row in table),
+        joint=table,
+        success=_next_success(seen, rates, base),
+        base=base,
+        log_evidence=log(total) + top,
+    )
+
+
+def _log_likelihoods(seen: Observed, rates: Rates) -> list[list[float]]:
+    """Return log P(evidence, base rate | f), for f = 0 to T and each base rate of the grid."""
+    steps = len(seen.chances)
+    lost = [log_beta_binomial(c, d, rates.lost_success, rates.lost_failure) for c, d in seen.prefixes]
+    lost_after = [0.0] * (steps + 1)  # [f]: prefixes of more than f steps
+    for f in range(steps - 2, -1, -1):
+        lost_after[f] = lost_after[f + 1] + lost[f]
+    rows = [[0.0] * len(BASE_GRID) for _ in range(steps + 1)]
+    for column, base in enumerate(BASE_GRID):
+        successes = seen.root[0] + rates.base_success - 1
+        failures = seen.root[1] + rates.base_failure - 1
+        alive = successes * log(base) + failures * log(1 - base)
+        for f in range(steps + 1):
+            if 1 <= f < steps:
+                a, b = _alive(base, f, steps, rates)
+                alive += log_beta_binomial(*seen.prefixes[f - 1], a, b)
+            rows[f][column] = alive + lost_after[f]
+    return rows
+
+
+def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    steps = len(seen.chances)
+    table = []
+    for t in range(1, steps):
+        right, wrong = seen.prefixes[t - 1]
+        lost = (rates.lost_success + right) / (rates.lost_success + rates.lost_failure + right + wrong)
+        alive = [(_alive(rate, t, steps, rates)[0] + right) / (rates.precision + right + wrong) for rate in BASE_GRID]
+        table.append(
+            tuple(lost if f < t else sum(p * v for p, v in zip(base[f], alive, strict=True)) for f in range(steps + 1))
+        )
+    return tuple(table)
+
+
+def _alive(base: float, t: int, steps: int, rates: Rates) -> tuple[float, float]:
+    """Return the Beta parameters of V(t) for a prefix that is alive."""
+    mean = base ** (1 - t / steps)
+    return rates.precision * mean, rates.precision * (1 - mean)
+
+
+def value(post: Posterior, t: int) -> float:
+    """Return the posterior mean of V(t), for 1 <= t < T."""
+    lost_at = [sum(row[f] for row in post.joint) for f in range(len(post.joint))]
+    return sum(p * s for p, s in zip(lost_at, post.success[t - 1], strict=True))
+
+
+def interval(seen: Observed, rates: Rates, post: Posterior, t: int, level: float = 0.9) -> tuple[float, float]:
+    """Return the central credible interval of V(t): quantiles of a mixture of Betas, on a grid of cells."""
+    steps = len(seen.chances)
+    right, wrong = seen.prefixes[t - 1]
+    lost_at = [sum(row[f] for row in post.joint) for f in range(steps + 1)]
+    parts = [(sum(lost_at[:t]), rates.lost_success, rates.lost_failure)]
+    for column, base in enumerate(BASE_GRID):
+        a, b = _alive(base, t, steps, rates)
+        parts.append((sum(lost_at[f] * post.base[f][column] for f in range(t, steps + 1)), a, b))
+    cells = [0.0] * (CELLS + 1)
+    for weight, a, b in parts:
+        if weight > LEAST_WEIGHT:
+            for cell, upper in enumerate(_beta_cdf(a + right, b + wrong)):
+                cells[cell] += weight * upper
+    return _quantile(cells, (1 - level) / 2), _quantile(cells, (1 + level) / 2)
+
+
+CELLS = 200
+LEAST_WEIGHT = 1e-3
+"""Parts of a mixture that weigh less are left out."""
+
+
+@lru_cache(maxsize=4096)
+def _beta_cdf(a: float, b: float) -> tuple[float, ...]:
+    """Return the distribution function of Beta(a, b) at 0, 1/CELLS, ..., 1: midpoint sums, the ends in closed form."""
+    log_norm = lgamma(a + b) - lgamma(a) - lgamma(b)
+    masses = []
+    for cell in range(CELLS):
+        if cell == 0:  # x^(a-1) may have no bound at 0, nor (1-x)^(b-1) at 1
+            masses.append(exp(log_norm - a * log(CELLS)) / a)
+        elif cell == CELLS - 1:
+            masses.append(exp(log_norm - b * log(CELLS)) / b)
+        else:
+            x = (cell + 0.5) / CELLS
+            masses.append(exp(log_norm + (a - 1) * log(x) + (b - 1) * log(1 - x)) / CELLS)
+    total = sum(masses)
+    return (0.0, *(sum_ / total for sum_ in accumulate(masses)))
+
+
+def _quantile(cdf: Sequence[float], share: float) -> float:
+    """Return where a distribution function on the grid reaches a share of its end, read linearly."""
+    wanted = share * cdf[-1]
+    upper = next((i for i, c in enumerate(cdf) if c >= wanted), len(cdf) - 1)
+    if upper == 0:
+        return 0.0
+    below, above = cdf[upper - 1], cdf[upper]
+    return (upper - 1 + (wanted - below) / (above - below if above > below else 1.0)) / (len(cdf) - 1)
+
+
+def information(post: Posterior, t: int) -> float:
+    """Return the mutual information, in nats, of e and the outcome of one more completion of ``t`` steps."""
+    success = post.success[t - 1]
+    total = 0.0
+    given = 0.0
+    for row, weight in zip(post.joint, post.first_error, strict=True):
+        joint = sum(p * s for p, s in zip(row, success, strict=True))
+        total += joint
+        if weight > 0:
+            given += weight * entropy(joint / weight)
+    return max(0.0, entropy(total) - given)
+
+
+def entropy(p: float) -> float:
+    """Return the entropy of a coin, in nats."""
+    return 0.0 if p <= 0 or p >= 1 else -p * log(p) - (1 - p) * log(1 - p)

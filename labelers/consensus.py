@@ -1,0 +1,136 @@
+"""Two opinions on one solution: kept where they agree (arXiv 2501.07301, section 3.2), or fused by measured errors.
+
+``agreed`` is the published filter: a verdict stands where both labelers name the same first error, and is marked, not
+dropped, where they differ. ``fused`` weighs each labeler by how often it was measured to say what where the truth is
+known (Dawid and Skene 1979, Applied Statistics 28, p. 20, with the error rates taken from the oracle split instead of
+estimated): with independent errors the odds of a first error are the product of the labelers' own.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import exp, log
+from typing import Literal
+
+from schemas.labeled import Verdict
+from schemas.record import Record
+
+ORACLE = "oracle"
+DISAGREE = "labelers disagree"
+NOBODY = "every labeler abstains"
+SMOOTHING = 0.5
+"""Added to each count of the measured table, so that nothing is impossible."""
+
+
+class Consensus(Record):
+    """In a run's list of labelers: speaks last, about what the others said. Listed first, its verdicts stand."""
+
+    kind: Literal["consensus"] = "consensus"
+    of: tuple[str, ...] = ()
+    """Labelers of the run; by default all but the oracle."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
+        """Return what the labelers agree on, from everybody's verdict on one solution."""
+        return agreed(self.name, [v for v in verdicts if (v.labeler in self.of if self.of else v.labeler != ORACLE)])
+
+
+def agreed(name: str, verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict that all labelers share, or an abstention marked with what each of them said."""
+    said = {_said(v) for v in verdicts}
+    if len(said) == 1 and not verdicts[0].abstained:
+        return Verdict(labeler=name, first_error=verdicts[0].first_error)
+    opinions = ", ".join(f"{v.labeler} {_said(v)}" for v in verdicts)
+    return Verdict(labeler=name, first_error=None, abstained=True, reason=f"{DISAGREE}: {opinions}")
+
+
+def _said(verdict: Verdict) -> str:
+    if verdict.abstained:
+        return "abstains"
+    return "no error" if verdict.first_error is None else f"step {verdict.first_error + 1}"
+
+
+class Skill(Record):
+    """How often a labeler said what, on solutions whose truth is known."""
+
+    labeler: str
+    erroneous: dict[str, int]
+    """On solutions with an error, counts of ``exact``, ``none``, ``before``, ``after`` and ``abstained``."""
+    clean: dict[str, int]
+    """On solutions without one, counts of ``none``, ``step`` and ``abstained``."""
+
+    def log_likelihood(self, verdict: Verdict, truth: int | None, steps: int) -> float:
+        """Return log P(verdict | first error), the miss spread evenly over the steps it may name."""
+        if truth is None:
+            said = "abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"
+            return _log_share(self.clean, said, 3) - (log(steps) if said == "step" else 0.0)
+        said = relation(verdict, truth)
+        places = {"before": max(1, truth), "after": max(1, steps - 1 - truth)}.get(said, 1)
+        return _log_share(self.erroneous, said, 5) - log(places)
+
+
+def relation(verdict: Verdict, truth: int) -> str:
+    """Return what a verdict says of a solution whose first error is known."""
+    if verdict.abstained:
+        return "abstained"
+    if verdict.first_error is None:
+        return "none"
+    if verdict.first_error == truth:
+        return "exact"
+    return "before" if verdict.first_error < truth else "after"
+
+
+def measured_skill(labeler: str, cases: Sequence[tuple[Verdict, int | None]]) -> Skill:
+    """Return a labeler's skill from (verdict, true first error) of solutions whose truth is known."""
+    erroneous: dict[str, int] = {}
+    clean: dict[str, int] = {}
+    for verdict, truth in cases:
+        if truth is None:
+            said = "abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"
+            clean[said] = clean.get(said, 0) + 1
+        else:
+            said = relation(verdict, truth)
+            erroneous[said] = erroneous.get(said, 0) + 1
+    return Skill(labeler=labeler, erroneous=erroneous, clean=clean)
+
+
+def fused(
+    name: str, verdicts: Sequence[Verdict], skills: Mapping[str, Skill], steps: int, *, sure: float = 0.5
+) -> Verdict:
+    """Return the likeliest first error given all verdicts, every step and "none" equally likely beforehand.
+
+    A verdict with a posterior of its own (not a judge's vote shares) would say more; what is fused here is what each
+    labeler decided, so that any two can be.
+    """
+    if all(v.abstained for v in verdicts):
+        return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)
+    truths: list[int | None] = [*range(steps), None]
+    before = _prior(skills[verdicts[0].labeler], steps)
+    scores = [
+        before[i] + sum(skills[v.labeler].log_likelihood(v, truth, steps) for v in verdicts)
+        for i, truth in enumerate(truths)
+    ]
+    shares = _softmax(scores)
+    best = max(range(len(shares)), key=shares.__getitem__)
+    if shares[best] < sure:
+        return Verdict(labeler=name, first_error=None, abstained=True, reason=DISAGREE, posterior=shares)
+    return Verdict(labeler=name, first_error=truths[best], posterior=shares)
+
+
+def _prior(skill: Skill, steps: int) -> list[float]:
+    """Log-probabilities: as many solutions with an error as were measured, and any step the first."""
+    wrong, right = sum(skill.erroneous.values()) + 1, sum(skill.clean.values()) + 1
+    return [log(wrong / (wrong + right) / steps)] * steps + [log(right / (wrong + right))]
+
+
+def _log_share(counts: dict[str, int], said: str, kinds: int) -> float:
+    total = sum(counts.values()) + SMOOTHING * kinds
+    return log((counts.get(said, 0) + SMOOTHING) / total)
+
+
+def _softmax(scores: Sequence[float]) -> tuple[float, ...]:
+    top = max(scores)
+    weights = [exp(s - top) for s in scores]
+    return tuple(w / sum(weights) for w in weights)

@@ -1,0 +1,89 @@
+"""EpicPRM's adaptive bisection (arXiv 2503.02382, section 3; released code): start and sample count by difficulty.
+
+A probe of the question gives its solve rate. The harder the question, the earlier the first look (by up to a quarter
+of the solution) and the more completions a look takes. A prefix is lost if its score is below half of the question's
+own; the score weights each completion by its likelihood per token (exp of the mean log-probability), or counts alike
+where the engine tells none. One completer instead of the paper's two; the probe is charged.
+"""
+
+from collections.abc import Sequence
+from math import exp
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.bisection import bisect
+from labelers.evidence import QUESTION, Evidence, Path
+from labelers.labeler import label_wrong
+from labelers.math_shepherd import no_verdict
+from schemas.labeled import LabeledProblem, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import Rollout, SolvedProblem
+
+TOO_HARD = "too few of the probe's completions are right"
+
+
+class EpicPRM(Record):
+    """Bisection that knows how hard the question is."""
+
+    kind: Literal["epic_prm"] = "epic_prm"
+    probe: int = Field(default=72, ge=1)
+    """Completions of the question, the given solutions included."""
+    least_right: int = Field(default=11, ge=1)
+    """Right ones among them below which the question is left alone."""
+    fewest: int = Field(default=16, ge=1)
+    most: int = Field(default=72, ge=1)
+    """Completions at a prefix of a question that is always, or never, solved."""
+    threshold: float = Field(default=0.5, gt=0, le=1)
+    """Share of the question's own score below which a prefix is lost."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label the wrong solutions of a problem."""
+        evidence = Evidence(solved, policy, grader, seed)
+        if any(r.outcome == "wrong" for r in solved.rollouts):
+            await evidence.measure(QUESTION, 0, self.probe)
+        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
+
+    async def _search(self, path: Path, evidence: Evidence) -> Verdict:
+        question = evidence.completions(QUESTION, 0)
+        right = sum(r.outcome == "correct" for r in question)
+        base = score(question)
+        if base is None or right < self.least_right:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TOO_HARD)
+        rate = right / sum(r.outcome != "undetermined" for r in question)
+
+        async def alive(count: int) -> bool | None:
+            await evidence.measure(path, count, self.completions(rate))
+            found = score(evidence.completions(path, count))
+            return None if found is None else found >= self.threshold * base
+
+        last = len(path.steps)
+        error, asked = await bisect(0, last, alive, first_look(last, rate))
+        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+
+    def completions(self, rate: float) -> int:
+        """Return how many completions a look takes at a solve rate, in eighths of the range."""
+        eighths = round((1 - rate) * 8)
+        return self.fewest + eighths * (self.most - self.fewest) // 8
+
+
+def first_look(steps: int, rate: float) -> int:
+    """Return the prefix to ask first: the middle, moved by up to a quarter, later the easier the question."""
+    return steps // 2 + round((2 * rate - 1) * (steps // 4))
+
+
+def score(completions: Sequence[Rollout]) -> float | None:
+    """Return the share of right completions, each weighted by its likelihood per token; None without a verdict."""
+    weights = [
+        (exp(r.mean_logprob) if r.mean_logprob is not None else 1.0, r.outcome == "correct")
+        for r in completions
+        if r.outcome != "undetermined"
+    ]
+    total = sum(weight for weight, _ in weights)
+    return sum(weight for weight, right in weights if right) / total if total else None

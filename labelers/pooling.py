@@ -1,0 +1,116 @@
+"""Rates pooled over a run (empirical Bayes): the ones under which what was observed is likeliest. No truth is used.
+
+Maximises the summed log-probability of all evidence and outcomes under ``labelers.change_model`` (type-II maximum
+likelihood), one rate after another on a shrinking grid, with a weak pull towards the defaults so that a small run
+cannot run away with them.
+"""
+
+from collections.abc import Callable, Sequence
+from math import exp, log
+from typing import NamedTuple
+
+from labelers.change_model import Observed, posterior
+from labelers.evidence import QUESTION, Path, solution_path
+from labelers.rates import Rates
+from labelers.stored import stored_evidence
+from schemas.labeled import LabeledProblem
+from schemas.rollout import Step
+
+SWEEPS = 3
+FIRST_STEP = 0.8
+PULL = 2.0
+"""Weight of the pull, in solutions: what a rate's departure by one step unit costs, in halves of a square."""
+
+
+class Seen(NamedTuple):
+    """One solution with what was counted at its prefixes, before any rate is applied."""
+
+    path: Path
+    root: tuple[int, int]
+    prefixes: tuple[tuple[int, int], ...]
+
+    def observed(self, rates: Rates, *, surprise: bool) -> Observed:
+        """Return what the model is given under certain rates."""
+        return Observed(
+            chances(self.path.steps, rates, surprise), self.path.outcome == "correct", self.root, self.prefixes
+        )
+
+
+def seen_in(row: LabeledProblem) -> list[Seen]:
+    """Return what a labelled problem's stored evidence says of each of its solutions."""
+    evidence = stored_evidence(row)
+    question = evidence.label(QUESTION, 0)
+    root = (0, 0) if question is None else (question.successes, question.failures)
+    seen = []
+    for solution in row.solutions:
+        path = solution_path(solution.rollout)
+        if path.outcome != "undetermined" and path.steps:
+            counts = tuple(evidence.passing(path, count) for count in range(1, len(path.steps)))
+            seen.append(Seen(path, root, counts))
+    return seen
+
+
+def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float, ...]:
+    """Return each step's prior chance of being wrong."""
+    if surprise:
+        return tuple(rates.error_chance(step) for step in steps)
+    return tuple(rates.error_chance(step.model_copy(update={"lowest_logprob": None})) for step in steps)
+
+
+class _Rate(NamedTuple):
+    name: str
+    """Field of ``Rates``."""
+    log_scale: bool
+    """Whether steps multiply it."""
+
+
+RATES = (
+    _Rate("surprise_intercept", False),
+    _Rate("surprise_slope", True),
+    _Rate("hazard", False),
+    _Rate("harmless", True),
+    _Rate("precision", True),
+    _Rate("lost_success", True),
+    _Rate("lost_failure", True),
+)
+
+
+def pooled_rates(seen: Sequence[Seen], start: Rates, *, surprise: bool = True) -> Rates:
+    """Return the rates of a run, starting from, and pulled towards, ``start``."""
+    told = surprise and any(step.lowest_logprob is not None for s in seen for step in s.path.steps)
+    silent = not told or any(step.lowest_logprob is None for s in seen for step in s.path.steps)
+
+    def score(rates: Rates) -> float:
+        return sum(posterior(s.observed(rates, surprise=told), rates).log_evidence for s in seen) - _pull(rates, start)
+
+    wanted = [r for r in RATES if (told or not r.name.startswith("surprise")) and (silent or r.name != "hazard")]
+    rates, best, step = start, score(start), FIRST_STEP
+    for _ in range(SWEEPS):
+        for rate in wanted:
+            rates, best = _climb(rates, best, rate, step, score)
+        step /= 2
+    return rates
+
+
+def _climb(rates: Rates, best: float, rate: _Rate, step: float, score: Callable[[Rates], float]) -> tuple[Rates, float]:
+    """Walk one rate up or down as long as that helps."""
+    for direction in (step, -step):
+        while (moved := _moved(rates, rate, direction)) is not None and (found := score(moved)) > best:
+            rates, best = moved, found
+    return rates, best
+
+
+def _moved(rates: Rates, rate: _Rate, by: float) -> Rates | None:
+    value: float = getattr(rates, rate.name)
+    new = value * exp(by) if rate.log_scale else value + by
+    if rate.name == "harmless" and not 0.005 <= new <= 0.9:
+        return None
+    return rates.model_copy(update={rate.name: new}) if abs(new) < 100 and (not rate.log_scale or new > 0.01) else None
+
+
+def _pull(rates: Rates, start: Rates) -> float:
+    total = 0.0
+    for rate in RATES:
+        a, b = getattr(rates, rate.name), getattr(start, rate.name)
+        total += ((log(a) - log(b)) if rate.log_scale and a > 0 and b > 0 else a - b) ** 2
+    return PULL * total / 2

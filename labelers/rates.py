@@ -1,0 +1,66 @@
+"""What the change-point model takes for known: how often steps err, what that does to V, and how V spreads.
+
+The numbers are rates of a policy, not of a problem family, and may be pooled over a run (``labelers.pooling``).
+"""
+
+from functools import lru_cache
+from math import exp, lgamma, log
+
+from pydantic import Field
+
+from schemas.record import Record
+from schemas.rollout import Step
+
+LEAST_SURPRISE = 0.01
+"""Nats; below it a token counts as certain."""
+
+
+class Rates(Record):
+    """Parameters of the model in ``labelers.change_model``."""
+
+    hazard: float = -2.5
+    """Log-odds that a step is wrong whose surprise is unknown."""
+    surprise_intercept: float = 0.0
+    """Log-odds that a step is wrong whose least expected token had a log-probability of -1 nat."""
+    surprise_slope: float = Field(default=1.0, ge=0)
+    """Change of those log-odds for each factor e in that surprise; 0 ignores it."""
+    harmless: float = Field(default=0.15, gt=0, lt=1)
+    """Share of wrong steps after which the policy succeeds as if they were right."""
+    precision: float = Field(default=5.0, gt=0)
+    """Prior completions that the expected V of a right prefix is worth: low where V jumps about."""
+    lost_success: float = Field(default=0.2, gt=0)
+    """Beta(lost_success, lost_failure) is V once a step is wrong and not harmless: recovery."""
+    lost_failure: float = Field(default=4.0, gt=0)
+    base_success: float = Field(default=1.0, gt=0)
+    """Beta(base_success, base_failure) is the base rate before anything is known of the problem."""
+    base_failure: float = Field(default=1.0, gt=0)
+
+    def error_chance(self, step: Step) -> float:
+        """Return the prior probability that a step is wrong, given that all before it are right."""
+        if step.lowest_logprob is None:
+            return logistic(self.hazard)
+        surprise = max(-step.lowest_logprob, LEAST_SURPRISE)
+        return min(max(logistic(self.surprise_intercept + self.surprise_slope * log(surprise)), 1e-4), 0.999)
+
+    @property
+    def recovery(self) -> float:
+        """Expected V once a step is wrong and not harmless."""
+        return self.lost_success / (self.lost_success + self.lost_failure)
+
+
+def logistic(x: float) -> float:
+    """Return 1 / (1 + exp(-x))."""
+    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
+
+
+@lru_cache(maxsize=1 << 16)
+def log_beta_binomial(successes: int, failures: int, a: float, b: float) -> float:
+    """Return the log-probability of one sequence of outcomes whose success rate is drawn from Beta(a, b)."""
+    return (
+        lgamma(a + successes)
+        + lgamma(b + failures)
+        - lgamma(a + b + successes + failures)
+        - lgamma(a)
+        - lgamma(b)
+        + lgamma(a + b)
+    )

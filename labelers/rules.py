@@ -1,0 +1,244 @@
+"""Labels are views: each rule turns the stored counts of a problem into targets and verdicts; nothing is sampled.
+
+A target is what a step would be trained on, None where the evidence says nothing. ``stepforge relabel`` applies a rule
+to a whole run.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from labelers.change_point import ChangePoint
+from labelers.consensus import Skill, agreed, fused
+from labelers.labeler import TRUNCATED
+from labelers.stored import stored_evidence
+from schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
+from schemas.record import Record
+
+UNMEASURED = "the step at which success ends was not measured"
+
+
+class View(NamedTuple):
+    """What a rule makes of one solution."""
+
+    targets: tuple[float | None, ...]
+    verdict: Verdict
+
+
+class Hard(Record):
+    """1 if any completion succeeds (Math-Shepherd's hard estimation, equation 3; OmegaPRM section 3.4)."""
+
+    kind: Literal["hard"] = "hard"
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return 0 or 1 a step, and the first 0."""
+        hard = [None if label is None else label.hard for label in solution.labels]
+        targets = tuple(None if h is None else float(h) for h in hard)
+        return View(targets, _verdict(self.kind, solution, first_loss(hard)))
+
+
+class Soft(Record):
+    """The share of completions that succeed (equation 4); under another stopping rule the mean under a flat prior."""
+
+    kind: Literal["soft"] = "soft"
+    threshold: float = Field(default=0.0, ge=0, lt=1)
+    """The first step at or below it is the first error."""
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return the value of each step, and the first at or below the threshold."""
+        targets = tuple(None if label is None else _value(label) for label in solution.labels)
+        shares = [None if label is None else label.value for label in solution.labels]
+        lost = first_loss([None if s is None else s > self.threshold for s in shares])
+        return View(targets, _verdict(self.kind, solution, lost))
+
+
+class Advantage(Record):
+    """V after a step minus V before it (PAV, arXiv 2410.08146, equation 3); the largest loss is the first error."""
+
+    kind: Literal["advantage"] = "advantage"
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return the differences; the verdict needs every step measured."""
+        values = values_with_base(row, solution)
+        targets = tuple(None if a is None or b is None else b - a for a, b in pairwise(values))
+        known = [t for t in targets if t is not None]
+        if len(known) < len(targets) or not targets:
+            return View(targets, _verdict(self.kind, solution, None if targets else len(targets)))
+        return View(targets, _verdict(self.kind, solution, targets.index(min(known))))
+
+
+class RelativeProgress(Record):
+    """V after a step over V before it (GenPRM); the first step that keeps less than ``least`` is the first error."""
+
+    kind: Literal["relative_progress"] = "relative_progress"
+    least: float = Field(default=0.8, gt=0, le=1)
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return the ratios, at most 1; 0 once nothing is left to lose."""
+        values = values_with_base(row, solution)
+        targets = tuple(None if a is None or b is None else min(1.0, b / a) if a else 0.0 for a, b in pairwise(values))
+        return View(
+            targets,
+            _verdict(self.kind, solution, first_loss([None if t is None else t >= self.least for t in targets])),
+        )
+
+
+class Scan(Record):
+    """SCAN's labels (arXiv 2509.16548, released code): 1 before the error, 0 at it, and the ``tolerance`` steps before
+    it get min(1, (c/k) / SC), SC the base rate: a weak policy, or a position missed by one or two, costs less."""
+
+    kind: Literal["scan"] = "scan"
+    tolerance: int = Field(default=2, ge=0)
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return the corrected labels up to the error; steps behind it have none."""
+        error, steps = solution.verdict.first_error, len(solution.rollout.steps)
+        verdict = solution.verdict.model_copy(update={"labeler": self.kind, "posterior": None})
+        if solution.verdict.abstained:
+            return View((None,) * steps, verdict)
+        if error is None:
+            return View((1.0,) * steps, verdict)
+        base = base_rate(row)
+        targets: list[float | None] = [1.0] * error + [0.0] + [None] * (steps - error - 1)
+        for i in range(max(0, error - self.tolerance), error):
+            label = solution.labels[i]
+            value = None if label is None else _value(label)
+            targets[i] = None if value is None or not base else min(1.0, value / base)
+        return View(tuple(targets), verdict)
+
+
+class PosteriorRule(Record):
+    """The change-point model on the stored evidence, whichever labeler drew it: the probability that a step and all
+    before it are right."""
+
+    kind: Literal["posterior"] = "posterior"
+    model: ChangePoint = ChangePoint()
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return the probabilities, and the likeliest first error."""
+        rollout = solution.rollout
+        if rollout.outcome == "undetermined" or not rollout.steps:
+            return View((None,) * len(rollout.steps), _verdict(self.kind, solution, None))
+        belief = self.model.believe_stored(rollout, stored_evidence(row))
+        left, targets = 1.0, []
+        for p in belief.first_error[:-1]:
+            left -= p
+            targets.append(max(0.0, left))
+        return View(tuple(targets), self.model.verdict(belief).model_copy(update={"labeler": self.kind}))
+
+
+class Agreement(Record):
+    """The verdict stands where all of the named labelers share it (arXiv 2501.07301); else it is marked."""
+
+    kind: Literal["agreement"] = "agreement"
+    of: tuple[str, ...] = ()
+    """Labelers of the run; by default all but the oracle."""
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return 1 before the agreed error and 0 at it."""
+        return _by_verdict(agreed(self.kind, opinions(solution, self.of)), solution)
+
+
+class Fusion(Record):
+    """All labelers' verdicts, weighed by their error rates measured on problems with a known truth."""
+
+    kind: Literal["fusion"] = "fusion"
+    of: tuple[str, ...] = ()
+    skills: tuple[Skill, ...] = ()
+    sure: float = Field(default=0.5, ge=0, lt=1)
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return 1 before the likeliest error and 0 at it."""
+        skills = {skill.labeler: skill for skill in self.skills}
+        verdicts = [v for v in opinions(solution, self.of) if v.labeler in skills]
+        return _by_verdict(fused(self.kind, verdicts, skills, len(solution.rollout.steps), sure=self.sure), solution)
+
+
+AnyRule = Annotated[
+    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion, Field(discriminator="kind")
+]
+RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion]] = {
+    "hard": Hard,
+    "soft": Soft,
+    "advantage": Advantage,
+    "relative_progress": RelativeProgress,
+    "scan": Scan,
+    "posterior": PosteriorRule,
+    "agreement": Agreement,
+    "fusion": Fusion,
+}
+
+
+def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
+    """Return the problem with a rule's targets and verdicts; the labeler's own verdict goes with the others."""
+    solutions = []
+    for solution in row.solutions:
+        view = rule.view(row, solution)
+        others = (solution.verdict, *solution.others)
+        solutions.append(
+            solution.model_copy(update={"targets": view.targets, "verdict": view.verdict, "others": others})
+        )
+    return row.model_copy(update={"solutions": tuple(solutions)})
+
+
+def opinions(solution: LabeledSolution, of: Sequence[str]) -> list[Verdict]:
+    """Return the verdicts of the named labelers, or of all but the oracle."""
+    verdicts = (solution.verdict, *solution.others)
+    return [v for v in verdicts if (v.labeler in of if of else v.labeler != "oracle")]
+
+
+def first_loss(alive: Sequence[bool | None]) -> int | None:
+    """Return the first step that is not alive; ``len(alive)`` if all are; None if the evidence does not tell.
+
+    Where every step up to the loss was measured, it is the first False. Where only some were, a success proves the
+    steps before it, and the loss is known if it follows the last success directly.
+    """
+    for i, value in enumerate(alive):
+        if value is None:
+            break
+        if not value:
+            return i
+    else:
+        return len(alive)
+    last_alive = max((i for i, value in enumerate(alive) if value), default=-1)
+    if last_alive == len(alive) - 1:
+        return len(alive)
+    return last_alive + 1 if alive[last_alive + 1] is False else None
+
+
+def base_rate(row: LabeledProblem) -> float | None:
+    """Return the share of right ones among all samples of the bare question: V(0)."""
+    root = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
+    outcomes = [*(s.rollout.outcome for s in row.solutions if s.rollout.tokens), *root]
+    known = [o for o in outcomes if o != "undetermined"]
+    return known.count("correct") / len(known) if known else None
+
+
+def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:
+    """Return V before the first step and after each."""
+    return [base_rate(row), *(None if label is None else _value(label) for label in solution.labels)]
+
+
+def _value(label: StepLabel) -> float | None:
+    if label.stopping == "fixed" or not label.trials:
+        return label.value
+    return (label.successes + 1) / (label.trials + 2)
+
+
+def _by_verdict(verdict: Verdict, solution: LabeledSolution) -> View:
+    steps = len(solution.rollout.steps)
+    if verdict.abstained:
+        return View((None,) * steps, verdict)
+    error = steps if verdict.first_error is None else verdict.first_error
+    return View(tuple(1.0 if i < error else 0.0 if i == error else None for i in range(steps)), verdict)
+
+
+def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
+    """Return a verdict from where success ends: ``None`` unknown, the number of steps for nowhere."""
+    if solution.rollout.outcome == "undetermined" or not solution.rollout.steps:
+        return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+    if lost is None:
+        return Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
+    return Verdict(labeler=name, first_error=lost if lost < len(solution.rollout.steps) else None)

@@ -1,0 +1,49 @@
+"""SCAN (arXiv 2509.16548, released code): label only what the policy is confident of; normalise by that confidence.
+
+``confidence_samples`` completions of the question give the self-confidence SC. Below ``confidence`` the problem is
+left alone; above it right solutions are taken to hold no error, and wrong ones are walked from the front. The two
+steps before the error get min(1, (c/k) / SC): the ``scan`` rule in ``labelers.rules``. All samples are charged.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.evidence import QUESTION, Evidence, Path
+from labelers.labeler import label_wrong
+from labelers.sequential import Sequential
+from schemas.labeled import LabeledProblem, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+UNSURE = "self-confidence below the threshold"
+
+
+class SCAN(Record):
+    """Self-confidence first, then a walk."""
+
+    kind: Literal["scan"] = "scan"
+    k: int = Field(default=8, ge=1)
+    """Completions at each step."""
+    confidence: float = Field(default=0.75, ge=0, le=1)
+    confidence_samples: int = Field(default=128, ge=1)
+    """Completions of the question, the given solutions included."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label the solutions of a problem."""
+        evidence = Evidence(solved, policy, grader, seed)
+        confidence = (await evidence.measure(QUESTION, 0, self.confidence_samples)).value
+        walk = Sequential(k=self.k, curtailed=False)
+
+        async def search(path: Path) -> Verdict:
+            if confidence is None or confidence < self.confidence:
+                return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE)
+            return (await walk.walk(path, evidence)).model_copy(update={"labeler": self.name})
+
+        return await label_wrong(self.name, solved, evidence, search)

@@ -1,0 +1,47 @@
+"""Walk forward until a step has no success: the search in SCAN's released code (arXiv 2509.16548).
+
+The last step is taken for the error if every prefix before it still succeeds.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from labelers.evidence import Evidence, Path
+from labelers.labeler import label_wrong
+from labelers.math_shepherd import no_verdict
+from schemas.labeled import LabeledProblem, Verdict
+from schemas.protocols import Grader, Policy
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+
+class Sequential(Record):
+    """Step by step from the front; right solutions are not looked at."""
+
+    kind: Literal["sequential"] = "sequential"
+    k: int = Field(default=8, ge=1)
+    """Completions at each step."""
+    curtailed: bool = True
+    """Whether a step's first success ends its completions: the walk is the same in distribution."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label the wrong solutions of a problem."""
+        evidence = Evidence(solved, policy, grader, seed)
+        return await label_wrong(self.name, solved, evidence, lambda path: self.walk(path, evidence))
+
+    async def walk(self, path: Path, evidence: Evidence) -> Verdict:
+        """Return the first step without a success."""
+        count_at = evidence.until_success if self.curtailed else evidence.measure
+        for count in range(1, len(path.steps)):
+            label = await count_at(path, count, self.k)
+            if label.hard is None:
+                return no_verdict(self.name, count - 1)
+            if not label.hard:
+                return Verdict(labeler=self.name, first_error=count - 1)
+        return Verdict(labeler=self.name, first_error=len(path.steps) - 1)

@@ -1,0 +1,48 @@
+"""Evidence as it was stored with a labelled problem, ready for another look; nothing can be drawn from it."""
+
+from collections.abc import Sequence
+
+from labelers.evidence import Evidence
+from schemas.labeled import LabeledProblem
+from schemas.problem import Problem
+from schemas.protocols import Completion, Sampling
+from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
+
+
+class _Nobody:
+    """A policy and a grader that were there once."""
+
+    def __init__(self, identity: PolicyIdentity) -> None:
+        self.identity = identity
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        raise RuntimeError("stored evidence cannot grow")
+
+    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
+        raise RuntimeError("stored evidence cannot grow")
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+        raise RuntimeError("stored evidence cannot grow")
+
+
+def solved_part(row: LabeledProblem) -> SolvedProblem:
+    """Return the problem as it was before it was labelled."""
+    return SolvedProblem(problem=row.problem, rollouts=tuple(s.rollout for s in row.solutions), policy=row.policy)
+
+
+def stored_evidence(row: LabeledProblem) -> Evidence:
+    """Return the evidence of a labelled problem.
+
+    Solutions that were brought along (without tokens of their own) are not taken for samples of the policy.
+    """
+    solved = solved_part(row)
+    own = any(rollout.tokens for rollout in solved.rollouts)
+    nobody = _Nobody(row.policy if own else row.policy.model_copy(update={"model": "", "digest": "not its own"}))
+    evidence = Evidence(solved, nobody, nobody, 0)
+    steps = {rollout.id: rollout.steps for rollout in solved.rollouts}
+    for rollout in row.evidence:
+        start = rollout.start
+        before = () if start is None or start.steps == 0 else steps[start.rollout][: start.steps]
+        evidence.add(rollout, before)
+        steps[rollout.id] = (*before, *rollout.steps)
+    return evidence

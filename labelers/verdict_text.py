@@ -1,0 +1,51 @@
+"""How a judge is shown a solution and how its verdict is read: numbered steps in, ``Wrong step: 3`` or ``none`` out.
+
+The text between delimiters comes from a model and may try to instruct the judge or to imitate a verdict. Delimiters
+therefore carry a mark that its writer cannot know; a judge that was trained on unmarked ones gets those, and a
+solution that imitates them is not judged at all.
+"""
+
+import re
+from collections.abc import Sequence
+
+VERDICT = "Wrong step:"
+"""Opens the last line of every verdict; a 1-based number or ``none`` follows, and nothing else."""
+NONE = "none"
+_LAST_LINE = re.compile(rf"{VERDICT} (none|[1-9]\d{{0,3}})")
+_IMITATION = re.compile(rf"^\s*<\d+>\s*$|^\s*{VERDICT}", re.MULTILINE)
+
+
+def numbered(steps: Sequence[str], mark: str = "") -> str:
+    """Return steps between numbered delimiters, a delimiter a line."""
+    return "".join(f"{delimiter(i + 1, mark)}\n{step.strip()}\n" for i, step in enumerate(steps))
+
+
+def delimiter(number: int, mark: str = "") -> str:
+    """Return the line that opens step ``number`` (from 1)."""
+    return f"<{number} {mark}>" if mark else f"<{number}>"
+
+
+def imitates(steps: Sequence[str], mark: str = "") -> bool:
+    """Whether a step holds what only the prompt or the judge may write."""
+    return any(_IMITATION.search(step) or (mark and mark in step) for step in steps)
+
+
+def verdict_line(first_error: int | None) -> str:
+    """Return the line that states a verdict; ``first_error`` is 0-based."""
+    return f"{VERDICT} {NONE if first_error is None else first_error + 1}"
+
+
+def read_verdict(text: str, steps: int) -> tuple[bool, int | None]:
+    """Return (readable, 0-based first error or None) of a judge's answer.
+
+    Strict: the last line must be exactly a verdict line and name a step that exists, and there must be no other;
+    anything else is unreadable, and an unreadable verdict is no verdict.
+    """
+    lines = text.strip().splitlines()
+    match = _LAST_LINE.fullmatch(lines[-1].strip()) if lines else None
+    if match is None or text.count(VERDICT) != 1:
+        return False, None
+    if match[1] == NONE:
+        return True, None
+    number = int(match[1])
+    return (True, number - 1) if number <= steps else (False, None)
