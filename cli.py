@@ -135,6 +135,47 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
 
 
+@app.command()
+def relabel(
+    folder: Folder,
+    rule: Annotated[
+        str, typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement or fusion.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Label a run by another rule, from the evidence it kept; nothing is generated."""
+    with one_line_errors():
+        from pipelines.relabel import relabel as apply_rule
+
+        target, figures = apply_rule(folder, rule)
+        _show_report(figures, target, as_json=as_json)
+
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
+app.add_typer(bench_app, name="bench")
+BENCH = Path("benchmarks")
+
+
+@bench_app.command("labelers")
+def bench_labelers(
+    smoke: Annotated[bool, typer.Option("--smoke", help="A small bench without a model, in half a minute.")] = False,
+    config: Annotated[Path | None, typer.Option(help="The bench's settings (TOML).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the recordings go; kept, so that a second run is short.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = BENCH / "results",
+    as_json: AsJson = False,
+) -> None:
+    """Compare all labelers on the same recorded completions of held-out solutions."""
+    with one_line_errors():
+        from pipelines.labeler_bench.bench import bench_labelers as compare
+
+        name = "labelers_smoke" if smoke else "labelers"
+        settings, folder = config or BENCH / f"{name}.toml", out or Path("runs") / f"bench_{name}"
+        result, text = compare(settings, folder, results / f"{name}.json", say=lambda line: typer.echo(line, err=True))
+        typer.echo(json.dumps(result) if as_json else text)
+
+
 def main() -> None:
     """Run the command line."""
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands

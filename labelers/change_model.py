@@ -33,12 +33,17 @@ class Observed(NamedTuple):
 
     chances: tuple[float, ...]
     """h_i, a step each."""
+    agreement: tuple[Counts, ...]
+    """Of the right rollouts through the prefix before each step, how many (do, do not) write that same step."""
     right: bool
     """Whether the solution's own answer is right."""
     root: Counts
     """Outcomes of completions of the bare question."""
     prefixes: tuple[Counts, ...]
-    """Outcomes of completions of the prefixes of 1 to T - 1 steps."""
+    """Outcomes of all rollouts through the prefixes of 1 to T - 1 steps."""
+    leaving: tuple[Counts, ...]
+    """Outcomes of the rollouts that leave the solution's way after 0 to T - 1 steps: each counts once, at the last
+    prefix that it shares."""
 
 
 class Posterior(NamedTuple):
@@ -78,7 +83,7 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     """Return the posterior of (e, f), and what further completions would do."""
     steps = len(seen.chances)
     weights = _log_likelihoods(seen, rates)  # [f][base rate]
-    joint = prior(seen.chances, rates.harmless)
+    joint = prior(_agreed(seen, rates), rates.harmless)
     # The solution's own end: a lost one ends right only by recovery, one that was never lost ends right.
     lost_end = rates.recovery if seen.right else 1 - rates.recovery
     end = [lost_end] * steps + [1.0 if seen.right else 0.0]
@@ -102,23 +107,38 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     )
 
 
+def _agreed(seen: Observed, rates: Rates) -> list[float]:
+    """Return the chances after looking at what right rollouts wrote in each step's place.
+
+    Policies that succeed seldom write a wrong step; how often they write the same right one is a rate of the policy,
+    near 1 where there is one way to say it and near 0 in free prose, where this says nothing.
+    """
+    chances = []
+    for chance, (same, other) in zip(seen.chances, seen.agreement, strict=True):
+        right = log_beta_binomial(same, other, *rates.same_if_right)
+        wrong = log_beta_binomial(same, other, *rates.same_if_wrong)
+        odds = chance / (1 - chance) * exp(max(-50.0, min(50.0, wrong - right)))
+        chances.append(min(max(odds / (1 + odds), 1e-6), 1 - 1e-6))
+    return chances
+
+
 def _log_likelihoods(seen: Observed, rates: Rates) -> list[list[float]]:
     """Return log P(evidence, base rate | f), for f = 0 to T and each base rate of the grid."""
     steps = len(seen.chances)
-    lost = [log_beta_binomial(c, d, rates.lost_success, rates.lost_failure) for c, d in seen.prefixes]
+    lost = [log_beta_binomial(c, d, rates.lost_success, rates.lost_failure) for c, d in seen.leaving]
     lost_after = [0.0] * (steps + 1)  # [f]: prefixes of more than f steps
     for f in range(steps - 2, -1, -1):
-        lost_after[f] = lost_after[f + 1] + lost[f]
+        lost_after[f] = lost_after[f + 1] + lost[f + 1]
     rows = [[0.0] * len(BASE_GRID) for _ in range(steps + 1)]
     for column, base in enumerate(BASE_GRID):
         successes = seen.root[0] + rates.base_success - 1
         failures = seen.root[1] + rates.base_failure - 1
-        alive = successes * log(base) + failures * log(1 - base)
-        for f in range(steps + 1):
-            if 1 <= f < steps:
-                a, b = _alive(base, f, steps, rates)
-                alive += log_beta_binomial(*seen.prefixes[f - 1], a, b)
-            rows[f][column] = alive + lost_after[f]
+        before = successes * log(base) + failures * log(1 - base)
+        for f in range(steps):
+            at_error = log_beta_binomial(*seen.leaving[f], *_alive(base, f, steps, rates))
+            rows[f][column] = before + at_error + lost_after[f]
+            before += log_beta_binomial(*seen.leaving[f], *_alive(base, f, steps, rates, rates.detour))
+        rows[steps][column] = before
     return rows
 
 
@@ -135,9 +155,9 @@ def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], .
     return tuple(table)
 
 
-def _alive(base: float, t: int, steps: int, rates: Rates) -> tuple[float, float]:
-    """Return the Beta parameters of V(t) for a prefix that is alive."""
-    mean = base ** (1 - t / steps)
+def _alive(base: float, t: int, steps: int, rates: Rates, share: float = 1.0) -> tuple[float, float]:
+    """Return the Beta parameters of V(t), or of a share of it, for a prefix that is alive."""
+    mean = share * base ** (1 - t / steps)
     return rates.precision * mean, rates.precision * (1 - mean)
 
 

@@ -17,6 +17,7 @@ from labelers.change_model import Observed, Posterior, information, interval, po
 from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem, labels_of
 from labelers.rates import Rates
+from labelers.seen import see
 from schemas.labeled import Belief, LabeledProblem, StepLabel, Verdict
 from schemas.protocols import Grader, Policy
 from schemas.record import Record
@@ -119,20 +120,7 @@ class ChangePoint(Record):
 
     def observed(self, path: Path, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
-        steps = path.steps if self.surprise else [s.model_copy(update={"lowest_logprob": None}) for s in path.steps]
-        question = evidence.label(QUESTION, 0)
-        return Observed(
-            chances=tuple(self.rates.error_chance(step) for step in steps),
-            right=path.outcome == "correct",
-            root=(0, 0) if question is None else (question.successes, question.failures),
-            prefixes=tuple(self._counts(path, count, evidence) for count in range(1, len(path.steps))),
-        )
-
-    def _counts(self, path: Path, count: int, evidence: Evidence) -> tuple[int, int]:
-        if self.passing:
-            return evidence.passing(path, count)
-        label = evidence.label(path, count)
-        return (0, 0) if label is None else (label.successes, label.failures)
+        return see(path, evidence, passing=self.passing).observed(self.rates, surprise=self.surprise)
 
     def best_question(self, path: Path, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most per token, or None if none is worth it."""

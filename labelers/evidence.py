@@ -108,6 +108,22 @@ class Evidence:
         outcomes = [outcome for name, outcome in self._through.get(path.prefix(count), ()) if name != path.rollout]
         return outcomes.count("correct"), outcomes.count("wrong")
 
+    def agreement(self, path: Path, count: int) -> tuple[int, int]:
+        """Of the other rollouts that go through a prefix and succeed, return how many (do, do not) write the same
+        next step as the path."""
+        next_ones = {name for name, _ in self._through.get(path.prefix(count + 1), ())}
+        here = self._through.get(path.prefix(count), ())
+        right = [name for name, outcome in here if name != path.rollout and outcome == "correct"]
+        same = sum(name in next_ones for name in right)
+        return same, len(right) - same
+
+    def leaving(self, path: Path, count: int) -> tuple[int, int]:
+        """Return (successes, failures) of the rollouts whose last prefix in common with a path is this one."""
+        further = {name for name, _ in self._through.get(path.prefix(count + 1), ())}
+        here = self._through.get(path.prefix(count), ())
+        outcomes = [outcome for name, outcome in here if name != path.rollout and name not in further]
+        return outcomes.count("correct"), outcomes.count("wrong")
+
     async def measure(self, path: Path, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
         return await self._grow(path, count, k, k, lambda label: False, "fixed")
@@ -169,9 +185,10 @@ class Evidence:
 
     def _note(self, rollout: Rollout, before: Sequence[Step], own: Sequence[Step]) -> None:
         text = "".join(step.text for step in before)
-        for ahead in own or (Step(text=""),):
+        self._through.setdefault(text, []).append((rollout.id, rollout.outcome))
+        for step in own:
+            text += step.text
             self._through.setdefault(text, []).append((rollout.id, rollout.outcome))
-            text += ahead.text
 
     def _key(self, path: Path, count: int) -> str:
         prefix = path.prefix(count)

@@ -9,52 +9,14 @@ from collections.abc import Callable, Sequence
 from math import exp, log
 from typing import NamedTuple
 
-from labelers.change_model import Observed, posterior
-from labelers.evidence import QUESTION, Path, solution_path
+from labelers.change_model import posterior
 from labelers.rates import Rates
-from labelers.stored import stored_evidence
-from schemas.labeled import LabeledProblem
-from schemas.rollout import Step
+from labelers.seen import Seen
 
 SWEEPS = 3
 FIRST_STEP = 0.8
 PULL = 2.0
 """Weight of the pull, in solutions: what a rate's departure by one step unit costs, in halves of a square."""
-
-
-class Seen(NamedTuple):
-    """One solution with what was counted at its prefixes, before any rate is applied."""
-
-    path: Path
-    root: tuple[int, int]
-    prefixes: tuple[tuple[int, int], ...]
-
-    def observed(self, rates: Rates, *, surprise: bool) -> Observed:
-        """Return what the model is given under certain rates."""
-        return Observed(
-            chances(self.path.steps, rates, surprise), self.path.outcome == "correct", self.root, self.prefixes
-        )
-
-
-def seen_in(row: LabeledProblem) -> list[Seen]:
-    """Return what a labelled problem's stored evidence says of each of its solutions."""
-    evidence = stored_evidence(row)
-    question = evidence.label(QUESTION, 0)
-    root = (0, 0) if question is None else (question.successes, question.failures)
-    seen = []
-    for solution in row.solutions:
-        path = solution_path(solution.rollout)
-        if path.outcome != "undetermined" and path.steps:
-            counts = tuple(evidence.passing(path, count) for count in range(1, len(path.steps)))
-            seen.append(Seen(path, root, counts))
-    return seen
-
-
-def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float, ...]:
-    """Return each step's prior chance of being wrong."""
-    if surprise:
-        return tuple(rates.error_chance(step) for step in steps)
-    return tuple(rates.error_chance(step.model_copy(update={"lowest_logprob": None})) for step in steps)
 
 
 class _Rate(NamedTuple):
@@ -69,6 +31,10 @@ RATES = (
     _Rate("surprise_slope", True),
     _Rate("hazard", False),
     _Rate("harmless", True),
+    _Rate("agreement", True),
+    _Rate("agreement_wrong", True),
+    _Rate("agreement_precision", True),
+    _Rate("detour", True),
     _Rate("precision", True),
     _Rate("lost_success", True),
     _Rate("lost_failure", True),
@@ -103,7 +69,7 @@ def _climb(rates: Rates, best: float, rate: _Rate, step: float, score: Callable[
 def _moved(rates: Rates, rate: _Rate, by: float) -> Rates | None:
     value: float = getattr(rates, rate.name)
     new = value * exp(by) if rate.log_scale else value + by
-    if rate.name == "harmless" and not 0.005 <= new <= 0.9:
+    if rate.name in ("harmless", "detour", "agreement", "agreement_wrong") and not 0.005 <= new <= 0.95:
         return None
     return rates.model_copy(update={rate.name: new}) if abs(new) < 100 and (not rate.log_scale or new > 0.01) else None
 

@@ -26,6 +26,14 @@ class Rates(Record):
     """Change of those log-odds for each factor e in that surprise; 0 ignores it."""
     harmless: float = Field(default=0.15, gt=0, lt=1)
     """Share of wrong steps after which the policy succeeds as if they were right."""
+    agreement: float = Field(default=0.5, gt=0, lt=1)
+    """Share of right rollouts that write the same right step as the solution."""
+    agreement_wrong: float = Field(default=0.1, gt=0, lt=1)
+    """The same of a wrong step."""
+    agreement_precision: float = Field(default=2.0, gt=0)
+    detour: float = Field(default=0.7, gt=0, le=1)
+    """What is left of V for a rollout that writes another step than the solution's where the solution's is right: 1
+    where there are many ways to go on, near 0 where there is one."""
     precision: float = Field(default=5.0, gt=0)
     """Prior completions that the expected V of a right prefix is worth: low where V jumps about."""
     lost_success: float = Field(default=0.2, gt=0)
@@ -41,6 +49,16 @@ class Rates(Record):
             return logistic(self.hazard)
         surprise = max(-step.lowest_logprob, LEAST_SURPRISE)
         return min(max(logistic(self.surprise_intercept + self.surprise_slope * log(surprise)), 1e-4), 0.999)
+
+    @property
+    def same_if_right(self) -> tuple[float, float]:
+        """Beta parameters of the agreement on a right step."""
+        return self.agreement_precision * self.agreement, self.agreement_precision * (1 - self.agreement)
+
+    @property
+    def same_if_wrong(self) -> tuple[float, float]:
+        """Beta parameters of the agreement on a wrong step."""
+        return self.agreement_precision * self.agreement_wrong, self.agreement_precision * (1 - self.agreement_wrong)
 
     @property
     def recovery(self) -> float:

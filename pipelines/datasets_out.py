@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.card import write_card
 from pipelines.exports import AnyExport
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
@@ -41,8 +40,6 @@ def export_all(run: RunFile, layout: Layout) -> None:
         inputs = _inputs(run, layout, export)
         if _made_from(layout.datasets / export.name) != inputs:
             _write_export(export, run, layout, inputs)
-    if run.export:
-        write_card(layout.datasets, run, export_summary(run, layout))
 
 
 def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pipelines.cluster import Pool, close_all, cpu_pool, engine_pool, start_ray,
 from pipelines.datasets_out import export_all
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
 from pipelines.ledger import ShardReport, past_sessions, write_ledger
-from pipelines.pilot import pilot_shards, rates_of_run
+from pipelines.pilot import pilot_shards, rates_of_run, settle_shard
 from pipelines.plan import ShardPlan, plan_shards
 from pipelines.progress import Progress
 from pipelines.report import write_report
@@ -109,8 +109,9 @@ class _Flow:
                 await self._rates_for(shard)  # before a slot is taken: the pilot needs the slots
             pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
             await self._stage(stage, shard, pool)
-            if stage == "label" and shard.index in self.labelled:
+            if stage == "label" and self.rates is not None and shard.index in self.labelled:
                 self.labelled[shard.index].set()
+                await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         if self.layout.shard(stage, shard.index).exists():

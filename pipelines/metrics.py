@@ -34,6 +34,11 @@ class Judged(NamedTuple):
         return not self.verdict.abstained and self.verdict.first_error == self.truth.first_error
 
     @property
+    def flagged(self) -> bool:
+        """Whether it names a wrong step although the answer is right; an abstention is no flag."""
+        return self.answer_correct and self.verdict.first_error is not None
+
+    @property
     def near(self) -> bool:
         """Whether it names a step at most one away from the first wrong one."""
         mine, true = self.verdict.first_error, self.truth.first_error
@@ -80,7 +85,8 @@ def accuracies(judged: Sequence[Judged]) -> dict[str, Any]:
         "first_error_accuracy_all_erroneous": every,
         "processbench_f1_all_erroneous": harmonic_mean(every, clean),
         "first_fatal_accuracy": _share([j.fatal_exact for j in fatal]),
-        "right_answer_wrong_step_recall": _share([not j.verdict.finds_no_error for j in lucky]),
+        "right_answer_wrong_step_recall": _share([j.flagged for j in lucky]),
+        "right_answer_wrong_step_precision": _share([j.erroneous for j in judged if j.flagged]),
         "abstained_share": _share([j.verdict.abstained for j in judged]),
         "wrong_solutions": len(wrong_answer),
         "correct_solutions": len(right),

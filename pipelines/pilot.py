@@ -1,53 +1,88 @@
 """The pilot of a run: its first shards are labelled under given rates, the rest under rates pooled from them.
 
-Which shards these are follows from the run file alone, and the pooled rates are committed like a shard, so that a run
-gives the same labels however often it is stopped.
+Once the rates are pooled, the pilot's own verdicts are derived anew from its evidence, which samples nothing. Which
+shards these are follows from the run file alone, and the pooled rates are committed like a shard, so that a run gives
+the same labels however often it is stopped.
 """
 
 import json
 from collections.abc import Sequence
 
-from labelers import ChangePoint
-from labelers.pooling import Seen, pooled_rates, seen_in
+from labelers import AnyLabeler, ChangePoint
+from labelers.consensus import Consensus
+from labelers.pooling import pooled_rates
 from labelers.rates import Rates
+from labelers.seen import Seen, seen_in
+from labelers.stored import solved_part, stored_evidence
 from pipelines.layout import Layout
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, write_text
+from pipelines.shards import read_shard, shard_metadata, write_shard, write_text
 from schemas.labeled import LabeledProblem
 
+SETTLED = "settled"
+"""In a pilot shard's metadata, once its verdicts stand under the pooled rates."""
 
-def change_point_of(run: RunFile) -> ChangePoint | None:
-    """Return the run's labeler with rates, if it has one that is to pool them."""
-    return next((part for part in run.label if isinstance(part, ChangePoint) and part.pilot), None)
+
+def pooling_labeler(run: RunFile) -> ChangePoint | None:
+    """Return the labeler whose rates are pooled: the one whose evidence is kept, if it has rates to pool."""
+    first = next(part for part in run.label if not isinstance(part, Consensus))
+    return first if isinstance(first, ChangePoint) and first.pilot else None
 
 
 def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
-    """Return the shards to label first; none where nothing is pooled or the whole run would be the pilot."""
-    part = change_point_of(run)
+    """Return the shards to label first: enough for the pilot, or all there are; none where nothing is pooled."""
+    part = pooling_labeler(run)
     if part is None:
         return []
     count = 0
     shards: list[ShardPlan] = []
     for shard in plan:
         if count >= part.pilot:
-            return shards
+            break
         shards.append(shard)
         count += shard.stop - shard.start
-    return []
+    return shards
 
 
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Rates:
     """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed."""
-    part = change_point_of(run)
+    part = pooling_labeler(run)
     if part is None:
-        raise ValueError("the run has no labeler with rates")
+        raise ValueError("the run has no labeler with rates to pool")
     if layout.rates.exists():
         return Rates.model_validate_json(layout.rates.read_text())
     seen: list[Seen] = []
     for shard in pilot:
         for row in read_shard(layout.shard("label", shard.index), LabeledProblem):
             seen += seen_in(row)
-    rates = pooled_rates(seen, part.rates, surprise=part.surprise)
+    rates = pooled_rates(seen, part.rates, surprise=part.surprise) if seen else part.rates
     write_text(layout.rates, json.dumps(rates.model_dump(), indent=1) + "\n")
     return rates
+
+
+def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Rates) -> None:
+    """Derive a pilot shard's verdicts anew under the pooled rates, once."""
+    path = layout.shard("label", shard.index)
+    metadata = shard_metadata(path)
+    part = pooling_labeler(run)
+    if part is None or metadata.get(SETTLED):
+        return
+    fitted = part.model_copy(update={"rates": rates})
+    rows = [settled(row, run.label, fitted) for row in read_shard(path, LabeledProblem)]
+    write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: True})
+
+
+def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: ChangePoint) -> LabeledProblem:
+    """Return a problem with the verdicts that its stored evidence gives under other rates."""
+    fresh = fitted.conclude(solved_part(row), stored_evidence(row))
+    solutions = []
+    for solution, new in zip(row.solutions, fresh.solutions, strict=True):
+        spoken = {v.labeler: v for v in (solution.verdict, *solution.others)} | {fitted.name: new.verdict}
+        said = [spoken[part.name] for part in parts if not isinstance(part, Consensus)]
+        spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Consensus)}
+        verdict, *others = (spoken[part.name] for part in parts)
+        solutions.append(
+            solution.model_copy(update={"labels": new.labels, "verdict": verdict, "others": tuple(others)})
+        )
+    return row.model_copy(update={"solutions": tuple(solutions)})

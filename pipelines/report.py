@@ -4,6 +4,8 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from pipelines.audit import Audit
+from pipelines.card import write_card
 from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
 from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
@@ -56,6 +58,10 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     for path in layout.shards("label"):
         for row in read_shard(path, LabeledProblem):
             tally.add(row)
+    audit = Audit()
+    for path in layout.shards("curate"):
+        for row in read_shard(path, LabeledProblem):
+            audit.add(row)
     return {
         "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
         "policy": {
@@ -63,6 +69,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
             "pass_rate": {name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
         },
         "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
+        "audit": audit.figures(),
         "stages": ledger["stages"],
         "exports": export_summary(run, layout),
         "cost": {**ledger["total"], "labelers": ledger["labelers"], "sessions": ledger["sessions"]},
@@ -70,14 +77,21 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
 
 
 def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
-    """Write ``report.json`` and return it."""
+    """Write ``report.json``, and its figures into the data set card; return the report."""
     report = build_report(run, layout, ledger)
     write_text(layout.report, json.dumps(report, indent=1) + "\n")
+    if run.export and layout.datasets.exists():
+        write_card(layout.datasets, run, report)
     return report
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
-    return [part.name for part in run.label if part.name in tally.judged or not tally.judged]
+    """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
+    listed = [part.name for part in run.label]
+    return [
+        *(name for name in tally.judged if name not in listed),
+        *(n for n in listed if n in tally.judged or not tally.judged),
+    ]
 
 
 def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ LABEL_FIGURES = (
     ("first_error_accuracy_all_erroneous", "first error, exact (all erroneous)"),
     ("processbench_f1_all_erroneous", "F1 over all erroneous"),
     ("right_answer_wrong_step_recall", "right answer, wrong step: flagged"),
+    ("right_answer_wrong_step_precision", "right answer flagged: truly wrong"),
     ("first_fatal_accuracy", "first fatal error, exact"),
     ("step_auc_within_problem", "step AUC within problem"),
     ("abstained_share", "abstained"),
@@ -22,7 +23,8 @@ LABEL_FIGURES = (
 
 def report_text(report: dict[str, Any], folder: Path) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _exports(report), _cost(report)]
+    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report)]
+    blocks += [_exports(report), _cost(report)]
     return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
 
 
@@ -73,6 +75,42 @@ def _of(cell: dict[str, Any] | None) -> str:
     if not cell or cell["first_error_accuracy"] is None:
         return "-"
     return f"{cell['first_error_accuracy']:.2f} of {cell['wrong_solutions']}"
+
+
+def _audit(report: dict[str, Any]) -> str:
+    """What the data sets hold, in steps: how many labels are wrong."""
+    if not report["audit"]:
+        return ""
+    return table([AUDIT_HEAD, *audit_rows(report["audit"])])
+
+
+AUDIT_HEAD = (
+    "label audit (curated)",
+    "solutions",
+    "abstained",
+    "labelled exactly",
+    "steps right, of these wrong",
+    "steps wrong, of these right",
+)
+
+
+def audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the audit as cells, a slice a row, with 95 % intervals."""
+    return [
+        (
+            name,
+            str(f["solutions"]),
+            figure(f["abstained_share"]),
+            _with_interval(f["solutions_labelled_exactly"]),
+            f"{f['steps_labelled_right']}: {_with_interval(f['of_these_wrong'])}",
+            f"{f['steps_labelled_wrong']}: {_with_interval(f['of_these_right'])}",
+        )
+        for name, f in audit.items()
+    ]
+
+
+def _with_interval(share: dict[str, float] | None) -> str:
+    return "-" if share is None else f"{share['share']:.3f} ({share['low']:.3f} to {share['high']:.3f})"
 
 
 def _exports(report: dict[str, Any]) -> str:

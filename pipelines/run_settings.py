@@ -41,7 +41,7 @@ def parse_settings(settings: dict[str, Any], where: str, folder: Path | None = N
     try:
         return RunFile.model_validate(_absolute_paths(settings, folder))
     except ValidationError as error:
-        raise BadInput(f"{where}: {_first_line(error)}") from None
+        raise BadInput(f"{where}: {validation_line(error)}") from None
 
 
 def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -96,7 +96,8 @@ def _index(place: list[Any], name: str, override: str) -> int:
     raise BadInput(f"--set {override}: no item {name!r} in a list of {len(place)}")
 
 
-def _first_line(error: ValidationError) -> str:
+def validation_line(error: ValidationError) -> str:
+    """Return the first thing that is wrong: its path in the settings, and what to do."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""

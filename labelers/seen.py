@@ -1,0 +1,68 @@
+"""What evidence says of one solution, counted before any rate is applied: the change-point model's only input."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from labelers.change_model import Counts, Observed
+from labelers.evidence import QUESTION, Evidence, Path, solution_path
+from labelers.rates import Rates
+from labelers.stored import stored_evidence
+from schemas.labeled import LabeledProblem
+from schemas.rollout import Step
+
+
+class Seen(NamedTuple):
+    """The counts of one solution; see ``Observed`` for their meaning."""
+
+    path: Path
+    agreement: tuple[Counts, ...]
+    root: Counts
+    prefixes: tuple[Counts, ...]
+    leaving: tuple[Counts, ...]
+
+    def observed(self, rates: Rates, *, surprise: bool) -> Observed:
+        """Return what the model is given under certain rates."""
+        return Observed(
+            chances=chances(self.path.steps, rates, surprise),
+            agreement=self.agreement,
+            right=self.path.outcome == "correct",
+            root=self.root,
+            prefixes=self.prefixes,
+            leaving=self.leaving,
+        )
+
+
+def see(path: Path, evidence: Evidence, *, passing: bool = True) -> Seen:
+    """Count the evidence on a solution; without ``passing``, only what was drawn at its own prefixes."""
+    question = evidence.label(QUESTION, 0)
+    root = (0, 0) if question is None else (question.successes, question.failures)
+    steps = range(len(path.steps))
+    if passing:
+        return Seen(
+            path,
+            agreement=tuple(evidence.agreement(path, count) for count in steps),
+            root=root,
+            prefixes=tuple(evidence.passing(path, count) for count in steps[1:]),
+            leaving=tuple(evidence.leaving(path, count) for count in steps),
+        )
+    drawn = tuple(_drawn(path, count, evidence) for count in steps[1:])
+    return Seen(path, ((0, 0),) * len(steps), root, drawn, ((0, 0), *drawn))
+
+
+def seen_in(row: LabeledProblem) -> list[Seen]:
+    """Return what a labelled problem's stored evidence says of each of its solutions."""
+    evidence = stored_evidence(row)
+    paths = [solution_path(solution.rollout) for solution in row.solutions]
+    return [see(path, evidence) for path in paths if path.outcome != "undetermined" and path.steps]
+
+
+def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float, ...]:
+    """Return each step's prior chance of being wrong."""
+    if surprise:
+        return tuple(rates.error_chance(step) for step in steps)
+    return tuple(rates.error_chance(step.model_copy(update={"lowest_logprob": None})) for step in steps)
+
+
+def _drawn(path: Path, count: int, evidence: Evidence) -> Counts:
+    label = evidence.label(path, count)
+    return (0, 0) if label is None else (label.successes, label.failures)

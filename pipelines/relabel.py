@@ -1,0 +1,117 @@
+"""``stepforge relabel``: another rule over the kept evidence. Generates nothing, and leaves the run as it was.
+
+The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from labelers import ChangePoint
+from labelers.consensus import ORACLE, Skill, measured_skill
+from labelers.oracle import oracle_verdict
+from labelers.pooling import pooled_rates
+from labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
+from labelers.seen import Seen, seen_in
+from pipelines.datasets_out import export_all, split_of
+from pipelines.driver import only_driver
+from pipelines.layout import Layout
+from pipelines.ledger import ShardReport, write_ledger
+from pipelines.report import write_report
+from pipelines.run_file import RunFile
+from pipelines.run_folder import open_run
+from pipelines.shards import read_shard, shard_metadata, write_shard, write_text
+from pipelines.stages import curate
+from schemas.errors import BadInput
+from schemas.labeled import LabeledProblem, Rejected, Verdict
+
+POOLED_SOLUTIONS = 2000
+"""Solutions that rates are pooled from at most; more change nothing that matters."""
+
+
+def relabel(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """Apply a rule to a finished run; return the new run folder and its report.
+
+    Raises:
+        BadInput: there is no such rule or run, nothing is labelled, or a driver is at work there.
+        RunFailed: a shard is damaged; the line names it.
+    """
+    if name not in RULES:
+        raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
+    run, layout = open_run(folder)
+    if not layout.shards("label"):
+        raise BadInput(f"{folder}: nothing is labelled yet; run it first")
+    target = Layout(folder / "relabeled" / name)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    with only_driver(layout):
+        rule = _fitted(RULES[name](), run, layout)
+        write_text(target.run_file, run.toml())
+        write_text(target.folder / "rule.json", rule.model_dump_json(indent=1) + "\n")
+        for source in layout.shards("label"):
+            _relabel_shard(source, run, target, rule)
+        export_all(run, target)
+        return target.folder, write_report(run, target, write_ledger(target, []))
+
+
+def _relabel_shard(source: Path, run: RunFile, target: Layout, rule: AnyRule) -> None:
+    began = time.monotonic()
+    metadata = shard_metadata(source)
+    old = ShardReport.model_validate(metadata["report"])
+    rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
+    report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows), seconds=0.0)
+    stamp = {**metadata, "rule": rule.kind}
+    path = target.shard("label", old.shard)
+    write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
+    sifted = curate(rows, run.curate)
+    reasons = [f"{r.filter}: {r.reason}" for r in sifted.rejected]
+    curated = ShardReport(
+        stage="curate",
+        shard=old.shard,
+        rows_in=len(rows),
+        rows_out=len(sifted.kept),
+        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        seconds=round(time.monotonic() - began, 3),
+    )
+    curated.check()
+    if sifted.rejected:
+        write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
+    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
+    write_shard(target.shard("curate", old.shard), sifted.kept, LabeledProblem, stamp)
+
+
+def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
+    """Learn what a rule needs from the run itself: pooled rates, or the labelers' measured skills."""
+    if isinstance(rule, PosteriorRule):
+        return rule.model_copy(update={"model": _pooled_model(run, layout)})
+    if isinstance(rule, Fusion):
+        return rule.model_copy(update={"skills": _skills(run, layout)})
+    return rule
+
+
+def _pooled_model(run: RunFile, layout: Layout) -> ChangePoint:
+    model = next((part for part in run.label if isinstance(part, ChangePoint)), ChangePoint())
+    seen: list[Seen] = []
+    for path in layout.shards("label"):
+        for row in read_shard(path, LabeledProblem):
+            seen += seen_in(row)
+        if len(seen) >= POOLED_SOLUTIONS:
+            break
+    return model.model_copy(update={"rates": pooled_rates(seen, model.rates, surprise=model.surprise)})
+
+
+def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
+    """Measure every labeler on the training split's problems with a known truth: the oracle split."""
+    cases: dict[str, list[tuple[Verdict, int | None]]] = {}
+    for path in layout.shards("label"):
+        for row in read_shard(path, LabeledProblem):
+            if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
+                continue
+            for solution in row.solutions:
+                if solution.rollout.outcome == "undetermined":
+                    continue
+                truth = oracle_verdict(row.problem, solution.rollout).first_error
+                for verdict in opinions(solution, ()):
+                    cases.setdefault(verdict.labeler, []).append((verdict, truth))
+    if not cases:
+        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
+    return tuple(measured_skill(name, found) for name, found in cases.items() if name not in (ORACLE, "consensus"))
