@@ -7,7 +7,7 @@ intervals' split by clusters of rollouts (mean log-probability, length), and the
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from labelers.bisection import bisect
 from labelers.evidence import Evidence, Path
@@ -27,6 +27,12 @@ class AMCS(Record):
     """Completions before the first look."""
     most: int = Field(default=20, ge=1)
     half_width: float = Field(default=0.2, gt=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "AMCS":
+        if self.first > self.most:
+            raise ValueError("first is above most")
+        return self
 
     @property
     def name(self) -> str:

@@ -94,7 +94,7 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     if total <= 0:  # a wrong end where no step can have gone wrong: the chances were all but zero
         unnormalised = [[float(e == f < steps) for f in range(steps + 1)] for e in range(steps + 1)]
         total = float(steps)
-    table = tuple(tuple(p / total for p in row) for row in unnormalised)
+    table = _tempered([[p / total for p in row] for row in unnormalised], rates.temper)
     base = tuple(
         tuple(exp(w - top) / mass[f] if mass[f] else 1 / len(row) for w in row) for f, row in enumerate(weights)
     )
@@ -103,8 +103,27 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
         joint=table,
         success=_next_success(seen, rates, base),
         base=base,
-        log_evidence=log(total) + top,
+        log_evidence=log(total) + top + _log_agreement(seen, rates),
     )
+
+
+def _log_agreement(seen: Observed, rates: Rates) -> float:
+    """Return the log-probability of the agreement counts, each step wrong with its own chance."""
+    total = 0.0
+    for chance, (same, other) in zip(seen.chances, seen.agreement, strict=True):
+        right = exp(log_beta_binomial(same, other, *rates.same_if_right))
+        wrong = exp(log_beta_binomial(same, other, *rates.same_if_wrong))
+        total += log((1 - chance) * right + chance * wrong)
+    return total
+
+
+def _tempered(table: list[list[float]], power: float) -> tuple[tuple[float, ...], ...]:
+    """Raise the marginal of e to a power; what is known of f given e stays as it is."""
+    marginal = [sum(row) for row in table]
+    powered = [p**power for p in marginal]
+    total = sum(powered)
+    factors = [q / total / p if p > 0 else 0.0 for p, q in zip(marginal, powered, strict=True)]
+    return tuple(tuple(p * factor for p in row) for row, factor in zip(table, factors, strict=True))
 
 
 def _agreed(seen: Observed, rates: Rates) -> list[float]:
@@ -181,7 +200,9 @@ def interval(seen: Observed, rates: Rates, post: Posterior, t: int, level: float
         if weight > LEAST_WEIGHT:
             for cell, upper in enumerate(_beta_cdf(a + right, b + wrong)):
                 cells[cell] += weight * upper
-    return _quantile(cells, (1 - level) / 2), _quantile(cells, (1 + level) / 2)
+    low, high = _quantile(cells, (1 - level) / 2), _quantile(cells, (1 + level) / 2)
+    # Within the first and last cell a Beta may pile up at the end, which reading a line between two points misses.
+    return 0.0 if low < 1 / CELLS else low, 1.0 if high > 1 - 1 / CELLS else high
 
 
 CELLS = 200

@@ -18,7 +18,7 @@ from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem, labels_of
 from labelers.rates import Rates
 from labelers.seen import see
-from schemas.labeled import Belief, LabeledProblem, StepLabel, Verdict
+from schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from schemas.protocols import Grader, Policy
 from schemas.record import Record
 from schemas.rollout import Rollout, SolvedProblem
@@ -49,6 +49,11 @@ class ChangePoint(Record):
     """Problems of a run that are labelled under ``rates``, so that the run's own can be pooled from them; 0: none."""
 
     @property
+    def model(self) -> Rates:
+        """The rates as the model needs them: completions counted where they start may write any next step."""
+        return self.rates if self.passing else self.rates.model_copy(update={"detour": 1.0})
+
+    @property
     def name(self) -> str:
         """How reports call it."""
         return self.kind
@@ -73,7 +78,7 @@ class ChangePoint(Record):
                 labels.append(labels_of(path, evidence))
                 continue
             seen = self.observed(path, evidence)
-            belief = posterior(seen, self.rates)
+            belief = posterior(seen, self.model)
             verdicts.append(self.verdict(belief))
             labels.append(self._labels(path, evidence, seen, belief))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
@@ -90,7 +95,7 @@ class ChangePoint(Record):
                 mean = low = high = float(path.outcome == "correct")
             else:
                 mean = value(belief, count)
-                low, high = interval(seen, self.rates, belief, count)
+                low, high = interval(seen, self.model, belief, count)
             held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             label = known or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(label.model_copy(update={"belief": held}))
@@ -112,7 +117,7 @@ class ChangePoint(Record):
 
     def believe(self, path: Path, evidence: Evidence) -> Posterior:
         """Return the posterior of one solution from all that is known."""
-        return posterior(self.observed(path, evidence), self.rates)
+        return posterior(self.observed(path, evidence), self.model)
 
     def believe_stored(self, rollout: Rollout, evidence: Evidence) -> Posterior:
         """Return the posterior of a solution from evidence that was stored."""
@@ -120,7 +125,7 @@ class ChangePoint(Record):
 
     def observed(self, path: Path, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
-        return see(path, evidence, passing=self.passing).observed(self.rates, surprise=self.surprise)
+        return see(path, evidence, passing=self.passing).observed(self.model, surprise=self.surprise)
 
     def best_question(self, path: Path, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most per token, or None if none is worth it."""
@@ -141,7 +146,23 @@ class ChangePoint(Record):
                 labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=belief.first_error
             )
         no_error = likeliest == len(belief.first_error) - 1
-        return Verdict(labeler=self.name, first_error=None if no_error else likeliest, posterior=belief.first_error)
+        return Verdict(
+            labeler=self.name,
+            first_error=None if no_error else likeliest,
+            posterior=belief.first_error,
+            classes=classes_of(belief, likeliest),
+        )
+
+
+def classes_of(belief: Posterior, first_error: int) -> tuple[StepClass, ...]:
+    """Return a class for each step, given the first error: fatal where the solution is likelier lost there than not."""
+    steps = len(belief.first_error) - 1
+    row = belief.joint[first_error]
+    fatal = row[first_error] >= sum(row) / 2
+    classes: list[StepClass] = ["right"] * first_error
+    if first_error < steps:
+        classes += ["wrong" if fatal else "repaired", *["after"] * (steps - first_error - 1)]  # type: ignore[list-item]
+    return tuple(classes)
 
 
 class _Offer(NamedTuple):

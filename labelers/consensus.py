@@ -39,6 +39,8 @@ class Consensus(Record):
 
 def agreed(name: str, verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict that all labelers share, or an abstention marked with what each of them said."""
+    if all(v.abstained for v in verdicts):
+        return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)
     said = {_said(v) for v in verdicts}
     if len(said) == 1 and not verdicts[0].abstained:
         return Verdict(labeler=name, first_error=verdicts[0].first_error)
@@ -65,10 +67,9 @@ class Skill(Record):
         """Return log P(verdict | first error), the miss spread evenly over the steps it may name."""
         if truth is None:
             said = "abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"
-            return _log_share(self.clean, said, 3) - (log(steps) if said == "step" else 0.0)
-        said = relation(verdict, truth)
-        places = {"before": max(1, truth), "after": max(1, steps - 1 - truth)}.get(said, 1)
-        return _log_share(self.erroneous, said, 5) - log(places)
+            return _log_share(self.clean, said, {"abstained": 1, "none": 1, "step": steps})
+        places = {"exact": 1, "none": 1, "abstained": 1, "before": truth, "after": steps - 1 - truth}
+        return _log_share(self.erroneous, relation(verdict, truth), places)
 
 
 def relation(verdict: Verdict, truth: int) -> str:
@@ -99,7 +100,8 @@ def measured_skill(labeler: str, cases: Sequence[tuple[Verdict, int | None]]) ->
 def fused(
     name: str, verdicts: Sequence[Verdict], skills: Mapping[str, Skill], steps: int, *, sure: float = 0.5
 ) -> Verdict:
-    """Return the likeliest first error given all verdicts, every step and "none" equally likely beforehand.
+    """Return the likeliest first error given all verdicts; beforehand errors are as frequent as they were measured,
+    and any step is as likely to be the first.
 
     A verdict with a posterior of its own (not a judge's vote shares) would say more; what is fused here is what each
     labeler decided, so that any two can be.
@@ -125,9 +127,10 @@ def _prior(skill: Skill, steps: int) -> list[float]:
     return [log(wrong / (wrong + right) / steps)] * steps + [log(right / (wrong + right))]
 
 
-def _log_share(counts: dict[str, int], said: str, kinds: int) -> float:
-    total = sum(counts.values()) + SMOOTHING * kinds
-    return log((counts.get(said, 0) + SMOOTHING) / total)
+def _log_share(counts: dict[str, int], said: str, places: dict[str, int]) -> float:
+    """Of what can be said at all (no step lies before the first), spread evenly over the steps that it may mean."""
+    shares = {kind: counts.get(kind, 0) + SMOOTHING for kind, count in places.items() if count}
+    return log(shares[said] / sum(shares.values()) / places[said])
 
 
 def _softmax(scores: Sequence[float]) -> tuple[float, ...]:

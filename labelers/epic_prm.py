@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from labelers.bisection import bisect
 from labelers.evidence import QUESTION, Evidence, Path
@@ -37,6 +37,12 @@ class EpicPRM(Record):
     """Completions at a prefix of a question that is always, or never, solved."""
     threshold: float = Field(default=0.5, gt=0, le=1)
     """Share of the question's own score below which a prefix is lost."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "EpicPRM":
+        if self.fewest > self.most:
+            raise ValueError("fewest is above most")
+        return self
 
     @property
     def name(self) -> str:

@@ -161,7 +161,7 @@ class Evidence:
         async with self._drawing.setdefault(key, asyncio.Lock()):
             while True:
                 known = self.completions(path, count)
-                label = count_outcomes(known, stopping)
+                label = count_outcomes(known, self._stopping.get(key, stopping))
                 if len(known) >= k or enough(label):
                     break
                 await self._draw(key, path, count, min(step, k - len(known)))

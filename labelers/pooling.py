@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from math import exp, log
 from typing import NamedTuple
 
-from labelers.change_model import posterior
+from labelers.change_model import Observed, posterior
 from labelers.rates import Rates
 from labelers.seen import Seen
 
 SWEEPS = 3
 FIRST_STEP = 0.8
+POWERS = tuple(i / 20 for i in range(2, 21))
+LEAST_SHARE = 1e-9
 PULL = 2.0
 """Weight of the pull, in solutions: what a rate's departure by one step unit costs, in halves of a square."""
 
@@ -41,21 +43,46 @@ RATES = (
 )
 
 
-def pooled_rates(seen: Sequence[Seen], start: Rates, *, surprise: bool = True) -> Rates:
-    """Return the rates of a run, starting from, and pulled towards, ``start``."""
+def pooled_rates(seen: Sequence[Seen], start: Rates, *, surprise: bool = True, passing: bool = True) -> Rates:
+    """Return the rates of a run, starting from, and pulled towards, ``start``.
+
+    Say which of the free signals count: a rate that nothing was observed of stays as it is.
+    """
     told = surprise and any(step.lowest_logprob is not None for s in seen for step in s.path.steps)
     silent = not told or any(step.lowest_logprob is None for s in seen for step in s.path.steps)
 
     def score(rates: Rates) -> float:
         return sum(posterior(s.observed(rates, surprise=told), rates).log_evidence for s in seen) - _pull(rates, start)
 
-    wanted = [r for r in RATES if (told or not r.name.startswith("surprise")) and (silent or r.name != "hazard")]
+    idle = set() if told else {"surprise_intercept", "surprise_slope"}
+    idle |= set() if silent else {"hazard"}
+    idle |= set() if passing else {"agreement", "agreement_wrong", "agreement_precision", "detour"}
+    start = start if passing else start.model_copy(update={"detour": 1.0})
+    wanted = [r for r in RATES if r.name not in idle]
     rates, best, step = start, score(start), FIRST_STEP
     for _ in range(SWEEPS):
         for rate in wanted:
             rates, best = _climb(rates, best, rate, step, score)
         step /= 2
     return rates
+
+
+def measured_temper(cases: Sequence[tuple[Observed, int | None]], rates: Rates) -> float:
+    """Return the power under which the posteriors say most of the true first errors (mean log score).
+
+    The one thing that pooling cannot learn without the truth: how far the model is sure of more than it knows.
+    """
+    flat = rates.model_copy(update={"temper": 1.0})
+    beliefs = [(posterior(seen, flat).first_error, truth) for seen, truth in cases]
+
+    def score(power: float) -> float:
+        total = 0.0
+        for shares, truth in beliefs:
+            powered = [max(p, LEAST_SHARE) ** power for p in shares]
+            total += log(powered[-1 if truth is None else truth] / sum(powered))
+        return total
+
+    return max(POWERS, key=score) if beliefs else rates.temper
 
 
 def _climb(rates: Rates, best: float, rate: _Rate, step: float, score: Callable[[Rates], float]) -> tuple[Rates, float]:

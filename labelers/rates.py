@@ -39,6 +39,9 @@ class Rates(Record):
     lost_success: float = Field(default=0.2, gt=0)
     """Beta(lost_success, lost_failure) is V once a step is wrong and not harmless: recovery."""
     lost_failure: float = Field(default=4.0, gt=0)
+    temper: float = Field(default=1.0, gt=0, le=1)
+    """Power that the posterior of the first error is raised to before it is normalised: below 1 it admits that the
+    model is sure of more than it knows. Measured where the truth is known."""
     base_success: float = Field(default=1.0, gt=0)
     """Beta(base_success, base_failure) is the base rate before anything is known of the problem."""
     base_failure: float = Field(default=1.0, gt=0)

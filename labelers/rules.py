@@ -49,9 +49,13 @@ class Soft(Record):
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return the value of each step, and the first at or below the threshold."""
         targets = tuple(None if label is None else _value(label) for label in solution.labels)
-        shares = [None if label is None else label.value for label in solution.labels]
-        lost = first_loss([None if s is None else s > self.threshold for s in shares])
+        alive = [None if label is None else self._alive(label) for label in solution.labels]
+        lost = first_loss(alive)
         return View(targets, _verdict(self.kind, solution, lost))
+
+    def _alive(self, label: StepLabel) -> bool | None:
+        value = _value(label) if self.threshold else label.value
+        return None if value is None else value > self.threshold
 
 
 class Advantage(Record):
@@ -66,7 +70,9 @@ class Advantage(Record):
         known = [t for t in targets if t is not None]
         if len(known) < len(targets) or not targets:
             return View(targets, _verdict(self.kind, solution, None if targets else len(targets)))
-        return View(targets, _verdict(self.kind, solution, targets.index(min(known))))
+        return View(
+            targets, _verdict(self.kind, solution, targets.index(min(known)) if min(known) < 0 else len(targets))
+        )
 
 
 class RelativeProgress(Record):
@@ -76,9 +82,9 @@ class RelativeProgress(Record):
     least: float = Field(default=0.8, gt=0, le=1)
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the ratios, at most 1; 0 once nothing is left to lose."""
+        """Return the ratios, at most 1; 0 once nothing is left, None where something came of nothing."""
         values = values_with_base(row, solution)
-        targets = tuple(None if a is None or b is None else min(1.0, b / a) if a else 0.0 for a, b in pairwise(values))
+        targets = tuple(_kept(a, b) for a, b in pairwise(values))
         return View(
             targets,
             _verdict(self.kind, solution, first_loss([None if t is None else t >= self.least for t in targets])),
@@ -176,7 +182,7 @@ def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
     solutions = []
     for solution in row.solutions:
         view = rule.view(row, solution)
-        others = (solution.verdict, *solution.others)
+        others = tuple(v for v in (solution.verdict, *solution.others) if v.labeler != view.verdict.labeler)
         solutions.append(
             solution.model_copy(update={"targets": view.targets, "verdict": view.verdict, "others": others})
         )
@@ -219,6 +225,12 @@ def base_rate(row: LabeledProblem) -> float | None:
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:
     """Return V before the first step and after each."""
     return [base_rate(row), *(None if label is None else _value(label) for label in solution.labels)]
+
+
+def _kept(before: float | None, after: float | None) -> float | None:
+    if before is None or after is None or (before == 0 and after > 0):
+        return None  # a share of nothing
+    return min(1.0, after / before) if before else 0.0
 
 
 def _value(label: StepLabel) -> float | None:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from labelers.evidence import QUESTION, Evidence, Path
-from labelers.labeler import label_wrong
+from labelers.labeler import label_wrong, labeled_problem
 from labelers.sequential import Sequential
 from schemas.labeled import LabeledProblem, Verdict
 from schemas.protocols import Grader, Policy
@@ -39,11 +39,12 @@ class SCAN(Record):
         """Label the solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         confidence = (await evidence.measure(QUESTION, 0, self.confidence_samples)).value
+        if confidence is None or confidence < self.confidence:
+            unsure = Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE)
+            return labeled_problem(self.name, solved, [unsure] * len(solved.rollouts), evidence)
         walk = Sequential(k=self.k, curtailed=False)
 
         async def search(path: Path) -> Verdict:
-            if confidence is None or confidence < self.confidence:
-                return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE)
             return (await walk.walk(path, evidence)).model_copy(update={"labeler": self.name})
 
         return await label_wrong(self.name, solved, evidence, search)

@@ -49,11 +49,12 @@ def see(path: Path, evidence: Evidence, *, passing: bool = True) -> Seen:
     return Seen(path, ((0, 0),) * len(steps), root, drawn, ((0, 0), *drawn))
 
 
-def seen_in(row: LabeledProblem) -> list[Seen]:
+def seen_in(row: LabeledProblem, *, passing: bool = True) -> list[Seen]:
     """Return what a labelled problem's stored evidence says of each of its solutions."""
     evidence = stored_evidence(row)
     paths = [solution_path(solution.rollout) for solution in row.solutions]
-    return [see(path, evidence) for path in paths if path.outcome != "undetermined" and path.steps]
+    known = [path for path in paths if path.outcome != "undetermined" and path.steps]
+    return [see(path, evidence, passing=passing) for path in known]
 
 
 def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float, ...]:

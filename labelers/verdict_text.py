@@ -11,8 +11,8 @@ from collections.abc import Sequence
 VERDICT = "Wrong step:"
 """Opens the last line of every verdict; a 1-based number or ``none`` follows, and nothing else."""
 NONE = "none"
-_LAST_LINE = re.compile(rf"{VERDICT} (none|[1-9]\d{{0,3}})")
-_IMITATION = re.compile(rf"^\s*<\d+>\s*$|^\s*{VERDICT}", re.MULTILINE)
+_LAST_LINE = re.compile(rf"{VERDICT} (none|[1-9][0-9]{{0,3}})")
+_IMITATION = re.compile(rf"\s*<[0-9]+>\s*|\s*{VERDICT}.*")
 
 
 def numbered(steps: Sequence[str], mark: str = "") -> str:
@@ -27,7 +27,7 @@ def delimiter(number: int, mark: str = "") -> str:
 
 def imitates(steps: Sequence[str], mark: str = "") -> bool:
     """Whether a step holds what only the prompt or the judge may write."""
-    return any(_IMITATION.search(step) or (mark and mark in step) for step in steps)
+    return any((mark and mark in step) or any(map(_IMITATION.fullmatch, step.splitlines())) for step in steps)
 
 
 def verdict_line(first_error: int | None) -> str:

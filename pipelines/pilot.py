@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from labelers import AnyLabeler, ChangePoint
 from labelers.consensus import Consensus
-from labelers.pooling import pooled_rates
+from labelers.oracle import oracle_verdict
+from labelers.pooling import measured_temper, pooled_rates
 from labelers.rates import Rates
-from labelers.seen import Seen, seen_in
+from labelers.seen import seen_in
 from labelers.stored import solved_part, stored_evidence
 from pipelines.layout import Layout
 from pipelines.plan import ShardPlan
@@ -52,13 +53,39 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Ra
         raise ValueError("the run has no labeler with rates to pool")
     if layout.rates.exists():
         return Rates.model_validate_json(layout.rates.read_text())
-    seen: list[Seen] = []
-    for shard in pilot:
-        for row in read_shard(layout.shard("label", shard.index), LabeledProblem):
-            seen += seen_in(row)
-    rates = pooled_rates(seen, part.rates, surprise=part.surprise) if seen else part.rates
+    rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
+    rates = fitted_rates(rows, part)
     write_text(layout.rates, json.dumps(rates.model_dump(), indent=1) + "\n")
     return rates
+
+
+def fitted_rates(rows: Sequence[LabeledProblem], part: ChangePoint) -> Rates:
+    """Return rates pooled from labelled problems; how far to trust them comes from those with a known truth."""
+    by_row = [(row, seen_in(row, passing=part.passing)) for row in rows]
+    seen = [s for _, found in by_row for s in found]
+    if not seen:
+        return part.rates
+    rates = pooled_rates(seen, part.rates, surprise=part.surprise, passing=part.passing)
+    model = part.model_copy(update={"rates": rates}).model
+    cases = [
+        (s.observed(model, surprise=part.surprise), truth)
+        for row, found in by_row
+        if row.problem.truth is not None
+        for s, truth in zip(found, _truths(row), strict=True)
+    ]
+    if len(cases) < LEAST_CASES:
+        return rates
+    return rates.model_copy(update={"temper": measured_temper(cases, model)})
+
+
+LEAST_CASES = 40
+"""Solutions with a known truth below which nothing is learnt from them."""
+
+
+def _truths(row: LabeledProblem) -> list[int | None]:
+    """Return the first errors of the solutions that ``seen_in`` looks at, in its order."""
+    known = [s.rollout for s in row.solutions if s.rollout.outcome != "undetermined" and s.rollout.steps]
+    return [oracle_verdict(row.problem, rollout).first_error for rollout in known]
 
 
 def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Rates) -> None:

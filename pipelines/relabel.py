@@ -10,13 +10,12 @@ from typing import Any
 from labelers import ChangePoint
 from labelers.consensus import ORACLE, Skill, measured_skill
 from labelers.oracle import oracle_verdict
-from labelers.pooling import pooled_rates
 from labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
-from labelers.seen import Seen, seen_in
 from pipelines.datasets_out import export_all, split_of
 from pipelines.driver import only_driver
 from pipelines.layout import Layout
 from pipelines.ledger import ShardReport, write_ledger
+from pipelines.pilot import fitted_rates
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.run_folder import open_run
@@ -90,13 +89,11 @@ def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
 
 def _pooled_model(run: RunFile, layout: Layout) -> ChangePoint:
     model = next((part for part in run.label if isinstance(part, ChangePoint)), ChangePoint())
-    seen: list[Seen] = []
+    rows: list[LabeledProblem] = []
     for path in layout.shards("label"):
-        for row in read_shard(path, LabeledProblem):
-            seen += seen_in(row)
-        if len(seen) >= POOLED_SOLUTIONS:
-            break
-    return model.model_copy(update={"rates": pooled_rates(seen, model.rates, surprise=model.surprise)})
+        if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
+            rows += read_shard(path, LabeledProblem)
+    return model.model_copy(update={"rates": fitted_rates(rows, model)})
 
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:

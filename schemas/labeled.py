@@ -61,8 +61,9 @@ class StepLabel(Record):
 
 
 StepClass = Literal["right", "wrong", "repaired", "after", "unknown"]
-"""``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong and stated rightly later;
-``after``: not judged, behind the first error; ``unknown``: says nothing that can be judged."""
+"""``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong, and made good later (the oracle: stated
+rightly by a later line; a labeler by outcomes: the policy succeeds as if it had been right); ``after``: not judged,
+behind the first error; ``unknown``: says nothing that can be judged."""
 
 
 class Verdict(Record):
@@ -77,7 +78,7 @@ class Verdict(Record):
     posterior: tuple[float, ...] | None = None
     """Probability of each first-error index, and of no error last."""
     classes: tuple[StepClass, ...] | None = None
-    """A class per step, from labelers that see every step (the oracle)."""
+    """A class per step, from labelers that tell (the oracle, ``change_point``)."""
     critique: str | None = None
     """A judge's own words, kept only where its verdict agrees with another labeler's."""
 

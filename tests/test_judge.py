@@ -21,8 +21,8 @@ from labelers.labeler import TRUNCATED
 from labelers.verdict_text import VERDICT, delimiter, imitates, numbered, read_verdict, verdict_line
 from schemas.labeled import Cost, LabeledProblem, LabeledSolution, Verdict
 from schemas.problem import Problem, Quantity, Truth
-from schemas.protocols import Completion, EngineIdentity, Finish, Message, Prompt, Sampling
-from schemas.rollout import Rollout, SolvedProblem, Step
+from schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from schemas.rollout import Finish, Rollout, SolvedProblem, Step
 
 # Reading a verdict.
 
@@ -94,7 +94,6 @@ def test_anything_else_is_unreadable(text: str) -> None:
     assert read_verdict(f"Step 1 is right.\n{text}", 5) == (False, None)
 
 
-@pytest.mark.xfail(strict=True, reason=r"\d of the verdict's pattern reads digits of every script")
 def test_digits_of_another_script_are_unreadable() -> None:
     assert read_verdict("Wrong step: 1\N{ARABIC-INDIC DIGIT THREE}", 20) == (False, None)
 
@@ -603,7 +602,8 @@ def brute_force(verdicts: Sequence[Verdict], steps: int) -> list[float]:
                 kind = "abstained" if verdict.abstained else "none"
                 return (clean.get(kind, 0) + 0.5) / (sum(clean.values()) + 1.5)
             return (clean.get("step", 0) + 0.5) / (sum(clean.values()) + 1.5) / steps
-        total = sum(erroneous.values()) + 2.5
+        kinds = ["exact", "none", "abstained", *["before"][: truth > 0], *["after"][: truth < steps - 1]]
+        total = sum(erroneous.get(kind, 0) + 0.5 for kind in kinds)
         if verdict.abstained or verdict.first_error is None:
             return (erroneous.get("abstained" if verdict.abstained else "none", 0) + 0.5) / total
         if verdict.first_error == truth:

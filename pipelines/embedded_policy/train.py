@@ -32,8 +32,8 @@ SEQUENCES_PER_STEP = 16
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
 SLIP_SHARE = 0.5
-CHECK_EVERY = 3
-"""Every so manieth example is a solution to check instead of a problem to solve."""
+SOLVE_EVERY = 3
+"""Every so manieth example is a problem to solve; the others are solutions to check."""
 DECAY_SHARE = 0.3
 MUON_RATE = 4e-3
 ADAM_RATE = 2e-3
@@ -60,7 +60,7 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float
         family = families[index % len(families)]
         draft, _ = family.draw(TRAINING_SEED, index)
         rng = rng_of(TRAINING_SEED, "slip", index)
-        if index // len(families) % CHECK_EVERY == 0 and family.kind != HELD_OUT:
+        if index // len(families) % SOLVE_EVERY and family.kind != HELD_OUT:
             yield _to_check(tokenizer, draft, rng)
             index += 1
             continue

@@ -75,15 +75,27 @@ def check(draft: Draft, rng: Random) -> Check:
     error = next((i for i, line in enumerate(shown) if i >= len(true) or line != true[i]), None)
     return Check(
         prompt=PROMPT.format(question=draft.question, wording=rng.choice(WORDINGS), steps=numbered(shown)),
-        critique=critique(true, error, len(shown)),
+        critique=critique(shown, true, error),
     )
 
 
-def critique(true: list[str], error: int | None, steps: int) -> str:
-    """Return the lines as they should be, each with ``yes`` or ``no``, and the verdict."""
-    last = steps - 1 if error is None else error
-    lines = [f"{delimiter(i + 1)}\n{true[i]}\n{'no' if i == error else 'yes'}\n" for i in range(last + 1)]
+def critique(shown: list[str], true: list[str], error: int | None) -> str:
+    """Return each line as it should be, the value that stands there, and ``yes`` or ``no``; then the verdict.
+
+    The two values end up side by side, where a small model can compare them. Judging a line from afar, or repeating it
+    and then judging it, was tried first and hardly learnt.
+    """
+    last = len(shown) - 1 if error is None else error
+    lines = [
+        f"{delimiter(i + 1)}\n{true[i]}\n= {stated_value(shown[i])}\n{'no' if i == error else 'yes'}\n"
+        for i in range(last + 1)
+    ]
     return "".join(lines) + verdict_line(error)
+
+
+def stated_value(line: str) -> str:
+    """Return what a line says its quantity is worth."""
+    return re.split(r"[=:]", line)[-1].strip()
 
 
 def _shown(draft: Draft, rng: Random, true: list[str]) -> list[str]:

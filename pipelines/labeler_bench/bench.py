@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelers import ChangePoint, MathShepherd
-from labelers.pooling import pooled_rates
 from labelers.rates import Rates
-from labelers.seen import seen_in
 from labelers.stored import solved_part
 from pipelines.driver import run_all
 from pipelines.labeler_bench.bench_text import bench_text
@@ -28,6 +26,7 @@ from pipelines.labeler_bench.replay import RecordedGrader, RecordedPolicy
 from pipelines.labeler_bench.settings import BenchFile, Sweep, read_bench_file
 from pipelines.labeler_bench.values import estimates, value_figures
 from pipelines.layout import Layout
+from pipelines.pilot import fitted_rates
 from pipelines.preflight import preflight
 from pipelines.shards import read_shard
 from schemas.errors import RunFailed
@@ -52,8 +51,8 @@ class Bench:
         self.folder = folder
         self.say = say
         self.problems: list[BenchProblem] = []
-        self.rates: dict[bool, Rates] = {}
-        """Pooled rates, with log-probabilities and without."""
+        self.rates: dict[tuple[bool, bool], Rates] = {}
+        """Fitted rates: (with log-probabilities, with rollouts that pass through)."""
         self.outcomes: dict[tuple[str, float | None], list[list[Outcome]]] = {}
         """Per setting, a list of outcomes for each seed."""
 
@@ -69,8 +68,9 @@ class Bench:
         result = {
             "problems": self._composition(),
             "rates": {
-                "with log-probabilities": self.rates[True].model_dump(),
-                "without": self.rates[False].model_dump(),
+                "all free signals": self.rates[True, True].model_dump(),
+                "no log-probabilities": self.rates[False, True].model_dump(),
+                "nothing free": self.rates[False, False].model_dump(),
             },
             "rows": self._rows(totals),
             "differences": self._differences(totals),
@@ -97,13 +97,11 @@ class Bench:
             raise RunFailed(f"{self.folder}: {len(self.problems)} recorded problems are too few; raise problems")
 
     def pool(self) -> None:
-        """Pool the rates from what the search itself would ask on the tuning problems; no truth is used."""
+        """Fit the rates, as a run does on its pilot, to what the search itself would ask on the tuning problems."""
         tuning = [p for p in self.problems if "tuning" in p.slices]
-        for surprise in (True, False):
-            part = ChangePoint(budget=POOLING_BUDGET, surprise=surprise)
-            labeled = [_label(part, p, self.seeds[0]) for p in tuning]
-            seen = [s for row in labeled for s in seen_in(row)]
-            self.rates[surprise] = pooled_rates(seen, part.rates, surprise=surprise)
+        for surprise, passing in ((True, True), (False, True), (False, False), (True, False)):
+            part = ChangePoint(budget=POOLING_BUDGET, surprise=surprise, passing=passing)
+            self.rates[surprise, passing] = fitted_rates([_label(part, p, self.seeds[0]) for p in tuning], part)
 
     def replay_all(self) -> None:
         """Run every labeler at every budget under every seed."""
@@ -198,7 +196,7 @@ class Bench:
         for name in ("held out", "all"):
             chosen = [p.row for p in problems if name in p.slices]
             for count in s.values.counts:
-                found = [e for row in chosen for e in estimates(row, count, s.values.truth, self.rates[True])]
+                found = [e for row in chosen for e in estimates(row, count, s.values.truth, self.rates[True, True])]
                 if found:
                     rows.append({"split": name, "completions_per_prefix": count, **value_figures(found)})
         return rows
@@ -209,7 +207,7 @@ class Bench:
     def _pooled(self, part: Any, sweep: Sweep) -> Any:
         if not sweep.pooled:
             return part
-        return part.model_copy(update={"rates": self.rates[part.surprise]})
+        return part.model_copy(update={"rates": self.rates[part.surprise, part.passing]})
 
     def _value_run(self) -> Any:
         v = self.settings.values

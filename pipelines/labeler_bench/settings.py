@@ -26,7 +26,7 @@ class Sweep(Record):
     """The setting that is its budget."""
     at: tuple[float, ...] = Field(min_length=1)
     pooled: bool = False
-    """Whether its rates are pooled from the tuning problems (no truth is used for that)."""
+    """Whether its rates are fitted to the tuning problems, as a run fits them to its pilot."""
 
     @property
     def title(self) -> str:
