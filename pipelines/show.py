@@ -60,7 +60,8 @@ def _solution(problem: Problem, solution: LabeledSolution) -> str:
     for i, step in enumerate(solution.rollout.steps):
         true = truth.classes[i] if truth.classes else "-"
         mark = ">" if solution.verdict.first_error == i else " "
-        lines.append(f"{mark} {i:2} {_counts(solution.labels[i]):>16}  {true:8} {step.text.rstrip()}")
+        label = solution.labels[i]
+        lines.append(f"{mark} {i:2} {_counts(label):>16}  {_belief(label)}{true:8} {step.text.rstrip()}")
     lines += [_opinion(verdict) for verdict in (solution.verdict, *solution.others, truth)]
     return "\n".join(lines)
 
@@ -70,6 +71,13 @@ def _counts(label: StepLabel | None) -> str:
         return "not measured"
     low, high = label.interval
     return f"{label.successes}/{label.trials} {low:.2f}-{high:.2f}"
+
+
+def _belief(label: StepLabel | None) -> str:
+    """Posterior probability of being the first error, and the posterior mean of V, where the labeler has them."""
+    if label is None or label.belief is None:
+        return ""
+    return f"p(error) {label.belief.p_error:.2f}  V {label.belief.value:.2f}  "
 
 
 def _opinion(verdict: Verdict) -> str:
