@@ -14,9 +14,7 @@ hard, so b^(1 - t/T) is only a rough mean.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import accumulate
-from math import exp, lgamma, log
+from math import exp, log
 from typing import NamedTuple
 
 from labelers.rates import Rates, log_beta_binomial
@@ -154,9 +152,9 @@ def _log_likelihoods(seen: Observed, rates: Rates) -> list[list[float]]:
         failures = seen.root[1] + rates.base_failure - 1
         before = successes * log(base) + failures * log(1 - base)
         for f in range(steps):
-            at_error = log_beta_binomial(*seen.leaving[f], *_alive(base, f, steps, rates))
+            at_error = log_beta_binomial(*seen.leaving[f], *alive_prior(base, f, steps, rates))
             rows[f][column] = before + at_error + lost_after[f]
-            before += log_beta_binomial(*seen.leaving[f], *_alive(base, f, steps, rates, rates.detour))
+            before += log_beta_binomial(*seen.leaving[f], *alive_prior(base, f, steps, rates, rates.detour))
         rows[steps][column] = before
     return rows
 
@@ -167,74 +165,19 @@ def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], .
     for t in range(1, steps):
         right, wrong = seen.prefixes[t - 1]
         lost = (rates.lost_success + right) / (rates.lost_success + rates.lost_failure + right + wrong)
-        alive = [(_alive(rate, t, steps, rates)[0] + right) / (rates.precision + right + wrong) for rate in BASE_GRID]
+        alive = [
+            (alive_prior(rate, t, steps, rates)[0] + right) / (rates.precision + right + wrong) for rate in BASE_GRID
+        ]
         table.append(
             tuple(lost if f < t else sum(p * v for p, v in zip(base[f], alive, strict=True)) for f in range(steps + 1))
         )
     return tuple(table)
 
 
-def _alive(base: float, t: int, steps: int, rates: Rates, share: float = 1.0) -> tuple[float, float]:
+def alive_prior(base: float, t: int, steps: int, rates: Rates, share: float = 1.0) -> tuple[float, float]:
     """Return the Beta parameters of V(t), or of a share of it, for a prefix that is alive."""
     mean = share * base ** (1 - t / steps)
     return rates.precision * mean, rates.precision * (1 - mean)
-
-
-def value(post: Posterior, t: int) -> float:
-    """Return the posterior mean of V(t), for 1 <= t < T."""
-    lost_at = [sum(row[f] for row in post.joint) for f in range(len(post.joint))]
-    return sum(p * s for p, s in zip(lost_at, post.success[t - 1], strict=True))
-
-
-def interval(seen: Observed, rates: Rates, post: Posterior, t: int, level: float = 0.9) -> tuple[float, float]:
-    """Return the central credible interval of V(t): quantiles of a mixture of Betas, on a grid of cells."""
-    steps = len(seen.chances)
-    right, wrong = seen.prefixes[t - 1]
-    lost_at = [sum(row[f] for row in post.joint) for f in range(steps + 1)]
-    parts = [(sum(lost_at[:t]), rates.lost_success, rates.lost_failure)]
-    for column, base in enumerate(BASE_GRID):
-        a, b = _alive(base, t, steps, rates)
-        parts.append((sum(lost_at[f] * post.base[f][column] for f in range(t, steps + 1)), a, b))
-    cells = [0.0] * (CELLS + 1)
-    for weight, a, b in parts:
-        if weight > LEAST_WEIGHT:
-            for cell, upper in enumerate(_beta_cdf(a + right, b + wrong)):
-                cells[cell] += weight * upper
-    low, high = _quantile(cells, (1 - level) / 2), _quantile(cells, (1 + level) / 2)
-    # Within the first and last cell a Beta may pile up at the end, which reading a line between two points misses.
-    return 0.0 if low < 1 / CELLS else low, 1.0 if high > 1 - 1 / CELLS else high
-
-
-CELLS = 200
-LEAST_WEIGHT = 1e-3
-"""Parts of a mixture that weigh less are left out."""
-
-
-@lru_cache(maxsize=4096)
-def _beta_cdf(a: float, b: float) -> tuple[float, ...]:
-    """Return the distribution function of Beta(a, b) at 0, 1/CELLS, ..., 1: midpoint sums, the ends in closed form."""
-    log_norm = lgamma(a + b) - lgamma(a) - lgamma(b)
-    masses = []
-    for cell in range(CELLS):
-        if cell == 0:  # x^(a-1) may have no bound at 0, nor (1-x)^(b-1) at 1
-            masses.append(exp(log_norm - a * log(CELLS)) / a)
-        elif cell == CELLS - 1:
-            masses.append(exp(log_norm - b * log(CELLS)) / b)
-        else:
-            x = (cell + 0.5) / CELLS
-            masses.append(exp(log_norm + (a - 1) * log(x) + (b - 1) * log(1 - x)) / CELLS)
-    total = sum(masses)
-    return (0.0, *(sum_ / total for sum_ in accumulate(masses)))
-
-
-def _quantile(cdf: Sequence[float], share: float) -> float:
-    """Return where a distribution function on the grid reaches a share of its end, read linearly."""
-    wanted = share * cdf[-1]
-    upper = next((i for i, c in enumerate(cdf) if c >= wanted), len(cdf) - 1)
-    if upper == 0:
-        return 0.0
-    below, above = cdf[upper - 1], cdf[upper]
-    return (upper - 1 + (wanted - below) / (above - below if above > below else 1.0)) / (len(cdf) - 1)
 
 
 def information(post: Posterior, t: int) -> float:

@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from labelers.change_model import Observed, Posterior, information, interval, posterior, value
+from labelers.change_model import Observed, Posterior, information, posterior
 from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem, labels_of
 from labelers.rates import Rates
 from labelers.seen import see
+from labelers.values import interval, value
 from schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from schemas.protocols import Grader, Policy
 from schemas.record import Record

@@ -6,7 +6,7 @@ cannot run away with them.
 """
 
 from collections.abc import Callable, Sequence
-from math import exp, log
+from math import exp, inf, log
 from typing import NamedTuple
 
 from labelers.change_model import Observed, posterior
@@ -16,6 +16,7 @@ from labelers.seen import Seen
 SWEEPS = 3
 FIRST_STEP = 0.8
 POWERS = tuple(i / 20 for i in range(2, 21))
+HARMLESS = (0.03, 0.06, 0.12, 0.25, 0.5)
 LEAST_SHARE = 1e-9
 PULL = 2.0
 """Weight of the pull, in solutions: what a rate's departure by one step unit costs, in halves of a square."""
@@ -67,22 +68,26 @@ def pooled_rates(seen: Sequence[Seen], start: Rates, *, surprise: bool = True, p
     return rates
 
 
-def measured_temper(cases: Sequence[tuple[Observed, int | None]], rates: Rates) -> float:
-    """Return the power under which the posteriors say most of the true first errors (mean log score).
+def measured_rates(cases: Sequence[tuple[Observed, int | None]], rates: Rates) -> Rates:
+    """Return the rates with the two that pooling cannot learn without the truth, from solutions whose truth is known.
 
-    The one thing that pooling cannot learn without the truth: how far the model is sure of more than it knows.
+    ``harmless``: an error that does no harm leaves no trace in outcomes. ``temper``: how far the model is sure of more
+    than it knows. Both by the mean log score of the true first errors.
     """
-    flat = rates.model_copy(update={"temper": 1.0})
-    beliefs = [(posterior(seen, flat).first_error, truth) for seen, truth in cases]
+    best, best_score = rates, -inf
+    for harmless in sorted({*HARMLESS, rates.harmless}):
+        flat = rates.model_copy(update={"harmless": harmless, "temper": 1.0})
+        beliefs = [(posterior(seen, flat).first_error, truth) for seen, truth in cases]
+        for power in POWERS:
+            score = sum(_log_score(shares, truth, power) for shares, truth in beliefs)
+            if score > best_score:
+                best, best_score = flat.model_copy(update={"temper": power}), score
+    return best
 
-    def score(power: float) -> float:
-        total = 0.0
-        for shares, truth in beliefs:
-            powered = [max(p, LEAST_SHARE) ** power for p in shares]
-            total += log(powered[-1 if truth is None else truth] / sum(powered))
-        return total
 
-    return max(POWERS, key=score) if beliefs else rates.temper
+def _log_score(shares: Sequence[float], truth: int | None, power: float) -> float:
+    powered = [max(p, LEAST_SHARE) ** power for p in shares]
+    return log(powered[-1 if truth is None else truth] / sum(powered))
 
 
 def _climb(rates: Rates, best: float, rate: _Rate, step: float, score: Callable[[Rates], float]) -> tuple[Rates, float]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from labelers import AnyLabeler, ChangePoint
 from labelers.consensus import Consensus
 from labelers.oracle import oracle_verdict
-from labelers.pooling import measured_temper, pooled_rates
+from labelers.pooling import measured_rates, pooled_rates
 from labelers.rates import Rates
 from labelers.seen import seen_in
 from labelers.stored import solved_part, stored_evidence
@@ -75,7 +75,7 @@ def fitted_rates(rows: Sequence[LabeledProblem], part: ChangePoint) -> Rates:
     ]
     if len(cases) < LEAST_CASES:
         return rates
-    return rates.model_copy(update={"temper": measured_temper(cases, model)})
+    return measured_rates(cases, model)
 
 
 LEAST_CASES = 40

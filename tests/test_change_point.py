@@ -15,22 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelers import ChangePoint, OmegaPRM
-from labelers.change_model import (
-    BASE_GRID,
-    Counts,
-    Observed,
-    Posterior,
-    information,
-    interval,
-    posterior,
-    prior,
-    value,
-)
+from labelers.change_model import BASE_GRID, Counts, Observed, Posterior, information, posterior, prior
 from labelers.evidence import Evidence, solution_path
 from labelers.pooling import PULL, RATES, pooled_rates
 from labelers.rates import Rates, logistic
 from labelers.rules import PosteriorRule
 from labelers.seen import Seen, seen_in
+from labelers.values import interval, value
 from schemas.labeled import LabeledProblem, Verdict
 from schemas.problem import Problem
 from schemas.rollout import Rollout, SolvedProblem, Step

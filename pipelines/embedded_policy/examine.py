@@ -14,6 +14,7 @@ from typing import Any
 from generators.families import ALL_FAMILIES
 from generators.policy import PolicySettings, PromptedPolicy
 from labelers.oracle import oracle_verdict
+from pipelines.embedded_policy.judge_exam import examine_judge
 from pipelines.engines import VllmEngineSettings, open_engine
 from pipelines.grading import PooledGrader
 from schemas.grading import graded
@@ -45,6 +46,10 @@ async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, reco
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
+    clean = [
+        (problem, rollout) for (_, _, problem), rollouts in zip(asked, sampled, strict=True) for rollout in rollouts
+    ]
+    clean = [case for case in clean if oracle_verdict(*case).first_error is None and case[1].outcome == "correct"]
     cases = erroneous[:: max(1, len(erroneous) // recoveries)]
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     return {
@@ -54,6 +59,7 @@ async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, reco
         "recovery_rate_after_a_wrong_step": _mean([flag for flags in recovered for flag in flags]),
         "erroneous_solutions_that_end_right": _mean([r.outcome == "correct" for _, r, _ in erroneous]),
         "solutions": sum(len(rollouts) for rollouts in sampled),
+        "judge": await examine_judge(policy, [(p, r) for p, r, _ in cases], clean[:: max(1, len(clean) // recoveries)]),
     }
 
 
@@ -115,10 +121,23 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
             "",
             f"First errors by position: {positions}.",
             "",
+            "As a judge of solutions (the likeliest verdict; share named exactly), of errors planted as in training and of",
+            "its own. A judge that always finds no error would score 0 and 1.",
+            "",
+            "| | planted errors | planted clean | its own errors | its own clean solutions |",
+            "|---|---|---|---|---|",
+            *(_judge_row(name, shares) for name, shares in figures["judge"].items()),
+            "",
             "Licence: Apache-2.0, like the code.",
             "",
         ]
     )
+
+
+def _judge_row(name: str, shares: dict[str, dict[str, float]]) -> str:
+    title = {"taught": "families it was taught to check", "held_out": "the family it was not"}[name]
+    cells = [f"{share['exact']:.2f} of {share['solutions']:.0f}" for share in shares.values()]
+    return f"| {title} | {' | '.join(cells)} |"
 
 
 async def _main(arguments: argparse.Namespace) -> None:

@@ -82,8 +82,8 @@ def check(draft: Draft, rng: Random) -> Check:
 def critique(shown: list[str], true: list[str], error: int | None) -> str:
     """Return each line as it should be, the value that stands there, and ``yes`` or ``no``; then the verdict.
 
-    The two values end up side by side, where a small model can compare them. Judging a line from afar, or repeating it
-    and then judging it, was tried first and hardly learnt.
+    The two values end up side by side, where comparing them should be easiest. Judging a line from afar, and repeating
+    it and then judging it, were tried before; none of the three was learnt well (the model card has the figures).
     """
     last = len(shown) - 1 if error is None else error
     lines = [

@@ -8,11 +8,12 @@ error takes bins of equal mass.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from labelers.change_model import interval, posterior, value
+from labelers.change_model import posterior
 from labelers.evidence import Evidence, solution_path
 from labelers.rates import Rates
 from labelers.seen import see
 from labelers.stored import stored_evidence
+from labelers.values import interval, value
 from pipelines.labeler_bench.replay import completions_by_prefix
 from schemas.interval import wilson
 from schemas.labeled import LabeledProblem
