@@ -180,6 +180,12 @@ def alive_prior(base: float, t: int, steps: int, rates: Rates, share: float = 1.
     return rates.precision * mean, rates.precision * (1 - mean)
 
 
+def value_prior(base: float, t: int, steps: int, rates: Rates) -> tuple[float, float]:
+    """Return the Beta parameters with which V(t) itself is estimated."""
+    mean = base ** (1 - t / steps)
+    return rates.value_precision * mean, rates.value_precision * (1 - mean)
+
+
 def information(post: Posterior, t: int) -> float:
     """Return the mutual information, in nats, of e and the outcome of one more completion of ``t`` steps."""
     success = post.success[t - 1]

@@ -95,7 +95,7 @@ class ChangePoint(Record):
             if count == last:
                 mean = low = high = float(path.outcome == "correct")
             else:
-                mean = value(belief, count)
+                mean = value(seen, self.model, belief, count)
                 low, high = interval(seen, self.model, belief, count)
             held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             label = known or StepLabel(successes=0, failures=0, stopping="adaptive")

@@ -36,6 +36,8 @@ class Rates(Record):
     where there are many ways to go on, near 0 where there is one."""
     precision: float = Field(default=5.0, gt=0)
     """Prior completions that the expected V of a right prefix is worth: low where V jumps about."""
+    value_precision: float = Field(default=2.0, gt=0)
+    """The same where a value is estimated and not a first error: the mean of V is rough, so it should weigh little."""
     lost_success: float = Field(default=0.2, gt=0)
     """Beta(lost_success, lost_failure) is V once a step is wrong and not harmless: recovery."""
     lost_failure: float = Field(default=4.0, gt=0)

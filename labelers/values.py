@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import exp, lgamma, log
 
-from labelers.change_model import BASE_GRID, Observed, Posterior, alive_prior
+from labelers.change_model import BASE_GRID, Observed, Posterior, value_prior
 from labelers.rates import Rates
 
 CELLS = 200
@@ -16,29 +16,34 @@ LEAST_WEIGHT = 1e-3
 """Parts of a mixture that weigh less are left out."""
 
 
-def value(post: Posterior, t: int) -> float:
+def value(seen: Observed, rates: Rates, post: Posterior, t: int) -> float:
     """Return the posterior mean of V(t), for 1 <= t < T."""
-    lost_at = [sum(row[f] for row in post.joint) for f in range(len(post.joint))]
-    return sum(p * s for p, s in zip(lost_at, post.success[t - 1], strict=True))
+    right, wrong = seen.prefixes[t - 1]
+    return sum(w * (a + right) / (a + b + right + wrong) for w, a, b in _mixture(seen, rates, post, t))
 
 
 def interval(seen: Observed, rates: Rates, post: Posterior, t: int, level: float = 0.9) -> tuple[float, float]:
     """Return the central credible interval of V(t): quantiles of a mixture of Betas, on a grid of cells."""
-    steps = len(seen.chances)
     right, wrong = seen.prefixes[t - 1]
-    lost_at = [sum(row[f] for row in post.joint) for f in range(steps + 1)]
-    parts = [(sum(lost_at[:t]), rates.lost_success, rates.lost_failure)]
-    for column, base in enumerate(BASE_GRID):
-        a, b = alive_prior(base, t, steps, rates)
-        parts.append((sum(lost_at[f] * post.base[f][column] for f in range(t, steps + 1)), a, b))
     cells = [0.0] * (CELLS + 1)
-    for weight, a, b in parts:
+    for weight, a, b in _mixture(seen, rates, post, t):
         if weight > LEAST_WEIGHT:
             for cell, upper in enumerate(_beta_cdf(a + right, b + wrong)):
                 cells[cell] += weight * upper
     low, high = _quantile(cells, (1 - level) / 2), _quantile(cells, (1 + level) / 2)
     # Within the first and last cell a Beta may pile up at the end, which reading a line between two points misses.
     return 0.0 if low < 1 / CELLS else low, 1.0 if high > 1 - 1 / CELLS else high
+
+
+def _mixture(seen: Observed, rates: Rates, post: Posterior, t: int) -> list[tuple[float, float, float]]:
+    """Return (weight, a, b) of each prior of V(t): lost, and alive at each base rate."""
+    steps = len(seen.chances)
+    lost_at = [sum(row[f] for row in post.joint) for f in range(steps + 1)]
+    parts = [(sum(lost_at[:t]), rates.lost_success, rates.lost_failure)]
+    for column, base in enumerate(BASE_GRID):
+        weight = sum(lost_at[f] * post.base[f][column] for f in range(t, steps + 1))
+        parts.append((weight, *value_prior(base, t, steps, rates)))
+    return parts
 
 
 @lru_cache(maxsize=4096)

@@ -63,7 +63,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list
                 Estimate(
                     raw=right / trials,
                     smoothed=(right + 1) / (trials + 2),
-                    believed=value(post, i),
+                    believed=value(seen, rates, post, i),
                     believed_interval=interval(seen, rates, post, i),
                     raw_interval=wilson(right, trials, Z90),
                     truth=fresh_right / fresh_trials,
