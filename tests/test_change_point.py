@@ -192,7 +192,9 @@ def test_the_posterior_is_that_of_brute_force(seen: Observed, rates: Rates) -> N
     assert post.first_error == pytest.approx(wanted.first_error, abs=1e-9)
     for (e, f), p in wanted.joint.items():
         assert isclose(post.joint[e][f], p, abs_tol=1e-9)
-    assert [value(post, t) for t in range(1, len(seen.chances))] == pytest.approx(wanted.values, abs=1e-9)
+    alike = rates.model_copy(update={"value_precision": rates.precision})  # the brute force knows one precision
+    found = [value(seen, alike, post, t) for t in range(1, len(seen.chances))]
+    assert found == pytest.approx(wanted.values, abs=1e-9)
     assert all(isclose(sum(row), 1.0, abs_tol=1e-9) for row in post.base)
 
 
@@ -306,7 +308,8 @@ def test_the_interval_of_a_lost_prefix_is_that_of_one_beta(a: float, b: float, r
 @pytest.mark.parametrize("right, wrong", [(0, 0), (3, 1), (1, 9), (20, 5)])
 def test_the_interval_of_a_prefix_that_is_alive_is_that_of_one_beta(right: int, wrong: int) -> None:
     # The base rate is known from ten thousand samples and only the last step can be wrong.
-    chances, rates = [1e-9] * 5 + [0.5], INDIFFERENT
+    chances = [1e-9] * 5 + [0.5]
+    rates = INDIFFERENT.model_copy(update={"value_precision": INDIFFERENT.precision})
     seen = observed(chances, root=(7000, 3000), prefixes=[NOTHING, NOTHING, (right, wrong), NOTHING, NOTHING])
     low, high = interval(seen, rates, posterior(seen, rates), 3)
     a, b = alive(rates, 0.7, 3, 6)
@@ -322,7 +325,7 @@ def test_the_value_lies_in_its_interval(seen: Observed, level: float) -> None:
     for t in range(1, len(seen.chances)):
         low, high = interval(seen, rates, post, t)
         assert 0 <= low <= high <= 1
-        assert low - 0.01 <= value(post, t) <= high + 0.01
+        assert low - 0.01 <= value(seen, rates, post, t) <= high + 0.01
         inner_low, inner_high = interval(seen, rates, post, t, level)
         assert low - 0.01 <= inner_low <= inner_high <= high + 0.01
 
@@ -752,7 +755,7 @@ def silent_steps(count: int) -> list[Step]:
     return [Step(text="x\n")] * count
 
 
-CALIBRATED = Rates(hazard=-2.0, detour=1.0)
+CALIBRATED = Rates(hazard=-2.0, detour=1.0, value_precision=Rates().precision)
 """Completions that leave at once have the prefix's own V only where a detour costs nothing."""
 
 

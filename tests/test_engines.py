@@ -112,7 +112,7 @@ def test_truncation_comes_back_as_length(engine: Engine, run: Loop) -> None:
 
 
 def test_the_end_of_the_context_comes_back_as_length(engine: Engine, run: Loop) -> None:
-    ids = (engine.encode("x = 1 ") * CONTEXT)[: CONTEXT - 3]
+    ids = (engine.encode("Ann has 7 coins. ") * CONTEXT)[: CONTEXT - 3]
     (completion,) = run(ask(engine, ids=ids, temperature=0, max_tokens=400))
     assert completion.finish == "length"
     assert 1 <= completion.tokens <= 4
