@@ -120,4 +120,5 @@ def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
 
 
 def _taken(layout: Layout) -> BadInput:
-    return BadInput(f"{layout.folder}: another stepforge is at work on this folder; wait for it or end it")
+    lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
+    return BadInput(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
