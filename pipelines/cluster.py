@@ -3,9 +3,8 @@
 import logging
 import os
 import secrets
+import sys
 from typing import Any
-
-LOOPBACK = "127.0.0.1"
 
 
 def start_ray() -> None:
@@ -16,16 +15,18 @@ def start_ray() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = os.environ.get("RAY_ADDRESS")
-    if address is None and "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if address is None and "ray" not in sys.modules:
+        # Ray reads these when it is imported; where that has happened its own defaults hold.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one setting by which every port is on loopback
+        if not any(name.startswith("RAY_AUTH_") for name in os.environ):
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
     if ray.is_initialized():
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": True}
     if address is None:
-        options |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+        options["include_dashboard"] = False
     ray.init(address, **options)
 
 

@@ -29,7 +29,7 @@ from pipelines.shards import read_columns
 from pipelines.store import AnyPath
 from schemas.errors import BadInput, RunFailed
 
-ENGINE_STAGES = ("solve", "label")
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
 
 def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, Any]:
@@ -44,17 +44,28 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, 
     with only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
-        pending = [shard for shard in plan if layout.first_missing(shard.index) is not None]
+        committed = layout.committed()
+        pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+        _forget_done_journals(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
             start_ray()
             try:
-                flow = _Flow(run, layout, plan, Progress(layout, plan, quiet=quiet), session, name)
+                flow = _Flow(run, layout, plan, committed, Progress(layout, plan, quiet=quiet), session, name)
                 asyncio.run(flow.run(pending))
             finally:
                 session.write()
                 stop_ray()
         return finish(run, layout)
+
+
+def _forget_done_journals(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
+    """Delete what a kill between a commit and the end of its journal has left."""
+    for stage in ENGINE_STAGES:
+        folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
+        for folder in folders:
+            if int(folder.name.rpartition("-")[2]) in committed[stage]:
+                forget_journal(folder)
 
 
 def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
@@ -69,8 +80,16 @@ class _Flow:
     """The shards on their way through the stages."""
 
     def __init__(
-        self, run: RunFile, layout: Layout, plan: list[ShardPlan], progress: Progress, session: Session, name: str
+        self,
+        run: RunFile,
+        layout: Layout,
+        plan: list[ShardPlan],
+        committed: dict[ShardStage, set[int]],
+        progress: Progress,
+        session: Session,
+        name: str,
     ) -> None:
+        self.committed = committed
         self.session = session
         self.session_name = name
         self.run_file = run
@@ -87,33 +106,29 @@ class _Flow:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
         engines = self._engines(pending)
         pools = [cpu, *([engines] if engines else [])]
-        watcher = asyncio.create_task(self.progress.watch(engines.workers if engines else []))
+        watcher = asyncio.create_task(self.progress.watch(engines.workers if engines else ()))
         try:
-            ready = asyncio.gather(*(worker.call("ready") for pool in pools for worker in pool.workers))
             await _all(self._stage("generate", shard, cpu) for shard in self.plan)
             self.corpus = self._duplicates()
-            await ready
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if self.layout.shard("label", index).exists():
+                    if index in self.committed["label"]:
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             self.progress.close()
-            await asyncio.gather(*(worker.close() for pool in pools for worker in pool.workers))
+            await asyncio.gather(*(pool.close() for pool in pools))
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        wanted = any(self.layout.first_missing(shard.index) != "curate" for shard in pending)
+        wanted = any(shard.index not in self.committed[stage] for shard in pending for stage in ENGINE_STAGES)
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
-            if stage == "label":
-                await self._rates_for(shard)  # before a slot is taken: the pilot needs the slots
             pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
             await self._stage(stage, shard, pool)
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
@@ -121,19 +136,29 @@ class _Flow:
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
-        if self.layout.shard(stage, shard.index).exists():
-            await asyncio.to_thread(forget_journal, self.layout.journal(stage, shard.index))
+        if shard.index in self.committed[stage]:
             return
-        self.layout.forget_after(stage, shard.index)
-        async with pool.lend() as worker:
-            corpus = Corpus(duplicate_of=self._known(shard) if stage == "vet" else {})
-            rates = await self._rates_for(shard) if stage == "label" else None
-            limit = self.run_file.workers.stage_timeout
-            done: ShardDone = await worker.call("do", stage, shard, corpus, rates, timeout=limit)
+        await asyncio.to_thread(self._forget_after, stage, shard.index)
+        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
+        rates = await self._rates_for(shard) if stage == "label" else None
+        done: ShardDone = await pool.call(
+            "do",
+            *(stage, shard, corpus, rates),
+            rank=(-SHARD_STAGES.index(stage), shard.index),  # what is nearly done goes first
+            timeout=self.run_file.workers.stage_timeout,
+        )
         done.report.check()
+        self.committed[stage].add(shard.index)
         self.progress.done(done.report)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
+
+    def _forget_after(self, stage: ShardStage, index: int) -> None:
+        """Delete what later stages made of a shard that is about to be made anew."""
+        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
+            if index in self.committed[later]:
+                self.layout.shard(later, index).unlink(missing_ok=True)
+                self.committed[later].discard(index)
 
     async def _rates_for(self, shard: ShardPlan) -> Rates | None:
         """Wait for the pilot, unless the shard is part of it."""

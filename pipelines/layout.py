@@ -21,6 +21,11 @@ def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
+def shard_index(name: str) -> int:
+    """Return the number of the shard that a file name speaks of."""
+    return int(name.removeprefix("part-").removesuffix(".parquet"))
+
+
 class Layout:
     """The paths of one run folder, on a disk or in a store."""
 
@@ -37,14 +42,9 @@ class Layout:
         """Return the file that a stage commits for a shard; the shard is done when it exists."""
         return self.folder / FOLDERS[stage] / shard_name(index)
 
-    def first_missing(self, index: int) -> ShardStage | None:
-        """Return the first stage that has not committed a shard, or None if all have."""
-        return next((stage for stage in SHARD_STAGES if not self.shard(stage, index).exists()), None)
-
-    def forget_after(self, stage: ShardStage, index: int) -> None:
-        """Delete what later stages made of a shard that a stage is about to make anew."""
-        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
-            self.shard(later, index).unlink(missing_ok=True)
+    def committed(self) -> dict[ShardStage, set[int]]:
+        """Return which shards every stage has committed: one listing a stage, since a store answers slowly."""
+        return {stage: {shard_index(path.name) for path in self.shards(stage)} for stage in SHARD_STAGES}
 
     def source(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage reads."""
@@ -64,7 +64,7 @@ class Layout:
 
     def shards(self, stage: ShardStage) -> list[AnyPath]:
         """Return the committed shards of a stage, in order."""
-        return sorted((self.folder / FOLDERS[stage]).glob("part-*.parquet"), key=lambda path: path.name)
+        return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
 
     def journal(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the folder of the completions that an unfinished shard has got so far."""
