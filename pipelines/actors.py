@@ -87,8 +87,8 @@ class EngineWorker:
             await self.work.grader.close()
 
     async def _load(self) -> None:
-        engine = await _gate(self.run.engine)
-        judge = await _gate(self.run.judge) if self.run.judge else None
+        engine = await self._gate(self.run.engine)
+        judge = await self._gate(self.run.judge) if self.run.judge else None
         try:
             PromptedPolicy(engine.engine, self.run.policy).check()
         except ValueError as error:
@@ -96,9 +96,9 @@ class EngineWorker:
         self.engines = Engines(engine, judge)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
-
-async def _gate(settings: AnyEngine) -> EngineGate:
-    return EngineGate(await open_engine(settings), capacity_of(settings))
+    async def _gate(self, settings: AnyEngine) -> EngineGate:
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
+        return EngineGate(await open_engine(settings), capacity)
 
 
 def _end(why: str) -> None:

@@ -7,6 +7,11 @@ import sys
 from typing import Any
 
 
+CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
+"""By this a worker that is killed takes its children along: an engine's process would keep the GPU. A cluster's nodes
+need it in the environment of ``ray start``."""
+
+
 def start_ray() -> None:
     """Join the cluster of ``RAY_ADDRESS``, or start a local Ray that listens on loopback and asks for a token.
 
@@ -16,6 +21,7 @@ def start_ray() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = os.environ.get("RAY_ADDRESS")
     if address is None and "ray" not in sys.modules:
+        os.environ.setdefault(*CHILDREN_DIE)
         # Ray reads these when it is imported; where that has happened its own defaults hold.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one setting by which every port is on loopback
         if not any(name.startswith("RAY_AUTH_") for name in os.environ):

@@ -8,6 +8,9 @@ from pipelines.layout import Layout, ShardStage
 from pipelines.store import AnyPath, write_text
 
 WRITE_SECONDS = 30.0
+ADDED = ("shards", "seconds", "engine_seconds", "replayed")
+"""Per stage: shards committed, their wall clock together (shards overlap), the engines' time, and completions found in
+the journal. Beside them stand ``first`` and ``last``: when the stage began and ended, in seconds of the session."""
 
 
 class Session:
@@ -21,15 +24,12 @@ class Session:
         self._written = self._clock
 
     def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int) -> None:
-        """Add what a committed shard took: wall clock, engine time, and completions found in the journal."""
-        total = self._stages.setdefault(stage, {"shards": 0, "seconds": 0.0, "engine_seconds": 0.0, "replayed": 0})
-        for key, value in (
-            ("shards", 1),
-            ("seconds", seconds),
-            ("engine_seconds", engine_seconds),
-            ("replayed", replayed),
-        ):
-            total[key] = round(total[key] + value, 6)
+        """Add what a shard that was committed just now took; see ``ADDED``."""
+        ends = time.monotonic() - self._clock
+        total = self._stages.setdefault(stage, dict.fromkeys(ADDED, 0) | {"first": ends - seconds, "last": ends})
+        for name, value in zip(ADDED, (1, seconds, engine_seconds, replayed), strict=True):
+            total[name] = round(total[name] + value, 6)
+        total["first"], total["last"] = round(min(total["first"], ends - seconds), 3), round(ends, 3)
 
     def write(self, *, now: bool = True) -> None:
         """Keep what is known; unless ``now``, only if that was long ago."""
@@ -59,6 +59,6 @@ def stage_times(sessions: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     for session in sessions:
         for stage, times in session.get("stages", {}).items():
             total = totals.setdefault(stage, {})
-            for key, value in times.items():
-                total[key] = round(total.get(key, 0) + value, 6)
+            for name in ADDED:
+                total[name] = round(total.get(name, 0) + times[name], 6)
     return totals

@@ -36,6 +36,27 @@ print(json.dumps({"inside": "INSIDE" in tried.stdout, "refused": "InvalidAuthTok
 """
 
 
+BEREAVE = """
+import signal, subprocess, time
+
+@ray.remote
+class Parent:
+    def child(self):
+        self.process = subprocess.Popen(["sleep", "600"])
+        return os.getpid(), self.process.pid
+
+parent = Parent.remote()
+worker, child = ray.get(parent.child.remote())
+alive = psutil.pid_exists(child)
+os.kill(worker, signal.SIGKILL)
+until = time.monotonic() + 60
+while time.monotonic() < until and psutil.pid_exists(child) and psutil.Process(child).status() != "zombie":
+    time.sleep(0.2)
+outlived = psutil.pid_exists(child) and psutil.Process(child).status() != "zombie"
+print(json.dumps({"alive": alive, "outlived": outlived}))
+"""
+
+
 def looked(then: str = "") -> list[dict[str, Any]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
     code = LOOK.replace("{then}", then)
@@ -53,3 +74,8 @@ def test_a_local_ray_is_closed_to_others() -> None:
     assert state["mode"] == "token"
     assert len(state["token"]) == 64
     assert intruder == {"inside": False, "refused": True}
+
+
+def test_what_a_worker_started_does_not_outlive_it() -> None:
+    _, bereaved = looked(BEREAVE)
+    assert bereaved == {"alive": True, "outlived": False}
