@@ -16,6 +16,7 @@ from pipelines.engines import VllmEngineSettings
 from pipelines.run_file import RunFile
 from pipelines.store import AnyPath
 from schemas.errors import BadInput, RunFailed
+from schemas.protocols import EngineDead
 
 MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
@@ -48,7 +49,7 @@ class Worker:
         """Call a method of the worker.
 
         Raises:
-            WorkerDied: its process is gone, or will not answer any more.
+            WorkerDied: its process or its engine is gone.
             BadInput, RunFailed: as the worker raised them; any other error, and no answer in time, is a RunFailed.
         """
         import ray
@@ -60,7 +61,10 @@ class Worker:
             self._bury(actor, error)
             raise WorkerDied from error
         except ray.exceptions.RayTaskError as error:
-            raise _as_raised(error) from error
+            if not isinstance(error.cause, EngineDead):
+                raise _as_raised(error) from error
+            self._bury(actor, error.cause)
+            raise WorkerDied from error
         except TimeoutError:
             raise RunFailed("a shard took longer than workers.stage_timeout; run again to go on") from None
         if method != "ready":
