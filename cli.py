@@ -39,6 +39,13 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pipelines.store import io_failure
+
+        typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
         raise typer.Exit(130) from None

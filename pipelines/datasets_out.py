@@ -18,10 +18,12 @@ from typing import Any
 from pipelines.exports import AnyExport
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
+from pipelines.sealed import read_sealed, write_sealed
 from pipelines.shards import read_shard, row_count, write_table
-from pipelines.store import AnyPath, StorePath, fsync_folder, write_text
+from pipelines.store import AnyPath, StorePath, fsync_folder
 from pipelines.version import VERSION
 from schemas.arrow import to_table
+from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
@@ -64,7 +66,7 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
                 part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.parquet")
         sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
         _put_in_place(beside, final)
-    write_text(stamp, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
+    write_sealed(stamp, {"inputs": inputs, "files": sizes})
 
 
 @contextmanager
@@ -137,6 +139,9 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     stamp = _stamp(layout, name)
     if not stamp.exists():
         return False
-    made = json.loads(stamp.read_text())
+    try:
+        made = read_sealed(stamp)
+    except RunFailed:  # a damaged stamp proves nothing; the data set is made again
+        return False
     found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*.parquet")}
     return bool(made["inputs"] == inputs and made["files"] == found)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.engines import VllmEngineSettings
 from pipelines.run_file import RunFile
-from pipelines.store import AnyPath
+from pipelines.store import AnyPath, io_failure
 from schemas.errors import BadInput, RunFailed
 from schemas.protocols import EngineDead
 
@@ -262,6 +262,8 @@ def _as_raised(error: Any) -> Exception:
     cause = error.cause
     if isinstance(cause, BadInput | RunFailed):
         return type(cause)(str(cause))
+    if isinstance(cause, OSError):
+        return io_failure(cause)
     return RunFailed(f"a worker failed: {type(cause).__name__}: {cause}; run again to go on")
 
 
