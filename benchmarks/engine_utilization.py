@@ -4,8 +4,8 @@
 
 Each round, in one process: problems are labelled with ``omega_prm``, all searches at once on one engine, through the
 gate and the journal of a real run, and every request is recorded; then vLLM's own ``LLM.generate`` is given the
-recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache. The ratio
-is taken round by round, because these machines are noisy; the median is what counts.
+recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
+The ratio is taken round by round, because these machines are noisy; the median is what counts.
 """
 
 import argparse
