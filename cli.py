@@ -58,6 +58,9 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="This many runs, with the command under [train] between them.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +75,13 @@ def run(
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
-        _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        if rounds is None:
+            _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        else:
+            from pipelines.rounds import rounds_text, run_rounds
+
+            done = run_rounds(settings, folder, rounds, lambda run, place: run_all(run, place, quiet=quiet))
+            typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 @app.command()

@@ -37,6 +37,18 @@ class Workers(Record):
     """Longest time for one shard in one stage, in seconds; None for no limit."""
 
 
+class Training(Record):
+    """How ``stepforge run --rounds`` makes the next round's policy."""
+
+    command: tuple[str, ...] = Field(
+        default=("{python}", "-m", "pipelines.finetune", "--data", "{data}", "--model", "{model}", "--out", "{out}"),
+        min_length=1,
+    )
+    """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
+    model, ``{out}`` an empty folder for the new one, ``{python}`` this Python. The default fine-tunes on the
+    ``rejection_sampling`` and ``reflection`` exports."""
+
+
 class RunFile(Record):
     """Everything a run is made of."""
 
@@ -61,6 +73,7 @@ class RunFile(Record):
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
+    train: Training = Training()
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
