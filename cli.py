@@ -1,12 +1,14 @@
 """The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
 
-Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started.
+Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started. 130 and 143: stopped by
+Ctrl-C or SIGTERM; what is done is kept.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +38,14 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+
+
+def _command() -> str:
+    """The command as it was given, for a shell."""
+    return shlex.join(["stepforge", *sys.argv[1:]])
 
 
 def _one_line(error: Exception) -> str:
@@ -66,7 +73,9 @@ def run(
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
         folder = out or Path("runs") / run_file.stem
-        _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+            figures = run_all(settings, folder, quiet=quiet, as_json=as_json)
+        _show_report(figures, folder, as_json=as_json)
 
 
 @app.command()

@@ -4,6 +4,7 @@ A dead engine ends the worker's process; Ray starts it anew and sends it the sha
 its committed file was never done.
 """
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ class EngineWorker:
         self.folder = folder
         self.engine: MeteredEngine | None = None
         self.judge: Engine | None = None
+        self.under_way: set[asyncio.Task[ShardReport]] = set()
         self.work: ShardWork | None = None
 
     async def ready(self) -> bool:
@@ -70,8 +72,11 @@ class EngineWorker:
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
+        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
         try:
-            return await self.work.do(stage, shard, corpus, rates)
+            return await task
         except EngineDead as error:
             sys.stderr.write(f"engine dead, worker ends: {error}\n")
             sys.stderr.flush()
@@ -82,7 +87,10 @@ class EngineWorker:
         return {} if self.engine is None else self.engine.counters()
 
     async def close(self) -> None:
-        """Give the engine back, so that nothing of it outlives the worker."""
+        """Leave what is under way, and give the engine back, so that nothing of it outlives the worker."""
+        for task in self.under_way:
+            task.cancel()
+        await asyncio.gather(*self.under_way, return_exceptions=True)
         for engine in (self.engine, self.judge):
             if engine is not None:
                 await engine.close()

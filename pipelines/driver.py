@@ -25,31 +25,36 @@ from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.settings_guard import guard_settings
 from pipelines.shards import read_columns
+from pipelines.stopping import Stopping
 from schemas.errors import BadInput, RunFailed
 
 ENGINE_STAGES = ("solve", "label")
 
 
-def run_all(run: RunFile, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: Path, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
         BadInput: nothing was started.
         RunFailed: what is done is kept; the line says how to go on.
+        Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with only_driver(layout):
+    with Stopping() as stopping, only_driver(layout):
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         began = time.time()
         pending = [shard for shard in plan if layout.first_missing(shard.index) is not None]
         if pending:
-            start_ray()
             try:
-                asyncio.run(_Flow(run, layout, plan, Progress(layout, plan, quiet=quiet)).run(pending))
+                with stopping.held():
+                    start_ray()
+                progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
+                stopping.run(_Flow(run, layout, plan, progress).run(pending))
             finally:
-                stop_ray()
+                with stopping.held():
+                    stop_ray()
         return finish(run, layout, session=_session(began, len(pending)))
 
 

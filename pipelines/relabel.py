@@ -70,6 +70,7 @@ def _relabel_shard(source: Path, run: RunFile, target: Layout, rule: AnyRule) ->
         rows_out=len(sifted.kept),
         rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
         seconds=round(time.monotonic() - began, 3),
+        labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
     )
     curated.check()
     if sifted.rejected:

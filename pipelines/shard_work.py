@@ -171,6 +171,7 @@ class ShardWork:
             cost=cost or Cost(),
             labelers=labelers,
             outcomes=_outcomes(rollouts),
+            labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
         )
         report.check()
         stamp = self._stamp(stage, shard)
