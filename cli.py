@@ -112,6 +112,36 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def estimate(
+    run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
+    problems: Annotated[
+        int, typer.Option("--problems-in-pilot", min=2, help="Problems that are solved and labelled to estimate from.")
+    ] = 36,
+    price: Annotated[
+        float | None, typer.Option("--price-per-engine-hour", min=0, help="What one engine costs for an hour.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
+    with one_line_errors():
+        from pipelines.estimate.estimate import estimate as forecast
+        from pipelines.estimate.estimate_text import estimate_text
+        from pipelines.preflight import preflight
+        from pipelines.run_file import limited
+        from pipelines.run_settings import read_run_file
+
+        settings = limited(read_run_file(run_file, overrides or []), limit)
+        preflight(settings)
+        with redirect_stdout(sys.stderr):
+            found = forecast(settings, problems=problems, price=price)
+        typer.echo(found.model_dump_json(indent=1) if as_json else estimate_text(found))
+
+
+@app.command()
 def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROBLEM_ID")]) -> None:
     """Show one problem with its steps, labels and truth."""
     with one_line_errors():

@@ -61,7 +61,7 @@ def engine_pool(run: RunFile, folder: Path) -> Pool:
     """Start the workers with an engine."""
     from pipelines.actors import EngineWorker
 
-    options = {"num_cpus": 0, "num_gpus": _gpus(run)}
+    options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
     return Pool(_start(EngineWorker, run, folder, run.workers.engine, options), run.workers.shards_in_flight)
 
 
@@ -82,7 +82,8 @@ def _start(kind: type, run: RunFile, folder: Path, count: int, options: dict[str
     return [remote.remote(run, folder) for _ in range(count)]
 
 
-def _gpus(run: RunFile) -> float:
+def engine_gpus(run: RunFile) -> float:
+    """Return the GPUs to reserve for an engine; Ray must have been started."""
     if run.workers.gpus_per_engine is not None:
         return run.workers.gpus_per_engine
     import ray

@@ -72,7 +72,7 @@ class ShardWork:
                     rejected.append(item)
                 else:
                     problems.append(item.problem)
-                    brought.extend(_brought(item))
+                    brought.extend(brought_with(item))
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
@@ -207,7 +207,8 @@ def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combi
     return part.model_copy(update={"rates": rates})
 
 
-def _brought(item: SourceItem) -> list[Brought]:
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
     return [
         Brought(
             problem_id=item.problem.id,

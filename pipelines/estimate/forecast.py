@@ -1,0 +1,205 @@
+"""From a pilot's problems to a run's: totals, with intervals by a bootstrap over the problems.
+
+An interval is for the finished run: it holds both what the pilot leaves open about the mean, and how much the run's
+own problems scatter about it. It does not hold what no pilot can see, such as other work on the same machines.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.estimate.pilot_run import Pilot, PilotProblem
+from pipelines.estimate.shape import Geometry, mean_active
+from pipelines.estimate.speed import Moments, moments, wall_seconds
+from schemas.labeled import Cost
+from schemas.record import Record
+
+Array = NDArray[np.float64]
+REPLICATES = 1000
+LEVEL = 0.95
+COSTS = tuple(Cost.model_fields)
+
+
+class Forecast(Record):
+    """A figure of the finished run."""
+
+    estimate: float
+    low: float
+    high: float
+    """Ends of the central 95 % interval."""
+
+
+class Plan(NamedTuple):
+    """What the forecast needs to know of the run."""
+
+    problems: int
+    pooling: int
+    """Problems labelled under default rates, from which the run's own are pooled."""
+    rows_per_shard: int
+    shards_in_flight: int
+    """On each engine."""
+    engines: int
+    capacity: int
+    """Requests that an engine takes at a time."""
+
+
+class Draw(NamedTuple):
+    """One possible run: how often each problem of the pilot stands for one of the run, and with which weights."""
+
+    rest: Array
+    pooling: Array
+    weights: Array
+
+
+def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
+    """Return the run's figures by name; times in seconds but for ``engine_hours``, ``money`` in the price's unit.
+
+    A figure per row or step is left out where the pilot kept none.
+    """
+    columns = _columns(pilot.problems)
+    times = _Times(pilot, plan, Random(seed))
+    draws = [_expected(len(pilot.problems), plan), *_draws(len(pilot.problems), plan, seed)]
+    found = [_figures(columns, draw, times, plan, price) for draw in draws]
+    return {name: _interval([figures[name] for figures in found]) for name, value in found[0].items() if value == value}
+
+
+class _Columns(NamedTuple):
+    """The pilot's problems as arrays, a row a problem."""
+
+    solve: Array
+    """(problems, costs), in the order of ``COSTS``."""
+    label: dict[str, Array]
+    label_pooling: dict[str, Array]
+    vetted: Array
+    kept: Array
+    steps: Array
+
+
+def _columns(problems: Sequence[PilotProblem]) -> _Columns:
+    names = list(dict.fromkeys(name for p in problems for name in p.label))
+    return _Columns(
+        solve=np.array([_numbers(p.solve) for p in problems]),
+        label={name: np.array([_numbers(p.label.get(name)) for p in problems]) for name in names},
+        label_pooling={name: np.array([_numbers(p.label_pooling.get(name)) for p in problems]) for name in names},
+        vetted=np.array([float(p.vetted) for p in problems]),
+        kept=np.array([float(p.kept) for p in problems]),
+        steps=np.array([float(p.labelled_steps) for p in problems]),
+    )
+
+
+def _numbers(cost: Cost | None) -> list[float]:
+    return [float(getattr(cost, name)) if cost else 0.0 for name in COSTS]
+
+
+def _expected(count: int, plan: Plan) -> Draw:
+    rest = plan.problems - plan.pooling
+    return Draw(np.full(count, rest / count), np.full(count, plan.pooling / count), np.ones(count))
+
+
+def _draws(count: int, plan: Plan, seed: int) -> list[Draw]:
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(REPLICATES):
+        weights = rng.multinomial(count, np.full(count, 1 / count)).astype(float)
+        chances = weights / count
+        rest = rng.multinomial(plan.problems - plan.pooling, chances).astype(float)
+        draws.append(Draw(rest, rng.multinomial(plan.pooling, chances).astype(float), weights))
+    return draws
+
+
+def _figures(columns: _Columns, draw: Draw, times: "_Times", plan: Plan, price: float | None) -> dict[str, float]:
+    everything = draw.rest + draw.pooling
+    parts = {"solve": everything @ columns.solve}
+    parts |= {
+        f"label: {name}": draw.rest @ columns.label[name] + draw.pooling @ columns.label_pooling[name]
+        for name in columns.label
+    }
+    figures: dict[str, float] = {}
+    total: Array = np.sum([*parts.values()], axis=0)
+    for part, spent in {"total": total, **parts}.items():
+        figures |= {f"{part}.{name}": float(value) for name, value in zip(COSTS, spent, strict=True)}
+    figures |= {"rows.vetted": float(everything @ columns.vetted), "rows.kept": float(everything @ columns.kept)}
+    figures["rows.labelled_steps"] = float(everything @ columns.steps)
+    figures |= _time_figures(columns, draw, times, plan, price)
+    return figures | _prices(figures)
+
+
+def _time_figures(columns: _Columns, draw: Draw, times: "_Times", plan: Plan, price: float | None) -> dict[str, float]:
+    label = sum((draw.rest @ array for array in columns.label.values()), np.zeros(len(COSTS)))
+    pooling = sum((draw.pooling @ array for array in columns.label_pooling.values()), np.zeros(len(COSTS)))
+    spent = {"solve": (draw.rest + draw.pooling) @ columns.solve, "pooling": pooling, "label": label}
+    seconds = times.wall(spent, draw.weights)
+    figures = {"seconds": seconds, "engine_hours": seconds * plan.engines / 3600}
+    return figures if price is None else figures | {"money": figures["engine_hours"] * price}
+
+
+def _prices(figures: Mapping[str, float]) -> dict[str, float]:
+    spent = {name: figures[f"total.{name}"] for name in COSTS}
+    spent |= {"engine_seconds": figures["engine_hours"] * 3600}
+    spent |= {"money": figures["money"]} if "money" in figures else {}
+    by = {"per_labelled_step": figures["rows.labelled_steps"], "per_kept_row": figures["rows.kept"]}
+    return {
+        f"{unit}.{name}": value / count if count else float("nan")
+        for unit, count in by.items()
+        for name, value in spent.items()
+    }
+
+
+class _Times:
+    """The run's wall-clock time by what it asks of its engines."""
+
+    def __init__(self, pilot: Pilot, plan: Plan, rng: Random) -> None:
+        self._plan = plan
+        self._speeds = {"solve": pilot.solve_speed, "pooling": pilot.label_speed, "label": pilot.label_speed}
+        self._moments: Moments = moments(pilot.calls)
+        self._ids = [problem.id for problem in pilot.problems]
+        rollouts = sum(call.rollouts for call in pilot.calls)
+        self._loop = pilot.loop_seconds / rollouts if rollouts else 0.0
+        label = [p.label_seconds for p in pilot.problems]
+        later = plan.problems - plan.pooling
+        self.active = {
+            "solve": self._active([p.solve_seconds for p in pilot.problems], plan.problems, rng),
+            "pooling": self._active(label, plan.pooling, rng),
+            "label": self._active(label, later, rng),
+        }
+
+    def wall(self, spent: Mapping[str, Array], weights: Array) -> float:
+        """Return the seconds of the phases one after the other, none faster than the workers' own threads allow."""
+        place = {name: i for i, name in enumerate(self._ids)}
+        fit = self._moments.fit(np.array([weights[place[name]] for name in self._moments.problems]))
+        total = 0.0
+        for phase, (rollouts, generated, *_) in spent.items():
+            seconds = wall_seconds(
+                fit,
+                self._speeds[phase],
+                rollouts,
+                generated,
+                active=self.active[phase],
+                engines=self._plan.engines,
+                capacity=self._plan.capacity,
+            )
+            total += max(seconds, rollouts * self._loop / self._plan.engines)
+        return total
+
+    def running(self) -> float:
+        """Return how many rollouts each engine has under way in the phase that keeps it fullest."""
+        return max(self.active[phase] * self._speeds[phase].parallel for phase in self.active) / self._plan.engines
+
+    def _active(self, seconds: Sequence[float], problems: int, rng: Random) -> float:
+        slots = self._plan.engines * self._plan.shards_in_flight
+        return mean_active(seconds, Geometry(problems, self._plan.rows_per_shard, slots), rng)
+
+
+def fullest(pilot: Pilot, plan: Plan, *, seed: int) -> float:
+    """Return how many rollouts the run keeps under way on each engine."""
+    return _Times(pilot, plan, Random(seed)).running()
+
+
+def _interval(values: Sequence[float]) -> Forecast:
+    """The first value is the estimate, the others are replicates."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(values[1:], [tail, 1 - tail]) if len(values) > 1 else (values[0], values[0])
+    return Forecast(estimate=values[0], low=float(low), high=float(high))
