@@ -54,7 +54,9 @@ class Recorder:
     def identity(self) -> EngineIdentity:
         return self.engine.identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling)
         self.requests += [Request(prompt.token_ids, seed_of(seed, i), c.tokens) for i, c in enumerate(completions)]
         return completions

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pipelines.snapshot import EngineProgress, Speed
 
-GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "replayed", "busy_ms")
+GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "busy_ms")
 """Counters that a worker's process only adds to; a process started anew begins at nothing."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
@@ -28,6 +28,8 @@ class EngineMeter:
     """Adds up what the engines answer."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.replayed = 0
+        """Completions that came from a journal, and so from no engine of this session."""
         self._clock = clock
         self._last: list[Mapping[str, int]] = []
         self._now: list[Mapping[str, int]] = []
@@ -42,11 +44,6 @@ class EngineMeter:
     def tokens(self) -> int:
         """Tokens that the engines generated in this session."""
         return self._total["generated_tokens"]
-
-    @property
-    def replayed(self) -> int:
-        """Completions that came from the journal."""
-        return self._total["replayed"]
 
     def take(self, answers: Sequence[Mapping[str, int]]) -> None:
         """Take note of one answer per engine, in their order; an empty one is from an engine that did not answer."""
@@ -69,7 +66,7 @@ class EngineMeter:
             generated_tokens=self.tokens,
             prompt_tokens=self._total["prompt_tokens"],
             cached_tokens=self._total["cached_tokens"],
-            replayed=self.replayed if "replayed" in self._told else None,
+            replayed=self.replayed,
             running=sum(now.get("running", 0) for now in self._now),
             waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
             capacity=sum(last.get("capacity", 0) for last in self._last) or None,

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from math import inf
-from typing import Any
 
 from pipelines.engine_meter import EngineMeter
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
@@ -14,10 +13,12 @@ from pipelines.metrics_port import MetricsPort, open_metrics
 from pipelines.pace import Pace
 from pipelines.pilot import pilot_shards
 from pipelines.plan import ShardPlan
+from pipelines.pool import Worker
 from pipelines.progress_view import View, view_of
 from pipelines.run_file import RunFile
-from pipelines.shards import shard_metadata, write_text
+from pipelines.shards import shard_metadata
 from pipelines.snapshot import PROGRESS_FILE, Snapshot, StageProgress
+from pipelines.store import write_text
 from schemas.errors import RunFailed
 
 ASK_SECONDS = 1.0
@@ -57,20 +58,21 @@ class Progress:
         for stage, _ in self._before:
             self._tallies[stage].shards += 1
 
-    def done(self, report: ShardReport) -> None:
-        """Take note of a shard that is committed now."""
+    def done(self, report: ShardReport, replayed: int = 0) -> None:
+        """Take note of a shard that is committed now, and of its completions that came from a journal."""
+        self._meter.replayed += replayed
         self._tallies[report.stage].shards += 1
         self._tallies[report.stage].add(report)
         self._pace.done(report, now=True)
 
-    async def watch(self, engines: Sequence[Any]) -> None:
+    async def watch(self, engines: Sequence[Worker]) -> None:
         """Ask the engines, show and keep what is known, until cancelled."""
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
-    async def _watch(self, engines: Sequence[Any]) -> None:
+    async def _watch(self, engines: Sequence[Worker]) -> None:
         shown = kept = -inf
         while True:
-            self._meter.take(await asyncio.gather(*(_answer(engine) for engine in engines)))
+            self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
             snapshot, now = self.snapshot(), time.monotonic()
             if now - shown >= self._view.seconds:
                 shown = now
@@ -149,11 +151,11 @@ class _Tally:
 
 def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:
     """Return what is done of each shard, up to the first stage that is missing: what lies behind it is made anew."""
-    there = {stage: {path.name for path in layout.shards(stage)} for stage in SHARD_STAGES}
+    there = layout.committed()
     found: list[tuple[ShardStage, int]] = []
     for shard in plan:
         for stage in SHARD_STAGES:
-            if layout.shard(stage, shard.index).name not in there[stage]:
+            if shard.index not in there[stage]:
                 break
             found.append((stage, shard.index))
     return found
@@ -165,16 +167,3 @@ def _report(layout: Layout, stage: ShardStage, index: int) -> ShardReport | None
         return ShardReport.model_validate(shard_metadata(layout.shard(stage, index))["report"])
     except (RunFailed, KeyError, ValueError):
         return None
-
-
-async def _answer(engine: Any) -> dict[str, int]:
-    """Ask a worker for its engine's counters; nothing from one that is starting, dying, or too busy to answer."""
-    try:
-        answer = await asyncio.wait_for(_awaited(engine.progress.remote()), ANSWER_SECONDS)
-    except Exception:  # whatever Ray raises for a worker that is not there
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference

@@ -10,7 +10,8 @@ from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
 from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, write_text
+from pipelines.shards import read_shard
+from pipelines.store import write_text
 from pipelines.version import VERSION, content_digest
 from schemas.labeled import LabeledProblem
 from schemas.record import Record

@@ -26,6 +26,9 @@ class Workers(Record):
     """Processes for the stages without an engine."""
     shards_in_flight: int = Field(default=4, ge=1)
     """Shards under way on each engine at a time; more keep the engine fuller and take more memory."""
+    requests_in_flight: int | None = Field(default=None, ge=1)
+    """Requests given to each engine at a time; by default twice what it computes together, so that it never runs dry
+    and its own queue stays short."""
     gpus_per_engine: float | None = Field(default=None, ge=0)
     """GPUs reserved per engine; by default the engine's tensor parallel size where Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)

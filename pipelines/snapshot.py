@@ -1,11 +1,11 @@
 """How far a run is at one moment: what live view, ``progress.json``, ``stepforge status`` and metrics all show."""
 
 import time
-from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from pipelines.layout import ShardStage
+from pipelines.store import AnyPath
 from schemas.record import Record
 
 PROGRESS_FILE = "progress.json"
@@ -42,8 +42,8 @@ class EngineProgress(Record):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     """Prompt tokens found in the prefix cache."""
-    replayed: int | None = None
-    """Completions taken from the journal of an earlier session; None where nobody tells."""
+    replayed: int = 0
+    """Completions of committed shards that came from the journal of an earlier session."""
     running: int = 0
     """Requests under way."""
     waiting: int | None = None
@@ -90,7 +90,7 @@ class Snapshot(Record):
         return max(0.0, time.time() - self.written)
 
 
-def read_snapshot(folder: Path) -> Snapshot | None:
+def read_snapshot(folder: AnyPath) -> Snapshot | None:
     """Return the last snapshot of a run folder; None if there is none, or none that this version understands."""
     try:
         return Snapshot.model_validate_json((folder / PROGRESS_FILE).read_bytes())

@@ -81,7 +81,7 @@ def _estimate(run: RunFile, measured: _Measured, price: float | None) -> Estimat
         rows_per_shard=run.rows_per_shard,
         shards_in_flight=run.workers.shards_in_flight,
         engines=run.workers.engine,
-        capacity=computed_together(run.engine),
+        capacity=min(computed_together(run.engine), run.workers.requests_in_flight or NO_LIMIT),
     )
     running = fullest(pilot, plan, seed=run.seed)
     facts = PilotFacts(

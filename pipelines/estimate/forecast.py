@@ -153,18 +153,19 @@ class _Times:
 
     def __init__(self, pilot: Pilot, plan: Plan, rng: Random) -> None:
         self._plan = plan
-        self._speeds = {"solve": pilot.solve_speed, "pooling": pilot.label_speed, "label": pilot.label_speed}
+        parallel = {"solve": pilot.solve_parallel, "pooling": pilot.label_parallel, "label": pilot.label_parallel}
         self._moments: Moments = moments(pilot.calls)
         self._ids = [problem.id for problem in pilot.problems]
-        rollouts = sum(call.rollouts for call in pilot.calls)
-        self._loop = pilot.loop_seconds / rollouts if rollouts else 0.0
+        self._loop = pilot.loop_seconds / len(pilot.calls) if pilot.calls else 0.0
         label = [p.label_seconds for p in pilot.problems]
         later = plan.problems - plan.pooling
-        self.active = {
+        active = {
             "solve": self._active([p.solve_seconds for p in pilot.problems], plan.problems, rng),
             "pooling": self._active(label, plan.pooling, rng),
             "label": self._active(label, later, rng),
         }
+        self.running = {phase: active[phase] * parallel[phase] / plan.engines for phase in active}
+        """Rollouts under way on each engine, by phase."""
 
     def wall(self, spent: Mapping[str, Array], weights: Array) -> float:
         """Return the seconds of the phases one after the other, none faster than the workers' own threads allow."""
@@ -174,19 +175,14 @@ class _Times:
         for phase, (rollouts, generated, *_) in spent.items():
             seconds = wall_seconds(
                 fit,
-                self._speeds[phase],
                 rollouts,
                 generated,
-                active=self.active[phase],
+                running=self.running[phase],
                 engines=self._plan.engines,
                 capacity=self._plan.capacity,
             )
             total += max(seconds, rollouts * self._loop / self._plan.engines)
         return total
-
-    def running(self) -> float:
-        """Return how many rollouts each engine has under way in the phase that keeps it fullest."""
-        return max(self.active[phase] * self._speeds[phase].parallel for phase in self.active) / self._plan.engines
 
     def _active(self, seconds: Sequence[float], problems: int, rng: Random) -> float:
         slots = self._plan.engines * self._plan.shards_in_flight
@@ -194,8 +190,8 @@ class _Times:
 
 
 def fullest(pilot: Pilot, plan: Plan, *, seed: int) -> float:
-    """Return how many rollouts the run keeps under way on each engine."""
-    return _Times(pilot, plan, Random(seed)).running()
+    """Return how many rollouts the run has under way on each engine in the phase that keeps it fullest."""
+    return max(_Times(pilot, plan, Random(seed)).running.values())
 
 
 def _interval(values: Sequence[float]) -> Forecast:

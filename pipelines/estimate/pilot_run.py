@@ -2,22 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from filters import Corpus
 from labelers import ChangePoint
 from labelers.rates import Rates
-from pipelines.cluster import close_all, engine_gpus
 from pipelines.estimate.pilot_worker import Phase, PilotWorker
 from pipelines.estimate.sample import Sample
-from pipelines.estimate.speed import PhaseSpeed, phase_speed
+from pipelines.estimate.speed import parallel
 from pipelines.estimate.trace import Call
 from pipelines.pilot import fitted_rates, pooling_labeler
+from pipelines.pool import Worker, WorkerDied, engine_gpus
 from pipelines.run_file import RunFile
 from pipelines.shard_work import with_rates
 from pipelines.stages import curate, vet
-from schemas.errors import BadInput, RunFailed
+from schemas.errors import RunFailed
 from schemas.labeled import Cost, LabeledProblem
 from schemas.rollout import SolvedProblem
 
@@ -46,8 +47,9 @@ class Pilot(NamedTuple):
 
     problems: list[PilotProblem]
     calls: list[Call]
-    solve_speed: PhaseSpeed
-    label_speed: PhaseSpeed
+    solve_parallel: float
+    """Requests under way for each problem under way."""
+    label_parallel: float
     engines: int
     startup_seconds: float
     """From starting the workers until every engine was loaded; no part of what a run is charged for."""
@@ -75,35 +77,36 @@ async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
 
     began = time.monotonic()
     options = {"num_cpus": 0, "num_gpus": engine_gpus(run), "max_concurrency": 16}
-    actors = [ray.remote(**options)(PilotWorker).remote(run) for _ in range(pilot_engines(run, sample))]
+    start = partial(ray.remote(**options)(PilotWorker).remote, run)
+    workers = [Worker(start, max_restarts=0) for _ in range(pilot_engines(run, sample))]
     try:
-        await _all([actor.ready.remote() for actor in actors])
+        await _all([worker.call("ready") for worker in workers])
         startup = time.monotonic() - began
-        return await _measure(run, sample, actors, startup)
+        return await _measure(run, sample, workers, startup)
     finally:
-        await close_all(actors)
+        await asyncio.gather(*(worker.close() for worker in workers))
 
 
-async def _measure(run: RunFile, sample: Sample, actors: Sequence[Any], startup: float) -> Pilot:
+async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], startup: float) -> Pilot:
     began = time.monotonic()
-    solving = await _spread("solve", actors, sample.items)
+    solving = await _spread("solve", workers, sample.items)
     vetted = vet(_rows(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
     pooling = pooling_labeler(run)
     first: list[Phase] = []
     rates: Rates | None = None
     if pooling is not None:
         under_defaults = [part for part in run.label if isinstance(part, ChangePoint) and part.pilot]
-        first = await _spread("label", actors, vetted, under_defaults)
+        first = await _spread("label", workers, vetted, under_defaults)
         rates = fitted_rates(_rows(first, LabeledProblem), pooling)
-    labelling = await _spread("label", actors, vetted, [with_rates(part, rates) for part in run.label])
+    labelling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
     seconds = time.monotonic() - began
     phases = [*solving, *first, *labelling]
     return Pilot(
         problems=_problems(run, sample, solving, first, labelling),
         calls=_calls(phases),
-        solve_speed=_speed(solving),
-        label_speed=_speed([*first, *labelling]),
-        engines=len(actors),
+        solve_parallel=_parallel(solving),
+        label_parallel=_parallel([*first, *labelling]),
+        engines=len(workers),
         startup_seconds=startup,
         seconds=seconds,
         loop_seconds=sum(phase.loop for phase in phases),
@@ -160,33 +163,28 @@ def _as_asked_once(costs: dict[str, Cost], cached: dict[str, float]) -> dict[str
     }
 
 
-async def _spread(method: str, actors: Sequence[Any], rows: Sequence[Any], *more: Any) -> list[Phase]:
+async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Any], *more: Any) -> list[Phase]:
     """Give each worker every so-manieth row."""
-    shares = [rows[i :: len(actors)] for i in range(len(actors))]
-    calls = [getattr(a, method).remote(share, *more) for a, share in zip(actors, shares, strict=True) if share]
-    found: list[Phase] = await _all(calls)
+    shares = [rows[i :: len(workers)] for i in range(len(workers))]
+    found: list[Phase] = await _all(
+        [worker.call(method, share, *more) for worker, share in zip(workers, shares, strict=True) if share]
+    )
     return found
 
 
-async def _all(references: Sequence[Any]) -> list[Any]:
-    import ray
-
+async def _all(calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     try:
-        return list(await asyncio.gather(*references))
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, BadInput | RunFailed):
-            raise type(error.cause)(str(error.cause)) from None
-        raise RunFailed(f"the pilot failed: {type(error.cause).__name__}: {error.cause}") from error
-    except ray.exceptions.RayActorError as error:
-        raise RunFailed(f"a worker died in the pilot ({type(error).__name__}); see its last lines above") from None
+        return await asyncio.gather(*calls)
+    except WorkerDied as error:
+        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last words are above") from None
 
 
 def _calls(phases: Sequence[Phase]) -> list[Call]:
     return [call for phase in phases for call in phase.calls]
 
 
-def _speed(phases: Sequence[Phase]) -> PhaseSpeed:
-    return phase_speed(_calls(phases), sum(sum(phase.seconds.values()) for phase in phases))
+def _parallel(phases: Sequence[Phase]) -> float:
+    return parallel(_calls(phases), sum(sum(phase.seconds.values()) for phase in phases))
 
 
 def _rows(phases: Sequence[Phase], record: type[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ class StepTime(NamedTuple):
     row: float
 
     def request_seconds(self, rollouts: float, tokens: float, running: float) -> float:
-        """Return the time that rollouts hold their places, together; ``tokens`` counts each call's longest for all."""
+        """Return the time that rollouts hold their places, together."""
         return rollouts * self.call + tokens * (self.step + self.row * running)
 
 
@@ -55,42 +55,30 @@ class Moments(NamedTuple):
 
 
 def moments(calls: Sequence[Call]) -> Moments:
-    """Return the sums of the calls of each problem, a call counted once for each of its rollouts."""
+    """Return the sums of the calls of each problem."""
     names = sorted({call.problem for call in calls})
     place = {name: i for i, name in enumerate(names)}
     squares, products = np.zeros((len(names), 3, 3)), np.zeros((len(names), 3))
     for call in calls:
         x = np.array([1.0, call.tokens, call.tokens * call.running])
-        squares[place[call.problem]] += call.rollouts * np.outer(x, x)
-        products[place[call.problem]] += call.rollouts * x * call.seconds
+        squares[place[call.problem]] += np.outer(x, x)
+        products[place[call.problem]] += x * call.seconds
     return Moments(names, squares, products)
 
 
-class PhaseSpeed(NamedTuple):
-    """What a phase of the pilot says about the same phase of the run."""
-
-    parallel: float
-    """Requests under way for each problem under way."""
-    longest: float
-    """Tokens counted for holding a place, per generated token: a call holds its places for its longest completion."""
-
-
-def phase_speed(calls: Sequence[Call], problem_seconds: float) -> PhaseSpeed:
-    """Return what a phase's calls say; ``problem_seconds`` adds up its problems' times."""
-    held = sum(call.rollouts * call.seconds for call in calls)
-    generated = sum(call.generated for call in calls)
-    longest = sum(call.rollouts * call.tokens for call in calls)
-    return PhaseSpeed(held / problem_seconds if problem_seconds else 0.0, longest / generated if generated else 1.0)
+def parallel(calls: Sequence[Call], problem_seconds: float) -> float:
+    """Return the requests under way for each problem under way; ``problem_seconds`` adds up the problems' times."""
+    return sum(call.seconds for call in calls) / problem_seconds if problem_seconds else 0.0
 
 
 def wall_seconds(
-    time: StepTime, speed: PhaseSpeed, rollouts: float, generated: float, *, active: float, engines: int, capacity: int
+    time: StepTime, rollouts: float, tokens: float, *, running: float, engines: int, capacity: int
 ) -> float:
-    """Return how long a phase takes with ``active`` problems under way on all engines together, on average.
+    """Return how long a phase takes with ``running`` rollouts under way on each engine, on average.
 
-    ``capacity`` is how many requests an engine takes at a time; more wait.
+    ``capacity`` is how many an engine computes at a time; more wait.
     """
-    if rollouts <= 0 or active <= 0 or speed.parallel <= 0:
+    if rollouts <= 0 or running <= 0:
         return 0.0
-    running = min(active * speed.parallel / engines, float(capacity))
-    return time.request_seconds(rollouts, generated * speed.longest, running) / (running * engines)
+    together = min(running, float(capacity))
+    return time.request_seconds(rollouts, tokens, together) / (together * engines)

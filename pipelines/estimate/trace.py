@@ -1,7 +1,8 @@
 """What a pilot asked of its engine: each call with its time, and with how many others it shared the engine."""
 
+import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -12,17 +13,14 @@ _PROBLEM: ContextVar[str] = ContextVar("problem", default="")
 
 
 class Call(NamedTuple):
-    """One call to an engine."""
+    """One request to an engine, for one rollout."""
 
     problem: str
-    rollouts: int
     tokens: int
-    """Generated tokens of its longest completion: how long it held the engine."""
-    generated: int
-    """Generated tokens of all its completions."""
+    """Generated tokens."""
     seconds: float
     running: float
-    """Rollouts under way in the engine meanwhile, these included; mean over the call's time."""
+    """Rollouts under way in the engine meanwhile, this one included; mean over the call's time."""
 
 
 class Trace:
@@ -43,28 +41,21 @@ class Trace:
         finally:
             _PROBLEM.reset(token)
 
-    def begin(self, rollouts: int) -> tuple[float, float]:
-        """Note that a call begins; return what ``end`` needs."""
+    async def ask(self, completion: Awaitable[list[Completion]]) -> list[Completion]:
+        """Await one completion and note what it took."""
         self._advance()
-        self._running += rollouts
-        return self._at, self._integral
-
-    def end(self, rollouts: int, began: tuple[float, float], completions: Sequence[Completion]) -> None:
-        """Note that a call has ended."""
-        self._advance()
-        self._running -= rollouts
-        seconds = self._at - began[0]
-        tokens = [c.tokens for c in completions]
-        self.calls.append(
-            Call(
-                problem=_PROBLEM.get(),
-                rollouts=rollouts,
-                tokens=max(tokens, default=0),
-                generated=sum(tokens),
-                seconds=seconds,
-                running=(self._integral - began[1]) / seconds if seconds > 0 else float(rollouts),
-            )
-        )
+        self._running += 1
+        began, integral, tokens = self._at, self._integral, 0
+        try:
+            found = await completion
+            tokens = sum(c.tokens for c in found)
+        finally:
+            self._advance()
+            self._running -= 1
+            seconds = self._at - began
+            running = (self._integral - integral) / seconds if seconds > 0 else 1.0
+            self.calls.append(Call(_PROBLEM.get(), tokens, seconds, running))
+        return found
 
     def _advance(self) -> None:
         now = time.monotonic()
@@ -84,14 +75,15 @@ class TracedEngine:
         """Which model this is."""
         return self.engine.identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
-        """Pass the request on and note it."""
-        began, completions = self.trace.begin(n), list[Completion]()
-        try:
-            completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling)
-        finally:
-            self.trace.end(n, began, completions)
-        return completions
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        """Pass each completion on as a request of its own, as a run does, and note it."""
+        asked = [
+            self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=number)
+            for number in range(first, first + n)
+        ]
+        return [c for found in await asyncio.gather(*map(self.trace.ask, asked)) for c in found]
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text."""
