@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pipelines.engine_gate import UNBOUNDED
 from pipelines.snapshot import EngineProgress, Speed
 
 GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "busy_ms")
@@ -40,10 +41,9 @@ class EngineMeter:
         self._first: Reading | None = None
         """The last reading before the first completion: loading a model is not slowness."""
 
-    @property
-    def tokens(self) -> int:
-        """Tokens that the engines generated in this session."""
-        return self._total["generated_tokens"]
+    def total(self, counter: str) -> int:
+        """Return one of the counters, of this session."""
+        return self._total[counter]
 
     def take(self, answers: Sequence[Mapping[str, int]]) -> None:
         """Take note of one answer per engine, in their order; an empty one is from an engine that did not answer."""
@@ -55,21 +55,23 @@ class EngineMeter:
             self._told.update(now)
         self._last = [now or last for now, last in zip(answers, before, strict=True)]
         self._now = [now for now in answers if now]
-        self._note(Reading(self._clock(), self._total["rollouts"], self.tokens, self._total["busy_ms"] / 1000))
+        total = self._total
+        self._note(Reading(self._clock(), total["rollouts"], total["generated_tokens"], total["busy_ms"] / 1000))
 
     def figures(self) -> EngineProgress:
         """Return the state of the engines."""
+        capacity = sum(last.get("capacity", 0) for last in self._last)
         return EngineProgress(
             engines=len(self._last),
             answering=len(self._now),
             rollouts=self._total["rollouts"],
-            generated_tokens=self.tokens,
+            generated_tokens=self._total["generated_tokens"],
             prompt_tokens=self._total["prompt_tokens"],
             cached_tokens=self._total["cached_tokens"],
             replayed=self.replayed,
             running=sum(now.get("running", 0) for now in self._now),
             waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
-            capacity=sum(last.get("capacity", 0) for last in self._last) or None,
+            capacity=capacity if 0 < capacity < UNBOUNDED else None,
             busy=self._busy(),
             recent=self._since(self._window()),
             mean=self._since(self._first),

@@ -1,11 +1,12 @@
 """The estimated end: the engine work that is left, at the speed the engines have shown lately.
 
-Work is counted in generated tokens. What a shard takes is known from the shards that are committed, whenever that
-was; the speed is of this session alone, so that resumed shards and replayed completions never look like speed.
+What a shard takes is known from the shards that are committed, whenever that was; the speed is of this session alone,
+so that resumed shards and replayed completions never look like speed. Work is counted twice, in rollouts and in
+generated tokens, because an engine's time goes with one or the other; the later end of the two is told.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from pipelines.engine_meter import EngineMeter
 from pipelines.layout import SHARD_STAGES, ShardStage
@@ -18,6 +19,9 @@ ENOUGH_ROLLOUTS = 50
 ENOUGH_SHARDS = 2
 """Before so much is seen, the end is unknown: this session's engines at work, and committed shards of each stage."""
 
+Group = tuple[ShardStage, bool]
+"""A stage, and whether the shards are of the rates' pilot."""
+
 
 class Pace:
     """Takes note of committed shards; tells the time that is left."""
@@ -27,15 +31,11 @@ class Pace:
         self._rows = {shard.index: shard.stop - shard.start for shard in plan}
         self._left: dict[ShardStage, set[int]] = {stage: set(self._rows) for stage in SHARD_STAGES}
         self._pilot = frozenset(pilot)
-        self._known: Counter[tuple[ShardStage, bool]] = Counter()
-        """Committed shards, by stage and whether they are of the pilot."""
-        self._known_rows: Counter[tuple[ShardStage, bool]] = Counter()
-        self._known_tokens: Counter[tuple[ShardStage, bool]] = Counter()
-        self._committed = 0
-        """Tokens of the shards committed in this session."""
+        self._known: Counter[Group] = Counter()
+        """Committed shards."""
+        self._known_rows: Counter[Group] = Counter()
+        self._work = (_Work("rollouts"), _Work("generated_tokens"))
         self._commits = 0
-        self._behind = 0
-        """Tokens of committed shards that no engine generated in this session, at least."""
 
     def done(self, report: ShardReport, *, now: bool) -> None:
         """Take note of a shard; ``now`` tells that this session committed it."""
@@ -43,58 +43,47 @@ class Pace:
         self._left[report.stage].discard(report.shard)
         self._known[group] += 1
         self._known_rows[group] += self._rows.get(report.shard, 0)
-        self._known_tokens[group] += report.cost.generated_tokens
-        if now:
-            self._committed += report.cost.generated_tokens
-            self._commits += 1
+        self._commits += now
+        for work in self._work:
+            work.add(group, report, now=now)
 
     def seconds_left(self, meter: EngineMeter, elapsed: float) -> float | None:
         """Return the estimated seconds until every shard is through; None while too little has been seen.
 
         ``elapsed`` is the age of this session in seconds.
         """
-        work = [self._work_left(stage) for stage in ENGINE_STAGES]
-        if any(tokens is None for tokens in work):
+        groups = self._groups_left()
+        if groups is None:
             return None
-        tokens = sum(tokens or 0.0 for tokens in work) - self._under_way(meter)
-        if tokens <= 0:
+        left = [work.left(groups, meter) for work in self._work]
+        if max(left) <= 0:
             return self._without_engine(elapsed)
         seconds, rollouts = meter.seen()
         speed = meter.figures().recent
-        if seconds < ENOUGH_SECONDS or rollouts < ENOUGH_ROLLOUTS or speed is None or speed.tokens <= 0:
+        if seconds < ENOUGH_SECONDS or rollouts < ENOUGH_ROLLOUTS or speed is None:
             return None
-        return tokens / speed.tokens
+        pairs = zip(left, (speed.rollouts, speed.tokens), strict=True)
+        return max((amount / rate for amount, rate in pairs if rate > 0), default=None)
 
-    def _work_left(self, stage: ShardStage) -> float | None:
-        """Tokens that the missing shards of a stage take, whether begun or not."""
-        total = 0.0
-        for pilot in (True, False):
-            rows = sum(self._rows[index] for index in self._left[stage] if (index in self._pilot) == pilot)
-            if rows:
-                per_row = self._tokens_per_row(stage, pilot)
-                if per_row is None:
+    def _groups_left(self) -> "list[tuple[float, list[Group]]] | None":
+        """Return the missing rows, and the groups whose rows tell what these take; None while no group tells."""
+        found = []
+        for stage in ENGINE_STAGES:
+            for pilot in (True, False):
+                missing = sum(self._rows[index] for index in self._left[stage] if (index in self._pilot) == pilot)
+                groups = self._told_by(stage, pilot)
+                rows = sum(self._known_rows[group] for group in groups)
+                if missing and not rows:
                     return None
-                total += rows * per_row
-        return total
+                found.append((missing / rows if missing else 0.0, groups))
+        return found
 
-    def _tokens_per_row(self, stage: ShardStage, pilot: bool) -> float | None:
-        """From shards of the same kind where enough are known, else from all."""
-        own, both = [(stage, pilot)], [(stage, True), (stage, False)]
-        groups = own if _sum(self._known, own) >= ENOUGH_SHARDS else both
-        if _sum(self._known, groups) < min(ENOUGH_SHARDS, len(self._rows)):
-            return None
-        rows = _sum(self._known_rows, groups)
-        return _sum(self._known_tokens, groups) / rows if rows else None
-
-    def _under_way(self, meter: EngineMeter) -> int:
-        """Tokens generated for shards that are not committed yet.
-
-        Committed shards may hold tokens that the engines did not generate in this session (replayed ones); what is
-        missing for that reason stays missing.
-        """
-        made = meter.tokens - self._committed
-        self._behind = max(self._behind, -made)
-        return made + self._behind
+    def _told_by(self, stage: ShardStage, pilot: bool) -> list[Group]:
+        """Shards of the same kind where enough are known, else all of the stage."""
+        own: list[Group] = [(stage, pilot)]
+        both: list[Group] = [(stage, True), (stage, False)]
+        groups = own if self._known[own[0]] >= ENOUGH_SHARDS else both
+        return groups if sum(self._known[group] for group in groups) >= min(ENOUGH_SHARDS, len(self._rows)) else []
 
     def _without_engine(self, elapsed: float) -> float | None:
         """Where nothing is left to sample, shards go on being committed as they were."""
@@ -104,5 +93,33 @@ class Pace:
         return left * elapsed / self._commits if self._commits >= ENOUGH_SHARDS and elapsed > 0 else None
 
 
-def _sum(counts: Mapping[tuple[ShardStage, bool], int], groups: Sequence[tuple[ShardStage, bool]]) -> int:
-    return sum(counts[group] for group in groups)
+class _Work:
+    """What shards take, in one unit."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._known: Counter[Group] = Counter()
+        self._committed = 0
+        """Of the shards committed in this session."""
+        self._behind = 0
+        """What committed shards hold that no engine made in this session, at least."""
+
+    def add(self, group: Group, report: ShardReport, *, now: bool) -> None:
+        amount = getattr(report.cost, self._unit)
+        self._known[group] += amount
+        self._committed += amount if now else 0
+
+    def left(self, groups: "list[tuple[float, list[Group]]]", meter: EngineMeter) -> float:
+        """Return what is still to be made, whether its shards are begun or not."""
+        total = sum(factor * sum(self._known[group] for group in told_by) for factor, told_by in groups)
+        return max(0.0, total - self._under_way(meter))
+
+    def _under_way(self, meter: EngineMeter) -> int:
+        """Return what was made for shards that are not committed yet.
+
+        Committed shards may hold completions that the engines did not make in this session (replayed ones); what is
+        missing for that reason stays missing.
+        """
+        made = meter.total(self._unit) - self._committed
+        self._behind = max(self._behind, -made)
+        return made + self._behind

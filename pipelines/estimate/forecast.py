@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.estimate.pilot_run import Pilot, PilotProblem
+from pipelines.estimate.pilot_problem import PilotProblem
+from pipelines.estimate.pilot_run import Pilot
 from pipelines.estimate.shape import Geometry, mean_active
-from pipelines.estimate.speed import Moments, moments, wall_seconds
+from pipelines.estimate.speed import Moments, StepTime, moments, wall_seconds
 from schemas.labeled import Cost
 from schemas.record import Record
 
@@ -52,6 +53,8 @@ class Draw(NamedTuple):
     rest: Array
     pooling: Array
     weights: Array
+    rates: int | None = None
+    """Which of the rates that the run may come to; None: their mean."""
 
 
 def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
@@ -61,7 +64,7 @@ def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None)
     """
     columns = _columns(pilot.problems)
     times = _Times(pilot, plan, Random(seed))
-    draws = [_expected(len(pilot.problems), plan), *_draws(len(pilot.problems), plan, seed)]
+    draws = [_expected(len(pilot.problems), plan), *_draws(len(pilot.problems), len(columns.label), plan, seed)]
     found = [_figures(columns, draw, times, plan, price) for draw in draws]
     return {name: _interval([figures[name] for figures in found]) for name, value in found[0].items() if value == value}
 
@@ -71,23 +74,34 @@ class _Columns(NamedTuple):
 
     solve: Array
     """(problems, costs), in the order of ``COSTS``."""
-    label: dict[str, Array]
+    label: list[dict[str, Array]]
+    """By the rates that the run may come to, and labeler."""
     label_pooling: dict[str, Array]
     vetted: Array
     kept: Array
     steps: Array
 
+    def label_of(self, draw: Draw) -> dict[str, Array]:
+        """Return what labelling the run's problems takes, but for those that the rates are pooled from."""
+        chosen = self.label if draw.rates is None else [self.label[draw.rates]]
+        return {name: np.mean([draw.rest @ label[name] for label in chosen], axis=0) for name in self.label_pooling}
+
 
 def _columns(problems: Sequence[PilotProblem]) -> _Columns:
-    names = list(dict.fromkeys(name for p in problems for name in p.label))
+    names = list(dict.fromkeys(name for p in problems for name in p.label_pooling))
+    draws = max((len(p.label) for p in problems), default=1)
     return _Columns(
         solve=np.array([_numbers(p.solve) for p in problems]),
-        label={name: np.array([_numbers(p.label.get(name)) for p in problems]) for name in names},
-        label_pooling={name: np.array([_numbers(p.label_pooling.get(name)) for p in problems]) for name in names},
+        label=[_by_labeler(names, [p.label[k] if p.label else {} for p in problems]) for k in range(draws)],
+        label_pooling=_by_labeler(names, [p.label_pooling for p in problems]),
         vetted=np.array([float(p.vetted) for p in problems]),
         kept=np.array([float(p.kept) for p in problems]),
         steps=np.array([float(p.labelled_steps) for p in problems]),
     )
+
+
+def _by_labeler(names: Sequence[str], costs: Sequence[Mapping[str, Cost]]) -> dict[str, Array]:
+    return {name: np.array([_numbers(cost.get(name)) for cost in costs]) for name in names}
 
 
 def _numbers(cost: Cost | None) -> list[float]:
@@ -99,39 +113,39 @@ def _expected(count: int, plan: Plan) -> Draw:
     return Draw(np.full(count, rest / count), np.full(count, plan.pooling / count), np.ones(count))
 
 
-def _draws(count: int, plan: Plan, seed: int) -> list[Draw]:
+def _draws(count: int, rates: int, plan: Plan, seed: int) -> list[Draw]:
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(REPLICATES):
         weights = rng.multinomial(count, np.full(count, 1 / count)).astype(float)
         chances = weights / count
         rest = rng.multinomial(plan.problems - plan.pooling, chances).astype(float)
-        draws.append(Draw(rest, rng.multinomial(plan.pooling, chances).astype(float), weights))
+        pooling = rng.multinomial(plan.pooling, chances).astype(float)
+        draws.append(Draw(rest, pooling, weights, int(rng.integers(rates))))
     return draws
 
 
 def _figures(columns: _Columns, draw: Draw, times: "_Times", plan: Plan, price: float | None) -> dict[str, float]:
     everything = draw.rest + draw.pooling
+    label, pooling = columns.label_of(draw), {name: draw.pooling @ a for name, a in columns.label_pooling.items()}
     parts = {"solve": everything @ columns.solve}
-    parts |= {
-        f"label: {name}": draw.rest @ columns.label[name] + draw.pooling @ columns.label_pooling[name]
-        for name in columns.label
-    }
+    parts |= {f"label: {name}": label[name] + pooling[name] for name in label}
     figures: dict[str, float] = {}
     total: Array = np.sum([*parts.values()], axis=0)
     for part, spent in {"total": total, **parts}.items():
         figures |= {f"{part}.{name}": float(value) for name, value in zip(COSTS, spent, strict=True)}
     figures |= {"rows.vetted": float(everything @ columns.vetted), "rows.kept": float(everything @ columns.kept)}
     figures["rows.labelled_steps"] = float(everything @ columns.steps)
-    figures |= _time_figures(columns, draw, times, plan, price)
+    phases = {"solve": parts["solve"], "pooling": _sum(pooling), "label": _sum(label)}
+    figures |= _time_figures(times.wall(phases, draw.weights), plan, price)
     return figures | _prices(figures)
 
 
-def _time_figures(columns: _Columns, draw: Draw, times: "_Times", plan: Plan, price: float | None) -> dict[str, float]:
-    label = sum((draw.rest @ array for array in columns.label.values()), np.zeros(len(COSTS)))
-    pooling = sum((draw.pooling @ array for array in columns.label_pooling.values()), np.zeros(len(COSTS)))
-    spent = {"solve": (draw.rest + draw.pooling) @ columns.solve, "pooling": pooling, "label": label}
-    seconds = times.wall(spent, draw.weights)
+def _sum(costs: Mapping[str, Array]) -> Array:
+    return sum(costs.values(), np.zeros(len(COSTS)))
+
+
+def _time_figures(seconds: float, plan: Plan, price: float | None) -> dict[str, float]:
     figures = {"seconds": seconds, "engine_hours": seconds * plan.engines / 3600}
     return figures if price is None else figures | {"money": figures["engine_hours"] * price}
 
@@ -168,21 +182,23 @@ class _Times:
         """Rollouts under way on each engine, by phase."""
 
     def wall(self, spent: Mapping[str, Array], weights: Array) -> float:
-        """Return the seconds of the phases one after the other, none faster than the workers' own threads allow."""
+        """Return the seconds of the run, of which ``spent`` gives the costs by phase.
+
+        While the problems are labelled from which rates are pooled, the others are being solved; then come the others'
+        labels. No phase is faster than the workers' own threads allow.
+        """
         place = {name: i for i, name in enumerate(self._ids)}
         fit = self._moments.fit(np.array([weights[place[name]] for name in self._moments.problems]))
-        total = 0.0
-        for phase, (rollouts, generated, *_) in spent.items():
-            seconds = wall_seconds(
-                fit,
-                rollouts,
-                generated,
-                running=self.running[phase],
-                engines=self._plan.engines,
-                capacity=self._plan.capacity,
-            )
-            total += max(seconds, rollouts * self._loop / self._plan.engines)
-        return total
+        together = self.running["solve"] + self.running["pooling"]
+        first = self._seconds(fit, spent["solve"] + spent["pooling"], together)
+        alone = self._seconds(fit, spent["pooling"], self.running["pooling"])
+        return max(first, alone) + self._seconds(fit, spent["label"], self.running["label"])
+
+    def _seconds(self, fit: StepTime, spent: Array, running: float) -> float:
+        rollouts, tokens = float(spent[0]), float(spent[1])
+        plan = self._plan
+        engine = wall_seconds(fit, rollouts, tokens, running=running, engines=plan.engines, capacity=plan.capacity)
+        return max(engine, rollouts * self._loop / plan.engines)
 
     def _active(self, seconds: Sequence[float], problems: int, rng: Random) -> float:
         slots = self._plan.engines * self._plan.shards_in_flight

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from filters import Corpus
-from labelers import ChangePoint
+from labelers import ChangePoint, Combiner, Labeler
 from labelers.rates import Rates
+from pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
 from pipelines.estimate.pilot_worker import Phase, PilotWorker
 from pipelines.estimate.sample import Sample
 from pipelines.estimate.speed import parallel
@@ -17,29 +18,15 @@ from pipelines.pilot import fitted_rates, pooling_labeler
 from pipelines.pool import Worker, WorkerDied, engine_gpus
 from pipelines.run_file import RunFile
 from pipelines.shard_work import with_rates
-from pipelines.stages import curate, vet
+from pipelines.stages import vet
 from schemas.errors import RunFailed
-from schemas.labeled import Cost, LabeledProblem
+from schemas.labeled import LabeledProblem
 from schemas.rollout import SolvedProblem
+from schemas.seeds import rng_of
 
+RATES_DRAWN = 4
 LEAST_PER_ENGINE = 8
 """Problems that a pilot has for each engine it starts, so that they are not idle for most of it."""
-
-
-class PilotProblem(NamedTuple):
-    """What one problem of the pilot took, and what came of it."""
-
-    id: str
-    solve: Cost
-    label: dict[str, Cost]
-    """By labeler, as the run labels most of its problems; empty where vetting dropped the problem."""
-    label_pooling: dict[str, Cost]
-    """By labeler, as the run labels the problems from which it pools the rates."""
-    solve_seconds: float
-    label_seconds: float
-    vetted: bool
-    kept: bool
-    labelled_steps: int
 
 
 class Pilot(NamedTuple):
@@ -90,77 +77,45 @@ async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
 async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], startup: float) -> Pilot:
     began = time.monotonic()
     solving = await _spread("solve", workers, sample.items)
-    vetted = vet(_rows(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
-    pooling = pooling_labeler(run)
-    first: list[Phase] = []
-    rates: Rates | None = None
-    if pooling is not None:
-        under_defaults = [part for part in run.label if isinstance(part, ChangePoint) and part.pilot]
-        first = await _spread("label", workers, vetted, under_defaults)
-        rates = fitted_rates(_rows(first, LabeledProblem), pooling)
-    labelling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
-    seconds = time.monotonic() - began
-    phases = [*solving, *first, *labelling]
+    vetted = vet(rows_of(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
+    under_defaults: list[Phase] = []
+    rates: list[Rates | None] = [None]
+    if pooling_labeler(run) is not None:
+        under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
+        rates = [*_likely_rates(run, sample, rows_of(under_defaults, LabeledProblem))]
+    labelling = await _spread("label", workers, vetted, [with_rates(part, rates[0]) for part in run.label])
+    others = [await _spread("label", workers, vetted, _pooled(run, drawn)) for drawn in rates[1:]]
+    phases = [*solving, *under_defaults, *labelling, *(phase for other in others for phase in other)]
     return Pilot(
-        problems=_problems(run, sample, solving, first, labelling),
+        problems=pilot_problems(run, sample, PilotPhases(solving, under_defaults, labelling, others)),
         calls=_calls(phases),
         solve_parallel=_parallel(solving),
-        label_parallel=_parallel([*first, *labelling]),
+        label_parallel=_parallel(labelling),
         engines=len(workers),
         startup_seconds=startup,
-        seconds=seconds,
+        seconds=time.monotonic() - began,
         loop_seconds=sum(phase.loop for phase in phases),
         failures=sum(len(phase.failures) for phase in (*solving, *labelling)),
     )
 
 
-def _problems(
-    run: RunFile, sample: Sample, solving: Sequence[Phase], first: Sequence[Phase], labelling: Sequence[Phase]
-) -> list[PilotProblem]:
-    solved = {row.problem.id: row for row in _rows(solving, SolvedProblem)}
-    labelled = {row.problem.id: row for row in _rows(labelling, LabeledProblem)}
-    under_defaults = {row.problem.id: _costs(row) for row in _rows(first, LabeledProblem)}
-    cached = _cached_shares(under_defaults.values())
-    curated = curate([*labelled.values()], run.curate).kept
-    kept = {row.problem.id: row for row in curated if isinstance(row, LabeledProblem)}
-    solve_seconds, label_seconds = _seconds(solving), _seconds(labelling)
-    problems = []
-    for name in (item.problem.id for item in sample.items):
-        rollouts = [r for r in solved[name].rollouts if r.tokens] if name in solved else []
-        costs = _as_asked_once(_costs(labelled[name]), cached) if name in labelled else {}
-        problems.append(
-            PilotProblem(
-                id=name,
-                solve=Cost.of(rollouts),
-                label=costs,
-                label_pooling=costs | (under_defaults.get(name, {}) if costs else {}),
-                solve_seconds=solve_seconds.get(name, 0.0),
-                label_seconds=label_seconds.get(name, 0.0),
-                vetted=name in labelled,
-                kept=name in kept,
-                labelled_steps=kept[name].labelled_steps if name in kept else 0,
-            )
-        )
-    return problems
+def _pooled(run: RunFile, rates: Rates | None) -> list[Labeler | Combiner]:
+    """Return the labelers that the rates make a difference to."""
+    return [with_rates(part, rates) for part in run.label if isinstance(part, ChangePoint) and part.pilot]
 
 
-def _cached_shares(costs: Iterable[dict[str, Cost]]) -> dict[str, float]:
-    """Return each labeler's cached share of the prompt tokens."""
-    total: dict[str, Cost] = {}
-    for by_labeler in costs:
-        for name, cost in by_labeler.items():
-            total[name] = total.get(name, Cost()) + cost
-    return {name: c.cached_prompt_tokens / c.prompt_tokens for name, c in total.items() if c.prompt_tokens}
+def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) -> Iterator[Rates]:
+    """Yield rates that the run may come to: fitted to as many problems as its own pilot has, drawn from ours.
 
-
-def _as_asked_once(costs: dict[str, Cost], cached: dict[str, float]) -> dict[str, Cost]:
-    """A labeler that labels twice finds in the prefix cache the second time what a run would have to compute."""
-    return {
-        name: cost.model_copy(update={"cached_prompt_tokens": round(cost.prompt_tokens * cached[name])})
-        if name in cached
-        else cost
-        for name, cost in costs.items()
-    }
+    Rates decide how much is asked, and from few problems they come out now so, now so.
+    """
+    part = pooling_labeler(run)
+    if part is None or not rows:
+        return
+    rng = rng_of(run.seed, "estimate", "rates")
+    count = max(1, round(sample.pooling * len(rows) / len(sample.items)))
+    for _ in range(RATES_DRAWN):
+        yield fitted_rates(rng.sample(rows, count) if count <= len(rows) else rng.choices(rows, k=count), part)
 
 
 async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Any], *more: Any) -> list[Phase]:
@@ -185,15 +140,3 @@ def _calls(phases: Sequence[Phase]) -> list[Call]:
 
 def _parallel(phases: Sequence[Phase]) -> float:
     return parallel(_calls(phases), sum(sum(phase.seconds.values()) for phase in phases))
-
-
-def _rows(phases: Sequence[Phase], record: type[Any]) -> list[Any]:
-    return [row for phase in phases for row in phase.rows if isinstance(row, record)]
-
-
-def _seconds(phases: Sequence[Phase]) -> dict[str, float]:
-    return {name: seconds for phase in phases for name, seconds in phase.seconds.items()}
-
-
-def _costs(row: LabeledProblem) -> dict[str, Cost]:
-    return {entry.labeler: entry.cost for entry in row.costs}
