@@ -1,18 +1,21 @@
 """The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
 
-Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started.
+Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started. 130 and 143: stopped by
+Ctrl-C or SIGTERM; what is done is kept.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from pipelines.run_file import RunFile
     from pipelines.store import AnyPath
 
 app = typer.Typer(
@@ -39,9 +42,14 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+
+
+def _command() -> str:
+    """The command as it was given, for a shell."""
+    return shlex.join(["stepforge", *sys.argv[1:]])
 
 
 def _one_line(error: Exception) -> str:
@@ -75,12 +83,17 @@ def run(
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
+
+        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+            with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+                return run_all(one, place, quiet=quiet, as_json=as_json)
+
         if rounds is None:
-            _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+            _show_report(run_one(settings, folder), folder, as_json=as_json)
         else:
             from pipelines.rounds import rounds_text, run_rounds
 
-            done = run_rounds(settings, folder, rounds, lambda run, place: run_all(run, place, quiet=quiet))
+            done = run_rounds(settings, folder, rounds, run_one)
             typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
@@ -118,6 +131,36 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
         state = run_status(place_of(folder))
         typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
+
+
+@app.command()
+def estimate(
+    run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
+    problems: Annotated[
+        int, typer.Option("--problems-in-pilot", min=2, help="Problems that are solved and labelled to estimate from.")
+    ] = 36,
+    price: Annotated[
+        float | None, typer.Option("--price-per-engine-hour", min=0, help="What one engine costs for an hour.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
+    with one_line_errors():
+        from pipelines.estimate.estimate import estimate as forecast
+        from pipelines.estimate.estimate_text import estimate_text
+        from pipelines.preflight import preflight
+        from pipelines.run_file import limited
+        from pipelines.run_settings import read_run_file
+
+        settings = limited(read_run_file(run_file, overrides or []), limit)
+        preflight(settings)
+        with redirect_stdout(sys.stderr):
+            found = forecast(settings, problems=problems, price=price)
+        typer.echo(found.model_dump_json(indent=1) if as_json else estimate_text(found))
 
 
 @app.command()
