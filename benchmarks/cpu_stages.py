@@ -5,8 +5,8 @@
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; a run that is there is
 gone on with. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
-what counts; ``start`` is that of a process that has done nothing yet. Seconds and rates are of CPU time. Memory that does not grow
-with the run is what this looks for: the last column is the larger run's peak over the smaller one's.
+what counts; ``start`` is that of a process that has done nothing yet. Seconds and rates are of CPU time. What this
+looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
+from pipelines.collection import collect_seldom
 from pipelines.datasets_out import export_all
 from pipelines.engines.scripted_engine import ScriptedEngine
 from pipelines.engines.settings import ScriptedEngineSettings
@@ -128,6 +129,7 @@ def measured(run: Run, stage: str) -> None:
         "relabel": _relabel,
     }
     names |= {f"export {name}": lambda run, name=name: _export(run, name) for name in EXPORTS}
+    collect_seldom()  # as workers and the command line do
     began, cpu = time.monotonic(), time.process_time()
     names[stage](run)
     print(
@@ -158,7 +160,10 @@ def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
     rows, done = _read_by(run, stage)
     if rows:
         figures |= {"rows": rows, "solutions": done}
-        figures |= {"rows_per_second": round(rows / figures["cpu_seconds"]), "solutions_per_second": round(done / figures["cpu_seconds"])}
+        figures |= {
+            "rows_per_second": round(rows / figures["cpu_seconds"]),
+            "solutions_per_second": round(done / figures["cpu_seconds"]),
+        }
     return figures
 
 
@@ -212,7 +217,9 @@ def _made(run: Run) -> dict[str, Any]:
 def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Return the figures as text, the sizes side by side."""
     sizes = list(figures)
-    head = f"{'stage':24}" + "".join(f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes)
+    head = f"{'stage':24}" + "".join(
+        f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes
+    )
     lines = [head + f"{'peak ratio':>12}"]
     for stage in figures[sizes[0]]:
         cells = [figures[n][stage] for n in sizes]

@@ -29,6 +29,7 @@ from generators.families.quantities import Quantities
 from generators.families.sequences import Sequence as Sequences
 from generators.policy import PolicySettings, PromptedPolicy
 from labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
+from pipelines.collection import collect_seldom
 from pipelines.engines.scripted_engine import ScriptedEngine
 from pipelines.engines.settings import ScriptedEngineSettings
 from pipelines.grading import PooledGrader
@@ -219,6 +220,7 @@ def main() -> None:
     parser.add_argument("--label", default="now", help="under which name the figures are kept in the results file")
     arguments = parser.parse_args()
     labelers: tuple[Labeler, ...] = (MathShepherd(), OmegaPRM(search_limit=8), ChangePoint())
+    collect_seldom()  # as workers do
     rows = [measure(labeler, arguments.problems, arguments.rounds) for labeler in labelers]
     parts = list(dict.fromkeys(part for row in rows for part in row["by_part"]))
     print(f"{'microseconds of CPU a rollout':34}" + "".join(f"{row['labeler']:>15}" for row in rows))

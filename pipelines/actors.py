@@ -12,6 +12,7 @@ from typing import Any
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from labelers.rates import Rates
+from pipelines.collection import collect_seldom
 from pipelines.engines import open_engine
 from pipelines.grading import PooledGrader
 from pipelines.ledger import ShardReport
@@ -28,6 +29,7 @@ class CpuWorker:
 
     def __init__(self, run: RunFile, folder: Path) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None)
+        collect_seldom()
 
     async def ready(self) -> bool:
         """Return once the worker can take shards."""
@@ -63,6 +65,7 @@ class EngineWorker:
             except ValueError as error:
                 raise BadInput(f"policy.chat: {error}") from None
             self.work = ShardWork(self.run, self.folder, PooledGrader(), policy)
+            collect_seldom()
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardReport:
