@@ -241,7 +241,10 @@ def bench_labelers(
 
 def main() -> None:
     """Run the command line."""
+    from pipelines.collection import collect_seldom
+
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
+    collect_seldom()
     app()
 
 
