@@ -1,0 +1,275 @@
+"""What is refused before anything is sent: unfinished or damaged runs, strange files, unsafe addresses; and no token
+is ever shown."""
+
+import json
+import logging
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hub_setup import REPO, dataset_of, published, quick_hub
+from loopback_hub import TOKEN, Fault, LoopbackHub, loopback_hub
+from pydantic import SecretStr
+from small_run import small_run
+
+from pipelines.folder_lock import only_driver
+from pipelines.layout import Layout
+from pipelines.publishing.endpoint import hub_endpoint
+from pipelines.publishing.hub_token import redacted, redacted_logs
+from pipelines.publishing.local_dataset import read_dataset
+from pipelines.run_folder import open_run
+from schemas.errors import BadInput, RunFailed
+
+PART = "datasets/stepwise/train-00000-of-00001.parquet"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    small_run(folder, problems=8)
+    return folder
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    with quick_hub(monkeypatch) as hub:
+        yield hub
+
+
+def test_an_untouched_copy_is_fit_to_be_published(run: Path, hub: LoopbackHub) -> None:
+    assert f"published {REPO} v1" in published(run)
+
+
+def cut_short(run: Path) -> None:
+    path = run / PART
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def other_rows(run: Path) -> None:
+    shutil.copy(run / "datasets/stepwise/test-00000-of-00001.parquet", run / PART)
+
+
+def half_a_split(run: Path) -> None:
+    path = run / PART
+    path.rename(path.with_name("train-00000-of-00002.parquet"))
+    stamp = run / "exports" / "stepwise.json"
+    stamp.write_text(stamp.read_text().replace("train-00000-of-00001", "train-00000-of-00002"))
+
+
+def newer_shards(run: Path) -> None:
+    os.utime(run / "curated" / "part-00000.parquet", ns=(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: (run / "curated" / "part-00001.parquet").unlink(), "the run is not finished"),
+        (lambda run: (run / "report.json").unlink(), "the run is not finished"),
+        (lambda run: (run / "report.json").write_text("{"), "report.json: missing or damaged"),
+        (lambda run: (run / "run.toml").unlink(), "not a run folder"),
+        (lambda run: (run / PART).unlink(), "stepwise not made from the curated shards as they are now"),
+        (lambda run: shutil.rmtree(run / "datasets"), "not made from the curated shards"),
+        (newer_shards, "stepwise, step_preference, preference not made from the curated shards"),
+        (cut_short, "not made from the curated shards"),
+        (other_rows, "not made from the curated shards"),
+        (half_a_split, "files of the train split are missing"),
+        (lambda run: (run / "datasets" / "README.md").unlink(), "README.md: missing"),
+        (lambda run: (run / "datasets" / "README.md").write_text("# Hello\n"), "README.md: does not describe"),
+        (lambda run: (run / "datasets" / "README.md").write_text("---\na: [\n---\n"), "not a card that can be read"),
+        (lambda run: (run / "datasets" / "notes.docx").write_text("x"), "notes.docx: not a file of a data set"),
+        (lambda run: (run / "datasets" / "more.parquet").write_text("x"), "more.parquet: belongs to no export"),
+        (lambda run: (run / "datasets" / "SHA256SUMS").write_text("x"), "SHA256SUMS: is written while publishing"),
+        (lambda run: (run / "datasets" / "a b.md").write_text("x"), "a name that does not belong"),
+        (lambda run: (run / "datasets" / "link.md").symlink_to("/etc/passwd"), "link.md: a symbolic link"),
+        (lambda run: (run / "datasets" / "secret.md").write_text(f"it is {TOKEN}"), "secret.md: holds the Hub token"),
+        (lambda run: (run / PART).with_suffix(".jsonl").write_text('{"a": 1}\n{"b'), "jsonl: damaged at line 2"),
+    ],
+)  # fmt: skip
+def test_what_is_not_whole_is_refused(run: Path, hub: LoopbackHub, spoil: Callable[[Path], object], said: str) -> None:
+    spoil(run)
+    with pytest.raises(BadInput) as refused:
+        published(run)
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert hub.calls == []
+
+
+def test_figures_and_jsonl_go_along_and_unfinished_work_does_not(run: Path, hub: LoopbackHub) -> None:
+    (run / "datasets" / "figures").mkdir()
+    (run / "datasets" / "figures" / "noise.svg").write_text("<svg/>")
+    (run / "datasets" / "stepwise" / "train-00000-of-00001.jsonl").write_text('{"a": 1}\n')
+    (run / "datasets" / ".stepwise.tmp").mkdir()
+    (run / "datasets" / ".stepwise.tmp" / "train.0").write_text("half")
+    published(run)
+    files = hub.repos[REPO].main.files
+    assert {"figures/noise.svg", "stepwise/train-00000-of-00001.jsonl"} < files.keys()
+    assert not [path for path in files if "tmp" in path]
+
+
+def test_no_flipped_bit_is_published(run: Path) -> None:
+    settings, _ = open_run(run)
+    path = run / PART
+    content = path.read_bytes()
+    rng = random.Random(7)
+    for _ in range(60):
+        bit = rng.randrange(8 * len(content))
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"train-00000-of-00001.parquet: damaged \("):
+            read_dataset(settings, run / "datasets", None)
+    path.write_bytes(content)
+    assert read_dataset(settings, run / "datasets", None) == dataset_of(run)
+
+
+def test_a_run_under_way_is_refused(run: Path, hub: LoopbackHub) -> None:
+    with only_driver(Layout(run)), pytest.raises(BadInput, match="under way"):
+        published(run)
+    assert hub.calls == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://huggingface.co", "http://10.0.0.7:80", "ftp://127.0.0.1", "https://me:secret@huggingface.co", "https://",
+     "huggingface.co", "https://h.co/?token=x", "http://127.0.0.1.evil.org", "http://[::1", "http://localhost:x"],
+)  # fmt: skip
+def test_the_token_goes_to_https_or_loopback_only(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(BadInput, match="HF_ENDPOINT") as refused:
+        hub_endpoint()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://hub.my.org", "http://127.0.0.1:9/", "http://localhost:9", "http://[::1]:9"]
+)
+def test_safe_addresses(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    assert hub_endpoint() == address.rstrip("/")
+    monkeypatch.delenv("HF_ENDPOINT")
+    assert hub_endpoint() == "https://huggingface.co"
+
+
+def test_another_server_that_the_hub_names_gets_no_token(run: Path, hub: LoopbackHub) -> None:
+    with loopback_hub() as storage:
+        storage.blobs = hub.blobs
+        hub.blobs_at = storage.address
+        published(run)
+    assert len(storage.uploads) == 6
+    assert any(path.endswith("/verify") for _, path in storage.calls)
+    assert storage.authorised == []
+    assert hub.authorised
+
+
+def test_without_a_token_the_plan_of_this_side_is_shown(
+    run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="set HF_TOKEN"):
+        published(run, dry_run=True)
+    assert hub.calls == []
+
+
+def test_a_wrong_token_is_named_and_not_shown(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_Wrong12345678901234567890")
+    with pytest.raises(BadInput, match="401, the Hub does not accept the token") as refused:
+        published(run)
+    assert "hf_" not in str(refused.value)
+    monkeypatch.setenv("HF_TOKEN", "hf_two words")
+    with pytest.raises(BadInput, match="holds blanks") as refused:
+        published(run)
+    assert "hf_" not in str(refused.value)
+
+
+def test_offline_mode_is_named(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match="HF_HUB_OFFLINE is set; unset it"):
+        published(run)
+    assert hub.calls == []
+
+
+def test_a_hub_that_is_not_there(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(RunFailed, match="cannot be reached; check the network and HF_ENDPOINT"):
+        published(run)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"token {TOKEN} refused",
+        f"b'Bearer {TOKEN}'",
+        "authorization: Bearer abc.def",
+        "hf_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "https://s3.amazonaws.com/x?X-Amz-Signature=deadbeef&X-Amz-Credential=me",
+    ],
+)
+def test_the_redactor_does_match(text: str) -> None:
+    shown = redacted(text, SecretStr(TOKEN))
+    assert "***" in shown
+    for secret in (TOKEN, "abc.def", "AbCdEf", "deadbeef", "Credential"):
+        assert secret not in shown
+
+
+def test_the_redactor_leaves_other_text_alone() -> None:
+    text = "uploading 3 files for main (is that all?); see hf_hub and https://huggingface.co/datasets/a/b"
+    assert redacted(text, SecretStr(TOKEN)) == text
+    assert redacted("a\x1b[31mb", None) == "a\\x1b[31mb"
+
+
+def test_logs_pass_the_redactor(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    logger = logging.getLogger("huggingface_hub")
+    logger.addHandler(handler)
+    try:
+        with redacted_logs(SecretStr(TOKEN)):
+            try:
+                raise ValueError(f"header {TOKEN}")
+            except ValueError:
+                logger.exception("sent %s", TOKEN)
+    finally:
+        logger.removeHandler(handler)
+    written = capsys.readouterr().err
+    assert "sent ***" in written
+    assert "header ***" in written
+    assert TOKEN not in written
+
+
+@pytest.mark.parametrize("kind", ["none", "500"])
+def test_no_canary_anywhere(run: Path, kind: str) -> None:
+    """All of the library's logging on, a Hub that quotes the token in its errors: it is in nothing that stays."""
+    with loopback_hub() as hub:
+        hub.fault = Fault("500", at=9, lasting=True) if kind == "500" else None
+        environment = {
+            **os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0", "HF_DEBUG": "1",
+            "HF_HUB_DISABLE_XET": "1", "HF_HUB_VERBOSITY": "debug", "HF_HUB_DISABLE_TELEMETRY": "1",
+        }  # fmt: skip
+        code = "import time; time.sleep = lambda seconds: None; import cli; cli.main()"
+        result = subprocess.run(
+            [sys.executable, "-c", code, "publish", str(run), "--repo", REPO, "--yes"],
+            capture_output=True, text=True, env=environment, timeout=120, check=False,
+        )  # fmt: skip
+    assert result.returncode == (1 if kind == "500" else 0), result.stderr
+    assert "Traceback" not in result.stderr
+    assert "***" in result.stderr or kind == "none"
+    commits = "".join(f"{c.title} {c.description}" for repo in hub.repos.values() for c in repo.commits.values())
+    contents = b"".join(
+        f.content for repo in hub.repos.values() for c in repo.commits.values() for f in c.files.values()
+    )
+    here = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
+    assert TOKEN not in result.stdout + result.stderr + commits
+    assert TOKEN.encode() not in contents + here
+    assert json.dumps(hub.calls).count(TOKEN) == 0
+    assert not re.search(r"hf_[A-Za-z0-9]{8,}", result.stdout + result.stderr)
