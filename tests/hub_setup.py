@@ -15,6 +15,7 @@ from pipelines.publishing.local_dataset import LocalDataset, read_dataset
 from pipelines.publishing.publication import Talk, publish
 from pipelines.publishing.request import PublishRequest
 from pipelines.run_folder import open_run
+from pipelines.store import AnyPath
 
 REPO = "my-org/step-labels"
 PATIENCE = 20.0
@@ -36,7 +37,12 @@ def quick_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
 
 
 def published(
-    folder: Path, *, agree: Callable[[], None] = lambda: None, dry_run: bool = False, repo: str = REPO, **wishes: object
+    folder: AnyPath,
+    *,
+    agree: Callable[[], None] = lambda: None,
+    dry_run: bool = False,
+    repo: str = REPO,
+    **wishes: object,
 ) -> str:
     """Publish and return everything that was said."""
     said: list[str] = []

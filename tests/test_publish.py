@@ -224,6 +224,35 @@ def test_load_dataset_finds_the_very_rows(run: Path, hub: LoopbackHub, tmp_path:
     assert len(rows) == 3
 
 
+def test_the_documented_way_back(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    published(larger)
+    sent = len(hub.uploads)
+    text = Path("docs/publishing.md").read_text()
+    code = text[text.index("```python\nfrom huggingface_hub") + 10 :].split("```")[0]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    repo = hub.repos[REPO]
+    assert holds_exactly(repo.main, dataset_of(run))
+    assert len(hub.uploads) == sent
+    assert [commit.title.split(":")[0] for commit in repo.main_history[:3]] == ["back to v1", "v2", "v1"]
+    assert "tag v3" in published(run)
+
+
+@pytest.mark.slow
+def test_a_run_and_its_relabelled_form(hub: LoopbackHub, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert stepforge("run", "configs/dry_run.toml", "--out", folder).returncode == 0
+    assert stepforge("relabel", folder, "--rule", "posterior").returncode == 0
+    relabelled = folder / "relabeled" / "posterior"
+    for repo, source in ((REPO, folder), ("my-org/posterior", relabelled)):
+        published(source, repo=repo, public=True)
+        assert holds_exactly(hub.repos[repo].main, dataset_of(source))
+    next((relabelled / "curated").glob("*.parquet")).unlink()
+    with pytest.raises(BadInput, match="relabel again"):
+        published(relabelled)
+
+
 def command(*arguments: str | Path) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["publish", *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub_setup import REPO, dataset_of, published, quick_hub
+from hub_setup import REPO, dataset_of, holds_exactly, published, quick_hub
 from loopback_hub import TOKEN, Fault, LoopbackHub, loopback_hub
+from pyarrow.fs import LocalFileSystem
 from pydantic import SecretStr
 from small_run import small_run
 
@@ -24,6 +25,7 @@ from pipelines.publishing.endpoint import hub_endpoint
 from pipelines.publishing.hub_token import redacted, redacted_logs
 from pipelines.publishing.local_dataset import read_dataset
 from pipelines.run_folder import open_run
+from pipelines.store import StorePath
 from schemas.errors import BadInput, RunFailed
 
 PART = "datasets/stepwise/train-00000-of-00001.parquet"
@@ -133,6 +135,13 @@ def test_no_flipped_bit_is_published(run: Path) -> None:
     assert read_dataset(settings, run / "datasets", None) == dataset_of(run)
 
 
+def test_a_run_in_a_store_is_published_too(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.folder_lock.CLOCK_SECONDS", 0.05)
+    (run / "drivers").mkdir()  # a store has no folders to make
+    published(StorePath(LocalFileSystem(), str(run), "s3"))
+    assert holds_exactly(hub.repos[REPO].main, dataset_of(run))
+
+
 def test_a_run_under_way_is_refused(run: Path, hub: LoopbackHub) -> None:
     with only_driver(Layout(run)), pytest.raises(BadInput, match="under way"):
         published(run)
@@ -198,6 +207,32 @@ def test_offline_mode_is_named(run: Path, hub: LoopbackHub, monkeypatch: pytest.
     with pytest.raises(BadInput, match="HF_HUB_OFFLINE is set; unset it"):
         published(run)
     assert hub.calls == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "400, the Hub refused (the Hub says: injected ***)"),
+        (401, "401, the Hub does not accept the token; set HF_TOKEN"),
+        (403, f"403, the token may not do this; it needs write access to {REPO}"),
+        (409, "409, something else is being done"),
+        (412, "412, main has changed since the plan was made; publish again"),
+        (429, "429, the Hub asks to slow down; wait some minutes"),
+        (503, "503, the Hub failed; try later: what is uploaded is kept"),
+    ],
+)
+def test_every_refusal_is_one_line_with_what_to_do(run: Path, hub: LoopbackHub, status: int, said: str) -> None:
+    hub.fault = Fault(str(status), at=1, lasting=True)
+    with pytest.raises((BadInput, RunFailed)) as at_once:
+        published(run)
+    assert isinstance(at_once.value, BadInput if status in (401, 403) else RunFailed)
+    hub.calls.clear()
+    hub.fault = Fault(str(status), at=6, lasting=True)  # the repository is there, the upload begins
+    with pytest.raises(RunFailed) as half_way:
+        published(run)
+    for error in (at_once.value, half_way.value):
+        assert said in str(error)
+        assert len(str(error).splitlines()) == 1
 
 
 def test_a_hub_that_is_not_there(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

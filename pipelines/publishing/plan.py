@@ -41,7 +41,7 @@ class Plan:
     def removed(self) -> list[str]:
         """Files of an earlier publication that are no more."""
         ours = self.remote.ours if self.remote else frozenset()
-        return sorted(path for path in ours & self._there.keys() if path not in self.local.files)
+        return sorted((ours & self._there.keys()) - self.local.files.keys() - {BY_THE_HUB})
 
     @cached_property
     def kept(self) -> list[str]:
@@ -112,6 +112,6 @@ class Plan:
         foreign = [path for path in self.kept if path.endswith(DATA_SUFFIXES)]
         if foreign:
             raise BadInput(
-                f"{repo}: {len(foreign)} data files there are not from stepforge ({foreign[0]}, ...); publish to a "
+                f"{repo}: {len(foreign)} data files there are not from stepforge ({foreign[0]!a}, ...); publish to a "
                 "repository of its own, or remove them from this one first"
             )

@@ -11,7 +11,7 @@ from pipelines.publishing.carry_out import carry_out
 from pipelines.publishing.endpoint import hub_client, hub_endpoint
 from pipelines.publishing.finished_run import check_up_to_date, finished_run
 from pipelines.publishing.hub import HubRepo
-from pipelines.publishing.hub_token import find_token, redacted_logs
+from pipelines.publishing.hub_token import find_token, redacted, redacted_logs
 from pipelines.publishing.local_dataset import local_folder, read_dataset
 from pipelines.publishing.plan import Plan
 from pipelines.publishing.plan_text import hub_text, local_text
@@ -60,7 +60,7 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
             hub = HubRepo(request.repo, endpoint, token, talk.note)
             plan = Plan(request, local, hub.look(request.tag))
             plan.check()
-            talk.show(hub_text(plan))
+            talk.show(redacted(hub_text(plan), token))
             if dry_run or plan.nothing_to_do:
                 return
             talk.agree()
