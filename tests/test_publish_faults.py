@@ -1,5 +1,5 @@
-"""Every call of a publication fails once, or from then on, in every way: main is never partial, and the same command
-goes on with what is missing."""
+"""Every call of a publication fails, once or from then on, in every way: main is never partial, the same command goes
+on with what is missing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipelines.publishing.request import PublishRequest
 from schemas.errors import BadInput, RunFailed
 
 FROM_NOTHING, FROM_ANOTHER, OVER_A_BRANCH = "from nothing", "from another version", "over a branch"
-SILENCE = 0.1
+SILENCE = 0.05
 """Seconds until a silent Hub counts as timed out, where it is made silent."""
 
 
@@ -91,7 +91,8 @@ def check_fault(
             assert len(str(error).splitlines()) == 1
             went_well = False
     hub.fault = None
-    assert went_well or fault.lasting or fault.kind != "500"  # one failure is lived through
+    # One failure is lived through, but for a refusal; a busy machine may be slower than a short patience.
+    assert went_well or fault.lasting or fault.kind in ("412", "timeout")
     there = set(hub.blobs)
     assert REPO not in hub.repos or never_partial(hub.repos[REPO], first, second)
 

@@ -26,10 +26,11 @@ def checked_rows(folder: Path, export: AnyExport) -> dict[str, int]:
     Raises:
         BadInput: a file is missing or damaged.
     """
-    rows: dict[str, int] = defaultdict(int)
+    rows: dict[str, dict[str, int]] = {".parquet": defaultdict(int), ".jsonl": defaultdict(int)}
     for split, path in _parts(folder):
-        rows[split] += _lines(path) if path.suffix == ".jsonl" else _rows(path, arrow_schema(export.row))
-    return dict(rows)
+        count = _lines(path) if path.suffix == ".jsonl" else _rows(path, arrow_schema(export.row))
+        rows[path.suffix][split] += count
+    return dict(rows[".parquet"] or rows[".jsonl"])  # the same rows, if both are there
 
 
 def _parts(folder: Path) -> list[tuple[str, Path]]:

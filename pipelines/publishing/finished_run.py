@@ -31,7 +31,6 @@ def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
         raise BadInput(f"{folder}: {len(layout.shards('curate'))} of {state['shards']} shards are there; relabel again")
     if not run.export:
         raise BadInput(f"{folder}: the run has no export, so there is nothing to publish; list one in the run file")
-    _check_report(layout)
     return run, layout
 
 
@@ -50,10 +49,22 @@ def _origin(folder: AnyPath) -> AnyPath:
     return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
 
 
-def _check_report(layout: Layout) -> None:
+def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
+    """Raise ``BadInput`` unless the report, and so the card, speaks of these very rows.
+
+    Args:
+        layout: The run's files.
+        rows: Data set -> split -> rows, as counted in the data.
+    """
+    remedy = f"`stepforge report {layout.folder}` makes it and the card anew"
     try:
-        json.loads(layout.report.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise BadInput(
-            f"{layout.report}: missing or damaged; `stepforge report {layout.folder}` makes it anew"
-        ) from None
+        exports = json.loads(layout.report.read_text(encoding="utf-8"))["exports"]
+        reported = {name: _counted(exports[name]["rows"]) for name in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(f"{layout.report}: missing or damaged; {remedy}") from None
+    if reported != {name: _counted(splits) for name, splits in rows.items()}:
+        raise BadInput(f"{layout.report}: older than the data sets; {remedy}")
+
+
+def _counted(splits: dict[str, int]) -> dict[str, int]:
+    return {split: count for split, count in splits.items() if count}

@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.folder_lock import only_driver
 from pipelines.publishing.carry_out import carry_out
 from pipelines.publishing.endpoint import hub_client, hub_endpoint
-from pipelines.publishing.finished_run import check_up_to_date, finished_run
+from pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run
 from pipelines.publishing.hub import HubRepo
 from pipelines.publishing.hub_token import find_token, redacted, redacted_logs
 from pipelines.publishing.local_dataset import local_folder, read_dataset
@@ -51,6 +51,7 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         check_up_to_date(run, layout)
         token = find_token()
         local = read_dataset(run, datasets, token)
+        check_report(layout, local.rows)
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licences)}")
         if is_offline_mode():
             raise BadInput("HF_HUB_OFFLINE is set; unset it to reach the Hub")
