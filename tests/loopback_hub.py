@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
     def route(self, path: list[str], body: bytes) -> tuple[int, Any, dict[str, str]]:
         match self.command, path:
             case "POST", ["api", "repos", "create"]:
-                return 200, self.create(json.loads(body)), {}
+                return self.create(json.loads(body))
             case "POST", ["api", "validate-yaml"]:
                 return self.validate(json.loads(body)["content"])
             case "PUT", ["blobs", oid]:
@@ -170,12 +170,13 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, {}, {}
         raise Refused(404, f"no such endpoint: {command} {'/'.join(rest)}")
 
-    def create(self, wish: dict[str, Any]) -> dict[str, str]:
+    def create(self, wish: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         name = f"{wish['organization']}/{wish['name']}"
+        answer = {"url": f"{self.hub.address}/datasets/{name}", "id": name}
         if name in self.hub.repos:
-            raise Refused(409, "You already created this dataset repo")
+            return 409, {"error": "You already created this dataset repo", **answer}, {}
         self.hub.repos[name] = Repo(private=wish.get("visibility") == "private")
-        return {"url": f"{self.hub.address}/datasets/{name}", "id": name}
+        return 200, answer, {}
 
     def validate(self, card: str) -> tuple[int, Any, dict[str, str]]:
         try:

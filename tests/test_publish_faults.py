@@ -25,7 +25,7 @@ SILENCE = 0.05
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalDataset, LocalDataset]:
-    """Two versions of four files each; the card and one data file differ, another is removed."""
+    """Two versions of five and four files; from one to the other two files are removed, one is new, three change."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.datasets_out.ROWS_PER_FILE", 8)
         first = small_run(tmp_path_factory.mktemp("first"), problems=8, exports=("stepwise",)).folder
