@@ -7,7 +7,7 @@ Ctrl-C or SIGTERM; what is done is kept.
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -212,6 +212,46 @@ def relabel(
 
         target, figures = apply_rule(place_of(folder), rule)
         _show_report(figures, target, as_json=as_json)
+
+
+@app.command()
+def publish(
+    folder: Folder,
+    repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Everybody may see it; by default it is private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
+    accept_unknown_licence: Annotated[
+        bool, typer.Option("--accept-unknown-licence", help="Make data of sources without a licence public.")
+    ] = False,
+) -> None:
+    """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
+    with one_line_errors():
+        from pipelines.publishing.publication import Talk
+        from pipelines.publishing.publication import publish as carry
+        from pipelines.publishing.request import PublishRequest
+        from pipelines.store import place_of
+
+        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
+        carry(place_of(folder), request, talk, dry_run=dry_run)
+
+
+def _agreement(*, yes: bool) -> Callable[[], None]:
+    """Return the question whether to go on; it raises unless the answer is yes."""
+
+    def ask() -> None:
+        from schemas.errors import BadInput
+
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("nothing was published: this is no terminal to ask on; give --yes to carry the plan out")
+        if not typer.confirm("publish this?"):
+            raise BadInput("nothing was published")
+
+    return ask
 
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
