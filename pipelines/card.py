@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from labelers import speaking
 from pipelines.report_text import audit_rows, figure
 from pipelines.run_file import RunFile
 from pipelines.shards import write_text
@@ -33,7 +34,7 @@ def _body(run: RunFile, report: dict[str, Any]) -> str:
     summary = report["exports"]
     rows = "\n".join(f"| {n} | {s['kind']} | {s['rows']['train']} | {s['rows']['test']} |" for n, s in summary.items())
     sources = ", ".join(sorted({part.kind for part in run.generate}))
-    standing, *others = (part.name for part in run.label)
+    standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(others)} were taken beside it." if others else ""
     return (
         "# Process supervision data\n\n"

@@ -1,4 +1,4 @@
-"""The export stage: curated rows to flat Parquet files in the layout of a Hub dataset repository.
+"""The export stage: curated rows to flat files, Parquet or JSON lines, in the layout of a Hub dataset repository.
 
 Splits go by template or source group, never by row. A data set appears under its name only when it is whole, and is
 made again only when the shards or the settings it was made from have changed.
@@ -6,26 +6,26 @@ made again only when the shards or the settings it was made from have changed.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.exports import AnyExport
+from pipelines.exports import PRM800K, AnyExport
+from pipelines.exports.balance import Evened, evened
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, shard_metadata, write_table
+from pipelines.shards import read_shard, write_text
+from pipelines.split_files import SplitFiles
 from pipelines.version import VERSION
-from schemas.arrow import to_table
-from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
 
-ROWS_PER_FILE = 100_000
-"""Keeps files far below the Hub's 500 MB."""
+STAMP = ".made-from"
+"""A hidden file in each data set: which shards and settings it was made from."""
 SPLITS = ("train", "test")
 
 
@@ -38,7 +38,7 @@ def export_all(run: RunFile, layout: Layout) -> None:
     """Write every export of the run that is not up to date, and the data set card."""
     for export in run.export:
         inputs = _inputs(run, layout, export)
-        if _made_from(layout.datasets / export.name) != inputs:
+        if not _is_made(layout.datasets / export.name, inputs):
             _write_export(export, run, layout, inputs)
 
 
@@ -47,12 +47,17 @@ def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for export in run.export:
         folder = layout.datasets / export.name
-        rows = {split: sum(_rows(path) for path in sorted(folder.glob(f"{split}-*.parquet"))) for split in SPLITS}
+        files = {split: sorted(folder.glob(f"{split}-*.{suffix_of(export)}")) for split in SPLITS}
+        rows = {split: sum(map(rows_in, paths)) for split, paths in files.items()}
         summary[export.name] = {"kind": export.kind, "rows": rows}
     return summary
 
 
-def _rows(path: Path) -> int:
+def rows_in(path: Path) -> int:
+    """Return the rows of a data file: from its footer, or its lines."""
+    if path.suffix == ".jsonl":
+        with path.open("rb") as lines:
+            return sum(1 for _ in lines)
     return int(pq.read_metadata(path).num_rows)
 
 
@@ -61,39 +66,41 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
     beside = layout.datasets / f".{export.name}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    written = {split: _write_split(export, run, layout, split, beside, inputs) for split in SPLITS}
+    written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
     for split, parts in written.items():
         for number, part in enumerate(parts):
-            part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.parquet")
+            part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.{suffix_of(export)}")
+    sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
+    write_text(beside / STAMP, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
     # Between these two lines the data set is missing; the next run finds that and makes it again.
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
 
 
-def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path, inputs: str) -> list[Path]:
-    """Write one split in files of at most ``ROWS_PER_FILE`` rows; an empty split writes one empty file."""
-    parts: list[Path] = []
-    batch: list[Record] = []
+def suffix_of(export: AnyExport) -> str:
+    """Return what the names of an export's files end in."""
+    return export.file_format if isinstance(export, PRM800K) else "parquet"
+
+
+def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path) -> list[Path]:
+    """Write one split in files of bounded size; an empty split writes one empty file."""
+    jsonl = suffix_of(export) == "jsonl"
+    files = SplitFiles(folder, split, export.row, {"version": VERSION}, jsonl=jsonl)
     for row in _rows_of(export, run, layout, split):
-        batch.append(row)
-        if len(batch) == ROWS_PER_FILE:
-            parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch, inputs))
-            batch = []
-    if batch or not parts:
-        parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch, inputs))
-    return parts
+        files.add(row)
+    return files.close()
 
 
-def _write_part(export: AnyExport, path: Path, rows: list[Record], inputs: str) -> Path:
-    write_table(path, to_table(rows, export.row), {"inputs": inputs, "rows": len(rows), "version": VERSION})
-    return path
+def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterable[Record]:
+    """Return the rows of a split; shards are read one at a time."""
 
+    def candidates() -> Iterator[Record]:
+        for path in layout.shards("curate"):
+            for problem in read_shard(path, LabeledProblem):
+                if split_of(problem.problem.group, run.test_share) == split:
+                    yield from export.rows(problem)
 
-def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterator[Record]:
-    for path in layout.shards("curate"):
-        for problem in read_shard(path, LabeledProblem):
-            if split_of(problem.problem.group, run.test_share) == split:
-                yield from export.rows(problem)
+    return evened(candidates, export) if isinstance(export, Evened) else candidates()
 
 
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
@@ -103,12 +110,11 @@ def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _made_from(folder: Path) -> str | None:
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        return None
-    try:
-        stamp = shard_metadata(files[0]).get("inputs")
-    except RunFailed:  # a damaged export is made again from its shards
-        return None
-    return stamp if isinstance(stamp, str) else None
+def _is_made(folder: Path, inputs: str) -> bool:
+    """Whether a data set was made from these inputs, and its files are all there in full length."""
+    stamp = folder / STAMP
+    if not stamp.exists():
+        return False
+    made = json.loads(stamp.read_text())
+    found = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != STAMP}
+    return bool(made["inputs"] == inputs and made["files"] == found)

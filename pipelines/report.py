@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from labelers import speaking
 from pipelines.audit import Audit
 from pipelines.card import write_card
 from pipelines.datasets_out import export_summary
@@ -87,7 +88,7 @@ def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
     """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
-    listed = [part.name for part in run.label]
+    listed = [part.name for part in speaking(run.label)]
     return [
         *(name for name in tally.judged if name not in listed),
         *(n for n in listed if n in tally.judged or not tally.judged),

@@ -9,7 +9,7 @@ from pathlib import Path
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.grading import PooledGrader
 from pipelines.layout import Layout, ShardStage
@@ -123,7 +123,7 @@ class ShardWork:
             len(rows),
             began,
             failures=failures,
-            rollouts=[r for row in done for r in row.evidence],
+            rollouts=[r for row in done for r in (*row.evidence, *row.further)],
             cost=sum((entry.cost for entry in costs), Cost()),
             labelers=costs,
         )
@@ -199,7 +199,7 @@ class ShardWork:
         return self.policy
 
 
-def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
+def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     """Return a labeler as it is, or with the rates pooled over the run."""
     if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
         return part
