@@ -29,6 +29,9 @@ class Contrast(Record):
     """Most completions for a first error."""
     batch: int = Field(default=2, ge=1)
     """Completions asked for at a time."""
+    wrong_answers_only: bool = True
+    """Whether a wrong step in a solution that still ends right is left alone: it did little harm, so its value will
+    hardly be apart."""
     per_problem: int = Field(default=4, ge=1)
     """Most first errors of a problem that are followed up; solutions that go wrong alike count once."""
 
@@ -52,7 +55,7 @@ class Contrast(Record):
         distinct: dict[tuple[str, ...], LabeledSolution] = {}
         for solution in row.solutions:
             fork = fork_of(solution, tree)
-            if fork is not None:
+            if fork is not None and (solution.rollout.outcome == "wrong" or not self.wrong_answers_only):
                 key = tuple(step.text for step in (*fork.prefix, fork.wrong.step))
                 distinct.setdefault(key, solution)
         return list(distinct.values())[: self.per_problem]
@@ -61,7 +64,7 @@ class Contrast(Record):
         spent = 0
         while spent < self.budget:
             fork = fork_of(solution, tree)
-            if fork is None or fork.margin > 0 or fork.inverted:
+            if fork is None or fork.margin > 0 or fork.doubtful:
                 return
             n = min(self.batch, self.budget - spent)
             for rollout in await _ask(fork, solution.rollout, n, evidence):

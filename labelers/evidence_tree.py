@@ -60,7 +60,9 @@ class Branch(NamedTuple):
         """Central 90 % credible interval of V: the labeler's, unless the counts alone say more."""
         if self.outcome is not None:
             return self.outcome, self.outcome
-        counted = beta_interval(self.successes, self.failures)
+        low, high = beta_interval(self.successes, self.failures)
+        # What was never seen to fail may never fail: beside a value known to be 1, the tail cut off here counts.
+        counted = low if self.successes else 0.0, high if self.failures else 1.0
         if not self.beliefs:
             return counted
         believed = min(b.low for b in self.beliefs), max(b.high for b in self.beliefs)

@@ -23,9 +23,9 @@ class Fork(NamedTuple):
         return -1.0 if self.right is None else self.right.interval[0] - self.wrong.interval[1]
 
     @property
-    def inverted(self) -> bool:
-        """Whether the step called wrong is surely worth more: then the label is to be doubted."""
-        return self.right is not None and self.wrong.interval[0] > self.right.interval[1]
+    def doubtful(self) -> bool:
+        """Whether the step called wrong surely keeps a quarter of the right one's value: then it is hardly lost."""
+        return self.right is not None and self.wrong.interval[0] > self.right.value / 4
 
 
 def fork_of(solution: LabeledSolution, tree: EvidenceTree) -> Fork | None:

@@ -82,7 +82,7 @@ def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     report = build_report(run, layout, ledger)
     write_text(layout.report, json.dumps(report, indent=1) + "\n")
     if run.export and layout.datasets.exists():
-        write_card(layout.datasets, run, report)
+        write_card(layout, run, report)
     return report
 
 

@@ -43,7 +43,7 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
     """Return a run folder in which these rows were labelled and curated, three a shard; nothing is exported yet."""
     run = RunFile.model_validate(
         {
-            "problems": len(rows),
+            "problems": max(1, len(rows)),
             "test_share": 0.3,
             "generate": [{"kind": "quantities"}],
             "engine": {"kind": "scripted"},
