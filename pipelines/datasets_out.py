@@ -1,4 +1,4 @@
-"""The export stage: curated rows to flat files, Parquet or JSON lines, in the layout of a Hub dataset repository.
+"""The export stage: curated rows to flat Parquet files in the layout of a Hub dataset repository.
 
 Splits go by template or source group, never by row. A data set appears under its name only when it is whole, and is
 made again only when the shards or the settings it was made from have changed.
@@ -47,17 +47,14 @@ def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for export in run.export:
         folder = layout.datasets / export.name
-        files = {split: sorted(folder.glob(f"{split}-*.{suffix_of(export)}")) for split in SPLITS}
+        files = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
         rows = {split: sum(map(rows_in, paths)) for split, paths in files.items()}
         summary[export.name] = {"kind": export.kind, "rows": rows}
     return summary
 
 
 def rows_in(path: Path) -> int:
-    """Return the rows of a data file: from its footer, or its lines."""
-    if path.suffix == ".jsonl":
-        with path.open("rb") as lines:
-            return sum(1 for _ in lines)
+    """Return the rows of a data file, as its footer tells."""
     return int(pq.read_metadata(path).num_rows)
 
 
@@ -69,7 +66,9 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
     written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
     for split, parts in written.items():
         for number, part in enumerate(parts):
-            part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.{suffix_of(export)}")
+            stem = f"{split}-{number:05d}-of-{len(parts):05d}"
+            for path in beside.glob(f"{part.stem}.*"):
+                path.rename(beside / f"{stem}{path.suffix}")
     sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
     write_text(beside / STAMP, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
     # Between these two lines the data set is missing; the next run finds that and makes it again.
@@ -77,15 +76,10 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
     beside.rename(final)
 
 
-def suffix_of(export: AnyExport) -> str:
-    """Return what the names of an export's files end in."""
-    return export.file_format if isinstance(export, PRM800K) else "parquet"
-
-
 def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path) -> list[Path]:
     """Write one split in files of bounded size; an empty split writes one empty file."""
-    jsonl = suffix_of(export) == "jsonl"
-    files = SplitFiles(folder, split, export.row, {"version": VERSION}, jsonl=jsonl)
+    json_lines = isinstance(export, PRM800K) and export.json_lines
+    files = SplitFiles(folder, split, export.row, {"version": VERSION}, json_lines=json_lines)
     for row in _rows_of(export, run, layout, split):
         files.add(row)
     return files.close()

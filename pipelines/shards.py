@@ -23,6 +23,8 @@ from schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
+ROW_GROUP = "row_group"
+"""In a file's metadata: rows in a group, where they are fewer because rows are long."""
 METADATA_KEY = b"stepforge"
 
 
@@ -46,7 +48,7 @@ def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
             stamped,
             file,
             compression="zstd",
-            row_group_size=ROW_GROUP_ROWS,
+            row_group_size=metadata.get(ROW_GROUP, ROW_GROUP_ROWS),
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,

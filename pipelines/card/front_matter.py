@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from generators.problem_sets import ProblemSet
 from pipelines.card.features import card_features
-from pipelines.datasets_out import SPLITS, rows_in, suffix_of
+from pipelines.datasets_out import SPLITS, rows_in
 from pipelines.exports import AnyExport
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
@@ -56,14 +56,14 @@ def _tasks(run: RunFile) -> list[str]:
 
 
 def _config(export: AnyExport, *, first: bool) -> dict[str, Any]:
-    files = [{"split": split, "path": f"{export.name}/{split}-*.{suffix_of(export)}"} for split in SPLITS]
+    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in SPLITS]
     config: dict[str, Any] = {"config_name": export.name, "data_files": files}
     return {**config, "default": True} if first else config
 
 
 def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     folder = layout.datasets / export.name
-    files = {split: sorted(folder.glob(f"{split}-*.{suffix_of(export)}")) for split in SPLITS}
+    files = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
     splits = [
         {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(rows_in, paths))}
         for split, paths in files.items()
@@ -79,7 +79,5 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
 
 def _data_bytes(path: Path) -> int:
     """Return the size before compression."""
-    if path.suffix == ".jsonl":
-        return path.stat().st_size
     metadata = pq.read_metadata(path)
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))

@@ -68,12 +68,14 @@ class PRM800KRow(Record):
 
 
 class PRM800K(StepLabels):
-    """JSON lines, as its readers expect; Parquet of the same nested columns on request."""
+    """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
 
     kind: Literal["prm800k"] = "prm800k"
     row: ClassVar[type[Record]] = PRM800KRow
     name: str = "prm800k"
-    file_format: Literal["jsonl", "parquet"] = "jsonl"
+    json_lines: bool = True
+    """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
+    Parquet is there in any case."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:
         """Yield a line for each solution with a verdict; it ends at the first error, as in PRM800K's second phase."""
