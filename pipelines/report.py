@@ -10,6 +10,7 @@ from pipelines.card import write_card
 from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
 from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
+from pipelines.pair_audit import PairAudit
 from pipelines.run_file import RunFile
 from pipelines.shards import read_shard, write_text
 from pipelines.version import VERSION, content_digest
@@ -59,10 +60,11 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     for path in layout.shards("label"):
         for row in read_shard(path, LabeledProblem):
             tally.add(row)
-    audit = Audit()
+    audit, pairs = Audit(), PairAudit()
     for path in layout.shards("curate"):
         for row in read_shard(path, LabeledProblem):
             audit.add(row)
+            pairs.add(row)
     return {
         "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
         "policy": {
@@ -71,6 +73,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         },
         "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         "audit": audit.figures(),
+        "pairs": pairs.figures(),
         "stages": ledger["stages"],
         "exports": export_summary(run, layout),
         "cost": {**ledger["total"], "labelers": ledger["labelers"], "sessions": ledger["sessions"]},

@@ -16,6 +16,7 @@ from labelers.siblings import fork_of
 from pipelines.exports import Pairwise, Preference, Reflection, StepDPO, StepPreference
 from pipelines.exports.balance import Evened, evened, length_class, position_class
 from pipelines.exports.step_pairs import StepPairRow
+from pipelines.pair_audit import PairAudit
 from schemas.interval import beta_interval
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
@@ -154,6 +155,23 @@ def test_chosen_steps_are_right_and_rejected_ones_wrong_by_the_truth(first: Omeg
     assert good / pairs >= 0.85
     exported = sum(len(list(StepPreference(max_per_problem=99).rows(row))) for row in rows)
     assert 0 < exported <= pairs
+
+
+def test_pairs_are_counted_and_held_against_the_truth() -> None:
+    audit = PairAudit()
+    rows = scripted_rows([OmegaPRM(grow=False), Contrast()], 12, error_rate=0.06)
+    for row in rows:
+        audit.add(row)
+    figures = audit.figures()
+    named = sum(s.verdict.first_error is not None for row in rows for s in row.solutions)
+    assert figures["first_errors"] == named
+    assert 0 < figures["apart"] == figures["checked"] <= figures["with_a_right_step"] <= named
+    assert figures["chosen_right_rejected_wrong"]["share"] >= 0.8
+    untold = PairAudit()
+    untold.add(labeled(OmegaPRM(k=16)))
+    assert untold.figures()["apart"] == 1
+    assert untold.figures()["checked"] == 0
+    assert untold.figures()["chosen_right_rejected_wrong"] is None
 
 
 def test_step_dpo_has_the_columns_of_its_own_trainer() -> None:

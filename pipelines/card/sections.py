@@ -117,6 +117,18 @@ def _noise(report: dict[str, Any]) -> str:
         + "\n\nBy labeler, before curation: first errors of solutions with a wrong answer named exactly, right\n"
         "solutions left clean, their harmonic mean, and generated tokens for each exact first error.\n\n"
         + table(("labeler", "first error", "clean", "F1", "tokens"), rates)
+        + _pairs(report["pairs"])
+    )
+
+
+def _pairs(pairs: dict[str, Any]) -> str:
+    right = pairs["chosen_right_rejected_wrong"]
+    if right is None:
+        return ""
+    return (
+        f"\n\nPairs of steps: of {pairs['first_errors']} first errors {pairs['apart']} have a wrong and a right step "
+        "whose values are apart. By the truth the chosen step is right and the rejected one wrong in "
+        f"{right['share']:.3f} ({right['low']:.3f} to {right['high']:.3f}) of them."
     )
 
 
