@@ -208,6 +208,21 @@ def test_licences_and_language_of_problem_sets(tmp_path: Path) -> None:
     assert "language" not in data
 
 
+@pytest.mark.parametrize("text", [*HOSTILE, "a: b\n---\n- c", "!!python/object/apply:os.system [id]", "&a *a"])
+def test_a_licence_from_outside_cannot_break_the_front_matter(tmp_path: Path, text: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    run, layout = curated_run(tmp_path, [], [Stepwise()])
+    other = run.model_copy(update={"generate": (ProblemSet(path="p.jsonl", licence=text),)})
+    export_all(other, layout)
+    write_report(other, layout, write_ledger(layout, []))
+    loaded = DatasetCard.load(layout.datasets / "README.md")
+    assert loaded.data.license == "other"
+    assert [config["config_name"] for config in loaded.data.configs] == ["stepwise"]
+    assert loaded.text.lstrip().startswith("# Process supervision data")
+    assert "<" not in outside_fences(loaded.text)
+
+
 def test_an_empty_run_has_a_card_too(tmp_path: Path) -> None:
     _, _, text = done(tmp_path, [])
     assert "Not measured" in text

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 from scripted_rows import curated_run, scripted_rows
 from typer.testing import CliRunner
 
@@ -82,6 +83,13 @@ def test_every_export_has_a_training_note() -> None:
         assert 'load_dataset("path/of/this/folder", "other_name"' in note.text
         (code,) = re.findall(r"```python\n(.*?)```", note.text, re.S)
         compile(code, part().kind, "exec")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", "a b", ".hidden", "x" * 65, "é"])
+def test_a_name_that_is_no_plain_name_is_refused(name: str) -> None:
+    for part in EXPORTS:
+        with pytest.raises(ValidationError, match="name"):
+            part(name=name)
 
 
 def test_math_shepherd_text_reads_back() -> None:

@@ -1,5 +1,6 @@
 """The card's YAML: what the Hub and ``load_dataset`` read."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from schemas.arrow import arrow_schema
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
 
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
+"""What the Hub's licence identifiers look like; anything else is named in the card's text only."""
 OWN_LICENCE = "apache-2.0"
 """Of the problem families: problems and truths are written by the project."""
 PRM_KINDS = ("stepwise", "soft_stepwise", "math_shepherd_text", "prm800k", "qwen_prm", "process_bench")
@@ -31,7 +34,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
     return DatasetCardData(
         pretty_name="Process supervision by stepforge",
-        license=licences[0] if len(licences) == 1 else "other",
+        license=licences[0] if len(licences) == 1 and LICENCE.fullmatch(licences[0]) else "other",
         language=None if sets else ["en"],
         task_categories=_tasks(run),
         size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],

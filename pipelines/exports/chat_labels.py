@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipelines.exports.marked import StepLabels
-from pipelines.exports.rows import Turn, origin
+from pipelines.exports.rows import ExportName, Turn, origin
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
@@ -51,7 +51,7 @@ class QwenPRM(StepLabels):
 
     kind: Literal["qwen_prm"] = "qwen_prm"
     row: ClassVar[type[Record]] = QwenPRMRow
-    name: str = "qwen_prm"
+    name: ExportName = "qwen_prm"
     step_end: str = Field(default="<extra_0>", min_length=1)
     system: str = SYSTEM
 
@@ -76,7 +76,7 @@ class RLHFlow(StepLabels):
 
     kind: Literal["rlhflow"] = "rlhflow"
     row: ClassVar[type[Record]] = RLHFlowRow
-    name: str = "rlhflow"
+    name: ExportName = "rlhflow"
 
     def rows(self, problem: LabeledProblem) -> Iterator[RLHFlowRow]:
         """Yield a row for each solution with a verdict."""

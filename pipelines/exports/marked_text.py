@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import origin
+from pipelines.exports.rows import ExportName, origin
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
@@ -74,7 +74,7 @@ class MathShepherdText(MarkedText):
 
     kind: Literal["math_shepherd_text"] = "math_shepherd_text"
     row: ClassVar[type[Record]] = MathShepherdRow
-    name: str = "math_shepherd_text"
+    name: ExportName = "math_shepherd_text"
 
     def rows(self, problem: LabeledProblem) -> Iterator[MathShepherdRow]:
         """Yield a row for each solution with a verdict."""
@@ -94,7 +94,7 @@ class SoftStepwise(MarkedText):
 
     kind: Literal["soft_stepwise"] = "soft_stepwise"
     row: ClassVar[type[Record]] = SoftStepwiseRow
-    name: str = "soft_stepwise"
+    name: ExportName = "soft_stepwise"
 
     def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:
         """Yield a row for each solution whose first step has a value."""

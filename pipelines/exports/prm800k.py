@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import origin
+from pipelines.exports.rows import ExportName, origin
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
@@ -72,7 +72,7 @@ class PRM800K(StepLabels):
 
     kind: Literal["prm800k"] = "prm800k"
     row: ClassVar[type[Record]] = PRM800KRow
-    name: str = "prm800k"
+    name: ExportName = "prm800k"
     json_lines: bool = True
     """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
     Parquet is there in any case."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from labelers.oracle import oracle_verdict
+from pipelines.exports.rows import ExportName
 from schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from schemas.record import Record
 
@@ -35,7 +36,7 @@ class ProcessBench(Record):
 
     kind: Literal["process_bench"] = "process_bench"
     row: ClassVar[type[Record]] = ProcessBenchRow
-    name: str = "process_bench"
+    name: ExportName = "process_bench"
 
     def rows(self, problem: LabeledProblem) -> Iterator[ProcessBenchRow]:
         """Yield a row for each solution that the oracle can judge; identical solutions once."""

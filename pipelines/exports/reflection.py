@@ -13,7 +13,7 @@ from pydantic import Field
 from labelers.evidence_tree import Way
 from labelers.siblings import Fork
 from pipelines.exports.balance import first_by_hash, position_class
-from pipelines.exports.rows import asked, origin
+from pipelines.exports.rows import ExportName, asked, origin
 from pipelines.exports.step_pairs import Forks
 from schemas.labeled import LabeledProblem, LabeledSolution
 from schemas.record import Record
@@ -50,7 +50,7 @@ class Reflection(Forks):
 
     kind: Literal["reflection"] = "reflection"
     row: ClassVar[type[Record]] = ReflectionRow
-    name: str = "reflection"
+    name: ExportName = "reflection"
     notice: str = NOTICE
     """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
     longest_delay: int = Field(default=1, ge=1)

@@ -1,7 +1,14 @@
 """What rows of several exports have in common: chat turns, where a row comes from, and the policy's own prompt."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from schemas.labeled import LabeledProblem, LabeledSolution
 from schemas.record import Record
+
+ExportName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+"""Names a folder and a configuration of the data set, so it may hold no more than the Hub and every disk take."""
 
 
 class Turn(Record):

@@ -12,7 +12,7 @@ from pydantic import Field
 from labelers.evidence_tree import EvidenceTree, Way
 from labelers.siblings import Fork, fork_of
 from pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
-from pipelines.exports.rows import asked, origin
+from pipelines.exports.rows import ExportName, asked, origin
 from schemas.labeled import LabeledProblem, LabeledSolution
 from schemas.record import Record
 from schemas.rollout import Step
@@ -141,7 +141,7 @@ class StepPreference(Forks):
 
     kind: Literal["step_preference"] = "step_preference"
     row: ClassVar[type[Record]] = StepPairRow
-    name: str = "step_preference"
+    name: ExportName = "step_preference"
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepPairRow]:
         """Yield the problem's pairs."""
@@ -155,7 +155,7 @@ class StepDPO(Forks):
 
     kind: Literal["step_dpo"] = "step_dpo"
     row: ClassVar[type[Record]] = StepDPORow
-    name: str = "step_dpo"
+    name: ExportName = "step_dpo"
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepDPORow]:
         """Yield the problem's pairs."""
@@ -175,7 +175,7 @@ class Pairwise(Forks):
 
     kind: Literal["pairwise"] = "pairwise"
     row: ClassVar[type[Record]] = PairwiseRow
-    name: str = "pairwise"
+    name: ExportName = "pairwise"
 
     def rows(self, problem: LabeledProblem) -> Iterator[PairwiseRow]:
         """Yield the problem's pairs, the better step by value as ``chosen``."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import origin
+from pipelines.exports.rows import ExportName, origin
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
@@ -45,7 +45,7 @@ class Stepwise(StepLabels):
 
     kind: Literal["stepwise"] = "stepwise"
     row: ClassVar[type[Record]] = StepwiseRow
-    name: str = "stepwise"
+    name: ExportName = "stepwise"
     """Folder under ``datasets/``."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepwiseRow]:

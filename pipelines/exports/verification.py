@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 from labelers.oracle import judge
 from pipelines.exports.critiques import judged_critiques, worked_critiques
 from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import Turn, origin
+from pipelines.exports.rows import ExportName, Turn, origin
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
@@ -46,7 +46,7 @@ class Verification(StepLabels):
 
     kind: Literal["verification"] = "verification"
     row: ClassVar[type[Record]] = VerificationRow
-    name: str = "verification"
+    name: ExportName = "verification"
     after_first_error: Literal["drop"] = "drop"
     style: Literal["think_prm", "gen_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from pipelines.exports.balance import Evened, first_by_hash, length_class
-from pipelines.exports.rows import asked, origin
+from pipelines.exports.rows import ExportName, asked, origin
 from schemas.labeled import LabeledProblem, LabeledSolution
 from schemas.record import Record
 
@@ -69,7 +69,7 @@ class Preference(Evened):
 
     kind: Literal["preference"] = "preference"
     row: ClassVar[type[Record]] = PairRow
-    name: str = "preference"
+    name: ExportName = "preference"
     max_per_problem: int = Field(default=2, ge=1)
 
     def rows(self, problem: LabeledProblem) -> Iterator[PairRow]:
@@ -103,7 +103,7 @@ class KTO(Record):
 
     kind: Literal["kto"] = "kto"
     row: ClassVar[type[Record]] = KTORow
-    name: str = "kto"
+    name: ExportName = "kto"
     max_per_problem: int = Field(default=4, ge=1)
     """Of either label."""
 
@@ -123,7 +123,7 @@ class RejectionSampling(Record):
 
     kind: Literal["rejection_sampling"] = "rejection_sampling"
     row: ClassVar[type[Record]] = SFTRow
-    name: str = "rejection_sampling"
+    name: ExportName = "rejection_sampling"
     max_per_problem: int = Field(default=4, ge=1)
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
