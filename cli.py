@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pipelines.store import AnyPath
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +22,7 @@ app = typer.Typer(
     help="A factory for process-supervision data: which step of a chain of thought is wrong, measured.",
 )
 
-Folder = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+Folder = Annotated[str, typer.Argument(help="A run folder, or its address (s3://…).", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -48,11 +51,16 @@ def _one_line(error: Exception) -> str:
 @app.command()
 def run(
     run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/<name of the run file>.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder or address (s3://…); by default runs/<name of the run file>.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="This many runs, with the command under [train] between them.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,11 +70,18 @@ def run(
         from pipelines.preflight import preflight
         from pipelines.run_file import limited
         from pipelines.run_settings import read_run_file
+        from pipelines.store import place_of
 
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
-        folder = out or Path("runs") / run_file.stem
-        _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        folder = place_of(out or Path("runs") / run_file.stem)
+        if rounds is None:
+            _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        else:
+            from pipelines.rounds import rounds_text, run_rounds
+
+            done = run_rounds(settings, folder, rounds, lambda run, place: run_all(run, place, quiet=quiet))
+            typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 @app.command()
@@ -79,14 +94,16 @@ def report(
     with one_line_errors():
         from pipelines.report_page import write_page
         from pipelines.run_folder import fresh_report
+        from pipelines.store import place_of
 
-        figures = fresh_report(folder)
+        place = place_of(folder)
+        figures = fresh_report(place)
         if as_html:
-            typer.echo(f"wrote {write_page(folder, figures)}", err=True)
-        _show_report(figures, folder, as_json=as_json)
+            typer.echo(f"wrote {write_page(place, figures)}", err=True)
+        _show_report(figures, place, as_json=as_json)
 
 
-def _show_report(figures: dict[str, object], folder: Path, *, as_json: bool) -> None:
+def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
     from pipelines.report_text import report_text
 
     typer.echo(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
@@ -97,8 +114,9 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show how far a run is, from another shell if it is under way."""
     with one_line_errors():
         from pipelines.run_folder import run_status, status_text
+        from pipelines.store import place_of
 
-        state = run_status(folder)
+        state = run_status(place_of(folder))
         typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
 
 
@@ -107,8 +125,9 @@ def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROB
     """Show one problem with its steps, labels and truth."""
     with one_line_errors():
         from pipelines.show import show_problem
+        from pipelines.store import place_of
 
-        typer.echo(show_problem(folder, problem_id))
+        typer.echo(show_problem(place_of(folder), problem_id))
 
 
 @app.command()
@@ -146,8 +165,9 @@ def relabel(
     """Label a run by another rule, from the evidence it kept; nothing is generated."""
     with one_line_errors():
         from pipelines.relabel import relabel as apply_rule
+        from pipelines.store import place_of
 
-        target, figures = apply_rule(folder, rule)
+        target, figures = apply_rule(place_of(folder), rule)
         _show_report(figures, target, as_json=as_json)
 
 
@@ -162,8 +182,10 @@ def export(
     """Write data sets of other formats from the kept evidence; nothing is generated."""
     with one_line_errors():
         from pipelines.export_again import export_again
+        from pipelines.store import place_of
 
-        _show_report(export_again(folder, only or []), folder, as_json=as_json)
+        place = place_of(folder)
+        _show_report(export_again(place, only or []), place, as_json=as_json)
 
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")

@@ -1,20 +1,20 @@
 """``stepforge export``: further formats, or the same ones anew, from the curated rows of a run. Generates nothing."""
 
-from pathlib import Path
 from typing import Any
 
 from pipelines.datasets_out import export_all
-from pipelines.driver import only_driver
 from pipelines.exports import EXPORTS
-from pipelines.ledger import past_sessions, write_ledger
+from pipelines.folder_lock import only_driver
+from pipelines.ledger import write_ledger
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.run_folder import open_run
-from pipelines.shards import write_text
+from pipelines.sessions import past_sessions
+from pipelines.store import AnyPath, write_text
 from schemas.errors import BadInput
 
 
-def export_again(folder: Path, names: list[str]) -> dict[str, Any]:
+def export_again(folder: AnyPath, names: list[str]) -> dict[str, Any]:
     """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
 
     One that the run does not list is added to it with its defaults, under its kind's name.

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
-from pipelines.shards import shard_metadata, write_text
+from pipelines.sessions import stage_times
+from pipelines.shards import shard_metadata
+from pipelines.store import write_text
 from schemas.errors import RunFailed
 from schemas.labeled import Cost, LabelerCost
 from schemas.record import Record
@@ -28,8 +30,6 @@ class ShardReport(Record):
     """Rows dropped, by ``filter: reason``."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Rows that could not be finished, by class of error."""
-    seconds: float
-    """Wall-clock time from reading the shard to committing it; shards overlap."""
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
     """The cost by labeler, in the label stage."""
@@ -61,7 +61,6 @@ def stage_totals(reports: Iterable[ShardReport]) -> dict[str, dict[str, Any]]:
         total["shards"] += 1
         total["rows_in"] += report.rows_in
         total["rows_out"] += report.rows_out
-        total["seconds"] = round(total["seconds"] + report.seconds, 3)
         for name in ("rejected", "failures", "outcomes"):
             total[name] = dict(sorted((Counter(total[name]) + Counter(getattr(report, name))).items()))
         total["cost"] = (Cost(**total["cost"]) + report.cost).model_dump()
@@ -90,20 +89,16 @@ def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, An
     total = Cost()
     for report in reports:
         total = total + report.cost
+    stages = stage_totals(reports)
+    for stage, times in stage_times(sessions).items():
+        if stage in stages:
+            stages[stage] |= {key: times[key] for key in ("seconds", "engine_seconds")}
     return {
-        "stages": stage_totals(reports),
+        "stages": stages,
         "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
         "total": total.model_dump(),
         "sessions": sessions,
     }
-
-
-def past_sessions(layout: Layout) -> list[dict[str, Any]]:
-    """Return the sessions that the ledger knows of: when each began, and how long it took."""
-    if not layout.ledger.exists():
-        return []
-    sessions: list[dict[str, Any]] = json.loads(layout.ledger.read_text())["sessions"]
-    return sessions
 
 
 def _empty_total() -> dict[str, Any]:
@@ -115,5 +110,6 @@ def _empty_total() -> dict[str, Any]:
         "failures": {},
         "outcomes": {},
         "seconds": 0.0,
+        "engine_seconds": 0.0,
         "cost": Cost().model_dump(),
     }

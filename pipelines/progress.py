@@ -4,11 +4,12 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 from pipelines.layout import SHARD_STAGES, Layout
 from pipelines.ledger import ShardReport
 from pipelines.plan import ShardPlan
+from pipelines.pool import Worker
 
 SECONDS = 5.0
 
@@ -29,7 +30,7 @@ class Progress:
         self.done_shards[report.stage] += 1
         self.failures.update(report.failures)
 
-    async def watch(self, engines: list[Any]) -> None:
+    async def watch(self, engines: Sequence[Worker]) -> None:
         """Ask the engines and print a line, until cancelled."""
         while True:
             await asyncio.sleep(SECONDS)
@@ -53,17 +54,8 @@ class Progress:
         return f"[{seconds:5.0f}s] {stages} | {rates} {cached} {self.counters['running']} running{failed}"
 
 
-async def _counters(engines: list[Any]) -> Counter[str]:
+async def _counters(engines: Sequence[Worker]) -> Counter[str]:
     total: Counter[str] = Counter()
-    for answer in await asyncio.gather(*(_ask(engine) for engine in engines), return_exceptions=True):
-        if isinstance(answer, dict):
-            total.update(answer)
+    for answer in await asyncio.gather(*(engine.counters(SECONDS) for engine in engines)):
+        total.update(answer)
     return total
-
-
-async def _ask(engine: Any) -> Any:
-    return await asyncio.wait_for(_awaited(engine.progress.remote()), SECONDS)
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference

@@ -12,7 +12,8 @@ from pipelines.layout import Layout
 from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
 from pipelines.pair_audit import PairAudit
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, write_text
+from pipelines.shards import read_shard
+from pipelines.store import write_text
 from pipelines.version import VERSION, content_digest
 from schemas.labeled import LabeledProblem
 from schemas.record import Record

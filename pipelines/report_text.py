@@ -1,8 +1,9 @@
 """A report for the terminal: the same figures as ``report.json``, the ones a person looks at first."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from pipelines.store import AnyPath
 
 LABEL_FIGURES = (
     ("first_error_accuracy", "first error, exact (wrong answers)"),
@@ -21,7 +22,7 @@ LABEL_FIGURES = (
 )
 
 
-def report_text(report: dict[str, Any], folder: Path) -> str:
+def report_text(report: dict[str, Any], folder: AnyPath) -> str:
     """Return the report as text."""
     blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report), _pairs(report)]
     blocks += [_exports(report), _cost(report)]

@@ -57,6 +57,6 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
     for number, first in enumerate(range(0, len(rows), 3)):
         part = rows[first : first + 3]
         for stage in ("label", "curate"):
-            report = ShardReport(stage=stage, shard=number, rows_in=len(part), rows_out=len(part), seconds=0.0)  # type: ignore[arg-type]
+            report = ShardReport(stage=stage, shard=number, rows_in=len(part), rows_out=len(part))  # type: ignore[arg-type]
             write_shard(layout.shard(stage, number), part, LabeledProblem, {"report": report.model_dump(mode="json")})  # type: ignore[arg-type]
     return run, layout

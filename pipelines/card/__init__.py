@@ -12,7 +12,8 @@ from pipelines.card.front_matter import front_matter
 from pipelines.card.sections import body
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, write_text
+from pipelines.shards import read_shard
+from pipelines.store import write_text
 from schemas.labeled import LabeledProblem
 
 FIGURES = "figures"

@@ -1,17 +1,16 @@
 """The card's YAML: what the Hub and ``load_dataset`` read."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pyarrow.parquet as pq
 
 from generators.problem_sets import ProblemSet
 from pipelines.card.features import card_features
-from pipelines.datasets_out import SPLITS, rows_in
+from pipelines.datasets_out import SPLITS
 from pipelines.exports import AnyExport
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
+from pipelines.shards import file_metadata, row_count
+from pipelines.store import AnyPath
 from schemas.arrow import arrow_schema
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ def _config(export: AnyExport, *, first: bool) -> dict[str, Any]:
 
 def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     folder = layout.datasets / export.name
-    files = {split: sorted(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
+    files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
     splits = [
-        {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(rows_in, paths))}
+        {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
         for split, paths in files.items()
     ]
     return {
@@ -80,7 +79,7 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _data_bytes(path: Path) -> int:
+def _data_bytes(path: AnyPath) -> int:
     """Return the size before compression."""
-    metadata = pq.read_metadata(path)
+    metadata = file_metadata(path)
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))

@@ -21,6 +21,7 @@ def cost_section(report: dict[str, Any], contents: Contents) -> str:
     cost = report["cost"]
     steps = contents.labelled_steps.total()
     seconds = sum(session["seconds"] for session in cost["sessions"])
+    engine = sum(total["engine_seconds"] for total in report["stages"].values())
     labelers = [
         (name, c["rollouts"], c["generated_tokens"], _per(c["rollouts"], steps), _per(c["generated_tokens"], steps))
         for name, c in cost["labelers"].items()
@@ -32,7 +33,8 @@ def cost_section(report: dict[str, Any], contents: Contents) -> str:
     return (
         f"## Cost\n\nThe whole run: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
         f"{cost['prompt_tokens']} prompt tokens ({cost['cached_prompt_tokens']} of them cached), {seconds:.0f} s of "
-        f"wall clock. {steps} steps carry a label.\n\n"
+        f"wall clock, {engine:.0f} s of engines. {steps} steps carry a label, which is "
+        f"{_per(engine, steps)} s of an engine for each.\n\n"
         + table(("labeler", "rollouts", "tokens", "rollouts per labelled step", "tokens per labelled step"), labelers)
         + "\n\nGenerated tokens of the whole run, solutions and all labelers, for each row that was kept:\n\n"
         + table(("data set", "rows", "tokens per row"), kept)
