@@ -254,6 +254,23 @@ def _agreement(*, yes: bool) -> Callable[[], None]:
     return ask
 
 
+@app.command()
+def export(
+    folder: Folder,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="An export of the run, or a kind to add to it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write data sets of other formats from the kept evidence; nothing is generated."""
+    with one_line_errors():
+        from pipelines.export_again import export_again
+        from pipelines.store import place_of
+
+        place = place_of(folder)
+        _show_report(export_again(place, only or []), place, as_json=as_json)
+
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
 app.add_typer(bench_app, name="bench")
 BENCH = Path("benchmarks")

@@ -9,7 +9,7 @@ from filters import AnyCurateFilter, AnyVetFilter
 from generators.families import AnyFamily
 from generators.policy import PolicySettings
 from generators.problem_sets import ProblemSet
-from labelers import AnyLabeler, Consensus
+from labelers import AnyLabeler, Consensus, speaking
 from pipelines.engines import AnyEngine
 from pipelines.exports import AnyExport
 from schemas.record import Record
@@ -82,8 +82,8 @@ class RunFile(Record):
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
-        if all(isinstance(part, Consensus) for part in self.label):
-            raise ValueError("label: consensus needs labelers to speak about; list at least one beside it")
+        if all(isinstance(part, Consensus) for part in speaking(self.label)):
+            raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)
