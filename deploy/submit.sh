@@ -18,11 +18,16 @@ complain() {
   exit "${2:-2}"
 }
 
+# The line of Ray's answer that says what is wrong; tracebacks stand around it.
+reason() {
+  grep -E '^[A-Za-z_.]*(Error|Exception):' <<<"$1" | tail -n 1 || tail -n 1 <<<"$1"
+}
+
 # What Ray knows of this submission: new, under way, succeeded, failed or was stopped.
 state() {
   local answer
   if ! answer=$(ray job status --log-color false "$id" 2>&1); then
-    [[ $answer == *"$id does not exist"* ]] || complain "$(tail -n 1 <<<"$answer")" 1
+    [[ $answer == *"$id does not exist"* ]] || complain "$(reason "$answer")" 1
     answer=new
   fi
   case $answer in
@@ -36,14 +41,15 @@ state() {
 
 submit() {
   # The run file alone travels. A whole working directory would, and its modules would shadow the installed ones.
-  local parcel
+  local answer
   parcel=$(mktemp -d)
-  trap 'rm -rf "$parcel"' RETURN
+  trap 'rm -rf "$parcel"' EXIT
   cp "$run_file" "$parcel/"
   # Ray holds SIGINT back from jobs and ends them 3 s after SIGTERM; with these, `ray job stop` is a Ctrl-C.
-  ray job submit --log-color false --no-wait --submission-id "$id" --working-dir "$parcel" \
+  answer=$(ray job submit --log-color false --no-wait --submission-id "$id" --working-dir "$parcel" \
     --runtime-env-json '{"env_vars": {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}}' \
-    -- stepforge run "$(basename "$run_file")" --out "$out" "$@"
+    -- stepforge run "$(basename "$run_file")" --out "$out" "$@" 2>&1) || complain "$(reason "$answer")" 1
+  echo "submit.sh: $id: submitted"
 }
 
 wait=yes
