@@ -6,7 +6,6 @@ import secrets
 import sys
 from typing import Any
 
-
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
 """By this a worker that is killed takes its children along: an engine's process would keep the GPU. A cluster's nodes
 need it in the environment of ``ray start``."""

@@ -28,25 +28,27 @@ from pipelines.sessions import Session, past_sessions
 from pipelines.settings_guard import guard_settings
 from pipelines.shard_work import ShardDone
 from pipelines.shards import read_columns
+from pipelines.stopping import Stopping
 from pipelines.store import AnyPath
 from schemas.errors import BadInput, RunFailed
 
 ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
 
-def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
         BadInput: nothing was started.
         RunFailed: what is done is kept; the line says how to go on.
+        Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
-    with only_driver(layout) as name:
+    with Stopping() as stopping, only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
@@ -54,13 +56,15 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, 
         _forget_leftovers(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
-            start_ray()
             try:
-                flow = _Flow(run, layout, plan, committed, Progress(layout, plan, quiet=quiet), session, name)
-                asyncio.run(flow.run(pending))
+                with stopping.held():
+                    start_ray()
+                progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
+                stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:
-                stop_ray()
-                session.write()
+                with stopping.held():
+                    stop_ray()
+                    session.write()
         return finish(run, layout)
 
 
@@ -158,7 +162,7 @@ class _Flow:
         )
         done.report.check()
         self.committed[stage].add(shard.index)
-        self.progress.done(done.report)
+        self.progress.done(done.report, done.replayed)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
 

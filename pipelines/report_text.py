@@ -24,7 +24,7 @@ LABEL_FIGURES = (
 
 def report_text(report: dict[str, Any], folder: AnyPath) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report)]
+    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report), _pairs(report)]
     blocks += [_exports(report), _cost(report)]
     return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
 
@@ -85,6 +85,19 @@ def _audit(report: dict[str, Any]) -> str:
     return table([AUDIT_HEAD, *audit_rows(report["audit"])])
 
 
+def _pairs(report: dict[str, Any]) -> str:
+    """How many first errors make a pair of steps, how often it is right, and what was drawn on for it."""
+    pairs = report["pairs"]
+    if not pairs["first_errors"]:
+        return ""
+    line = f"step pairs: {pairs['apart']} of {pairs['first_errors']} first errors have values apart"
+    if pairs["checked"]:
+        line += f"; right against wrong by the truth {_with_interval(pairs['chosen_right_rejected_wrong'])}"
+        line += f", at the true first error {_with_interval(pairs['at_the_true_first_error'])}"
+    spent = report["cost"]["labelers"].get("contrast")
+    return line + (f"; contrast: {spent['rollouts']} rollouts, {spent['generated_tokens']} tokens" if spent else "")
+
+
 AUDIT_HEAD = (
     "label audit (curated)",
     "solutions",
@@ -124,10 +137,24 @@ def _cost(report: dict[str, Any]) -> str:
     cost = report["cost"]
     seconds = sum(session["seconds"] for session in cost["sessions"])
     cached = cost["cached_prompt_tokens"] / cost["prompt_tokens"] if cost["prompt_tokens"] else 0.0
-    return (
+    total = (
         f"cost: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
         f"{cost['prompt_tokens']} prompt tokens ({cached:.0%} cached), {seconds:.0f} s"
     )
+    return "\n".join([total, *_prices(cost)])
+
+
+def _prices(cost: dict[str, Any]) -> list[str]:
+    lines = []
+    for key, title in (("per_labelled_step", "labelled step"), ("per_kept_row", "kept row")):
+        price = cost.get(key)
+        if price:
+            engine = f", {price['engine_seconds']:.3g} engine-seconds" if price.get("engine_seconds") else ""
+            lines.append(
+                f"per {title} ({price['count']}): {price['rollouts']:.3g} rollouts, {price['generated_tokens']:.4g} "
+                f"generated and {price['prompt_tokens']:.4g} prompt tokens{engine}"
+            )
+    return lines
 
 
 def figure(value: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.engine_gate import EngineGate
 from pipelines.folder_lock import is_current
@@ -135,7 +135,7 @@ class ShardWork:
                     rejected.append(item)
                 else:
                     problems.append(item.problem)
-                    brought.extend(_brought(item))
+                    brought.extend(brought_with(item))
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
@@ -184,7 +184,7 @@ class ShardWork:
             LabeledProblem,
             len(rows),
             failures=failures,
-            rollouts=[r for row in done for r in row.evidence],
+            rollouts=[r for row in done for r in (*row.evidence, *row.further)],
             cost=sum((entry.cost for entry in costs), Cost()),
             labelers=costs,
         )
@@ -231,6 +231,7 @@ class ShardWork:
             cost=cost or Cost(),
             labelers=labelers,
             outcomes=_outcomes(rollouts),
+            labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
         )
         report.check()
         self._check_session()
@@ -265,14 +266,15 @@ class ShardWork:
         return solutions
 
 
-def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
+def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     """Return a labeler as it is, or with the rates pooled over the run."""
     if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
         return part
     return part.model_copy(update={"rates": rates})
 
 
-def _brought(item: SourceItem) -> list[Brought]:
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
     return [
         Brought(
             problem_id=item.problem.id,
