@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
     "generate": [{"kind": "sequence"}, {"kind": "quantities", "weight": 2}],
     "engine": {"kind": "scripted", "error_rate": 0.15},
     "policy": {"answer": "stated"},
-    "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.5}],
+    "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.6}],
     "label": [{"kind": "change_point", "pilot": 20}, {"kind": "omega_prm", "search_limit": 6}],
     "curate": [{"kind": "decided"}],
     "export": [{"kind": "stepwise"}],
@@ -281,21 +281,23 @@ async def measured(run: RunFile, count: int, engines: int = 2) -> Pilot:
             await worker.call("close")
 
 
-def test_a_pilot_measures_what_the_labelers_spend() -> None:
-    pilot = asyncio.run(measured(RUN, 30))
-    assert len(pilot.problems) == 30
-    assert all(p.solve.rollouts == 4 for p in pilot.problems)
+def test_a_pilot_measures_what_the_labelers_spend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.estimate.pilot_run.RATES_DRAWN", 2)
+    run = RUN.model_copy(update={"solutions": 3})
+    pilot = asyncio.run(measured(run, 16))
+    assert len(pilot.problems) == 16
+    assert all(p.solve.rollouts == 3 for p in pilot.problems)
     labelled = [p for p in pilot.problems if p.vetted]
-    assert 0 < len(labelled) < 30
-    assert all(len(p.label) == 4 and set(p.label[0]) == {"change_point", "omega_prm"} for p in labelled)
+    assert 0 < len(labelled) < 16
+    assert all(len(p.label) == 2 and set(p.label[0]) == {"change_point", "omega_prm"} for p in labelled)
     assert all(p.label_pooling["omega_prm"] == p.label[0]["omega_prm"] for p in labelled)
     assert any(p.label_pooling["change_point"] != p.label[0]["change_point"] for p in labelled)
     assert all((p.labelled_steps > 0) == p.kept for p in pilot.problems)
     asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label[0].values()) for p in pilot.problems if p.label)
     assert len(pilot.calls) > asked
     assert pilot.engines == 2
-    again = asyncio.run(measured(RUN, 30))
-    assert [p[:4] for p in again.problems] == [p[:4] for p in pilot.problems]
+    on_one_engine = asyncio.run(measured(run, 16, engines=1))
+    assert [p[:4] for p in on_one_engine.problems] == [p[:4] for p in pilot.problems]
 
 
 def test_a_pilot_without_pooling_labels_once() -> None:
