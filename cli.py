@@ -7,14 +7,15 @@ Ctrl-C or SIGTERM; what is done is kept.
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from pipelines.run_file import RunFile
     from pipelines.store import AnyPath
 
 app = typer.Typer(
@@ -67,6 +68,9 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="This many runs, with the command under [train] between them.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,9 +85,18 @@ def run(
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
-        with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
-            figures = run_all(settings, folder, quiet=quiet, as_json=as_json)
-        _show_report(figures, folder, as_json=as_json)
+
+        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+            with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+                return run_all(one, place, quiet=quiet, as_json=as_json)
+
+        if rounds is None:
+            _show_report(run_one(settings, folder), folder, as_json=as_json)
+        else:
+            from pipelines.rounds import rounds_text, run_rounds
+
+            done = run_rounds(settings, folder, rounds, run_one)
+            typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 @app.command()
@@ -203,6 +216,63 @@ def relabel(
         _show_report(figures, target, as_json=as_json)
 
 
+@app.command()
+def publish(
+    folder: Folder,
+    repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Everybody may see it; by default it is private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
+    accept_unknown_licence: Annotated[
+        bool, typer.Option("--accept-unknown-licence", help="Make data of sources without a licence public.")
+    ] = False,
+) -> None:
+    """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
+    with one_line_errors():
+        from pipelines.publishing.publication import Talk
+        from pipelines.publishing.publication import publish as carry
+        from pipelines.publishing.request import PublishRequest
+        from pipelines.store import place_of
+
+        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
+        carry(place_of(folder), request, talk, dry_run=dry_run)
+
+
+def _agreement(*, yes: bool) -> Callable[[], None]:
+    """Return the question whether to go on; it raises unless the answer is yes."""
+
+    def ask() -> None:
+        from schemas.errors import BadInput
+
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("nothing was published: this is no terminal to ask on; give --yes to carry the plan out")
+        if not typer.confirm("publish this?"):
+            raise BadInput("nothing was published")
+
+    return ask
+
+
+@app.command()
+def export(
+    folder: Folder,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="An export of the run, or a kind to add to it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write data sets of other formats from the kept evidence; nothing is generated."""
+    with one_line_errors():
+        from pipelines.export_again import export_again
+        from pipelines.store import place_of
+
+        place = place_of(folder)
+        _show_report(export_again(place, only or []), place, as_json=as_json)
+
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
 app.add_typer(bench_app, name="bench")
 BENCH = Path("benchmarks")
@@ -230,7 +300,10 @@ def bench_labelers(
 
 def main() -> None:
     """Run the command line."""
+    from pipelines.collection import collect_seldom
+
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
+    collect_seldom()
     app()
 
 

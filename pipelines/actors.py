@@ -12,6 +12,7 @@ from typing import Any
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from labelers.rates import Rates
+from pipelines.collection import collect_seldom
 from pipelines.engine_gate import EngineGate, capacity_of
 from pipelines.engines import AnyEngine, open_engine
 from pipelines.grading import PooledGrader
@@ -30,6 +31,7 @@ class CpuWorker:
 
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None, session)
+        collect_seldom()
 
     async def ready(self) -> bool:
         """Return once the worker can take shards."""
@@ -69,6 +71,7 @@ class EngineWorker:
                     await self._load()
                 except EngineDead as error:
                     _end(f"the engine did not start: {error}")
+                collect_seldom()
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:

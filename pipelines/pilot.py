@@ -8,7 +8,7 @@ the same labels however often it is stopped.
 import json
 from collections.abc import Sequence
 
-from labelers import AnyLabeler, ChangePoint
+from labelers import AnyLabeler, ChangePoint, speaking
 from labelers.consensus import Consensus
 from labelers.oracle import oracle_verdict
 from labelers.pooling import measured_rates, pooled_rates
@@ -28,7 +28,7 @@ SETTLED = "settled"
 
 def pooling_labeler(run: RunFile) -> ChangePoint | None:
     """Return the labeler whose rates are pooled: the one whose evidence is kept, if it has rates to pool."""
-    first = next(part for part in run.label if not isinstance(part, Consensus))
+    first = next(part for part in speaking(run.label) if not isinstance(part, Consensus))
     return first if isinstance(first, ChangePoint) and first.pilot else None
 
 
@@ -107,9 +107,9 @@ def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: ChangePoin
     solutions = []
     for solution, new in zip(row.solutions, fresh.solutions, strict=True):
         spoken = {v.labeler: v for v in (solution.verdict, *solution.others)} | {fitted.name: new.verdict}
-        said = [spoken[part.name] for part in parts if not isinstance(part, Consensus)]
+        said = [spoken[part.name] for part in speaking(parts) if not isinstance(part, Consensus)]
         spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Consensus)}
-        verdict, *others = (spoken[part.name] for part in parts)
+        verdict, *others = (spoken[part.name] for part in speaking(parts))
         solutions.append(
             solution.model_copy(update={"labels": new.labels, "verdict": verdict, "others": tuple(others)})
         )

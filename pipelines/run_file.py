@@ -9,7 +9,7 @@ from filters import AnyCurateFilter, AnyVetFilter
 from generators.families import AnyFamily
 from generators.policy import PolicySettings
 from generators.problem_sets import ProblemSet
-from labelers import AnyLabeler, Consensus
+from labelers import AnyLabeler, Consensus, speaking
 from pipelines.engines import AnyEngine
 from pipelines.exports import AnyExport
 from schemas.record import Record
@@ -41,6 +41,18 @@ class Workers(Record):
     """Address of that port; anything but loopback shows the figures to whoever reaches it."""
 
 
+class Training(Record):
+    """How ``stepforge run --rounds`` makes the next round's policy."""
+
+    command: tuple[str, ...] = Field(
+        default=("{python}", "-m", "pipelines.finetune", "--data", "{data}", "--model", "{model}", "--out", "{out}"),
+        min_length=1,
+    )
+    """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
+    model, ``{out}`` an empty folder for the new one, ``{python}`` this Python. The default fine-tunes on the
+    ``rejection_sampling`` and ``reflection`` exports."""
+
+
 class RunFile(Record):
     """Everything a run is made of."""
 
@@ -65,12 +77,13 @@ class RunFile(Record):
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
+    train: Training = Training()
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
-        if all(isinstance(part, Consensus) for part in self.label):
-            raise ValueError("label: consensus needs labelers to speak about; list at least one beside it")
+        if all(isinstance(part, Consensus) for part in speaking(self.label)):
+            raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.engine_gate import EngineGate
 from pipelines.folder_lock import is_current
@@ -174,7 +174,7 @@ class ShardWork:
             LabeledProblem,
             len(rows),
             failures=failures,
-            rollouts=[r for row in done for r in row.evidence],
+            rollouts=[r for row in done for r in (*row.evidence, *row.further)],
             cost=sum((entry.cost for entry in costs), Cost()),
             labelers=costs,
         )
@@ -247,7 +247,7 @@ class ShardWork:
         return solutions
 
 
-def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
+def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     """Return a labeler as it is, or with the rates pooled over the run."""
     if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
         return part

@@ -22,6 +22,8 @@ from schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
+ROW_GROUP = "row_group"
+"""In a file's metadata: rows in a group, where they are fewer because rows are long."""
 METADATA_KEY = b"stepforge"
 
 
@@ -40,7 +42,7 @@ def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> Non
             stamped,
             file,
             compression="zstd",
-            row_group_size=ROW_GROUP_ROWS,
+            row_group_size=metadata.get(ROW_GROUP, ROW_GROUP_ROWS),
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,
@@ -98,8 +100,17 @@ def row_count(path: AnyPath) -> int:
     Raises:
         RunFailed: it is damaged.
     """
+    return int(file_metadata(path).num_rows)
+
+
+def file_metadata(path: AnyPath) -> pq.FileMetaData:
+    """Return a file's footer.
+
+    Raises:
+        RunFailed: it is damaged.
+    """
     try:
-        return int(pq.read_metadata(_source(path)).num_rows)
+        return pq.read_metadata(_source(path))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 

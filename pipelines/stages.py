@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from filters import Corpus, CurateFilter, Dropped, VetFilter
 from generators.policy import PromptedPolicy
-from labelers import Combiner, Labeler, label_with_all
+from labelers import AnyPart, label_with_all
 from schemas.grading import graded
 from schemas.labeled import Failure, LabeledProblem, Rejected
 from schemas.problem import Problem
@@ -88,7 +88,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
 
 
 async def label(
-    solved: SolvedProblem, labelers: Sequence[Labeler | Combiner], policy: PromptedPolicy, grader: Grader, *, seed: int
+    solved: SolvedProblem, labelers: Sequence[AnyPart], policy: PromptedPolicy, grader: Grader, *, seed: int
 ) -> LabeledProblem:
     """Label a solved problem with every labeler of the run."""
     return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from filters import Corpus
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
 from pipelines.estimate.pilot_worker import Phase, PilotWorker
@@ -101,7 +101,7 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     )
 
 
-def _pooled(run: RunFile, rates: Rates | None) -> list[Labeler | Combiner]:
+def _pooled(run: RunFile, rates: Rates | None) -> list[AnyPart]:
     """Return the labelers that the rates make a difference to."""
     return [with_rates(part, rates) for part in run.label if isinstance(part, ChangePoint) and part.pilot]
 
