@@ -254,7 +254,7 @@ def test_what_others_write_goes_above_the_live_table(
     file = io.StringIO()
     view = LiveTable(Console(file=file, force_terminal=True, width=150, height=40))
     view.show(snapshot())
-    print("\x1b[36m(EngineWorker pid=7)\x1b[0m a worker's line")  # noqa: T201 - as Ray prints it
+    print("\x1b[36m(EngineWorker pid=7)\x1b[0m a worker's line")
     after = file.getvalue().split("a worker's line")[1]
     view.close()
     assert "stage" in after
