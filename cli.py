@@ -1,18 +1,21 @@
 """The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
 
-Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started.
+Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started. 130 and 143: stopped by
+Ctrl-C or SIGTERM; what is done is kept.
 """
 
 import json
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from pipelines.run_file import RunFile
     from pipelines.store import AnyPath
 
 app = typer.Typer(
@@ -39,9 +42,14 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+
+
+def _command() -> str:
+    """The command as it was given, for a shell."""
+    return shlex.join(["stepforge", *sys.argv[1:]])
 
 
 def _one_line(error: Exception) -> str:
@@ -75,12 +83,17 @@ def run(
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
+
+        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+            with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+                return run_all(one, place, quiet=quiet, as_json=as_json)
+
         if rounds is None:
-            _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+            _show_report(run_one(settings, folder), folder, as_json=as_json)
         else:
             from pipelines.rounds import rounds_text, run_rounds
 
-            done = run_rounds(settings, folder, rounds, lambda run, place: run_all(run, place, quiet=quiet))
+            done = run_rounds(settings, folder, rounds, run_one)
             typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
@@ -118,6 +131,36 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
         state = run_status(place_of(folder))
         typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
+
+
+@app.command()
+def estimate(
+    run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
+    problems: Annotated[
+        int, typer.Option("--problems-in-pilot", min=2, help="Problems that are solved and labelled to estimate from.")
+    ] = 36,
+    price: Annotated[
+        float | None, typer.Option("--price-per-engine-hour", min=0, help="What one engine costs for an hour.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
+    with one_line_errors():
+        from pipelines.estimate.estimate import estimate as forecast
+        from pipelines.estimate.estimate_text import estimate_text
+        from pipelines.preflight import preflight
+        from pipelines.run_file import limited
+        from pipelines.run_settings import read_run_file
+
+        settings = limited(read_run_file(run_file, overrides or []), limit)
+        preflight(settings)
+        with redirect_stdout(sys.stderr):
+            found = forecast(settings, problems=problems, price=price)
+        typer.echo(found.model_dump_json(indent=1) if as_json else estimate_text(found))
 
 
 @app.command()
@@ -172,6 +215,46 @@ def relabel(
 
 
 @app.command()
+def publish(
+    folder: Folder,
+    repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Everybody may see it; by default it is private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
+    accept_unknown_licence: Annotated[
+        bool, typer.Option("--accept-unknown-licence", help="Make data of sources without a licence public.")
+    ] = False,
+) -> None:
+    """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
+    with one_line_errors():
+        from pipelines.publishing.publication import Talk
+        from pipelines.publishing.publication import publish as carry
+        from pipelines.publishing.request import PublishRequest
+        from pipelines.store import place_of
+
+        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
+        carry(place_of(folder), request, talk, dry_run=dry_run)
+
+
+def _agreement(*, yes: bool) -> Callable[[], None]:
+    """Return the question whether to go on; it raises unless the answer is yes."""
+
+    def ask() -> None:
+        from schemas.errors import BadInput
+
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("nothing was published: this is no terminal to ask on; give --yes to carry the plan out")
+        if not typer.confirm("publish this?"):
+            raise BadInput("nothing was published")
+
+    return ask
+
+
+@app.command()
 def export(
     folder: Folder,
     only: Annotated[
@@ -215,7 +298,10 @@ def bench_labelers(
 
 def main() -> None:
     """Run the command line."""
+    from pipelines.collection import collect_seldom
+
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
+    collect_seldom()
     app()
 
 

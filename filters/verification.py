@@ -13,10 +13,11 @@ which calls Math-Verify and must only ever run in a process that can be killed. 
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from filters.answer_shape import Shape, assigned, shape_of
 from filters.answer_text import cleaned, without_text_commands
-from filters.gates import power_growth, refusal
+from filters.gates import MAX_LENGTH, power_growth, refusal
 from filters.plain_numbers import PlainNumber, read_number
 from schemas.exact import ExactError, Polynomial, evaluate
 from schemas.problem import AnswerKind
@@ -40,7 +41,14 @@ _NUMBER_WORDS = (
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
     """Return the outcome where it can be had exactly or must be refused; None where Math-Verify has to be asked."""
-    if reference is None or answer is None or not answer.strip() or not reference.strip():
+    if reference is None or answer is None or max(len(reference), len(answer)) > MAX_LENGTH:
+        return "undetermined"
+    return _decide(reference, answer, kind)
+
+
+@lru_cache(maxsize=1 << 14)  # the rollouts of a problem end at few different answers
+def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
+    if not answer.strip() or not reference.strip():
         return "undetermined"
     if refusal(answer) is not None or refusal(reference) is not None:
         return "undetermined"

@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from generators.segmenters import AnySegmenter, Line
 from schemas.answers import extract_answer, stated_answer
@@ -45,6 +45,10 @@ class PolicySettings(Record):
         if "{question}" not in prompt:
             raise ValueError("has no {question}")
         return prompt
+
+
+_STEPS = TypeAdapter(tuple[Step, ...])
+"""Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
 
 
 class PromptedPolicy:
@@ -126,8 +130,8 @@ class PromptedPolicy:
         """Cut a text into steps; a boundary inside a token moves to that token's end."""
         pieces = self.settings.segmenter(text)
         if not token_ids:
-            return tuple(Step(text=piece) for piece in pieces)
-        steps: list[Step] = []
+            return _STEPS.validate_python([{"text": piece} for piece in pieces])
+        steps: list[dict[str, Any]] = []
         position = first_token = start = 0
         for i, piece in enumerate(pieces):
             position += len(piece)
@@ -137,15 +141,15 @@ class PromptedPolicy:
             if end > start:
                 chances = logprobs[first_token:token]
                 steps.append(
-                    Step(
-                        text=text[start:end],
-                        token_ids=tuple(token_ids[first_token:token]),
-                        logprob=sum(chances) if chances else None,
-                        lowest_logprob=min(chances) if chances else None,
-                    )
+                    {
+                        "text": text[start:end],
+                        "token_ids": tuple(token_ids[first_token:token]),
+                        "logprob": sum(chances) if chances else None,
+                        "lowest_logprob": min(chances) if chances else None,
+                    }
                 )
                 first_token, start = token, end
-        return tuple(steps)
+        return _STEPS.validate_python(steps)
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         asked = self._asked(problem.question)

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -39,7 +39,8 @@ class Segmenter(Record, ABC):
     def __call__(self, text: str) -> tuple[str, ...]:
         """Return the pieces."""
         edges = [0, *self.cuts(text), len(text)]
-        return tuple(_with_blanks_joined(text[a:b] for a, b in pairwise(edges) if a < b))
+        pieces = [text[a:b] for a, b in pairwise(edges) if a < b]
+        return tuple(_with_blanks_joined(pieces) if any(map(str.isspace, pieces)) else pieces)
 
     @abstractmethod
     def cuts(self, text: str) -> Iterable[int]:
@@ -63,7 +64,7 @@ class Line(Segmenter):
 
     def cuts(self, text: str) -> Iterable[int]:
         """Return the ends of lines."""
-        return (match.end() for match in re.finditer("\n", text))
+        return accumulate(len(line) + 1 for line in text.split("\n")[:-1])
 
 
 class StepMarker(Segmenter):

@@ -14,7 +14,9 @@ hard, so b^(1 - t/T) is only a rough mean.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import exp, log
+from operator import add, mul
 from typing import NamedTuple
 
 from labelers.rates import Rates, log_beta_binomial
@@ -22,8 +24,13 @@ from labelers.rates import Rates, log_beta_binomial
 BASE_GRID = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Base rates that are summed over."""
 
+LOG_BASES = tuple((log(base), log(1 - base)) for base in BASE_GRID)
+
 Counts = tuple[int, int]
 """(successes, failures)"""
+
+Priors = tuple[tuple[float, float], ...]
+"""Parameters of a Beta for each base rate of the grid."""
 
 
 class Observed(NamedTuple):
@@ -85,8 +92,9 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     # The solution's own end: a lost one ends right only by recovery, one that was never lost ends right.
     lost_end = rates.recovery if seen.right else 1 - rates.recovery
     end = [lost_end] * steps + [1.0 if seen.right else 0.0]
-    top = max(max(row) for row in weights)
-    mass = [sum(exp(w - top) for w in row) for row in weights]
+    top = max(map(max, weights))
+    likely = [[exp(w - top) for w in row] for row in weights]
+    mass = [sum(row) for row in likely]
     unnormalised = [[joint[e][f] * end[f] * mass[f] for f in range(steps + 1)] for e in range(steps + 1)]
     total = sum(map(sum, unnormalised))
     if total <= 0:  # a wrong end where no step can have gone wrong: the chances were all but zero
@@ -94,7 +102,7 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
         total = float(steps)
     table = _tempered([[p / total for p in row] for row in unnormalised], rates.temper)
     base = tuple(
-        tuple(exp(w - top) / mass[f] if mass[f] else 1 / len(row) for w in row) for f, row in enumerate(weights)
+        tuple(p / whole if whole else 1 / len(row) for p in row) for row, whole in zip(likely, mass, strict=True)
     )
     return Posterior(
         first_error=tuple(sum(row) for row in table),
@@ -146,17 +154,22 @@ def _log_likelihoods(seen: Observed, rates: Rates) -> list[list[float]]:
     lost_after = [0.0] * (steps + 1)  # [f]: prefixes of more than f steps
     for f in range(steps - 2, -1, -1):
         lost_after[f] = lost_after[f + 1] + lost[f + 1]
-    rows = [[0.0] * len(BASE_GRID) for _ in range(steps + 1)]
-    for column, base in enumerate(BASE_GRID):
-        successes = seen.root[0] + rates.base_success - 1
-        failures = seen.root[1] + rates.base_failure - 1
-        before = successes * log(base) + failures * log(1 - base)
-        for f in range(steps):
-            at_error = log_beta_binomial(*seen.leaving[f], *alive_prior(base, f, steps, rates))
-            rows[f][column] = before + at_error + lost_after[f]
-            before += log_beta_binomial(*seen.leaving[f], *alive_prior(base, f, steps, rates, rates.detour))
-        rows[steps][column] = before
-    return rows
+    successes = seen.root[0] + rates.base_success - 1
+    failures = seen.root[1] + rates.base_failure - 1
+    before = [successes * right + failures * wrong for right, wrong in LOG_BASES]
+    rows = []
+    for f, counts in enumerate(seen.leaving):
+        at_error = _log_alive(counts, f, steps, rates.precision)
+        rows.append([b + a + lost_after[f] for b, a in zip(before, at_error, strict=True)])
+        alive = _log_alive(counts, f, steps, rates.precision, rates.detour)
+        before = list(map(add, before, alive))
+    return [*rows, before]
+
+
+@lru_cache(maxsize=1 << 14)
+def _log_alive(counts: Counts, t: int, steps: int, precision: float, share: float = 1.0) -> tuple[float, ...]:
+    """Return the log-probability of what left an alive prefix of ``t`` steps, for each base rate."""
+    return tuple(log_beta_binomial(*counts, *prior) for prior in alive_priors(t, steps, precision, share))
 
 
 def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
@@ -165,25 +178,17 @@ def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], .
     for t in range(1, steps):
         right, wrong = seen.prefixes[t - 1]
         lost = (rates.lost_success + right) / (rates.lost_success + rates.lost_failure + right + wrong)
-        alive = [
-            (alive_prior(rate, t, steps, rates)[0] + right) / (rates.precision + right + wrong) for rate in BASE_GRID
-        ]
-        table.append(
-            tuple(lost if f < t else sum(p * v for p, v in zip(base[f], alive, strict=True)) for f in range(steps + 1))
-        )
+        priors = alive_priors(t, steps, rates.precision)
+        alive = [(success + right) / (rates.precision + right + wrong) for success, _ in priors]
+        table.append(tuple(lost if f < t else sum(map(mul, base[f], alive)) for f in range(steps + 1)))
     return tuple(table)
 
 
-def alive_prior(base: float, t: int, steps: int, rates: Rates, share: float = 1.0) -> tuple[float, float]:
-    """Return the Beta parameters of V(t), or of a share of it, for a prefix that is alive."""
-    mean = share * base ** (1 - t / steps)
-    return rates.precision * mean, rates.precision * (1 - mean)
-
-
-def value_prior(base: float, t: int, steps: int, rates: Rates) -> tuple[float, float]:
-    """Return the Beta parameters with which V(t) itself is estimated."""
-    mean = base ** (1 - t / steps)
-    return rates.value_precision * mean, rates.value_precision * (1 - mean)
+@lru_cache(maxsize=4096)
+def alive_priors(t: int, steps: int, precision: float, share: float = 1.0) -> Priors:
+    """Return the Beta parameters of V(t), or of a share of it, for an alive prefix at each base rate."""
+    means = [share * base ** (1 - t / steps) for base in BASE_GRID]
+    return tuple((precision * mean, precision * (1 - mean)) for mean in means)
 
 
 def information(post: Posterior, t: int) -> float:
@@ -192,7 +197,7 @@ def information(post: Posterior, t: int) -> float:
     total = 0.0
     given = 0.0
     for row, weight in zip(post.joint, post.first_error, strict=True):
-        joint = sum(p * s for p, s in zip(row, success, strict=True))
+        joint = sum(map(mul, row, success))
         total += joint
         if weight > 0:
             given += weight * entropy(joint / weight)

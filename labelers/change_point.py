@@ -18,7 +18,7 @@ from labelers.evidence import QUESTION, Evidence, Path, solution_path
 from labelers.labeler import TRUNCATED, labeled_problem, labels_of
 from labelers.rates import Rates
 from labelers.seen import see
-from labelers.values import interval, value
+from labelers.values import value_and_interval
 from schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from schemas.protocols import Grader, Policy
 from schemas.record import Record
@@ -95,8 +95,7 @@ class ChangePoint(Record):
             if count == last:
                 mean = low = high = float(path.outcome == "correct")
             else:
-                mean = value(seen, self.model, belief, count)
-                low, high = interval(seen, self.model, belief, count)
+                mean, low, high = value_and_interval(seen, self.model, belief, count)
             held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             label = known or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(label.model_copy(update={"belief": held}))

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
+from labelers.passing import Along, Counts, Passing
 from schemas.grading import graded
 from schemas.interval import wilson
 from schemas.labeled import Cost, StepLabel, Stopping
@@ -74,10 +76,9 @@ class Evidence:
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
-        self._through: dict[str, list[tuple[str, Outcome]]] = {}
-        """For each prefix the (id, outcome) of every rollout whose text goes through it."""
+        self._passing = Passing()
         for rollout in self.root:
-            self._note(rollout, (), rollout.steps)
+            self._passing.add("", rollout)
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
@@ -91,38 +92,29 @@ class Evidence:
 
     def completions(self, path: Path, count: int) -> list[Rollout]:
         """Return the completions that are known from the first ``count`` steps of a path."""
-        known = self._drawn.get(self._key(path, count), [])
+        return self._known(self._key(path, count), count)
+
+    def _known(self, key: str, count: int) -> list[Rollout]:
+        known = self._drawn.get(key, [])
         return [*self.root, *known] if count == 0 else known
 
     def label(self, path: Path, count: int) -> StepLabel | None:
         """Return the counts of a prefix, or None if nothing was drawn from it."""
-        known = self.completions(path, count)
-        return count_outcomes(known, self._stopping.get(self._key(path, count), "fixed")) if known else None
+        key = self._key(path, count)
+        known = self._known(key, count)
+        return count_outcomes(known, self._stopping.get(key, "fixed")) if known else None
 
-    def passing(self, path: Path, count: int) -> tuple[int, int]:
+    def passing(self, path: Path, count: int) -> Counts:
         """Return (successes, failures) of all rollouts that go through a prefix, wherever they started.
 
-        Given that a rollout reaches a prefix, what it writes next is a sample of what the policy writes there, so
-        each counts like a completion drawn from it. The path's own rollout is left out.
+        The path's own rollout is left out.
         """
-        outcomes = [outcome for name, outcome in self._through.get(path.prefix(count), ()) if name != path.rollout]
-        return outcomes.count("correct"), outcomes.count("wrong")
+        right, wrong = self._passing.through(path.prefix(count))
+        return len(right - {path.rollout}), len(wrong - {path.rollout})
 
-    def agreement(self, path: Path, count: int) -> tuple[int, int]:
-        """Of the other rollouts that go through a prefix and succeed, return how many (do, do not) write the same
-        next step as the path."""
-        next_ones = {name for name, _ in self._through.get(path.prefix(count + 1), ())}
-        here = self._through.get(path.prefix(count), ())
-        right = [name for name, outcome in here if name != path.rollout and outcome == "correct"]
-        same = sum(name in next_ones for name in right)
-        return same, len(right) - same
-
-    def leaving(self, path: Path, count: int) -> tuple[int, int]:
-        """Return (successes, failures) of the rollouts whose last prefix in common with a path is this one."""
-        further = {name for name, _ in self._through.get(path.prefix(count + 1), ())}
-        here = self._through.get(path.prefix(count), ())
-        outcomes = [outcome for name, outcome in here if name != path.rollout and name not in further]
-        return outcomes.count("correct"), outcomes.count("wrong")
+    def along(self, path: Path) -> Along:
+        """Return what the other rollouts did on a path's way, prefix by prefix."""
+        return self._passing.along(path.rollout, list(accumulate((s.text for s in path.steps), initial="")))
 
     async def measure(self, path: Path, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
@@ -160,7 +152,7 @@ class Evidence:
         self._drawn.setdefault(key, [])  # fixes the order of evidence before anything is awaited
         async with self._drawing.setdefault(key, asyncio.Lock()):
             while True:
-                known = self.completions(path, count)
+                known = self._known(key, count)
                 label = count_outcomes(known, self._stopping.get(key, stopping))
                 if len(known) >= k or enough(label):
                     break
@@ -172,23 +164,17 @@ class Evidence:
         seed = seed_of(self._seed, "completions", self.problem.id, key, len(self._drawn[key]))
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
         start = Start(rollout=path.rollout, steps=count)
-        placed = [r.model_copy(update={"start": start}) for r in sampled]
-        done = await graded(self.problem, placed, self._grader)
+        done = await graded(self.problem, sampled, self._grader, start)
         self._drawn[key].extend(done)
+        before = path.prefix(count)
         for rollout in done:
-            self._note(rollout, path.steps[:count], rollout.steps)
+            self._passing.add(before, rollout)
 
     def add(self, rollout: Rollout, before: Sequence[Step]) -> None:
         """Take in a completion that was drawn earlier, from a prefix of these steps."""
-        self._drawn.setdefault("".join(step.text for step in before), []).append(rollout)
-        self._note(rollout, before, rollout.steps)
-
-    def _note(self, rollout: Rollout, before: Sequence[Step], own: Sequence[Step]) -> None:
         text = "".join(step.text for step in before)
-        self._through.setdefault(text, []).append((rollout.id, rollout.outcome))
-        for step in own:
-            text += step.text
-            self._through.setdefault(text, []).append((rollout.id, rollout.outcome))
+        self._drawn.setdefault(text, []).append(rollout)
+        self._passing.add(text, rollout)
 
     def _key(self, path: Path, count: int) -> str:
         prefix = path.prefix(count)

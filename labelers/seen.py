@@ -38,13 +38,8 @@ def see(path: Path, evidence: Evidence, *, passing: bool = True) -> Seen:
     root = (0, 0) if question is None else (question.successes, question.failures)
     steps = range(len(path.steps))
     if passing:
-        return Seen(
-            path,
-            agreement=tuple(evidence.agreement(path, count) for count in steps),
-            root=root,
-            prefixes=tuple(evidence.passing(path, count) for count in steps[1:]),
-            leaving=tuple(evidence.leaving(path, count) for count in steps),
-        )
+        along = evidence.along(path)
+        return Seen(path, along.agreement, root, prefixes=along.passing[1:], leaving=along.leaving)
     drawn = tuple(_drawn(path, count, evidence) for count in steps[1:])
     return Seen(path, ((0, 0),) * len(steps), root, drawn, ((0, 0), *drawn))
 

@@ -12,6 +12,7 @@ from typing import Any
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from labelers.rates import Rates
+from pipelines.collection import collect_seldom
 from pipelines.engine_gate import EngineGate, capacity_of
 from pipelines.engines import AnyEngine, open_engine
 from pipelines.grading import PooledGrader
@@ -22,12 +23,15 @@ from pipelines.store import AnyPath
 from schemas.errors import BadInput
 from schemas.protocols import EngineDead
 
+SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
+
 
 class CpuWorker:
     """Does generate, vet and curate."""
 
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None, session)
+        collect_seldom()
 
     async def ready(self) -> bool:
         """Return once the worker can take shards."""
@@ -36,6 +40,11 @@ class CpuWorker:
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
         """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 class EngineWorker:
@@ -46,6 +55,7 @@ class EngineWorker:
         self.folder = folder
         self.session = session
         self.engines: Engines | None = None
+        self.under_way: set[asyncio.Task[ShardDone]] = set()
         self.work: ShardWork | None = None
         self._loading = asyncio.Lock()
 
@@ -61,6 +71,7 @@ class EngineWorker:
                     await self._load()
                 except EngineDead as error:
                     _end(f"the engine did not start: {error}")
+                collect_seldom()
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
@@ -68,23 +79,34 @@ class EngineWorker:
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
+        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
         try:
-            return await self.work.do(stage, shard, corpus, rates)
+            return await task
         except EngineDead as error:
             _end(f"the engine died: {error}")
             raise
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started."""
-        return {} if self.engines is None else self.engines.policy.counters()
+        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
+        if self.engines is None:
+            return {}
+        counters = self.engines.policy.counters()
+        judge = self.engines.judge.counters() if self.engines.judge else {}
+        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
 
     async def close(self) -> None:
-        """Give the engine back, so that nothing of it outlives the worker."""
+        """Leave what is under way but for files being written, and give the engine back."""
+        for task in self.under_way:
+            task.cancel()
+        await asyncio.gather(*self.under_way, return_exceptions=True)
         for gate in self.engines or ():
             if gate is not None:
                 await gate.close()
         if self.work is not None:
             await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
 
     async def _load(self) -> None:
         engine = await self._gate(self.run.engine)

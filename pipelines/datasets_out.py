@@ -135,3 +135,8 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     made = json.loads(stamp.read_text())
     found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*")}
     return bool(made["inputs"] == inputs and made["files"] == found)
+
+
+def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
+    """Whether a data set is whole and made from the shards and settings as they are now."""
+    return _is_made(layout, export.name, _inputs(run, layout, export))

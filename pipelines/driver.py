@@ -26,22 +26,24 @@ from pipelines.sessions import Session, past_sessions
 from pipelines.settings_guard import guard_settings
 from pipelines.shard_work import ShardDone
 from pipelines.shards import read_columns
+from pipelines.stopping import Stopping
 from pipelines.store import AnyPath
 from schemas.errors import BadInput, RunFailed
 
 ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
 
-def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
         BadInput: nothing was started.
         RunFailed: what is done is kept; the line says how to go on.
+        Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with only_driver(layout) as name:
+    with Stopping() as stopping, only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
@@ -49,13 +51,15 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False) -> dict[str, 
         _forget_done_journals(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
-            start_ray()
             try:
-                flow = _Flow(run, layout, plan, committed, Progress(layout, plan, quiet=quiet), session, name)
-                asyncio.run(flow.run(pending))
+                with stopping.held():
+                    start_ray()
+                progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
+                stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:
-                session.write()
-                stop_ray()
+                with stopping.held():
+                    session.write()
+                    stop_ray()
         return finish(run, layout)
 
 
@@ -149,7 +153,7 @@ class _Flow:
         )
         done.report.check()
         self.committed[stage].add(shard.index)
-        self.progress.done(done.report)
+        self.progress.done(done.report, done.replayed)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
 

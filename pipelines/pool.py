@@ -222,7 +222,7 @@ def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
     """Start the workers with an engine."""
     from pipelines.actors import EngineWorker
 
-    options = {"num_cpus": 0, "num_gpus": _gpus(run)}
+    options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
     workers = _workers(EngineWorker, run, folder, session, run.workers.engine, options)
     return Pool(workers, run.workers.shards_in_flight, "workers with an engine")
 
@@ -244,7 +244,8 @@ def _workers(
     return [Worker(lambda: remote.remote(run, folder, session), run.workers.max_restarts) for _ in range(count)]
 
 
-def _gpus(run: RunFile) -> float:
+def engine_gpus(run: RunFile) -> float:
+    """Return the GPUs to reserve for an engine; Ray must have been started."""
     if run.workers.gpus_per_engine is not None:
         return run.workers.gpus_per_engine
     import ray

@@ -67,6 +67,7 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
         rows_in=len(rows),
         rows_out=len(sifted.kept),
         rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
     )
     curated.check()
     if sifted.rejected:

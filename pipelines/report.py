@@ -77,7 +77,13 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
         "exports": export_summary(run, layout),
-        "cost": {**ledger["total"], "labelers": ledger["labelers"], "sessions": ledger["sessions"]},
+        "cost": {
+            **ledger["total"],
+            "per_labelled_step": ledger["per_labelled_step"],
+            "per_kept_row": ledger["per_kept_row"],
+            "labelers": ledger["labelers"],
+            "sessions": ledger["sessions"],
+        },
     }
 
 

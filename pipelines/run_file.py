@@ -35,6 +35,10 @@ class Workers(Record):
     """How often a dead worker is started anew before the run stops."""
     stage_timeout: float | None = Field(default=None, gt=0)
     """Longest time for one shard in one stage, in seconds; None for no limit."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port of the driver on which Prometheus finds the run's figures; None for none."""
+    metrics_host: str = "127.0.0.1"
+    """Address of that port; anything but loopback shows the figures to whoever reaches it."""
 
 
 class Training(Record):

@@ -1,6 +1,7 @@
 """Reading a run folder that exists: its settings, its state, its figures."""
 
 import json
+import shlex
 import tomllib
 from typing import Any
 
@@ -8,10 +9,13 @@ from pipelines.folder_lock import is_held, only_driver
 from pipelines.layout import SHARD_STAGES, Layout
 from pipelines.ledger import build_ledger, committed_reports, stage_totals, write_ledger
 from pipelines.plan import PLAN_FILE
+from pipelines.progress_text import duration, end_text, engine_text, reasons
 from pipelines.report import build_report, write_report
+from pipelines.report_text import table
 from pipelines.run_file import RunFile
 from pipelines.run_settings import parse_settings
 from pipelines.sessions import past_sessions
+from pipelines.snapshot import Snapshot, read_snapshot
 from pipelines.store import AnyPath
 from schemas.errors import BadInput
 
@@ -41,7 +45,7 @@ def fresh_report(folder: AnyPath) -> dict[str, Any]:
 
 
 def run_status(folder: AnyPath) -> dict[str, Any]:
-    """Return shards done by stage, rows, rejections and failures, and whether a driver is at work."""
+    """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
     _, layout = open_run(folder)
     plan_file = folder / PLAN_FILE
     shards = len(json.loads(plan_file.read_text())) if plan_file.exists() else 0
@@ -50,16 +54,44 @@ def run_status(folder: AnyPath) -> dict[str, Any]:
     running = is_held(layout)
     finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running
     state = "running" if running else "finished" if finished else "stopped"
-    return {"folder": str(folder), "state": state, "shards": shards, "stages": stages}
+    told = read_snapshot(folder)
+    return {
+        "folder": str(folder),
+        "state": state,
+        "shards": shards,
+        "stages": stages,
+        "progress": None if told is None else told.model_dump(),
+        "progress_age_seconds": None if told is None else round(told.age, 1),
+        "go_on": None if state == "finished" else _command(layout),
+    }
+
+
+def _command(layout: Layout) -> str:
+    return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
 
 
 def status_text(state: dict[str, Any]) -> str:
     """Return the state as text."""
-    lines = [f"{state['folder']}: {state['state']}"]
+    told = Snapshot.model_validate(state["progress"]) if state["progress"] else None
+    rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
     for stage, total in state["stages"].items():
-        rows = f"{total['rows_in']} rows in, {total['rows_out']} out"
-        failed = sum(total.get("failures", {}).values())
-        lines.append(f"{stage:9} {total['shards']:>6} of {state['shards']} shards  {rows}, {failed} failures")
-    if state["state"] == "stopped":
-        lines.append("go on: the same `stepforge run` command does only what is missing")
-    return "\n".join(lines)
+        lost = [reasons(total.get(kind, {})) or "0" for kind in ("rejected", "failures")]
+        shards = f"{total['shards']}/{state['shards']}"
+        rows.append((stage, shards, str(total["rows_in"]), str(total["rows_out"]), *lost))
+    lines = [f"{state['folder']}: {state['state']}", "", table(rows), ""]
+    return "\n".join([*lines, *_driver_lines(state["state"], told, state["go_on"])]).rstrip()
+
+
+def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[str]:
+    """What the driver says or said, and what to do where there is none."""
+    lines = []
+    if told is not None:
+        when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it began"
+        if state == "running" and told.ended:
+            lines = ["driver: at work, but not on shards: it starts, or exports and reports"]
+        elif state == "running":
+            lines = [f"driver: at work; said {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
+        elif state == "stopped":
+            how = "it ended" if told.ended else "it was killed: it did not say good-bye"
+            lines = [f"driver: none; the last one spoke {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
+    return [*lines, f"go on: {go_on}"] if state == "stopped" else lines

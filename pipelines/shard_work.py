@@ -127,7 +127,7 @@ class ShardWork:
                     rejected.append(item)
                 else:
                     problems.append(item.problem)
-                    brought.extend(_brought(item))
+                    brought.extend(brought_with(item))
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
@@ -216,6 +216,7 @@ class ShardWork:
             cost=cost or Cost(),
             labelers=labelers,
             outcomes=_outcomes(rollouts),
+            labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
         )
         report.check()
         self._check_session()
@@ -253,7 +254,8 @@ def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     return part.model_copy(update={"rates": rates})
 
 
-def _brought(item: SourceItem) -> list[Brought]:
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
     return [
         Brought(
             problem_id=item.problem.id,

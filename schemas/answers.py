@@ -19,10 +19,11 @@ _BOX = re.compile(r"\\f?boxed?(?![A-Za-z])\s*(?:(\{)|([^\s{}\\$]|\\[A-Za-z]+))")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _HASHES = re.compile(r"^[ \t]*####(?!#)[ \t]*([^\n]*)", re.MULTILINE)
 _VALUE_LINE = re.compile(r"[-+\u2212]?\\?[$€£]?[-+\u2212]?[.\d][\d,./]*(?:\s?\\?%)?(?: [A-Za-z]+){0,2}\.?")
-_ANSWER_COLON = re.compile(r"\banswer[*_]{0,3}[ \t]{0,3}[:=][*_]{0,3}", re.IGNORECASE)
+# "\banswer" in any case, written so that the search skips to the next "a" instead of looking at every character.
+_ANSWER = r"[Aa](?<!\w[Aa])(?i:nswer)"
+_ANSWER_COLON = re.compile(_ANSWER + r"[*_]{0,3}[ \t]{0,3}[:=][*_]{0,3}")
 _ANSWER_IS = re.compile(
-    r"\banswer\b[^\n.:=$\\]{0,60}?\b(?:is|are|would be|should be|will be)\b[*_]{0,3}[ \t]{0,3}:?[*_]{0,3}",
-    re.IGNORECASE,
+    _ANSWER + r"\b[^\n.:=$\\]{0,60}?\b(?i:is|are|would be|should be|will be)\b[*_]{0,3}[ \t]{0,3}:?[*_]{0,3}"
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 _NUMBER = re.compile(
@@ -84,6 +85,8 @@ def _boxed(text: str) -> str | None:
 
 def _after_hashes(text: str) -> str | None:
     """Return the last ``####`` line that is a value, or the text's last line: elsewhere it is a Markdown heading."""
+    if "####" not in text:
+        return None
     lines = [match for match in _HASHES.finditer(text) if match.group(1).strip()]
     if not lines:
         return None

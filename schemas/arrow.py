@@ -4,8 +4,10 @@ Inference types an empty list as ``list<null>``, and a conversion with a schema 
 the records refuse unknown fields and the schema follows from their annotations alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import accumulate, chain
+from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -14,6 +16,8 @@ import pyarrow as pa
 from schemas.record import Record
 
 R = TypeVar("R", bound=Record)
+
+_NOTHING: dict[pa.DataType, Any] = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 
 _SCALARS: dict[type, pa.DataType] = {
     str: pa.string(),
@@ -35,7 +39,36 @@ def arrow_schema(record: type[Record]) -> pa.Schema:
 
 def to_table(records: Iterable[Record], record: type[Record]) -> pa.Table:
     """Return the records as a table, in order."""
-    return pa.Table.from_pylist([r.model_dump() for r in records], schema=arrow_schema(record))
+    schema = arrow_schema(record)
+    rows = _array(list(records), pa.struct(list(schema)))
+    return pa.Table.from_arrays(rows.flatten(), schema=schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return records, tuples of records or plain values as an array, a column at a time: no row becomes a dict."""
+    if not _holds_records(kind):
+        return pa.array(values, kind)
+    missing = [value is None for value in values]
+    mask = pa.array(missing) if any(missing) else None
+    if pa.types.is_list(kind):
+        tuples = [() if value is None else value for value in values] if mask else values
+        offsets = pa.array(list(accumulate(map(len, tuples), initial=0)), pa.int32())
+        return pa.ListArray.from_arrays(offsets, _array(list(chain(*tuples)), kind.value_type), type=kind, mask=mask)
+    columns = zip(*_field_values(values, kind), strict=True) if values else ((),) * kind.num_fields
+    arrays = [_array(column, field.type) for column, field in zip(columns, kind, strict=True)]
+    return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=mask)
+
+
+def _field_values(values: Sequence[Any], kind: pa.StructType) -> Iterable[tuple[Any, ...]]:
+    """Yield the fields of each record, in one visit; of a missing one, something that its columns may hold."""
+    fields = itemgetter(*(field.name for field in kind)) if kind.num_fields > 1 else lambda d: (d[kind[0].name],)
+    nothing = tuple(None if field.nullable else _NOTHING.get(field.type, ()) for field in kind)
+    return (nothing if value is None else fields(vars(value)) for value in values)
+
+
+@cache
+def _holds_records(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) or (pa.types.is_list(kind) and _holds_records(kind.value_type))
 
 
 def from_table(table: pa.Table, record: type[R]) -> list[R]:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from schemas.problem import Problem
 from schemas.protocols import Grader
-from schemas.rollout import Outcome, Rollout
+from schemas.rollout import Outcome, Rollout, Start
 
 
-async def graded(problem: Problem, rollouts: Sequence[Rollout], grader: Grader) -> list[Rollout]:
-    """Return the rollouts with their outcomes.
+async def graded(
+    problem: Problem, rollouts: Sequence[Rollout], grader: Grader, start: Start | None = None
+) -> list[Rollout]:
+    """Return the rollouts with their outcomes, and with the prefix that they start from.
 
     An engine error or a truncation is ``undetermined``: it says nothing about the steps before it. A rollout that
     ended by itself without an answer is ``wrong``. Everything else is the grader's to say.
@@ -16,7 +18,12 @@ async def graded(problem: Problem, rollouts: Sequence[Rollout], grader: Grader) 
     finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
     outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
     return [
-        r.model_copy(update={"outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r)})
+        r.model_copy(
+            update={
+                "start": start,
+                "outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r),
+            }
+        )
         for r in rollouts
     ]
 

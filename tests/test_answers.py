@@ -18,6 +18,8 @@ FOUND = [
     ("Work.\n\n**Answer:** 18", "18"),
     ("**Final Answer**: $\\frac{3}{4}$", r"\frac{3}{4}"),
     ("Final answer:\n42", "42"),
+    ("ANSWER: 18, or the aN\u017fwer = 19", "19"),
+    ("The reanswer: 5 and an answer: 6. The \u00e4answer: 7", "6"),
     ("So. Answer: John has 180 minutes to nap.", "180"),
     ("Answer: Evelyn", "Evelyn"),
     ("Answer: 18 dollars", "18 dollars"),

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fakes import a_problem, a_solution, solved
@@ -13,10 +14,20 @@ from pipelines.exports import EXPORTS
 from pipelines.shards import read_columns, read_shard, shard_metadata, write_shard
 from schemas.arrow import arrow_schema, from_table, to_table
 from schemas.errors import RunFailed
-from schemas.labeled import Failure, LabeledProblem, Rejected
-from schemas.problem import Problem
+from schemas.labeled import (
+    Belief,
+    Cost,
+    Failure,
+    LabeledProblem,
+    LabeledSolution,
+    LabelerCost,
+    Rejected,
+    StepLabel,
+    Verdict,
+)
+from schemas.problem import Problem, Truth
 from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from schemas.rollout import SolvedProblem, Start, Step
 
 
 def problems(count: int) -> list[Problem]:
@@ -108,6 +119,43 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_shard(path, problems(1), Problem, {"not json": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def labelled_rows() -> list[LabeledProblem]:
+    """Rows with everything that may be missing: starts, labels, beliefs, posteriors, truths, log-probabilities."""
+    base = solved(a_solution("s", "AB", "wrong"), a_solution("", "", "undetermined"), problem=a_problem(answer=None))
+    belief = Belief(value=0.5, low=0.0, high=1.0, p_error=0.25)
+    labels = (None, StepLabel(successes=1, failures=2, belief=belief))
+    posterior = Verdict(labeler="x", first_error=None, abstained=True, posterior=(0.5, 0.5), classes=("right",))
+    first = LabeledSolution(rollout=base.rollouts[0], labels=labels, verdict=posterior, targets=(None, 1.0))
+    plain = LabeledSolution(rollout=base.rollouts[1], labels=(), verdict=Verdict(labeler="x", first_error=1))
+    later = a_solution("e", "C", "correct").model_copy(update={"start": Start(rollout="s", steps=1)})
+    step = Step(text="\u00e9\n", token_ids=(1, 2), logprob=-0.5, lowest_logprob=-0.25)
+    rows = [
+        LabeledProblem(problem=base.problem, solutions=(first, plain), evidence=(), policy=base.policy, costs=()),
+        LabeledProblem(
+            problem=problems(1)[0],
+            solutions=(),
+            evidence=(later, later.model_copy(update={"steps": (step,)})),
+            policy=base.policy,
+            costs=(LabelerCost(labeler="x", cost=Cost(rollouts=1)),),
+        ),
+    ]
+    return rows * 3
+
+
+def test_columns_are_what_the_rows_as_dicts_would_make() -> None:
+    for rows in (labelled_rows(), labelled_rows()[:1], []):
+        expected = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(LabeledProblem))
+        table = to_table(rows, LabeledProblem)
+        table.validate(full=True)
+        assert table.equals(expected, check_metadata=True)
+        assert from_table(table, LabeledProblem) == rows
+
+
+def test_a_record_of_one_field_has_a_column() -> None:
+    rows = [Truth(quantities=problem.truth.quantities) for problem in problems(3) if problem.truth]
+    assert from_table(to_table(rows, Truth), Truth) == rows
 
 
 def test_two_writes_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from filters.gates import refusal
+from filters import verification
+from filters.gates import MAX_LENGTH, refusal
 from filters.verification import decide
 from schemas.problem import AnswerKind
 
@@ -95,6 +96,13 @@ REFUSED = [
     "a" * 2001, "1\x00", "1\u202e2", "\ud800", "__import__('os')", "\u0661\u0662", "((9^24)^24)^24)^24)^24",
     r"\begin{pmatrix}" + "1&" * 101,
 ]  # fmt: skip
+
+
+def test_a_text_too_long_to_compare_is_not_remembered() -> None:
+    known = verification._decide.cache_info().currsize
+    assert decide("1" * (MAX_LENGTH + 1), "2", "integer") == "undetermined"
+    assert decide("a", "a" * (MAX_LENGTH + 1), "text") == "undetermined"
+    assert verification._decide.cache_info().currsize == known
 
 
 @pytest.mark.parametrize("text", REFUSED)

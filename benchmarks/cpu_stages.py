@@ -1,0 +1,236 @@
+"""The stages without an engine on runs of two sizes: rows and solutions a second, and the most memory each takes.
+
+    python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
+    python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: most of an hour to make, and 3 GB
+
+The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; a run that is there is
+gone on with. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
+what counts; ``start`` is that of a process that has done nothing yet. Seconds and rates are of CPU time. What this
+looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filters import Corpus
+from generators.policy import PromptedPolicy
+from pipelines.collection import collect_seldom
+from pipelines.datasets_out import export_all
+from pipelines.engines.scripted_engine import ScriptedEngine
+from pipelines.engines.settings import ScriptedEngineSettings
+from pipelines.grading import PooledGrader
+from pipelines.layout import SHARD_STAGES, Layout, ShardStage
+from pipelines.ledger import build_ledger, write_ledger
+from pipelines.plan import ShardPlan, plan_shards
+from pipelines.relabel import relabel
+from pipelines.report import write_report
+from pipelines.run_file import RunFile
+from pipelines.run_settings import parse_settings
+from pipelines.shard_work import ShardWork
+from pipelines.shards import shard_metadata, write_text
+
+RESULTS = Path(__file__).parent / "results" / "cpu_stages.json"
+SOLUTIONS_PER_PROBLEM = 4
+RUN: dict[str, Any] = {
+    "seed": 9,
+    "solutions": SOLUTIONS_PER_PROBLEM,
+    "rows_per_shard": 250,
+    "engine": {"kind": "scripted", "error_rate": 0.1, "recovery_rate": 0.1},
+    "policy": {"answer": "stated"},
+    "generate": [{"kind": "sequence"}, {"kind": "quantities"}],
+    "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.25}, {"kind": "shape"}],
+    "label": [{"kind": "omega_prm", "search_limit": 4, "k": 4, "curtailed": True}, {"kind": "oracle"}],
+    "curate": [{"kind": "decided"}],
+    "export": [{"kind": "stepwise"}, {"kind": "step_preference"}, {"kind": "preference"}],
+}
+EXPORTS = tuple(export["kind"] for export in RUN["export"])
+MEASURED = ("start", "vet", "curate", *(f"export {name}" for name in EXPORTS), "report", "relabel")
+
+
+class Run(NamedTuple):
+    """A run folder and what it is made of."""
+
+    settings: RunFile
+    layout: Layout
+    plan: list[ShardPlan]
+
+    @classmethod
+    def of(cls, folder: Path, solutions: int) -> "Run":
+        settings = parse_settings(RUN | {"problems": solutions // SOLUTIONS_PER_PROBLEM}, "the benchmark's settings")
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(settings, Layout(folder), plan_shards(settings, folder))
+
+    def work(self) -> ShardWork:
+        engine = ScriptedEngine(ScriptedEngineSettings.model_validate(RUN["engine"]))
+        policy = PromptedPolicy(engine, self.settings.policy)
+        return ShardWork(self.settings, self.layout.folder, PooledGrader(), policy)
+
+
+def make(run: Run) -> None:
+    """Make what is missing of a run, shard by shard."""
+    write_text(run.layout.run_file, run.settings.toml())
+    work = run.work()
+    began = time.monotonic()
+    for shard in run.plan:
+        done = shard.index + 1
+        if run.layout.first_missing(shard.index) is None:
+            continue
+        for stage in SHARD_STAGES:
+            if not run.layout.shard(stage, shard.index).exists():
+                asyncio.run(_do(work, stage, shard))
+        if done % 50 == 0:
+            sys.stderr.write(f"{run.layout.folder}: {done} of {len(run.plan)}, {time.monotonic() - began:.0f} s\n")
+
+
+async def _do(work: ShardWork, stage: ShardStage, shard: ShardPlan) -> None:
+    await work.do(stage, shard, Corpus())
+
+
+def _every_shard(run: Run, stage: ShardStage) -> None:
+    work = run.work()
+    for shard in run.plan:
+        asyncio.run(_do(work, stage, shard))
+
+
+def _export(run: Run, name: str) -> None:
+    shutil.rmtree(run.layout.datasets / name, ignore_errors=True)
+    chosen = tuple(part for part in run.settings.export if part.name == name)
+    export_all(run.settings.model_copy(update={"export": chosen}), run.layout)
+
+
+def _report(run: Run) -> None:
+    write_report(run.settings, run.layout, write_ledger(run.layout, []))
+
+
+def _relabel(run: Run) -> None:
+    shutil.rmtree(run.layout.folder / "relabeled", ignore_errors=True)
+    relabel(run.layout.folder, "soft")
+
+
+def measured(run: Run, stage: str) -> None:
+    """Do one stage on the whole run; the process that calls this does nothing else."""
+    names: dict[str, Callable[[Run], None]] = {
+        "start": lambda run: None,
+        "vet": lambda run: _every_shard(run, "vet"),
+        "curate": lambda run: _every_shard(run, "curate"),
+        "report": _report,
+        "relabel": _relabel,
+    }
+    names |= {f"export {name}": lambda run, name=name: _export(run, name) for name in EXPORTS}
+    collect_seldom()  # as workers and the command line do
+    began, cpu = time.monotonic(), time.process_time()
+    names[stage](run)
+    print(
+        json.dumps(
+            {
+                "seconds": round(time.monotonic() - began, 2),
+                "cpu_seconds": round(time.process_time() - cpu, 2),
+                "peak_mib": round(peak_mib(), 1),
+            }
+        )
+    )
+
+
+def peak_mib() -> float:
+    """Return the largest resident set of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts what the process was before its exec, too: the benchmark itself
+        return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if "VmHWM" in line)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
+    """Return the figures of one stage, with its rates."""
+    command = [sys.executable, __file__, "--folder", str(run.layout.folder.parent), "--solutions", str(solutions)]
+    answer = subprocess.run([*command, "--stage", stage], check=True, capture_output=True, text=True).stdout
+    figures: dict[str, Any] = json.loads(answer.splitlines()[-1])
+    rows, done = _read_by(run, stage)
+    if rows:
+        figures |= {"rows": rows, "solutions": done}
+        figures |= {
+            "rows_per_second": round(rows / figures["cpu_seconds"]),
+            "solutions_per_second": round(done / figures["cpu_seconds"]),
+        }
+    return figures
+
+
+def _read_by(run: Run, stage: str) -> tuple[int, int]:
+    """Return the rows that a stage reads, and their solutions."""
+    source: dict[str, ShardStage] = {"vet": "solve", "curate": "label", "report": "label", "relabel": "label"}
+    if stage == "start":
+        return 0, 0
+    rows = sum(shard_metadata(path)["rows"] for path in run.layout.shards(source.get(stage, "curate")))
+    return rows, rows * SOLUTIONS_PER_PROBLEM
+
+
+def main() -> None:
+    """Make the runs, measure the stages, print a table, write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--solutions", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
+    parser.add_argument("--name", default="now", help="under which name the figures are kept in the results file")
+    parser.add_argument("--make", action="store_true", help="only make the runs")
+    parser.add_argument("--stage", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    sizes = sorted(arguments.solutions)
+    runs = {size: Run.of(arguments.folder / str(size), size) for size in sizes}
+    if arguments.stage:
+        measured(runs[sizes[0]], arguments.stage)
+        return
+    for run in runs.values():
+        make(run)
+    if arguments.make:
+        return
+    figures = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in MEASURED} for n in sizes}
+    print(table(figures))
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    print(machine)
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    runs_made = {str(n): _made(runs[n]) for n in sizes}
+    now = {"machine": machine, "runs": runs_made, "stages": figures}
+    RESULTS.write_text(json.dumps({**kept, arguments.name: now}, indent=1) + "\n")
+
+
+def _made(run: Run) -> dict[str, Any]:
+    """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labelled shards."""
+    ledger = build_ledger(run.layout, [])
+    return {
+        "rows_out": {stage: total["rows_out"] for stage, total in ledger["stages"].items()},
+        "evidence_rollouts": ledger["stages"]["label"]["cost"]["rollouts"],
+        "labelled_bytes": sum(path.stat().st_size for path in run.layout.shards("label")),
+    }
+
+
+def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Return the figures as text, the sizes side by side."""
+    sizes = list(figures)
+    head = f"{'stage':24}" + "".join(
+        f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes
+    )
+    lines = [head + f"{'peak ratio':>12}"]
+    for stage in figures[sizes[0]]:
+        cells = [figures[n][stage] for n in sizes]
+        line = f"{stage:24}" + "".join(
+            f"{c['cpu_seconds']:13.1f} s{c.get('rows_per_second', 0):10,}{c.get('solutions_per_second', 0):10,}"
+            f"{c['peak_mib']:9.0f}"
+            for c in cells
+        )
+        lines.append(line + f"{cells[-1]['peak_mib'] / cells[0]['peak_mib']:12.2f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

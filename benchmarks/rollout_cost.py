@@ -1,0 +1,238 @@
+"""What a rollout costs in CPU time of our own code, by part: everything but the engine's own writing.
+
+    python benchmarks/rollout_cost.py
+
+A scripted engine answers once and is recorded; the same problems are then solved, labelled and stored again on the
+recorded answers, which cost a look-up in a dictionary. The total is the process's CPU time, best of some rounds with
+nothing watching; the shares come from looking at the stack every millisecond of CPU time in further rounds. The grader
+is the real one; what it asks of other processes (none here: the answers are integers) would not be counted.
+
+A rollout is about 90 characters in 5 steps, and the scripted engine has a token a character, so token ids weigh more
+here than under a tokenizer of words.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from pipelines.metering import MeteredEngine
+
+from generators.families.quantities import Quantities
+from generators.families.sequences import Sequence as Sequences
+from generators.policy import PolicySettings, PromptedPolicy
+from labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
+from pipelines.collection import collect_seldom
+from pipelines.engines.scripted_engine import ScriptedEngine
+from pipelines.engines.settings import ScriptedEngineSettings
+from pipelines.grading import PooledGrader
+from pipelines.shards import read_shard, write_shard
+from pipelines.stages import attempt_all, label, solve
+from schemas.labeled import LabeledProblem
+from schemas.problem import Problem
+from schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from schemas.rollout import SolvedProblem
+
+RESULTS = Path(__file__).parent / "results" / "rollout_cost.json"
+SEED = 41
+TARGET = 20.0
+"""Microseconds of CPU time a rollout."""
+
+PARTS = (
+    ("the recorded engine", "rollout_cost.py", ("complete", "encode", "token_ends")),
+    ("cutting into steps", "generators/segmenters.py", ()),
+    ("cutting into steps", "generators/policy.py", ("cut",)),
+    ("finding the answer", "schemas/answers.py", ()),
+    ("finding the answer", "generators/policy.py", ("answer",)),
+    ("asking the policy", "generators/policy.py", ()),
+    ("asking the policy", "schemas/seeds.py", ()),
+    ("metering", "pipelines/metering.py", ()),
+    ("grading", "pipelines/grading.py", ()),
+    ("grading", "schemas/grading.py", ()),
+    ("grading", "filters/", ()),
+    ("grading", "schemas/exact.py", ()),
+    ("evidence", "labelers/evidence.py", ()),
+    ("the labeler's own thinking", "labelers/", ()),
+    ("the labeler's own thinking", "schemas/labeled.py", ()),
+    ("the event loop", "asyncio/", ()),
+    ("reading and writing shards", "schemas/arrow.py", ()),
+    ("reading and writing shards", "pipelines/shards.py", ()),
+)
+"""(part, end of the file's path or a folder in it, functions; all where none is named). The innermost frame counts."""
+
+
+class Recording:
+    """An engine that asks another once, and then says the same again for nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.said: dict[tuple[str, int, int], list[Completion]] = {}
+        self.encoded: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self.engine.identity
+
+    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+        key = (prompt.text, n, seed)
+        if key not in self.said:
+            self.said[key] = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling)
+        return self.said[key]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        if text not in self.encoded:
+            self.encoded[text] = self.engine.encode(text)
+        return self.encoded[text]
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        return self.engine.token_ends(token_ids)
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        return self.engine.chat(messages)
+
+    async def close(self) -> None:
+        await self.engine.close()
+
+
+class Done(NamedTuple):
+    """One round's rows."""
+
+    solved: list[SolvedProblem]
+    labeled: list[LabeledProblem]
+
+    @property
+    def rollouts(self) -> int:
+        return sum(len(r.rollouts) for r in self.solved) + sum(len(r.evidence) for r in self.labeled)
+
+
+class Bench:
+    """The problems, the recorded engine and the labeler of one line of the table."""
+
+    def __init__(self, labeler: Labeler, problems: int, folder: Path) -> None:
+        self.labeler = labeler
+        parts = (Sequences(), Quantities())
+        self.problems: list[Problem] = [parts[i % 2].item(SEED, i) for i in range(problems)]
+        engine = ScriptedEngine(ScriptedEngineSettings(kind="scripted", error_rate=0.1, recovery_rate=0.1))
+        self.engine = Recording(engine)
+        self.folder = folder
+
+    def round(self) -> Done:
+        """Solve, store, read back, label, store: what the stages do, in one thread."""
+        done: list[Done] = []
+        asyncio.run(self._stages(done))
+        return done[0]
+
+    async def _stages(self, done: list[Done]) -> None:
+        """Append what was done: ``asyncio.run`` writes the repr of what it returns into an error it then drops."""
+        policy, grader = PromptedPolicy(MeteredEngine(self.engine), PolicySettings(answer="stated")), PooledGrader()
+
+        async def solving(problem: Problem) -> SolvedProblem:
+            return await solve(problem, [], policy, grader, n=4, seed=SEED)
+
+        async def labelling(row: SolvedProblem) -> LabeledProblem:
+            return await label(row, [self.labeler], policy, grader, seed=SEED)
+
+        solved, _ = await attempt_all(self.problems, solving, "solve", lambda problem: problem.id)
+        write_shard(self.folder / "solved.parquet", solved, SolvedProblem, {})
+        rows = read_shard(self.folder / "solved.parquet", SolvedProblem)
+        labeled, failures = await attempt_all(rows, labelling, "label", lambda row: row.problem.id)
+        write_shard(self.folder / "labeled.parquet", labeled, LabeledProblem, {})
+        if failures:
+            raise RuntimeError(failures[0].message)
+        done.append(Done(solved, labeled))
+
+
+class Sampler:
+    """Counts, every millisecond of CPU time, which part the program is in."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+
+    def __enter__(self) -> "Sampler":
+        signal.signal(signal.SIGPROF, self._look)
+        signal.setitimer(signal.ITIMER_PROF, 0.001, 0.001)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+
+    def _look(self, number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            part = part_of(frame.f_code.co_filename, frame.f_code.co_name)
+            if part is not None:
+                self.seen[part] += 1
+                return
+            frame = frame.f_back
+        self.seen["everything else"] += 1
+
+
+def part_of(file: str, function: str) -> str | None:
+    """Return the part that a function belongs to, or None."""
+    for part, place, functions in PARTS:
+        if (file.endswith(place) or (place.endswith("/") and f"/{place}" in file)) and (
+            not functions or function in functions
+        ):
+            return part
+    return None
+
+
+def measure(labeler: Labeler, problems: int, rounds: int) -> dict[str, Any]:
+    """Return microseconds a rollout, in all and by part, and what the rollouts were like."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(labeler, problems, Path(folder))
+        done = bench.round()
+        times = []
+        for _ in range(rounds):
+            began = time.process_time()
+            bench.round()
+            times.append(time.process_time() - began)
+        with Sampler() as sampler:
+            for _ in range(rounds):
+                bench.round()
+    each = min(times) / done.rollouts * 1e6
+    samples = sum(sampler.seen.values())
+    own = {part: round(each * count / samples, 2) for part, count in sampler.seen.most_common()}
+    engine = own.pop("the recorded engine", 0.0)
+    return {
+        "labeler": labeler.name,
+        "rollouts": done.rollouts,
+        "tokens_per_rollout": round(sum(r.tokens for row in done.labeled for r in row.evidence) / done.rollouts, 1),
+        "microseconds_per_rollout": round(each - engine, 2),
+        "worst_round": round(max(times) / done.rollouts * 1e6 - engine, 2),
+        "by_part": own,
+    }
+
+
+def main() -> None:
+    """Measure, print a table, write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--label", default="now", help="under which name the figures are kept in the results file")
+    arguments = parser.parse_args()
+    labelers: tuple[Labeler, ...] = (MathShepherd(), OmegaPRM(search_limit=8), ChangePoint())
+    collect_seldom()  # as workers do
+    rows = [measure(labeler, arguments.problems, arguments.rounds) for labeler in labelers]
+    parts = list(dict.fromkeys(part for row in rows for part in row["by_part"]))
+    print(f"{'microseconds of CPU a rollout':34}" + "".join(f"{row['labeler']:>15}" for row in rows))
+    for part in parts:
+        print(f"{part:34}" + "".join(f"{row['by_part'].get(part, 0.0):15.2f}" for row in rows))
+    print(f"{'in all (target: under 20)':34}" + "".join(f"{row['microseconds_per_rollout']:15.2f}" for row in rows))
+    print(f"{'rollouts':34}" + "".join(f"{row['rollouts']:15}" for row in rows))
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({**kept, arguments.label: {"machine": machine, "labelers": rows}}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
