@@ -1,16 +1,22 @@
 """The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
 
-Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started.
+Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started. 130 and 143: stopped by
+Ctrl-C or SIGTERM; what is done is kept.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pipelines.run_file import RunFile
+    from pipelines.store import AnyPath
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +25,7 @@ app = typer.Typer(
     help="A factory for process-supervision data: which step of a chain of thought is wrong, measured.",
 )
 
-Folder = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+Folder = Annotated[str, typer.Argument(help="A run folder, or its address (s3://…).", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -36,9 +42,14 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("stepforge: stopped; what is done is kept, the same command goes on", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+
+
+def _command() -> str:
+    """The command as it was given, for a shell."""
+    return shlex.join(["stepforge", *sys.argv[1:]])
 
 
 def _one_line(error: Exception) -> str:
@@ -48,11 +59,16 @@ def _one_line(error: Exception) -> str:
 @app.command()
 def run(
     run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/<name of the run file>.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder or address (s3://…); by default runs/<name of the run file>.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="This many runs, with the command under [train] between them.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,11 +78,23 @@ def run(
         from pipelines.preflight import preflight
         from pipelines.run_file import limited
         from pipelines.run_settings import read_run_file
+        from pipelines.store import place_of
 
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
-        folder = out or Path("runs") / run_file.stem
-        _show_report(run_all(settings, folder, quiet=quiet), folder, as_json=as_json)
+        folder = place_of(out or Path("runs") / run_file.stem)
+
+        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+            with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+                return run_all(one, place, quiet=quiet, as_json=as_json)
+
+        if rounds is None:
+            _show_report(run_one(settings, folder), folder, as_json=as_json)
+        else:
+            from pipelines.rounds import rounds_text, run_rounds
+
+            done = run_rounds(settings, folder, rounds, run_one)
+            typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 @app.command()
@@ -79,14 +107,16 @@ def report(
     with one_line_errors():
         from pipelines.report_page import write_page
         from pipelines.run_folder import fresh_report
+        from pipelines.store import place_of
 
-        figures = fresh_report(folder)
+        place = place_of(folder)
+        figures = fresh_report(place)
         if as_html:
-            typer.echo(f"wrote {write_page(folder, figures)}", err=True)
-        _show_report(figures, folder, as_json=as_json)
+            typer.echo(f"wrote {write_page(place, figures)}", err=True)
+        _show_report(figures, place, as_json=as_json)
 
 
-def _show_report(figures: dict[str, object], folder: Path, *, as_json: bool) -> None:
+def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
     from pipelines.report_text import report_text
 
     typer.echo(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
@@ -97,9 +127,40 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show how far a run is, from another shell if it is under way."""
     with one_line_errors():
         from pipelines.run_folder import run_status, status_text
+        from pipelines.store import place_of
 
-        state = run_status(folder)
+        state = run_status(place_of(folder))
         typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
+
+
+@app.command()
+def estimate(
+    run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
+    problems: Annotated[
+        int, typer.Option("--problems-in-pilot", min=2, help="Problems that are solved and labelled to estimate from.")
+    ] = 36,
+    price: Annotated[
+        float | None, typer.Option("--price-per-engine-hour", min=0, help="What one engine costs for an hour.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
+    with one_line_errors():
+        from pipelines.estimate.estimate import estimate as forecast
+        from pipelines.estimate.estimate_text import estimate_text
+        from pipelines.preflight import preflight
+        from pipelines.run_file import limited
+        from pipelines.run_settings import read_run_file
+
+        settings = limited(read_run_file(run_file, overrides or []), limit)
+        preflight(settings)
+        with redirect_stdout(sys.stderr):
+            found = forecast(settings, problems=problems, price=price)
+        typer.echo(found.model_dump_json(indent=1) if as_json else estimate_text(found))
 
 
 @app.command()
@@ -107,8 +168,9 @@ def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROB
     """Show one problem with its steps, labels and truth."""
     with one_line_errors():
         from pipelines.show import show_problem
+        from pipelines.store import place_of
 
-        typer.echo(show_problem(folder, problem_id))
+        typer.echo(show_problem(place_of(folder), problem_id))
 
 
 @app.command()
@@ -146,8 +208,9 @@ def relabel(
     """Label a run by another rule, from the evidence it kept; nothing is generated."""
     with one_line_errors():
         from pipelines.relabel import relabel as apply_rule
+        from pipelines.store import place_of
 
-        target, figures = apply_rule(folder, rule)
+        target, figures = apply_rule(place_of(folder), rule)
         _show_report(figures, target, as_json=as_json)
 
 

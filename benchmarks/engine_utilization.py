@@ -2,10 +2,10 @@
 
     python benchmarks/engine_utilization.py
 
-Each round, in one process: problems are labelled with ``omega_prm``, all searches at once on one engine, and every
-request is recorded; then vLLM's own ``LLM.generate`` is given the recorded prompts in one batch, each to be
-continued by as many tokens as it was. Both start with an empty prefix cache. The ratio is taken round by round,
-because these machines are noisy; the median is what counts.
+Each round, in one process: problems are labelled with ``omega_prm``, all searches at once on one engine, through the
+gate and the journal of a real run, and every request is recorded; then vLLM's own ``LLM.generate`` is given the
+recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
+The ratio is taken round by round, because these machines are noisy; the median is what counts.
 """
 
 import argparse
@@ -17,15 +17,19 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from generators.families import ALL_FAMILIES
 from generators.policy import PolicySettings, PromptedPolicy
 from labelers import OmegaPRM
+from pipelines.engine_gate import EngineGate, capacity_of
 from pipelines.engines import VllmEngineSettings, open_engine
 from pipelines.engines.model_files import locate
 from pipelines.engines.vllm_engine import vllm_arguments
 from pipelines.grading import PooledGrader
+from pipelines.journal import Journal
+from pipelines.journaled_engine import JournaledEngine
 from pipelines.stages import solve
 from schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
 from schemas.rollout import SolvedProblem
@@ -54,9 +58,13 @@ class Recorder:
     def identity(self) -> EngineIdentity:
         return self.engine.identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
-        completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling)
-        self.requests += [Request(prompt.token_ids, seed_of(seed, i), c.tokens) for i, c in enumerate(completions)]
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+        self.requests += [
+            Request(prompt.token_ids, seed_of(seed, i), c.tokens) for i, c in enumerate(completions, start=first)
+        ]
         return completions
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -74,8 +82,10 @@ class Recorder:
 
 async def labelling(settings: VllmEngineSettings, problems: int) -> tuple[float, list[Request]]:
     """Return the seconds that labelling took, and what it asked for. Solving is done before and not timed."""
-    recorder = Recorder(await open_engine(settings))
-    policy, grader = PromptedPolicy(recorder, PolicySettings(max_tokens=MAX_TOKENS, answer="stated")), PooledGrader()
+    recorder, grader, folder = Recorder(await open_engine(settings)), PooledGrader(), TemporaryDirectory()
+    journal = Journal(Path(folder.name) / "journal")
+    engine = JournaledEngine(EngineGate(recorder, capacity_of(settings)), journal)
+    policy = PromptedPolicy(engine, PolicySettings(max_tokens=MAX_TOKENS, answer="stated"))
     try:
         asked = [ALL_FAMILIES[i % len(ALL_FAMILIES)]().item(31, i) for i in range(problems)]
         rows = await asyncio.gather(*(solve(p, [], policy, grader, n=4, seed=31) for p in asked))
@@ -85,8 +95,10 @@ async def labelling(settings: VllmEngineSettings, problems: int) -> tuple[float,
         await asyncio.gather(*(_label(row, policy, grader) for row in kept))
         return time.perf_counter() - began, list(recorder.requests)
     finally:
+        await journal.close()
         await recorder.close()
         await grader.close()
+        folder.cleanup()
 
 
 async def _label(row: SolvedProblem, policy: PromptedPolicy, grader: PooledGrader) -> None:
@@ -115,7 +127,7 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> tuple[floa
 def main() -> None:
     """Measure, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=300)
+    parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from pipelines.metering import MeteredEngine
+
 from generators.families.quantities import Quantities
 from generators.families.sequences import Sequence as Sequences
 from generators.policy import PolicySettings, PromptedPolicy
@@ -33,7 +35,6 @@ from pipelines.collection import collect_seldom
 from pipelines.engines.scripted_engine import ScriptedEngine
 from pipelines.engines.settings import ScriptedEngineSettings
 from pipelines.grading import PooledGrader
-from pipelines.metering import MeteredEngine
 from pipelines.shards import read_shard, write_shard
 from pipelines.stages import attempt_all, label, solve
 from schemas.labeled import LabeledProblem

@@ -1,54 +1,63 @@
 """Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
 
-A dead engine ends the worker's process; Ray starts it anew and sends it the shard again, because a shard without
+A dead engine ends the worker's process; the driver starts another and sends it the shard again, because a shard without
 its committed file was never done.
 """
 
+import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from labelers.rates import Rates
 from pipelines.collection import collect_seldom
-from pipelines.engines import open_engine
+from pipelines.engine_gate import EngineGate, capacity_of
+from pipelines.engines import AnyEngine, open_engine
 from pipelines.grading import PooledGrader
-from pipelines.ledger import ShardReport
-from pipelines.metering import MeteredEngine
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
-from pipelines.shard_work import ShardWork
+from pipelines.shard_work import Engines, ShardDone, ShardWork
+from pipelines.store import AnyPath
 from schemas.errors import BadInput
-from schemas.protocols import Engine, EngineDead
+from schemas.protocols import EngineDead
+
+SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
 
 
 class CpuWorker:
     """Does generate, vet and curate."""
 
-    def __init__(self, run: RunFile, folder: Path) -> None:
-        self.work = ShardWork(run, folder, PooledGrader(), None)
+    def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
+        self.work = ShardWork(run, folder, PooledGrader(), None, session)
         collect_seldom()
 
     async def ready(self) -> bool:
         """Return once the worker can take shards."""
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardReport:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
         """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 class EngineWorker:
     """Does solve and label on one engine, which is loaded once for both."""
 
-    def __init__(self, run: RunFile, folder: Path) -> None:
+    def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.run = run
         self.folder = folder
-        self.engine: MeteredEngine | None = None
-        self.judge: Engine | None = None
+        self.session = session
+        self.engines: Engines | None = None
+        self.under_way: set[asyncio.Task[ShardDone]] = set()
         self.work: ShardWork | None = None
+        self._loading = asyncio.Lock()
 
     async def ready(self) -> bool:
         """Load the engine, unless it is loaded.
@@ -56,38 +65,66 @@ class EngineWorker:
         Raises:
             BadInput: the model or the engine is not there, or has no chat template where one is asked for.
         """
-        if self.work is None:
-            self.engine = MeteredEngine(await open_engine(self.run.engine))
-            self.judge = await open_engine(self.run.judge) if self.run.judge else None
-            policy = PromptedPolicy(self.engine, self.run.policy, self.judge)
-            try:
-                policy.check()
-            except ValueError as error:
-                raise BadInput(f"policy.chat: {error}") from None
-            self.work = ShardWork(self.run, self.folder, PooledGrader(), policy)
-            collect_seldom()
+        async with self._loading:
+            if self.work is None:
+                try:
+                    await self._load()
+                except EngineDead as error:
+                    _end(f"the engine did not start: {error}")
+                collect_seldom()
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardReport:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
         """Do a stage on a shard; a dead engine ends this process."""
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
+        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
         try:
-            return await self.work.do(stage, shard, corpus, rates)
+            return await task
         except EngineDead as error:
-            sys.stderr.write(f"engine dead, worker ends: {error}\n")
-            sys.stderr.flush()
-            os._exit(1)
+            _end(f"the engine died: {error}")
+            raise
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started."""
-        return {} if self.engine is None else self.engine.counters()
+        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
+        if self.engines is None:
+            return {}
+        counters = self.engines.policy.counters()
+        judge = self.engines.judge.counters() if self.engines.judge else {}
+        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
 
     async def close(self) -> None:
-        """Give the engine back, so that nothing of it outlives the worker."""
-        for engine in (self.engine, self.judge):
-            if engine is not None:
-                await engine.close()
+        """Leave what is under way but for files being written, and give the engine back."""
+        for task in self.under_way:
+            task.cancel()
+        await asyncio.gather(*self.under_way, return_exceptions=True)
+        for gate in self.engines or ():
+            if gate is not None:
+                await gate.close()
         if self.work is not None:
             await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    async def _load(self) -> None:
+        engine = await self._gate(self.run.engine)
+        judge = await self._gate(self.run.judge) if self.run.judge else None
+        try:
+            PromptedPolicy(engine.engine, self.run.policy).check()
+        except ValueError as error:
+            raise BadInput(f"policy.chat: {error}") from None
+        self.engines = Engines(engine, judge)
+        self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
+
+    async def _gate(self, settings: AnyEngine) -> EngineGate:
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
+        return EngineGate(await open_engine(settings), capacity)
+
+
+def _end(why: str) -> None:
+    """End the process: an engine that died may hold the GPU until then."""
+    sys.stderr.write(f"stepforge worker: {why}\n")
+    sys.stderr.flush()
+    os._exit(1)

@@ -1,14 +1,13 @@
 """The data set card: what ``load_dataset`` and a reader need. YAML through ``DatasetCardData``, never by template."""
 
-from pathlib import Path
 from typing import Any
 
 from pipelines.report_text import audit_rows, figure
 from pipelines.run_file import RunFile
-from pipelines.shards import write_text
+from pipelines.store import AnyPath, write_text
 
 
-def write_card(folder: Path, run: RunFile, report: dict[str, Any]) -> None:
+def write_card(folder: AnyPath, run: RunFile, report: dict[str, Any]) -> None:
     """Write ``README.md`` of the data set repository, with the figures of the run's report."""
     from huggingface_hub import DatasetCardData
 

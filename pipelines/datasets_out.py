@@ -1,25 +1,27 @@
 """The export stage: curated rows to flat Parquet files in the layout of a Hub dataset repository.
 
-Splits go by template or source group, never by row. A data set appears under its name only when it is whole, and is
-made again only when the shards or the settings it was made from have changed.
+Splits go by template or source group, never by row. A data set is made in a folder of its own and appears under its
+name only when it is whole; in a store, which cannot rename, it is whole when ``exports/<name>.json`` says so. That file
+also says what the data set was made from, so that it is made again only when the shards or the settings have changed;
+the data files themselves hold nothing that differs from one making to the next.
 """
 
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from pipelines.exports import AnyExport
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, shard_metadata, write_table
+from pipelines.shards import read_shard, row_count, write_table
+from pipelines.store import AnyPath, StorePath, fsync_folder, write_text
 from pipelines.version import VERSION
 from schemas.arrow import to_table
-from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
@@ -35,10 +37,10 @@ def split_of(group: str, test_share: float) -> str:
 
 
 def export_all(run: RunFile, layout: Layout) -> None:
-    """Write every export of the run that is not up to date, and the data set card."""
+    """Write every export of the run that is not up to date."""
     for export in run.export:
         inputs = _inputs(run, layout, export)
-        if _made_from(layout.datasets / export.name) != inputs:
+        if not _is_made(layout, export.name, inputs):
             _write_export(export, run, layout, inputs)
 
 
@@ -47,45 +49,68 @@ def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for export in run.export:
         folder = layout.datasets / export.name
-        rows = {split: sum(_rows(path) for path in sorted(folder.glob(f"{split}-*.parquet"))) for split in SPLITS}
+        rows = {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
         summary[export.name] = {"kind": export.kind, "rows": rows}
     return summary
 
 
-def _rows(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
-
-
 def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) -> None:
-    final = layout.datasets / export.name
-    beside = layout.datasets / f".{export.name}.tmp"
+    final, stamp = layout.datasets / export.name, _stamp(layout, export.name)
+    stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
+    with _workplace(final) as beside:
+        written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
+        for split, parts in written.items():
+            for number, part in enumerate(parts):
+                part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.parquet")
+        sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
+        _put_in_place(beside, final)
+    write_text(stamp, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
+
+
+@contextmanager
+def _workplace(final: AnyPath) -> Iterator[Path]:
+    """Give an empty local folder: beside the final one, or a temporary one where that lies in a store."""
+    if isinstance(final, StorePath):
+        with TemporaryDirectory(prefix="stepforge-export-") as folder:
+            yield Path(folder)
+        return
+    beside = final.with_name(f".{final.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    written = {split: _write_split(export, run, layout, split, beside, inputs) for split in SPLITS}
-    for split, parts in written.items():
-        for number, part in enumerate(parts):
-            part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.parquet")
-    # Between these two lines the data set is missing; the next run finds that and makes it again.
-    shutil.rmtree(final, ignore_errors=True)
-    beside.rename(final)
+    try:
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
-def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path, inputs: str) -> list[Path]:
+def _put_in_place(folder: Path, final: AnyPath) -> None:
+    if isinstance(final, Path):
+        shutil.rmtree(final, ignore_errors=True)
+        folder.rename(final)
+        fsync_folder(final.parent)
+        return
+    for old in list(final.glob("*")):
+        old.unlink(missing_ok=True)
+    for path in sorted(folder.iterdir()):
+        (final / path.name).write_bytes(path.read_bytes())
+
+
+def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path) -> list[Path]:
     """Write one split in files of at most ``ROWS_PER_FILE`` rows; an empty split writes one empty file."""
     parts: list[Path] = []
     batch: list[Record] = []
     for row in _rows_of(export, run, layout, split):
         batch.append(row)
         if len(batch) == ROWS_PER_FILE:
-            parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch, inputs))
+            parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch))
             batch = []
     if batch or not parts:
-        parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch, inputs))
+        parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch))
     return parts
 
 
-def _write_part(export: AnyExport, path: Path, rows: list[Record], inputs: str) -> Path:
-    write_table(path, to_table(rows, export.row), {"inputs": inputs, "rows": len(rows), "version": VERSION})
+def _write_part(export: AnyExport, path: Path, rows: list[Record]) -> Path:
+    write_table(path, to_table(rows, export.row), {"rows": len(rows), "version": VERSION})
     return path
 
 
@@ -103,12 +128,15 @@ def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _made_from(folder: Path) -> str | None:
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        return None
-    try:
-        stamp = shard_metadata(files[0]).get("inputs")
-    except RunFailed:  # a damaged export is made again from its shards
-        return None
-    return stamp if isinstance(stamp, str) else None
+def _stamp(layout: Layout, name: str) -> AnyPath:
+    return layout.folder / "exports" / f"{name}.json"
+
+
+def _is_made(layout: Layout, name: str, inputs: str) -> bool:
+    """Whether a data set was made from these inputs, and its files are all there in full length."""
+    stamp = _stamp(layout, name)
+    if not stamp.exists():
+        return False
+    made = json.loads(stamp.read_text())
+    found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*.parquet")}
+    return bool(made["inputs"] == inputs and made["files"] == found)

@@ -5,58 +5,76 @@ be there. What a committed file says is done is never done again: the same comma
 """
 
 import asyncio
-import fcntl
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from filters import Corpus, Duplicates, question_key
 from labelers.rates import Rates
-from pipelines.cluster import Pool, close_all, cpu_pool, engine_pool, start_ray, stop_ray
+from pipelines.cluster import start_ray, stop_ray
 from pipelines.datasets_out import export_all
+from pipelines.folder_lock import only_driver
+from pipelines.journal import forget_journal
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
-from pipelines.ledger import ShardReport, past_sessions, write_ledger
+from pipelines.ledger import write_ledger
 from pipelines.pilot import pilot_shards, rates_of_run, settle_shard
 from pipelines.plan import ShardPlan, plan_shards
+from pipelines.pool import Pool, cpu_pool, engine_pool
 from pipelines.progress import Progress
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
+from pipelines.sessions import Session, past_sessions
 from pipelines.settings_guard import guard_settings
+from pipelines.shard_work import ShardDone
 from pipelines.shards import read_columns
+from pipelines.stopping import Stopping
+from pipelines.store import AnyPath
 from schemas.errors import BadInput, RunFailed
 
-ENGINE_STAGES = ("solve", "label")
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
 
-def run_all(run: RunFile, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
         BadInput: nothing was started.
         RunFailed: what is done is kept; the line says how to go on.
+        Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with only_driver(layout):
+    with Stopping() as stopping, only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
-        began = time.time()
-        pending = [shard for shard in plan if layout.first_missing(shard.index) is not None]
+        committed = layout.committed()
+        pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+        _forget_done_journals(layout, committed)
         if pending:
-            start_ray()
+            session = Session(layout, name, len(pending))
             try:
-                asyncio.run(_Flow(run, layout, plan, Progress(layout, plan, quiet=quiet)).run(pending))
+                with stopping.held():
+                    start_ray()
+                progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
+                stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:
-                stop_ray()
-        return finish(run, layout, session=_session(began, len(pending)))
+                with stopping.held():
+                    session.write()
+                    stop_ray()
+        return finish(run, layout)
 
 
-def finish(run: RunFile, layout: Layout, *, session: dict[str, Any] | None = None) -> dict[str, Any]:
+def _forget_done_journals(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
+    """Delete what a kill between a commit and the end of its journal has left."""
+    for stage in ENGINE_STAGES:
+        folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
+        for folder in folders:
+            if int(folder.name.rpartition("-")[2]) in committed[stage]:
+                forget_journal(folder)
+
+
+def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
     """Balance the books, export and report what is committed."""
-    sessions = [*past_sessions(layout), *([session] if session else [])]
-    ledger = write_ledger(layout, sessions)
+    ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
@@ -65,7 +83,19 @@ def finish(run: RunFile, layout: Layout, *, session: dict[str, Any] | None = Non
 class _Flow:
     """The shards on their way through the stages."""
 
-    def __init__(self, run: RunFile, layout: Layout, plan: list[ShardPlan], progress: Progress) -> None:
+    def __init__(
+        self,
+        run: RunFile,
+        layout: Layout,
+        plan: list[ShardPlan],
+        committed: dict[ShardStage, set[int]],
+        progress: Progress,
+        session: Session,
+        name: str,
+    ) -> None:
+        self.committed = committed
+        self.session = session
+        self.session_name = name
         self.run_file = run
         self.layout = layout
         self.plan = plan
@@ -77,36 +107,32 @@ class _Flow:
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
 
     async def run(self, pending: list[ShardPlan]) -> None:
-        cpu = cpu_pool(self.run_file, self.layout.folder)
+        cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
         engines = self._engines(pending)
         pools = [cpu, *([engines] if engines else [])]
-        watcher = asyncio.create_task(self.progress.watch(engines.actors if engines else []))
+        watcher = asyncio.create_task(self.progress.watch(engines.workers if engines else ()))
         try:
-            ready = asyncio.gather(*(_result(actor.ready.remote()) for pool in pools for actor in pool.actors))
             await _all(self._stage("generate", shard, cpu) for shard in self.plan)
             self.corpus = self._duplicates()
-            await ready
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if self.layout.shard("label", index).exists():
+                    if index in self.committed["label"]:
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             self.progress.close()
-            await close_all(actor for pool in pools for actor in pool.actors)
+            await asyncio.gather(*(pool.close() for pool in pools))
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        wanted = any(self.layout.first_missing(shard.index) != "curate" for shard in pending)
-        return engine_pool(self.run_file, self.layout.folder) if wanted else None
+        wanted = any(shard.index not in self.committed[stage] for shard in pending for stage in ENGINE_STAGES)
+        return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
-            if stage == "label":
-                await self._rates_for(shard)  # before a slot is taken: the pilot needs the slots
             pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
             await self._stage(stage, shard, pool)
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
@@ -114,17 +140,29 @@ class _Flow:
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
-        if self.layout.shard(stage, shard.index).exists():
+        if shard.index in self.committed[stage]:
             return
-        self.layout.forget_after(stage, shard.index)
-        async with pool.lend() as actor:
-            corpus = Corpus(duplicate_of=self._known(shard) if stage == "vet" else {})
-            rates = await self._rates_for(shard) if stage == "label" else None
-            report: ShardReport = await _result(
-                actor.do.remote(stage, shard, corpus, rates), timeout=self.run_file.workers.stage_timeout
-            )
-        report.check()
-        self.progress.done(report)
+        await asyncio.to_thread(self._forget_after, stage, shard.index)
+        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
+        rates = await self._rates_for(shard) if stage == "label" else None
+        done: ShardDone = await pool.call(
+            "do",
+            *(stage, shard, corpus, rates),
+            rank=(-SHARD_STAGES.index(stage), shard.index),  # what is nearly done goes first
+            timeout=self.run_file.workers.stage_timeout,
+        )
+        done.report.check()
+        self.committed[stage].add(shard.index)
+        self.progress.done(done.report, done.replayed)
+        self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
+        await asyncio.to_thread(self.session.write, now=False)
+
+    def _forget_after(self, stage: ShardStage, index: int) -> None:
+        """Delete what later stages made of a shard that is about to be made anew."""
+        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
+            if index in self.committed[later]:
+                self.layout.shard(later, index).unlink(missing_ok=True)
+                self.committed[later].discard(index)
 
     async def _rates_for(self, shard: ShardPlan) -> Rates | None:
         """Wait for the pilot, unless the shard is part of it."""
@@ -157,29 +195,6 @@ class _Flow:
         return copies
 
 
-async def _result(reference: Any, *, timeout: float | None = None) -> Any:
-    """Await a Ray result; give a worker's own clear errors as they were raised."""
-    import ray
-
-    try:
-        return await asyncio.wait_for(_awaited(reference), timeout)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, BadInput | RunFailed):
-            raise type(error.cause)(str(error.cause)) from None
-        raise RunFailed(f"a worker failed: {type(error.cause).__name__}: {error.cause}; run again to go on") from error
-    except ray.exceptions.RayActorError as error:
-        raise RunFailed(
-            f"a worker died and did not come back after its restarts ({type(error).__name__}); what is done is kept: "
-            "run again to go on, and see the worker's last lines above"
-        ) from None
-    except TimeoutError:
-        raise RunFailed("a shard took longer than workers.stage_timeout; run again to go on") from None
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference
-
-
 async def _all(coroutines: Iterable[Any]) -> None:
     """Run side by side; the first error ends the others and is raised as itself."""
     try:
@@ -190,23 +205,6 @@ async def _all(coroutines: Iterable[Any]) -> None:
         raise errors.exceptions[0] from None
 
 
-@contextmanager
-def only_driver(layout: Layout) -> Iterator[None]:
-    """Hold the run folder's lock.
-
-    Raises:
-        BadInput: another driver is at work on it.
-    """
-    with layout.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"{layout.folder}: another stepforge is at work on this folder; wait for it or end it"
-            ) from None
-        yield
-
-
 def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
     for stage, total in ledger["stages"].items():
         failed, rows = sum(total["failures"].values()), total["rows_in"]
@@ -215,9 +213,3 @@ def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
                 f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
                 f"max_failure_share = {run.max_failure_share}; see failures/{stage}/"
             )
-
-
-def _session(began: float, shards: int) -> dict[str, Any] | None:
-    if not shards:
-        return None
-    return {"began": int(began), "seconds": round(time.time() - began, 1), "pending_shards": shards}

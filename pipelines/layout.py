@@ -1,9 +1,8 @@
 """Where everything of a run lies, and how it is known to be done."""
 
-from pathlib import Path
 from typing import Literal
 
-from pipelines.shards import shard_name
+from pipelines.store import AnyPath
 
 ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
 SHARD_STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
@@ -17,47 +16,56 @@ FOLDERS: dict[ShardStage, str] = {
 """The folder that each stage writes; the stage after it reads there."""
 
 
-class Layout:
-    """The paths of one run folder."""
+def shard_name(index: int) -> str:
+    """Return the file name of a shard."""
+    return f"part-{index:05d}.parquet"
 
-    def __init__(self, folder: Path) -> None:
+
+def shard_index(name: str) -> int:
+    """Return the number of the shard that a file name speaks of."""
+    return int(name.removeprefix("part-").removesuffix(".parquet"))
+
+
+class Layout:
+    """The paths of one run folder, on a disk or in a store."""
+
+    def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
         self.run_file = folder / "run.toml"
         self.ledger = folder / "ledger.json"
         self.rates = folder / "rates.json"
         self.report = folder / "report.json"
         self.datasets = folder / "datasets"
-        self.lock = folder / ".lock"
+        self.timings = folder / "timings.jsonl"
 
-    def shard(self, stage: ShardStage, index: int) -> Path:
+    def shard(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage commits for a shard; the shard is done when it exists."""
         return self.folder / FOLDERS[stage] / shard_name(index)
 
-    def first_missing(self, index: int) -> ShardStage | None:
-        """Return the first stage that has not committed a shard, or None if all have."""
-        return next((stage for stage in SHARD_STAGES if not self.shard(stage, index).exists()), None)
+    def committed(self) -> dict[ShardStage, set[int]]:
+        """Return which shards every stage has committed: one listing a stage, since a store answers slowly."""
+        return {stage: {shard_index(path.name) for path in self.shards(stage)} for stage in SHARD_STAGES}
 
-    def forget_after(self, stage: ShardStage, index: int) -> None:
-        """Delete what later stages made of a shard that a stage is about to make anew."""
-        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
-            self.shard(later, index).unlink(missing_ok=True)
-
-    def source(self, stage: ShardStage, index: int) -> Path:
+    def source(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage reads."""
         return self.shard(SHARD_STAGES[SHARD_STAGES.index(stage) - 1], index)
 
-    def rejected(self, stage: ShardStage, index: int) -> Path:
+    def rejected(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file of the rows that a filter stage dropped."""
         return self.folder / "rejected" / stage / shard_name(index)
 
-    def failures(self, stage: ShardStage, index: int) -> Path:
+    def failures(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file of the rows that a stage could not finish."""
         return self.folder / "failures" / stage / shard_name(index)
 
-    def brought(self, index: int) -> Path:
+    def brought(self, index: int) -> AnyPath:
         """Return the file of the solutions that came with a shard's problems."""
         return self.folder / "brought" / shard_name(index)
 
-    def shards(self, stage: ShardStage) -> list[Path]:
+    def shards(self, stage: ShardStage) -> list[AnyPath]:
         """Return the committed shards of a stage, in order."""
-        return sorted((self.folder / FOLDERS[stage]).glob("part-*.parquet"))
+        return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
+
+    def journal(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the folder of the completions that an unfinished shard has got so far."""
+        return self.folder / "journal" / f"{stage}-{index:05d}"

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
-from pipelines.shards import shard_metadata, write_text
+from pipelines.sessions import stage_times
+from pipelines.shards import shard_metadata
+from pipelines.store import write_text
 from schemas.errors import RunFailed
 from schemas.labeled import Cost, LabelerCost
 from schemas.record import Record
@@ -28,13 +30,13 @@ class ShardReport(Record):
     """Rows dropped, by ``filter: reason``."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Rows that could not be finished, by class of error."""
-    seconds: float
-    """Wall-clock time from reading the shard to committing it; shards overlap."""
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
     """The cost by labeler, in the label stage."""
     outcomes: dict[str, int] = Field(default_factory=dict)
     """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
+    labelled_steps: int = 0
+    """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
         """Raise ``RunFailed`` unless the books balance."""
@@ -61,7 +63,7 @@ def stage_totals(reports: Iterable[ShardReport]) -> dict[str, dict[str, Any]]:
         total["shards"] += 1
         total["rows_in"] += report.rows_in
         total["rows_out"] += report.rows_out
-        total["seconds"] = round(total["seconds"] + report.seconds, 3)
+        total["labelled_steps"] += report.labelled_steps
         for name in ("rejected", "failures", "outcomes"):
             total[name] = dict(sorted((Counter(total[name]) + Counter(getattr(report, name))).items()))
         total["cost"] = (Cost(**total["cost"]) + report.cost).model_dump()
@@ -90,20 +92,30 @@ def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, An
     total = Cost()
     for report in reports:
         total = total + report.cost
+    stages = stage_totals(reports)
+    for stage, times in stage_times(sessions).items():
+        if stage in stages:
+            stages[stage] |= {key: times[key] for key in ("seconds", "engine_seconds")}
     return {
-        "stages": stage_totals(reports),
+        "stages": stages,
+        **price_figures(stages),
         "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
         "total": total.model_dump(),
         "sessions": sessions,
     }
 
 
-def past_sessions(layout: Layout) -> list[dict[str, Any]]:
-    """Return the sessions that the ledger knows of: when each began, and how long it took."""
-    if not layout.ledger.exists():
-        return []
-    sessions: list[dict[str, Any]] = json.loads(layout.ledger.read_text())["sessions"]
-    return sessions
+def price_figures(stages: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what the run spent per labelled step and per row among those kept; None where nothing is kept yet."""
+    curate = stages.get("curate", {})
+    spent = {name: sum(total["cost"][name] for total in stages.values()) for name in Cost.model_fields}
+    spent["engine_seconds"] = sum(total["engine_seconds"] for total in stages.values())
+    counts = {"per_labelled_step": curate.get("labelled_steps", 0), "per_kept_row": curate.get("rows_out", 0)}
+    return {name: _shares(spent, count) for name, count in counts.items()}
+
+
+def _shares(spent: dict[str, Any], count: int) -> dict[str, Any] | None:
+    return {"count": count, **{name: round(value / count, 6) for name, value in spent.items()}} if count else None
 
 
 def _empty_total() -> dict[str, Any]:
@@ -111,9 +123,11 @@ def _empty_total() -> dict[str, Any]:
         "shards": 0,
         "rows_in": 0,
         "rows_out": 0,
+        "labelled_steps": 0,
         "rejected": {},
         "failures": {},
         "outcomes": {},
         "seconds": 0.0,
+        "engine_seconds": 0.0,
         "cost": Cost().model_dump(),
     }

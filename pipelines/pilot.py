@@ -18,7 +18,8 @@ from labelers.stored import solved_part, stored_evidence
 from pipelines.layout import Layout
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, shard_metadata, write_shard, write_text
+from pipelines.shards import read_shard, shard_metadata, write_shard
+from pipelines.store import write_text
 from schemas.labeled import LabeledProblem
 
 SETTLED = "settled"

@@ -2,14 +2,13 @@
 
 import json
 from itertools import accumulate
-from pathlib import Path
 from random import Random
 
 from generators.family import Family
 from generators.problem_sets import ProblemSet
 from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
-from pipelines.shards import write_text
+from pipelines.store import AnyPath, write_text
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.seeds import rng_of
@@ -29,7 +28,7 @@ class ShardPlan(Record):
     stop: int
 
 
-def plan_shards(run: RunFile, folder: Path) -> list[ShardPlan]:
+def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     """Return the run's shards: those planned before, and new ones for what was added since.
 
     Raises:
@@ -45,7 +44,7 @@ def plan_shards(run: RunFile, folder: Path) -> list[ShardPlan]:
     return planned
 
 
-def _read_plan(folder: Path) -> list[ShardPlan]:
+def _read_plan(folder: AnyPath) -> list[ShardPlan]:
     path = folder / PLAN_FILE
     return [ShardPlan.model_validate(row) for row in json.loads(path.read_text())] if path.exists() else []
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from generators.problem_sets import ProblemSet
 from pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from pipelines.engines.model_files import locate
+from pipelines.metrics_port import check_metrics
 from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
 from schemas.errors import BadInput
@@ -20,6 +21,7 @@ def preflight(run: RunFile) -> None:
     for part in run.generate:
         if isinstance(part, ProblemSet):
             open_problems(part).check()
+    check_metrics(run.workers)
     _check_engine(run.engine)
     if run.judge is not None:
         _check_engine(run.judge)

@@ -1,69 +1,169 @@
-"""Progress: one line every few seconds on standard error, from the committed shards and the engines' counters."""
+"""Progress: what is committed and what the engines count, as one snapshot for the terminal, a file and the metrics."""
 
 import asyncio
-import sys
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from math import inf
 
-from pipelines.layout import SHARD_STAGES, Layout
+from pipelines.engine_meter import EngineMeter
+from pipelines.layout import SHARD_STAGES, Layout, ShardStage
 from pipelines.ledger import ShardReport
+from pipelines.metrics_port import MetricsPort, open_metrics
+from pipelines.pace import Pace
+from pipelines.pilot import pilot_shards
 from pipelines.plan import ShardPlan
+from pipelines.pool import Worker
+from pipelines.progress_view import View, view_of
+from pipelines.run_file import RunFile
+from pipelines.shards import shard_metadata
+from pipelines.snapshot import PROGRESS_FILE, Snapshot, StageProgress
+from pipelines.store import write_text
+from schemas.errors import RunFailed
 
-SECONDS = 5.0
+ASK_SECONDS = 1.0
+"""How often the engines are asked."""
+FILE_SECONDS = 5.0
+"""How old ``progress.json`` gets while the driver lives."""
+ANSWER_SECONDS = 5.0
 
 
 class Progress:
-    """Counts what is done; says so unless ``quiet``."""
+    """Counts what is done, and shows it."""
 
-    def __init__(self, layout: Layout, plan: list[ShardPlan], *, quiet: bool) -> None:
-        self.total = len(plan)
-        self.quiet = quiet
-        self.done_shards = Counter({stage: len(layout.shards(stage)) for stage in SHARD_STAGES})
-        self.began = time.monotonic()
-        self.counters: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
+    def __init__(
+        self,
+        layout: Layout,
+        plan: Sequence[ShardPlan],
+        *,
+        quiet: bool,
+        as_json: bool = False,
+        run: RunFile | None = None,
+    ) -> None:
+        """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON. Without ``run``, the rates' pilot
+        is unknown to the estimated end, and no metrics are served.
 
-    def done(self, report: ShardReport) -> None:
-        """Take note of a committed shard."""
-        self.done_shards[report.stage] += 1
-        self.failures.update(report.failures)
+        Raises:
+            BadInput: the port of the metrics is taken.
+        """
+        self._layout = layout
+        self._shards = len(plan)
+        self._view: View = view_of(quiet=quiet, as_json=as_json)
+        self._metrics: MetricsPort | None = open_metrics(run.workers) if run else None
+        self._began = time.monotonic()
+        self._meter = EngineMeter()
+        self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)} if run else ())
+        self._tallies = {stage: _Tally() for stage in SHARD_STAGES}
+        self._before = _committed(layout, plan)
+        for stage, _ in self._before:
+            self._tallies[stage].shards += 1
 
-    async def watch(self, engines: list[Any]) -> None:
-        """Ask the engines and print a line, until cancelled."""
+    def done(self, report: ShardReport, replayed: int = 0) -> None:
+        """Take note of a shard that is committed now, and of its completions that came from a journal."""
+        self._meter.replayed += replayed
+        self._tallies[report.stage].shards += 1
+        self._tallies[report.stage].add(report)
+        self._pace.done(report, now=True)
+
+    async def watch(self, engines: Sequence[Worker]) -> None:
+        """Ask the engines, show and keep what is known, until cancelled."""
+        await asyncio.gather(self._learn_past(), self._watch(engines))
+
+    async def _watch(self, engines: Sequence[Worker]) -> None:
+        shown = kept = -inf
         while True:
-            await asyncio.sleep(SECONDS)
-            before, self.counters = self.counters, await _counters(engines)
-            if not self.quiet:
-                sys.stderr.write(self.line(self.counters - before) + "\n")
+            self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
+            snapshot, now = self.snapshot(), time.monotonic()
+            if now - shown >= self._view.seconds:
+                shown = now
+                self._show(snapshot)
+            if now - kept >= FILE_SECONDS:
+                kept = now
+                await asyncio.to_thread(self._keep, snapshot)
+            await asyncio.sleep(ASK_SECONDS)
 
     def close(self) -> None:
-        """Say how far it came."""
-        if not self.quiet:
-            sys.stderr.write(self.line(Counter()) + "\n")
+        """Show and keep how far it came, and give the terminal and the port back."""
+        snapshot = self.snapshot(ended=True)
+        self._show(snapshot)
+        self._view.close()
+        self._keep(snapshot)
+        if self._metrics:
+            self._metrics.close()
 
-    def line(self, recent: Counter[str]) -> str:
-        """Return the state in one line: shards by stage, rates over the last interval, cached share, failures."""
-        stages = " ".join(f"{stage} {self.done_shards[stage]}/{self.total}" for stage in SHARD_STAGES)
-        rates = f"{recent['rollouts'] / SECONDS:.0f} rollouts/s {recent['generated_tokens'] / SECONDS:.0f} tokens/s"
-        prompt = self.counters["prompt_tokens"]
-        cached = f"{self.counters['cached_tokens'] / prompt:.0%} cached" if prompt else "0% cached"
-        failed = f" failures {dict(self.failures)}" if self.failures else ""
-        seconds = time.monotonic() - self.began
-        return f"[{seconds:5.0f}s] {stages} | {rates} {cached} {self.counters['running']} running{failed}"
+    def snapshot(self, *, ended: bool = False) -> Snapshot:
+        """Return the state at this moment."""
+        elapsed = time.monotonic() - self._began
+        return Snapshot(
+            written=time.time(),
+            elapsed=round(elapsed, 1),
+            ended=ended,
+            shards=self._shards,
+            stages={stage: tally.figures() for stage, tally in self._tallies.items()},
+            engine=self._meter.figures(),
+            seconds_left=self._pace.seconds_left(self._meter, elapsed),
+        )
+
+    async def _learn_past(self) -> None:
+        """Take note of what earlier sessions committed, and of it alone, whatever is committed meanwhile."""
+        for stage, index in self._before:
+            report = await asyncio.to_thread(_report, self._layout, stage, index)
+            if report is not None:
+                self._tallies[stage].add(report)
+                self._pace.done(report, now=False)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if self._metrics:
+            self._metrics.snapshot = snapshot
+        self._view.show(snapshot)
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """A run goes on where its progress cannot be written; its shards will tell."""
+        try:
+            write_text(self._layout.folder / PROGRESS_FILE, snapshot.model_dump_json() + "\n")
+        except OSError:
+            return
 
 
-async def _counters(engines: list[Any]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for answer in await asyncio.gather(*(_ask(engine) for engine in engines), return_exceptions=True):
-        if isinstance(answer, dict):
-            total.update(answer)
-    return total
+class _Tally:
+    """The books of one stage so far. Its shards are counted at once, the past ones' rows as they are read."""
+
+    def __init__(self) -> None:
+        self.shards = self.rows_in = self.rows_out = 0
+        self.rejected: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def add(self, report: ShardReport) -> None:
+        self.rows_in += report.rows_in
+        self.rows_out += report.rows_out
+        self.rejected.update(report.rejected)
+        self.failures.update(report.failures)
+
+    def figures(self) -> StageProgress:
+        return StageProgress(
+            shards=self.shards,
+            rows_in=self.rows_in,
+            rows_out=self.rows_out,
+            rejected=dict(self.rejected.most_common()),
+            failures=dict(self.failures.most_common()),
+        )
 
 
-async def _ask(engine: Any) -> Any:
-    return await asyncio.wait_for(_awaited(engine.progress.remote()), SECONDS)
+def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:
+    """Return what is done of each shard, up to the first stage that is missing: what lies behind it is made anew."""
+    there = layout.committed()
+    found: list[tuple[ShardStage, int]] = []
+    for shard in plan:
+        for stage in SHARD_STAGES:
+            if shard.index not in there[stage]:
+                break
+            found.append((stage, shard.index))
+    return found
 
 
-async def _awaited(reference: Any) -> Any:
-    return await reference
+def _report(layout: Layout, stage: ShardStage, index: int) -> ShardReport | None:
+    """Return a committed shard's report; a damaged shard is for the stage that reads it to name."""
+    try:
+        return ShardReport.model_validate(shard_metadata(layout.shard(stage, index))["report"])
+    except (RunFailed, KeyError, ValueError):
+        return None

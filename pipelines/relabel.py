@@ -3,8 +3,6 @@
 The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-import time
-from pathlib import Path
 from typing import Any
 
 from labelers import ChangePoint
@@ -12,15 +10,16 @@ from labelers.consensus import ORACLE, Skill, measured_skill
 from labelers.oracle import oracle_verdict
 from labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
 from pipelines.datasets_out import export_all, split_of
-from pipelines.driver import only_driver
+from pipelines.folder_lock import only_driver
 from pipelines.layout import Layout
 from pipelines.ledger import ShardReport, write_ledger
 from pipelines.pilot import fitted_rates
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.run_folder import open_run
-from pipelines.shards import read_shard, shard_metadata, write_shard, write_text
+from pipelines.shards import read_shard, shard_metadata, write_shard
 from pipelines.stages import curate
+from pipelines.store import AnyPath, write_text
 from schemas.errors import BadInput
 from schemas.labeled import LabeledProblem, Rejected, Verdict
 
@@ -28,7 +27,7 @@ POOLED_SOLUTIONS = 2000
 """Solutions that rates are pooled from at most; more change nothing that matters."""
 
 
-def relabel(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
+def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, dict[str, Any]]:
     """Apply a rule to a finished run; return the new run folder and its report.
 
     Raises:
@@ -52,12 +51,11 @@ def relabel(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
         return target.folder, write_report(run, target, write_ledger(target, []))
 
 
-def _relabel_shard(source: Path, run: RunFile, target: Layout, rule: AnyRule) -> None:
-    began = time.monotonic()
+def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule) -> None:
     metadata = shard_metadata(source)
     old = ShardReport.model_validate(metadata["report"])
     rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
-    report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows), seconds=0.0)
+    report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
     stamp = {**metadata, "rule": rule.kind}
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
@@ -69,7 +67,7 @@ def _relabel_shard(source: Path, run: RunFile, target: Layout, rule: AnyRule) ->
         rows_in=len(rows),
         rows_out=len(sifted.kept),
         rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        seconds=round(time.monotonic() - began, 3),
+        labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
     )
     curated.check()
     if sifted.rejected:

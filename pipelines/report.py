@@ -1,4 +1,4 @@
-"""``report.json``: every figure of a run, from the committed shards alone. Rows are read a few at a time and counted."""
+"""``report.json``: every figure of a run, from the committed shards alone. Rows are read a few at a time."""
 
 import json
 from collections import defaultdict
@@ -10,7 +10,8 @@ from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
 from pipelines.metrics import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
 from pipelines.run_file import RunFile
-from pipelines.shards import read_rows, write_text
+from pipelines.shards import read_rows
+from pipelines.store import write_text
 from pipelines.version import VERSION, content_digest
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
@@ -74,7 +75,13 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "audit": audit.figures(),
         "stages": ledger["stages"],
         "exports": export_summary(run, layout),
-        "cost": {**ledger["total"], "labelers": ledger["labelers"], "sessions": ledger["sessions"]},
+        "cost": {
+            **ledger["total"],
+            "per_labelled_step": ledger["per_labelled_step"],
+            "per_kept_row": ledger["per_kept_row"],
+            "labelers": ledger["labelers"],
+            "sessions": ledger["sessions"],
+        },
     }
 
 

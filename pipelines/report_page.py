@@ -1,12 +1,11 @@
 """``report.html``: the report as one self-contained page; no scripts, nothing loaded from elsewhere."""
 
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
 from pipelines.report_text import report_text
-from pipelines.shards import write_text
+from pipelines.store import AnyPath, write_text
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -44,7 +43,7 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
 """
 
 
-def write_page(folder: Path, report: dict[str, Any]) -> Path:
+def write_page(folder: AnyPath, report: dict[str, Any]) -> AnyPath:
     """Write the page beside ``report.json`` and return its path."""
     from pipelines.report_text import figure
 

@@ -1,8 +1,9 @@
 """A report for the terminal: the same figures as ``report.json``, the ones a person looks at first."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from pipelines.store import AnyPath
 
 LABEL_FIGURES = (
     ("first_error_accuracy", "first error, exact (wrong answers)"),
@@ -21,7 +22,7 @@ LABEL_FIGURES = (
 )
 
 
-def report_text(report: dict[str, Any], folder: Path) -> str:
+def report_text(report: dict[str, Any], folder: AnyPath) -> str:
     """Return the report as text."""
     blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report)]
     blocks += [_exports(report), _cost(report)]
@@ -123,10 +124,24 @@ def _cost(report: dict[str, Any]) -> str:
     cost = report["cost"]
     seconds = sum(session["seconds"] for session in cost["sessions"])
     cached = cost["cached_prompt_tokens"] / cost["prompt_tokens"] if cost["prompt_tokens"] else 0.0
-    return (
+    total = (
         f"cost: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
         f"{cost['prompt_tokens']} prompt tokens ({cached:.0%} cached), {seconds:.0f} s"
     )
+    return "\n".join([total, *_prices(cost)])
+
+
+def _prices(cost: dict[str, Any]) -> list[str]:
+    lines = []
+    for key, title in (("per_labelled_step", "labelled step"), ("per_kept_row", "kept row")):
+        price = cost.get(key)
+        if price:
+            engine = f", {price['engine_seconds']:.3g} engine-seconds" if price.get("engine_seconds") else ""
+            lines.append(
+                f"per {title} ({price['count']}): {price['rollouts']:.3g} rollouts, {price['generated_tokens']:.4g} "
+                f"generated and {price['prompt_tokens']:.4g} prompt tokens{engine}"
+            )
+    return lines
 
 
 def figure(value: float | None) -> str:

@@ -26,12 +26,31 @@ class Workers(Record):
     """Processes for the stages without an engine."""
     shards_in_flight: int = Field(default=4, ge=1)
     """Shards under way on each engine at a time; more keep the engine fuller and take more memory."""
+    requests_in_flight: int | None = Field(default=None, ge=1)
+    """Requests given to each engine at a time; by default twice what it computes together, so that it never runs dry
+    and its own queue stays short."""
     gpus_per_engine: float | None = Field(default=None, ge=0)
     """GPUs reserved per engine; by default the engine's tensor parallel size where Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)
     """How often a dead worker is started anew before the run stops."""
     stage_timeout: float | None = Field(default=None, gt=0)
     """Longest time for one shard in one stage, in seconds; None for no limit."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port of the driver on which Prometheus finds the run's figures; None for none."""
+    metrics_host: str = "127.0.0.1"
+    """Address of that port; anything but loopback shows the figures to whoever reaches it."""
+
+
+class Training(Record):
+    """How ``stepforge run --rounds`` makes the next round's policy."""
+
+    command: tuple[str, ...] = Field(
+        default=("{python}", "-m", "pipelines.finetune", "--data", "{data}", "--model", "{model}", "--out", "{out}"),
+        min_length=1,
+    )
+    """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
+    model, ``{out}`` an empty folder for the new one, ``{python}`` this Python. The default fine-tunes on the
+    ``rejection_sampling`` and ``reflection`` exports."""
 
 
 class RunFile(Record):
@@ -58,6 +77,7 @@ class RunFile(Record):
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
+    train: Training = Training()
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":

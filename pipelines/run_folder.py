@@ -1,21 +1,26 @@
 """Reading a run folder that exists: its settings, its state, its figures."""
 
 import json
+import shlex
 import tomllib
-from pathlib import Path
 from typing import Any
 
-from pipelines.driver import only_driver
+from pipelines.folder_lock import is_held, only_driver
 from pipelines.layout import SHARD_STAGES, Layout
-from pipelines.ledger import build_ledger, committed_reports, past_sessions, stage_totals, write_ledger
+from pipelines.ledger import build_ledger, committed_reports, stage_totals, write_ledger
 from pipelines.plan import PLAN_FILE
+from pipelines.progress_text import duration, end_text, engine_text, reasons
 from pipelines.report import build_report, write_report
+from pipelines.report_text import table
 from pipelines.run_file import RunFile
 from pipelines.run_settings import parse_settings
+from pipelines.sessions import past_sessions
+from pipelines.snapshot import Snapshot, read_snapshot
+from pipelines.store import AnyPath
 from schemas.errors import BadInput
 
 
-def open_run(folder: Path) -> tuple[RunFile, Layout]:
+def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and the layout of a run folder.
 
     Raises:
@@ -28,7 +33,7 @@ def open_run(folder: Path) -> tuple[RunFile, Layout]:
     return parse_settings(settings, str(layout.run_file)), layout
 
 
-def fresh_report(folder: Path) -> dict[str, Any]:
+def fresh_report(folder: AnyPath) -> dict[str, Any]:
     """Return the figures of what is committed; written to ``report.json`` unless a driver is at work there."""
     run, layout = open_run(folder)
     try:
@@ -39,36 +44,54 @@ def fresh_report(folder: Path) -> dict[str, Any]:
         return build_report(run, layout, build_ledger(layout, past_sessions(layout)))
 
 
-def run_status(folder: Path) -> dict[str, Any]:
-    """Return shards done by stage, rows, rejections and failures, and whether a driver is at work."""
+def run_status(folder: AnyPath) -> dict[str, Any]:
+    """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
     _, layout = open_run(folder)
     plan_file = folder / PLAN_FILE
     shards = len(json.loads(plan_file.read_text())) if plan_file.exists() else 0
     totals = stage_totals(committed_reports(layout))
     stages = {stage: totals.get(stage, {"shards": 0, "rows_in": 0, "rows_out": 0}) for stage in SHARD_STAGES}
-    running = _is_locked(layout)
+    running = is_held(layout)
     finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running
     state = "running" if running else "finished" if finished else "stopped"
-    return {"folder": str(folder), "state": state, "shards": shards, "stages": stages}
+    told = read_snapshot(folder)
+    return {
+        "folder": str(folder),
+        "state": state,
+        "shards": shards,
+        "stages": stages,
+        "progress": None if told is None else told.model_dump(),
+        "progress_age_seconds": None if told is None else round(told.age, 1),
+        "go_on": None if state == "finished" else _command(layout),
+    }
+
+
+def _command(layout: Layout) -> str:
+    return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
 
 
 def status_text(state: dict[str, Any]) -> str:
     """Return the state as text."""
-    lines = [f"{state['folder']}: {state['state']}"]
+    told = Snapshot.model_validate(state["progress"]) if state["progress"] else None
+    rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
     for stage, total in state["stages"].items():
-        rows = f"{total['rows_in']} rows in, {total['rows_out']} out"
-        failed = sum(total.get("failures", {}).values())
-        lines.append(f"{stage:9} {total['shards']:>6} of {state['shards']} shards  {rows}, {failed} failures")
-    if state["state"] == "stopped":
-        lines.append("go on: the same `stepforge run` command does only what is missing")
-    return "\n".join(lines)
+        lost = [reasons(total.get(kind, {})) or "0" for kind in ("rejected", "failures")]
+        shards = f"{total['shards']}/{state['shards']}"
+        rows.append((stage, shards, str(total["rows_in"]), str(total["rows_out"]), *lost))
+    lines = [f"{state['folder']}: {state['state']}", "", table(rows), ""]
+    return "\n".join([*lines, *_driver_lines(state["state"], told, state["go_on"])]).rstrip()
 
 
-def _is_locked(layout: Layout) -> bool:
-    if not layout.lock.exists():
-        return False
-    try:
-        with only_driver(layout):
-            return False
-    except BadInput:
-        return True
+def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[str]:
+    """What the driver says or said, and what to do where there is none."""
+    lines = []
+    if told is not None:
+        when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it began"
+        if state == "running" and told.ended:
+            lines = ["driver: at work, but not on shards: it starts, or exports and reports"]
+        elif state == "running":
+            lines = [f"driver: at work; said {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
+        elif state == "stopped":
+            how = "it ended" if told.ended else "it was killed: it did not say good-bye"
+            lines = [f"driver: none; the last one spoke {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
+    return [*lines, f"go on: {go_on}"] if state == "stopped" else lines

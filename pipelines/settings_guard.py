@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
 from pipelines.run_settings import parse_settings
-from pipelines.shards import write_text
+from pipelines.store import write_text
 from pipelines.version import content_settings
 from schemas.errors import BadInput
 

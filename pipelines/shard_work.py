@@ -3,15 +3,20 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
 from labelers import ChangePoint, Combiner, Labeler
 from labelers.rates import Rates
+from pipelines.engine_gate import EngineGate
+from pipelines.folder_lock import is_current
 from pipelines.grading import PooledGrader
+from pipelines.journal import Journal, forget_journal
+from pipelines.journaled_engine import JournaledEngine
 from pipelines.layout import Layout, ShardStage
 from pipelines.ledger import ShardReport
 from pipelines.plan import FAMILIES, ShardPlan, family_item
@@ -19,45 +24,95 @@ from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
 from pipelines.shards import read_shard, write_shard
 from pipelines.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from pipelines.store import AnyPath
 from pipelines.version import VERSION, content_digest
+from schemas.errors import RunFailed
 from schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.rollout import Rollout, SolvedProblem
 
 
+class Engines(NamedTuple):
+    """What a worker has loaded."""
+
+    policy: EngineGate
+    judge: EngineGate | None = None
+    """None: judges ask the policy's own model."""
+
+
+class ShardDone(NamedTuple):
+    """A committed shard: its report, which is in the shard too, and what differs from one time to the next."""
+
+    report: ShardReport
+    seconds: float
+    engine_seconds: float = 0.0
+    replayed: int = 0
+    """Completions found in the journal of an earlier attempt."""
+
+
+class _Asking(NamedTuple):
+    """A policy for one shard, on engines that keep its journal."""
+
+    policy: PromptedPolicy
+    journal: Journal
+    engines: tuple[JournaledEngine, ...]
+
+    def done(self, report: ShardReport, began: float) -> ShardDone:
+        seconds = sum(engine.seconds for engine in self.engines)
+        return ShardDone(report, time.monotonic() - began, seconds, self.journal.replayed)
+
+
 class ShardWork:
     """Everything a worker needs to do any stage on any shard of one run."""
 
-    def __init__(self, run: RunFile, folder: Path, grader: PooledGrader, policy: PromptedPolicy | None) -> None:
+    def __init__(
+        self, run: RunFile, folder: AnyPath, grader: PooledGrader, engines: Engines | None, session: str | None = None
+    ) -> None:
+        """``engines`` is None on workers without one. With ``session``, nothing is committed once another driver
+        has taken the folder over."""
         self.run = run
         self.layout = Layout(folder)
         self.grader = grader
-        self.policy = policy
-        """None on workers without an engine."""
+        self.engines = engines
+        self.session = session
         self._digest = content_digest(run)
 
-    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Rates | None = None) -> ShardReport:
-        """Do a stage on a shard and commit it; the report is in the shard's metadata too.
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Rates | None = None) -> ShardDone:
+        """Do a stage on a shard and commit it.
 
         Raises:
             EngineDead: the engine is gone and nothing of the shard was committed.
-            RunFailed: the shard before it is damaged.
+            RunFailed: the shard before it is damaged, or the folder is another driver's by now.
         """
-        match stage:
-            case "generate":
-                return await asyncio.to_thread(self._generate, shard)
-            case "vet":
-                return await asyncio.to_thread(self._vet, shard, corpus)
-            case "curate":
-                return await asyncio.to_thread(self._curate, shard)
-            case "solve":
-                return await self._solve(shard)
-            case "label":
-                return await self._label(shard, rates)
+        began = time.monotonic()
+        if stage == "solve" or stage == "label":
+            async with self._asking(stage, shard) as asking:
+                report = await (self._solve(shard, asking) if stage == "solve" else self._label(shard, asking, rates))
+            await asyncio.to_thread(forget_journal, self.layout.journal(stage, shard.index))
+            return asking.done(report, began)
+        if stage == "generate":
+            report = await asyncio.to_thread(self._generate, shard)
+        elif stage == "vet":
+            report = await asyncio.to_thread(self._vet, shard, corpus)
+        else:
+            report = await asyncio.to_thread(self._curate, shard)
+        return ShardDone(report, time.monotonic() - began)
+
+    @asynccontextmanager
+    async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
+        if self.engines is None:
+            raise RuntimeError("this worker has no engine")
+        journal = await asyncio.to_thread(Journal, self.layout.journal(stage, shard.index))
+        engine = JournaledEngine(self.engines.policy, journal)
+        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
+        policy = PromptedPolicy(engine, self.run.policy, judge)
+        try:
+            yield _Asking(policy, journal, (engine, *([judge] if judge else [])))
+        finally:
+            await journal.close()
 
     def _generate(self, shard: ShardPlan) -> ShardReport:
-        began = time.monotonic()
         rejected: list[Rejected] = []
         brought: list[Brought] = []
         if shard.source == FAMILIES:
@@ -72,17 +127,16 @@ class ShardWork:
                     rejected.append(item)
                 else:
                     problems.append(item.problem)
-                    brought.extend(_brought(item))
+                    brought.extend(brought_with(item))
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
-        return self._commit("generate", shard, problems, Problem, rows_in, began, rejected=rejected)
+        return self._commit("generate", shard, problems, Problem, rows_in, rejected=rejected)
 
-    async def _solve(self, shard: ShardPlan) -> ShardReport:
-        began = time.monotonic()
+    async def _solve(self, shard: ShardPlan, asking: _Asking) -> ShardReport:
         problems = await asyncio.to_thread(read_shard, self.layout.source("solve", shard.index), Problem)
         brought = await asyncio.to_thread(self._read_brought, shard)
-        policy = self._policy()
+        policy = asking.policy
 
         async def work(problem: Problem) -> SolvedProblem:
             own = brought.get(problem.id, [])
@@ -97,16 +151,14 @@ class ShardWork:
             done,
             SolvedProblem,
             len(problems),
-            began,
             failures=failures,
             rollouts=rollouts,
             cost=Cost.of(rollouts),
         )
 
-    async def _label(self, shard: ShardPlan, rates: Rates | None) -> ShardReport:
-        began = time.monotonic()
+    async def _label(self, shard: ShardPlan, asking: _Asking, rates: Rates | None) -> ShardReport:
         rows = await asyncio.to_thread(read_shard, self.layout.source("label", shard.index), SolvedProblem)
-        policy = self._policy()
+        policy = asking.policy
         parts = [with_rates(part, rates) for part in self.run.label]
 
         async def work(row: SolvedProblem) -> LabeledProblem:
@@ -121,7 +173,6 @@ class ShardWork:
             done,
             LabeledProblem,
             len(rows),
-            began,
             failures=failures,
             rollouts=[r for row in done for r in row.evidence],
             cost=sum((entry.cost for entry in costs), Cost()),
@@ -129,20 +180,16 @@ class ShardWork:
         )
 
     def _vet(self, shard: ShardPlan, corpus: Corpus) -> ShardReport:
-        began = time.monotonic()
         rows = read_shard(self.layout.source("vet", shard.index), SolvedProblem)
-        return self._commit_sifted("vet", shard, vet(rows, self.run.vet, corpus), SolvedProblem, began)
+        return self._commit_sifted("vet", shard, vet(rows, self.run.vet, corpus), SolvedProblem)
 
     def _curate(self, shard: ShardPlan) -> ShardReport:
-        began = time.monotonic()
         rows = read_shard(self.layout.source("curate", shard.index), LabeledProblem)
-        return self._commit_sifted("curate", shard, curate(rows, self.run.curate), LabeledProblem, began)
+        return self._commit_sifted("curate", shard, curate(rows, self.run.curate), LabeledProblem)
 
-    def _commit_sifted(
-        self, stage: ShardStage, shard: ShardPlan, sifted: Sifted, record: type[Record], began: float
-    ) -> ShardReport:
+    def _commit_sifted(self, stage: ShardStage, shard: ShardPlan, sifted: Sifted, record: type[Record]) -> ShardReport:
         rows_in = len(sifted.kept) + len(sifted.rejected)
-        return self._commit(stage, shard, sifted.kept, record, rows_in, began, rejected=sifted.rejected)
+        return self._commit(stage, shard, sifted.kept, record, rows_in, rejected=sifted.rejected)
 
     def _commit(
         self,
@@ -151,7 +198,6 @@ class ShardWork:
         rows: Sequence[Record],
         record: type[Record],
         rows_in: int,
-        began: float,
         *,
         rejected: Sequence[Rejected] = (),
         failures: Sequence[Failure] = (),
@@ -167,12 +213,13 @@ class ShardWork:
             rows_out=len(rows),
             rejected=dict(sorted(Counter(_cause(stage, r) for r in rejected).items())),
             failures=dict(sorted(Counter(f.error for f in failures).items())),
-            seconds=round(time.monotonic() - began, 3),
             cost=cost or Cost(),
             labelers=labelers,
             outcomes=_outcomes(rollouts),
+            labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
         )
         report.check()
+        self._check_session()
         stamp = self._stamp(stage, shard)
         if rejected:
             write_shard(self.layout.rejected(stage, shard.index), rejected, Rejected, stamp)
@@ -182,6 +229,12 @@ class ShardWork:
             self.layout.shard(stage, shard.index), rows, record, {**stamp, "report": report.model_dump(mode="json")}
         )
         return report
+
+    def _check_session(self) -> None:
+        if self.session is not None and not is_current(self.layout, self.session):
+            raise RunFailed(
+                f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
+            )
 
     def _stamp(self, stage: ShardStage, shard: ShardPlan) -> dict[str, str | int]:
         return {"run": self._digest, "seed": self.run.seed, "version": VERSION, "stage": stage, "shard": shard.index}
@@ -193,11 +246,6 @@ class ShardWork:
             solutions.setdefault(solution.problem_id, []).append(solution)
         return solutions
 
-    def _policy(self) -> PromptedPolicy:
-        if self.policy is None:
-            raise RuntimeError("this worker has no engine")
-        return self.policy
-
 
 def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
     """Return a labeler as it is, or with the rates pooled over the run."""
@@ -206,7 +254,8 @@ def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combi
     return part.model_copy(update={"rates": rates})
 
 
-def _brought(item: SourceItem) -> list[Brought]:
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
     return [
         Brought(
             problem_id=item.problem.id,

@@ -1,18 +1,17 @@
 """One problem on the terminal: its question, its solutions step by step, what was counted and what is true."""
 
-from pathlib import Path
-
 from labelers.oracle import oracle_verdict
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
 from pipelines.run_folder import open_run
 from pipelines.shards import read_columns, read_shard
+from pipelines.store import AnyPath
 from schemas.errors import BadInput
 from schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from schemas.problem import Problem
 from schemas.rollout import SolvedProblem
 
 
-def show_problem(folder: Path, problem_id: str) -> str:
+def show_problem(folder: AnyPath, problem_id: str) -> str:
     """Return the latest that is known of a problem.
 
     Raises:
@@ -29,7 +28,7 @@ def show_problem(folder: Path, problem_id: str) -> str:
     return _head(next(p for p in read_shard(path, Problem) if p.id == problem_id))
 
 
-def _find(layout: Layout, problem_id: str) -> tuple[ShardStage, Path]:
+def _find(layout: Layout, problem_id: str) -> tuple[ShardStage, AnyPath]:
     for stage in reversed(SHARD_STAGES):
         column = "id" if stage == "generate" else "problem"
         for path in layout.shards(stage):

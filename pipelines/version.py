@@ -17,7 +17,7 @@ def _installed_version() -> str:
 
 VERSION = _installed_version()
 
-FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share")
+FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train")
 """Settings that may differ when a run is gone on with: they add, or say where and how fast, never what."""
 
 

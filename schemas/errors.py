@@ -2,6 +2,7 @@
 
 ``BadInput``: what was given cannot be used; nothing was started (exit code 2).
 ``RunFailed``: a run ended early; what is done is kept (exit code 1).
+``Stopped``: a signal asked to stop; what is done is kept (exit code 128 and the signal's number).
 """
 
 
@@ -11,3 +12,11 @@ class BadInput(ValueError):
 
 class RunFailed(RuntimeError):
     """One line: what ended the run, and how to go on."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the work in good order."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number

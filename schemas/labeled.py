@@ -99,6 +99,13 @@ class LabeledSolution(Record):
     targets: tuple[float | None, ...] = ()
     """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
 
+    @property
+    def labelled_steps(self) -> int:
+        """Steps that the verdict judges: those up to the first error, or all; none where it abstains."""
+        if self.verdict.abstained:
+            return 0
+        return len(self.rollout.steps) if self.verdict.first_error is None else self.verdict.first_error + 1
+
 
 class Cost(Record):
     """What was spent. Prompt tokens count each time they are given, cached or not."""
@@ -150,6 +157,11 @@ class LabeledProblem(Record):
         outcomes: list[Outcome] = [s.rollout.outcome for s in self.solutions]
         determined = [o for o in outcomes if o != "undetermined"]
         return determined.count("correct") / len(determined) if determined else None
+
+    @property
+    def labelled_steps(self) -> int:
+        """Steps that the first labeler judges, over all solutions."""
+        return sum(solution.labelled_steps for solution in self.solutions)
 
 
 class Failure(Record):

@@ -76,8 +76,10 @@ class Engine(Protocol):
         """Which model this is."""
         ...
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
-        """Return ``n`` independent continuations, the i-th seeded by ``seed_of(seed, i)``.
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        """Return ``n`` independent continuations, numbers ``first`` on; number i is seeded by ``seed_of(seed, i)``.
 
         A failed or timed-out request is a completion with ``finish="error"``, in its place. Cancelling the
         awaiting task aborts what is still running.

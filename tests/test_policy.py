@@ -27,7 +27,9 @@ class ThreeByThree:
 
     identity = EngineIdentity(model="three", digest="", engine="test", version="1")
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         self.asked.append(prompt)
         ids = self.encode(self.text)
         one = Completion(

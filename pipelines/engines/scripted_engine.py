@@ -48,7 +48,9 @@ class ScriptedEngine:
         """Says that there is no model."""
         return self._identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         """Return ``n`` continuations; see ``Engine.complete``."""
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
@@ -62,7 +64,7 @@ class ScriptedEngine:
             return [_failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")] * n
         position = read_position(text)
         salt = crc32(text.encode("utf-8", "surrogatepass"))
-        return [self._complete(position, len(text), seed_of(seed, i) ^ salt, sampling) for i in range(n)]
+        return [self._complete(position, len(text), seed_of(seed, i) ^ salt, sampling) for i in range(first, first + n)]
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the code points of a text."""

@@ -70,7 +70,9 @@ class ServerEngine:
         """Which model this is, as the server names it."""
         return self._identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         """Return ``n`` continuations; see ``Engine.complete``. A server that stays away gives errors."""
         if self._closed:
             raise EngineDead("the engine is closed")
@@ -78,7 +80,7 @@ class ServerEngine:
             request = self._request(prompt, sampling)
         except ValueError as error:
             return [failed(0, str(error))] * n
-        return await self._ask_all([{**request, "seed": seed_of(seed, i)} for i in range(n)], sampling)
+        return await self._ask_all([{**request, "seed": seed_of(seed, i)} for i in range(first, first + n)], sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text; empty without a ``tokenizer`` setting."""

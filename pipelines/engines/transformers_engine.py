@@ -78,7 +78,9 @@ class TransformersEngine:
         """Requests being computed or waiting for their turn."""
         return len(self._under_way) + self._asked.qsize()
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         """Return ``n`` continuations; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
@@ -88,7 +90,7 @@ class TransformersEngine:
         except ValueError as error:
             failed = Completion(text="", finish="error", tokens=0, error=str(error))
             return [failed] * n
-        asked = [self._ask(token_ids, seed_of(seed, i), sampling) for i in range(n)]
+        asked = [self._ask(token_ids, seed_of(seed, i), sampling) for i in range(first, first + n)]
         try:
             await asyncio.gather(*(a.future for a in asked))
         except asyncio.CancelledError:

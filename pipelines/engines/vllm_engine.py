@@ -76,13 +76,15 @@ class VllmEngine:
         """Requests that the engine is working on or will be."""
         return self._stepper.unfinished
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
         """Return ``n`` continuations; see ``Engine.complete``."""
         try:
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
                 raise ValueError("the prompt is empty")
-            parameters = [self._parameters(sampling, seed_of(seed, i)) for i in range(n)]
+            parameters = [self._parameters(sampling, seed_of(seed, i)) for i in range(first, first + n)]
         except Exception as error:  # vLLM's own errors about parameters are no ValueErrors
             return [_failed(0, first_line(error))] * n
         answers = await self._ask(token_ids, parameters)

@@ -1,0 +1,156 @@
+"""What our own code does with engines that cost nothing but time: scaling over workers, and memory over a long run.
+
+    python benchmarks/orchestration.py            # scaling
+    python benchmarks/orchestration.py --memory   # memory over 1,000,000 rollouts
+
+The engine is the scripted one with a fixed latency and a fixed number of requests at a time, so that its speed is known
+exactly: ``requests / latency``. Whole runs go through the real driver, Ray and files. *Scaling*: every worker gets
+the same number of problems; the time is that from the first shard's start in solve to the last one's end in label, and
+what one worker does in it, times the workers, is the ideal. *Memory*: resident memory of driver and worker is
+sampled all along a run; flat means that the last tenth needs no more than the first.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RESULTS = Path(__file__).parent / "results" / "orchestration.json"
+RUN_FILE = """
+seed = 3
+problems = {problems}
+solutions = 4
+rows_per_shard = 20
+
+[engine]
+kind = "scripted"
+latency_ms = {latency}
+
+[policy]
+answer = "stated"
+
+[workers]
+engine = {workers}
+requests_in_flight = {requests}
+shards_in_flight = 8
+
+[[generate]]
+kind = "quantities"
+
+[[label]]
+kind = "omega_prm"
+search_limit = 8
+
+[[export]]
+kind = "stepwise"
+"""
+
+
+def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> dict[str, Any]:
+    """Do one run in a process of its own; return its figures and the memory of its processes over time."""
+    run_file = folder / "run.toml"
+    run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
+    command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(folder / "out"), "--quiet", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    memory: list[dict[str, float]] = []
+    began = time.monotonic()
+    while process.poll() is None:
+        memory.append({"seconds": time.monotonic() - began, **resident(process.pid)})
+        time.sleep(0.5)
+    report = json.loads(process.stdout.read()) if process.stdout else {}
+    if process.returncode:
+        raise SystemExit(f"the run failed with {process.returncode}")
+    (session,) = report["cost"]["sessions"]
+    stages = session["stages"]
+    return {
+        "workers": workers,
+        "rollouts": report["cost"]["rollouts"],
+        "seconds": stages["label"]["last"] - stages["solve"]["first"],
+        "engine_seconds": stages["solve"]["engine_seconds"] + stages["label"]["engine_seconds"],
+        "memory": memory,
+    }
+
+
+def resident(driver: int) -> dict[str, float]:
+    """Return resident memory in MiB of the driver and of its largest worker."""
+    found = {"driver": 0.0, "worker": 0.0}
+    try:
+        parent = psutil.Process(driver)
+        found["driver"] = parent.memory_info().rss / 2**20
+        for child in parent.children(recursive=True):
+            if child.name().startswith("ray::EngineWork"):
+                found["worker"] = max(found["worker"], child.memory_info().rss / 2**20)
+    except psutil.NoSuchProcess:
+        pass
+    return found
+
+
+def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> list[dict[str, Any]]:
+    """Measure runs of ``problems`` problems per worker."""
+    rows: list[dict[str, Any]] = []
+    print(f"{'workers':>7} {'rollouts':>9} {'seconds':>8} {'rollouts/s':>11} {'of ideal':>9} {'engine busy':>12}")
+    for workers in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            found = run(Path(folder), problems=problems * workers, workers=workers, latency=latency, requests=requests)
+        found.pop("memory")
+        found["rate"] = found["rollouts"] / found["seconds"]
+        found["of_ideal"] = found["rate"] / (workers * (rows[0]["rate"] if rows else found["rate"]))
+        found["busy"] = found["engine_seconds"] / (workers * found["seconds"])
+        rows.append(found)
+        print(
+            f"{workers:>7} {found['rollouts']:>9} {found['seconds']:>8.1f} {found['rate']:>11.0f} "
+            f"{found['of_ideal']:>9.2f} {found['busy']:>12.2f}",
+            flush=True,
+        )
+    return rows
+
+
+def memory(rollouts: int) -> dict[str, Any]:
+    """Measure one long run on one worker without latency."""
+    problems = max(100, rollouts // 95)  # what one of these problems takes, about
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
+    samples = [sample for sample in found["memory"] if sample["worker"] > 0]
+    rows = []
+    print(f"{found['rollouts']} rollouts in {found['seconds']:.0f} s")
+    print(f"{'part of the run':>16} {'driver':>8} {'worker':>8} (MiB)")
+    for tenth in (1, 2, 5, 8, 10):
+        part = samples[(tenth - 1) * len(samples) // 10 : tenth * len(samples) // 10]
+        row = {name: round(max(sample[name] for sample in part)) for name in ("driver", "worker")}
+        rows.append({"tenth": tenth, **row})
+        print(f"{f'tenth {tenth}':>16} {row['driver']:>8} {row['worker']:>8}")
+    return {"rollouts": found["rollouts"], "seconds": found["seconds"], "memory_mib": rows}
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--rollouts", type=int, default=1_000_000)
+    parser.add_argument("--problems", type=int, default=160, help="problems per worker")
+    parser.add_argument("--latency", type=float, default=400.0, help="of every request, in milliseconds")
+    parser.add_argument("--requests", type=int, default=64, help="that a worker's engine computes at a time")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
+    chosen = parser.parse_args()
+    machine = f"{os.cpu_count()} logical CPUs ({platform.machine()}), Python {platform.python_version()}"
+    print(f"{machine}; other work on the machine shows up as less than ideal")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if chosen.memory:
+        results["memory"] = {"machine": machine, **memory(chosen.rollouts)}
+    else:
+        rows = scaling(chosen.problems, chosen.latency, chosen.requests, chosen.workers)
+        setting = {"problems_per_worker": chosen.problems, "latency_ms": chosen.latency, "requests": chosen.requests}
+        results["scaling"] = {"machine": machine, **setting, "rows": rows}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The estimate of a run: draw a pilot, run it, forecast. Leaves nothing behind."""
+
+from typing import NamedTuple
+
+from pipelines.cluster import start_ray, stop_ray
+from pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
+from pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
+from pipelines.estimate.pilot_run import Pilot, run_pilot
+from pipelines.estimate.sample import Sample, draw
+from pipelines.run_file import RunFile
+from pipelines.stopping import Stopping
+from schemas.record import Record
+
+NO_LIMIT = 1_000_000
+"""Requests under way in an engine that computes nothing."""
+
+
+class PilotFacts(Record):
+    """What the pilot was."""
+
+    problems: int
+    strata: int
+    """Pairs of source and difficulty in the run."""
+    vetted: int
+    kept: int
+    failures: int
+    engines: int
+    startup_seconds: float
+    """Until every engine was loaded; not part of any forecast."""
+    seconds: float
+    """At work."""
+    running: float
+    """Most rollouts under way on an engine."""
+
+
+class Estimate(Record):
+    """A run's forecast."""
+
+    problems: int
+    """Of the run."""
+    pooling_problems: int
+    """Those labelled under default rates first, from which the run's own are pooled."""
+    engines: int
+    running: float
+    """Rollouts that the run keeps under way on each engine."""
+    pilot: PilotFacts
+    figures: dict[str, Forecast]
+    notes: tuple[str, ...]
+
+
+class _Measured(NamedTuple):
+    sample: Sample
+    pilot: Pilot
+
+
+def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Estimate:
+    """Run a pilot of ``problems`` problems and forecast the run; ``price`` is that of an engine for an hour.
+
+    Raises:
+        BadInput: the run has no problem, or the engine cannot be loaded.
+        RunFailed: the pilot could not be finished.
+        Stopped: by a signal; the workers are closed.
+    """
+    sample = draw(run, problems)
+    with Stopping() as stopping:
+        try:
+            with stopping.held():
+                start_ray()
+            pilot = stopping.run(run_pilot(run, sample))
+        finally:
+            with stopping.held():
+                stop_ray()
+    return _estimate(run, _Measured(sample, pilot), price)
+
+
+def _estimate(run: RunFile, measured: _Measured, price: float | None) -> Estimate:
+    sample, pilot = measured
+    plan = Plan(
+        problems=sample.problems,
+        pooling=min(sample.pooling, sample.problems),
+        rows_per_shard=run.rows_per_shard,
+        shards_in_flight=run.workers.shards_in_flight,
+        engines=run.workers.engine,
+        capacity=min(computed_together(run.engine), run.workers.requests_in_flight or NO_LIMIT),
+    )
+    running = fullest(pilot, plan, seed=run.seed)
+    facts = PilotFacts(
+        problems=len(pilot.problems),
+        strata=sample.strata,
+        vetted=sum(p.vetted for p in pilot.problems),
+        kept=sum(p.kept for p in pilot.problems),
+        failures=pilot.failures,
+        engines=pilot.engines,
+        startup_seconds=round(pilot.startup_seconds, 1),
+        seconds=round(pilot.seconds, 1),
+        running=round(max((call.running for call in pilot.calls), default=0.0), 1),
+    )
+    return Estimate(
+        problems=plan.problems,
+        pooling_problems=plan.pooling,
+        engines=plan.engines,
+        running=round(running, 1),
+        pilot=facts,
+        figures=forecast(pilot, plan, seed=run.seed, price=price),
+        notes=tuple(_notes(sample, facts, plan, running)),
+    )
+
+
+def computed_together(settings: AnyEngine) -> int:
+    """Return how many requests an engine computes at a time; more wait."""
+    match settings:
+        case VllmEngineSettings():
+            return settings.max_num_seqs
+        case TransformersEngineSettings():
+            return settings.batch_size
+        case ServerEngineSettings():
+            return settings.connections
+        case _:
+            return NO_LIMIT
+
+
+def _notes(sample: Sample, facts: PilotFacts, plan: Plan, running: float) -> list[str]:
+    """What a reader of the figures must know about this very estimate."""
+    notes = [
+        f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; writing shards, "
+        "exporting and reporting are not either"
+    ]
+    if running > 1.5 * facts.running:
+        notes.append(
+            f"the run keeps about {running:.0f} rollouts under way on each engine, the pilot {facts.running:.0f} at "
+            "most: the time is extrapolated; a larger --problems-in-pilot says more"
+        )
+    if plan.engines > facts.engines:
+        notes.append(
+            f"{facts.engines} of the run's {plan.engines} engines were measured; the others are taken to be as fast"
+        )
+    if plan.pooling:
+        notes.append(
+            f"{plan.pooling} of the problems are labelled under default rates first, the others under rates pooled "
+            "from them; both were measured"
+        )
+    if not sample.whole:
+        notes.append("the run is large: duplicate questions were looked for in a part of it only")
+    if facts.failures:
+        notes.append(f"{facts.failures} problems of the pilot could not be finished, and count as costing nothing")
+    return notes

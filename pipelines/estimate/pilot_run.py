@@ -1,0 +1,142 @@
+"""A pilot: a sample of a run's problems through all stages, in memory, on the run's own engine."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from filters import Corpus
+from labelers import ChangePoint, Combiner, Labeler
+from labelers.rates import Rates
+from pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
+from pipelines.estimate.pilot_worker import Phase, PilotWorker
+from pipelines.estimate.sample import Sample
+from pipelines.estimate.speed import parallel
+from pipelines.estimate.trace import Call
+from pipelines.pilot import fitted_rates, pooling_labeler
+from pipelines.pool import Worker, WorkerDied, engine_gpus
+from pipelines.run_file import RunFile
+from pipelines.shard_work import with_rates
+from pipelines.stages import vet
+from schemas.errors import RunFailed
+from schemas.labeled import LabeledProblem
+from schemas.rollout import SolvedProblem
+from schemas.seeds import rng_of
+
+RATES_DRAWN = 4
+LEAST_PER_ENGINE = 8
+"""Problems that a pilot has for each engine it starts, so that they are not idle for most of it."""
+
+
+class Pilot(NamedTuple):
+    """What was measured."""
+
+    problems: list[PilotProblem]
+    calls: list[Call]
+    solve_parallel: float
+    """Requests under way for each problem under way."""
+    label_parallel: float
+    engines: int
+    startup_seconds: float
+    """From starting the workers until every engine was loaded; no part of what a run is charged for."""
+    seconds: float
+    """At work."""
+    loop_seconds: float
+    """Processor time of the workers' own threads."""
+    failures: int
+    """Problems that could not be finished."""
+
+
+def pilot_engines(run: RunFile, sample: Sample) -> int:
+    """Return how many of the run's engines a pilot keeps busy."""
+    return max(1, min(run.workers.engine, len(sample.items) // LEAST_PER_ENGINE))
+
+
+async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
+    """Take a sample through the stages; Ray must have been started.
+
+    Raises:
+        BadInput: the engine cannot be loaded.
+        RunFailed: it died.
+    """
+    import ray
+
+    began = time.monotonic()
+    options = {"num_cpus": 0, "num_gpus": engine_gpus(run), "max_concurrency": 16}
+    start = partial(ray.remote(**options)(PilotWorker).remote, run)
+    workers = [Worker(start, max_restarts=0) for _ in range(pilot_engines(run, sample))]
+    try:
+        await _all([worker.call("ready") for worker in workers])
+        startup = time.monotonic() - began
+        return await _measure(run, sample, workers, startup)
+    finally:
+        await asyncio.gather(*(worker.close() for worker in workers))
+
+
+async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], startup: float) -> Pilot:
+    began = time.monotonic()
+    solving = await _spread("solve", workers, sample.items)
+    vetted = vet(rows_of(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
+    under_defaults: list[Phase] = []
+    rates: list[Rates | None] = [None]
+    if pooling_labeler(run) is not None:
+        under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
+        rates = [*_likely_rates(run, sample, rows_of(under_defaults, LabeledProblem))]
+    labelling = await _spread("label", workers, vetted, [with_rates(part, rates[0]) for part in run.label])
+    others = [await _spread("label", workers, vetted, _pooled(run, drawn)) for drawn in rates[1:]]
+    phases = [*solving, *under_defaults, *labelling, *(phase for other in others for phase in other)]
+    return Pilot(
+        problems=pilot_problems(run, sample, PilotPhases(solving, under_defaults, labelling, others)),
+        calls=_calls(phases),
+        solve_parallel=_parallel(solving),
+        label_parallel=_parallel(labelling),
+        engines=len(workers),
+        startup_seconds=startup,
+        seconds=time.monotonic() - began,
+        loop_seconds=sum(phase.loop for phase in phases),
+        failures=sum(len(phase.failures) for phase in (*solving, *labelling)),
+    )
+
+
+def _pooled(run: RunFile, rates: Rates | None) -> list[Labeler | Combiner]:
+    """Return the labelers that the rates make a difference to."""
+    return [with_rates(part, rates) for part in run.label if isinstance(part, ChangePoint) and part.pilot]
+
+
+def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) -> Iterator[Rates]:
+    """Yield rates that the run may come to: fitted to as many problems as its own pilot has, drawn from ours.
+
+    Rates decide how much is asked, and from few problems they come out now so, now so.
+    """
+    part = pooling_labeler(run)
+    if part is None or not rows:
+        return
+    rng = rng_of(run.seed, "estimate", "rates")
+    count = max(1, round(sample.pooling * len(rows) / len(sample.items)))
+    for _ in range(RATES_DRAWN):
+        yield fitted_rates(rng.sample(rows, count) if count <= len(rows) else rng.choices(rows, k=count), part)
+
+
+async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Any], *more: Any) -> list[Phase]:
+    """Give each worker every so-manieth row."""
+    shares = [rows[i :: len(workers)] for i in range(len(workers))]
+    found: list[Phase] = await _all(
+        [worker.call(method, share, *more) for worker, share in zip(workers, shares, strict=True) if share]
+    )
+    return found
+
+
+async def _all(calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    try:
+        return await asyncio.gather(*calls)
+    except WorkerDied as error:
+        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last words are above") from None
+
+
+def _calls(phases: Sequence[Phase]) -> list[Call]:
+    return [call for phase in phases for call in phase.calls]
+
+
+def _parallel(phases: Sequence[Phase]) -> float:
+    return parallel(_calls(phases), sum(sum(phase.seconds.values()) for phase in phases))

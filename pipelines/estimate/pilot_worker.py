@@ -1,0 +1,105 @@
+"""A Ray actor that solves and labels a pilot's problems on one engine, wholly in memory, and notes what it took."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from generators.policy import PromptedPolicy
+from generators.problem_sets import SourceItem
+from labelers import Combiner, Labeler
+from pipelines.engines import open_engine
+from pipelines.estimate.trace import Call, Trace, TracedEngine
+from pipelines.grading import PooledGrader
+from pipelines.run_file import RunFile
+from pipelines.shard_work import brought_with
+from pipelines.stages import attempt_all, label, solve
+from schemas.errors import BadInput
+from schemas.labeled import Failure, LabeledProblem
+from schemas.record import Record
+from schemas.rollout import SolvedProblem
+
+Row = TypeVar("Row", bound=Record)
+Done = TypeVar("Done", bound=Record)
+
+
+class Phase(NamedTuple):
+    """One stage of a pilot on one engine."""
+
+    rows: list[Record]
+    failures: list[Failure]
+    calls: list[Call]
+    seconds: dict[str, float]
+    """Problem id -> time from its first to its last request and everything between."""
+    wall: float
+    loop: float
+    """Processor time of the worker's own thread, without the engine's: what bounds it when the engine is fast."""
+
+
+class PilotWorker:
+    """Loads the run's engine once, for both stages."""
+
+    def __init__(self, run: RunFile) -> None:
+        self.run = run
+        self.grader = PooledGrader()
+        self.engines: list[TracedEngine] = []
+
+    async def ready(self) -> bool:
+        """Load the engine.
+
+        Raises:
+            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
+        """
+        if not self.engines:
+            trace = Trace()
+            self.engines.append(TracedEngine(await open_engine(self.run.engine), trace))
+            if self.run.judge:
+                self.engines.append(TracedEngine(await open_engine(self.run.judge), trace))
+            judge = self.engines[1] if self.run.judge else None
+            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge)
+            try:
+                self.policy.check()
+            except ValueError as error:
+                raise BadInput(f"policy.chat: {error}") from None
+        return True
+
+    async def solve(self, items: Sequence[SourceItem]) -> Phase:
+        """Solve problems, all at once."""
+
+        async def work(item: SourceItem) -> SolvedProblem:
+            run, brought = self.run, brought_with(item)
+            return await solve(item.problem, brought, self.policy, self.grader, n=run.solutions, seed=run.seed)
+
+        return await self._phase(items, work, lambda item: item.problem.id)
+
+    async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[Labeler | Combiner]) -> Phase:
+        """Label problems, all at once."""
+
+        async def work(row: SolvedProblem) -> LabeledProblem:
+            return await label(row, parts, self.policy, self.grader, seed=self.run.seed)
+
+        return await self._phase(rows, work, lambda row: row.problem.id)
+
+    async def close(self) -> None:
+        """Give the engine back, so that nothing of it outlives the worker."""
+        for engine in self.engines:
+            await engine.close()
+        await self.grader.close()
+
+    async def _phase(
+        self, rows: Sequence[Row], work: Callable[[Row], Awaitable[Done]], identity: Callable[[Row], str]
+    ) -> Phase:
+        trace, seconds = Trace(), dict[str, float]()
+        for engine in self.engines:
+            engine.trace = trace
+
+        async def timed(row: Row) -> Done:
+            began = time.monotonic()
+            with trace.problem(identity(row)):
+                done = await work(row)
+            seconds[identity(row)] = time.monotonic() - began
+            return done
+
+        began, used = time.monotonic(), time.thread_time()
+        done, failures = await attempt_all(rows, timed, "pilot", identity)
+        wall, loop = time.monotonic() - began, time.thread_time() - used
+        return Phase([*done], failures, trace.calls, seconds, wall, loop)

@@ -1,0 +1,123 @@
+"""Which problems a pilot takes: a few of each source and difficulty, in their proportions."""
+
+from collections.abc import Iterator, Sequence
+from math import floor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from filters import Duplicates, question_key
+from generators.problem_sets import ProblemSet, SourceItem
+from pipelines.pilot import pilot_shards
+from pipelines.plan import FAMILIES, ShardPlan, family_item, plan_shards
+from pipelines.problem_files import ProblemSource, open_problems
+from pipelines.run_file import RunFile
+from schemas.errors import BadInput
+from schemas.labeled import Rejected
+from schemas.seeds import rng_of, seed_of
+
+LOOKED_AT = 20_000
+"""Problems of the run that are looked at to draw from; of a larger run, evenly spaced shards."""
+
+
+class Sample(NamedTuple):
+    """The problems of a pilot, and the run they stand for."""
+
+    items: list[SourceItem]
+    duplicate_of: dict[str, str]
+    """Id -> id of an earlier problem of the run that asks the same, among those looked at."""
+    problems: int
+    """Problems of the run: all of its rows that can be read."""
+    pooling: int
+    """Problems of the run's own pilot, which is labelled under other rates; 0 where nothing is pooled."""
+    strata: int
+    """Pairs of source and difficulty."""
+    whole: bool
+    """Whether every problem of the run was looked at."""
+
+
+class _Seen(NamedTuple):
+    stratum: tuple[str, int]
+    place: int
+    """Of no meaning, so that neighbours in a stratum have nothing in common."""
+    shard: ShardPlan
+    position: int
+    id: str
+    copy_of: str | None
+
+
+def draw(run: RunFile, count: int) -> Sample:
+    """Return ``count`` problems of a run, or all if there are fewer; the same ones each time.
+
+    Raises:
+        BadInput: the run has no problem, or a problem set cannot be read.
+    """
+    with TemporaryDirectory(prefix="stepforge-estimate-") as folder:
+        plan = plan_shards(run, Path(folder))
+    rows = sum(shard.stop - shard.start for shard in plan)
+    looked_at = _spaced(plan, rows)
+    sources = _Sources(run)
+    seen = sorted(_look(sources, looked_at))
+    if not seen:
+        raise BadInput("the run has no problem to draw a pilot from")
+    share = len(seen) / sum(shard.stop - shard.start for shard in looked_at)
+    chosen = _systematic(seen, count, seed_of(run.seed, "estimate"))
+    copies = {s.id: s.copy_of for s in chosen if s.copy_of}
+    return Sample(
+        items=[sources.at(s.shard, s.position) for s in chosen],
+        duplicate_of=copies if any(isinstance(part, Duplicates) for part in run.vet) else {},
+        problems=round(rows * share),
+        pooling=sum(shard.stop - shard.start for shard in pilot_shards(run, plan)),
+        strata=len({s.stratum for s in seen}),
+        whole=len(looked_at) == len(plan),
+    )
+
+
+def _spaced(plan: Sequence[ShardPlan], rows: int) -> list[ShardPlan]:
+    every = max(1, -(-rows // LOOKED_AT))
+    return [shard for shard in plan if shard.index % every == 0]
+
+
+def _look(sources: "_Sources", plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
+    first: dict[str, str] = {}
+    for shard in plan:
+        for position, item in sources.rows(shard):
+            problem = item.problem
+            owner = first.setdefault(question_key(problem.question), problem.id)
+            stratum = (problem.source, -1 if problem.difficulty is None else problem.difficulty)
+            copy_of = owner if owner != problem.id else None
+            yield _Seen(stratum, seed_of("estimate", problem.id), shard, position, problem.id, copy_of)
+
+
+def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
+    """Every so-manieth of an ordered list, from a random start: each stratum gets its share, give or take one."""
+    step = len(seen) / min(count, len(seen))
+    start = rng_of(seed).random() * step
+    return [seen[min(floor(start + i * step), len(seen) - 1)] for i in range(min(count, len(seen)))]
+
+
+class _Sources:
+    """The run's problems by shard and position."""
+
+    def __init__(self, run: RunFile) -> None:
+        self._run = run
+        self._open: dict[int, ProblemSource] = {}
+
+    def rows(self, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
+        if shard.source == FAMILIES:
+            for position in range(shard.start, shard.stop):
+                yield position, SourceItem(problem=family_item(self._run, position))
+            return
+        for position, item in enumerate(self._source(shard).rows(shard.start, shard.stop), shard.start):
+            if not isinstance(item, Rejected):
+                yield position, item
+
+    def at(self, shard: ShardPlan, position: int) -> SourceItem:
+        (found,) = self.rows(shard.model_copy(update={"start": position, "stop": position + 1}))
+        return found[1]
+
+    def _source(self, shard: ShardPlan) -> ProblemSource:
+        part = self._run.generate[shard.source]
+        if not isinstance(part, ProblemSet):
+            raise TypeError(f"source {shard.source} is not a problem set")
+        return self._open.setdefault(shard.source, open_problems(part))

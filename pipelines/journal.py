@@ -1,0 +1,172 @@
+"""The journal of a shard: every completion of the engine, written down as it arrives, so that a kill costs seconds.
+
+Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the payload. What follows the first frame that is
+torn or damaged is not read; the completions behind it are sampled again. Every attempt at a shard writes a file of its
+own, so that an orphan of a killed driver never writes into another's, and the first record of a request counts. In an
+object store, which cannot append, each flush is an object.
+"""
+
+import asyncio
+import json
+import os
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from pipelines.store import AnyPath, StorePath, fsync_folder
+from schemas.protocols import Completion, Prompt, Sampling
+
+FLUSH_SECONDS = 2.0
+"""The most that a kill of the process costs, beside what the engine has under way."""
+FRAME = struct.Struct("<II")
+KEY_BYTES = 16
+MAGIC = b"stepforge journal 1\n"
+_NUMBERS = ("token_ids", "token_ends", "logprobs")
+
+
+class Journal:
+    """What is known of a shard's completions, and a file for those to come. Belongs to one event loop."""
+
+    def __init__(self, folder: AnyPath) -> None:
+        """``folder`` is the journal's own; it is read now and written to from the first completion on."""
+        self._folder = folder
+        self._known: dict[bytes, Completion] = {}
+        files: list[AnyPath] = list(folder.glob("*.frames"))
+        for path in sorted(files, key=lambda path: path.name):
+            for key, completion in _read(path.read_bytes()):
+                self._known.setdefault(key, completion)
+        self.replayed = 0
+        """Completions that were found here instead of being sampled again."""
+        self._name = uuid4().hex
+        self._buffer: list[bytes] = []
+        self._flushes = 0
+        self._flushing: asyncio.Task[None] | None = None
+
+    def find(self, key: bytes) -> Completion | None:
+        """Return the completion of a request that was answered before."""
+        found = self._known.get(key)
+        self.replayed += found is not None
+        return found
+
+    def add(self, key: bytes, completion: Completion) -> None:
+        """Take down a completion; it is on the disk within ``FLUSH_SECONDS``."""
+        payload = key + _packed(completion)
+        self._buffer.append(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush_soon())
+
+    async def close(self) -> None:
+        """Write down what is left."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.gather(self._flushing, return_exceptions=True)
+        await self._flush()
+
+    async def _flush_soon(self) -> None:
+        while self._buffer:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.shield(self._flush())
+
+    async def _flush(self) -> None:
+        frames, self._buffer = b"".join(self._buffer), []
+        if frames:
+            number, self._flushes = self._flushes, self._flushes + 1
+            await asyncio.to_thread(self._append, frames, number)
+
+    def _append(self, frames: bytes, number: int) -> None:
+        if isinstance(self._folder, StorePath):
+            (self._folder / f"{self._name}-{number:06d}.frames").write_bytes(MAGIC + frames)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{self._name}.frames").open("ab") as file:
+            file.write(frames if number else MAGIC + frames)
+            file.flush()
+            os.fsync(file.fileno())
+        if number == 0:
+            fsync_folder(self._folder)
+
+
+def forget_journal(folder: AnyPath) -> None:
+    """Delete the journal of a shard that is committed."""
+    for path in folder.glob("*.frames"):
+        path.unlink(missing_ok=True)
+    if isinstance(folder, Path) and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
+    """Return what names a request of one completion: engine, prompt, seed and sampling."""
+    from hashlib import blake2b
+
+    digest = blake2b(identity, digest_size=KEY_BYTES)
+    if prompt.token_ids:
+        digest.update(array("q", prompt.token_ids).tobytes())
+    else:
+        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
+    digest.update(f"\0{seed}\0{sampling.temperature}\0{sampling.top_p}\0{sampling.max_tokens}".encode())
+    for text in sampling.stop:
+        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _packed(completion: Completion) -> bytes:
+    """Lists of numbers as raw arrays, which is fast; the rest as JSON, which says what it is."""
+    arrays = [
+        array("q", completion.token_ids).tobytes(),
+        array("q", completion.token_ends).tobytes(),
+        array("d", completion.logprobs).tobytes(),
+    ]
+    head = {
+        "lengths": [len(a) // 8 for a in arrays],
+        "text": completion.text,
+        "finish": completion.finish,
+        "tokens": completion.tokens,
+        "prompt_tokens": completion.prompt_tokens,
+        "cached_tokens": completion.cached_tokens,
+        "mean_logprob": completion.mean_logprob,
+    }
+    text = json.dumps(head).encode()
+    return struct.pack("<I", len(text)) + text + b"".join(arrays)
+
+
+def _unpacked(payload: bytes) -> Completion:
+    (size,) = struct.unpack_from("<I", payload)
+    head = json.loads(payload[4 : 4 + size])
+    position = 4 + size
+    numbers: dict[str, Sequence[float]] = {}
+    for name, count in zip(_NUMBERS, head.pop("lengths"), strict=True):
+        values: array[float] = array("d" if name == "logprobs" else "q")
+        values.frombytes(payload[position : position + 8 * count])
+        numbers[name] = values.tolist()
+        position += 8 * count
+    return Completion.model_validate(head | numbers)
+
+
+def _read(data: bytes) -> Iterator[tuple[bytes, Completion]]:
+    if not data.startswith(MAGIC):
+        if data:
+            _say("a journal without its first line is not read")
+        return
+    for payload in _frames(data):
+        yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
+
+
+def _frames(data: bytes) -> Iterable[bytes]:
+    position = len(MAGIC)
+    while position + FRAME.size <= len(data):
+        length, checksum = FRAME.unpack_from(data, position)
+        payload = data[position + FRAME.size : position + FRAME.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            break
+        yield payload
+        position += FRAME.size + length
+    if position < len(data):
+        _say(f"journal: its last {len(data) - position} bytes are torn; what they held is sampled again")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"stepforge: {message}\n")
