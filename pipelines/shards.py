@@ -6,7 +6,7 @@ which run, seed and code wrote it, how many rows it must hold, and the stage's o
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ R = TypeVar("R", bound=Record)
 ROW_GROUP_ROWS = 1024
 ROW_GROUP = "row_group"
 """In a file's metadata: rows in a group, where they are fewer because rows are long."""
+ROWS_AT_A_TIME = 64
+"""Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 
 
@@ -55,16 +57,39 @@ def read_shard(path: AnyPath, record: type[R]) -> list[R]:
     Raises:
         RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
     """
+    return list(read_rows(path, record))
+
+
+def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = ()) -> Iterator[R]:
+    """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
+
+    The list columns named in ``without`` are read and verified like all others, but come back empty: making records
+    of them is what takes the time.
+
+    Raises:
+        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+    """
+    rows = 0
     try:
-        table = pq.read_table(_source(path), page_checksum_verification=True, partitioning=None)
-        expected = shard_metadata(path)["rows"]
-        if not table.schema.remove_metadata().equals(arrow_schema(record)):
-            raise ValueError("columns are not those of this version")
-        if table.num_rows != expected:
-            raise ValueError(f"{table.num_rows} rows where {expected} were written")
-        return from_table(table, record)
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            expected = _metadata(file.schema_arrow)["rows"]
+            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
+                raise ValueError("columns are not those of this version")
+            for batch in file.iter_batches(ROWS_AT_A_TIME):
+                rows += batch.num_rows
+                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record)
+        if rows != expected:
+            raise ValueError(f"{rows} rows where {expected} were written")
     except (OSError, ValueError, KeyError, pa.ArrowException, ValidationError) as error:
         raise _damaged(path, error) from error
+
+
+def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
+    for name in columns:
+        place = table.schema.get_field_index(name)
+        empty = pa.array([()] * table.num_rows, table.schema.types[place])
+        table = table.set_column(place, table.schema.field(place), empty)
+    return table
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
@@ -88,9 +113,13 @@ def shard_metadata(path: AnyPath) -> dict[str, Any]:
         RunFailed: the shard is damaged, or not one of ours.
     """
     try:
-        metadata: dict[str, Any] = json.loads((pq.read_schema(_source(path)).metadata or {})[METADATA_KEY])
+        return _metadata(pq.read_schema(_source(path)))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
+
+
+def _metadata(schema: pa.Schema) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads((schema.metadata or {})[METADATA_KEY])
     return metadata
 
 
