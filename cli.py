@@ -45,6 +45,13 @@ def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pipelines.store import io_failure
+
+        typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
         typer.echo(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
