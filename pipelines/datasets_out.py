@@ -20,7 +20,7 @@ from pipelines.exports.balance import Evened, evened
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
 from pipelines.sealed import read_sealed, write_sealed
-from pipelines.shards import read_shard, row_count
+from pipelines.shards import read_rows, row_count
 from pipelines.split_files import SplitFiles
 from pipelines.store import AnyPath, StorePath, fsync_folder
 from pipelines.version import VERSION
@@ -111,7 +111,7 @@ def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Ite
 
     def candidates() -> Iterator[Record]:
         for path in layout.shards("curate"):
-            for problem in read_shard(path, LabeledProblem):
+            for problem in read_rows(path, LabeledProblem):
                 if split_of(problem.problem.group, run.test_share) == split:
                     yield from export.rows(problem)
 

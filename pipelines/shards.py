@@ -7,7 +7,7 @@ its own, and a shard that lies in another's place is not read.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ R = TypeVar("R", bound=Record)
 ROW_GROUP_ROWS = 1024
 ROW_GROUP = "row_group"
 """In a file's metadata: rows in a group, where they are fewer because rows are long."""
+ROWS_AT_A_TIME = 64
+"""Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
@@ -60,16 +62,39 @@ def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R
     Raises:
         RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
     """
+    return list(read_rows(path, record, run=run))
+
+
+def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = (), run: str | None = None) -> Iterator[R]:
+    """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
+
+    The list columns named in ``without`` are read and verified like all others, but come back empty: making records
+    of them is what takes the time.
+
+    Raises:
+        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+    """
+    rows = 0
     try:
-        table = pq.read_table(_source(path), page_checksum_verification=True, partitioning=None)
-        metadata = _metadata(table.schema, path, run)
-        if not table.schema.remove_metadata().equals(arrow_schema(record)):
-            raise ValueError("columns are not those of this version")
-        if table.num_rows != metadata["rows"]:
-            raise ValueError(f"{table.num_rows} rows where {metadata['rows']} were written")
-        return from_table(table, record)
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            expected = _metadata(file.schema_arrow, path, run)["rows"]
+            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
+                raise ValueError("columns are not those of this version")
+            for batch in file.iter_batches(ROWS_AT_A_TIME):
+                rows += batch.num_rows
+                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record)
+        if rows != expected:
+            raise ValueError(f"{rows} rows where {expected} were written")
     except UNREADABLE as error:
         raise _damaged(path, error) from error
+
+
+def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
+    for name in columns:
+        place = table.schema.get_field_index(name)
+        empty = pa.array([()] * table.num_rows, table.schema.types[place])
+        table = table.set_column(place, table.schema.field(place), empty)
+    return table
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:

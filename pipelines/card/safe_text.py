@@ -10,7 +10,8 @@ from collections.abc import Sequence
 LONGEST = 2000
 """Characters of a text that are shown."""
 _BACKTICKS = re.compile("`+")
-_ACTIVE = re.compile(r"([\\`*_\[\]<>#|~&$])")
+_ACTIVE = re.compile(r"([\\`*\[\]<>#|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+"""What Markdown or HTML may act on; an underscore inside a word is none of it."""
 
 
 def visible(text: str) -> str:
