@@ -133,7 +133,8 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     if not stamp.exists():
         return False
     made = json.loads(stamp.read_text())
-    found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*")}
+    there = (layout.datasets / name).glob("*")
+    found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
     return bool(made["inputs"] == inputs and made["files"] == found)
 
 
