@@ -1,21 +1,23 @@
 """A finished run of a few labelled problems, committed without an engine or a worker."""
 
 import asyncio
-import json
 from pathlib import Path
 
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 
 from labelers import MathShepherd
 from pipelines.driver import finish
-from pipelines.layout import Layout
+from pipelines.layout import SHARD_STAGES, Layout
 from pipelines.ledger import ShardReport
 from pipelines.plan import PLAN_FILE, ShardPlan
 from pipelines.run_file import RunFile
+from pipelines.sealed import write_sealed
 from pipelines.shards import write_shard
 from pipelines.store import write_text
 from pipelines.version import content_digest
 from schemas.labeled import LabeledProblem
+from schemas.problem import Problem
+from schemas.rollout import SolvedProblem
 
 EXPORTS = ("stepwise", "step_preference", "preference")
 
@@ -39,13 +41,25 @@ def small_run(
     folder.mkdir(parents=True, exist_ok=True)
     write_text(layout.run_file, run.toml())
     plan = [ShardPlan(index=i, source=0, start=4 * i, stop=4 * i + 4) for i in range(-(-problems // 4))]
-    write_text(folder / PLAN_FILE, json.dumps([shard.model_dump() for shard in plan]))
+    digest = content_digest(run)
+    write_sealed(folder / PLAN_FILE, {"run": digest, "sets": {}, "shards": [shard.model_dump() for shard in plan]})
     for shard in plan:
         rows = [labelled(number) for number in range(shard.start, min(shard.stop, problems))]
-        for stage in ("label", "curate"):
+        sampled = [
+            SolvedProblem(problem=r.problem, rollouts=tuple(s.rollout for s in r.solutions), policy=r.policy)
+            for r in rows
+        ]
+        problems_alone = [row.problem for row in rows]
+        for stage in SHARD_STAGES:
             report = ShardReport(stage=stage, shard=shard.index, rows_in=len(rows), rows_out=len(rows))
-            stamp = {"run": content_digest(run), "report": report.model_dump(mode="json")}
-            write_shard(layout.shard(stage, shard.index), rows, LabeledProblem, stamp)
+            stamp = {"run": digest, "report": report.model_dump(mode="json")}
+            path = layout.shard(stage, shard.index)
+            if stage == "generate":
+                write_shard(path, problems_alone, Problem, stamp)
+            elif stage in ("solve", "vet"):
+                write_shard(path, sampled, SolvedProblem, stamp)
+            else:
+                write_shard(path, rows, LabeledProblem, stamp)
     finish(run, layout)
     return layout
 
