@@ -30,8 +30,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and an exit code."""
+def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
+    """Turn the errors that a person can mend into one line and an exit code.
+
+    ``goes_on``: the same command, given again, goes on where this one was stopped.
+    """
     from schemas.errors import BadInput, RunFailed
 
     try:
@@ -42,14 +45,20 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pipelines.store import io_failure
+
+        typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
-        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        typer.echo(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 
-def _command() -> str:
-    """The command as it was given, for a shell."""
-    return shlex.join(["stepforge", *sys.argv[1:]])
+def _how_to_go_on() -> str:
+    return f"; what is done is kept. To go on: {shlex.join(['stepforge', *sys.argv[1:]])}"
 
 
 def _one_line(error: Exception) -> str:
@@ -73,7 +82,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do all stages of a run; only what is missing is done."""
-    with one_line_errors():
+    with one_line_errors(goes_on=True):
         from pipelines.driver import run_all
         from pipelines.preflight import preflight
         from pipelines.run_file import limited
@@ -287,7 +296,7 @@ def bench_labelers(
     as_json: AsJson = False,
 ) -> None:
     """Compare all labelers on the same recorded completions of held-out solutions."""
-    with one_line_errors():
+    with one_line_errors(goes_on=True):
         from pipelines.labeler_bench.bench import bench_labelers as compare
 
         name = "labelers_smoke" if smoke else "labelers"

@@ -19,10 +19,12 @@ from pipelines.exports import PRM800K, AnyExport
 from pipelines.exports.balance import Evened, evened
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, row_count
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.shards import read_rows, row_count
 from pipelines.split_files import SplitFiles
-from pipelines.store import AnyPath, StorePath, fsync_folder, write_text
+from pipelines.store import AnyPath, StorePath, fsync_folder
 from pipelines.version import VERSION
+from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
@@ -64,7 +66,7 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
                     path.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}{path.suffix}")
         sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
         _put_in_place(beside, final)
-    write_text(stamp, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
+    write_sealed(stamp, {"inputs": inputs, "files": sizes})
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Ite
 
     def candidates() -> Iterator[Record]:
         for path in layout.shards("curate"):
-            for problem in read_shard(path, LabeledProblem):
+            for problem in read_rows(path, LabeledProblem):
                 if split_of(problem.problem.group, run.test_share) == split:
                     yield from export.rows(problem)
 
@@ -132,7 +134,10 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     stamp = _stamp(layout, name)
     if not stamp.exists():
         return False
-    made = json.loads(stamp.read_text())
+    try:
+        made = read_sealed(stamp)
+    except RunFailed:  # a damaged stamp proves nothing; the data set is made again
+        return False
     there = (layout.datasets / name).glob("*")
     found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
     return bool(made["inputs"] == inputs and made["files"] == found)

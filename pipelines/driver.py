@@ -5,7 +5,9 @@ be there. What a committed file says is done is never done again: the same comma
 """
 
 import asyncio
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from filters import Corpus, Duplicates, question_key
@@ -42,13 +44,16 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
         pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
-        _forget_done_journals(layout, committed)
+        _forget_leftovers(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
             try:
@@ -58,18 +63,22 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                 stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:
                 with stopping.held():
-                    session.write()
                     stop_ray()
+                    session.write()
         return finish(run, layout)
 
 
-def _forget_done_journals(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
-    """Delete what a kill between a commit and the end of its journal has left."""
+def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
+    """Delete what a kill has left: journals of committed shards, and what was being written beside its place."""
     for stage in ENGINE_STAGES:
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:
-            if int(folder.name.rpartition("-")[2]) in committed[stage]:
+            number = folder.name.rpartition("-")[2]
+            if number.isdigit() and int(number) in committed[stage]:
                 forget_journal(folder)
+    if isinstance(layout.folder, Path):
+        for path in list(layout.folder.rglob(".*.tmp")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def finish(run: RunFile, layout: Layout) -> dict[str, Any]:

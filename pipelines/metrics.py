@@ -8,7 +8,7 @@ together, which is ProcessBench's own definition (arXiv 2412.06559, section 3); 
 second kind at all. An abstention is never right; it is also counted by itself.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -50,50 +50,98 @@ class Judged(NamedTuple):
         fatal = first_fatal(self.truth)
         return not self.verdict.abstained and self.verdict.first_error == fatal and fatal is not None
 
+    @property
+    def marks(self) -> list[str]:
+        """Everything that it counts as."""
+        kind = "right" if not self.erroneous else "lucky" if self.answer_correct else "wrong_answer"
+        of_its_kind = {"exact": self.exact, "near": self.near, "flagged": self.flagged}
+        of_any = {
+            "flagged": self.flagged,
+            "fatal": first_fatal(self.truth) is not None,
+            "fatal exact": self.fatal_exact,
+            "abstained": self.verdict.abstained,
+        }
+        marks = [f"{kind} {mark}" for mark, holds in of_its_kind.items() if holds]
+        return ["all", kind, *marks, *(mark for mark, holds in of_any.items() if holds)]
 
-def judge_problem(problem: LabeledProblem) -> dict[str, list[Judged]]:
+
+def truths_of(problem: LabeledProblem) -> list[Verdict]:
+    """Return the oracle's verdict on each solution of a problem."""
+    return [oracle_verdict(problem.problem, solution.rollout) for solution in problem.solutions]
+
+
+def judge_problem(problem: LabeledProblem, truths: Sequence[Verdict] | None = None) -> dict[str, list[Judged]]:
     """Return every labeler's verdicts beside the oracle's; empty for problems without a truth.
 
-    Solutions whose own outcome is undetermined are left out: a truncated solution has no known end.
+    Solutions whose own outcome is undetermined are left out: a truncated solution has no known end. ``truths`` are
+    the oracle's verdicts where the caller has them already.
     """
     judged: dict[str, list[Judged]] = defaultdict(list)
     if problem.problem.truth is None:
         return judged
-    for solution in problem.solutions:
+    for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
         if solution.rollout.outcome == "undetermined":
             continue
-        truth = oracle_verdict(problem.problem, solution.rollout)
         for verdict in (solution.verdict, *solution.others):
             judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
     return judged
 
 
-def accuracies(judged: Sequence[Judged]) -> dict[str, Any]:
+class LabelCounts:
+    """What verdicts add up to: counts alone, however many there are."""
+
+    def __init__(self, judged: Iterable[Judged] = ()) -> None:
+        self._counts = Counter(mark for one in judged for mark in one.marks)
+
+    def add(self, other: "LabelCounts") -> None:
+        """Take in what other verdicts add up to."""
+        self._counts.update(other._counts)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the label figures of what was added; None where there is nothing to measure."""
+        n = self._counts
+        first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
+        exact = n["wrong_answer exact"] + n["lucky exact"]
+        every = _share(exact, n["wrong_answer"] + n["lucky"])
+        return {
+            "first_error_accuracy": first,
+            "correct_solution_accuracy": clean,
+            "processbench_f1": harmonic_mean(first, clean),
+            "first_error_within_one": _share(n["wrong_answer near"], n["wrong_answer"]),
+            "first_error_accuracy_all_erroneous": every,
+            "processbench_f1_all_erroneous": harmonic_mean(every, clean),
+            "first_fatal_accuracy": _share(n["fatal exact"], n["fatal"]),
+            "right_answer_wrong_step_recall": _share(n["lucky flagged"], n["lucky"]),
+            "right_answer_wrong_step_precision": _share(n["lucky flagged"], n["flagged"]),
+            "abstained_share": _share(n["abstained"], n["all"]),
+            "wrong_solutions": n["wrong_answer"],
+            "correct_solutions": n["right"],
+            "right_answer_through_wrong_step": n["lucky"],
+            "exact_first_errors": exact,
+            "exact_first_errors_of_wrong_solutions": n["wrong_answer exact"],
+        }
+
+
+class RunningMean:
+    """A mean that is added to; None of nothing."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        """Take in one value."""
+        self._sum += value
+        self._count += 1
+
+    @property
+    def value(self) -> float | None:
+        """The mean so far."""
+        return self._sum / self._count if self._count else None
+
+
+def accuracies(judged: Iterable[Judged]) -> dict[str, Any]:
     """Return the label figures of a set of solutions; None where there is nothing to measure."""
-    wrong = [j for j in judged if j.erroneous]
-    right = [j for j in judged if not j.erroneous]
-    wrong_answer = [j for j in wrong if not j.answer_correct]
-    lucky = [j for j in wrong if j.answer_correct]
-    fatal = [j for j in wrong if first_fatal(j.truth) is not None]
-    first, clean = _share([j.exact for j in wrong_answer]), _share([j.exact for j in right])
-    every = _share([j.exact for j in wrong])
-    return {
-        "first_error_accuracy": first,
-        "correct_solution_accuracy": clean,
-        "processbench_f1": harmonic_mean(first, clean),
-        "first_error_within_one": _share([j.near for j in wrong_answer]),
-        "first_error_accuracy_all_erroneous": every,
-        "processbench_f1_all_erroneous": harmonic_mean(every, clean),
-        "first_fatal_accuracy": _share([j.fatal_exact for j in fatal]),
-        "right_answer_wrong_step_recall": _share([j.flagged for j in lucky]),
-        "right_answer_wrong_step_precision": _share([j.erroneous for j in judged if j.flagged]),
-        "abstained_share": _share([j.verdict.abstained for j in judged]),
-        "wrong_solutions": len(wrong_answer),
-        "correct_solutions": len(right),
-        "right_answer_through_wrong_step": len(lucky),
-        "exact_first_errors": sum(j.exact for j in wrong),
-        "exact_first_errors_of_wrong_solutions": sum(j.exact for j in wrong_answer),
-    }
+    return LabelCounts(judged).figures()
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:
@@ -103,7 +151,7 @@ def harmonic_mean(first: float | None, second: float | None) -> float | None:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
-def step_auc(problem: LabeledProblem, labeler: str) -> float | None:
+def step_auc(problem: LabeledProblem, labeler: str, truths: Sequence[Verdict] | None = None) -> float | None:
     """Return the AUC of a labeler's step scores against the oracle's right and wrong, within one problem.
 
     Steps the oracle cannot judge are left out, and so are solutions on which the labeler abstained. None unless the
@@ -111,9 +159,8 @@ def step_auc(problem: LabeledProblem, labeler: str) -> float | None:
     """
     right: list[float] = []
     wrong: list[float] = []
-    for solution in problem.solutions:
+    for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
         verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
-        truth = oracle_verdict(problem.problem, solution.rollout)
         if verdict is None or verdict.abstained or truth.classes is None:
             continue
         for score, step in zip(_scores(solution, verdict), truth.classes, strict=True):
@@ -142,11 +189,5 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
     return wins / (len(positive) * len(negative))
 
 
-def mean(values: Iterable[float]) -> float | None:
-    """Return the mean, None of nothing."""
-    listed = list(values)
-    return sum(listed) / len(listed) if listed else None
-
-
-def _share(flags: Sequence[bool]) -> float | None:
-    return mean(float(flag) for flag in flags)
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

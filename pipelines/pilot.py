@@ -5,7 +5,6 @@ shards these are follows from the run file alone, and the pooled rates are commi
 the same labels however often it is stopped.
 """
 
-import json
 from collections.abc import Sequence
 
 from labelers import AnyLabeler, ChangePoint, speaking
@@ -18,8 +17,9 @@ from labelers.stored import solved_part, stored_evidence
 from pipelines.layout import Layout
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
+from pipelines.sealed import read_sealed, write_sealed
 from pipelines.shards import read_shard, shard_metadata, write_shard
-from pipelines.store import write_text
+from pipelines.version import content_digest
 from schemas.labeled import LabeledProblem
 
 SETTLED = "settled"
@@ -48,15 +48,20 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
 
 
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Rates:
-    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed."""
+    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
+
+    Raises:
+        RunFailed: what was committed, or a shard of the pilot, is damaged.
+    """
     part = pooling_labeler(run)
     if part is None:
         raise ValueError("the run has no labeler with rates to pool")
+    digest = content_digest(run)
     if layout.rates.exists():
-        return Rates.model_validate_json(layout.rates.read_text())
+        return Rates.model_validate(read_sealed(layout.rates, digest)["rates"])
     rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
     rates = fitted_rates(rows, part)
-    write_text(layout.rates, json.dumps(rates.model_dump(), indent=1) + "\n")
+    write_sealed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
 
 

@@ -1,6 +1,5 @@
 """The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
 
-import json
 from itertools import accumulate
 from random import Random
 
@@ -8,7 +7,9 @@ from generators.family import Family
 from generators.problem_sets import ProblemSet
 from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
-from pipelines.store import AnyPath, write_text
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.store import AnyPath
+from pipelines.version import content_digest
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.seeds import rng_of
@@ -33,20 +34,29 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
 
     Raises:
         BadInput: a problem set cannot be read.
+        RunFailed: the plan is damaged, or another run's.
     """
-    planned = _read_plan(folder)
+    digest = content_digest(run)
+    planned = read_plan(folder, digest)
     for source, total in _totals(run).items():
         start = max((shard.stop for shard in planned if shard.source == source), default=0)
         for first in range(start, total, run.rows_per_shard):
             stop = min(first + run.rows_per_shard, total)
             planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
-    write_text(folder / PLAN_FILE, json.dumps([shard.model_dump() for shard in planned]) + "\n")
+    write_sealed(folder / PLAN_FILE, {"run": digest, "shards": [shard.model_dump() for shard in planned]})
     return planned
 
 
-def _read_plan(folder: AnyPath) -> list[ShardPlan]:
+def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
+    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be.
+
+    Raises:
+        RunFailed: the plan is damaged, or another run's.
+    """
     path = folder / PLAN_FILE
-    return [ShardPlan.model_validate(row) for row in json.loads(path.read_text())] if path.exists() else []
+    if not path.exists():
+        return []
+    return [ShardPlan.model_validate(row) for row in read_sealed(path, run)["shards"]]
 
 
 def _totals(run: RunFile) -> dict[int, int]:

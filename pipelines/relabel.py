@@ -17,7 +17,7 @@ from pipelines.pilot import fitted_rates
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.run_folder import open_run
-from pipelines.shards import read_shard, shard_metadata, write_shard
+from pipelines.shards import read_rows, read_shard, shard_metadata, write_shard
 from pipelines.stages import curate
 from pipelines.store import AnyPath, write_text
 from schemas.errors import BadInput
@@ -70,9 +70,9 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
         labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
     )
     curated.check()
+    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
     if sifted.rejected:
         write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
     write_shard(target.shard("curate", old.shard), sifted.kept, LabeledProblem, stamp)
 
 
@@ -98,7 +98,7 @@ def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
     cases: dict[str, list[tuple[Verdict, int | None]]] = {}
     for path in layout.shards("label"):
-        for row in read_shard(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem):
             if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
                 continue
             for solution in row.solutions:

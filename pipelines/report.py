@@ -1,4 +1,4 @@
-"""``report.json``: every figure of a run, from the committed shards alone. Shards are read one at a time."""
+"""``report.json``: every figure of a run, from the committed shards alone. Rows are read a few at a time."""
 
 import json
 from collections import defaultdict
@@ -9,10 +9,10 @@ from pipelines.audit import Audit
 from pipelines.card import write_card
 from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
-from pipelines.metrics import Judged, accuracies, judge_problem, mean, step_auc
+from pipelines.metrics import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
 from pipelines.pair_audit import PairAudit
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard
+from pipelines.shards import read_rows
 from pipelines.store import write_text
 from pipelines.version import VERSION, content_digest
 from schemas.labeled import LabeledProblem
@@ -30,9 +30,9 @@ class _Tally:
     """What is gathered while the labelled shards pass by."""
 
     def __init__(self) -> None:
-        self.judged: dict[str, dict[str, list[Judged]]] = defaultdict(lambda: defaultdict(list))
-        """labeler -> slice -> verdicts"""
-        self.aucs: dict[str, list[float]] = defaultdict(list)
+        self.judged: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
+        """labeler -> slice -> what its verdicts add up to"""
+        self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
         self.solutions = 0
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: Record | None = None
@@ -43,12 +43,14 @@ class _Tally:
         for solution in row.solutions:
             for name in ("all", *_policy_slices(row)):
                 self.outcomes[name][solution.rollout.outcome] += 1
-        for labeler, judged in judge_problem(row).items():
+        truths = truths_of(row)
+        for labeler, judged in judge_problem(row, truths).items():
+            counts = LabelCounts(judged)
             for name in ("all", *_label_slices(row)):
-                self.judged[labeler][name].extend(judged)
-            auc = step_auc(row, labeler)
+                self.judged[labeler][name].add(counts)
+            auc = step_auc(row, labeler, truths)
             if auc is not None:
-                self.aucs[labeler].append(auc)
+                self.aucs[labeler].add(auc)
 
 
 def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +61,11 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     """
     tally = _Tally()
     for path in layout.shards("label"):
-        for row in read_shard(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem, without=["evidence", "further"]):
             tally.add(row)
     audit, pairs = Audit(), PairAudit()
     for path in layout.shards("curate"):
-        for row in read_shard(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem):
             audit.add(row)
             pairs.add(row)
     return {
@@ -107,16 +109,16 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
 
 def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:
     slices = tally.judged[name]
-    whole = accuracies(slices["all"])
+    whole = slices["all"].figures()
     cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
     exact = whole["exact_first_errors_of_wrong_solutions"]
     return {
         **whole,
-        "step_auc_within_problem": mean(tally.aucs[name]),
+        "step_auc_within_problem": tally.aucs[name].value,
         "rollouts_per_solution": cost["rollouts"] / tally.solutions if tally.solutions else None,
         "generated_tokens_per_solution": cost["generated_tokens"] / tally.solutions if tally.solutions else None,
         "generated_tokens_per_correct_first_error": cost["generated_tokens"] / exact if exact else None,
-        "by": {key: accuracies(judged) for key, judged in sorted(slices.items()) if key != "all"},
+        "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
     }
 
 

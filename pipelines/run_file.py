@@ -12,6 +12,7 @@ from generators.problem_sets import ProblemSet
 from labelers import AnyLabeler, Consensus, speaking
 from pipelines.engines import AnyEngine
 from pipelines.exports import AnyExport
+from pipelines.sealed import sealed_text
 from schemas.record import Record
 
 AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
@@ -92,8 +93,8 @@ class RunFile(Record):
         return self
 
     def toml(self) -> str:
-        """Return the resolved settings as a run file."""
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        """Return the resolved settings as a run file, sealed."""
+        return sealed_text(tomli_w.dumps(_without_none(self.model_dump(mode="json"))))
 
 
 def _distinct(setting: str, names: list[str]) -> None:

@@ -12,7 +12,7 @@ from pipelines.card.front_matter import front_matter
 from pipelines.card.sections import body
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard
+from pipelines.shards import read_rows
 from pipelines.store import write_text
 from schemas.labeled import LabeledProblem
 
@@ -23,7 +23,7 @@ def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):
-        for row in read_shard(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem):
             contents.add(row)
     figures = figure_files(contents, report)
     for name, (_, svg) in figures.items():
