@@ -126,7 +126,7 @@ class _Flow:
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if index in self.committed["label"]:
+                    if self._is_labelled(index):
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
         finally:
@@ -137,8 +137,12 @@ class _Flow:
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        wanted = any(shard.index not in self.committed[stage] for shard in pending for stage in ENGINE_STAGES)
+        wanted = any(not self._is_labelled(shard.index) for shard in pending)
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
+
+    def _is_labelled(self, index: int) -> bool:
+        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:

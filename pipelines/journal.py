@@ -35,13 +35,14 @@ class Journal:
     def __init__(self, folder: AnyPath) -> None:
         """``folder`` is the journal's own; it is read now and written to from the first completion on."""
         self._folder = folder
-        self._known: dict[bytes, Completion] = {}
+        self.known: dict[bytes, Completion] = {}
+        """What earlier attempts at the shard were answered."""
         files: list[AnyPath] = list(folder.glob("*.frames"))
         for path in sorted(files, key=lambda path: path.name):
             with naming(path):
                 data = path.read_bytes()
             for key, completion in _read(data, path):
-                self._known.setdefault(key, completion)
+                self.known.setdefault(key, completion)
         self.replayed = 0
         """Completions that were found here instead of being sampled again."""
         self._name = uuid4().hex
@@ -52,7 +53,7 @@ class Journal:
 
     def find(self, key: bytes) -> Completion | None:
         """Return the completion of a request that was answered before."""
-        found = self._known.get(key)
+        found = self.known.get(key)
         self.replayed += found is not None
         return found
 

@@ -2,14 +2,16 @@
 
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from generators.family import Family
 from generators.problem_sets import ProblemSet
-from pipelines.problem_files import open_problems
+from pipelines.problem_files import Print, ProblemSource, open_problems
 from pipelines.run_file import RunFile
 from pipelines.sealed import read_sealed, write_sealed
 from pipelines.store import AnyPath
 from pipelines.version import content_digest
+from schemas.errors import BadInput
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.seeds import rng_of
@@ -33,17 +35,27 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     """Return the run's shards: those planned before, and new ones for what was added since.
 
     Raises:
-        BadInput: a problem set cannot be read.
+        BadInput: a problem set cannot be read, or is no longer what the run was begun with.
         RunFailed: the plan is damaged, or another run's.
     """
     digest = content_digest(run)
-    planned = read_plan(folder, digest)
-    for source, total in _totals(run).items():
+    before = _read(folder, digest)
+    planned = _shards(before)
+    sets = {i: open_problems(part) for i, part in enumerate(run.generate) if isinstance(part, ProblemSet)}
+    totals = {FAMILIES: run.problems} if families(run) else {}
+    for source, total in (totals | {i: len(opened) for i, opened in sets.items()}).items():
         start = max((shard.stop for shard in planned if shard.source == source), default=0)
         for first in range(start, total, run.rows_per_shard):
             stop = min(first + run.rows_per_shard, total)
             planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
-    write_sealed(folder / PLAN_FILE, {"run": digest, "shards": [shard.model_dump() for shard in planned]})
+    for i, opened in sets.items():
+        _check_unchanged(opened, [Print(*fields) for fields in before.get("sets", {}).get(str(i), ())])
+    plan = {
+        "run": digest,
+        "sets": {str(i): opened.prints() for i, opened in sets.items()},
+        "shards": [shard.model_dump() for shard in planned],
+    }
+    write_sealed(folder / PLAN_FILE, plan)
     return planned
 
 
@@ -53,18 +65,25 @@ def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
     Raises:
         RunFailed: the plan is damaged, or another run's.
     """
+    return _shards(_read(folder, run))
+
+
+def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
     path = folder / PLAN_FILE
-    if not path.exists():
-        return []
-    return [ShardPlan.model_validate(row) for row in read_sealed(path, run)["shards"]]
+    return read_sealed(path, run) if path.exists() else {}
 
 
-def _totals(run: RunFile) -> dict[int, int]:
-    totals = {FAMILIES: run.problems} if families(run) else {}
-    for position, part in enumerate(run.generate):
-        if isinstance(part, ProblemSet):
-            totals[position] = len(open_problems(part))
-    return totals
+def _shards(plan: dict[str, Any]) -> list[ShardPlan]:
+    return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
+
+
+def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
+    if before and not opened.goes_on_from(before):
+        source = opened.part.path or opened.part.hub
+        raise BadInput(
+            f"{source}: has changed since the run was begun, and not only by rows added at its end; "
+            "put it back, or give another --out"
+        )
 
 
 def families(run: RunFile) -> list[Family]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RUN_FILE = """
-seed = 7
+seed = {seed}
 problems = {problems}
 solutions = 3
 rows_per_shard = {rows}
@@ -83,7 +83,7 @@ MOMENTS = ("start", "generate", "solve", "vet", "label", "curate", "ledger", "ex
 KEPT = ("problems", "solved", "vetted", "labeled", "curated", "rejected", "failures", "brought", "datasets")
 
 
-DEFAULTS = {"problems": 12, "rows": 4, "pilot": 6, "latency": 0, "workers": 1, "engine": ""}
+DEFAULTS = {"seed": 7, "problems": 12, "rows": 4, "pilot": 6, "latency": 0, "workers": 1, "engine": ""}
 
 
 def write_run(folder: Path, **settings: Any) -> Path:

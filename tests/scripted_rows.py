@@ -59,7 +59,6 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
         part = rows[first : first + 3]
         for stage in ("label", "curate"):
             report = ShardReport(stage=stage, shard=number, rows_in=len(part), rows_out=len(part))  # type: ignore[arg-type]
-            stamp = {"run": content_digest(run), "stage": stage, "shard": number}
-            metadata = {**stamp, "report": report.model_dump(mode="json")}
-            write_shard(layout.shard(stage, number), part, LabeledProblem, metadata)  # type: ignore[arg-type]
+            stamp = {"run": content_digest(run), "report": report.model_dump(mode="json")}
+            write_shard(layout.shard(stage, number), part, LabeledProblem, stamp)  # type: ignore[arg-type]
     return run, layout
