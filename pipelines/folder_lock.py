@@ -130,6 +130,6 @@ def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
             raise _taken(layout)
 
 
-def _taken(layout: Layout) -> BadInput:
+def _taken(layout: Layout) -> Taken:
     lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
-    return BadInput(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
+    return Taken(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
