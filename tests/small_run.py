@@ -1,13 +1,15 @@
 """A finished run of a few labelled problems, committed without an engine or a worker."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 
 from labelers import MathShepherd
+from labelers.stored import solved_part
 from pipelines.driver import finish
-from pipelines.layout import SHARD_STAGES, Layout
+from pipelines.layout import Layout, ShardStage
 from pipelines.ledger import ShardReport
 from pipelines.plan import PLAN_FILE, ShardPlan
 from pipelines.run_file import RunFile
@@ -17,6 +19,7 @@ from pipelines.store import write_text
 from pipelines.version import content_digest
 from schemas.labeled import LabeledProblem
 from schemas.problem import Problem
+from schemas.record import Record
 from schemas.rollout import SolvedProblem
 
 EXPORTS = ("stepwise", "step_preference", "preference")
@@ -40,26 +43,24 @@ def small_run(
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(layout.run_file, run.toml())
-    plan = [ShardPlan(index=i, source=0, start=4 * i, stop=4 * i + 4) for i in range(-(-problems // 4))]
-    digest = content_digest(run)
-    write_sealed(folder / PLAN_FILE, {"run": digest, "sets": {}, "shards": [shard.model_dump() for shard in plan]})
+    plan = [ShardPlan(index=i, source=0, start=4 * i, stop=min(4 * i + 4, problems)) for i in range(-(-problems // 4))]
+    write_sealed(folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]})
     for shard in plan:
         rows = [labelled(number) for number in range(shard.start, min(shard.stop, problems))]
-        sampled = [
-            SolvedProblem(problem=r.problem, rollouts=tuple(s.rollout for s in r.solutions), policy=r.policy)
-            for r in rows
-        ]
-        problems_alone = [row.problem for row in rows]
-        for stage in SHARD_STAGES:
+        problems_in, solved_in = [row.problem for row in rows], [solved_part(row) for row in rows]
+        held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
+            "generate": (problems_in, Problem),
+            "solve": (solved_in, SolvedProblem),
+            "vet": (solved_in, SolvedProblem),
+            "label": (rows, LabeledProblem),
+            "curate": (rows, LabeledProblem),
+        }
+        for stage, (records, record) in held.items():
             report = ShardReport(stage=stage, shard=shard.index, rows_in=len(rows), rows_out=len(rows))
-            stamp = {"run": digest, "report": report.model_dump(mode="json")}
-            path = layout.shard(stage, shard.index)
-            if stage == "generate":
-                write_shard(path, problems_alone, Problem, stamp)
-            elif stage in ("solve", "vet"):
-                write_shard(path, sampled, SolvedProblem, stamp)
-            else:
-                write_shard(path, rows, LabeledProblem, stamp)
+            stamp = {"run": content_digest(run), "stage": stage, "shard": shard.index}
+            write_shard(
+                layout.shard(stage, shard.index), records, record, {**stamp, "report": report.model_dump(mode="json")}
+            )
     finish(run, layout)
     return layout
 

@@ -44,7 +44,7 @@ def test_the_first_publication_is_private_whole_and_tagged(run: Path, hub: Loopb
     assert hub.commits_sent == 1
     assert repo.tags == {"v1": repo.branches["main"]}
     assert "to be created, private" in said
-    assert "8 new, 0 changed, 0 removed" in said
+    assert "10 new, 0 changed, 0 removed" in said
     assert f"published {REPO} v1: {hub.address}" in said
 
 
@@ -83,7 +83,7 @@ def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: P
     assert hub.commits_sent == 2
     assert repo.tags["v2"] == repo.branches["main"] != repo.tags["v1"]
     assert holds_exactly(repo.main, dataset_of(larger))  # so what is no more was removed
-    assert repo.main.title == "v2: 0 new, 6 changed, 2 removed"
+    assert repo.main.title == "v2: 0 new, 8 changed, 2 removed"
     for text in (said, repo.main.description):
         assert "removed: step_preference/train-00000-of-00001.parquet" in text
         assert "changed: stepwise/train-00000-of-00001.parquet (" in text
@@ -180,7 +180,8 @@ def test_a_lost_answer_is_not_taken_for_somebody_elses_commit(run: Path, larger:
 def test_more_than_a_hundred_files_go_over_a_branch(
     tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.datasets_out.ROWS_PER_FILE", 1)
+    monkeypatch.setattr("pipelines.split_files.BATCH_ROWS", 1)
+    monkeypatch.setattr("pipelines.split_files.FILE_BYTES", 1)
     folder = small_run(tmp_path / "run", problems=51, exports=("stepwise",)).folder
     local = dataset_of(folder)
     assert len(local.files) > 101
@@ -260,7 +261,7 @@ def command(*arguments: str | Path) -> tuple[int, str]:
 
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
     code, said = command(run, "--repo", REPO)
-    assert (code, "8 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
+    assert (code, "10 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
     assert command(run, "--repo", REPO, "--dry-run")[0] == 0
     assert hub.repos == {}
     assert command(run, "--repo", REPO, "--yes")[0] == 0

@@ -17,6 +17,7 @@ from pipelines.folder_lock import only_driver
 from pipelines.layout import Layout
 from pipelines.publishing.local_dataset import read_dataset
 from pipelines.run_folder import open_run
+from pipelines.sealed import read_sealed, write_sealed
 from pipelines.store import StorePath
 from schemas.errors import BadInput
 
@@ -58,7 +59,9 @@ def half_a_split(run: Path) -> None:
     path = run / PART
     path.rename(path.with_name("train-00000-of-00002.parquet"))
     stamp = run / "exports" / "stepwise.json"
-    stamp.write_text(stamp.read_text().replace("train-00000-of-00001", "train-00000-of-00002"))
+    made = read_sealed(stamp)
+    files = {name.replace("train-00000-of-00001", "train-00000-of-00002"): size for name, size in made["files"].items()}
+    write_sealed(stamp, {**made, "files": files})
 
 
 def other_figures(run: Path) -> None:
