@@ -99,7 +99,7 @@ def test_a_kill_costs_seconds_of_engine_work(
     (session,) = [s for s in sessions(tmp_path / "out") if "label" in s["stages"]]
     tell(
         f"one tree of {once} requests ({once * LATENCY:.0f} s of engine time, journal every {flush:g} s) killed "
-        f"{killed} times: {twice} requests asked twice, {seconds:.2f} s of engine work for each kill (limit {limit:g}); "
+        f"{killed} times: {twice} requests asked twice, {seconds:.2f} s of engine work a kill (limit {limit:g}); "
         f"{session['stages']['label']['replayed']} replayed by the last session"
     )
     assert killed == kills
