@@ -138,7 +138,8 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
         made = read_sealed(stamp)
     except RunFailed:  # a damaged stamp proves nothing; the data set is made again
         return False
-    found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*")}
+    there = (layout.datasets / name).glob("*")
+    found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
     return bool(made["inputs"] == inputs and made["files"] == found)
 
 

@@ -46,7 +46,7 @@ def run_status(folder: AnyPath) -> dict[str, Any]:
     """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
     _, layout = open_run(folder)
     shards = len(read_plan(folder))
-    totals = stage_totals(committed_reports(layout))
+    totals = stage_totals(committed_reports(layout, whole=False))
     stages = {stage: totals.get(stage, {"shards": 0, "rows_in": 0, "rows_out": 0}) for stage in SHARD_STAGES}
     running = is_held(layout)
     finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running

@@ -17,6 +17,7 @@ from pipelines.ledger import ShardReport
 from pipelines.run_file import RunFile
 from pipelines.shards import write_shard
 from pipelines.stages import label, solve
+from pipelines.version import content_digest
 from schemas.labeled import LabeledProblem
 
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
@@ -58,5 +59,6 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
         part = rows[first : first + 3]
         for stage in ("label", "curate"):
             report = ShardReport(stage=stage, shard=number, rows_in=len(part), rows_out=len(part))  # type: ignore[arg-type]
-            write_shard(layout.shard(stage, number), part, LabeledProblem, {"report": report.model_dump(mode="json")})  # type: ignore[arg-type]
+            stamp = {"run": content_digest(run), "report": report.model_dump(mode="json")}
+            write_shard(layout.shard(stage, number), part, LabeledProblem, stamp)  # type: ignore[arg-type]
     return run, layout

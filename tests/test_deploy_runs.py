@@ -132,8 +132,8 @@ def test_submitting_a_run_to_a_job_server(folder: Path) -> None:
     assert "the same command goes on" in said["stopped_logs"], "a stop is a Ctrl-C"
     assert "was stopped" in said["goes_on"]
     assert rows_out(folder / "out") > 0
-    jobs = {job["submission_id"]: job for job in json.loads(said["jobs"])}
-    assert sorted(job["status"] for job in jobs.values()) == ["FAILED", "RUNNING", "SUCCEEDED"]
+    states = sorted(job["status"] for job in json.loads(said["jobs"]))
+    assert states in (["FAILED", "RUNNING", "SUCCEEDED"], ["FAILED", "PENDING", "SUCCEEDED"])
     assert CANARY not in said["jobs"]
     assert token.read_text() not in said["jobs"]
 

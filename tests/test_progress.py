@@ -25,6 +25,7 @@ from pipelines.run_folder import run_status, status_text
 from pipelines.settings_guard import guard_settings
 from pipelines.shards import write_shard
 from pipelines.snapshot import PROGRESS_FILE, EngineProgress, Snapshot, Speed, StageProgress, read_snapshot
+from pipelines.version import content_digest
 from schemas.errors import BadInput
 from schemas.labeled import Cost, LabeledProblem
 from schemas.problem import Problem
@@ -312,7 +313,10 @@ def run_folder(folder: Path) -> tuple[Layout, list[ShardPlan]]:
     done = [(stage, i) for i in (0, 1) for stage in SHARD_STAGES]
     done += [("generate", 2), ("solve", 2), ("generate", 3), ("label", 3)]
     for stage, index in done:
-        metadata = {"report": report(stage, index, rollouts=7, rows=5).model_dump(mode="json")}
+        metadata = {
+            "run": content_digest(RUN),
+            "report": report(stage, index, rollouts=7, rows=5).model_dump(mode="json"),
+        }
         write_shard(layout.shard(stage, index), [], Problem if stage == "generate" else LabeledProblem, metadata)
     return layout, plan
 

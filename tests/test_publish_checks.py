@@ -107,7 +107,7 @@ def test_what_is_not_whole_is_refused(run: Path, hub: LoopbackHub, spoil: Callab
 
 
 def test_figures_and_jsonl_go_along_and_unfinished_work_does_not(run: Path, hub: LoopbackHub) -> None:
-    (run / "datasets" / "figures").mkdir()
+    (run / "datasets" / "figures").mkdir(exist_ok=True)
     (run / "datasets" / "figures" / "noise.svg").write_text("<svg/>")
     (run / "datasets" / "stepwise" / "train-00000-of-00001.jsonl").write_text('{"a": 1}\n')
     (run / "datasets" / ".stepwise.tmp").mkdir()
