@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from filters import Corpus
-from generators.policy import PromptedPolicy
 from pipelines.collection import collect_seldom
 from pipelines.datasets_out import export_all
+from pipelines.duplicate_questions import duplicate_questions
+from pipelines.engine_gate import UNBOUNDED, EngineGate
 from pipelines.engines.scripted_engine import ScriptedEngine
 from pipelines.engines.settings import ScriptedEngineSettings
 from pipelines.grading import PooledGrader
@@ -38,8 +39,9 @@ from pipelines.relabel import relabel
 from pipelines.report import write_report
 from pipelines.run_file import RunFile
 from pipelines.run_settings import parse_settings
-from pipelines.shard_work import ShardWork
-from pipelines.shards import shard_metadata, write_text
+from pipelines.shard_work import Engines, ShardWork
+from pipelines.shards import shard_metadata
+from pipelines.store import write_text
 
 RESULTS = Path(__file__).parent / "results" / "cpu_stages.json"
 SOLUTIONS_PER_PROBLEM = 4
@@ -56,7 +58,7 @@ RUN: dict[str, Any] = {
     "export": [{"kind": "stepwise"}, {"kind": "step_preference"}, {"kind": "preference"}],
 }
 EXPORTS = tuple(export["kind"] for export in RUN["export"])
-MEASURED = ("start", "vet", "curate", *(f"export {name}" for name in EXPORTS), "report", "relabel")
+MEASURED = ("start", "duplicates", "vet", "curate", *(f"export {name}" for name in EXPORTS), "report", "relabel")
 
 
 class Run(NamedTuple):
@@ -74,8 +76,7 @@ class Run(NamedTuple):
 
     def work(self) -> ShardWork:
         engine = ScriptedEngine(ScriptedEngineSettings.model_validate(RUN["engine"]))
-        policy = PromptedPolicy(engine, self.settings.policy)
-        return ShardWork(self.settings, self.layout.folder, PooledGrader(), policy)
+        return ShardWork(self.settings, self.layout.folder, PooledGrader(), Engines(EngineGate(engine, UNBOUNDED)))
 
 
 def make(run: Run) -> None:
@@ -83,15 +84,16 @@ def make(run: Run) -> None:
     write_text(run.layout.run_file, run.settings.toml())
     work = run.work()
     began = time.monotonic()
-    for shard in run.plan:
-        done = shard.index + 1
-        if run.layout.first_missing(shard.index) is None:
-            continue
-        for stage in SHARD_STAGES:
-            if not run.layout.shard(stage, shard.index).exists():
-                asyncio.run(_do(work, stage, shard))
-        if done % 50 == 0:
-            sys.stderr.write(f"{run.layout.folder}: {done} of {len(run.plan)}, {time.monotonic() - began:.0f} s\n")
+    missing = [
+        (stage, shard)
+        for shard in run.plan
+        for stage in SHARD_STAGES
+        if not run.layout.shard(stage, shard.index).exists()
+    ]
+    for done, (stage, shard) in enumerate(missing, 1):
+        asyncio.run(_do(work, stage, shard))
+        if done % 250 == 0:
+            sys.stderr.write(f"{run.layout.folder}: {done} of {len(missing)}, {time.monotonic() - began:.0f} s\n")
 
 
 async def _do(work: ShardWork, stage: ShardStage, shard: ShardPlan) -> None:
@@ -105,7 +107,7 @@ def _every_shard(run: Run, stage: ShardStage) -> None:
 
 
 def _export(run: Run, name: str) -> None:
-    shutil.rmtree(run.layout.datasets / name, ignore_errors=True)
+    (run.layout.folder / "exports" / f"{name}.json").unlink(missing_ok=True)
     chosen = tuple(part for part in run.settings.export if part.name == name)
     export_all(run.settings.model_copy(update={"export": chosen}), run.layout)
 
@@ -123,6 +125,7 @@ def measured(run: Run, stage: str) -> None:
     """Do one stage on the whole run; the process that calls this does nothing else."""
     names: dict[str, Callable[[Run], None]] = {
         "start": lambda run: None,
+        "duplicates": lambda run: print(len(duplicate_questions(run.layout.shards("generate")))),
         "vet": lambda run: _every_shard(run, "vet"),
         "curate": lambda run: _every_shard(run, "curate"),
         "report": _report,
@@ -169,7 +172,13 @@ def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
 
 def _read_by(run: Run, stage: str) -> tuple[int, int]:
     """Return the rows that a stage reads, and their solutions."""
-    source: dict[str, ShardStage] = {"vet": "solve", "curate": "label", "report": "label", "relabel": "label"}
+    source: dict[str, ShardStage] = {
+        "duplicates": "generate",
+        "vet": "solve",
+        "curate": "label",
+        "report": "label",
+        "relabel": "label",
+    }
     if stage == "start":
         return 0, 0
     rows = sum(shard_metadata(path)["rows"] for path in run.layout.shards(source.get(stage, "curate")))

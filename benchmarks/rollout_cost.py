@@ -25,16 +25,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from pipelines.metering import MeteredEngine
-
 from generators.families.quantities import Quantities
 from generators.families.sequences import Sequence as Sequences
 from generators.policy import PolicySettings, PromptedPolicy
 from labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
 from pipelines.collection import collect_seldom
+from pipelines.engine_gate import UNBOUNDED, EngineGate
 from pipelines.engines.scripted_engine import ScriptedEngine
 from pipelines.engines.settings import ScriptedEngineSettings
 from pipelines.grading import PooledGrader
+from pipelines.journal import Journal, forget_journal
+from pipelines.journaled_engine import JournaledEngine
 from pipelines.shards import read_shard, write_shard
 from pipelines.stages import attempt_all, label, solve
 from schemas.labeled import LabeledProblem
@@ -55,7 +56,9 @@ PARTS = (
     ("finding the answer", "generators/policy.py", ("answer",)),
     ("asking the policy", "generators/policy.py", ()),
     ("asking the policy", "schemas/seeds.py", ()),
-    ("metering", "pipelines/metering.py", ()),
+    ("the gate before the engine", "pipelines/engine_gate.py", ()),
+    ("the journal", "pipelines/journal.py", ()),
+    ("the journal", "pipelines/journaled_engine.py", ()),
     ("grading", "pipelines/grading.py", ()),
     ("grading", "schemas/grading.py", ()),
     ("grading", "filters/", ()),
@@ -75,17 +78,19 @@ class Recording:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.said: dict[tuple[str, int, int], list[Completion]] = {}
+        self.said: dict[tuple[str, int, int, int], list[Completion]] = {}
         self.encoded: dict[str, tuple[int, ...]] = {}
 
     @property
     def identity(self) -> EngineIdentity:
         return self.engine.identity
 
-    async def complete(self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
-        key = (prompt.text, n, seed)
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        key = (prompt.text, n, seed, first)
         if key not in self.said:
-            self.said[key] = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling)
+            self.said[key] = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
         return self.said[key]
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -133,19 +138,27 @@ class Bench:
 
     async def _stages(self, done: list[Done]) -> None:
         """Append what was done: ``asyncio.run`` writes the repr of what it returns into an error it then drops."""
-        policy, grader = PromptedPolicy(MeteredEngine(self.engine), PolicySettings(answer="stated")), PooledGrader()
+        gate, journals = (
+            EngineGate(self.engine, UNBOUNDED),
+            [Journal(self.folder / name) for name in ("solve", "label")],
+        )
+        solver, labeler = (PromptedPolicy(JournaledEngine(gate, j), PolicySettings(answer="stated")) for j in journals)
+        grader = PooledGrader()
 
         async def solving(problem: Problem) -> SolvedProblem:
-            return await solve(problem, [], policy, grader, n=4, seed=SEED)
+            return await solve(problem, [], solver, grader, n=4, seed=SEED)
 
         async def labelling(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, [self.labeler], policy, grader, seed=SEED)
+            return await label(row, [self.labeler], labeler, grader, seed=SEED)
 
         solved, _ = await attempt_all(self.problems, solving, "solve", lambda problem: problem.id)
         write_shard(self.folder / "solved.parquet", solved, SolvedProblem, {})
         rows = read_shard(self.folder / "solved.parquet", SolvedProblem)
         labeled, failures = await attempt_all(rows, labelling, "label", lambda row: row.problem.id)
         write_shard(self.folder / "labeled.parquet", labeled, LabeledProblem, {})
+        for journal, name in zip(journals, ("solve", "label"), strict=True):
+            await journal.close()
+            forget_journal(self.folder / name)
         if failures:
             raise RuntimeError(failures[0].message)
         done.append(Done(solved, labeled))

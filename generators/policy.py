@@ -5,7 +5,7 @@ Going on from a prefix gives the engine exactly the tokens that the policy wrote
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -58,6 +58,8 @@ class PromptedPolicy:
         self.engine = engine
         self._judge = judge or engine
         self.settings = settings
+        self._encode_question = lru_cache(maxsize=1024)(engine.encode)
+        """A question is asked many times; its tokens are worked out once."""
         self._sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -154,7 +156,7 @@ class PromptedPolicy:
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         asked = self._asked(problem.question)
         text = asked + "".join(step.text for step in prefix)
-        ids = list(self.engine.encode(asked))
+        ids = list(self._encode_question(asked))
         if ids:
             for step in prefix:
                 ids.extend(step.token_ids or self.engine.encode(step.text))

@@ -6,7 +6,8 @@ known (Dawid and Skene 1979, Applied Statistics 28, p. 20, with the error rates 
 estimated): with independent errors the odds of a first error are the product of the labelers' own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
@@ -83,18 +84,31 @@ def relation(verdict: Verdict, truth: int) -> str:
     return "before" if verdict.first_error < truth else "after"
 
 
-def measured_skill(labeler: str, cases: Sequence[tuple[Verdict, int | None]]) -> Skill:
-    """Return a labeler's skill from (verdict, true first error) of solutions whose truth is known."""
-    erroneous: dict[str, int] = {}
-    clean: dict[str, int] = {}
-    for verdict, truth in cases:
+class SkillCounts:
+    """A labeler's skill while it is measured, on solutions whose truth is known, one by one."""
+
+    def __init__(self) -> None:
+        self._erroneous: Counter[str] = Counter()
+        self._clean: Counter[str] = Counter()
+
+    def add(self, verdict: Verdict, truth: int | None) -> None:
+        """Take in a verdict and the true first error."""
         if truth is None:
-            said = "abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"
-            clean[said] = clean.get(said, 0) + 1
+            self._clean["abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"] += 1
         else:
-            said = relation(verdict, truth)
-            erroneous[said] = erroneous.get(said, 0) + 1
-    return Skill(labeler=labeler, erroneous=erroneous, clean=clean)
+            self._erroneous[relation(verdict, truth)] += 1
+
+    def skill(self, labeler: str) -> Skill:
+        """Return what was measured so far."""
+        return Skill(labeler=labeler, erroneous=dict(self._erroneous), clean=dict(self._clean))
+
+
+def measured_skill(labeler: str, cases: Iterable[tuple[Verdict, int | None]]) -> Skill:
+    """Return a labeler's skill from (verdict, true first error) of solutions whose truth is known."""
+    counts = SkillCounts()
+    for verdict, truth in cases:
+        counts.add(verdict, truth)
+    return counts.skill(labeler)
 
 
 def fused(

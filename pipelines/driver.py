@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from filters import Corpus, Duplicates, question_key
+from filters import Corpus, Duplicates
 from labelers.rates import Rates
 from pipelines.cluster import start_ray, stop_ray
 from pipelines.datasets_out import export_all
+from pipelines.duplicate_questions import duplicate_questions
 from pipelines.folder_lock import only_driver
 from pipelines.journal import forget_journal
 from pipelines.layout import SHARD_STAGES, Layout, ShardStage
@@ -197,15 +198,7 @@ class _Flow:
         """Return problem id -> id of the first problem, in shard order, that asks the same question."""
         if not any(isinstance(part, Duplicates) for part in self.run_file.vet):
             return {}
-        first: dict[str, str] = {}
-        copies: dict[str, str] = {}
-        for shard in self.plan:
-            columns = read_columns(self.layout.shard("generate", shard.index), ["id", "question"])
-            for name, question in zip(columns["id"], columns["question"], strict=True):
-                owner = first.setdefault(question_key(question), name)
-                if owner != name:
-                    copies[name] = owner
-        return copies
+        return duplicate_questions([self.layout.shard("generate", shard.index) for shard in self.plan])
 
 
 async def _all(coroutines: Iterable[Any]) -> None:

@@ -15,6 +15,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
@@ -131,19 +132,28 @@ def forget_journal(folder: AnyPath) -> None:
         folder.rmdir()
 
 
+class RequestKeys:
+    """Names the requests of one completion each that a prompt is sampled with; what they share is hashed once."""
+
+    def __init__(self, identity: bytes, prompt: Prompt, sampling: Sampling) -> None:
+        self._shared = blake2b(identity, digest_size=KEY_BYTES)
+        if prompt.token_ids:
+            self._shared.update(array("q", prompt.token_ids).tobytes())
+        else:
+            self._shared.update(prompt.text.encode("utf-8", "surrogatepass"))
+        settings = (sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+        self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
+
+    def of(self, seed: int) -> bytes:
+        """Return the name of the request with this seed."""
+        digest = self._shared.copy()
+        digest.update(b"\0%d" % seed + self._sampling)
+        return digest.digest()
+
+
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
     """Return what names a request of one completion: engine, prompt, seed and sampling."""
-    from hashlib import blake2b
-
-    digest = blake2b(identity, digest_size=KEY_BYTES)
-    if prompt.token_ids:
-        digest.update(array("q", prompt.token_ids).tobytes())
-    else:
-        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
-    digest.update(f"\0{seed}\0{sampling.temperature}\0{sampling.top_p}\0{sampling.max_tokens}".encode())
-    for text in sampling.stop:
-        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
-    return digest.digest()
+    return RequestKeys(identity, prompt, sampling).of(seed)
 
 
 def _packed(completion: Completion) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from pipelines.engine_gate import EngineGate
-from pipelines.journal import Journal, request_key
+from pipelines.journal import Journal, RequestKeys
 from schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 from schemas.seeds import seed_of
 
@@ -31,13 +31,12 @@ class JournaledEngine:
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:
         """Return ``n`` completions; see ``Engine.complete``."""
-        wanted = range(first, first + n)
-        if n == 1:
-            return [await self._one(prompt, first, seed, sampling)]
-        return await asyncio.gather(*(self._one(prompt, i, seed, sampling) for i in wanted))
+        keys = RequestKeys(self._name, prompt, sampling)
+        wanted = (self._one(keys, prompt, i, seed, sampling) for i in range(first, first + n))
+        return [await next(wanted)] if n == 1 else await asyncio.gather(*wanted)
 
-    async def _one(self, prompt: Prompt, number: int, seed: int, sampling: Sampling) -> Completion:
-        key = request_key(self._name, prompt, seed_of(seed, number), sampling)
+    async def _one(self, keys: RequestKeys, prompt: Prompt, number: int, seed: int, sampling: Sampling) -> Completion:
+        key = keys.of(seed_of(seed, number))
         known = self._journal.find(key)
         if known is not None:
             return known

@@ -3,10 +3,11 @@
 The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
+from collections import defaultdict
 from typing import Any
 
 from labelers import ChangePoint
-from labelers.consensus import ORACLE, Skill, measured_skill
+from labelers.consensus import ORACLE, Skill, SkillCounts
 from labelers.oracle import oracle_verdict
 from labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
 from pipelines.datasets_out import export_all, split_of
@@ -21,7 +22,7 @@ from pipelines.shards import read_rows, read_shard, shard_metadata, write_shard
 from pipelines.stages import curate
 from pipelines.store import AnyPath, write_text
 from schemas.errors import BadInput
-from schemas.labeled import LabeledProblem, Rejected, Verdict
+from schemas.labeled import LabeledProblem, Rejected
 
 POOLED_SOLUTIONS = 2000
 """Solutions that rates are pooled from at most; more change nothing that matters."""
@@ -96,9 +97,9 @@ def _pooled_model(run: RunFile, layout: Layout) -> ChangePoint:
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
-    cases: dict[str, list[tuple[Verdict, int | None]]] = {}
+    counts: dict[str, SkillCounts] = defaultdict(SkillCounts)
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem, without=["evidence"]):
             if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
                 continue
             for solution in row.solutions:
@@ -106,7 +107,7 @@ def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
                     continue
                 truth = oracle_verdict(row.problem, solution.rollout).first_error
                 for verdict in opinions(solution, ()):
-                    cases.setdefault(verdict.labeler, []).append((verdict, truth))
-    if not cases:
+                    counts[verdict.labeler].add(verdict, truth)
+    if not counts:
         raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
-    return tuple(measured_skill(name, found) for name, found in cases.items() if name not in (ORACLE, "consensus"))
+    return tuple(found.skill(name) for name, found in counts.items() if name not in (ORACLE, "consensus"))
