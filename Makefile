@@ -43,7 +43,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,cluster,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,dev]"
 	touch $(STAMP)
 
 clean:
