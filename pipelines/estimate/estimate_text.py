@@ -20,7 +20,12 @@ TOTALS = (
     ("money", "money"),
 )
 COSTS = (("rollouts", "rollouts"), ("generated_tokens", "generated tokens"), ("prompt_tokens", "prompt tokens"))
-PRICES = (*COSTS, ("cached_prompt_tokens", "cached"), ("engine_seconds", "engine-seconds"), ("money", "money"))
+PRICES = (
+    *COSTS,
+    ("cached_prompt_tokens", "cached"),
+    ("engine_seconds_held", "engine-seconds held"),
+    ("money", "money"),
+)
 
 
 def estimate_text(estimate: Estimate) -> str:

@@ -60,6 +60,7 @@ class Draw(NamedTuple):
 def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
     """Return the run's figures by name; times in seconds but for ``engine_hours``, ``money`` in the price's unit.
 
+    An engine is held from the first request of the run to the last, busy or not: that is what one pays for.
     A figure per row or step is left out where the pilot kept none.
     """
     columns = _columns(pilot.problems)
@@ -152,7 +153,7 @@ def _time_figures(seconds: float, plan: Plan, price: float | None) -> dict[str, 
 
 def _prices(figures: Mapping[str, float]) -> dict[str, float]:
     spent = {name: figures[f"total.{name}"] for name in COSTS}
-    spent |= {"engine_seconds": figures["engine_hours"] * 3600}
+    spent |= {"engine_seconds_held": figures["engine_hours"] * 3600}
     spent |= {"money": figures["money"]} if "money" in figures else {}
     by = {"per_labelled_step": figures["rows.labelled_steps"], "per_kept_row": figures["rows.kept"]}
     return {

@@ -109,7 +109,7 @@ def _pooled(run: RunFile, rates: Rates | None) -> list[AnyPart]:
 def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) -> Iterator[Rates]:
     """Yield rates that the run may come to: fitted to as many problems as its own pilot has, drawn from ours.
 
-    Rates decide how much is asked, and from few problems they come out now so, now so.
+    Rates decide how much is asked, and from few problems they vary a lot.
     """
     part = pooling_labeler(run)
     if part is None or not rows:
@@ -122,7 +122,7 @@ def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) 
 
 
 async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Any], *more: Any) -> list[Phase]:
-    """Give each worker every so-manieth row."""
+    """Deal the rows out to the workers."""
     shares = [rows[i :: len(workers)] for i in range(len(workers))]
     found: list[Phase] = await _all(
         [worker.call(method, share, *more) for worker, share in zip(workers, shares, strict=True) if share]

@@ -90,7 +90,7 @@ def _look(sources: "_Sources", plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
 
 
 def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
-    """Every so-manieth of an ordered list, from a random start: each stratum gets its share, give or take one."""
+    """Every n-th of an ordered list, from a random start: each stratum gets its share, give or take one."""
     step = len(seen) / min(count, len(seen))
     start = rng_of(seed).random() * step
     return [seen[min(floor(start + i * step), len(seen) - 1)] for i in range(min(count, len(seen)))]

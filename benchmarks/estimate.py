@@ -1,0 +1,92 @@
+"""How near `stepforge estimate` comes: forecasts a run, does the run, and holds one against the other.
+
+    python benchmarks/estimate.py configs/dry_run.toml --set problems=600 --set engine.latency_ms=250
+
+Results go to ``benchmarks/results/estimate.json``, an entry for each configuration. The machine should have as much
+else to do in one half as in the other.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipelines.driver import run_all
+from pipelines.estimate.estimate import Estimate, estimate
+from pipelines.preflight import preflight
+from pipelines.run_settings import read_run_file
+
+RESULTS = Path(__file__).parent / "results" / "estimate.json"
+
+
+def actual_figures(ledger: dict[str, Any]) -> dict[str, float]:
+    """Return what a finished run took, under the names that an estimate gives it.
+
+    Raises:
+        ValueError: it was stopped in between, so that its time says nothing.
+    """
+    if len(ledger["sessions"]) != 1:
+        raise ValueError("the run took more than one session")
+    stages, times = ledger["stages"], ledger["sessions"][0]["stages"]
+    figures = {f"total.{name}": value for name, value in ledger["total"].items()}
+    figures |= {f"solve.{name}": value for name, value in stages["solve"]["cost"].items()}
+    for labeler, cost in ledger["labelers"].items():
+        figures |= {f"label: {labeler}.{name}": value for name, value in cost.items()}
+    curated = stages["curate"]
+    figures |= {"rows.vetted": stages["vet"]["rows_out"], "rows.kept": curated["rows_out"]}
+    figures |= {"rows.labelled_steps": curated["labelled_steps"]}
+    for unit in ("per_labelled_step", "per_kept_row"):
+        figures |= {f"{unit}.{name}": value for name, value in (ledger[unit] or {}).items()}
+    return figures | {"seconds": times["label"]["last"] - times["solve"]["first"]}
+
+
+def compared(found: Estimate, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Return each figure's estimate, interval, actual value and error, and the share that lies in its interval."""
+    rows = {}
+    for name, value in actual_figures(ledger).items():
+        if name in found.figures:
+            figure = found.figures[name]
+            held = figure.low <= value <= figure.high
+            error = round(figure.estimate / value - 1, 4) if value else None
+            rows[name] = {**figure.model_dump(), "actual": value, "error": error, "in_interval": held}
+    share = sum(row["in_interval"] for row in rows.values()) / len(rows)
+    return {
+        "pilot": found.pilot.model_dump(),
+        "problems": found.problems,
+        "in_interval": round(share, 3),
+        "figures": rows,
+    }
+
+
+def main() -> None:
+    """Forecast, run, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run_file", type=Path)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--problems-in-pilot", type=int, default=36)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    run = read_run_file(options.run_file, options.overrides)
+    preflight(run)
+    found = estimate(run, problems=options.problems_in_pilot)
+    with TemporaryDirectory() as folder:
+        run_all(run, Path(folder))
+        result = compared(found, json.loads((Path(folder) / "ledger.json").read_text()))
+    keep(" ".join([str(options.run_file), *options.overrides]), result, options.results)
+    for name, row in result["figures"].items():
+        error = "" if row["error"] is None else f"{row['error']:+.1%}"
+        print(
+            f"{name:48} {row['estimate']:12.5g} ({row['low']:.5g} to {row['high']:.5g}) {row['actual']:12.5g} {error:>8}"
+        )
+    print(f"in their intervals: {result['in_interval']:.0%}")
+
+
+def keep(name: str, result: dict[str, Any], path: Path) -> None:
+    """Add a configuration's result to the file, or put it in place of its last one."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(known | {name: result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
