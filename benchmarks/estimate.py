@@ -76,9 +76,8 @@ def main() -> None:
     keep(" ".join([str(options.run_file), *options.overrides]), result, options.results)
     for name, row in result["figures"].items():
         error = "" if row["error"] is None else f"{row['error']:+.1%}"
-        print(
-            f"{name:48} {row['estimate']:12.5g} ({row['low']:.5g} to {row['high']:.5g}) {row['actual']:12.5g} {error:>8}"
-        )
+        interval = f"({row['low']:.5g} to {row['high']:.5g})"
+        print(f"{name:48} {row['estimate']:12.5g} {interval:26} {row['actual']:12.5g} {error:>8}")
     print(f"in their intervals: {result['in_interval']:.0%}")
 
 
