@@ -10,7 +10,7 @@ export VLLM_NO_USAGE_STATS = 1
 export RAY_USAGE_STATS_ENABLED = 0
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check test-all install bench clean
+.PHONY: demo test check test-all install bench consumers clean
 
 demo: $(STAMP)
 	$(BIN)/stepforge run configs/demo.toml --out runs/demo
@@ -30,13 +30,21 @@ test-all: $(STAMP) check
 bench: $(STAMP)
 	$(BIN)/python benchmarks/engine_utilization.py
 
+# Environments of their own for the libraries that read the exports (tests/test_consumers.py): TRL's latest, and the
+# last that trains on stepwise rows.
+consumers: $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/trl
+	$(BIN)/uv pip install --quiet --python .consumers/trl/bin/python "trl>=1.16,<2" "torch>=2.13,<2.14"
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/trl_stepwise
+	$(BIN)/uv pip install --quiet --python .consumers/trl_stepwise/bin/python "trl==1.13.0" "torch>=2.13,<2.14"
+
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.9,<1"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,cluster,dev]"
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .consumers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

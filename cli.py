@@ -7,7 +7,7 @@ Ctrl-C or SIGTERM; what is done is kept.
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,8 +30,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and an exit code."""
+def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
+    """Turn the errors that a person can mend into one line and an exit code.
+
+    ``goes_on``: the same command, given again, goes on where this one was stopped.
+    """
     from schemas.errors import BadInput, RunFailed
 
     try:
@@ -42,14 +45,20 @@ def one_line_errors() -> Iterator[None]:
     except RunFailed as error:
         typer.echo(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pipelines.store import io_failure
+
+        typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
-        typer.echo(f"stepforge: stopped; what is done is kept. To go on: {_command()}", err=True)
+        typer.echo(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 
-def _command() -> str:
-    """The command as it was given, for a shell."""
-    return shlex.join(["stepforge", *sys.argv[1:]])
+def _how_to_go_on() -> str:
+    return f"; what is done is kept. To go on: {shlex.join(['stepforge', *sys.argv[1:]])}"
 
 
 def _one_line(error: Exception) -> str:
@@ -73,7 +82,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do all stages of a run; only what is missing is done."""
-    with one_line_errors():
+    with one_line_errors(goes_on=True):
         from pipelines.driver import run_all
         from pipelines.preflight import preflight
         from pipelines.run_file import limited
@@ -214,6 +223,63 @@ def relabel(
         _show_report(figures, target, as_json=as_json)
 
 
+@app.command()
+def publish(
+    folder: Folder,
+    repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Everybody may see it; by default it is private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
+    accept_unknown_licence: Annotated[
+        bool, typer.Option("--accept-unknown-licence", help="Make data of sources without a licence public.")
+    ] = False,
+) -> None:
+    """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
+    with one_line_errors():
+        from pipelines.publishing.publication import Talk
+        from pipelines.publishing.publication import publish as carry
+        from pipelines.publishing.request import PublishRequest
+        from pipelines.store import place_of
+
+        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
+        carry(place_of(folder), request, talk, dry_run=dry_run)
+
+
+def _agreement(*, yes: bool) -> Callable[[], None]:
+    """Return the question whether to go on; it raises unless the answer is yes."""
+
+    def ask() -> None:
+        from schemas.errors import BadInput
+
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("nothing was published: this is no terminal to ask on; give --yes to carry the plan out")
+        if not typer.confirm("publish this?"):
+            raise BadInput("nothing was published")
+
+    return ask
+
+
+@app.command()
+def export(
+    folder: Folder,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="An export of the run, or a kind to add to it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write data sets of other formats from the kept evidence; nothing is generated."""
+    with one_line_errors():
+        from pipelines.export_again import export_again
+        from pipelines.store import place_of
+
+        place = place_of(folder)
+        _show_report(export_again(place, only or []), place, as_json=as_json)
+
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
 app.add_typer(bench_app, name="bench")
 BENCH = Path("benchmarks")
@@ -230,7 +296,7 @@ def bench_labelers(
     as_json: AsJson = False,
 ) -> None:
     """Compare all labelers on the same recorded completions of held-out solutions."""
-    with one_line_errors():
+    with one_line_errors(goes_on=True):
         from pipelines.labeler_bench.bench import bench_labelers as compare
 
         name = "labelers_smoke" if smoke else "labelers"

@@ -5,7 +5,7 @@ Going on from a prefix gives the engine exactly the tokens that the policy wrote
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -80,8 +80,16 @@ class PromptedPolicy:
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Which policy, and how it is sampled."""
-        return self._identity
+        """Which policy, and how it is sampled; the prompt as the model is given it, chat template and all.
+
+        Raises:
+            ValueError: the engine's model has no chat template.
+        """
+        return self._identity.model_copy(update={"prompt": self._template})
+
+    @cached_property
+    def _template(self) -> str:
+        return self._asked("{question}")
 
     def check(self) -> None:
         """Render a prompt once.

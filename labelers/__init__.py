@@ -7,9 +7,10 @@ from pydantic import Field
 from labelers.amcs import AMCS
 from labelers.change_point import ChangePoint
 from labelers.consensus import Consensus
+from labelers.contrast import Contrast
 from labelers.epic_prm import EpicPRM
 from labelers.judge import Judge
-from labelers.labeler import Combiner, Labeler, label_with_all
+from labelers.labeler import AnyPart, Combiner, FollowUp, Labeler, label_with_all, speaking
 from labelers.math_shepherd import MathShepherd
 from labelers.omega_prm import OmegaPRM
 from labelers.oracle import Oracle
@@ -17,7 +18,7 @@ from labelers.scan import SCAN
 from labelers.sequential import Sequential
 
 AnyLabeler = Annotated[
-    ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle,
+    ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle | Contrast,
     Field(discriminator="kind"),
 ]
 
@@ -25,10 +26,13 @@ __all__ = [
     "AMCS",
     "SCAN",
     "AnyLabeler",
+    "AnyPart",
     "ChangePoint",
     "Combiner",
     "Consensus",
+    "Contrast",
     "EpicPRM",
+    "FollowUp",
     "Judge",
     "Labeler",
     "MathShepherd",
@@ -36,4 +40,5 @@ __all__ = [
     "Oracle",
     "Sequential",
     "label_with_all",
+    "speaking",
 ]

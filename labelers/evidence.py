@@ -76,14 +76,21 @@ class Evidence:
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
+        self._first: dict[str, tuple[Path, int]] = {}
+        """For each prefix of the solutions the first of them that begins with it, and its steps there: completions
+        start from that one, so that nothing depends on which search comes by first."""
+        for path in map(solution_path, solved.rollouts if shared else ()):
+            for count in range(1, len(path.steps)):
+                self._first.setdefault(path.prefix(count), (path, count))
         self._passing = Passing()
         for rollout in self.root:
             self._passing.add("", rollout)
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
-        """Every completion drawn, in the order in which prefixes were first asked for."""
-        return tuple(rollout for drawn in self._drawn.values() for rollout in drawn)
+        """Every completion drawn, in the order of the prefixes' texts: a prefix comes before what goes on from it, and
+        the order in which searches were answered leaves no trace."""
+        return tuple(rollout for key in sorted(self._drawn) for rollout in self._drawn[key])
 
     @property
     def cost(self) -> Cost:
@@ -149,7 +156,7 @@ class Evidence:
 
     async def _grow(self, path: Path, count: int, k: int, step: int, enough: Enough, stopping: Stopping) -> StepLabel:
         key = self._key(path, count)
-        self._drawn.setdefault(key, [])  # fixes the order of evidence before anything is awaited
+        self._drawn.setdefault(key, [])
         async with self._drawing.setdefault(key, asyncio.Lock()):
             while True:
                 known = self._known(key, count)
@@ -162,6 +169,7 @@ class Evidence:
 
     async def _draw(self, key: str, path: Path, count: int, n: int) -> None:
         seed = seed_of(self._seed, "completions", self.problem.id, key, len(self._drawn[key]))
+        path, count = self._first.get(path.prefix(count), (path, count))
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
         start = Start(rollout=path.rollout, steps=count)
         done = await graded(self.problem, sampled, self._grader, start)

@@ -96,13 +96,44 @@ class Combiner(Protocol):
         ...
 
 
+class FollowUp(Protocol):
+    """A part that gives no verdict: it draws more once the verdicts are there."""
+
+    @property
+    def name(self) -> str:
+        """How the books call what it spends."""
+        ...
+
+    async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Return the problem with more in ``further`` and its own cost; labels and verdicts stay as they are."""
+        ...
+
+
+AnyPart = Labeler | Combiner | FollowUp
+
+
+def speaking(parts: Sequence[AnyPart]) -> list[Labeler | Combiner]:
+    """Return the parts that give verdicts."""
+    return [part for part in parts if not hasattr(part, "follow_up")]
+
+
 async def label_with_all(
-    parts: Sequence[Labeler | Combiner], solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int
+    parts: Sequence[AnyPart], solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int
 ) -> LabeledProblem:
-    """Label with each labeler on evidence of its own, then combine.
+    """Label with each labeler on evidence of its own, combine, then follow up.
 
     The first part's verdicts stand and the others' go along; step labels and evidence are the first labeler's.
     """
+    row = await _labelled(speaking(parts), solved, policy, grader, seed)
+    for part in parts:
+        if hasattr(part, "follow_up"):
+            row = await part.follow_up(row, policy, grader, seed=seed)
+    return row
+
+
+async def _labelled(
+    parts: Sequence[Labeler | Combiner], solved: SolvedProblem, policy: Policy, grader: Grader, seed: int
+) -> LabeledProblem:
     labelers = [part for part in parts if not hasattr(part, "combine")]
     results = {part.name: await part(solved, policy, grader, seed=seed) for part in labelers}
     first = results[labelers[0].name]

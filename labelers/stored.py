@@ -1,11 +1,11 @@
-"""Evidence as it was stored with a labelled problem, ready for another look; nothing can be drawn from it."""
+"""Evidence as it was stored with a labelled problem: for another look, or to go on drawing from there."""
 
 from collections.abc import Sequence
 
 from labelers.evidence import Evidence
 from schemas.labeled import LabeledProblem
 from schemas.problem import Problem
-from schemas.protocols import Completion, Sampling
+from schemas.protocols import Completion, Grader, Policy, Sampling
 from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 
@@ -38,8 +38,16 @@ def stored_evidence(row: LabeledProblem) -> Evidence:
     solved = solved_part(row)
     own = any(rollout.tokens for rollout in solved.rollouts)
     nobody = _Nobody(row.policy if own else row.policy.model_copy(update={"model": "", "digest": "not its own"}))
-    evidence = Evidence(solved, nobody, nobody, 0)
-    steps = {rollout.id: rollout.steps for rollout in solved.rollouts}
+    return _filled(Evidence(solved, nobody, nobody, 0), row)
+
+
+def growing_evidence(row: LabeledProblem, policy: Policy, grader: Grader, seed: int) -> Evidence:
+    """Return the evidence of a labelled problem, to go on drawing where labelling ended."""
+    return _filled(Evidence(solved_part(row), policy, grader, seed), row)
+
+
+def _filled(evidence: Evidence, row: LabeledProblem) -> Evidence:
+    steps = {solution.rollout.id: solution.rollout.steps for solution in row.solutions}
     for rollout in row.evidence:
         start = rollout.start
         before = () if start is None or start.steps == 0 else steps[start.rollout][: start.steps]

@@ -1,19 +1,17 @@
 """Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
 
-A dead engine ends the worker's process; the driver starts another and sends it the shard again, because a shard without
-its committed file was never done.
+A worker whose engine is dead says so (``EngineDead``); the driver ends its process, starts another and sends the shard
+again, because one without its committed file was never done.
 """
 
 import asyncio
-import os
-import sys
 from typing import Any
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from labelers.rates import Rates
 from pipelines.collection import collect_seldom
-from pipelines.engine_gate import EngineGate, capacity_of
+from pipelines.engine_gate import EngineGate, capacity_of, limit_of
 from pipelines.engines import AnyEngine, open_engine
 from pipelines.grading import PooledGrader
 from pipelines.plan import ShardPlan
@@ -21,7 +19,6 @@ from pipelines.run_file import RunFile
 from pipelines.shard_work import Engines, ShardDone, ShardWork
 from pipelines.store import AnyPath
 from schemas.errors import BadInput
-from schemas.protocols import EngineDead
 
 SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
 
@@ -64,29 +61,27 @@ class EngineWorker:
 
         Raises:
             BadInput: the model or the engine is not there, or has no chat template where one is asked for.
+            EngineDead: it did not start.
         """
         async with self._loading:
             if self.work is None:
-                try:
-                    await self._load()
-                except EngineDead as error:
-                    _end(f"the engine did not start: {error}")
+                await self._load()
                 collect_seldom()
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
-        """Do a stage on a shard; a dead engine ends this process."""
+        """Do a stage on a shard.
+
+        Raises:
+            EngineDead: this process is of no use any more.
+        """
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
         task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
-        try:
-            return await task
-        except EngineDead as error:
-            _end(f"the engine died: {error}")
-            raise
+        return await task
 
     async def progress(self) -> dict[str, int]:
         """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
@@ -120,11 +115,4 @@ class EngineWorker:
 
     async def _gate(self, settings: AnyEngine) -> EngineGate:
         capacity = self.run.workers.requests_in_flight or capacity_of(settings)
-        return EngineGate(await open_engine(settings), capacity)
-
-
-def _end(why: str) -> None:
-    """End the process: an engine that died may hold the GPU until then."""
-    sys.stderr.write(f"stepforge worker: {why}\n")
-    sys.stderr.flush()
-    os._exit(1)
+        return EngineGate(await open_engine(settings), capacity, limit_of(settings))

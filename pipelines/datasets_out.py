@@ -8,26 +8,27 @@ the data files themselves hold nothing that differs from one making to the next.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.exports import AnyExport
+from pipelines.exports import PRM800K, AnyExport
+from pipelines.exports.balance import Evened, evened
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, row_count, write_table
-from pipelines.store import AnyPath, StorePath, fsync_folder, write_text
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.shards import read_rows, row_count
+from pipelines.split_files import SplitFiles
+from pipelines.store import AnyPath, StorePath, fsync_folder
 from pipelines.version import VERSION
-from schemas.arrow import to_table
+from schemas.errors import RunFailed
 from schemas.labeled import LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
 
-ROWS_PER_FILE = 100_000
-"""Keeps files far below the Hub's 500 MB."""
 SPLITS = ("train", "test")
 
 
@@ -61,10 +62,11 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
         written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
         for split, parts in written.items():
             for number, part in enumerate(parts):
-                part.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}.parquet")
+                for path in beside.glob(f"{part.stem}.*"):
+                    path.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}{path.suffix}")
         sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
         _put_in_place(beside, final)
-    write_text(stamp, json.dumps({"inputs": inputs, "files": sizes}) + "\n")
+    write_sealed(stamp, {"inputs": inputs, "files": sizes})
 
 
 @contextmanager
@@ -96,29 +98,24 @@ def _put_in_place(folder: Path, final: AnyPath) -> None:
 
 
 def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path) -> list[Path]:
-    """Write one split in files of at most ``ROWS_PER_FILE`` rows; an empty split writes one empty file."""
-    parts: list[Path] = []
-    batch: list[Record] = []
+    """Write one split in files of bounded size; an empty split writes one empty file."""
+    json_lines = isinstance(export, PRM800K) and export.json_lines
+    files = SplitFiles(folder, split, export.row, {"version": VERSION}, json_lines=json_lines)
     for row in _rows_of(export, run, layout, split):
-        batch.append(row)
-        if len(batch) == ROWS_PER_FILE:
-            parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch))
-            batch = []
-    if batch or not parts:
-        parts.append(_write_part(export, folder / f"{split}.{len(parts)}", batch))
-    return parts
+        files.add(row)
+    return files.close()
 
 
-def _write_part(export: AnyExport, path: Path, rows: list[Record]) -> Path:
-    write_table(path, to_table(rows, export.row), {"rows": len(rows), "version": VERSION})
-    return path
+def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterable[Record]:
+    """Return the rows of a split; shards are read one at a time."""
 
+    def candidates() -> Iterator[Record]:
+        for path in layout.shards("curate"):
+            for problem in read_rows(path, LabeledProblem):
+                if split_of(problem.problem.group, run.test_share) == split:
+                    yield from export.rows(problem)
 
-def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterator[Record]:
-    for path in layout.shards("curate"):
-        for problem in read_shard(path, LabeledProblem):
-            if split_of(problem.problem.group, run.test_share) == split:
-                yield from export.rows(problem)
+    return evened(candidates, export) if isinstance(export, Evened) else candidates()
 
 
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
@@ -137,6 +134,15 @@ def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     stamp = _stamp(layout, name)
     if not stamp.exists():
         return False
-    made = json.loads(stamp.read_text())
-    found = {path.name: path.stat().st_size for path in (layout.datasets / name).glob("*.parquet")}
+    try:
+        made = read_sealed(stamp)
+    except RunFailed:  # a damaged stamp proves nothing; the data set is made again
+        return False
+    there = (layout.datasets / name).glob("*")
+    found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
     return bool(made["inputs"] == inputs and made["files"] == found)
+
+
+def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
+    """Whether a data set is whole and made from the shards and settings as they are now."""
+    return _is_made(layout, export.name, _inputs(run, layout, export))

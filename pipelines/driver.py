@@ -5,7 +5,9 @@ be there. What a committed file says is done is never done again: the same comma
 """
 
 import asyncio
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from filters import Corpus, Duplicates
@@ -43,13 +45,16 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         Stopped: by a signal; the workers are closed, and what is done is kept.
     """
     layout = Layout(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
         pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
-        _forget_done_journals(layout, committed)
+        _forget_leftovers(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
             try:
@@ -59,18 +64,22 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                 stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:
                 with stopping.held():
-                    session.write()
                     stop_ray()
+                    session.write()
         return finish(run, layout)
 
 
-def _forget_done_journals(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
-    """Delete what a kill between a commit and the end of its journal has left."""
+def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
+    """Delete what a kill has left: journals of committed shards, and what was being written beside its place."""
     for stage in ENGINE_STAGES:
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:
-            if int(folder.name.rpartition("-")[2]) in committed[stage]:
+            number = folder.name.rpartition("-")[2]
+            if number.isdigit() and int(number) in committed[stage]:
                 forget_journal(folder)
+    if isinstance(layout.folder, Path):
+        for path in list(layout.folder.rglob(".*.tmp")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
@@ -118,7 +127,7 @@ class _Flow:
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if index in self.committed["label"]:
+                    if self._is_labelled(index):
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
         finally:
@@ -129,8 +138,12 @@ class _Flow:
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        wanted = any(shard.index not in self.committed[stage] for shard in pending for stage in ENGINE_STAGES)
+        wanted = any(not self._is_labelled(shard.index) for shard in pending)
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
+
+    def _is_labelled(self, index: int) -> bool:
+        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:

@@ -7,20 +7,26 @@ served.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipelines.engines.settings import (
     AnyEngine,
+    ScriptedEngineSettings,
     ServerEngineSettings,
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from schemas.protocols import Completion, Engine, Prompt, Sampling
+from schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
 """Requests handed to an in-process engine for each that it can compute at a time: enough that it never runs dry."""
 UNBOUNDED = 100_000
 """For engines that compute nothing."""
+STUCK_SECONDS = 60.0
+"""How much longer than its own limit a request may take before the engine is taken to hang inside it."""
+STUCK_REQUESTS = 8
+"""Requests given up in a row, with no answer to any other meanwhile, that show that the engine itself hangs."""
 
 
 class Answer(NamedTuple):
@@ -45,14 +51,29 @@ def capacity_of(settings: AnyEngine) -> int:
             return UNBOUNDED
 
 
+def limit_of(settings: AnyEngine) -> float | None:
+    """Return after how many seconds a request is given up; None where the engine itself sees to it, or nobody does."""
+    match settings:
+        case TransformersEngineSettings():
+            limit = settings.request_timeout  # it looks at the clock between tokens; here, it may hang inside one
+            return None if limit is None else limit + STUCK_SECONDS
+        case ScriptedEngineSettings():
+            return settings.request_timeout
+        case _:
+            return None
+
+
 class EngineGate:
     """Asks an engine for single completions on behalf of all shards of a worker."""
 
-    def __init__(self, engine: Engine, capacity: int) -> None:
+    def __init__(self, engine: Engine, capacity: int, limit: float | None = None) -> None:
+        """``limit`` is the longest time for a request, in seconds."""
         self.engine = engine
         self.capacity = capacity
+        self._limit = limit
         self._turns = asyncio.Semaphore(capacity)
         self._clock = BusyClock()
+        self._answers = self._unanswered = 0
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = 0
 
     async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
@@ -68,13 +89,32 @@ class EngineGate:
             self._waiting -= 1
         began = self._clock.start()
         try:
-            given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+            given = await self._given(prompt, first, seed, sampling)
         finally:
             seconds = self._clock.stop() - began
             self._turns.release()
         completion = sound(given)
         self._count(completion)
         return Answer(completion, seconds)
+
+    async def _given(self, prompt: Prompt, first: int, seed: int, sampling: Sampling) -> list[Completion]:
+        if self._limit is None:
+            return await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+        before = self._answers
+        try:
+            async with asyncio.timeout(self._limit):
+                given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+        except TimeoutError:
+            return [self._hung(before)]
+        self._answers, self._unanswered = self._answers + 1, 0
+        return given
+
+    def _hung(self, before: int) -> Completion:
+        """Give one request up; where again and again no other was answered in its time either, it is the engine."""
+        self._unanswered = self._unanswered + 1 if self._answers == before else 0
+        if self._unanswered >= STUCK_REQUESTS:
+            raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
+        return _fault(f"no answer within {self._limit:g} s; aborted")
 
     def counters(self) -> dict[str, int]:
         """Return rollouts, tokens, errors, requests under way and waiting, capacity and busy milliseconds so far."""
@@ -116,9 +156,13 @@ def sound(given: list[Completion]) -> Completion:
     if completion.tokens < 1:
         return _fault("the engine returned a completion without a token")
     ids, ends = completion.token_ids, completion.token_ends
-    if len(ids) != len(ends) or (ends and ends[-1] != len(completion.text)) or (ids and min(ids) < 0):
+    if len(ids) != len(ends) or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or _falls(ends))):
         return _fault("the engine returned tokens that do not fit their text")
     return completion
+
+
+def _falls(ends: Sequence[int]) -> bool:
+    return sorted(ends) != list(ends)
 
 
 def _fault(message: str) -> Completion:

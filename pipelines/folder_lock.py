@@ -17,7 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pipelines.layout import Layout
-from pipelines.store import StorePath
+from pipelines.store import StorePath, naming
 from schemas.errors import BadInput
 
 RENEW_SECONDS = 10.0
@@ -29,12 +29,16 @@ PATIENCE_SECONDS = 0.5
 """For who only looks whether the lock is held."""
 
 
+class Taken(BadInput):
+    """Another driver holds the folder."""
+
+
 @contextmanager
 def only_driver(layout: Layout) -> Iterator[str]:
     """Hold the run folder's lock, and give the name of this session, which workers hold against ``is_current``.
 
     Raises:
-        BadInput: another driver is at work on it.
+        BadInput: another driver is at work on it, or it cannot be written to.
     """
     session = uuid4().hex
     if isinstance(layout.folder, StorePath):
@@ -42,7 +46,8 @@ def only_driver(layout: Layout) -> Iterator[str]:
             yield session
     else:
         with _kernel_lock(layout.folder, layout):
-            (layout.folder / ".lock").write_text(session)
+            with naming(layout.folder / ".lock"):
+                (layout.folder / ".lock").write_text(session)
             yield session
 
 
@@ -61,13 +66,19 @@ def is_held(layout: Layout) -> bool:
     try:
         with only_driver(layout):
             return False
-    except BadInput:
+    except Taken:
         return True
+    except BadInput:  # nobody can write to it
+        return False
 
 
 @contextmanager
 def _kernel_lock(folder: Path, layout: Layout) -> Iterator[None]:
-    with (folder / ".lock").open("a+") as file:
+    try:
+        opened = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written to ({error.strerror}); give another --out") from None
+    with opened as file:
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -119,6 +130,6 @@ def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
             raise _taken(layout)
 
 
-def _taken(layout: Layout) -> BadInput:
+def _taken(layout: Layout) -> Taken:
     lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
-    return BadInput(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
+    return Taken(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")

@@ -14,11 +14,12 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
-from pipelines.store import AnyPath, StorePath, fsync_folder
+from pipelines.store import AnyPath, StorePath, fsync_folder, naming
 from schemas.protocols import Completion, Prompt, Sampling
 
 FLUSH_SECONDS = 2.0
@@ -35,42 +36,70 @@ class Journal:
     def __init__(self, folder: AnyPath) -> None:
         """``folder`` is the journal's own; it is read now and written to from the first completion on."""
         self._folder = folder
-        self._known: dict[bytes, Completion] = {}
+        self.known: dict[bytes, Completion] = {}
+        """What earlier attempts at the shard were answered."""
         files: list[AnyPath] = list(folder.glob("*.frames"))
         for path in sorted(files, key=lambda path: path.name):
-            for key, completion in _read(path.read_bytes()):
-                self._known.setdefault(key, completion)
+            with naming(path):
+                data = path.read_bytes()
+            for key, completion in _read(data, path):
+                self.known.setdefault(key, completion)
         self.replayed = 0
         """Completions that were found here instead of being sampled again."""
         self._name = uuid4().hex
         self._buffer: list[bytes] = []
         self._flushes = 0
         self._flushing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def find(self, key: bytes) -> Completion | None:
         """Return the completion of a request that was answered before."""
-        found = self._known.get(key)
+        found = self.known.get(key)
         self.replayed += found is not None
         return found
 
     def add(self, key: bytes, completion: Completion) -> None:
-        """Take down a completion; it is on the disk within ``FLUSH_SECONDS``."""
+        """Take down a completion; it is on the disk within ``FLUSH_SECONDS``.
+
+        Raises:
+            RunFailed: an earlier one could not be written.
+        """
         payload = key + _packed(completion)
         self._buffer.append(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.get_running_loop().create_task(self._flush_soon())
+            self._raise_failure()
+            self._flushing = asyncio.get_running_loop().create_task(self._flush_until_empty())
 
     async def close(self) -> None:
-        """Write down what is left."""
+        """Write down what is left.
+
+        Raises:
+            RunFailed: it cannot be written, or something before it could not.
+        """
+        self._closing.set()
         if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.gather(self._flushing, return_exceptions=True)
+            await asyncio.wait([self._flushing])
+            self._raise_failure()
         await self._flush()
 
-    async def _flush_soon(self) -> None:
+    async def forget(self) -> None:
+        """Delete the journal: its shard is committed."""
+        self._buffer.clear()
+        self._closing.set()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        await asyncio.to_thread(forget_journal, self._folder)
+
+    def _raise_failure(self) -> None:
+        """A file that a write has failed on ends in a torn frame: nothing must follow."""
+        if self._flushing is not None and not self._flushing.cancelled():
+            self._flushing.result()
+
+    async def _flush_until_empty(self) -> None:
         while self._buffer:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await asyncio.shield(self._flush())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
+            await self._flush()
 
     async def _flush(self) -> None:
         frames, self._buffer = b"".join(self._buffer), []
@@ -80,15 +109,19 @@ class Journal:
 
     def _append(self, frames: bytes, number: int) -> None:
         if isinstance(self._folder, StorePath):
-            (self._folder / f"{self._name}-{number:06d}.frames").write_bytes(MAGIC + frames)
+            path = self._folder / f"{self._name}-{number:06d}.frames"
+            with naming(path):
+                path.write_bytes(MAGIC + frames)
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{self._name}.frames").open("ab") as file:
-            file.write(frames if number else MAGIC + frames)
-            file.flush()
-            os.fsync(file.fileno())
-        if number == 0:
-            fsync_folder(self._folder)
+        local = self._folder / f"{self._name}.frames"
+        with naming(local):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with local.open("ab") as file:
+                file.write(frames if number else MAGIC + frames)
+                file.flush()
+                os.fsync(file.fileno())
+            if number == 0:
+                fsync_folder(self._folder)
 
 
 def forget_journal(folder: AnyPath) -> None:
@@ -156,16 +189,16 @@ def _unpacked(payload: bytes) -> Completion:
     return Completion.model_validate(head | numbers)
 
 
-def _read(data: bytes) -> Iterator[tuple[bytes, Completion]]:
+def _read(data: bytes, path: AnyPath) -> Iterator[tuple[bytes, Completion]]:
     if not data.startswith(MAGIC):
         if data:
-            _say("a journal without its first line is not read")
+            _say(f"{path}: a journal without its first line; it is not read")
         return
-    for payload in _frames(data):
+    for payload in _frames(data, path):
         yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
 
 
-def _frames(data: bytes) -> Iterable[bytes]:
+def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
     position = len(MAGIC)
     while position + FRAME.size <= len(data):
         length, checksum = FRAME.unpack_from(data, position)
@@ -175,7 +208,7 @@ def _frames(data: bytes) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        _say(f"journal: its last {len(data) - position} bytes are torn; what they held is sampled again")
+        _say(f"{path}: the last {len(data) - position} bytes are torn; what they held is sampled again")
 
 
 def _say(message: str) -> None:

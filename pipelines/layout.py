@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pipelines.store import AnyPath
+from schemas.errors import RunFailed
 
 ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
 SHARD_STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
@@ -14,6 +15,11 @@ FOLDERS: dict[ShardStage, str] = {
     "curate": "curated",
 }
 """The folder that each stage writes; the stage after it reads there."""
+_WRITERS: dict[str, ShardStage] = {
+    **{folder: stage for stage, folder in FOLDERS.items()},
+    **{stage: stage for stage in SHARD_STAGES},  # rejected/<stage>, failures/<stage>
+    "brought": "generate",
+}
 
 
 def shard_name(index: int) -> str:
@@ -21,9 +27,21 @@ def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
-def shard_index(name: str) -> int:
-    """Return the number of the shard that a file name speaks of."""
-    return int(name.removeprefix("part-").removesuffix(".parquet"))
+def shard_index(path: AnyPath) -> int:
+    """Return the number of the shard that a file's name speaks of.
+
+    Raises:
+        RunFailed: it is no shard's name.
+    """
+    number = path.name.removeprefix("part-").removesuffix(".parquet")
+    if not number.isdigit() or shard_name(int(number)) != path.name:
+        raise RunFailed(f"{path}: not a shard of this run; move it away")
+    return int(number)
+
+
+def stage_of(path: AnyPath) -> ShardStage | None:
+    """Return the stage that wrote what lies in a shard's folder; None for other folders."""
+    return _WRITERS.get(path.parent.name)
 
 
 class Layout:
@@ -44,7 +62,7 @@ class Layout:
 
     def committed(self) -> dict[ShardStage, set[int]]:
         """Return which shards every stage has committed: one listing a stage, since a store answers slowly."""
-        return {stage: {shard_index(path.name) for path in self.shards(stage)} for stage in SHARD_STAGES}
+        return {stage: {shard_index(path) for path in self.shards(stage)} for stage in SHARD_STAGES}
 
     def source(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage reads."""

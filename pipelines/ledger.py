@@ -1,19 +1,23 @@
 """The books: a report per shard and stage, kept in the shard's own metadata, added up into ``ledger.json``.
 
-For every shard, rows in = rows out + rejected + failures; anything else fails the run.
+For every shard, rows in = rows out + rejected + failures, and rows in = the rows out of the shard before; anything else
+fails the run.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from pipelines.layout import SHARD_STAGES, Layout, ShardStage
+from pipelines.layout import SHARD_STAGES, Layout, ShardStage, shard_index
+from pipelines.plan import ShardPlan, read_plan
+from pipelines.run_settings import folder_settings
 from pipelines.sessions import stage_times
 from pipelines.shards import shard_metadata
-from pipelines.store import write_text
+from pipelines.store import AnyPath, write_text
+from pipelines.version import content_digest
 from schemas.errors import RunFailed
 from schemas.labeled import Cost, LabelerCost
 from schemas.record import Record
@@ -45,13 +49,60 @@ class ShardReport(Record):
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
 
 
-def committed_reports(layout: Layout) -> list[ShardReport]:
-    """Return the reports of every committed shard, read from the shards themselves."""
-    return [
-        ShardReport.model_validate(shard_metadata(path)["report"])
-        for stage in SHARD_STAGES
-        for path in layout.shards(stage)
-    ]
+def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport]:
+    """Return the reports of every committed shard, read from the shards themselves.
+
+    Without ``whole`` a run may have gaps, which the next driver fills: enough to say how far it is.
+
+    Raises:
+        RunFailed: a shard is damaged, missing, of another run or not planned, or does not fit the one before it; the
+            line names it.
+    """
+    digest = content_digest(folder_settings(layout.run_file)) if layout.run_file.exists() else None
+    reports: dict[ShardStage, dict[int, ShardReport]] = {}
+    for stage in reversed(SHARD_STAGES):  # a driver at work commits them the other way round, and none seems missing
+        reports[stage] = {shard_index(path): _report(path, digest) for path in layout.shards(stage)}
+    plan = read_plan(layout.folder, digest)
+    if plan and whole:  # a relabelled folder has none: it begins in the middle
+        check_whole(layout, plan, reports)
+    return [report for stage in SHARD_STAGES for report in reports[stage].values()]
+
+
+def check_whole(
+    layout: Layout, plan: Sequence[ShardPlan], reports: Mapping[ShardStage, Mapping[int, ShardReport]]
+) -> None:
+    """Check that every shard is planned, and made from all rows of the one before it.
+
+    Raises:
+        RunFailed: one is not; the line names it.
+    """
+    sizes = {shard.index: shard.stop - shard.start for shard in plan}
+    for stage, before in zip(SHARD_STAGES, (None, *SHARD_STAGES), strict=False):
+        for index, report in reports[stage].items():
+            path = layout.shard(stage, index)
+            if index not in sizes:
+                raise RunFailed(f"{path}: extra shard, the plan has {len(plan)}; move it away")
+            if before is not None and index not in reports[before]:
+                raise RunFailed(f"{layout.shard(before, index)}: missing, and {path} is there; run again to mend it")
+            expected = sizes[index] if before is None else reports[before][index].rows_out
+            if report.rows_in != expected:
+                raise RunFailed(f"{path}: made from {report.rows_in} rows of {expected}; delete it and run again")
+            _check_aside(layout.rejected(stage, index), report.rejected, path)
+            _check_aside(layout.failures(stage, index), report.failures, path)
+
+
+def _check_aside(path: AnyPath, counts: Mapping[str, int], shard: AnyPath) -> None:
+    expected = sum(counts.values())
+    found = shard_metadata(path)["rows"] if expected and path.exists() else 0
+    if found != expected:
+        raise RunFailed(f"{path}: {found} of the {expected} rows set aside are there; delete {shard} and run again")
+
+
+def _report(path: AnyPath, digest: str | None) -> ShardReport:
+    try:
+        return ShardReport.model_validate(shard_metadata(path, digest).get("report"))
+    except ValidationError:
+        raise RunFailed(f"{path}: not a shard of a run; move it away") from None
 
 
 def stage_totals(reports: Iterable[ShardReport]) -> dict[str, dict[str, Any]]:

@@ -5,10 +5,9 @@ shards these are follows from the run file alone, and the pooled rates are commi
 the same labels however often it is stopped.
 """
 
-import json
 from collections.abc import Sequence
 
-from labelers import AnyLabeler, ChangePoint
+from labelers import AnyLabeler, ChangePoint, speaking
 from labelers.consensus import Consensus
 from labelers.oracle import oracle_verdict
 from labelers.pooling import measured_rates, pooled_rates
@@ -18,8 +17,9 @@ from labelers.stored import solved_part, stored_evidence
 from pipelines.layout import Layout
 from pipelines.plan import ShardPlan
 from pipelines.run_file import RunFile
+from pipelines.sealed import read_sealed, write_sealed
 from pipelines.shards import read_shard, shard_metadata, write_shard
-from pipelines.store import write_text
+from pipelines.version import content_digest
 from schemas.labeled import LabeledProblem
 
 SETTLED = "settled"
@@ -28,7 +28,7 @@ SETTLED = "settled"
 
 def pooling_labeler(run: RunFile) -> ChangePoint | None:
     """Return the labeler whose rates are pooled: the one whose evidence is kept, if it has rates to pool."""
-    first = next(part for part in run.label if not isinstance(part, Consensus))
+    first = next(part for part in speaking(run.label) if not isinstance(part, Consensus))
     return first if isinstance(first, ChangePoint) and first.pilot else None
 
 
@@ -48,15 +48,20 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
 
 
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Rates:
-    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed."""
+    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
+
+    Raises:
+        RunFailed: what was committed, or a shard of the pilot, is damaged.
+    """
     part = pooling_labeler(run)
     if part is None:
         raise ValueError("the run has no labeler with rates to pool")
+    digest = content_digest(run)
     if layout.rates.exists():
-        return Rates.model_validate_json(layout.rates.read_text())
+        return Rates.model_validate(read_sealed(layout.rates, digest)["rates"])
     rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
     rates = fitted_rates(rows, part)
-    write_text(layout.rates, json.dumps(rates.model_dump(), indent=1) + "\n")
+    write_sealed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
 
 
@@ -107,9 +112,9 @@ def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: ChangePoin
     solutions = []
     for solution, new in zip(row.solutions, fresh.solutions, strict=True):
         spoken = {v.labeler: v for v in (solution.verdict, *solution.others)} | {fitted.name: new.verdict}
-        said = [spoken[part.name] for part in parts if not isinstance(part, Consensus)]
+        said = [spoken[part.name] for part in speaking(parts) if not isinstance(part, Consensus)]
         spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Consensus)}
-        verdict, *others = (spoken[part.name] for part in parts)
+        verdict, *others = (spoken[part.name] for part in speaking(parts))
         solutions.append(
             solution.model_copy(update={"labels": new.labels, "verdict": verdict, "others": tuple(others)})
         )

@@ -1,14 +1,17 @@
 """The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
 
-import json
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from generators.family import Family
 from generators.problem_sets import ProblemSet
-from pipelines.problem_files import open_problems
+from pipelines.problem_files import Print, ProblemSource, open_problems
 from pipelines.run_file import RunFile
-from pipelines.store import AnyPath, write_text
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.store import AnyPath
+from pipelines.version import content_digest
+from schemas.errors import BadInput
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.seeds import rng_of
@@ -32,29 +35,55 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     """Return the run's shards: those planned before, and new ones for what was added since.
 
     Raises:
-        BadInput: a problem set cannot be read.
+        BadInput: a problem set cannot be read, or is no longer what the run was begun with.
+        RunFailed: the plan is damaged, or another run's.
     """
-    planned = _read_plan(folder)
-    for source, total in _totals(run).items():
+    digest = content_digest(run)
+    before = _read(folder, digest)
+    planned = _shards(before)
+    sets = {i: open_problems(part) for i, part in enumerate(run.generate) if isinstance(part, ProblemSet)}
+    totals = {FAMILIES: run.problems} if families(run) else {}
+    for source, total in (totals | {i: len(opened) for i, opened in sets.items()}).items():
         start = max((shard.stop for shard in planned if shard.source == source), default=0)
         for first in range(start, total, run.rows_per_shard):
             stop = min(first + run.rows_per_shard, total)
             planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
-    write_text(folder / PLAN_FILE, json.dumps([shard.model_dump() for shard in planned]) + "\n")
+    for i, opened in sets.items():
+        _check_unchanged(opened, [Print(*fields) for fields in before.get("sets", {}).get(str(i), ())])
+    plan = {
+        "run": digest,
+        "sets": {str(i): opened.prints() for i, opened in sets.items()},
+        "shards": [shard.model_dump() for shard in planned],
+    }
+    write_sealed(folder / PLAN_FILE, plan)
     return planned
 
 
-def _read_plan(folder: AnyPath) -> list[ShardPlan]:
+def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
+    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be.
+
+    Raises:
+        RunFailed: the plan is damaged, or another run's.
+    """
+    return _shards(_read(folder, run))
+
+
+def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
     path = folder / PLAN_FILE
-    return [ShardPlan.model_validate(row) for row in json.loads(path.read_text())] if path.exists() else []
+    return read_sealed(path, run) if path.exists() else {}
 
 
-def _totals(run: RunFile) -> dict[int, int]:
-    totals = {FAMILIES: run.problems} if families(run) else {}
-    for position, part in enumerate(run.generate):
-        if isinstance(part, ProblemSet):
-            totals[position] = len(open_problems(part))
-    return totals
+def _shards(plan: dict[str, Any]) -> list[ShardPlan]:
+    return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
+
+
+def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
+    if before and not opened.goes_on_from(before):
+        source = opened.part.path or opened.part.hub
+        raise BadInput(
+            f"{source}: has changed since the run was begun, and not only by rows added at its end; "
+            "put it back, or give another --out"
+        )
 
 
 def families(run: RunFile) -> list[Family]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from pipelines.engines import VllmEngineSettings
 from pipelines.run_file import RunFile
-from pipelines.store import AnyPath
+from pipelines.store import AnyPath, io_failure
 from schemas.errors import BadInput, RunFailed
+from schemas.protocols import EngineDead
 
 MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
@@ -48,7 +49,7 @@ class Worker:
         """Call a method of the worker.
 
         Raises:
-            WorkerDied: its process is gone, or will not answer any more.
+            WorkerDied: its process or its engine is gone.
             BadInput, RunFailed: as the worker raised them; any other error, and no answer in time, is a RunFailed.
         """
         import ray
@@ -60,7 +61,10 @@ class Worker:
             self._bury(actor, error)
             raise WorkerDied from error
         except ray.exceptions.RayTaskError as error:
-            raise _as_raised(error) from error
+            if not isinstance(error.cause, EngineDead):
+                raise _as_raised(error) from error
+            self._bury(actor, error.cause)
+            raise WorkerDied from error
         except TimeoutError:
             raise RunFailed("a shard took longer than workers.stage_timeout; run again to go on") from None
         if method != "ready":
@@ -259,6 +263,8 @@ def _as_raised(error: Any) -> Exception:
     cause = error.cause
     if isinstance(cause, BadInput | RunFailed):
         return type(cause)(str(cause))
+    if isinstance(cause, OSError):
+        return io_failure(cause)
     return RunFailed(f"a worker failed: {type(cause).__name__}: {cause}; run again to go on")
 
 

@@ -5,8 +5,8 @@ were read before. A source is small and pickles: open and check it once, and sen
 """
 
 import json
-from collections.abc import Iterator
-from hashlib import blake2b, file_digest
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,15 @@ class ProblemCount(Record):
     """Solutions that came along."""
     without_answer: int
     """Problems without a reference answer."""
+
+
+class Print(NamedTuple):
+    """What tells whether a file is as it was."""
+
+    name: str
+    size: int
+    """Bytes that the digest is taken of, from the file's beginning."""
+    digest: str
 
 
 class _Survey(NamedTuple):
@@ -100,15 +109,19 @@ class ProblemSource:
         self._survey = self._read_all()
         return self._survey.counted
 
-    def digest(self) -> str:
-        """Return a digest of what is read, for a run to notice that its problems changed; reads the files once."""
-        digest = blake2b(digest_size=16)
-        for path in self.files:
-            with path.open("rb") as file:
-                digest.update(file_digest(file, "blake2b").digest())
-        for _, table in self.tables:
-            digest.update(getattr(table, "fingerprint", "").encode())
-        return digest.hexdigest()
+    def prints(self) -> list[Print]:
+        """Return a print of each file, for a run to notice that its problems have changed; reads the files once."""
+        if not self.files:
+            return [Print(name, 0, getattr(table, "fingerprint", "")) for name, table in self.tables]
+        return [Print(path.name, size := path.stat().st_size, _digest(path, size)) for path in self.files]
+
+    def goes_on_from(self, before: Sequence[Print]) -> bool:
+        """Whether what was there then still is, and what was added stands behind it."""
+        if not self.files or len(self.files) < len(before):
+            return self.prints() == list(before)
+        kept = list(zip(self.files, before, strict=False))
+        same = all(path.name == old.name and _digest(path, old.size) == old.digest for path, old in kept)
+        return same and all(path.stat().st_size == old.size for path, old in kept[:-1])
 
     def _raw(self, start: int, stop: int) -> Iterator[tuple[str, RawRow]]:
         for path, stamp in zip(self.files, self.stamps, strict=True):
@@ -218,6 +231,15 @@ _READ = f"what is read is called {', '.join('*' + suffix for suffix in SUFFIXES)
 
 def _suffix(path: Path) -> str:
     return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+
+
+def _digest(path: Path, size: int) -> str:
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while size > 0 and (block := file.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()
 
 
 def _stamp(path: Path) -> tuple[int, int]:

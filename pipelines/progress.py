@@ -121,7 +121,7 @@ class Progress:
         """A run goes on where its progress cannot be written; its shards will tell."""
         try:
             write_text(self._layout.folder / PROGRESS_FILE, snapshot.model_dump_json() + "\n")
-        except OSError:
+        except RunFailed:
             return
 
 

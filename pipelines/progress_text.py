@@ -29,17 +29,37 @@ def end_text(snapshot: Snapshot) -> str:
 
 
 def engine_text(engine: EngineProgress) -> str:
-    """Return what the engines do and have done."""
-    parts = [_fill(engine), _speed(engine)]
+    """Return what the engines do and have done, in one line."""
+    return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
+
+
+def fill_text(engine: EngineProgress) -> str:
+    """Return how full the engines are."""
+    if not engine.engines:
+        return "no engine"
+    of = f" of {engine.capacity:,}" if engine.capacity else ""
+    parts = [f"{engine.running:,}{of} running"]
+    if engine.waiting:
+        parts.append(f"{engine.waiting:,} waiting")
     if engine.busy is not None:
-        parts.insert(1, f"busy {engine.busy:.0%}")
+        parts.append(f"busy {engine.busy:.0%}")
+    if engine.answering < engine.engines:
+        parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
+    return ", ".join(parts)
+
+
+def speed_text(engine: EngineProgress) -> str:
+    """Return what the engines give, and what they were spared; empty before the first completion."""
+    parts = []
+    if engine.recent is not None and engine.mean is not None:
+        recent, mean = engine.recent, engine.mean
+        parts.append(f"{recent.rollouts:,.0f} rollouts/s (mean {mean.rollouts:,.0f})")
+        parts.append(f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
-    if engine.answering < engine.engines:
-        parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)
 
 
 def rows_text(stage: StageProgress) -> str:
@@ -63,24 +83,6 @@ def duration(seconds: float) -> str:
             part = rest // {"d": 3_600, "h": 60, "min": 1}[larger]
             return f"{whole} {larger} {part} {smaller}" if part else f"{whole} {larger}"
     return f"{seconds:.0f} s"
-
-
-def _fill(engine: EngineProgress) -> str:
-    if not engine.engines:
-        return "no engine"
-    of = f" of {engine.capacity:,}" if engine.capacity else ""
-    waiting = f", {engine.waiting:,} waiting" if engine.waiting else ""
-    return f"{engine.running:,}{of} running{waiting}"
-
-
-def _speed(engine: EngineProgress) -> str:
-    if engine.recent is None or engine.mean is None:
-        return ""
-    recent, mean = engine.recent, engine.mean
-    return (
-        f"{recent.rollouts:,.0f} rollouts/s (mean {mean.rollouts:,.0f}), "
-        f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})"
-    )
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:

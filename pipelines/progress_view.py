@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.progress_text import duration, end_text, engine_text, progress_line, reasons, rows_text
+from pipelines.progress_text import duration, end_text, fill_text, progress_line, reasons, rows_text, speed_text
 from pipelines.snapshot import Snapshot
 
 
@@ -110,11 +110,13 @@ def live_table(snapshot: Snapshot) -> RenderableType:
 
 def _lines(snapshot: Snapshot) -> list[str]:
     """What stands under the table: time, engines, and why rows were lost."""
-    lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}"]
-    lines.append(f"engines  {engine_text(snapshot.engine)}")
-    for title, kind in (("rejected", "rejected"), ("failures", "failures")):
+    engine = snapshot.engine
+    lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
+    if speed_text(engine):
+        lines.append(f"speed    {speed_text(engine)}")
+    for kind in ("rejected", "failures"):
         for name, stage in snapshot.stages.items():
             text = reasons(getattr(stage, kind))
             if text:
-                lines.append(f"{title} {name}: {text}")
+                lines.append(f"{kind} {name}: {text}")
     return lines

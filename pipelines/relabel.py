@@ -71,9 +71,9 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
         labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
     )
     curated.check()
+    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
     if sifted.rejected:
         write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
     write_shard(target.shard("curate", old.shard), sifted.kept, LabeledProblem, stamp)
 
 

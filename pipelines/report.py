@@ -4,11 +4,13 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from labelers import speaking
 from pipelines.audit import Audit
 from pipelines.card import write_card
 from pipelines.datasets_out import export_summary
 from pipelines.layout import Layout
 from pipelines.metrics import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
+from pipelines.pair_audit import PairAudit
 from pipelines.run_file import RunFile
 from pipelines.shards import read_rows
 from pipelines.store import write_text
@@ -59,12 +61,13 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     """
     tally = _Tally()
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=["evidence"]):
+        for row in read_rows(path, LabeledProblem, without=["evidence", "further"]):
             tally.add(row)
-    audit = Audit()
+    audit, pairs = Audit(), PairAudit()
     for path in layout.shards("curate"):
-        for row in read_rows(path, LabeledProblem, without=["evidence"]):
+        for row in read_rows(path, LabeledProblem):
             audit.add(row)
+            pairs.add(row)
     return {
         "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
         "policy": {
@@ -73,6 +76,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         },
         "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         "audit": audit.figures(),
+        "pairs": pairs.figures(),
         "stages": ledger["stages"],
         "exports": export_summary(run, layout),
         "cost": {
@@ -90,13 +94,13 @@ def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     report = build_report(run, layout, ledger)
     write_text(layout.report, json.dumps(report, indent=1) + "\n")
     if run.export and layout.datasets.exists():
-        write_card(layout.datasets, run, report)
+        write_card(layout, run, report)
     return report
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
     """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
-    listed = [part.name for part in run.label]
+    listed = [part.name for part in speaking(run.label)]
     return [
         *(name for name in tally.judged if name not in listed),
         *(n for n in listed if n in tally.judged or not tally.judged),

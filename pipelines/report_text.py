@@ -24,7 +24,7 @@ LABEL_FIGURES = (
 
 def report_text(report: dict[str, Any], folder: AnyPath) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report)]
+    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report), _pairs(report)]
     blocks += [_exports(report), _cost(report)]
     return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
 
@@ -83,6 +83,19 @@ def _audit(report: dict[str, Any]) -> str:
     if not report["audit"]:
         return ""
     return table([AUDIT_HEAD, *audit_rows(report["audit"])])
+
+
+def _pairs(report: dict[str, Any]) -> str:
+    """How many first errors make a pair of steps, how often it is right, and what was drawn on for it."""
+    pairs = report["pairs"]
+    if not pairs["first_errors"]:
+        return ""
+    line = f"step pairs: {pairs['apart']} of {pairs['first_errors']} first errors have values apart"
+    if pairs["checked"]:
+        line += f"; right against wrong by the truth {_with_interval(pairs['chosen_right_rejected_wrong'])}"
+        line += f", at the true first error {_with_interval(pairs['at_the_true_first_error'])}"
+    spent = report["cost"]["labelers"].get("contrast")
+    return line + (f"; contrast: {spent['rollouts']} rollouts, {spent['generated_tokens']} tokens" if spent else "")
 
 
 AUDIT_HEAD = (

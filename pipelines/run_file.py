@@ -9,9 +9,10 @@ from filters import AnyCurateFilter, AnyVetFilter
 from generators.families import AnyFamily
 from generators.policy import PolicySettings
 from generators.problem_sets import ProblemSet
-from labelers import AnyLabeler, Consensus
+from labelers import AnyLabeler, Consensus, speaking
 from pipelines.engines import AnyEngine
 from pipelines.exports import AnyExport
+from pipelines.sealed import sealed_text
 from schemas.record import Record
 
 AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
@@ -82,8 +83,8 @@ class RunFile(Record):
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
-        if all(isinstance(part, Consensus) for part in self.label):
-            raise ValueError("label: consensus needs labelers to speak about; list at least one beside it")
+        if all(isinstance(part, Consensus) for part in speaking(self.label)):
+            raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)
@@ -92,8 +93,8 @@ class RunFile(Record):
         return self
 
     def toml(self) -> str:
-        """Return the resolved settings as a run file."""
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        """Return the resolved settings as a run file, sealed."""
+        return sealed_text(tomli_w.dumps(_without_none(self.model_dump(mode="json"))))
 
 
 def _distinct(setting: str, names: list[str]) -> None:

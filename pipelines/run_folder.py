@@ -1,19 +1,17 @@
 """Reading a run folder that exists: its settings, its state, its figures."""
 
-import json
 import shlex
-import tomllib
 from typing import Any
 
 from pipelines.folder_lock import is_held, only_driver
 from pipelines.layout import SHARD_STAGES, Layout
 from pipelines.ledger import build_ledger, committed_reports, stage_totals, write_ledger
-from pipelines.plan import PLAN_FILE
+from pipelines.plan import read_plan
 from pipelines.progress_text import duration, end_text, engine_text, reasons
 from pipelines.report import build_report, write_report
 from pipelines.report_text import table
 from pipelines.run_file import RunFile
-from pipelines.run_settings import parse_settings
+from pipelines.run_settings import folder_settings
 from pipelines.sessions import past_sessions
 from pipelines.snapshot import Snapshot, read_snapshot
 from pipelines.store import AnyPath
@@ -25,12 +23,12 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
 
     Raises:
         BadInput: it is none.
+        RunFailed: its ``run.toml`` is damaged.
     """
     layout = Layout(folder)
     if not layout.run_file.exists():
         raise BadInput(f"{folder}: not a run folder (no run.toml in it); `stepforge run` makes one")
-    settings = tomllib.loads(layout.run_file.read_text(encoding="utf-8"))
-    return parse_settings(settings, str(layout.run_file)), layout
+    return folder_settings(layout.run_file), layout
 
 
 def fresh_report(folder: AnyPath) -> dict[str, Any]:
@@ -47,9 +45,8 @@ def fresh_report(folder: AnyPath) -> dict[str, Any]:
 def run_status(folder: AnyPath) -> dict[str, Any]:
     """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
     _, layout = open_run(folder)
-    plan_file = folder / PLAN_FILE
-    shards = len(json.loads(plan_file.read_text())) if plan_file.exists() else 0
-    totals = stage_totals(committed_reports(layout))
+    shards = len(read_plan(folder))
+    totals = stage_totals(committed_reports(layout, whole=False))
     stages = {stage: totals.get(stage, {"shards": 0, "rows_in": 0, "rows_out": 0}) for stage in SHARD_STAGES}
     running = is_held(layout)
     finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running

@@ -9,7 +9,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from pipelines.run_file import RunFile
-from schemas.errors import BadInput
+from pipelines.sealed import opened_text
+from pipelines.store import AnyPath
+from schemas.errors import BadInput, RunFailed
 from schemas.record import Record
 
 
@@ -30,6 +32,21 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     for override in overrides:
         _apply_override(settings, override)
     return parse_settings(settings, str(path), path.parent)
+
+
+def folder_settings(path: AnyPath) -> RunFile:
+    """Return the settings that a run folder was begun with.
+
+    Raises:
+        RunFailed: its ``run.toml`` is damaged, or was changed by hand.
+    """
+    try:
+        return parse_settings(tomllib.loads(opened_text(path.read_text(encoding="utf-8"))), str(path))
+    except (OSError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise RunFailed(
+            f"{path}: damaged, or changed by hand ({line}); delete it and run again with the same settings"
+        ) from error
 
 
 def parse_settings(settings: dict[str, Any], where: str, folder: Path | None = None) -> RunFile:

@@ -1,11 +1,11 @@
 """What each session of a run took in time: the one thing that differs each time, and so is kept out of the shards."""
 
-import json
 import time
 from typing import Any
 
 from pipelines.layout import Layout, ShardStage
-from pipelines.store import AnyPath, write_text
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.store import AnyPath
 
 WRITE_SECONDS = 30.0
 ADDED = ("shards", "seconds", "engine_seconds", "replayed")
@@ -35,7 +35,7 @@ class Session:
         """Keep what is known; unless ``now``, only if that was long ago."""
         if now or time.monotonic() - self._written > WRITE_SECONDS:
             self._written = time.monotonic()
-            write_text(self._path, json.dumps(self.figures()) + "\n")
+            write_sealed(self._path, self.figures())
 
     def figures(self) -> dict[str, Any]:
         """Return when it began (Unix time), its seconds so far, the shards that were missing, and time by stage."""
@@ -48,8 +48,12 @@ class Session:
 
 
 def past_sessions(layout: Layout) -> list[dict[str, Any]]:
-    """Return the sessions of a run that did something, in order."""
-    found = [json.loads(path.read_text()) for path in (layout.folder / "sessions").glob("*.json")]
+    """Return the sessions of a run that did something, in order.
+
+    Raises:
+        RunFailed: the file of one is damaged.
+    """
+    found = [read_sealed(path) for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session["began"], session["seconds"]))
 
 

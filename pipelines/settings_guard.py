@@ -1,11 +1,10 @@
 """A run folder belongs to one set of settings: going on with others is refused, unless the change only adds."""
 
-import tomllib
 from typing import Any
 
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
-from pipelines.run_settings import parse_settings
+from pipelines.run_settings import folder_settings
 from pipelines.store import write_text
 from pipelines.version import content_settings
 from schemas.errors import BadInput
@@ -16,9 +15,10 @@ def guard_settings(run: RunFile, layout: Layout) -> None:
 
     Raises:
         BadInput: settings that decide what the shards hold have changed, or there would be fewer problems.
+        RunFailed: the folder's own ``run.toml`` is damaged.
     """
     if layout.run_file.exists():
-        before = parse_settings(tomllib.loads(layout.run_file.read_text()), str(layout.run_file))
+        before = folder_settings(layout.run_file)
         changed = sorted(_changes(content_settings(before), content_settings(run)))
         if changed:
             raise BadInput(

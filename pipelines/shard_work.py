@@ -3,26 +3,27 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from filters import Corpus
 from generators.policy import PromptedPolicy
 from generators.problem_sets import ProblemSet, SourceItem
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.engine_gate import EngineGate
 from pipelines.folder_lock import is_current
 from pipelines.grading import PooledGrader
-from pipelines.journal import Journal, forget_journal
+from pipelines.journal import Journal
 from pipelines.journaled_engine import JournaledEngine
 from pipelines.layout import Layout, ShardStage
 from pipelines.ledger import ShardReport
 from pipelines.plan import FAMILIES, ShardPlan, family_item
 from pipelines.problem_files import open_problems
 from pipelines.run_file import RunFile
-from pipelines.shards import read_shard, write_shard
+from pipelines.shards import read_shard, shard_metadata, write_shard
 from pipelines.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from pipelines.store import AnyPath
 from pipelines.version import VERSION, content_digest
@@ -31,6 +32,11 @@ from schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from schemas.problem import Problem
 from schemas.record import Record
 from schemas.rollout import Rollout, SolvedProblem
+
+R = TypeVar("R", bound=Record)
+
+BROUGHT = "brought"
+"""In a generate shard's metadata: how many solutions came with its problems."""
 
 
 class Engines(NamedTuple):
@@ -89,7 +95,6 @@ class ShardWork:
         if stage == "solve" or stage == "label":
             async with self._asking(stage, shard) as asking:
                 report = await (self._solve(shard, asking) if stage == "solve" else self._label(shard, asking, rates))
-            await asyncio.to_thread(forget_journal, self.layout.journal(stage, shard.index))
             return asking.done(report, began)
         if stage == "generate":
             report = await asyncio.to_thread(self._generate, shard)
@@ -101,6 +106,7 @@ class ShardWork:
 
     @asynccontextmanager
     async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
+        """Give a policy whose completions are journalled until the shard is committed."""
         if self.engines is None:
             raise RuntimeError("this worker has no engine")
         journal = await asyncio.to_thread(Journal, self.layout.journal(stage, shard.index))
@@ -109,8 +115,10 @@ class ShardWork:
         policy = PromptedPolicy(engine, self.run.policy, judge)
         try:
             yield _Asking(policy, journal, (engine, *([judge] if judge else [])))
-        finally:
+        except BaseException:
             await journal.close()
+            raise
+        await journal.forget()
 
     def _generate(self, shard: ShardPlan) -> ShardReport:
         rejected: list[Rejected] = []
@@ -131,10 +139,12 @@ class ShardWork:
         if brought:
             write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
         rows_in = shard.stop - shard.start
-        return self._commit("generate", shard, problems, Problem, rows_in, rejected=rejected)
+        return self._commit(
+            "generate", shard, problems, Problem, rows_in, rejected=rejected, stamps={BROUGHT: len(brought)}
+        )
 
     async def _solve(self, shard: ShardPlan, asking: _Asking) -> ShardReport:
-        problems = await asyncio.to_thread(read_shard, self.layout.source("solve", shard.index), Problem)
+        problems = await asyncio.to_thread(self._read, "solve", shard, Problem)
         brought = await asyncio.to_thread(self._read_brought, shard)
         policy = asking.policy
 
@@ -157,7 +167,7 @@ class ShardWork:
         )
 
     async def _label(self, shard: ShardPlan, asking: _Asking, rates: Rates | None) -> ShardReport:
-        rows = await asyncio.to_thread(read_shard, self.layout.source("label", shard.index), SolvedProblem)
+        rows = await asyncio.to_thread(self._read, "label", shard, SolvedProblem)
         policy = asking.policy
         parts = [with_rates(part, rates) for part in self.run.label]
 
@@ -174,18 +184,22 @@ class ShardWork:
             LabeledProblem,
             len(rows),
             failures=failures,
-            rollouts=[r for row in done for r in row.evidence],
+            rollouts=[r for row in done for r in (*row.evidence, *row.further)],
             cost=sum((entry.cost for entry in costs), Cost()),
             labelers=costs,
         )
 
     def _vet(self, shard: ShardPlan, corpus: Corpus) -> ShardReport:
-        rows = read_shard(self.layout.source("vet", shard.index), SolvedProblem)
+        rows = self._read("vet", shard, SolvedProblem)
         return self._commit_sifted("vet", shard, vet(rows, self.run.vet, corpus), SolvedProblem)
 
     def _curate(self, shard: ShardPlan) -> ShardReport:
-        rows = read_shard(self.layout.source("curate", shard.index), LabeledProblem)
+        rows = self._read("curate", shard, LabeledProblem)
         return self._commit_sifted("curate", shard, curate(rows, self.run.curate), LabeledProblem)
+
+    def _read(self, stage: ShardStage, shard: ShardPlan, record: type[R]) -> list[R]:
+        """Return the rows that a stage is to work on."""
+        return read_shard(self.layout.source(stage, shard.index), record, self._digest)
 
     def _commit_sifted(self, stage: ShardStage, shard: ShardPlan, sifted: Sifted, record: type[Record]) -> ShardReport:
         rows_in = len(sifted.kept) + len(sifted.rejected)
@@ -204,6 +218,7 @@ class ShardWork:
         rollouts: Sequence[Rollout] = (),
         cost: Cost | None = None,
         labelers: tuple[LabelerCost, ...] = (),
+        stamps: Mapping[str, int] = MappingProxyType({}),
     ) -> ShardReport:
         """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
         report = ShardReport(
@@ -220,7 +235,7 @@ class ShardWork:
         )
         report.check()
         self._check_session()
-        stamp = self._stamp(stage, shard)
+        stamp = {**self._stamp(stage, shard), **stamps}
         if rejected:
             write_shard(self.layout.rejected(stage, shard.index), rejected, Rejected, stamp)
         if failures:
@@ -240,14 +255,18 @@ class ShardWork:
         return {"run": self._digest, "seed": self.run.seed, "version": VERSION, "stage": stage, "shard": shard.index}
 
     def _read_brought(self, shard: ShardPlan) -> dict[str, list[Brought]]:
-        path = self.layout.brought(shard.index)
+        path, source = self.layout.brought(shard.index), self.layout.source("solve", shard.index)
+        expected = shard_metadata(source, self._digest).get(BROUGHT, 0)
+        brought = read_shard(path, Brought, self._digest) if expected and path.exists() else []
+        if len(brought) != expected:  # without them the solutions would be sampled instead
+            raise RunFailed(f"{path}: {len(brought)} of {expected} brought solutions; delete {source} and run again")
         solutions: dict[str, list[Brought]] = {}
-        for solution in read_shard(path, Brought) if path.exists() else []:
+        for solution in brought:
             solutions.setdefault(solution.problem_id, []).append(solution)
         return solutions
 
 
-def with_rates(part: Labeler | Combiner, rates: Rates | None) -> Labeler | Combiner:
+def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     """Return a labeler as it is, or with the rates pooled over the run."""
     if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
         return part

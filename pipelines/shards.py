@@ -2,7 +2,8 @@
 
 Committed by the rule of its place (``pipelines.store``). Page checksums are written and verified, because without
 them most single-bit flips in a Parquet file are read back as wrong data without an error. The file's metadata says
-which run, seed and code wrote it, how many rows it must hold, and the stage's own report.
+which run, seed, stage and code wrote it, how many rows it must hold, and the stage's own report; it has a checksum of
+its own, and a shard that lies in another's place is not read.
 """
 
 import json
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from pipelines.layout import shard_index, stage_of
+from pipelines.sealed import opened, sealed
 from pipelines.store import AnyPath, committed
 from schemas.arrow import arrow_schema, from_table, to_table
 from schemas.errors import RunFailed
@@ -22,9 +25,13 @@ from schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
+ROW_GROUP = "row_group"
+"""In a file's metadata: rows in a group, where they are fewer because rows are long."""
 ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError)
+"""What reading a damaged file may raise."""
 
 
 def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: dict[str, Any]) -> int:
@@ -36,29 +43,29 @@ def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], 
 
 def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
     """Commit a table with our metadata."""
-    stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
+    stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(sealed(metadata), sort_keys=True).encode()})
     with committed(path) as file:
         pq.write_table(
             stamped,
             file,
             compression="zstd",
-            row_group_size=ROW_GROUP_ROWS,
+            row_group_size=metadata.get(ROW_GROUP, ROW_GROUP_ROWS),
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,
         )
 
 
-def read_shard(path: AnyPath, record: type[R]) -> list[R]:
-    """Return a shard's records, checksums verified.
+def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R]:
+    """Return a shard's records, checksums verified; ``run`` is the digest of the settings that must have made it.
 
     Raises:
-        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+        RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
     """
-    return list(read_rows(path, record))
+    return list(read_rows(path, record, run=run))
 
 
-def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = ()) -> Iterator[R]:
+def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = (), run: str | None = None) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
     The list columns named in ``without`` are read and verified like all others, but come back empty: making records
@@ -70,7 +77,7 @@ def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = ()) 
     rows = 0
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            expected = _metadata(file.schema_arrow)["rows"]
+            expected = _metadata(file.schema_arrow, path, run)["rows"]
             if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
                 raise ValueError("columns are not those of this version")
             for batch in file.iter_batches(ROWS_AT_A_TIME):
@@ -78,7 +85,7 @@ def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = ()) 
                 yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record)
         if rows != expected:
             raise ValueError(f"{rows} rows where {expected} were written")
-    except (OSError, ValueError, KeyError, pa.ArrowException, ValidationError) as error:
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
@@ -94,30 +101,38 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
     """Return some columns of a shard, checksums verified.
 
     Raises:
-        RunFailed: the shard is damaged.
+        RunFailed: the shard is damaged, or not the one of its name.
     """
     try:
         table = pq.read_table(_source(path), columns=columns, page_checksum_verification=True, partitioning=None)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        _metadata(table.schema, path)
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
     result: dict[str, list[Any]] = table.to_pydict()
     return result
 
 
-def shard_metadata(path: AnyPath) -> dict[str, Any]:
+def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
     """Return what was written into a shard's Parquet metadata.
 
     Raises:
-        RunFailed: the shard is damaged, or not one of ours.
+        RunFailed: the shard is damaged, not one of ours, or not the one of its name and ``run``.
     """
     try:
-        return _metadata(pq.read_schema(_source(path)))
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        return _metadata(pq.read_schema(_source(path)), path, run)
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
-def _metadata(schema: pa.Schema) -> dict[str, Any]:
-    metadata: dict[str, Any] = json.loads((schema.metadata or {})[METADATA_KEY])
+def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[str, Any]:
+    metadata = opened(json.loads((schema.metadata or {})[METADATA_KEY]))
+    stage = stage_of(path)
+    if stage is not None and "stage" in metadata:
+        found, expected = (metadata["stage"], metadata["shard"]), (stage, shard_index(path))
+        if found != expected:
+            raise ValueError(f"it is shard {found[1]} of {found[0]}, in the place of another")
+    if run is not None and metadata.get("run") != run:
+        raise ValueError("it belongs to a run with other settings")
     return metadata
 
 
@@ -127,9 +142,18 @@ def row_count(path: AnyPath) -> int:
     Raises:
         RunFailed: it is damaged.
     """
+    return int(file_metadata(path).num_rows)
+
+
+def file_metadata(path: AnyPath) -> pq.FileMetaData:
+    """Return a file's footer.
+
+    Raises:
+        RunFailed: it is damaged.
+    """
     try:
-        return int(pq.read_metadata(_source(path)).num_rows)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        return pq.read_metadata(_source(path))
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple, TypeVar
 
 from filters import Corpus, CurateFilter, Dropped, VetFilter
 from generators.policy import PromptedPolicy
-from labelers import Combiner, Labeler, label_with_all
+from labelers import AnyPart, label_with_all
+from schemas.errors import RunFailed
 from schemas.grading import graded
 from schemas.labeled import Failure, LabeledProblem, Rejected
 from schemas.problem import Problem
@@ -42,21 +43,26 @@ async def attempt_all(
 
     Raises:
         EngineDead: the worker must end.
+        RunFailed: something that is no row's fault; nothing may be committed.
     """
-    results = await asyncio.gather(*(work(row) for row in rows), return_exceptions=True)
-    done: list[Done] = []
-    failures: list[Failure] = []
-    for row, result in zip(rows, results, strict=True):
-        if isinstance(result, EngineDead) or (isinstance(result, BaseException) and not isinstance(result, Exception)):
-            raise result
-        if isinstance(result, Exception):
-            message = str(result)[:500]
-            failures.append(
-                Failure(problem_id=identity(row), stage=stage, error=type(result).__name__, message=message)
-            )
-        else:
-            done.append(result)
-    return done, failures
+
+    async def attempt(row: Row) -> Done | Failure:
+        try:
+            return await work(row)
+        except (EngineDead, RunFailed):
+            raise
+        except Exception as error:
+            message = str(error)[:500]
+            return Failure(problem_id=identity(row), stage=stage, error=type(error).__name__, message=message)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(attempt(row)) for row in rows]
+    except* (EngineDead, RunFailed) as errors:
+        raise errors.exceptions[0] from None
+    results = [task.result() for task in tasks]
+    done = [result for result in results if not isinstance(result, Failure)]
+    return done, [result for result in results if isinstance(result, Failure)]
 
 
 async def solve(
@@ -88,7 +94,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
 
 
 async def label(
-    solved: SolvedProblem, labelers: Sequence[Labeler | Combiner], policy: PromptedPolicy, grader: Grader, *, seed: int
+    solved: SolvedProblem, labelers: Sequence[AnyPart], policy: PromptedPolicy, grader: Grader, *, seed: int
 ) -> LabeledProblem:
     """Label a solved problem with every labeler of the run."""
     return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))

@@ -6,14 +6,14 @@ folder fsynced. An object is put in one request and is whole or not there, so no
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, RunFailed
 
 SCHEMES = ("s3", "gs", "gcs", "hf")
 
@@ -174,28 +174,52 @@ def _store_place(address: str, scheme: str) -> StorePath:
     return StorePath(filesystem, key, scheme)
 
 
+def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
+    """Return a file system's error as one line that names the place."""
+    place = path or error.filename or "the file system"
+    return RunFailed(f"{place}: {error.strerror or error}; what is done is kept, run again once that is mended")
+
+
+@contextmanager
+def naming(path: AnyPath) -> Iterator[None]:
+    """Name the path in whatever the file system reports of what is done inside (a full disk names none).
+
+    Raises:
+        RunFailed: in place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise io_failure(error, path) from error
+
+
 @contextmanager
 def committed(path: AnyPath) -> Iterator[BinaryIO]:
     """Give a file to write to; on leaving without an error its content takes the place of ``path``, durably.
 
     On an error nothing of that name appears, and what was there before stays.
+
+    Raises:
+        RunFailed: it cannot be written; the line names it.
     """
-    if isinstance(path, StorePath):
-        buffer = BytesIO()
-        yield buffer
-        path.write_bytes(buffer.getvalue())
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    fsync_folder(path.parent)
+    with naming(path):
+        if isinstance(path, StorePath):
+            buffer = BytesIO()
+            yield buffer
+            path.write_bytes(buffer.getvalue())
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with beside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        fsync_folder(path.parent)
 
 
 def write_text(path: AnyPath, text: str) -> None:

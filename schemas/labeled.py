@@ -150,6 +150,9 @@ class LabeledProblem(Record):
     """Completions of the first labeler; each one's ``start`` names a solution here or an earlier completion."""
     policy: PolicyIdentity
     costs: tuple[LabelerCost, ...]
+    further: tuple[Rollout, ...] = ()
+    """Completions drawn after labelling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
+    label is made from them, so that every labeler's figures stand beside what it spent itself."""
 
     @property
     def pass_rate(self) -> float | None:

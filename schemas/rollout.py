@@ -74,7 +74,7 @@ class PolicyIdentity(Record):
     top_p: float
     max_tokens: int
     prompt: str
-    """The prompt template."""
+    """The prompt template as the model is given it, rendered by its chat template where there is one."""
 
 
 class SolvedProblem(Record):

@@ -1,17 +1,16 @@
-"""Exports: columns as the consumers read them, labels from verdicts, pairs from evidence."""
+"""Stepwise rows: labels from verdicts, values from beliefs or counts; and splits."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
-from labelers import MathShepherd, OmegaPRM
+from labelers import ChangePoint, MathShepherd, OmegaPRM
 from pipelines.datasets_out import split_of
-from pipelines.exports import Preference, StepPreference, Stepwise
-from pipelines.exports.evidence_tree import EvidenceTree
+from pipelines.exports import Stepwise
+from pipelines.exports.marked import measured
 from schemas.arrow import to_table
-from schemas.labeled import LabeledProblem
+from schemas.labeled import Belief, LabeledProblem, StepLabel
 
 BAD = "ABCDEF"
 
@@ -52,38 +51,24 @@ def test_abstentions_are_not_exported() -> None:
     assert list(Stepwise().rows(problem)) == []
 
 
-def test_a_step_pair_shares_its_prefix_and_differs_in_one_step() -> None:
-    problem = labeled(OmegaPRM(k=16))
-    (pair,) = StepPreference().rows(problem)
-    assert pair.prompt == "Q p?\nA\nB\n"
-    assert pair.rejected == "C\n"
-    assert pair.chosen == "x\n"
-    assert pair.step == 2
-    assert pair.margin > 0
-    assert pair.rejected_value == 0.0
+def test_values_come_from_the_belief_or_from_a_fixed_number_of_completions() -> None:
+    belief = Belief(value=0.4, low=0.2, high=0.6, p_error=0.1)
+    fixed = StepLabel(successes=3, failures=5)
+    assert measured(fixed) == (0.375, *fixed.interval)  # type: ignore[misc]
+    assert measured(fixed.model_copy(update={"belief": belief, "stopping": "adaptive"})) == (0.4, 0.2, 0.6)
+    assert measured(fixed.model_copy(update={"stopping": "first_success"})) is None
+    assert measured(StepLabel(successes=0, failures=0)) is None
+    assert measured(None) is None
 
 
-def test_overlapping_intervals_make_no_pair() -> None:
-    problem = labeled(OmegaPRM(k=4), high=0.5)
-    assert list(StepPreference(min_margin=0.3).rows(problem)) == []
-
-
-def test_solution_pairs_are_right_against_wrong() -> None:
-    (pair,) = Preference().rows(labeled(OmegaPRM()))
-    assert (pair.chosen, pair.rejected) == ("a\nb\nc\n", "A\nB\nC\nD\nE\nF\n")
-    assert pair.prompt == "Q p?\n"
-
-
-def test_the_tree_knows_every_completion_by_its_prefix() -> None:
-    problem = labeled(OmegaPRM(k=8))
-    tree = EvidenceTree(problem)
-    for rollout in problem.evidence:
-        assert rollout.start is not None
-        prefix = tree.steps[rollout.start.rollout][: rollout.start.steps]
-        assert rollout in tree.completions("".join(step.text for step in prefix))
-        assert tree.steps[rollout.id] == (*prefix, *rollout.steps)
-    counts = tree.next_steps("A\nB\n")
-    assert sum(label.trials for label in counts.values()) == 8
+def test_stepwise_says_where_its_values_come_from() -> None:
+    row = solved(a_solution("good", "abc", "correct"), a_solution("bad", BAD, "wrong"))
+    policy = KnownPolicy(lambda prefix: 0.0 if prefix.startswith("A\nB\n") else 0.9)
+    problem = asyncio.run(ChangePoint(pilot=0)(row, policy, EqualGrader(), seed=1))
+    rows = list(Stepwise().rows(problem))
+    assert {row.values_from for row in rows} == {"belief"}
+    assert all(None not in row.values and None not in row.low for row in rows)
+    assert {row.values_from for row in Stepwise().rows(labeled(OmegaPRM()))} == {"counts"}
 
 
 def test_splits_go_by_group_and_never_move() -> None:
@@ -93,16 +78,3 @@ def test_splits_go_by_group_and_never_move() -> None:
     assert all(split_of(g, 0.1) == split_of(g, 0.1) for g in groups)
     moved = [g for g in groups if split_of(g, 0.1) == "test" and split_of(g, 0.2) == "train"]
     assert not moved
-
-
-def test_loads_with_datasets(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    from pipelines.shards import write_table
-
-    table = to_table(Stepwise().rows(labeled(OmegaPRM())), Stepwise.row)
-    write_table(tmp_path / "stepwise" / "train-00000-of-00001.parquet", table, {"rows": 2})
-    rows = datasets.load_dataset(
-        "parquet", data_files=str(tmp_path / "stepwise" / "*.parquet"), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert rows.features["labels"].feature.dtype == "bool"
-    assert rows[1]["labels"] == [True, True, False]

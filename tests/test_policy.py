@@ -114,6 +114,15 @@ def test_chat_models_get_their_template() -> None:
     assert engine.asked[0].text == "<system>Be brief.<user>Solve: Q p?<assistant>"
 
 
+def test_the_identity_tells_the_prompt_as_the_model_is_given_it() -> None:
+    """Exports make training prompts from it, which must be those that the policy saw."""
+    engine = ThreeByThree("a")
+    for settings in (PolicySettings(chat=True, prompt="Solve: {question}"), PolicySettings(prompt="Q: {question}\n")):
+        policy = PromptedPolicy(engine, settings)
+        asyncio.run(policy.sample(a_problem(), (), n=1, seed=7))
+        assert policy.identity.prompt.replace("{question}", a_problem().question) == engine.asked[-1].text
+
+
 def test_a_prompt_without_the_question_is_refused() -> None:
     with pytest.raises(ValidationError, match="has no"):
         PolicySettings(prompt="Solve this.")

@@ -204,11 +204,26 @@ def test_folders_and_places_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_changed_after_opening_is_noticed(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "x.jsonl", ROWS)
     source = opened(tmp_path / "x.jsonl")
-    digest = source.digest()
+    before = source.prints()
     write_jsonl(tmp_path / "x.jsonl", ROWS[1:])
     with pytest.raises(BadInput, match="changed since it was opened"):
         items(source)
-    assert opened(tmp_path / "x.jsonl").digest() != digest
+    assert not opened(tmp_path / "x.jsonl").goes_on_from(before)
+
+
+def test_rows_may_be_added_behind_those_there_were(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "b.jsonl", ROWS)
+    before = opened(tmp_path).prints()
+    assert opened(tmp_path).goes_on_from(before)
+    write_jsonl(tmp_path / "b.jsonl", [*ROWS, {"question": "one more?"}])
+    assert opened(tmp_path).goes_on_from(before)
+    write_jsonl(tmp_path / "c.jsonl", ROWS)
+    assert opened(tmp_path).goes_on_from(before)
+    two = opened(tmp_path).prints()
+    write_jsonl(tmp_path / "b.jsonl", [*ROWS, {"question": "one more?"}, {"question": "and another, before c?"}])
+    assert not opened(tmp_path).goes_on_from(two)
+    write_jsonl(tmp_path / "a.jsonl", ROWS)
+    assert not opened(tmp_path).goes_on_from(before)
 
 
 def test_a_hub_dataset_reads_like_a_file() -> None:

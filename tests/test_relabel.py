@@ -15,6 +15,7 @@ from pipelines.driver import run_all
 from pipelines.layout import Layout
 from pipelines.pilot import SETTLED, settled
 from pipelines.run_settings import read_run_file
+from pipelines.sealed import read_sealed
 from pipelines.shards import read_shard, shard_metadata, write_shard
 from schemas.labeled import LabeledProblem
 
@@ -67,7 +68,7 @@ def relabel(folder: Path, rule: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
-    rates = Rates.model_validate_json((done / "rates.json").read_text())
+    rates = Rates.model_validate(read_sealed(done / "rates.json")["rates"])
     assert rates != Rates()
     rule = PosteriorRule(model=ChangePoint(rates=rates))
     checked = 0

@@ -10,7 +10,7 @@ import pytest
 from fakes import a_problem, a_solution, solved
 
 from generators.families import ALL_FAMILIES
-from pipelines.exports.rows import PairRow, StepwiseRow
+from pipelines.exports import EXPORTS
 from pipelines.shards import read_columns, read_shard, shard_metadata, write_shard
 from schemas.arrow import arrow_schema, from_table, to_table
 from schemas.errors import RunFailed
@@ -51,7 +51,9 @@ def test_empty_lists_and_nulls_keep_their_types(tmp_path: Path) -> None:
     assert read_shard(tmp_path / "b.parquet", SolvedProblem) == []
 
 
-@pytest.mark.parametrize("record", [Problem, SolvedProblem, LabeledProblem, Failure, Rejected, StepwiseRow, PairRow])
+@pytest.mark.parametrize(
+    "record", [Problem, SolvedProblem, LabeledProblem, Failure, Rejected, *(part.row for part in EXPORTS)]
+)
 def test_schemas_are_what_they_were(record: type[Record]) -> None:
     """The golden file pins what lies on disk: a change here changes what users read."""
     golden = Path(__file__).parent / "golden" / f"{record.__name__}.schema.txt"

@@ -3,6 +3,7 @@
 from pipelines.engines.settings import (
     EMBEDDED,
     AnyEngine,
+    Faults,
     ScriptedEngineSettings,
     ServerEngineSettings,
     TransformersEngineSettings,
@@ -13,6 +14,7 @@ from schemas.protocols import Engine
 __all__ = [
     "EMBEDDED",
     "AnyEngine",
+    "Faults",
     "ScriptedEngineSettings",
     "ServerEngineSettings",
     "TransformersEngineSettings",
@@ -26,12 +28,15 @@ async def open_engine(settings: AnyEngine) -> Engine:
 
     Raises:
         BadInput: the model, the server or the library is not there, or the settings do not suit it.
+        EngineDead: it did not start.
     """
     match settings:
         case ScriptedEngineSettings():
+            from pipelines.engines.faulty_engine import FaultyEngine
             from pipelines.engines.scripted_engine import ScriptedEngine
 
-            return ScriptedEngine(settings)
+            engine = ScriptedEngine(settings)
+            return engine if settings.faults is None else FaultyEngine(engine, settings.faults, settings.latency_ms)
         case ServerEngineSettings():
             from pipelines.engines.server_engine import ServerEngine
 

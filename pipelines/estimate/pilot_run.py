@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from filters import Corpus
-from labelers import ChangePoint, Combiner, Labeler
+from labelers import AnyPart, ChangePoint
 from labelers.rates import Rates
 from pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
 from pipelines.estimate.pilot_worker import Phase, PilotWorker
@@ -24,7 +24,8 @@ from schemas.labeled import LabeledProblem
 from schemas.rollout import SolvedProblem
 from schemas.seeds import rng_of
 
-RATES_DRAWN = 4
+RATES_DRAWN = 3
+"""Rates that are fitted to other draws from the pilot: how far they differ is part of the intervals."""
 LEAST_PER_ENGINE = 8
 """Problems that a pilot has for each engine it starts, so that they are not idle for most of it."""
 
@@ -82,7 +83,8 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     rates: list[Rates | None] = [None]
     if pooling_labeler(run) is not None:
         under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
-        rates = [*_likely_rates(run, sample, rows_of(under_defaults, LabeledProblem))]
+        rows = rows_of(under_defaults, LabeledProblem)
+        rates = await asyncio.to_thread(lambda: [*_likely_rates(run, sample, rows)]) or rates
     labelling = await _spread("label", workers, vetted, [with_rates(part, rates[0]) for part in run.label])
     others = [await _spread("label", workers, vetted, _pooled(run, drawn)) for drawn in rates[1:]]
     phases = [*solving, *under_defaults, *labelling, *(phase for other in others for phase in other)]
@@ -99,7 +101,7 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     )
 
 
-def _pooled(run: RunFile, rates: Rates | None) -> list[Labeler | Combiner]:
+def _pooled(run: RunFile, rates: Rates | None) -> list[AnyPart]:
     """Return the labelers that the rates make a difference to."""
     return [with_rates(part, rates) for part in run.label if isinstance(part, ChangePoint) and part.pilot]
 
@@ -112,6 +114,7 @@ def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) 
     part = pooling_labeler(run)
     if part is None or not rows:
         return
+    rows = sorted(rows, key=lambda row: row.problem.id)  # whichever engine they came from
     rng = rng_of(run.seed, "estimate", "rates")
     count = max(1, round(sample.pooling * len(rows) / len(sample.items)))
     for _ in range(RATES_DRAWN):

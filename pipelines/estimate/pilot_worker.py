@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from generators.policy import PromptedPolicy
 from generators.problem_sets import SourceItem
-from labelers import Combiner, Labeler
+from labelers import AnyPart
 from pipelines.engines import open_engine
 from pipelines.estimate.trace import Call, Trace, TracedEngine
 from pipelines.grading import PooledGrader
@@ -71,7 +71,7 @@ class PilotWorker:
 
         return await self._phase(items, work, lambda item: item.problem.id)
 
-    async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[Labeler | Combiner]) -> Phase:
+    async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
         """Label problems, all at once."""
 
         async def work(row: SolvedProblem) -> LabeledProblem:

@@ -4,9 +4,70 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.exports.preferences import Preference, StepPreference
+from pipelines.exports.chat_labels import QwenPRM, RLHFlow
+from pipelines.exports.marked_text import MathShepherdText, SoftStepwise
+from pipelines.exports.prm800k import PRM800K
+from pipelines.exports.process_bench import ProcessBench
+from pipelines.exports.reflection import Reflection
+from pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from pipelines.exports.stepwise import Stepwise
+from pipelines.exports.verification import Verification
+from pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
 
-AnyExport = Annotated[Stepwise | StepPreference | Preference, Field(discriminator="kind")]
+EXPORTS = (
+    Stepwise,
+    SoftStepwise,
+    MathShepherdText,
+    PRM800K,
+    QwenPRM,
+    RLHFlow,
+    ProcessBench,
+    StepPreference,
+    StepDPO,
+    Pairwise,
+    Preference,
+    KTO,
+    RejectionSampling,
+    Reflection,
+    Verification,
+)
+"""Every export there is, with its defaults."""
 
-__all__ = ["AnyExport", "Preference", "StepPreference", "Stepwise"]
+AnyExport = Annotated[
+    Stepwise
+    | SoftStepwise
+    | MathShepherdText
+    | PRM800K
+    | QwenPRM
+    | RLHFlow
+    | ProcessBench
+    | StepPreference
+    | StepDPO
+    | Pairwise
+    | Preference
+    | KTO
+    | RejectionSampling
+    | Reflection
+    | Verification,
+    Field(discriminator="kind"),
+]
+
+__all__ = [
+    "EXPORTS",
+    "KTO",
+    "PRM800K",
+    "AnyExport",
+    "MathShepherdText",
+    "Pairwise",
+    "Preference",
+    "ProcessBench",
+    "QwenPRM",
+    "RLHFlow",
+    "Reflection",
+    "RejectionSampling",
+    "SoftStepwise",
+    "StepDPO",
+    "StepPreference",
+    "Stepwise",
+    "Verification",
+]

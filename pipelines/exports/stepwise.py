@@ -3,53 +3,73 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pipelines.exports.rows import StepwiseRow
-from schemas.labeled import LabeledProblem, LabeledSolution, StepLabel
+from pipelines.exports.marked import Marked, StepLabels
+from pipelines.exports.rows import ExportName, origin
+from schemas.labeled import LabeledProblem
 from schemas.record import Record
 
 
-class Stepwise(Record):
+class StepwiseRow(Record):
+    """Stepwise supervision as TRL (up to 1.13) and axolotl read it: ``prompt``, ``completions``, boolean ``labels``.
+
+    The values stand in columns of their own: both consumers apply ``int(label)``, which makes 0.99 a 0.
+    """
+
+    prompt: str
+    completions: tuple[str, ...]
+    """Step texts without their trailing line breaks; the consumer puts its own separator between them."""
+    labels: tuple[bool, ...]
+    values: tuple[float | None, ...]
+    """V behind the step: the labeler's posterior mean, else the share of completions that end right; or null."""
+    successes: tuple[int | None, ...]
+    trials: tuple[int | None, ...]
+    low: tuple[float | None, ...]
+    """Lower end of the value's interval: 90 % credible for a posterior, 95 % Wilson for a share."""
+    high: tuple[float | None, ...]
+    targets: tuple[float | None, ...]
+    """What ``stepforge relabel`` would train each step on; empty where no rule was applied."""
+    values_from: str
+    """``belief`` (a posterior) or ``counts``."""
+    first_error: int
+    """0-based index of the first wrong step, -1 if there is none (ProcessBench's convention)."""
+    final_answer_correct: bool
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class Stepwise(StepLabels):
     """A step is right before the first error and wrong at it."""
 
     kind: Literal["stepwise"] = "stepwise"
     row: ClassVar[type[Record]] = StepwiseRow
-    name: str = "stepwise"
+    name: ExportName = "stepwise"
     """Folder under ``datasets/``."""
-    after_first_error: Literal["drop", "wrong"] = "drop"
-    """Steps behind the first error: nothing is known of them, so they are dropped, or called wrong on request."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepwiseRow]:
-        """Yield a row for each solution with a verdict; identical solutions of a problem give one row."""
-        seen = set()
-        for solution in problem.solutions:
-            if solution.verdict.abstained or not solution.rollout.steps or solution.rollout.text in seen:
-                continue
-            seen.add(solution.rollout.text)
-            yield self._row(problem, solution)
-
-    def _row(self, problem: LabeledProblem, solution: LabeledSolution) -> StepwiseRow:
-        error, steps = solution.verdict.first_error, solution.rollout.steps
-        count = len(steps) if error is None or self.after_first_error == "wrong" else error + 1
-        labels = solution.labels[:count]
-        return StepwiseRow(
-            prompt=problem.problem.question,
-            completions=tuple(step.text.rstrip("\n") for step in steps[:count]),
-            labels=tuple(error is None or i < error for i in range(count)),
-            values=tuple(None if label is None else label.value for label in labels),
-            successes=tuple(None if label is None else label.successes for label in labels),
-            trials=tuple(None if label is None else label.trials for label in labels),
-            low=tuple(_bound(label, 0) for label in labels),
-            high=tuple(_bound(label, 1) for label in labels),
-            first_error=-1 if error is None else error,
-            final_answer_correct=solution.rollout.outcome == "correct",
-            labeler=solution.verdict.labeler,
-            domain=problem.problem.domain,
-            difficulty=problem.problem.difficulty,
-            problem_id=problem.problem.id,
-            solution_id=solution.rollout.id,
-        )
+        """Yield a row for each solution with a verdict."""
+        for marked in self.marked(problem):
+            yield _row(problem, marked)
 
 
-def _bound(label: StepLabel | None, end: int) -> float | None:
-    interval = None if label is None else label.interval
-    return None if interval is None else interval[end]
+def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
+    solution = marked.solution
+    labels = solution.labels[: len(marked.steps)]
+    error = solution.verdict.first_error
+    return StepwiseRow(
+        prompt=problem.problem.question,
+        completions=marked.steps,
+        labels=marked.labels,
+        values=tuple(None if m is None else m.value for m in marked.measured),
+        successes=tuple(None if label is None else label.successes for label in labels),
+        trials=tuple(None if label is None else label.trials for label in labels),
+        low=tuple(None if m is None else m.low for m in marked.measured),
+        high=tuple(None if m is None else m.high for m in marked.measured),
+        targets=solution.targets[: len(marked.steps)],
+        values_from="belief" if any(label is not None and label.belief is not None for label in labels) else "counts",
+        first_error=-1 if error is None else error,
+        final_answer_correct=solution.rollout.outcome == "correct",
+        **origin(problem, solution),
+    )

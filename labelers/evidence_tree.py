@@ -1,0 +1,135 @@
+"""The tree that a problem's rollouts form: which steps were written next after a prefix, and how that ended.
+
+A rollout counts at every step that it goes through, wherever it started: given that it gets there, how it ends is a
+sample of how the policy ends from there. How often a step is written is not told: completions of it were asked for.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from schemas.interval import beta_interval
+from schemas.labeled import Belief, LabeledProblem
+from schemas.rollout import Outcome, Rollout, Step
+
+
+class Way(NamedTuple):
+    """A rollout as it goes on from some prefix."""
+
+    rollout: str
+    steps: tuple[Step, ...]
+    """What it wrote behind the prefix, to its end; at least one step."""
+    outcome: Outcome
+
+
+class Branch(NamedTuple):
+    """One step that was written next after a prefix, and what is known of V once it is there."""
+
+    step: Step
+    ways: tuple[Way, ...]
+    """The rollouts through it whose outcome is known, as they go on from the prefix before it."""
+    beliefs: tuple[Belief, ...]
+    """What the labeler held true of the prefix that ends with it."""
+    outcome: float | None
+    """1 or 0 where solutions end with this step: then V is known exactly."""
+    picked: int = 0
+    """Successes that do not count, because the branch was picked for having them."""
+
+    @property
+    def successes(self) -> int:
+        """Rollouts through it that end right, without those it was picked for."""
+        return sum(way.outcome == "correct" for way in self.ways) - self.picked
+
+    @property
+    def failures(self) -> int:
+        """Rollouts through it that end wrong."""
+        return sum(way.outcome == "wrong" for way in self.ways)
+
+    @property
+    def value(self) -> float:
+        """Mean of V: its outcome, else the labeler's posterior mean, else that under a flat prior."""
+        if self.outcome is not None:
+            return self.outcome
+        if self.beliefs:
+            return sum(belief.value for belief in self.beliefs) / len(self.beliefs)
+        return (self.successes + 1) / (self.successes + self.failures + 2)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Central 90 % credible interval of V: the labeler's, unless the counts alone say more."""
+        if self.outcome is not None:
+            return self.outcome, self.outcome
+        low, high = beta_interval(self.successes, self.failures)
+        # What was never seen to fail may never fail: beside a value known to be 1, the tail cut off here counts.
+        counted = low if self.successes else 0.0, high if self.failures else 1.0
+        if not self.beliefs:
+            return counted
+        believed = min(b.low for b in self.beliefs), max(b.high for b in self.beliefs)
+        return min(believed, counted, key=lambda ends: ends[1] - ends[0])
+
+
+class EvidenceTree:
+    """The rollouts of one problem by the prefixes that they go through.
+
+    Prefixes are kept as digests: their texts together would grow with the square of a solution's length.
+    """
+
+    def __init__(self, problem: LabeledProblem) -> None:
+        self.steps: dict[str, tuple[Step, ...]] = {s.rollout.id: s.rollout.steps for s in problem.solutions}
+        """Whole step sequences, from the question on, by rollout."""
+        self._ways: dict[bytes, list[Way]] = defaultdict(list)
+        self._beliefs: dict[bytes, list[Belief]] = defaultdict(list)
+        for solution in problem.solutions:
+            if solution.rollout.tokens:  # brought along otherwise: the policy never wrote it
+                self.add(solution.rollout)
+            for key, label in zip(_keys(solution.rollout.steps), solution.labels, strict=True):
+                if label is not None and label.belief is not None:
+                    self._beliefs[key].append(label.belief)
+        for rollout in (*problem.evidence, *problem.further):
+            self.add(rollout)
+
+    def add(self, rollout: Rollout) -> None:
+        """Take in a rollout whose start is known already."""
+        before = () if rollout.start is None else self.steps[rollout.start.rollout][: rollout.start.steps]
+        whole = self.steps[rollout.id] = (*before, *rollout.steps)
+        keys = (_key(()), *_keys(whole))
+        # From a step's end is through that step, so it counts at the prefix before it as well.
+        for count in range(max(0, len(before) - 1), len(whole)):
+            self._ways[keys[count]].append(Way(rollout.id, whole[count:], rollout.outcome))
+
+    def ways(self, prefix: Sequence[Step]) -> list[Way]:
+        """Return how rollouts went on from a prefix, in the order in which they were drawn."""
+        return list(self._ways.get(_key(prefix), ()))
+
+    def branches(self, prefix: Sequence[Step], *, without: str | None = None) -> dict[str, Branch]:
+        """Return the steps that were written next after a prefix, by their text, first drawn first.
+
+        ``without`` names the rollout by whose outcome the prefix was chosen: it would count against its own step, so
+        it counts for none. A step that nobody else wrote stays, with no counts.
+        """
+        found: dict[str, list[Way]] = defaultdict(list)
+        for way in self.ways(prefix):
+            found[way.steps[0].text].append(way)
+        return {text: self._branch(prefix, ways, without) for text, ways in found.items()}
+
+    def _branch(self, prefix: Sequence[Step], ways: list[Way], without: str | None) -> Branch:
+        step = ways[0].steps[0]
+        known = [way for way in ways if way.outcome != "undetermined"]
+        ended = {way.outcome == "correct" for way in known if len(way.steps) == 1}
+        exact = float(ended.pop()) if len(ended) == 1 and all(len(way.steps) == 1 for way in known) else None
+        counted = tuple(way for way in known if way.rollout != without)
+        return Branch(step, counted, tuple(self._beliefs.get(_key((*prefix, step)), ())), exact)
+
+
+def _key(steps: Sequence[Step]) -> bytes:
+    *_, last = (blake2b(digest_size=16).digest(), *_keys(steps))
+    return last
+
+
+def _keys(steps: Iterable[Step]) -> Iterable[bytes]:
+    """Yield a digest for each prefix of one step or more."""
+    text = blake2b(digest_size=16)
+    for step in steps:
+        text.update(step.text.encode("utf-8", "surrogatepass"))
+        yield text.digest()

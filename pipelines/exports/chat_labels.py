@@ -1,0 +1,92 @@
+"""Step labels as conversations: Qwen-PRM's marked assistant turn, and RLHFlow's ``+`` and ``-`` answers."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.exports.marked import StepLabels
+from pipelines.exports.rows import ExportName, Turn, origin
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The system turn of the Qwen2.5-Math-PRM model card."""
+
+
+class QwenPRMRow(Record):
+    """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is a convention of ours, no training file was published."""
+
+    messages: tuple[Turn, ...]
+    labels: tuple[int, ...]
+    """1 or 0 for each step mark: the class of the two-class head at that token."""
+    values: tuple[float | None, ...]
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class RLHFlowTurn(Record):
+    """A turn with its columns in RLHFlow's order."""
+
+    content: str
+    role: str
+
+
+class RLHFlowRow(Record):
+    """Question and first step, then a step a user turn; ``+`` or ``-`` is the assistant's whole answer."""
+
+    conversations: tuple[RLHFlowTurn, ...]
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class QwenPRM(StepLabels):
+    """A mark behind every step. A solution that holds the mark itself is left out."""
+
+    kind: Literal["qwen_prm"] = "qwen_prm"
+    row: ClassVar[type[Record]] = QwenPRMRow
+    name: ExportName = "qwen_prm"
+    step_end: str = Field(default="<extra_0>", min_length=1)
+    system: str = SYSTEM
+
+    def rows(self, problem: LabeledProblem) -> Iterator[QwenPRMRow]:
+        """Yield a row for each solution with a verdict."""
+        question = problem.problem.question
+        for marked in self.marked(problem):
+            if any(self.step_end in text for text in (question, *marked.steps)):
+                continue
+            answer = "".join(f"{step}{self.step_end}" for step in marked.steps)
+            turns = (("system", self.system), ("user", question), ("assistant", answer))
+            yield QwenPRMRow(
+                messages=tuple(Turn(role=role, content=content) for role, content in turns),
+                labels=tuple(int(right) for right in marked.labels),
+                values=marked.targets,
+                **origin(problem, marked.solution),
+            )
+
+
+class RLHFlow(StepLabels):
+    """Trained with the loss on assistant turns only; any chat trainer reads it."""
+
+    kind: Literal["rlhflow"] = "rlhflow"
+    row: ClassVar[type[Record]] = RLHFlowRow
+    name: ExportName = "rlhflow"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[RLHFlowRow]:
+        """Yield a row for each solution with a verdict."""
+        for marked in self.marked(problem):
+            turns: list[RLHFlowTurn] = []
+            for i, (step, right) in enumerate(zip(marked.steps, marked.labels, strict=True)):
+                shown = step if i else f"{problem.problem.question} {step}"
+                turns.append(RLHFlowTurn(content=shown, role="user"))
+                turns.append(RLHFlowTurn(content="+" if right else "-", role="assistant"))
+            yield RLHFlowRow(
+                conversations=tuple(turns),
+                **origin(problem, marked.solution),
+            )

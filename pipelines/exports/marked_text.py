@@ -1,0 +1,118 @@
+"""Step labels inside running text: Math-Shepherd's columns, and OpenRLHF's with soft values.
+
+Both mark the end of each step with a token; a row whose own text holds that token would be read out of step, so it is
+left out.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.exports.marked import Marked, StepLabels
+from pipelines.exports.rows import ExportName, origin
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+
+STEP_END = "\u043a\u0438"
+"""Math-Shepherd's step token."""
+_NUMBERED = re.compile(r"\s*Step \d+:")
+
+
+class MathShepherdRow(Record):
+    """The columns of the Math-Shepherd data set: the text with step tokens, and the same with ``+`` and ``-``."""
+
+    input: str
+    label: str
+    task: str
+    """The problem's source."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class SoftStepwiseRow(Record):
+    """OpenRLHF's process reward data: a text with placeholders, and a number for each of them."""
+
+    input: str
+    value: tuple[float, ...]
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class MarkedText(StepLabels):
+    """The settings of both."""
+
+    step_end: str = Field(default=STEP_END, min_length=1)
+    """Ends each step; must be one token of the model that is trained."""
+    numbered: bool = True
+    """Whether steps open with ``Step 1:``, by which readers of this format cut; those that do are left alone."""
+
+    def usable(self, problem: LabeledProblem) -> Iterator[Marked]:
+        """Yield the marked solutions whose text does not hold the step token."""
+        for marked in self.marked(problem):
+            if not any(self.step_end in text for text in (problem.problem.question, *marked.steps)):
+                yield marked
+
+    def text(self, question: str, steps: tuple[str, ...], ends: tuple[str, ...]) -> str:
+        """Return the question and the steps, each with its end, a step a line."""
+        lines = [f"{self._opened(i, step)} {end}" for i, (step, end) in enumerate(zip(steps, ends, strict=True), 1)]
+        return f"{question} " + "\n".join(lines)
+
+    def _opened(self, number: int, step: str) -> str:
+        return f"Step {number}: {step}" if self.numbered and not _NUMBERED.match(step) else step
+
+
+class MathShepherdText(MarkedText):
+    """``+`` for right and ``-`` for wrong, in place of the step token."""
+
+    kind: Literal["math_shepherd_text"] = "math_shepherd_text"
+    row: ClassVar[type[Record]] = MathShepherdRow
+    name: ExportName = "math_shepherd_text"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[MathShepherdRow]:
+        """Yield a row for each solution with a verdict."""
+        question = problem.problem.question
+        for marked in self.usable(problem):
+            signs = tuple("+" if right else "-" for right in marked.labels)
+            yield MathShepherdRow(
+                input=self.text(question, marked.steps, (self.step_end,) * len(signs)),
+                label=self.text(question, marked.steps, signs),
+                task=problem.problem.source,
+                **origin(problem, marked.solution),
+            )
+
+
+class SoftStepwise(MarkedText):
+    """A value for each step. OpenRLHF wants a number at every placeholder, so a row ends before the first unknown."""
+
+    kind: Literal["soft_stepwise"] = "soft_stepwise"
+    row: ClassVar[type[Record]] = SoftStepwiseRow
+    name: ExportName = "soft_stepwise"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:
+        """Yield a row for each solution whose first step has a value."""
+        for marked in self.usable(problem):
+            values = _known(marked.targets)
+            steps = marked.steps[: len(values)]
+            if values:
+                yield SoftStepwiseRow(
+                    input=self.text(problem.problem.question, steps, (self.step_end,) * len(steps)),
+                    value=values,
+                    **origin(problem, marked.solution),
+                )
+
+
+def _known(targets: tuple[float | None, ...]) -> tuple[float, ...]:
+    known: list[float] = []
+    for target in targets:
+        if target is None:
+            break
+        known.append(target)
+    return tuple(known)

@@ -1,0 +1,113 @@
+"""PRM800K's nested lines (openai/prm800k, README): what its readers take, with our labels in place of a person's."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pipelines.exports.marked import Marked, StepLabels
+from pipelines.exports.rows import ExportName, origin
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+
+Rating = int
+"""1 right, -1 wrong; PRM800K's 0 (neither) is never given."""
+
+
+class RatedStep(Record):
+    """One candidate for a step."""
+
+    text: str
+    rating: Rating | None
+    flagged: bool | None = None
+
+
+class StepChoice(Record):
+    """The candidates for one place; there is one, and it was chosen."""
+
+    completions: tuple[RatedStep, ...]
+    human_completion: RatedStep | None = None
+    chosen_completion: int | None = 0
+
+
+class PRM800KLabel(Record):
+    """What a labeler says of one solution."""
+
+    steps: tuple[StepChoice, ...]
+    total_time: int
+    """Milliseconds of a person's time: none."""
+    finish_reason: str
+    """``found_error``, ``solution``, or ``give_up`` where every step is called right and the answer is wrong."""
+
+
+class PRM800KQuestion(Record):
+    """The problem and the solution that was labelled."""
+
+    problem: str
+    ground_truth_solution: str | None
+    ground_truth_answer: str | None
+    pre_generated_steps: tuple[str, ...]
+    """All of the solution's steps, those behind the first error too."""
+    pre_generated_answer: str | None
+    pre_generated_verifier_score: float | None = None
+
+
+class PRM800KRow(Record):
+    """One line."""
+
+    labeler: str
+    timestamp: str
+    """Empty: data holds no clock, so that the same run gives the same bytes."""
+    generation: int | None
+    is_quality_control_question: bool
+    is_initial_screening_question: bool
+    question: PRM800KQuestion
+    label: PRM800KLabel
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+
+
+class PRM800K(StepLabels):
+    """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
+
+    kind: Literal["prm800k"] = "prm800k"
+    row: ClassVar[type[Record]] = PRM800KRow
+    name: ExportName = "prm800k"
+    json_lines: bool = True
+    """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
+    Parquet is there in any case."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:
+        """Yield a line for each solution with a verdict; it ends at the first error, as in PRM800K's second phase."""
+        for marked in self.marked(problem):
+            yield PRM800KRow(
+                timestamp="",
+                generation=None,
+                is_quality_control_question=False,
+                is_initial_screening_question=False,
+                question=_question(problem, marked),
+                label=_label(marked),
+                **origin(problem, marked.solution),
+            )
+
+
+def _question(problem: LabeledProblem, marked: Marked) -> PRM800KQuestion:
+    rollout = marked.solution.rollout
+    return PRM800KQuestion(
+        problem=problem.problem.question,
+        ground_truth_solution=problem.problem.reference_solution,
+        ground_truth_answer=problem.problem.answer,
+        pre_generated_steps=tuple(step.text.rstrip("\n") for step in rollout.steps),
+        pre_generated_answer=rollout.answer,
+    )
+
+
+def _label(marked: Marked) -> PRM800KLabel:
+    solution = marked.solution
+    right = "solution" if solution.rollout.outcome == "correct" else "give_up"
+    rated = [RatedStep(text=s, rating=1 if r else -1) for s, r in zip(marked.steps, marked.labels, strict=True)]
+    return PRM800KLabel(
+        steps=tuple(StepChoice(completions=(step,)) for step in rated),
+        total_time=0,
+        finish_reason=right if solution.verdict.first_error is None else "found_error",
+    )

@@ -1,0 +1,73 @@
+"""ProcessBench rows (arXiv 2412.06559) with the oracle's labels: an evaluation set, and never training data.
+
+The labels owe nothing to any labeler of the run. Only problems with a known truth have them, and only solutions whose
+every step up to the first error the oracle can judge; a right chain without a right answer is contradictory and left
+out. Rows of the test split share no template with anything that was trained on.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from labelers.oracle import oracle_verdict
+from pipelines.exports.rows import ExportName
+from schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from schemas.record import Record
+
+
+class ProcessBenchRow(Record):
+    """ProcessBench's columns; the score is the harmonic mean of the exact shares on erroneous and on clean rows."""
+
+    id: str
+    generator: str
+    """The policy that wrote the solution."""
+    problem: str
+    steps: tuple[str, ...]
+    final_answer_correct: bool
+    label: int
+    """0-based index of the first wrong step; -1 if every step is right."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    labeler: str
+
+
+class ProcessBench(Record):
+    """An evaluation set with oracle labels."""
+
+    kind: Literal["process_bench"] = "process_bench"
+    row: ClassVar[type[Record]] = ProcessBenchRow
+    name: ExportName = "process_bench"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[ProcessBenchRow]:
+        """Yield a row for each solution that the oracle can judge; identical solutions once."""
+        if problem.problem.truth is None:
+            return
+        distinct = {solution.rollout.text: solution for solution in reversed(problem.solutions)}
+        for solution in reversed(distinct.values()):
+            truth = oracle_verdict(problem.problem, solution.rollout)
+            if _judged(solution, truth):
+                yield _row(problem, solution, truth)
+
+
+def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
+    rollout, classes = solution.rollout, truth.classes or ()
+    if rollout.outcome == "undetermined" or not classes:
+        return False
+    if truth.first_error is None:
+        return rollout.outcome == "correct" and "unknown" not in classes
+    return "unknown" not in classes[: truth.first_error]
+
+
+def _row(problem: LabeledProblem, solution: LabeledSolution, truth: Verdict) -> ProcessBenchRow:
+    return ProcessBenchRow(
+        id=f"{problem.problem.source}-{solution.rollout.id}",
+        generator=problem.policy.model,
+        problem=problem.problem.question,
+        steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
+        final_answer_correct=solution.rollout.outcome == "correct",
+        label=-1 if truth.first_error is None else truth.first_error,
+        domain=problem.problem.domain,
+        difficulty=problem.problem.difficulty,
+        problem_id=problem.problem.id,
+        labeler=truth.labeler,
+    )

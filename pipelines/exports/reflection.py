@@ -1,0 +1,83 @@
+"""Reflection traces out of the search tree: a wrong step, its notice, the way back, and a right continuation.
+
+The tree has all of it: a solution that goes wrong, and completions of the prefix before the error that end right. The
+wrong step stands in the prompt, so that a trainer with its loss on the completion learns to notice and to go back, and
+not to err. Every line but the notice was written by the policy; that they follow each other was not.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from labelers.evidence_tree import Way
+from labelers.siblings import Fork
+from pipelines.exports.balance import first_by_hash, position_class
+from pipelines.exports.rows import ExportName, asked, origin
+from pipelines.exports.step_pairs import Forks
+from schemas.labeled import LabeledProblem, LabeledSolution
+from schemas.record import Record
+from schemas.seeds import rng_of
+
+NOTICE = "Wait, that is not right. Going back to before it:\n"
+
+
+class ReflectionRow(Record):
+    """A prompt that ends in a mistake, and a completion that mends it."""
+
+    prompt: str
+    """What the policy was given, the right prefix, and the wrong step or steps."""
+    completion: str
+    """The notice, then a way from the prefix to the right answer."""
+    step: int
+    """0-based index of the first wrong step."""
+    wrong_steps: int
+    """Steps from the first wrong one to the notice."""
+    rejected_value: float
+    """V with the wrong step in place."""
+    chosen_value: float
+    """V with the right one."""
+    margin: float
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class Reflection(Forks):
+    """One trace for each first error whose wrong and right step are surely apart."""
+
+    kind: Literal["reflection"] = "reflection"
+    row: ClassVar[type[Record]] = ReflectionRow
+    name: ExportName = "reflection"
+    notice: str = NOTICE
+    """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
+    longest_delay: int = Field(default=1, ge=1)
+    """Most wrong steps before the notice; how many is drawn evenly for each trace."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield the problem's traces; behind a final step there is nothing left to go back from."""
+        forks = [(s, fork, way) for s, fork, way in self.forks(problem) if fork.error < len(s.rollout.steps) - 1]
+        found = [self._row(problem, *fork) for fork in forks]
+        yield from first_by_hash(found, self.max_per_problem)
+
+    def axes(self, row: Record) -> tuple[str, ...]:
+        """Return position and difficulty."""
+        columns = row.model_dump(include={"step", "difficulty"})
+        return position_class(columns["step"]), str(columns["difficulty"])
+
+    def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Way) -> ReflectionRow:
+        left = len(solution.rollout.steps) - 1 - fork.error
+        count = rng_of("reflection", solution.rollout.id).randint(1, min(self.longest_delay, left))
+        shown = solution.rollout.steps[: fork.error + count]
+        return ReflectionRow(
+            prompt=asked(problem) + "".join(step.text for step in shown),
+            completion=self.notice + "".join(step.text for step in way.steps),
+            step=fork.error,
+            wrong_steps=count,
+            rejected_value=fork.wrong.value,
+            chosen_value=0.0 if fork.right is None else fork.right.value,
+            margin=fork.margin,
+            **origin(problem, solution),
+        )

@@ -1,0 +1,211 @@
+"""Pairs of single steps at a first error: the wrong step, and the best that the policy itself wrote in its place.
+
+The two share their prefix to the letter and were both sampled from this policy. A pair is kept only where the credible
+intervals of the two values do not overlap; it carries the distance between them. Few per problem, evened over the run.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from labelers.evidence_tree import EvidenceTree, Way
+from labelers.siblings import Fork, fork_of
+from pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
+from pipelines.exports.rows import ExportName, asked, origin
+from schemas.labeled import LabeledProblem, LabeledSolution
+from schemas.record import Record
+from schemas.rollout import Step
+
+
+class StepPairRow(Record):
+    """A pair with an explicit prompt, as TRL reads it: ``prompt``, ``chosen``, ``rejected``."""
+
+    prompt: str
+    """What the policy was given: the question in its prompt, and the shared prefix."""
+    chosen: str
+    """The right step and nothing behind it. TRL's DPO appends the end of text here: see the card for what undoes it."""
+    rejected: str
+    full_chosen: str
+    """A way from the prompt through the right step to the right answer: an end of text behind it is true."""
+    full_rejected: str
+    kind: str
+    """``step``: the next step only."""
+    margin: float
+    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0."""
+    chosen_value: float
+    rejected_value: float
+    step: int
+    """0-based index of the step that differs."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class StepDPORow(Record):
+    """The columns of Step-DPO's data (arXiv 2406.18629); the model is given ``prompt`` + ``initial_reason_steps``."""
+
+    dataset: str
+    prompt: str
+    """The bare question."""
+    initial_reason_steps: str
+    chosen: str
+    rejected: str
+    full_chosen: str
+    full_rejected: str
+    answer: str
+    margin: float
+    chosen_value: float
+    rejected_value: float
+    step: int
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class PairwiseRow(Record):
+    """A pair for a Bradley-Terry reward model, with the probability that ``chosen`` is the better one."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    probability: float
+    """(1 + p - q) / 2 for values p of the chosen and q of the rejected step (arXiv 2406.06592, appendix B)."""
+    certainty: float
+    """What the other pair exports call margin; TRL's reward trainer would take a column of that name into its loss."""
+    chosen_value: float
+    rejected_value: float
+    step: int
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class Pair(Record):
+    """A fork in words."""
+
+    prefix: str
+    chosen: str
+    rejected: str
+    full_chosen: str
+    full_rejected: str
+    margin: float
+    chosen_value: float
+    rejected_value: float
+    step: int
+
+
+class Forks(Evened):
+    """The settings that exports of forks share."""
+
+    min_margin: float = Field(default=0.0, ge=-1, lt=1)
+    """The distance between the two intervals must be larger than this; below 0 they may overlap."""
+    max_per_problem: int = Field(default=4, ge=1)
+
+    def forks(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Fork, Way]]:
+        """Yield each first error whose two sides are far enough apart, with a right way on; like ones once."""
+        tree, seen = EvidenceTree(problem), set()
+        for solution in problem.solutions:
+            fork = fork_of(solution, tree)
+            if fork is None or fork.right is None or fork.margin <= self.min_margin:
+                continue
+            key = (_text(fork.prefix), fork.wrong.step.text)
+            if key not in seen:
+                seen.add(key)
+                yield solution, fork, next(way for way in fork.right.ways if way.outcome == "correct")
+
+    def pairs(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Pair]]:
+        """Yield the forks in words, not more than ``max_per_problem``."""
+        found = {pair: solution for solution, pair in (_pair(*fork) for fork in self.forks(problem))}
+        for pair in first_by_hash(list(found), self.max_per_problem):
+            yield found[pair], pair
+
+    def axes(self, row: Record) -> tuple[str, ...]:
+        """Return position, difficulty, and how the two lengths compare."""
+        columns = row.model_dump(include={"step", "difficulty", "chosen", "rejected"})
+        return (
+            position_class(columns["step"]),
+            str(columns["difficulty"]),
+            length_class(columns["chosen"], columns["rejected"]),
+        )
+
+
+class StepPreference(Forks):
+    """TRL's columns."""
+
+    kind: Literal["step_preference"] = "step_preference"
+    row: ClassVar[type[Record]] = StepPairRow
+    name: ExportName = "step_preference"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[StepPairRow]:
+        """Yield the problem's pairs."""
+        for solution, pair in self.pairs(problem):
+            columns = pair.model_dump(exclude={"prefix"})
+            yield StepPairRow(prompt=asked(problem) + pair.prefix, kind="step", **columns, **origin(problem, solution))
+
+
+class StepDPO(Forks):
+    """The columns of Step-DPO's own data set and trainer, which appends no end of text."""
+
+    kind: Literal["step_dpo"] = "step_dpo"
+    row: ClassVar[type[Record]] = StepDPORow
+    name: ExportName = "step_dpo"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[StepDPORow]:
+        """Yield the problem's pairs."""
+        for solution, pair in self.pairs(problem):
+            yield StepDPORow(
+                dataset=problem.problem.source,
+                prompt=problem.problem.question,
+                initial_reason_steps=pair.prefix,
+                answer=problem.problem.answer or "",
+                **pair.model_dump(exclude={"prefix"}),
+                **origin(problem, solution),
+            )
+
+
+class Pairwise(Forks):
+    """For a reward model under Bradley-Terry; a negative ``min_margin`` lets in what only a soft target can use."""
+
+    kind: Literal["pairwise"] = "pairwise"
+    row: ClassVar[type[Record]] = PairwiseRow
+    name: ExportName = "pairwise"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[PairwiseRow]:
+        """Yield the problem's pairs, the better step by value as ``chosen``."""
+        for solution, pair in self.pairs(problem):
+            if pair.chosen_value < pair.rejected_value:
+                continue
+            columns = pair.model_dump(include={"chosen", "rejected", "chosen_value", "rejected_value", "step"})
+            yield PairwiseRow(
+                prompt=asked(problem) + pair.prefix,
+                probability=(1 + pair.chosen_value - pair.rejected_value) / 2,
+                certainty=pair.margin,
+                **columns,
+                **origin(problem, solution),
+            )
+
+
+def _pair(solution: LabeledSolution, fork: Fork, way: Way) -> tuple[LabeledSolution, Pair]:
+    right_value = 0.0 if fork.right is None else fork.right.value
+    return solution, Pair(
+        prefix=_text(fork.prefix),
+        chosen=way.steps[0].text,
+        rejected=fork.wrong.step.text,
+        full_chosen=_text(way.steps),
+        full_rejected=_text(solution.rollout.steps[fork.error :]),
+        margin=fork.margin,
+        chosen_value=right_value,
+        rejected_value=fork.wrong.value,
+        step=fork.error,
+    )
+
+
+def _text(steps: tuple[Step, ...]) -> str:
+    return "".join(step.text for step in steps)

@@ -1,0 +1,112 @@
+"""Verification chains: a critique of each step that ends in a verdict, to train a verifier that thinks first.
+
+A chain goes up to the first wrong step and stops there. It is kept only if every verdict in it agrees with the step's
+label, so two opinions stand behind each row: the labeler's, and the judge's or the truth's.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+from labelers.oracle import judge
+from pipelines.exports.critiques import judged_critiques, worked_critiques
+from pipelines.exports.marked import Marked, StepLabels
+from pipelines.exports.rows import ExportName, Turn, origin
+from schemas.labeled import LabeledProblem
+from schemas.record import Record
+
+INSTRUCTION = "Go through the steps in order. Say for each whether it is correct, and stop at the first that is not."
+Source = Literal["judge", "truth"]
+
+
+class VerificationRow(Record):
+    """A conversation for any chat trainer, with the loss on the assistant's turns."""
+
+    messages: tuple[Turn, ...]
+    labels: tuple[bool, ...]
+    """The verdicts in the chain, which are the labels."""
+    critique_from: str
+    """``judge`` or ``truth``."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class Chain(NamedTuple):
+    """A critique and a verdict for each step."""
+
+    critiques: tuple[str, ...]
+    verdicts: tuple[bool, ...]
+    source: Source
+
+
+class Verification(StepLabels):
+    """ThinkPRM's style is one answer for all steps, GenPRM's a turn for each."""
+
+    kind: Literal["verification"] = "verification"
+    row: ClassVar[type[Record]] = VerificationRow
+    name: ExportName = "verification"
+    after_first_error: Literal["drop"] = "drop"
+    style: Literal["think_prm", "gen_prm"] = "think_prm"
+    critiques: tuple[Source, ...] = ("judge", "truth")
+    """Where critiques may come from, the preferred first. ``truth`` is there for procedural problems only."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[VerificationRow]:
+        """Yield a row for each solution whose chain agrees with its labels throughout."""
+        for marked in self.marked(problem):
+            chains = (_chain(source, problem, marked) for source in self.critiques)
+            chain = next((c for c in chains if c is not None and c.verdicts == marked.labels), None)
+            if chain is not None:
+                turns = _one_answer if self.style == "think_prm" else _turn_by_turn
+                yield VerificationRow(
+                    messages=turns(problem.problem.question, marked.steps, chain),
+                    labels=chain.verdicts,
+                    critique_from=chain.source,
+                    **origin(problem, marked.solution),
+                )
+
+
+def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:
+    return _judges_chain(marked) if source == "judge" else _true_chain(problem, marked)
+
+
+def _judges_chain(marked: Marked) -> Chain | None:
+    count, solution = len(marked.steps), marked.solution
+    for verdict in (solution.verdict, *solution.others):
+        if verdict.critique is None or verdict.abstained:
+            continue
+        last = len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error + 1
+        critiques = judged_critiques(verdict.critique, last)
+        if critiques is not None and last == count:
+            return Chain(critiques, tuple(i != verdict.first_error for i in range(count)), "judge")
+    return None
+
+
+def _true_chain(problem: LabeledProblem, marked: Marked) -> Chain | None:
+    steps = marked.solution.rollout.steps[: len(marked.steps)]
+    classes = judge(problem.problem, marked.solution.rollout.steps)[: len(steps)]
+    critiques = worked_critiques(problem.problem, steps)
+    if critiques is None or "unknown" in classes:
+        return None
+    return Chain(critiques, tuple(c == "right" for c in classes), "truth")
+
+
+def _one_answer(question: str, steps: tuple[str, ...], chain: Chain) -> tuple[Turn, ...]:
+    shown = "\n\n".join(f"Step {i}: {step}" for i, step in enumerate(steps, 1))
+    said = "\n\n".join(
+        f"Step {i}: {critique} The step is \\boxed{{{'correct' if right else 'incorrect'}}}."
+        for i, (critique, right) in enumerate(zip(chain.critiques, chain.verdicts, strict=True), 1)
+    )
+    asked = f"Problem:\n{question}\n\nSolution:\n{shown}\n\n{INSTRUCTION}"
+    return Turn(role="user", content=asked), Turn(role="assistant", content=said)
+
+
+def _turn_by_turn(question: str, steps: tuple[str, ...], chain: Chain) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    for i, (step, critique, right) in enumerate(zip(steps, chain.critiques, chain.verdicts, strict=True)):
+        shown = step if i else f"Problem: {question}\n\n{step}"
+        verdict = f"**Judgement**: $\\boxed{{{'Yes' if right else 'No'}}}$"
+        said = f"<analyze>\n{critique}\n</analyze>\n<output>\n{verdict}\n</output>"
+        turns += [Turn(role="user", content=shown), Turn(role="assistant", content=said)]
+    return tuple(turns)

@@ -1,0 +1,149 @@
+"""Whole solutions as the policy wrote them: pairs for DPO, single ones for KTO, right ones for SFT.
+
+A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy
+ended them, so the end of text that trainers append is true. Solutions that were brought along are left out: the policy
+never wrote them.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.exports.balance import Evened, first_by_hash, length_class
+from pipelines.exports.rows import ExportName, asked, origin
+from schemas.labeled import LabeledProblem, LabeledSolution
+from schemas.record import Record
+
+
+class PairRow(Record):
+    """A preference pair with an explicit prompt, as TRL's DPO reads it: ``prompt``, ``chosen``, ``rejected``."""
+
+    prompt: str
+    """The question in the policy's own prompt."""
+    chosen: str
+    rejected: str
+    kind: str
+    """``solution``: they share the question alone."""
+    margin: float
+    """1: the two values are outcomes, and known exactly."""
+    chosen_value: float
+    rejected_value: float
+    step: int | None
+    """Null: no single step differs."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    """Of the chosen one."""
+    labeler: str
+
+
+class KTORow(Record):
+    """One solution and whether it is wanted, as TRL's KTO reads it."""
+
+    prompt: str
+    completion: str
+    label: bool
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class SFTRow(Record):
+    """A prompt and its completion; TRL's SFT puts the loss on the completion alone."""
+
+    prompt: str
+    completion: str
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class Preference(Evened):
+    """A solution without an error against a wrong one of the same problem, as near to it in length as there is."""
+
+    kind: Literal["preference"] = "preference"
+    row: ClassVar[type[Record]] = PairRow
+    name: ExportName = "preference"
+    max_per_problem: int = Field(default=2, ge=1)
+
+    def rows(self, problem: LabeledProblem) -> Iterator[PairRow]:
+        """Yield pairs in the order of the right solutions, each solution at most once."""
+        rejected = wrong_solutions(problem)
+        for good in right_solutions(problem)[: self.max_per_problem]:
+            if not rejected:
+                return
+            bad = min(rejected, key=lambda other: abs(len(other.rollout.text) - len(good.rollout.text)))
+            rejected.remove(bad)
+            yield PairRow(
+                prompt=asked(problem),
+                chosen=good.rollout.text,
+                rejected=bad.rollout.text,
+                kind="solution",
+                margin=1.0,
+                chosen_value=1.0,
+                rejected_value=0.0,
+                step=None,
+                **origin(problem, good),
+            )
+
+    def axes(self, row: Record) -> tuple[str, ...]:
+        """Return difficulty, and how the two lengths compare; such pairs have no position."""
+        columns = row.model_dump(include={"difficulty", "chosen", "rejected"})
+        return str(columns["difficulty"]), length_class(columns["chosen"], columns["rejected"])
+
+
+class KTO(Record):
+    """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
+
+    kind: Literal["kto"] = "kto"
+    row: ClassVar[type[Record]] = KTORow
+    name: ExportName = "kto"
+    max_per_problem: int = Field(default=4, ge=1)
+    """Of either label."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield the right ones, then the wrong ones."""
+        for label, solutions in ((True, right_solutions(problem)), (False, wrong_solutions(problem))):
+            found = [self._row(problem, solution, label) for solution in solutions]
+            yield from first_by_hash(found, self.max_per_problem)
+
+    def _row(self, problem: LabeledProblem, solution: LabeledSolution, label: bool) -> KTORow:
+        text = solution.rollout.text
+        return KTORow(prompt=asked(problem), completion=text, label=label, **origin(problem, solution))
+
+
+class RejectionSampling(Record):
+    """What is left when wrong solutions are rejected: right answers in whose steps the labeler found no error."""
+
+    kind: Literal["rejection_sampling"] = "rejection_sampling"
+    row: ClassVar[type[Record]] = SFTRow
+    name: ExportName = "rejection_sampling"
+    max_per_problem: int = Field(default=4, ge=1)
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield distinct right solutions."""
+        found = [self._row(problem, solution) for solution in right_solutions(problem)]
+        yield from first_by_hash(found, self.max_per_problem)
+
+    def _row(self, problem: LabeledProblem, solution: LabeledSolution) -> SFTRow:
+        return SFTRow(prompt=asked(problem), completion=solution.rollout.text, **origin(problem, solution))
+
+
+def right_solutions(problem: LabeledProblem) -> list[LabeledSolution]:
+    """Return the distinct solutions with a right answer and no error named; the policy's own."""
+    return _own(s for s in problem.solutions if s.rollout.outcome == "correct" and s.verdict.finds_no_error)
+
+
+def wrong_solutions(problem: LabeledProblem) -> list[LabeledSolution]:
+    """Return the distinct solutions with a wrong answer; the policy's own."""
+    return _own(s for s in problem.solutions if s.rollout.outcome == "wrong")
+
+
+def _own(solutions: Iterator[LabeledSolution]) -> list[LabeledSolution]:
+    return list({s.rollout.text: s for s in solutions if s.rollout.tokens and s.rollout.steps}.values())

@@ -1,0 +1,82 @@
+"""Where the Hub is, and the HTTP client that talks to it: time-outs, and the token for that origin alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from schemas.errors import BadInput
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils import httpx
+
+HUB = "https://huggingface.co"
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 120.0
+"""Longest silence of the Hub before a call counts as timed out; its own limit for a commit is about a minute."""
+
+
+def hub_endpoint() -> str:
+    """Return ``HF_ENDPOINT``, or the public Hub.
+
+    Raises:
+        BadInput: it is neither https nor loopback (the token would travel in clear), or carries credentials.
+    """
+    given = os.environ.get("HF_ENDPOINT") or HUB
+    try:
+        parts = urlsplit(given)
+        odd = parts.username or parts.password or parts.query or parts.fragment or parts.port == 0
+    except ValueError:
+        odd = True
+    if odd or not parts.hostname:
+        raise BadInput("HF_ENDPOINT: must be a plain address such as https://huggingface.co, without credentials")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise BadInput(
+            f"HF_ENDPOINT: {parts.scheme}://{parts.hostname} is neither https nor loopback; "
+            "the token would travel in clear, so nothing was sent"
+        )
+    return given.rstrip("/")
+
+
+@contextmanager
+def hub_client(endpoint: str) -> Iterator[None]:
+    """Have ``huggingface_hub`` use our client, which has time-outs (its own has none), until the end of the block."""
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    set_client_factory(lambda: _client(endpoint))
+    try:
+        yield
+    finally:
+        set_client_factory(default_client_factory)
+
+
+def _client(endpoint: str) -> "httpx.Client":
+    from huggingface_hub.utils import httpx
+
+    home = _origin(endpoint)
+
+    def keep_token_home(request: httpx.Request) -> None:
+        if _origin(str(request.url)) != home:
+            request.headers.pop("authorization", None)
+
+    return httpx.Client(
+        event_hooks={"request": [keep_token_home]},
+        follow_redirects=True,
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        trust_env=not _is_loopback(urlsplit(endpoint).hostname or ""),  # no proxy between us and loopback
+    )
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,70 @@
+"""Is this run folder fit to be published? It is finished, and nobody is changing it."""
+
+import json
+from pathlib import Path
+
+from pipelines.datasets_out import is_up_to_date
+from pipelines.layout import Layout
+from pipelines.run_file import RunFile
+from pipelines.run_folder import open_run, run_status
+from pipelines.store import AnyPath
+from schemas.errors import BadInput
+
+RULE_FILE = "rule.json"
+"""Marks a folder that ``stepforge relabel`` made, two levels below the run that it was made from."""
+
+
+def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
+    """Return the settings and layout of a run whose every shard has come through.
+
+    Raises:
+        BadInput: it is no run folder, or it is not finished.
+    """
+    run, layout = open_run(folder)
+    origin = _origin(folder) if (folder / RULE_FILE).exists() else folder
+    state = run_status(origin)
+    if state["state"] == "running":
+        raise BadInput(f"{origin}: the run is under way; publish it when it is done")
+    if state["state"] != "finished":
+        raise BadInput(f"{origin}: the run is not finished; the same `stepforge run` command goes on")
+    if len(layout.shards("curate")) != state["shards"]:
+        raise BadInput(f"{folder}: {len(layout.shards('curate'))} of {state['shards']} shards are there; relabel again")
+    if not run.export:
+        raise BadInput(f"{folder}: the run has no export, so there is nothing to publish; list one in the run file")
+    return run, layout
+
+
+def check_up_to_date(run: RunFile, layout: Layout) -> None:
+    """Raise ``BadInput`` unless every data set is made from the curated shards as they are now."""
+    stale = [export.name for export in run.export if not is_up_to_date(run, layout, export)]
+    if stale:
+        raise BadInput(
+            f"{layout.datasets}: {', '.join(stale)} not made from the curated shards as they are now; "
+            "the same `stepforge run` command makes them anew"
+        )
+
+
+def _origin(folder: AnyPath) -> AnyPath:
+    """Return the run that a relabelled folder was made from."""
+    return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
+
+
+def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
+    """Raise ``BadInput`` unless the report, and so the card, speaks of these very rows.
+
+    Args:
+        layout: The run's files.
+        rows: Data set -> split -> rows, as counted in the data.
+    """
+    remedy = f"`stepforge report {layout.folder}` makes it and the card anew"
+    try:
+        exports = json.loads(layout.report.read_text(encoding="utf-8"))["exports"]
+        reported = {name: _counted(exports[name]["rows"]) for name in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(f"{layout.report}: missing or damaged; {remedy}") from None
+    if reported != {name: _counted(splits) for name, splits in rows.items()}:
+        raise BadInput(f"{layout.report}: older than the data sets; {remedy}")
+
+
+def _counted(splits: dict[str, int]) -> dict[str, int]:
+    return {split: count for split, count in splits.items() if count}

@@ -1,0 +1,230 @@
+"""One data set repository on the Hub, as a token sees it: looked at, written to, verified."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import SecretStr
+
+from pipelines.publishing.hub_calls import HubCalls
+from pipelines.publishing.hub_errors import MOVED, status_of
+from pipelines.publishing.local_dataset import SUMS, LocalFile
+from pipelines.publishing.remote import Remote, RemoteFile, latest_version, listed_paths
+from pipelines.version import VERSION
+from schemas.errors import RunFailed
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
+
+    Operation: TypeAlias = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
+
+DATASET = "dataset"
+
+
+class HubRepo:
+    """A repository. Listing and uploading retry inside ``huggingface_hub``, the other calls in ``HubCalls``.
+
+    Every method raises ``BadInput`` or ``RunFailed`` with one line, as ``HubCalls`` says.
+    """
+
+    def __init__(self, repo: str, endpoint: str, token: SecretStr, note: Callable[[str], None]) -> None:
+        from huggingface_hub import HfApi
+
+        self.repo = repo
+        self._calls = HubCalls(repo, token, note)
+        self._token = token
+        secret = token.get_secret_value()
+        self._api = HfApi(endpoint=endpoint, token=secret, library_name="stepforge", library_version=VERSION)
+
+    def look(self, tag: str | None) -> Remote | None:
+        """Return what is there; None if there is no such repository, or none that this token can see.
+
+        Args:
+            tag: The version to look up; if None or not there, the latest one.
+        """
+        private = self._calls.patiently("looking at the repository", self._is_private)
+        if private is None:
+            return None
+        refs = self._calls.patiently(
+            "listing branches and tags", lambda: self._api.list_repo_refs(self.repo, repo_type=DATASET)
+        )
+        head = next((branch.target_commit for branch in refs.branches if branch.name == "main"), None)
+        tags = frozenset(ref.name for ref in refs.tags)
+        standing = tag if tag in tags else latest_version(tags)
+        files = self.files(head) if head else {}
+        return Remote(
+            private=private,
+            head=head,
+            files=files,
+            branches=frozenset(branch.name for branch in refs.branches),
+            tags=tags,
+            tag=standing,
+            tagged=self.commit_at(standing) if standing else None,
+            ours=self._ours(head) if head and SUMS in files else frozenset(),
+        )
+
+    def files(self, revision: str) -> dict[str, RemoteFile]:
+        """Return the files of a revision by path."""
+        from huggingface_hub.hf_api import RepoFile
+
+        def listed() -> list[Any]:
+            return list(self._api.list_repo_tree(self.repo, recursive=True, revision=revision, repo_type=DATASET))
+
+        return {
+            entry.path: RemoteFile(entry.blob_id, entry.size, entry.lfs.sha256 if entry.lfs else None)
+            for entry in self._calls.once("listing files", listed)
+            if isinstance(entry, RepoFile)
+        }
+
+    def commit_at(self, revision: str) -> str:
+        """Return the commit that a branch or tag stands at."""
+        info = self._calls.patiently(
+            f"looking at {revision}", lambda: self._api.dataset_info(self.repo, revision=revision, expand=["sha"])
+        )
+        return str(info.sha)
+
+    def create(self) -> None:
+        """Create the repository, private; if it exists by now, that is fine."""
+        self._calls.patiently(
+            "creating the repository",
+            lambda: self._api.create_repo(self.repo, repo_type=DATASET, private=True, exist_ok=True),
+            writes=True,
+        )
+
+    def branch(self, name: str, start: str | None) -> str:
+        """Return the head of a branch, made from ``start`` if it is not there."""
+        self._calls.patiently(
+            f"creating the branch {name}",
+            lambda: self._api.create_branch(self.repo, branch=name, revision=start, repo_type=DATASET, exist_ok=True),
+            writes=True,
+        )
+        return self.commit_at(name)
+
+    def upload(self, files: Iterable[LocalFile], revision: str) -> list["CommitOperationAdd"]:
+        """Send those files that the Hub keeps as LFS and does not have, and return the operations that add them all.
+
+        Nothing can be seen of them before they are committed.
+        """
+        from huggingface_hub import CommitOperationAdd
+
+        files = list(files)
+        additions = [CommitOperationAdd(file.path, file.source) for file in files]
+
+        def send() -> None:
+            self._api.preupload_lfs_files(self.repo, additions, repo_type=DATASET, revision=revision, free_memory=False)
+
+        self._calls.once("uploading", send, writes=True)
+        for file, addition in zip(files, additions, strict=True):
+            if addition.upload_info.sha256.hex() != file.sha256:
+                raise RunFailed(f"{file.path}: changed while it was published; nothing was committed, publish again")
+        return additions
+
+    def commit(
+        self,
+        operations: Sequence["Operation"],
+        *,
+        revision: str,
+        parent: str | None,
+        message: tuple[str, str],
+        holds: Mapping[str, LocalFile],
+        lacks: Collection[str] = (),
+    ) -> str:
+        """Commit on top of ``parent`` and nothing else; verify what is there then, and return the commit.
+
+        An attempt whose answer was lost may have gone through, so the branch is looked at before another attempt.
+
+        Args:
+            operations: What changes.
+            revision: The branch.
+            parent: Its head as the plan knows it; None if it has no commit.
+            message: Title and description.
+            holds: Files that the branch must hold afterwards.
+            lacks: Paths that it must not hold afterwards.
+
+        Raises:
+            RunFailed: the branch has moved, or the Hub failed; the branch is as it was, or holds the whole commit.
+        """
+
+        def attempt() -> str:
+            info = self._api.create_commit(
+                self.repo,
+                operations,
+                commit_message=message[0],
+                commit_description=message[1],
+                repo_type=DATASET,
+                revision=revision,
+                parent_commit=parent,
+            )
+            return str(info.oid)
+
+        def landed() -> str | None:
+            head = self.commit_at(revision)
+            if head != parent and self.differences(head, holds, lacks):
+                raise RunFailed(f"{self.repo}: {MOVED}")
+            return None if head == parent else head
+
+        commit = self._calls.patiently(f"committing to {revision}", attempt, writes=True, before_another=landed)
+        if wrong := self.differences(commit, holds, lacks):
+            raise RunFailed(
+                f"{self.repo}: commit {commit[:8]} of {revision} does not hold what was sent ({wrong[0]}, "
+                f"{len(wrong)} files); see docs/publishing.md on rolling back to {(parent or 'nothing')[:8]}"
+            )
+        return commit
+
+    def differences(self, revision: str, holds: Mapping[str, LocalFile], lacks: Collection[str] = ()) -> list[str]:
+        """Return the paths at which a revision is not as it should be, by the Hub's own checksums."""
+        there = self.files(revision)
+        wrong = [path for path, file in holds.items() if path not in there or not there[path].holds(file)]
+        return sorted([*wrong, *(path for path in lacks if path in there)])
+
+    def tag(self, name: str, commit: str) -> None:
+        """Tag a commit, and see that the tag stands there."""
+        self._calls.patiently(
+            f"tagging {name}",
+            lambda: self._api.create_tag(self.repo, tag=name, revision=commit, repo_type=DATASET, exist_ok=True),
+            writes=True,
+        )
+        if self.commit_at(name) != commit:
+            raise RunFailed(f"{self.repo}: the tag {name} was set to another commit meanwhile; publish again")
+
+    def make_public(self) -> None:
+        """Let everybody see the repository."""
+        self._calls.patiently(
+            "making the repository public",
+            lambda: self._api.update_repo_settings(self.repo, private=False, repo_type=DATASET),
+            writes=True,
+        )
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; if it is gone by now, that is fine."""
+
+        def delete() -> None:
+            try:
+                self._api.delete_branch(self.repo, branch=name, repo_type=DATASET)
+            except OSError as error:
+                if status_of(error) != 404:
+                    raise
+
+        self._calls.patiently(f"deleting the branch {name}", delete, writes=True)
+
+    def _is_private(self) -> bool | None:
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            return bool(self._api.dataset_info(self.repo, expand=["private"]).private)
+        except RepositoryNotFoundError as error:
+            if status_of(error) == 404:
+                return None
+            raise  # 401: the token is not accepted
+
+    def _ours(self, head: str) -> frozenset[str]:
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        url = hf_hub_url(self.repo, SUMS, repo_type=DATASET, revision=head, endpoint=self._api.endpoint)
+
+        def text() -> str:
+            answer = get_session().get(url, headers=build_hf_headers(token=self._token.get_secret_value()))
+            hf_raise_for_status(answer)
+            return str(answer.text)
+
+        return listed_paths(self._calls.patiently(f"reading {SUMS}", text))

@@ -1,0 +1,96 @@
+"""What the Hub's errors mean, in one line with what to do; and which of them another attempt may mend."""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from pipelines.publishing.hub_token import redacted
+from schemas.errors import BadInput, RunFailed
+
+MOVED = "main has changed since the plan was made; publish again to see the new plan"
+AGAIN = "what is uploaded is kept, the same command goes on"
+QUOTED = 200
+"""Characters of a server's own words that are shown."""
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status behind an error, if there is one."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return next((int(e.response.status_code) for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
+
+
+def is_transient(error: BaseException) -> bool:
+    """May the same call go well a moment later? Asked only where repeating it does no harm."""
+    status = status_of(error)
+    if status is not None:
+        return status in (408, 429) or status >= 500
+    return any(isinstance(e, (*_broken(), json.JSONDecodeError)) for e in _chain(error))
+
+
+def explained(error: BaseException, doing: str, repo: str, token: SecretStr, *, begun: bool) -> BadInput | RunFailed:
+    """Return an error as the one line to show; bad input where nothing was begun and the user can mend it."""
+    if isinstance(error, BadInput | RunFailed):
+        return error
+    status = status_of(error)
+    line = f"{doing}: {_by_status(status, repo) if status else _without_status(error)}"
+    words = _server_words(error)
+    full = redacted(f"{line} (the Hub says: {words})" if words else line, token)
+    return BadInput(full) if status in (401, 403, 404) and not begun else RunFailed(full)
+
+
+def _by_status(status: int, repo: str) -> str:
+    match status:
+        case 401:
+            return "401, the Hub does not accept the token; set HF_TOKEN to one that may write to this repository"
+        case 403:
+            return f"403, the token may not do this; it needs write access to {repo}"
+        case 404:
+            return f"404, {repo} is not there or this token cannot see it; check the name and the token"
+        case 409:
+            return f"409, something else is being done to {repo} at the moment; {AGAIN}"
+        case 412:
+            return f"412, {MOVED}"
+        case 429:
+            return f"429, the Hub asks to slow down; wait some minutes: {AGAIN}"
+        case _ if status >= 500:
+            return f"{status}, the Hub failed; try later: {AGAIN}"
+        case _:
+            return f"{status}, the Hub refused"
+
+
+def _without_status(error: BaseException) -> str:
+    from huggingface_hub.utils import httpx
+
+    chain = list(_chain(error))
+    if any(isinstance(e, httpx.TimeoutException) for e in chain):
+        return f"the Hub did not answer in time; {AGAIN}"
+    if any(isinstance(e, httpx.ConnectError) for e in chain):
+        return "the Hub cannot be reached; check the network and HF_ENDPOINT"
+    if any(isinstance(e, _broken()) for e in chain):
+        return f"the connection broke; {AGAIN}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:QUOTED]}"
+
+
+def _server_words(error: BaseException) -> str:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    words = next((e.server_message for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
+    return " ".join((words or "").split())[:QUOTED]
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    from huggingface_hub.utils import httpx
+
+    return (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it: uploads wrap the error that matters."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

@@ -1,0 +1,75 @@
+"""The Hub token: read from the environment, held by the publisher alone, and never shown.
+
+It travels as a ``SecretStr``, whose text is asked for in one place only (``hub.py``). Whatever is printed or logged
+while publishing passes ``redacted`` first, because libraries and servers may quote what they were sent.
+"""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+
+from schemas.errors import BadInput
+
+SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{20,}|\b(?i:bearer)\s+[^\s'\",]+|(?<=\?)[^\s'\"?]*=[^\s'\"]*")
+"""What a token looks like, wherever it came from; and queries of addresses, which sign uploads."""
+LOGGERS = ("", "huggingface_hub", "httpx2", "httpcore2", "httpx", "httpcore", "datasets")
+SHOWN = "***"
+
+
+def find_token() -> SecretStr | None:
+    """Return the token of the environment (``HF_TOKEN``), or else of the file that ``hf auth login`` writes.
+
+    Raises:
+        BadInput: it cannot be one; the line does not quote it.
+    """
+    from huggingface_hub import get_token
+
+    token = get_token()
+    if not token:
+        return None
+    if not re.fullmatch(r"[\x21-\x7e]+", token):  # an HTTP library would quote it in its complaint
+        raise BadInput("HF_TOKEN holds blanks or characters that no token has; set it again")
+    return SecretStr(token)
+
+
+def redacted(text: str, token: SecretStr | None) -> str:
+    """Return a text without the token and anything of its shape, control characters escaped."""
+    if token is not None:
+        text = text.replace(token.get_secret_value(), SHOWN)
+    text = SHAPES.sub(SHOWN, text)
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else f"\\x{ord(c):02x}" for c in text)
+
+
+@contextmanager
+def redacted_logs(token: SecretStr) -> Iterator[None]:
+    """Redact everything that reaches a log handler of ours or of the HTTP libraries."""
+    guard = _Redaction(token)
+    handlers = [handler for name in LOGGERS for handler in logging.getLogger(name).handlers]
+    if logging.lastResort is not None:
+        handlers.append(logging.lastResort)
+    for handler in handlers:
+        handler.addFilter(guard)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(guard)
+
+
+class _Redaction(logging.Filter):
+    """Rewrites a record as the text that it would have become, redacted."""
+
+    def __init__(self, token: SecretStr) -> None:
+        super().__init__()
+        self._token = token
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage(), self._token), ()
+        if record.exc_info:
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), self._token)
+            record.exc_info = None
+        return True

@@ -1,0 +1,105 @@
+"""The plan as people read it: on the terminal before anything happens, and in the commit it leads to."""
+
+from pipelines.publishing.local_dataset import LocalDataset, LocalFile
+from pipelines.publishing.plan import FILES_PER_COMMIT, Plan
+
+LISTED = 20
+"""Files named of each kind; the rest is counted."""
+
+
+def local_text(local: LocalDataset, licences: dict[str, str | None]) -> str:
+    """Return what lies here: the part of the plan that needs no Hub."""
+    known = ", ".join(f"{name}: {licence or 'UNKNOWN'}" for name, licence in licences.items())
+    size = _size(sum(file.size for file in local.files.values()))
+    return (
+        f"data sets   {'; '.join(row_counts(local))}\n"
+        f"licences    {known or 'none needed, all problems were generated here'}\n"
+        f"files       {len(local.files)}, {size}, checksums verified"
+    )
+
+
+def hub_text(plan: Plan) -> str:
+    """Return what would be done on the Hub."""
+    lines = [
+        f"repository  {_repository(plan)}",
+        f"changes     {summary(plan)}, {len(plan.local.files) - len(plan.uploads)} unchanged",
+        *_listed("new", [_with_size(file) for file in plan.new]),
+        *_listed("changed", [_with_change(plan, file) for file in plan.changed]),
+        *_listed("removed", plan.removed),
+        *_listed("kept, not from stepforge", plan.kept),
+        f"steps       {'; '.join(_steps(plan)) or 'none, everything is there'}",
+    ]
+    return "\n".join(lines)
+
+
+def summary(plan: Plan) -> str:
+    """Return how many files are new, changed and removed."""
+    return f"{len(plan.new)} new, {len(plan.changed)} changed, {len(plan.removed)} removed"
+
+
+def commit_title(plan: Plan) -> str:
+    """Return the first line of the commit."""
+    return f"{plan.tag}: {summary(plan)}"
+
+
+def commit_description(plan: Plan, origin: str) -> str:
+    """Return the rest of the commit: what it holds, what changed, what it was made from."""
+    changes = [
+        *(f"- new: {_with_size(file)}" for file in plan.new),
+        *(f"- changed: {_with_change(plan, file)}" for file in plan.changed),
+        *(f"- removed: {path}" for path in plan.removed),
+    ]
+    more = [f"- and {len(changes) - 3 * LISTED} more"] if len(changes) > 3 * LISTED else []
+    rows = [f"- {line}" for line in row_counts(plan.local)]
+    return "\n".join([*rows, "", *changes[: 3 * LISTED], *more, "", f"{origin}; content {plan.local.digest}"])
+
+
+def row_counts(local: LocalDataset) -> list[str]:
+    """Return a line for each data set with its rows by split."""
+    return [
+        f"{name} {' + '.join(f'{count:,} {split}' for split, count in rows.items())} rows"
+        for name, rows in local.rows.items()
+    ]
+
+
+def _repository(plan: Plan) -> str:
+    remote, public = plan.remote, plan.request.public
+    if remote is None:
+        return f"to be created, private{', public at the end' if public else ''}"
+    seen = "private, public at the end" if plan.reveals else "private" if remote.private else "PUBLIC"
+    return f"exists, {seen}, main at {(remote.head or 'no commit')[:8]}{f' ({remote.tag})' if remote.tag else ''}"
+
+
+def _steps(plan: Plan) -> list[str]:
+    size = _size(sum(file.size for file in plan.uploads))
+    commits = -(-len(plan.uploads) // FILES_PER_COMMIT)
+    way = f" in {commits} commits to {plan.branch}, verify" if plan.staged else ""
+    return [
+        *(["create the repository"] if plan.remote is None else []),
+        *([f"upload at most {size}{way}; one commit to main"] if plan.writes else []),
+        *([f"tag {plan.tag}"] if plan.tag else []),
+        *(["make the repository PUBLIC"] if plan.reveals else []),
+        *([f"delete {len(plan.stale_branches)} left-over staging branches"] if plan.stale_branches else []),
+    ]
+
+
+def _listed(kind: str, names: list[str]) -> list[str]:
+    more = [f"  ... and {len(names) - LISTED} more"] if len(names) > LISTED else []
+    return [*(f"  {kind}: {name}" for name in names[:LISTED]), *more]
+
+
+def _with_size(file: LocalFile) -> str:
+    return f"{file.path} ({_size(file.size)})"
+
+
+def _with_change(plan: Plan, file: LocalFile) -> str:
+    before = plan.remote.files[file.path].size if plan.remote else 0
+    return f"{file.path} ({_size(before)} -> {_size(file.size)})"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

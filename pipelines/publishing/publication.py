@@ -1,0 +1,76 @@
+"""``stepforge publish``: check, plan, show, ask, carry out. Main changes by one commit, or not at all."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.folder_lock import only_driver
+from pipelines.publishing.carry_out import carry_out
+from pipelines.publishing.endpoint import hub_client, hub_endpoint
+from pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run
+from pipelines.publishing.hub import HubRepo
+from pipelines.publishing.hub_token import find_token, redacted, redacted_logs
+from pipelines.publishing.local_dataset import local_folder, read_dataset
+from pipelines.publishing.plan import Plan
+from pipelines.publishing.plan_text import hub_text, local_text
+from pipelines.publishing.request import PublishRequest, source_licences
+from pipelines.store import AnyPath
+from pipelines.version import VERSION, content_digest
+from schemas.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How a publication speaks with the user."""
+
+    show: Callable[[str], None]
+    """Prints the plan and the result."""
+    note: Callable[[str], None]
+    """Prints progress."""
+    agree: Callable[[], None]
+    """Returns if the user wants the plan carried out; raises ``BadInput`` otherwise."""
+
+
+def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bool) -> None:
+    """Publish the data sets of a run; what is there already is neither sent nor committed again.
+
+    Raises:
+        BadInput: nothing was changed on the Hub.
+        RunFailed: the Hub failed; main is as it was, or holds everything. The same command goes on.
+    """
+    from huggingface_hub import is_offline_mode
+
+    request.check()
+    endpoint = hub_endpoint()
+    run, layout = finished_run(folder)
+    licences = source_licences(run)
+    request.check_licences(licences)
+    with only_driver(layout), local_folder(layout) as datasets:
+        check_up_to_date(run, layout)
+        token = find_token()
+        local = read_dataset(run, datasets, token)
+        check_report(layout, local.rows)
+        talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licences)}")
+        if is_offline_mode():
+            raise BadInput("HF_HUB_OFFLINE is set; unset it to reach the Hub")
+        if token is None:
+            raise BadInput("no Hub token: set HF_TOKEN in the environment, or log in with `hf auth login`")
+        with hub_client(endpoint), redacted_logs(token), _bars_on_terminals_only():
+            hub = HubRepo(request.repo, endpoint, token, talk.note)
+            plan = Plan(request, local, hub.look(request.tag))
+            plan.check()
+            talk.show(redacted(hub_text(plan), token))
+            if dry_run or plan.nothing_to_do:
+                return
+            talk.agree()
+            commit = carry_out(plan, hub, f"stepforge {VERSION}, run {content_digest(run)}", talk.note)
+    version = f" {plan.tag}" if plan.tag else ""
+    talk.show(f"published {request.repo}{version}: {endpoint}/datasets/{request.repo}/tree/{commit}")
+
+
+def _bars_on_terminals_only() -> AbstractContextManager[Any]:
+    from huggingface_hub.utils import disable_progress_bars
+
+    return nullcontext() if sys.stderr.isatty() else disable_progress_bars()

@@ -1,0 +1,50 @@
+"""What the user asks to be published, and whether that may be."""
+
+import re
+from dataclasses import dataclass
+
+from generators.problem_sets import ProblemSet
+from pipelines.run_file import RunFile
+from schemas.errors import BadInput
+
+TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class PublishRequest:
+    """The options of one publication."""
+
+    repo: str
+    """``ORG/NAME`` of a data set repository."""
+    public: bool = False
+    tag: str | None = None
+    """Name of the version; by default v1, v2, ..."""
+    accept_unknown_licence: bool = False
+
+    def check(self) -> None:
+        """Raise ``BadInput`` unless the names can be names on the Hub."""
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        try:
+            validate_repo_id(self.repo)
+            named = self.repo.count("/") == 1
+        except HFValidationError:
+            named = False
+        if not named:
+            raise BadInput("--repo: must be ORG/NAME, of letters, digits, '-', '_' and '.', such as my-org/step-labels")
+        if self.tag is not None and (not TAG.fullmatch(self.tag) or self.tag == "main"):
+            raise BadInput("--tag: must be letters, digits, '-', '_' and '.', such as v2 or 1.0.3")
+
+    def check_licences(self, licences: dict[str, str | None]) -> None:
+        """Raise ``BadInput`` if the data would become public and a source's licence is unknown."""
+        unknown = [name for name, licence in licences.items() if licence is None]
+        if self.public and unknown and not self.accept_unknown_licence:
+            raise BadInput(
+                f"--public: the licence of {', '.join(unknown)} is unknown; set `licence` of the problem set in the "
+                "run file, or give --accept-unknown-licence if you know that you may publish it"
+            )
+
+
+def source_licences(run: RunFile) -> dict[str, str | None]:
+    """Return the licence by problem set; the problems of procedural families are made here and need none."""
+    return {part.label: part.licence for part in run.generate if isinstance(part, ProblemSet)}
