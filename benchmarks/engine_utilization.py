@@ -67,6 +67,10 @@ class Recorder:
         ]
         return completions
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        return self.engine.special_tokens
+
     def encode(self, text: str) -> tuple[int, ...]:
         return self.engine.encode(text)
 

@@ -93,6 +93,10 @@ class Recording:
             self.said[key] = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
         return self.said[key]
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        return self.engine.special_tokens
+
     def encode(self, text: str) -> tuple[int, ...]:
         if text not in self.encoded:
             self.encoded[text] = self.engine.encode(text)

@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 from schemas.answers import MAX_ANSWER, stated_answer
 from schemas.errors import BadInput
 
-MAX_TEXT = 10_000_000
+MAX_TEXT = 1_000_000
 """Longest text read, in characters."""
 MAX_LABEL = 300
 """Longest id, domain or group, in characters."""

@@ -51,6 +51,14 @@ _STEPS = TypeAdapter(tuple[Step, ...])
 """Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
 
 
+class NotSampled(RuntimeError):
+    """No solution of a problem could be sampled; the engine's reason."""
+
+
+class SpecialToken(ValueError):
+    """A text holds what the model reads as a control token."""
+
+
 class PromptedPolicy:
     """Implements ``schemas.protocols.Policy`` on any engine."""
 
@@ -91,6 +99,10 @@ class PromptedPolicy:
     def _template(self) -> str:
         return self._asked("{question}")
 
+    @cached_property
+    def _special_tokens(self) -> frozenset[str]:
+        return self.engine.special_tokens | self._judge.special_tokens
+
     def check(self) -> None:
         """Render a prompt once.
 
@@ -101,11 +113,30 @@ class PromptedPolicy:
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts going on from ``prefix``."""
-        prompt = self._prompt(problem, prefix)
-        completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=self._sampling)
-        before = "".join(step.text for step in prefix)
-        stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+        return self._rollouts(problem, prefix, seed, await self._complete(problem, prefix, n, seed))
+
+    async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` ungraded solutions.
+
+        Raises:
+            SpecialToken: the question holds one.
+            NotSampled: the engine failed over every one of them, as over a question longer than its context.
+        """
+        self.check_plain(problem.question)
+        completions = await self._complete(problem, (), n, seed)
+        if all(completion.finish == "error" for completion in completions):
+            raise NotSampled(completions[0].error or "the engine does not say why")
+        return self._rollouts(problem, (), seed, completions)
+
+    def check_plain(self, text: str) -> None:
+        """Refuse a text from outside that would end a turn, or begin one.
+
+        Raises:
+            SpecialToken: it holds what the model reads as a control token.
+        """
+        found = sorted(token for token in self._special_tokens if token in text)
+        if found:
+            raise SpecialToken(f"holds {found[0]!r}, which the model reads as a control token; reword or remove it")
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given."""
@@ -152,6 +183,17 @@ class PromptedPolicy:
                 )
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
+
+    async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
+        prompt = self._prompt(problem, prefix)
+        return await self.engine.complete(prompt, n=n, seed=seed, sampling=self._sampling)
+
+    def _rollouts(
+        self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]
+    ) -> list[Rollout]:
+        before = "".join(step.text for step in prefix)
+        stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         asked = self._asked(problem.question)

@@ -91,7 +91,8 @@ class EvidenceTree:
 
     def add(self, rollout: Rollout) -> None:
         """Take in a rollout whose start is known already."""
-        before = () if rollout.start is None else self.steps[rollout.start.rollout][: rollout.start.steps]
+        start = rollout.start
+        before = self.steps[start.rollout][: start.steps] if start is not None and start.steps else ()
         whole = self.steps[rollout.id] = (*before, *rollout.steps)
         keys = (_key(()), *_keys(whole))
         # From a step's end is through that step, so it counts at the prefix before it as well.

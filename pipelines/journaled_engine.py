@@ -27,6 +27,11 @@ class JournaledEngine:
         """Which model this is."""
         return self._gate.engine.identity
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that are read as control tokens."""
+        return self._gate.engine.special_tokens
+
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:

@@ -68,17 +68,24 @@ async def attempt_all(
 async def solve(
     problem: Problem, brought: Sequence[Brought], policy: PromptedPolicy, grader: Grader, *, n: int, seed: int
 ) -> SolvedProblem:
-    """Sample ``n`` solutions of a problem, or take over those that came with it; grade them."""
+    """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
+
+    Raises:
+        NotSampled: the engine failed over all of them.
+        SpecialToken: the question, or a solution that came along, holds one.
+    """
     if brought:
+        policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
         identity = policy.identity.model_copy(update={"model": "brought along", "digest": "", "engine": ""})
     else:
-        sampled = await policy.sample(problem, (), n=n, seed=seed_of(seed, "solve", problem.id))
+        sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
         rollouts, identity = sampled, policy.identity
     return SolvedProblem(problem=problem, rollouts=tuple(await graded(problem, rollouts, grader)), policy=identity)
 
 
 def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
+    policy.check_plain("".join((brought.text, *brought.steps)))
     whole = tuple(policy.whole(piece) for piece in brought.steps)
     steps = whole or policy.adopt(brought.text)
     text = "".join(step.text for step in steps)

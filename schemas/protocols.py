@@ -76,6 +76,11 @@ class Engine(Protocol):
         """Which model this is."""
         ...
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that ``encode`` reads as control tokens (the end of a turn or of a text); empty where it has none."""
+        ...
+
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:

@@ -41,6 +41,7 @@ engine = {workers}
 cpu = {workers}
 gpus_per_engine = 0
 shards_in_flight = 2
+max_restarts = {restarts}
 
 [[generate]]
 kind = "quantities"
@@ -83,7 +84,7 @@ MOMENTS = ("start", "generate", "solve", "vet", "label", "curate", "ledger", "ex
 KEPT = ("problems", "solved", "vetted", "labeled", "curated", "rejected", "failures", "brought", "datasets")
 
 
-DEFAULTS = {"seed": 7, "problems": 12, "rows": 4, "pilot": 6, "latency": 0, "workers": 1, "engine": ""}
+DEFAULTS = {"seed": 7, "problems": 12, "rows": 4, "pilot": 6, "latency": 0, "workers": 1, "restarts": 3, "engine": ""}
 
 
 def write_run(folder: Path, **settings: Any) -> Path:

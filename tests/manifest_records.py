@@ -38,7 +38,7 @@ class FromSecret(Manifest):
 
 
 class Variable(Manifest):
-    name: Annotated[str, Field(pattern=r"^[A-Z_]+$")]
+    name: Annotated[str, Field(pattern=r"^[A-Z_]+$|^RAY_[a-z_]+$")]
     value: str | None = None
     valueFrom: FromSecret | None = None
 

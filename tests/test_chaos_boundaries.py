@@ -63,11 +63,11 @@ def test_a_crash_at_any_operation_is_resumed(
         assert code == (CRASH if happened else 0), said
         met[at.split()[0]] += happened
         missed += not happened
+    assert missed <= 0.1 * len(some(small.operations, count))
     tell(
         f"crashed at {met.total()} of {len(small.operations)} operations on files ({missed} did not come up again), "
         f"each resumed to identical bytes: {dict(met.most_common())}"
     )
-    assert missed <= 0.1 * len(some(small.operations, count))
 
 
 @pytest.mark.parametrize("count", [6, pytest.param(None, marks=[pytest.mark.soak, pytest.mark.timeout(10800)])])
@@ -84,8 +84,8 @@ def test_an_error_at_any_operation_is_named(
             assert f"stepforge: {tmp_path / 'out'}" in said, f"{at}: {said}"
             assert os.strerror(error) in said, f"{at}: {said}"
         ended[code] += happened
+    assert ended[1] > 0
     tell(
         f"{errno.errorcode[error]} at {ended.total()} operations: one line naming the path, exit code 1 {ended[1]}x, "
         f"2 {ended[2]}x, borne {ended[0]}x (tidying up); all resumed to identical bytes"
     )
-    assert ended[1] > 0

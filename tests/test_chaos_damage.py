@@ -145,14 +145,14 @@ def test_no_bit_flip_is_silent(
     shards = flip(shard_targets(folder), int(1300 * share), rng)
     journals = flip_journals(left_journals(reference, tmp_path), int(300 * share), rng)
     total = shards + small + journals
+    assert total["silent"] == 0
+    assert shards["noticed"] > 0.4 * shards.total()
+    assert small["noticed"] > 0.8 * small.total()
     tell(
         f"{total.total()} bit flips, {total['silent']} silent: noticed and named {shards['noticed']} of "
         f"{shards.total()} in shards, {small['noticed']} of {small.total()} in small files, the others changed nothing "
         f"that is read; {journals.total()} in journals, after which no completion was another one"
     )
-    assert total["silent"] == 0
-    assert shards["noticed"] > 0.4 * shards.total()
-    assert small["noticed"] > 0.8 * small.total()
 
 
 def test_what_is_only_written_is_made_anew(folder: Path) -> None:

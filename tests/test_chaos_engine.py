@@ -98,12 +98,12 @@ def test_no_fault_makes_a_negative_label(
                 assert rollout.text.splitlines()[-1] == f"Answer: {rollout.answer}"
                 assert rollout.answer not in (None, row.problem.answer)
         check_labels(row)
-    tell(f"engine {fault}: {kept} rollouts, {undetermined} without a verdict, none of them a negative label")
     assert same > 0
     if fault == "slow":
         assert undetermined == 0
     else:
         assert undetermined > 0
+    tell(f"engine {fault}: {kept} rollouts, {undetermined} without a verdict, none of them a negative label")
 
 
 def gate_of(limit: float | None, **settings: object) -> EngineGate:
@@ -126,14 +126,14 @@ def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Call
     answers = asyncio.run(all_of_them())
     hung = [seconds for finish, seconds in answers if finish == "error"]
     others = [seconds for finish, seconds in answers if finish != "error"]
-    tell(
-        f"{len(hung)} of {len(answers)} requests hang: given up after {min(hung):.2f} to {max(hung):.2f} s (limit "
-        f"{limit:g}), the {len(others)} others answered within {max(others):.2f} s"
-    )
     assert 50 < len(hung) < 150
     assert min(hung) >= limit
     assert max(others) < min(hung)
     assert gate.counters()["running"] == gate.counters()["waiting"] == 0
+    tell(
+        f"{len(hung)} of {len(answers)} requests hang: given up after {min(hung):.2f} to {max(hung):.2f} s (limit "
+        f"{limit:g}), the {len(others)} others answered within {max(others):.2f} s"
+    )
 
 
 async def throughput(hung: int, seconds: float) -> int:
@@ -172,8 +172,8 @@ def test_the_others_keep_nine_tenths_of_their_throughput(tell: Callable[[str], N
     for _ in range(3):
         undisturbed, disturbed = asyncio.run(throughput(0, 5.0)), asyncio.run(throughput(3, 5.0))
         shares.append(disturbed / undisturbed)
-    tell(f"3 of 64 requests hang: the others keep {median(shares):.0%} of the throughput (median of 3; 95% is ideal)")
     assert median(shares) >= 0.9
+    tell(f"3 of 64 requests hang: the others keep {median(shares):.0%} of the throughput (median of 3; 95% is ideal)")
 
 
 def test_an_engine_that_hangs_altogether_is_dead() -> None:
@@ -215,12 +215,12 @@ def test_three_failed_restarts_stop_the_run_with_a_diagnosis(
     settings, cause = DEADLY[fault]
     said = run(write_run(tmp_path, engine=settings), tmp_path / "out", expect=1)
     (line,) = [line for line in said.splitlines() if line.startswith("stepforge: a worker died")]
-    tell(f"engine {fault}: {line[:110]}…")
     assert line.startswith("stepforge: a worker died 4 times in a row")
     assert cause in line
     assert "Traceback" not in said
     assert len(list((tmp_path / "out" / "problems").glob("*.parquet"))) == 3
     assert not list((tmp_path / "out" / "solved").glob("*.parquet"))
+    tell(f"engine {fault}: {line[:110]}…")
 
 
 def test_an_engine_that_dies_now_and_then_changes_nothing(tmp_path: Path, clean: dict[str, Rollout]) -> None:

@@ -97,15 +97,15 @@ def test_a_kill_costs_seconds_of_engine_work(
     twice = _size(log) - once
     seconds = twice * LATENCY / kills
     (session,) = [s for s in sessions(tmp_path / "out") if "label" in s["stages"]]
+    assert killed == kills
+    assert session["stages"]["label"]["replayed"] > 0
+    assert seconds < limit
+    assert evidence(tmp_path / "out") == evidence(tmp_path / "whole")
     tell(
         f"one tree of {once} requests ({once * LATENCY:.0f} s of engine time, journal every {flush:g} s) killed "
         f"{killed} times: {twice} requests asked twice, {seconds:.2f} s of engine work a kill (limit {limit:g}); "
         f"{session['stages']['label']['replayed']} replayed by the last session"
     )
-    assert killed == kills
-    assert session["stages"]["label"]["replayed"] > 0
-    assert seconds < limit
-    assert evidence(tmp_path / "out") == evidence(tmp_path / "whole")
 
 
 def _size(log: Path) -> int:
@@ -128,10 +128,10 @@ def test_an_engine_that_dies_all_the_time_gets_through_a_tree(tmp_path: Path, te
     again = _size(log) - once
     (session,) = sessions(tmp_path / "out")
     replayed = session["stages"]["label"]["replayed"]
-    tell(f"engine dead every {lives} requests in a tree of {once}: {again} asked twice, {replayed} replayed at the end")
     assert once > 3 * lives
     assert again <= once // lives * 4  # those under way when it died: at most one for each of four solutions
     assert replayed > once - 2 * lives
+    tell(f"engine dead every {lives} requests in a tree of {once}: {again} asked twice, {replayed} replayed at the end")
 
 
 def test_foreign_and_torn_journals_change_nothing(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def test_a_killed_driver_loses_and_doubles_nothing(tmp_path: Path, kills: int, t
     reference = Reference(tmp_path, problems=12, latency=15)
     hit, runs = kill_runs(reference, tmp_path, kills, Random(kills))
     by_stage = Counter(stage for moment, count in hit.items() for stage in moment.split("+") for _ in range(count))
+    assert hit.total() == kills
+    if kills > 100:
+        assert {"solve", "vet", "label", "curate", "export", "report"} <= by_stage.keys()
     tell(
         f"driver killed {hit.total()} times in {runs} runs (without Ray): {runs} of {runs} identical, 0 rows lost, "
         f"0 doubled; under way when it hit: {dict(by_stage.most_common())}"
     )
-    assert hit.total() == kills
-    if kills > 100:
-        assert {"solve", "vet", "label", "curate", "export", "report"} <= by_stage.keys()

@@ -308,6 +308,8 @@ class Echo:
         assert prompt.token_ids == self.encode(prompt.text)
         return [Completion(text=f"{self.identity.model}:{prompt.text}", finish="stop", tokens=seed)] * n
 
+    special_tokens: frozenset[str] = frozenset()
+
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(map(ord, text))
 

@@ -41,6 +41,8 @@ class ThreeByThree:
         )
         return [one] * n
 
+    special_tokens: frozenset[str] = frozenset()
+
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(hash(text[i : i + WIDTH]) & 0xFFFFFF for i in range(0, len(text), WIDTH))
 

@@ -34,6 +34,11 @@ class FaultyEngine:
         """Says that there is no model."""
         return self._engine.identity
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """There are none."""
+        return frozenset()
+
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:

@@ -48,6 +48,11 @@ class ScriptedEngine:
         """Says that there is no model."""
         return self._identity
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """There are none."""
+        return frozenset()
+
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:

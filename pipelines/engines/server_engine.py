@@ -70,6 +70,11 @@ class ServerEngine:
         """Which model this is, as the server names it."""
         return self._identity
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that are read as control tokens; unknown without a ``tokenizer`` setting."""
+        return frozenset() if self._tokenizer is None else self._tokenizer.special_tokens
+
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:

@@ -23,6 +23,9 @@ class ModelTokenizer:
     def __init__(self, source: Any) -> None:
         self._source = source
         self._fast = source.backend_tokenizer
+        added = source.added_tokens_decoder.values()
+        self.special_tokens = frozenset({*source.all_special_tokens, *(t.content for t in added if t.special)})
+        """Texts that ``encode`` reads as control tokens; they decode to nothing."""
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text.

@@ -74,6 +74,11 @@ class TransformersEngine:
         return self._identity
 
     @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that are read as control tokens."""
+        return self._model.tokenizer.special_tokens
+
+    @property
     def unfinished(self) -> int:
         """Requests being computed or waiting for their turn."""
         return len(self._under_way) + self._asked.qsize()

@@ -72,6 +72,11 @@ class VllmEngine:
         return self._identity
 
     @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that are read as control tokens."""
+        return self._tokenizer.special_tokens
+
+    @property
     def unfinished(self) -> int:
         """Requests that the engine is working on or will be."""
         return self._stepper.unfinished

@@ -85,6 +85,11 @@ class TracedEngine:
         ]
         return [c for found in await asyncio.gather(*map(self.trace.ask, asked)) for c in found]
 
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """Texts that are read as control tokens."""
+        return self.engine.special_tokens
+
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text."""
         return self.engine.encode(text)
