@@ -1,9 +1,14 @@
 """What a person sees of a run: speeds, the estimated end, the live table, the file, the port, the status."""
 
 import asyncio
+import contextlib
 import io
 import json
+import os
+import pty
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -456,3 +461,26 @@ def test_prices_divide_what_was_spent_by_what_was_kept() -> None:
     assert prices["per_kept_row"]["generated_tokens"] == 125.0
     assert prices["per_kept_row"]["engine_seconds"] == 1.0
     assert price_figures(stage_totals([solve]))["per_kept_row"] is None
+
+
+@pytest.mark.slow
+def test_on_a_terminal_the_table_is_live_and_the_report_stays_apart(tmp_path: Path) -> None:
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(RUN.toml())
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, text=True, env=environment)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the run is
+        while part := os.read(ours, 65_536):
+            shown += part
+    out, _ = process.communicate(timeout=120)
+    os.close(ours)
+    assert process.returncode == 0
+    assert out.startswith("stage")
+    assert "\x1b" not in out
+    assert b"\x1b[1A" in shown
+    assert b"every shard is done" in shown
+    assert b"all figures:" not in shown

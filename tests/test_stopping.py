@@ -49,6 +49,18 @@ MARK = "STEPFORGE_TEST_MARK"
 PATIENCE_SECONDS = 200
 
 
+def marked(mark: str) -> list[str]:
+    """What runs with a mark in its environment, which descendants inherit."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
+        except OSError:
+            continue
+    return found
+
+
 class Driver:
     """A run in a session of its own, and everything that descends from it."""
 
@@ -65,17 +77,6 @@ class Driver:
             env={**os.environ, MARK: self.mark},
         )
 
-    def processes(self) -> list[str]:
-        """What runs with our mark in its environment, which descendants inherit."""
-        found = []
-        for place in Path("/proc").glob("[0-9]*"):
-            try:
-                if f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
-                    found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
-            except OSError:
-                continue
-        return found
-
     def wait_for(self, label_shards: int) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
         while len(Layout(self.folder).shards("label")) < label_shards:
@@ -90,9 +91,9 @@ class Driver:
     def left(self, seconds: float) -> list[str]:
         """What is still there after so long at most."""
         until = time.monotonic() + seconds
-        while self.processes() and time.monotonic() < until:
+        while marked(self.mark) and time.monotonic() < until:
             time.sleep(0.1)
-        return self.processes()
+        return marked(self.mark)
 
 
 def half_written(folder: Path) -> list[Path]:
@@ -106,7 +107,7 @@ def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -
     run_file.write_text(RUN_FILE)
     driver = Driver(run_file, folder)
     driver.wait_for(2)
-    assert len(driver.processes()) > 3
+    assert len(marked(driver.mark)) > 3
     os.killpg(driver.process.pid, number)
     returned, out, err = driver.ended()
     assert returned == 128 + number, err
@@ -205,3 +206,32 @@ def test_a_signal_outside_the_work_is_raised_where_it_comes_unless_held(capfd: p
         reached.append("never")
     assert reached == ["held"]
     assert "once more ends at once" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_estimate_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(RUN_FILE.replace("latency_ms = 60", "latency_ms = 4000"))
+    mark = uuid4().hex
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "estimate", str(run_file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, MARK: mark},
+    )
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not any("PilotWorker.solve" in name for name in marked(mark)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "stepforge: stopped"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
+    until = time.monotonic() + 10
+    while marked(mark) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert marked(mark) == []
