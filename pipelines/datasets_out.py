@@ -17,6 +17,7 @@ from typing import Any
 
 from pipelines.exports import PRM800K, AnyExport
 from pipelines.exports.balance import Evened, evened
+from pipelines.exports.step_pairs import Forks
 from pipelines.layout import Layout
 from pipelines.run_file import RunFile
 from pipelines.sealed import read_sealed, write_sealed
@@ -25,7 +26,7 @@ from pipelines.split_files import SplitFiles
 from pipelines.store import AnyPath, StorePath, fsync_folder
 from pipelines.version import VERSION
 from schemas.errors import RunFailed
-from schemas.labeled import LabeledProblem
+from schemas.labeled import COMPLETIONS, LabeledProblem
 from schemas.record import Record
 from schemas.seeds import seed_of
 
@@ -107,13 +108,16 @@ def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, fo
 
 
 def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterable[Record]:
-    """Return the rows of a split; shards are read one at a time."""
+    """Return the rows of a split; a few problems are in memory at a time."""
+    without = () if isinstance(export, Forks) else COMPLETIONS
+
+    def in_split(row: dict[str, Any]) -> bool:
+        return split_of(row["problem"]["group"], run.test_share) == split
 
     def candidates() -> Iterator[Record]:
         for path in layout.shards("curate"):
-            for problem in read_rows(path, LabeledProblem):
-                if split_of(problem.problem.group, run.test_share) == split:
-                    yield from export.rows(problem)
+            for problem in read_rows(path, LabeledProblem, without=without, keep=in_split):
+                yield from export.rows(problem)
 
     return evened(candidates, export) if isinstance(export, Evened) else candidates()
 

@@ -22,7 +22,7 @@ from pipelines.shards import read_rows, read_shard, shard_metadata, write_shard
 from pipelines.stages import curate
 from pipelines.store import AnyPath, write_text
 from schemas.errors import BadInput
-from schemas.labeled import LabeledProblem, Rejected
+from schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
 
 POOLED_SOLUTIONS = 2000
 """Solutions that rates are pooled from at most; more change nothing that matters."""
@@ -99,7 +99,7 @@ def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
     counts: dict[str, SkillCounts] = defaultdict(SkillCounts)
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=["evidence"]):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
                 continue
             for solution in row.solutions:

@@ -15,7 +15,7 @@ from pipelines.run_file import RunFile
 from pipelines.shards import read_rows
 from pipelines.store import write_text
 from pipelines.version import VERSION, content_digest
-from schemas.labeled import LabeledProblem
+from schemas.labeled import COMPLETIONS, LabeledProblem
 from schemas.record import Record
 
 VETTED_BASE_RATE = 0.4
@@ -61,7 +61,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     """
     tally = _Tally()
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=["evidence", "further"]):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             tally.add(row)
     audit, pairs = Audit(), PairAudit()
     for path in layout.shards("curate"):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pipelines.layout import shard_index, stage_of
 from pipelines.sealed import opened, sealed
 from pipelines.store import AnyPath, committed
-from schemas.arrow import arrow_schema, from_table, to_table
+from schemas.arrow import Keep, arrow_schema, from_table, to_table
 from schemas.errors import RunFailed
 from schemas.record import Record
 
@@ -65,11 +65,18 @@ def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R
     return list(read_rows(path, record, run=run))
 
 
-def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = (), run: str | None = None) -> Iterator[R]:
+def read_rows(
+    path: AnyPath,
+    record: type[R],
+    *,
+    without: Collection[str] = (),
+    keep: Keep | None = None,
+    run: str | None = None,
+) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
-    The list columns named in ``without`` are read and verified like all others, but come back empty: making records
-    of them is what takes the time.
+    Making records is what takes the time. The list columns named in ``without`` are read and verified like all others,
+    but come back empty; of the rows that ``keep`` does not want, given as plain values, none are made.
 
     Raises:
         RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
@@ -82,7 +89,7 @@ def read_rows(path: AnyPath, record: type[R], *, without: Collection[str] = (), 
                 raise ValueError("columns are not those of this version")
             for batch in file.iter_batches(ROWS_AT_A_TIME):
                 rows += batch.num_rows
-                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record)
+                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record, keep)
         if rows != expected:
             raise ValueError(f"{rows} rows where {expected} were written")
     except UNREADABLE as error:

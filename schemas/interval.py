@@ -1,5 +1,6 @@
 """Intervals for shares estimated from counts."""
 
+from functools import lru_cache
 from math import comb, sqrt
 
 Z95 = 1.959963984540054
@@ -22,6 +23,7 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
+@lru_cache(maxsize=1 << 14)
 def beta_interval(successes: int, failures: int, level: float = 0.9) -> tuple[float, float]:
     """Return the central credible interval of a share under a flat prior: quantiles of Beta(1 + s, 1 + f).
 

@@ -167,6 +167,10 @@ class LabeledProblem(Record):
         return sum(solution.labelled_steps for solution in self.solutions)
 
 
+COMPLETIONS = ("evidence", "further")
+"""The columns of a labelled problem that hold most of it, and that whoever looks at solutions alone can do without."""
+
+
 class Failure(Record):
     """A row that could not be finished: kept beside the shard, so that its siblings go on."""
 

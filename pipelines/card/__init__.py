@@ -14,7 +14,7 @@ from pipelines.layout import Layout
 from pipelines.run_file import RunFile
 from pipelines.shards import read_rows
 from pipelines.store import write_text
-from schemas.labeled import LabeledProblem
+from schemas.labeled import COMPLETIONS, LabeledProblem
 
 FIGURES = "figures"
 
@@ -23,7 +23,7 @@ def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):
-        for row in read_rows(path, LabeledProblem):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             contents.add(row)
     figures = figure_files(contents, report)
     for name, (_, svg) in figures.items():
