@@ -1,0 +1,144 @@
+"""The reward models: one for each arm, examined on problems that no label comes from."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from pipelines.engines.model_files import embedded_folder
+from pipelines.shards import write_text
+from pipelines.usefulness.arms import Arm
+from pipelines.usefulness.encoding import Solution
+from pipelines.usefulness.prm import SurpriseHead
+from pipelines.usefulness.prm_exam import Answers, Array, Case, Tally, exam, padded_scores
+from pipelines.usefulness.reading import load_policy, lowest_chance, readings
+from pipelines.usefulness.train_prm import SETTINGS, train_head, train_hidden
+from schemas.errors import BadInput
+from schemas.rollout import SolvedProblem
+
+UNTRAINED = "no training: the least expected token"
+Read = list[torch.Tensor]
+Pools = dict[str, list[SolvedProblem]]
+
+
+class Examined(NamedTuple):
+    """What one model did in one exam."""
+
+    tally: Tally
+    aucs: Array
+
+
+class Exams:
+    """The dev exam and the others, with the policy's reading of every solution."""
+
+    def __init__(
+        self, pools: dict[str, list[SolvedProblem]], names: Sequence[str], most: int, reader: "Reader"
+    ) -> None:
+        self.cases: dict[str, list[Case]] = {name: exam(pools[name], most) for name in ("dev", *names)}
+        self.problems = {name: len(pools[name]) for name in self.cases}
+        self.answers = {name: Answers(cases, self.problems[name]) for name, cases in self.cases.items()}
+        self.read = {name: reader.of(name, [(c.question, c.steps) for c in cs]) for name, cs in self.cases.items()}
+
+    def judge(self, score: Callable[[str], list[list[float]]]) -> tuple[float, dict[str, Examined]]:
+        """Return the threshold that is best on dev, and what it gives in every exam."""
+        scores = {name: padded_scores(score(name)) for name in self.cases}
+        threshold = self.answers["dev"].best_threshold(scores["dev"])
+        found = {}
+        for name, answers in self.answers.items():
+            found[name] = Examined(answers.tally(scores[name], threshold), answers.step_aucs(scores[name]))
+        return threshold, found
+
+
+class Reader:
+    """The frozen policy's reading of solutions, kept on disk."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.say = say
+        self._policy: Any = None
+
+    def of(self, name: str, solutions: Sequence[Solution]) -> Read:
+        """Return the readings of these solutions."""
+        named = json.dumps([(question, list(steps)) for question, steps in solutions])
+        path = self.folder / f"{name}-{hashlib.blake2b(named.encode(), digest_size=6).hexdigest()}.pt"
+        if not path.exists():
+            self.say(f"reading {len(solutions)} solutions of {name}")
+            self._policy = self._policy or load_policy(embedded_folder())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_suffix(".tmp")
+            torch.save(readings(*self._policy, solutions), beside)
+            beside.replace(path)
+        read: Read = torch.load(path, weights_only=True)
+        return read
+
+
+class Trained(NamedTuple):
+    """One arm's model and its results."""
+
+    arm: Arm
+    head: SurpriseHead | None
+    """None where the arm had no step to learn from: every step is then taken for right."""
+    threshold: float
+    examined: dict[str, Examined]
+
+
+def train_arms(arms: Iterable[Arm], exams: Exams, reader: Reader, say: Callable[[str], None]) -> list[Trained]:
+    """Train a surprise head on every arm and examine it."""
+    arms = list(arms)
+    unique = sorted({(row.prompt, row.completions) for arm in arms for row in arm.rows})
+    known = dict(zip(unique, reader.of("train", unique), strict=True))
+    done: dict[Any, Trained] = {}
+    found = []
+    for arm in arms:
+        # Labels that cost nothing, or little, are the same under every budget that pays for the whole pool.
+        key = (arm.labels, arm.seed, frozenset(row.prompt for row in arm.rows))
+        if key not in done:
+            done[key] = _train(arm, [known[row.prompt, row.completions] for row in arm.rows], exams)
+            if len(done) % 20 == 0:
+                say(f"{len(done)} reward models of at most {len(arms)}")
+        found.append(done[key]._replace(arm=arm))
+    return found
+
+
+def _train(arm: Arm, read: Read, exams: Exams) -> Trained:
+    try:
+        head = train_head(arm.rows, read, SETTINGS["surprise"], arm.seed)
+    except BadInput:
+        head = None
+    threshold, examined = exams.judge(lambda name: _scores(head, exams.read[name]))
+    return Trained(arm, head, threshold, examined)
+
+
+def examine_hidden(arm: Arm, exams: Exams, path: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train the plain token classification model on an arm, and return its F1 and AUC by exam; kept in ``path``."""
+    if not path.exists():
+        say(f"plain token classification on {arm.labels}, seed {arm.seed}")
+        model = train_hidden(arm.rows, embedded_folder(), SETTINGS["hidden"], arm.seed)
+        scores = {name: model.scores([(c.question, c.steps) for c in cases]) for name, cases in exams.cases.items()}
+        threshold, examined = exams.judge(scores.__getitem__)
+        figures = {name: [e.tally.f1(), float(np.nanmean(e.aucs))] for name, e in examined.items()}
+        write_text(path, json.dumps({"threshold": threshold, "f1_and_auc": figures}))
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def untrained(exams: Exams) -> dict[str, Examined]:
+    """Return what the chance of the least expected token does as a score, with nothing trained but the threshold."""
+    return exams.judge(lambda name: [lowest_chance(reading) for reading in exams.read[name]])[1]
+
+
+def by_arm(trained: Sequence[Trained]) -> dict[tuple[str, str], list[Trained]]:
+    """Return the models of each condition and labeler, one a seed."""
+    found: dict[tuple[str, str], list[Trained]] = defaultdict(list)
+    for model in trained:
+        found[model.arm.condition, model.arm.labels].append(model)
+    return found
+
+
+def _scores(head: SurpriseHead | None, read: Read) -> list[list[float]]:
+    return [[1.0] * len(reading) for reading in read] if head is None else head.read_scores(read)
