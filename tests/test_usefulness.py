@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -219,7 +220,7 @@ def test_readings_are_causal_and_see_a_wrong_value() -> None:
 
 def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     rows = [PrmRow(prompt="q", completions=("a", "b"), labels=(1.0, float(i % 2))) for i in range(40)]
-    read = [torch.tensor([[0.0] * len(FEATURES), [3.0 * (i % 2)] * len(FEATURES)]) for i in range(40)]
+    read = [torch.tensor([[3.0] * len(FEATURES), [3.0 * (i % 2)] * len(FEATURES)]) for i in range(40)]
     head = train_head(rows, read, PrmTraining(steps=200, batch=32), 1)
     scores = head.read_scores(read[:2])
     assert scores[0][1] < 0.2
@@ -299,6 +300,7 @@ def run_smoke(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_on_the_scripted_engine(tmp_path: Path) -> None:
     done = run_smoke(tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -313,6 +315,7 @@ def test_the_whole_benchmark_on_the_scripted_engine(tmp_path: Path) -> None:
     assert "## Reward models: same solutions" in done.stdout
 
 
+@pytest.mark.slow
 def test_bad_input_ends_with_one_line_and_two(tmp_path: Path) -> None:
     done = run_smoke(tmp_path, "--trl-python", str(tmp_path / "none"))
     assert done.returncode == 2
@@ -323,3 +326,31 @@ def test_bad_input_ends_with_one_line_and_two(tmp_path: Path) -> None:
 def test_math_shepherd_is_a_labeler_of_the_settings() -> None:
     settings = read_settings(REPOSITORY / "benchmarks/usefulness.toml")
     assert MathShepherd() in [named.part for named in settings.label]
+
+
+PREPARED = """
+import argparse, json, pathlib, sys
+sys.path.insert(0, "benchmarks")
+import usefulness_trl as script
+arguments = argparse.Namespace(
+    method="dpo", rows=pathlib.Path(sys.argv[1]), weights=pathlib.Path(sys.argv[2]), out=pathlib.Path(sys.argv[3]),
+    next_step=sys.argv[4] == "yes", rate=1e-5, steps=1, batch=1, beta=0.1, sft_weight=0.0, seed=1,
+)
+trainer = script.trainer_of(arguments)
+end = trainer.processing_class.eos_token_id
+print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] for row in trainer.train_dataset]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("STEPFORGE_TRL_PYTHON" not in os.environ, reason="TRL has an environment of its own")
+@pytest.mark.parametrize(("next_step", "closed"), [("yes", False), ("no", True)])
+def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: str, closed: bool) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n"}) + "\n")
+    command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(rows), str(embedded_folder())]
+    done = subprocess.run(
+        [*command, str(tmp_path / "out"), next_step], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [[closed, closed]]

@@ -105,8 +105,9 @@ class UsefulnessBench:
         part: Any = named.part
         folder = self.folder / "labelled"
         if isinstance(part, ChangePoint) and part.pilot:
-            pilot = Labelled(f"{named.name}_pilot", part, recording, opening, grader, folder)
-            part = pooled(part, await pilot.of(rows[:PILOT]))
+            name = f"{named.name}_pilot"
+            pilot = Labelled(name, part, recording, opening, grader, folder)
+            part = pooled(part, await pilot.of(rows[:PILOT]), folder / name / "rates.json")
         self.say(f"labelling: {named.name}")
         kept = rows if named.everywhere else rows[: self.settings.equal_problems]
         return await Labelled(named.name, part, recording, opening, grader, folder).of(kept)
@@ -135,7 +136,7 @@ class UsefulnessBench:
         exams = Exams(pools, s.exam, s.per_problem, reader)
         made = arms(s, labels, sampling)
         self.say(f"{len(made)} reward models to train")
-        trained = train_arms(made, exams, reader, self.say)
+        trained = train_arms(made, exams, reader, self.folder / "heads", self.say)
         tables = PrmFigures(s, exams.problems)
         spent = sum(labelling_tokens(row) for row in labels[s.reference])
         chosen = compared(trained, labelling_cost(spent))

@@ -59,12 +59,17 @@ def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int6
 
 def majority(votes: Ballot, chosen: NDArray[np.int64]) -> float:
     """Return the share of sets whose most frequent answer is right."""
-    return _expected(votes.answers[chosen].sum(1), votes.right)
+    return weighted(votes, chosen, np.ones(len(votes.texts)))
 
 
 def weighted(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
     """Return the share of sets whose answer with the largest sum of weights is right."""
-    return _expected((votes.answers * weight[:, None])[chosen].sum(1), votes.right)
+    if not len(votes.right):
+        return 0.0
+    given = votes.answers[chosen].sum(1) > 0
+    sums = np.where(given, (votes.answers * weight[:, None])[chosen].sum(1), -1.0)  # an answer nobody gave never wins
+    tied = given & (sums >= sums.max(1, keepdims=True) - TIE)
+    return float(np.mean((tied * votes.right).sum(1) / np.maximum(tied.sum(1), 1)))
 
 
 def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
@@ -77,10 +82,3 @@ def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
 def any_right(votes: Ballot, chosen: NDArray[np.int64]) -> float:
     """Return the share of sets with a right solution in them: what no choice can beat."""
     return float(np.mean(votes.solved[chosen].max(1)))
-
-
-def _expected(tallies: Array, right: Array) -> float:
-    if not len(right):
-        return 0.0
-    tied = tallies >= tallies.max(1, keepdims=True) - TIE
-    return float(np.mean((tied * right).sum(1) / tied.sum(1)))

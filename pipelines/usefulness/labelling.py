@@ -1,13 +1,17 @@
 """Labels of a pool by every labeler, from one recording, each charged for what it took; no labeler sees the truth."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from labelers import ChangePoint, Consensus, Labeler
+from labelers import ChangePoint, Consensus
 from labelers.oracle import oracle_verdict
+from labelers.rates import Rates
 from pipelines.pilot import fitted_rates
-from pipelines.shards import read_shard, shard_name, write_shard
+from pipelines.shards import read_shard, shard_name, write_shard, write_text
+from pipelines.usefulness.kept import keep_under
 from pipelines.usefulness.opening import Opening
 from pipelines.usefulness.recording import Reader, Recording
 from schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, Verdict
@@ -23,10 +27,11 @@ class Labelled:
     """One labeler's labels, made on demand and kept on disk."""
 
     def __init__(
-        self, name: str, part: Labeler, recording: Recording, opening: Opening, grader: Grader, folder: Path
+        self, name: str, part: Any, recording: Recording, opening: Opening, grader: Grader, folder: Path
     ) -> None:
         self.name = name
         self.part = part
+        """A labeler: a record, and a ``labelers.Labeler``."""
         self._recording = recording
         self._opening = opening
         self._grader = grader
@@ -35,7 +40,12 @@ class Labelled:
         self._known = {row.problem.id: row for path in self._parts for row in read_shard(path, LabeledProblem)}
 
     async def of(self, rows: Sequence[SolvedProblem]) -> list[LabeledProblem]:
-        """Return the labels of these problems."""
+        """Return the labels of these problems.
+
+        Raises:
+            BadInput: the folder holds other labels, or the engine cannot be started.
+        """
+        keep_under(self._folder, {"part": self.part.model_dump(mode="json"), **self._opening.settings()})
         for start in range(0, len(rows), WAVE):
             await self._wave(rows[start : start + WAVE])
         return [_with_truth(self._known[row.problem.id], row) for row in rows]
@@ -57,10 +67,15 @@ class Labelled:
         self._known |= {row.problem.id: row for row in done}
 
 
-def pooled(part: ChangePoint, pilot: Sequence[LabeledProblem]) -> ChangePoint:
-    """Return the part under rates pooled from a pilot that was labelled under its own; no truth is used."""
-    blind = [row.model_copy(update={"problem": row.problem.model_copy(update={"truth": None})}) for row in pilot]
-    return part.model_copy(update={"rates": fitted_rates(blind, part)})
+def pooled(part: ChangePoint, pilot: Sequence[LabeledProblem], path: Path) -> ChangePoint:
+    """Return the part under rates pooled from a pilot that was labelled under its own; no truth is used.
+
+    The rates are kept in ``path``.
+    """
+    if not path.exists():
+        blind = [row.model_copy(update={"problem": row.problem.model_copy(update={"truth": None})}) for row in pilot]
+        write_text(path, json.dumps(fitted_rates(blind, part).model_dump(), indent=1) + "\n")
+    return part.model_copy(update={"rates": Rates.model_validate_json(path.read_text(encoding="utf-8"))})
 
 
 def by_oracle(rows: Sequence[SolvedProblem]) -> list[LabeledProblem]:

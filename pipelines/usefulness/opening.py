@@ -1,5 +1,7 @@
 """A policy that starts when it is first needed: where everything drawn was kept, no model is loaded."""
 
+from typing import Any
+
 from generators.policy import PolicySettings, PromptedPolicy
 from pipelines.engines import AnyEngine, open_engine
 
@@ -11,6 +13,10 @@ class Opening:
         self._engine = engine
         self._settings = settings
         self._policy: PromptedPolicy | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the policy is made of: what it wrote belongs to these settings."""
+        return {"engine": self._engine.model_dump(mode="json"), "policy": self._settings.model_dump(mode="json")}
 
     async def policy(self) -> PromptedPolicy:
         """Return the policy, started by now.

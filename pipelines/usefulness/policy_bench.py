@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.engines.model_files import embedded_folder
 from pipelines.shards import write_text
+from pipelines.usefulness.kept import digest_of
 from pipelines.usefulness.pass_rate import solve_rates, solved_by
 from pipelines.usefulness.policy_rows import CompletionRow, Pair, policy_rows
 from pipelines.usefulness.pools import problems_of
@@ -73,11 +74,12 @@ class PolicyBench:
         """
         rows = [row for part in arm.rows for row in self._rows(part)]
         self.sizes[arm.name] = len(rows)
-        out = self.folder / f"{arm.name.replace(' ', '_')}-{seed}"
+        lines = "".join(row.model_dump_json() + "\n" for row in rows)
+        out = self.folder / f"{digest_of(arm.model_dump_json(), lines)}-{seed}"
         if not (out / "config.json").exists():
             self.say(f"training: {arm.name}, seed {seed}, {len(rows)} rows")
-            path = self.folder / f"{arm.name.replace(' ', '_')}.jsonl"
-            write_text(path, "".join(row.model_dump_json() + "\n" for row in rows))
+            path = self.folder / f"{out.name}.jsonl"
+            write_text(path, lines)
             self._call(arm, seed, path, out)
         return out
 

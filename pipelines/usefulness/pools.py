@@ -11,6 +11,7 @@ from filters.duplicates import question_key
 from generators.families import AnyFamily
 from pipelines.shards import read_shard, shard_name, write_shard
 from pipelines.stages import solve
+from pipelines.usefulness.kept import keep_under
 from pipelines.usefulness.opening import Opening
 from schemas.problem import Problem
 from schemas.protocols import Grader
@@ -60,7 +61,12 @@ async def solved_pool(
     grader: Grader,
     say: Callable[[str], None],
 ) -> list[SolvedProblem]:
-    """Return the pool solved: what is committed in ``folder``, and the rest drawn now."""
+    """Return the pool solved: what is committed in ``folder``, and the rest drawn now.
+
+    Raises:
+        BadInput: the folder holds another pool, or the engine cannot be started.
+    """
+    keep_under(folder, {"pool": pool.model_dump(mode="json"), **opening.settings()})
     problems = problems_of(pool)
     size = max(1, ROLLOUTS_PER_CHUNK // pool.solutions)
     chunks = [problems[i : i + size] for i in range(0, len(problems), size)]

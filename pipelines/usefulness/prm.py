@@ -7,7 +7,6 @@ model head makes of the step's tokens (``reading``) instead of the hidden state;
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,14 +20,6 @@ RIGHT = 1
 WIDTH = 64
 DROPOUT = 0.2
 HEAD_FILE = "surprise_head.safetensors"
-
-
-class StepScorer(Protocol):
-    """What a trained process reward model does."""
-
-    def scores(self, solutions: Sequence[Solution]) -> list[list[float]]:
-        """Return a score per step, 0 to 1, for each solution."""
-        ...
 
 
 class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
@@ -55,7 +46,14 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
     def save(self, folder: Path) -> None:
         """Write the head; the body is the policy's, unchanged."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.state_dict(), folder / HEAD_FILE)
+        beside = folder / f".{HEAD_FILE}.tmp"
+        save_file(self.state_dict(), beside)
+        beside.replace(folder / HEAD_FILE)
+
+    @staticmethod
+    def kept(folder: Path) -> bool:
+        """Whether a folder holds a head."""
+        return (folder / HEAD_FILE).exists()
 
     @classmethod
     def load(cls, folder: Path) -> "SurpriseHead":
