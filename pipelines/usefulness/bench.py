@@ -12,7 +12,7 @@ from filters.dropped import Corpus, Dropped
 from labelers import ChangePoint
 from pipelines.grading import PooledGrader
 from pipelines.metrics import accuracies, judge_problem
-from pipelines.shards import write_text
+from pipelines.store import write_text
 from pipelines.usefulness.arms import CONSENSUS, ORACLE, WHOLE_POOL, arms, labelling_cost
 from pipelines.usefulness.labelling import Labelled, by_agreement, by_oracle, labelling_tokens, pooled
 from pipelines.usefulness.opening import Opening

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pipelines.shards import write_text
+from pipelines.store import write_text
 from schemas.errors import BadInput
 
 NOTE = "settings.json"

@@ -9,8 +9,10 @@ from typing import Any
 from labelers import ChangePoint, Consensus
 from labelers.oracle import oracle_verdict
 from labelers.rates import Rates
+from pipelines.layout import shard_name
 from pipelines.pilot import fitted_rates
-from pipelines.shards import read_shard, shard_name, write_shard, write_text
+from pipelines.shards import read_shard, write_shard
+from pipelines.store import write_text
 from pipelines.usefulness.kept import keep_under
 from pipelines.usefulness.opening import Opening
 from pipelines.usefulness.recording import Reader, Recording

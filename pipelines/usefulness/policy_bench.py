@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.engines.model_files import embedded_folder
-from pipelines.shards import write_text
+from pipelines.store import write_text
 from pipelines.usefulness.kept import digest_of
 from pipelines.usefulness.pass_rate import solve_rates, solved_by
 from pipelines.usefulness.policy_rows import CompletionRow, Pair, policy_rows

@@ -8,8 +8,8 @@ carries no loss.
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from labelers.evidence_tree import EvidenceTree
 from pipelines.exports import Preference, StepPreference
-from pipelines.exports.evidence_tree import EvidenceTree
 from schemas.labeled import LabeledProblem, LabeledSolution
 from schemas.record import Record
 from schemas.statement import REPAIR_MARK
@@ -73,12 +73,13 @@ def _reflections(problem: LabeledProblem) -> Iterator[CompletionRow]:
 def _reflection(problem: LabeledProblem, solution: LabeledSolution, tree: EvidenceTree) -> CompletionRow | None:
     error, steps = solution.verdict.first_error or 0, solution.rollout.steps
     before = "".join(step.text for step in steps[:error])
-    ways = [r for r in tree.completions(before) if r.outcome == "correct" and r.steps]
-    ways = [r for r in ways if r.steps[0].text != steps[error].text]
+    ways = [way for way in tree.ways(steps[:error]) if way.outcome == "correct"]
+    ways = [way for way in ways if way.steps[0].text != steps[error].text]
     if len(ways) < LEAST_SUCCESSES or not steps[error].text.endswith("\n"):
         return None
-    back = min(ways, key=lambda r: (len(r.steps), r.id))
-    return CompletionRow(prompt=_asked(problem) + before + steps[error].text, completion=REPAIR_MARK + back.text)
+    back = min(ways, key=lambda way: (len(way.steps), way.rollout))
+    again = "".join(step.text for step in back.steps)
+    return CompletionRow(prompt=_asked(problem) + before + steps[error].text, completion=REPAIR_MARK + again)
 
 
 def _asked(problem: LabeledProblem) -> str:

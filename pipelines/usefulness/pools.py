@@ -9,7 +9,8 @@ from pydantic import Field
 
 from filters.duplicates import question_key
 from generators.families import AnyFamily
-from pipelines.shards import read_shard, shard_name, write_shard
+from pipelines.layout import shard_name
+from pipelines.shards import read_shard, write_shard
 from pipelines.stages import solve
 from pipelines.usefulness.kept import keep_under
 from pipelines.usefulness.opening import Opening

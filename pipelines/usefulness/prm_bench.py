@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipelines.engines.model_files import embedded_folder
-from pipelines.shards import write_text
+from pipelines.store import write_text
 from pipelines.usefulness.arms import Arm
 from pipelines.usefulness.encoding import Solution
 from pipelines.usefulness.kept import digest_of

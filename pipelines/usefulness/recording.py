@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.shards import read_shard, shard_name, write_shard
+from pipelines.layout import shard_name
+from pipelines.shards import read_shard, write_shard
 from schemas.problem import Problem
 from schemas.protocols import Completion, Policy, Sampling
 from schemas.record import Record
