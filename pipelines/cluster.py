@@ -40,3 +40,15 @@ def stop_ray() -> None:
     import ray
 
     ray.shutdown()
+
+
+def ray_is_lost() -> bool:
+    """Return whether the local Ray has lost its only node, whose raylet was killed; a cluster may yet get others."""
+    import ray
+
+    if os.environ.get("RAY_ADDRESS"):
+        return False
+    try:
+        return not any(node["Alive"] for node in ray.nodes())
+    except ray.exceptions.RayError:
+        return True

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipelines.cluster import ray_is_lost
 from pipelines.engines import VllmEngineSettings
 from pipelines.run_file import RunFile
 from pipelines.store import AnyPath, io_failure
@@ -23,6 +24,8 @@ MAX_CONCURRENCY = 4096
 HEALTHY_SECONDS = 600.0
 """A worker that lived so long, or committed a shard, did not fail at its start: its deaths are counted anew."""
 SLOW_START_SECONDS = 120.0
+LOOK_SECONDS = 5.0
+"""How often a worker that is not up is taken for one that never will be, if that is so."""
 CLOSE_SECONDS = 30.0
 
 
@@ -94,7 +97,8 @@ class Worker:
         if self._starting is not None:
             self._starting.cancel()
         try:
-            await asyncio.wait_for(_awaited(self.actor.close.remote()), CLOSE_SECONDS)
+            if self.failure is None:
+                await asyncio.wait_for(_awaited(self.actor.close.remote()), CLOSE_SECONDS)
         except (ray.exceptions.RayError, TimeoutError, AttributeError):
             pass
         finally:
@@ -103,12 +107,25 @@ class Worker:
     async def _get_ready(self) -> None:
         while self.failure is None:
             try:
-                await self.call("ready")
+                await self._ready()
             except WorkerDied:
                 continue
             except (BadInput, RunFailed) as error:
                 self.failure = error
             return
+
+    async def _ready(self) -> None:
+        """Wait for the worker's process, but not for one that has no machine left to run on."""
+        ready = asyncio.get_running_loop().create_task(self.call("ready"))
+        try:
+            while not (await asyncio.wait([ready], timeout=LOOK_SECONDS))[0]:
+                if await asyncio.to_thread(ray_is_lost):
+                    raise RunFailed(
+                        "the local Ray has died: its raylet is gone; what is done is kept, run again to go on"
+                    )
+            await ready
+        finally:
+            ready.cancel()
 
     def _bury(self, actor: Any, error: Exception) -> None:
         """Start another process, unless a call beside this one has done so already."""

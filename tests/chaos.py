@@ -201,6 +201,7 @@ def without_ray(where: Whereabouts | None = None) -> None:
         return [pool.Worker(start, run.workers.max_restarts) for _ in range(count)]
 
     pool._workers = workers  # type: ignore[assignment]
+    pool.ray_is_lost = lambda: False
     ray.kill = lambda actor, no_restart: None  # type: ignore[assignment]
     driver.start_ray = driver.stop_ray = lambda: None
     if where is not None:
