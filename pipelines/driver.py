@@ -54,7 +54,6 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         plan = plan_shards(run, folder)
         committed = layout.committed()
         pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
-        _forget_leftovers(layout, committed)
         if pending:
             session = Session(layout, name, len(pending))
             try:
@@ -66,11 +65,12 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                 with stopping.held():
                     stop_ray()
                     session.write()
+        _forget_leftovers(layout, committed)
         return finish(run, layout)
 
 
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
-    """Delete what a kill has left: journals of committed shards, and what was being written beside its place."""
+    """Delete what kills have left: journals of committed shards, and what was being written beside its place."""
     for stage in ENGINE_STAGES:
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:

@@ -51,6 +51,7 @@ class Journal:
         self._flushes = 0
         self._flushing: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._forgotten = False
 
     def find(self, key: bytes) -> Completion | None:
         """Return the completion of a request that was answered before."""
@@ -64,6 +65,8 @@ class Journal:
         Raises:
             RunFailed: an earlier one could not be written.
         """
+        if self._forgotten:  # the answer to a search that was cancelled
+            return
         payload = key + _packed(completion)
         self._buffer.append(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._flushing is None or self._flushing.done():
@@ -84,6 +87,7 @@ class Journal:
 
     async def forget(self) -> None:
         """Delete the journal: its shard is committed."""
+        self._forgotten = True
         self._buffer.clear()
         self._closing.set()
         if self._flushing is not None:

@@ -229,9 +229,14 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a local folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the names in a local folder durable.
+
+    Raises:
+        RunFailed: the disk fails.
+    """
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -14,6 +14,8 @@ from pipelines.layout import FOLDERS
 
 ROOT = Path(__file__).parents[1]
 RAYLET = "raylet/raylet"
+QUICK = {"RAY_health_check_period_ms": "1000", "RAY_health_check_initial_delay_ms": "1000"}
+"""By its own settings Ray takes a quarter of a minute to notice a dead raylet."""
 WORKERS = ("ray::EngineWorker", "ray::CpuWorker")
 
 
@@ -44,11 +46,10 @@ class RayRun:
         self.folder = folder
         self.said_file = said
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        environment |= {"PYTHONPATH": str(ROOT)} | QUICK
         command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(folder), "--quiet"]
         with said.open("wb") as out:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, start_new_session=True, env=environment | {"PYTHONPATH": str(ROOT)}
-            )
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=environment)
         self.started: set[int] = set()
         """Every process below it that was ever seen."""
 

@@ -16,13 +16,13 @@ def kill_runs(reference: Reference, folder: Path, kills: int, rng: Random) -> tu
     """Kill runs until there were so many kills; return where they hit, and the number of runs."""
     where = Whereabouts(folder / "where")
     hit: Counter[str] = Counter()
-    runs = 0
+    runs, seconds = 0, reference.seconds(folder / "timed")
     while hit.total() < kills:
         out = folder / f"run-{runs}"
         for _ in range(min(KILLS_IN_A_ROW, kills - hit.total())):
             arguments = ("run", reference.run_file, "--out", out, "--quiet")
             attempt = Attempt(*arguments, out=folder / "said", where=folder / "where")
-            attempt.process.join(rng.uniform(0, reference.seconds))
+            attempt.process.join(rng.uniform(0, seconds))
             if not attempt.kill():
                 break
             hit["+".join(where.now()) or "between"] += 1

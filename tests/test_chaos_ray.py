@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return Reference(tmp_path_factory.mktemp("ray"), **SETTINGS)
+    return Reference(tmp_path_factory.mktemp("ray"), **SETTINGS, workers=6)
 
 
 def with_ray(folder: Path, **settings: object) -> Path:

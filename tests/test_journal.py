@@ -152,6 +152,20 @@ def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
     assert "error" not in {c.finish for c in asyncio.run(ask(counted()))}
 
 
+def test_nothing_is_added_to_a_journal_that_is_forgotten(folder: Path) -> None:
+    """A search that was cancelled may still get an answer: nothing appears beside a shard that is committed."""
+
+    async def write() -> None:
+        journal = Journal(folder)
+        journal.add(b"k" * 16, completion())
+        await journal.forget()
+        journal.add(b"l" * 16, completion())
+        await journal.close()
+
+    asyncio.run(write())
+    assert not folder.exists()
+
+
 def test_requests_that_differ_in_anything_have_other_keys() -> None:
     keys = {
         request_key(identity, prompt, seed, sampling)
