@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
     parser.add_argument("--name", default="now", help="under which name the figures are kept in the results file")
     parser.add_argument("--make", action="store_true", help="only make the runs")
-    parser.add_argument("--stages", nargs="+", choices=MEASURED, help="only these; by default all")
+    parser.add_argument("--stages", nargs="+", choices=MEASURED, help="only these, the others as kept")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes = sorted(arguments.solutions)
@@ -205,13 +205,14 @@ def main() -> None:
     if arguments.make:
         return
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    now: dict[str, Any] = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": {}}
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    stages = kept.get(arguments.name, {}).get("stages", {}) if arguments.stages else {}
+    now = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": stages}
     for stage in arguments.stages or MEASURED:
         for n in sizes:
-            now["stages"].setdefault(str(n), {})[stage] = in_a_process(runs[n], n, stage)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            stages.setdefault(str(n), {})[stage] = in_a_process(runs[n], n, stage)
         RESULTS.write_text(json.dumps({**kept, arguments.name: now}, indent=1) + "\n")
-    print(table(now["stages"]))
+    print(table({str(n): stages[str(n)] for n in sizes}))
     print(machine)
 
 
