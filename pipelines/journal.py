@@ -77,9 +77,9 @@ class Journal:
             RunFailed: it cannot be written, or something before it could not.
         """
         self._closing.set()
-        if self._flushing is not None:
-            await asyncio.wait([self._flushing])
-            self._raise_failure()
+        while self._flushing is not None and not self._flushing.done():
+            await asyncio.wait([self._flushing])  # what is added meanwhile is flushed by another task
+        self._raise_failure()
         await self._flush()
 
     async def forget(self) -> None:

@@ -40,6 +40,7 @@ def test_killed_workers_are_replaced_and_nothing_is_lost(
     tell(f"workers killed under Ray: {dict(killed)} in {runs} runs, each went on to its end with identical bytes")
 
 
+@pytest.mark.slow
 def test_a_killed_raylet_ends_the_run_with_a_line(
     reference: Reference, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
@@ -61,7 +62,7 @@ def test_a_killed_raylet_ends_the_run_with_a_line(
     tell(f"raylet killed with {before} shards done: exit code 1, {line!r}; resumed to identical bytes")
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=SOAK)])
+@pytest.mark.parametrize("kills", [pytest.param(3, marks=pytest.mark.slow), pytest.param(20, marks=SOAK)])
 def test_a_killed_driver_takes_its_ray_along(
     reference: Reference, tmp_path: Path, kills: int, tell: Callable[[str], None]
 ) -> None:

@@ -240,3 +240,24 @@ def test_journal_files_hold_no_pickle(folder: Path) -> None:
     start = path.read_bytes().index(b"{")
     head = path.read_bytes()[start:]
     assert json.JSONDecoder().raw_decode(head[: head.index(b"}") + 1].decode())[0]["finish"] == "stop"
+
+
+def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> None:
+    async def write() -> None:
+        journal = Journal(folder)
+
+        async def late(number: int) -> None:
+            for turn in range(20):
+                journal.add(bytes([number, turn]) * 8, completion())
+                await asyncio.sleep(0.001)
+
+        journal.add(b"a" * 16, completion())
+        adding = [asyncio.create_task(late(number)) for number in range(3)]
+        await asyncio.sleep(0.004)
+        await journal.close()
+        await asyncio.gather(*adding)
+        await journal.close()
+
+    asyncio.run(write())
+    found = Journal(folder)
+    assert all(found.find(bytes([number, turn]) * 8) == completion() for number in range(3) for turn in range(20))

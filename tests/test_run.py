@@ -177,7 +177,8 @@ def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_p
 def test_truncations_and_engine_failures_never_become_errors(tmp_path: Path) -> None:
     folder = tmp_path / "faulty"
     run_file = write_run_file(tmp_path, engine="truncation_rate = 0.2\nfailure_rate = 0.2")
-    result = stepforge("run", run_file, "--out", folder, "--json")
+    patient = ("--set", "max_failure_share=0.1")  # a problem over which all four requests fail is a failure
+    result = stepforge("run", run_file, "--out", folder, "--json", *patient)
     assert result.returncode == 0, result.stderr
     outcomes = json.loads(result.stdout)["stages"]["label"]["outcomes"]
     assert outcomes["undetermined"] == outcomes["finish error"] + outcomes["finish length"] > 0

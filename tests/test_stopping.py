@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -47,6 +48,14 @@ kind = "stepwise"
 """
 MARK = "STEPFORGE_TEST_MARK"
 PATIENCE_SECONDS = 200
+
+
+@pytest.fixture(autouse=True)
+def _heeds_ctrl_c() -> Iterator[None]:
+    """A shell starts what it puts into the background deaf to Ctrl-C, and so would all of these be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def marked(mark: str) -> list[str]:
