@@ -1,7 +1,7 @@
 """The stages without an engine on runs of two sizes: rows and solutions a second, and the most memory each takes.
 
     python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
-    python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: most of an hour to make, and 3 GB
+    python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: hours, and 5 GB
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; a run that is there is
 gone on with. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
     parser.add_argument("--name", default="now", help="under which name the figures are kept in the results file")
     parser.add_argument("--make", action="store_true", help="only make the runs")
+    parser.add_argument("--stages", nargs="+", choices=MEASURED, help="only these, the others as kept")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes = sorted(arguments.solutions)
@@ -203,14 +204,16 @@ def main() -> None:
         make(run)
     if arguments.make:
         return
-    figures = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in MEASURED} for n in sizes}
-    print(table(figures))
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    print(machine)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    runs_made = {str(n): _made(runs[n]) for n in sizes}
-    now = {"machine": machine, "runs": runs_made, "stages": figures}
-    RESULTS.write_text(json.dumps({**kept, arguments.name: now}, indent=1) + "\n")
+    stages = kept.get(arguments.name, {}).get("stages", {}) if arguments.stages else {}
+    now = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": stages}
+    for stage in arguments.stages or MEASURED:
+        for n in sizes:
+            stages.setdefault(str(n), {})[stage] = in_a_process(runs[n], n, stage)
+        RESULTS.write_text(json.dumps({**kept, arguments.name: now}, indent=1) + "\n")
+    print(table({str(n): stages[str(n)] for n in sizes}))
+    print(machine)
 
 
 def _made(run: Run) -> dict[str, Any]:

@@ -220,10 +220,13 @@ def _label(part: Any, problem: BenchProblem, seed: int) -> LabeledProblem:
     import asyncio
 
     row = problem.row
-    labeled: LabeledProblem = asyncio.run(
-        part(solved_part(row), RecordedPolicy(row, seed), RecordedGrader(row), seed=seed)
-    )
-    return labeled
+    labeled: list[LabeledProblem] = []
+
+    async def label() -> None:  # returns nothing: asyncio.run writes what is returned into an error that it then drops
+        labeled.append(await part(solved_part(row), RecordedPolicy(row, seed), RecordedGrader(row), seed=seed))
+
+    asyncio.run(label())
+    return labeled[0]
 
 
 def _rows(folder: Path) -> Iterator[LabeledProblem]:
