@@ -153,7 +153,7 @@ def byte_tokenizer() -> ModelTokenizer:
     fast = Tokenizer(models.BPE(vocab=vocabulary, merges=[("a", "b"), ("b", "c")]))
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     fast.decoder = decoders.ByteLevel()
-    return ModelTokenizer(SimpleNamespace(backend_tokenizer=fast, chat_template=None, eos_token_id=None))
+    return ModelTokenizer(SimpleNamespace(backend_tokenizer=fast, added_tokens_decoder={}, all_special_tokens=[]))
 
 
 def test_token_ends_are_those_of_decoded_beginnings() -> None:
