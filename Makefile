@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
+TEST_PROCESSES ?= 3
 
 # uv does not read pip's settings; a folder of wheels that pip is told of is given to it too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -15,8 +16,9 @@ export HF_HUB_OFFLINE ?= 1
 demo: $(STAMP)
 	$(BIN)/stepforge run configs/demo.toml --out runs/demo
 
+# More processes than cores: many tests wait for processes that they have started.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
