@@ -1,6 +1,6 @@
 """Are models trained on these labels better? Reward models and policies, on problems that no label comes from.
 
-    python benchmarks/usefulness.py --trl-python ENV/bin/python
+    python benchmarks/usefulness.py --trl-python .consumers/trl/bin/python     # made by `make consumers`
 
 Draws solutions and labels with the embedded policy, trains reward models on the labels of every labeler at the same
 size and at the same cost, and policies with TRL, in TRL's own environment. All that is drawn and trained is kept in
@@ -32,6 +32,7 @@ def main() -> int:
     policies = parser.add_mutually_exclusive_group()
     policies.add_argument("--trl-python", type=Path, help="the interpreter of an environment with TRL in it")
     policies.add_argument("--skip-policy", action="store_true", help="reward models only")
+    parser.add_argument("--skip-reward-models", action="store_true", help="policies only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     name = "usefulness_smoke" if arguments.smoke else "usefulness"
@@ -44,6 +45,7 @@ def main() -> int:
             arguments.out or HERE / "results" / f"{name}.json",
             lambda line: print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True),
             arguments.trl_python,
+            not arguments.skip_reward_models,
         )
     except (BadInput, RunFailed) as error:
         print(f"usefulness: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Train a policy with TRL, in an environment of TRL's own: called by ``benchmarks/usefulness.py``, or by hand.
 
-    python benchmarks/usefulness_trl.py --method dpo --rows pairs.jsonl --weights FOLDER --out FOLDER --next-step
+    python benchmarks/usefulness_trl.py --method dpo --data DIR/datasets/step_preference 0 --weights FOLDER \
+        --out FOLDER --next-step
 
 TRL's DPO puts the end-of-text token behind every chosen and rejected text that is no chat. Behind a whole solution
 that is right; behind a single step it teaches to stop there. ``--next-step`` takes it off again after TRL has
@@ -10,12 +11,11 @@ Imports nothing of stepforge.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
@@ -55,13 +55,24 @@ def shared_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def rows_of(folder: str, most: int, columns: list[str]) -> Dataset:
+    """Return the training split of an export: all of it, or ``most`` rows spread evenly over it."""
+    files = sorted(str(path) for path in Path(folder).glob("train-*.parquet"))
+    if not files:
+        raise SystemExit(f"usefulness_trl: {folder}: no train-*.parquet")
+    rows = Dataset.from_parquet(files).select_columns(columns)
+    if not 0 < most < len(rows):
+        return rows
+    return rows.select([i * len(rows) // most for i in range(most)])
+
+
 def trainer_of(arguments: argparse.Namespace) -> Any:
     """Return the trainer, its rows prepared."""
-    rows = [json.loads(line) for line in arguments.rows.read_text(encoding="utf-8").splitlines()]
+    columns = ["prompt", "completion"] if arguments.method == "sft" else ["prompt", "chosen", "rejected"]
+    data = concatenate_datasets([rows_of(folder, int(most), columns) for folder, most in arguments.data])
     tokenizer = AutoTokenizer.from_pretrained(arguments.weights)
     model = AutoModelForCausalLM.from_pretrained(arguments.weights, dtype=torch.float32)
     settings = shared_settings(arguments)
-    data = Dataset.from_list(rows)
     if arguments.method == "sft":
         return SFTTrainer(model=model, args=SFTConfig(**settings), train_dataset=data, processing_class=tokenizer)
     losses = ["sigmoid", "sft"] if arguments.sft_weight else ["sigmoid"]
@@ -77,7 +88,14 @@ def main() -> None:
     """Read the arguments, train, write model and tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=("dpo", "sft"), required=True)
-    parser.add_argument("--rows", type=Path, required=True, help="JSONL: prompt, and chosen and rejected or completion")
+    parser.add_argument(
+        "--data",
+        nargs=2,
+        action="append",
+        required=True,
+        metavar=("FOLDER", "MOST"),
+        help="an export's folder, and most rows of it (0: all); several are trained on together",
+    )
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--next-step", action="store_true", help="the pairs are single steps")

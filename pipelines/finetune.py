@@ -5,13 +5,17 @@
 Plain supervised training on prompt and completion, the loss on the completion and its end alone. Prompt and completion
 are tokenized apart, as the policy sampled them. Small models and one device; for more, name a trainer of your own
 under ``[train]``.
+
+By itself it learns from right solutions alone. Reflection traces can be added with ``--exports`` and limited with
+``--most-reflections``: as many as there are solutions taught the embedded policy to interrupt right steps
+(docs/usefulness.md).
 """
 
 import argparse
 import math
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -24,7 +28,8 @@ from transformers import AutoModelForCausalLM
 from pipelines.engines.model_files import TOKENIZER_FILES, locate
 from pipelines.engines.tokenization import load_tokenizer
 
-EXPORTS = ("rejection_sampling", "reflection")
+EXPORTS = ("rejection_sampling",)
+REFLECTION = "reflection"
 IGNORED = -100
 
 
@@ -36,15 +41,30 @@ class Example(NamedTuple):
     """With the end-of-text token."""
 
 
-def examples(data: Path, encode: Any, end: int, longest: int) -> list[Example]:
-    """Return the training rows of the exports that are there; rows that do not fit the context are left out."""
-    rows: list[Example] = []
-    for name in EXPORTS:
-        for path in sorted((data / name).glob("train-*.parquet")):
-            table = pq.read_table(path, columns=["prompt", "completion"], page_checksum_verification=True)
-            for prompt, completion in zip(*(table[c].to_pylist() for c in ("prompt", "completion")), strict=True):
-                rows.append(Example(list(encode(prompt)), [*encode(completion), end]))
-    return [row for row in rows if len(row.prompt) + len(row.completion) <= longest]
+def pairs_of(folder: Path) -> list[tuple[str, str]]:
+    """Return prompt and completion of an export's training rows."""
+    rows: list[tuple[str, str]] = []
+    for path in sorted(folder.glob("train-*.parquet")):
+        table = pq.read_table(path, columns=["prompt", "completion"], page_checksum_verification=True)
+        rows += zip(*(table[column].to_pylist() for column in ("prompt", "completion")), strict=True)
+    return rows
+
+
+def examples(data: Path, exports: Sequence[str], most_reflections: int | None) -> list[tuple[str, str]]:
+    """Return the training rows of the exports that are there, reflections spread evenly over those there are."""
+    rows: list[tuple[str, str]] = []
+    for name in exports:
+        found = pairs_of(data / name)
+        if name == REFLECTION and most_reflections is not None and most_reflections < len(found):
+            found = [found[i * len(found) // most_reflections] for i in range(most_reflections)]
+        rows += found
+    return rows
+
+
+def tokenized(rows: Sequence[tuple[str, str]], encode: Any, end: int, longest: int) -> list[Example]:
+    """Return the rows as tokens; those that do not fit the context are left out."""
+    found = [Example(list(encode(prompt)), [*encode(completion), end]) for prompt, completion in rows]
+    return [row for row in found if len(row.prompt) + len(row.completion) <= longest]
 
 
 def batches(rows: list[Example], size: int, epochs: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -92,6 +112,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
     parser.add_argument("--model", required=True, help="a folder, or a name on the hub")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--exports", nargs="+", default=EXPORTS, help="folders of data sets with prompt and completion")
+    parser.add_argument("--most-reflections", type=int, help="of the reflection export; by itself all")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=32)
@@ -105,9 +127,10 @@ def main() -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
     end = model.generation_config.eos_token_id or model.config.eos_token_id
     tokenizer = load_tokenizer(located, None)
-    rows = examples(chosen.data, tokenizer.encode, end[0] if isinstance(end, list) else end, longest_of(model))
+    read = examples(chosen.data, chosen.exports, chosen.most_reflections)
+    rows = tokenized(read, tokenizer.encode, end[0] if isinstance(end, list) else end, longest_of(model))
     if not rows:
-        sys.exit(f"finetune: {chosen.data}: no rows in {' or '.join(EXPORTS)}; list one under [[export]]")
+        sys.exit(f"finetune: {chosen.data}: no rows in {' or '.join(chosen.exports)}; list one under [[export]]")
     train(model, rows, chosen)
     chosen.out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(chosen.out)

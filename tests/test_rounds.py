@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.finetune import EXPORTS, examples
 from pipelines.rounds import rounds_text, run_rounds, trained
 from pipelines.run_file import RunFile
 from pipelines.run_settings import parse_settings
@@ -89,6 +90,21 @@ def test_what_cannot_have_rounds(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadInput, match=message):
             run_rounds(a_run(**changes), tmp_path, 2, Runs())
+
+
+def test_the_default_trainer_reads_right_solutions_and_as_many_reflections_as_it_is_told(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, count in (("rejection_sampling", 3), ("reflection", 10)):
+        rows = [{"prompt": name, "completion": str(i), "step": i} for i in range(count)]
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name / "train-00000-of-00001.parquet")
+    right = [("rejection_sampling", str(i)) for i in range(3)]
+    assert examples(tmp_path, EXPORTS, None) == right
+    both = ("rejection_sampling", "reflection", "not_there")
+    assert examples(tmp_path, both, 2) == [*right, ("reflection", "0"), ("reflection", "5")]
+    assert len(examples(tmp_path, both, 100)) == len(examples(tmp_path, both, None)) == 13
 
 
 @pytest.mark.slow

@@ -9,16 +9,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from labelers import MathShepherd
 from pipelines.engines.model_files import embedded_folder
+from pipelines.shards import write_shard
 from pipelines.usefulness.arms import OUTCOMES
 from pipelines.usefulness.best_of_n import any_right, ballot, best, choices, majority, weighted
 from pipelines.usefulness.labelling import affordable, by_agreement, by_oracle, labelling_tokens
-from pipelines.usefulness.policy_bench import check_trainer
-from pipelines.usefulness.policy_rows import policy_rows
+from pipelines.usefulness.policy_bench import PolicyBench, check_trainer
 from pipelines.usefulness.pools import Pool, chain_length, problems_of, without
 from pipelines.usefulness.prm import SurpriseHead
 from pipelines.usefulness.prm_exam import NONE, Answers, Case, first_below, padded_scores
@@ -26,10 +28,10 @@ from pipelines.usefulness.prm_rows import PrmRow, prm_rows
 from pipelines.usefulness.reading import FEATURES, load_policy, lowest_chance, readings, squeeze
 from pipelines.usefulness.recording import Reader, Recording
 from pipelines.usefulness.resampling import estimate, f1_samples, mean_samples, weights
-from pipelines.usefulness.settings import read_settings
+from pipelines.usefulness.settings import RowsFrom, read_settings
 from pipelines.usefulness.train_prm import PrmTraining, read_rows, train_head, train_hidden
 from schemas.errors import BadInput
-from schemas.labeled import Cost, LabeledProblem, LabelerCost, StepLabel, Verdict
+from schemas.labeled import Cost, LabeledProblem, LabelerCost, Verdict
 from schemas.problem import Problem, Quantity, Truth
 from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Start, Step
 
@@ -250,26 +252,6 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
         read_rows(path)
 
 
-def evidence() -> tuple[Rollout, ...]:
-    back = [rollout(f"c{i}", RIGHT[1:], "correct", Start(rollout="w", steps=1)) for i in range(8)]
-    lost = [rollout(f"l{i}", WRONG[2:], "wrong", Start(rollout="w", steps=2)) for i in range(8)]
-    return (*back, *lost)
-
-
-def test_policy_rows_share_the_prefix_and_put_the_wrong_step_into_the_prompt() -> None:
-    row = labelled().model_copy(update={"evidence": evidence()})
-    wrong = row.solutions[2].model_copy(update={"labels": (None, StepLabel(successes=0, failures=8), None)})
-    row = row.model_copy(update={"solutions": (*row.solutions[:2], wrong)})
-    pair = policy_rows([row], "step_preference")[0].model_dump()
-    assert pair == {"prompt": "p?\na = 1\n", "chosen": RIGHT[1], "rejected": WRONG[1]}
-    whole = policy_rows([row], "preference")[0].model_dump()
-    assert whole == {"prompt": "p?\n", "chosen": "".join(RIGHT), "rejected": "".join(WRONG)}
-    kept = [r.model_dump() for r in policy_rows([row], "rejection_sampled")]
-    assert kept == [{"prompt": "p?\n", "completion": "".join(RIGHT)}]
-    back = policy_rows([row], "reflection")[0].model_dump()
-    assert back == {"prompt": "p?\na = 1\nb = 1 + 1 = 3\n", "completion": "Wait: " + "".join(RIGHT[1:])}
-
-
 def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     with pytest.raises(BadInput, match="no such file"):
@@ -277,6 +259,21 @@ def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:
     script.touch()
     with pytest.raises(BadInput, match="TRL is not there"):
         check_trainer(tmp_path / "no-python", script)
+
+
+def test_an_export_that_the_run_has_not_is_named(tmp_path: Path) -> None:
+    settings = read_settings(REPOSITORY / "benchmarks/usefulness_smoke.toml")
+    bench = PolicyBench(settings, tmp_path, Path(sys.executable), print)
+    with pytest.raises(BadInput, match=r"configs/dry_run.toml has no export kto"):
+        bench.files(RowsFrom(export="kto"))
+
+
+def test_policies_are_examined_on_no_problem_of_the_run(tmp_path: Path) -> None:
+    settings = read_settings(REPOSITORY / "benchmarks/usefulness_smoke.toml")
+    pool = problems_of(settings.policy_exam["fresh"])
+    write_shard(tmp_path / "run/problems/part-00000.parquet", pool[:1], Problem, {})
+    bench = PolicyBench(settings, tmp_path, Path(sys.executable), print)
+    assert bench.problems() == {"fresh": pool[1:]}
 
 
 def test_settings_name_what_is_wrong(tmp_path: Path) -> None:
@@ -287,6 +284,9 @@ def test_settings_name_what_is_wrong(tmp_path: Path) -> None:
         read_settings(path)
     path.write_text(text.replace("[pools.many]", "[pools.few]"))
     with pytest.raises(BadInput, match="many is named and not described"):
+        read_settings(path)
+    path.write_text(text.replace('policy_run = "configs/dry_run.toml"\n', ""))
+    with pytest.raises(BadInput, match="policies need policy_run"):
         read_settings(path)
     assert read_settings(REPOSITORY / "benchmarks/usefulness.toml").held_out == ("number_theory", "sequence")
 
@@ -333,7 +333,7 @@ import argparse, json, pathlib, sys
 sys.path.insert(0, "benchmarks")
 import usefulness_trl as script
 arguments = argparse.Namespace(
-    method="dpo", rows=pathlib.Path(sys.argv[1]), weights=pathlib.Path(sys.argv[2]), out=pathlib.Path(sys.argv[3]),
+    method="dpo", data=[(sys.argv[1], "0")], weights=pathlib.Path(sys.argv[2]), out=pathlib.Path(sys.argv[3]),
     next_step=sys.argv[4] == "yes", rate=1e-5, steps=1, batch=1, beta=0.1, sft_weight=0.0, seed=1,
 )
 trainer = script.trainer_of(arguments)
@@ -346,9 +346,9 @@ print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] fo
 @pytest.mark.skipif("STEPFORGE_TRL_PYTHON" not in os.environ, reason="TRL has an environment of its own")
 @pytest.mark.parametrize(("next_step", "closed"), [("yes", False), ("no", True)])
 def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: str, closed: bool) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(json.dumps({"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n"}) + "\n")
-    command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(rows), str(embedded_folder())]
+    pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "margin": 0.5}
+    pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "train-00000-of-00001.parquet")
+    command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(tmp_path), str(embedded_folder())]
     done = subprocess.run(
         [*command, str(tmp_path / "out"), next_step], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

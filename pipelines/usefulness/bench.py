@@ -36,11 +36,14 @@ PILOT = 48
 class UsefulnessBench:
     """One benchmark and its folder."""
 
-    def __init__(self, settings: UsefulnessFile, folder: Path, say: Say, trl_python: Path | None) -> None:
+    def __init__(
+        self, settings: UsefulnessFile, folder: Path, say: Say, trl_python: Path | None, reward_models: bool
+    ) -> None:
         self.settings = settings
         self.folder = folder
         self.say = say
         self.trl_python = trl_python
+        self.reward_models = reward_models
 
     def run(self) -> dict[str, Any]:
         """Do everything that is not done yet and return the figures.
@@ -54,22 +57,27 @@ class UsefulnessBench:
         return asyncio.run(self._run())
 
     async def _run(self) -> dict[str, Any]:
-        began = time.monotonic()
+        result: dict[str, Any] = {}
         async with PooledGrader() as grader:
-            pools, labels, sampling = await self.drawn_and_labelled(grader)
-            drawn = time.monotonic()
-            result = {
-                "drawn": self._composition(pools, labels, sampling),
-                **self._reward_models(pools, labels, sampling),
-            }
-            examined = time.monotonic()
-            result["policies"] = await self._policies(labels, grader)
-        result["seconds"] = {
-            "drawing and labelling": round(drawn - began),
-            "reward models": round(examined - drawn),
-            "policies": round(time.monotonic() - examined),
-        }
+            if self.reward_models:
+                result |= await self._all_of_reward_models(grader)
+            if self.trl_python is not None and self.settings.train_policy:
+                began = time.monotonic()
+                bench = PolicyBench(self.settings, self.folder / "policies", self.trl_python, self.say)
+                result["policies"] = await bench.run(grader)
+                result["policies_seconds"] = round(time.monotonic() - began)
         return result
+
+    async def _all_of_reward_models(self, grader: Grader) -> dict[str, Any]:
+        began = time.monotonic()
+        pools, labels, sampling = await self.drawn_and_labelled(grader)
+        drawn = time.monotonic()
+        found = self._reward_models(pools, labels, sampling)
+        seconds = {
+            "drawing and labelling": round(drawn - began),
+            "reward models": round(time.monotonic() - drawn),
+        }
+        return {"drawn": self._composition(pools, labels, sampling), **found, "seconds": seconds}
 
     async def drawn_and_labelled(self, grader: Grader) -> tuple[Pools, dict[str, list[LabeledProblem]], float]:
         """Return the pools, the labels of the training pool, and what sampling one labelled problem cost in tokens."""
@@ -156,18 +164,15 @@ class UsefulnessBench:
         ]
         return result
 
-    async def _policies(self, labels: dict[str, list[LabeledProblem]], grader: Grader) -> list[dict[str, Any]]:
-        if self.trl_python is None or not self.settings.train_policy:
-            return []
-        bench = PolicyBench(self.settings, labels, self.folder / "policies", self.trl_python, self.say)
-        return await bench.run(grader)
 
-
-def run_bench(settings: UsefulnessFile, folder: Path, out: Path, say: Say, trl_python: Path | None) -> dict[str, Any]:
-    """Run the benchmark and commit its figures to ``out``."""
-    result = UsefulnessBench(settings, folder, say, trl_python).run()
-    write_text(out, json.dumps(result, indent=1) + "\n")
-    return result
+def run_bench(
+    settings: UsefulnessFile, folder: Path, out: Path, say: Say, trl_python: Path | None, reward_models: bool = True
+) -> dict[str, Any]:
+    """Run the benchmark, or one part of it, and commit its figures to ``out``; the other part's stay there."""
+    result = UsefulnessBench(settings, folder, say, trl_python, reward_models).run()
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    write_text(out, json.dumps(kept | result, indent=1) + "\n")
+    return kept | result
 
 
 def _pass(rows: Sequence[SolvedProblem]) -> float:

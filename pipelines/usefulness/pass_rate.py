@@ -1,4 +1,4 @@
-"""Sampling a policy's weights on held-out problems, as every policy is sampled: temperature 1, the run's own prompt."""
+"""Sampling a policy's weights on held-out problems: at temperature 1, as every run samples, and greedily."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,33 +9,56 @@ from pipelines.engines import AnyEngine, ScriptedEngineSettings, open_engine
 from pipelines.shards import read_shard, write_shard
 from pipelines.stages import solve
 from schemas.problem import Problem
-from schemas.protocols import Grader
+from schemas.protocols import Engine, Grader
+from schemas.record import Record
 from schemas.rollout import SolvedProblem
 
 
-async def solved_by(
-    model: str,
-    problems: Sequence[Problem],
-    engine: AnyEngine,
-    settings: PolicySettings,
-    grader: Grader,
-    path: Path,
-    *,
-    samples: int,
-    seed: int,
-) -> list[SolvedProblem]:
-    """Return the problems as a model solves them; read from ``path`` where that was done before.
+class Decoding(Record):
+    """One way to draw solutions."""
 
-    Sampled in float32, base and trained alike: a small learning rate moves weights by less than bfloat16 can hold.
-    """
-    if not path.exists():  # noqa: ASYNC240
-        policy = PromptedPolicy(await open_engine(serving(engine, model)), settings)
-        try:
-            rows = await asyncio.gather(*(solve(p, [], policy, grader, n=samples, seed=seed) for p in problems))
-        finally:
-            await policy.engine.close()
-        write_shard(path, rows, SolvedProblem, {"model": policy.identity.digest})
-    return read_shard(path, SolvedProblem)
+    name: str
+    temperature: float
+    samples: int
+
+
+class Sampler:
+    """Lets models solve the same problems; what was drawn before is read from the folder."""
+
+    def __init__(
+        self, engine: AnyEngine, policy: PolicySettings, ways: Sequence[Decoding], folder: Path, seed: int
+    ) -> None:
+        self.engine = engine
+        self.policy = policy
+        self.ways = ways
+        self.folder = folder
+        self.seed = seed
+
+    async def solved_by(
+        self, model: str, name: str, problems: Sequence[Problem], grader: Grader
+    ) -> dict[str, list[SolvedProblem]]:
+        """Return the problems as a model solves them, by the way it is decoded.
+
+        Sampled in float32, base and trained alike: a small learning rate moves weights by less than bfloat16 can hold.
+        """
+        paths = {way.name: self.folder / way.name / f"{name}.parquet" for way in self.ways}
+        missing = [way for way in self.ways if not paths[way.name].exists()]
+        if missing:
+            engine = await open_engine(serving(self.engine, model))
+            try:
+                for way in missing:
+                    rows, digest = await self._drawn(engine, way, problems, grader)
+                    write_shard(paths[way.name], rows, SolvedProblem, {"digest": digest})
+            finally:
+                await engine.close()
+        return {way: read_shard(path, SolvedProblem) for way, path in paths.items()}
+
+    async def _drawn(
+        self, engine: Engine, way: Decoding, problems: Sequence[Problem], grader: Grader
+    ) -> tuple[list[SolvedProblem], str]:
+        policy = PromptedPolicy(engine, self.policy.model_copy(update={"temperature": way.temperature}))
+        solving = (solve(p, [], policy, grader, n=way.samples, seed=self.seed) for p in problems)
+        return await asyncio.gather(*solving), policy.identity.digest
 
 
 def serving(engine: AnyEngine, model: str) -> AnyEngine:

@@ -1,28 +1,32 @@
-"""The policies: TRL's trainers on our rows, in TRL's own environment, and pass@1 before and after."""
+"""The policies: a real run's data sets, TRL's trainers on them in TRL's own environment, pass@1 before and after."""
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from filters.duplicates import question_key
 from pipelines.engines.model_files import embedded_folder
-from pipelines.store import write_text
+from pipelines.shards import read_shard
 from pipelines.usefulness.kept import digest_of
-from pipelines.usefulness.pass_rate import solve_rates, solved_by
-from pipelines.usefulness.policy_rows import CompletionRow, Pair, policy_rows
-from pipelines.usefulness.pools import problems_of
+from pipelines.usefulness.pass_rate import Decoding, Sampler, solve_rates
+from pipelines.usefulness.pools import Pool, problems_of
 from pipelines.usefulness.resampling import Array, Estimate, estimate, mean_samples, weights
 from pipelines.usefulness.settings import PolicyArm, RowsFrom, UsefulnessFile
 from schemas.errors import BadInput, RunFailed
-from schemas.labeled import LabeledProblem
 from schemas.problem import Problem
 from schemas.protocols import Grader
 
 BASE = "before training"
 TRAINER_SCRIPT = Path("benchmarks/usefulness_trl.py")
 TRAINING_SECONDS = 3600
+GREEDY = Decoding(name="greedy", temperature=0, samples=1)
+Rates = dict[tuple[str, str], Array]
+"""Share of right solutions of each problem, by (pool, way of decoding)."""
 
 
 def check_trainer(python: Path, script: Path = TRAINER_SCRIPT) -> None:
@@ -44,27 +48,43 @@ def check_trainer(python: Path, script: Path = TRAINER_SCRIPT) -> None:
 def _how_to_get(python: Path) -> str:
     return (
         f"--trl-python {python}: TRL is not there; make an environment of its own "
-        "(uv venv ENV; uv pip install --python ENV/bin/python torch trl) and name ENV/bin/python, or --skip-policy"
+        "(make consumers) and name .consumers/trl/bin/python, or --skip-policy"
     )
 
 
 class PolicyBench:
-    """Trains each arm under each seed and samples it on the problems that nothing was trained on."""
+    """Trains each arm under each seed and samples it on problems that nothing was trained on."""
 
-    def __init__(
-        self,
-        settings: UsefulnessFile,
-        labels: Mapping[str, Sequence[LabeledProblem]],
-        folder: Path,
-        python: Path,
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, settings: UsefulnessFile, folder: Path, python: Path, say: Callable[[str], None]) -> None:
         self.settings = settings
-        self.labels = labels
         self.folder = folder
         self.python = python
         self.say = say
-        self.sizes: dict[str, int] = {}
+        self.run_folder = folder / "run"
+        ways = (Decoding(name="temperature 1", temperature=1, samples=settings.pass_samples), GREEDY)
+        self.sampler = Sampler(settings.engine, settings.policy, ways, folder / "solved", settings.seed)
+
+    def make_data(self) -> None:
+        """Do the run whose data sets are trained on, or what is missing of it.
+
+        Raises:
+            RunFailed: the run failed.
+        """
+        if not (self.run_folder / "datasets").exists():
+            self.say(f"running {self.settings.policy_run}")
+            command = [sys.executable, "-m", "cli", "run", str(self.settings.policy_run), "--quiet"]
+            _do([*command, "--out", str(self.run_folder)], f"the run {self.settings.policy_run}")
+
+    def files(self, rows: RowsFrom) -> list[Path]:
+        """Return the training shards of an export.
+
+        Raises:
+            BadInput: the run has no such export.
+        """
+        found = sorted((self.run_folder / "datasets" / rows.export).glob("train-*.parquet"))
+        if not found:
+            raise BadInput(f"train_policy: {self.settings.policy_run} has no export {rows.export}")
+        return found
 
     def train(self, arm: PolicyArm, seed: int) -> Path:
         """Return the folder of the trained policy; trained only if it is not there.
@@ -72,75 +92,82 @@ class PolicyBench:
         Raises:
             RunFailed: the trainer failed.
         """
-        rows = [row for part in arm.rows for row in self._rows(part)]
-        self.sizes[arm.name] = len(rows)
-        lines = "".join(row.model_dump_json() + "\n" for row in rows)
-        out = self.folder / f"{digest_of(arm.model_dump_json(), lines)}-{seed}"
+        shards = [path for part in arm.rows for path in self.files(part)]
+        data = [blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in shards]
+        out = self.folder / f"{digest_of(arm.model_dump_json(), *data)}-{seed}"
         if not (out / "config.json").exists():
-            self.say(f"training: {arm.name}, seed {seed}, {len(rows)} rows")
-            path = self.folder / f"{out.name}.jsonl"
-            write_text(path, lines)
-            self._call(arm, seed, path, out)
+            self.say(f"training: {arm.name}, seed {seed}")
+            command = [str(self.python), str(TRAINER_SCRIPT), "--method", arm.method, "--seed", str(seed)]
+            for part in arm.rows:
+                command += ["--data", str(self.run_folder / "datasets" / part.export), str(part.most or 0)]
+            command += ["--weights", str(embedded_folder()), "--out", str(out), *arm.options()]
+            _do(command, f"{TRAINER_SCRIPT} on {arm.name}")
         return out
 
-    def _rows(self, part: RowsFrom) -> list[Pair] | list[CompletionRow]:
-        rows = policy_rows(self.labels[part.labels], part.kind)
-        return rows if part.most is None else rows[:: -(-len(rows) // part.most)]
-
-    def _call(self, arm: PolicyArm, seed: int, rows: Path, out: Path) -> None:
-        command = [str(self.python), str(TRAINER_SCRIPT), "--method", arm.method, "--rows", str(rows)]
-        command += ["--weights", str(embedded_folder()), "--out", str(out), "--seed", str(seed)]
-        command += ["--rate", str(arm.rate), "--steps", str(arm.steps), *(["--next-step"] if arm.next_step else [])]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_SECONDS)  # noqa: S603
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise RunFailed(f"{TRAINER_SCRIPT} failed on {arm.name}: {last}")
-
     def problems(self) -> dict[str, list[Problem]]:
-        """Return the problems that pass@1 is measured on, by pool."""
-        s = self.settings
-        return {name: problems_of(s.pools[name])[: s.pass_problems] for name in s.exam}
+        """Return the problems that pass@1 is measured on, by pool: none that the run asked."""
+        shards = sorted((self.run_folder / "problems").glob("*.parquet"))
+        asked = {question_key(problem.question) for path in shards for problem in read_shard(path, Problem)}
+        return {name: _new(pool, asked) for name, pool in self.settings.policy_exam.items()}
 
-    async def solve_rates(self, model: str, name: str, grader: Grader) -> dict[str, Array]:
-        """Return the share of right solutions of each problem, by pool."""
-        s, pools = self.settings, self.problems()
-        asked = [problem for problems in pools.values() for problem in problems]
-        path = self.folder / "solved" / f"{name}.parquet"
-        if not path.exists():
-            self.say(f"pass@1: {name}")
-        rows = await solved_by(model, asked, s.engine, s.policy, grader, path, samples=s.pass_samples, seed=s.seed)
-        rates, found = iter(solve_rates(rows)), {}
-        for pool, problems in pools.items():
-            found[pool] = np.array([next(rates) for _ in problems])
-        return found
+    async def rates(self, model: str, name: str, grader: Grader) -> Rates:
+        """Return the share of right solutions of each problem."""
+        pools = self.problems()
+        self.say(f"pass@1: {name}")
+        solved = await self.sampler.solved_by(model, name, [p for found in pools.values() for p in found], grader)
+        rates: Rates = {}
+        for way, rows in solved.items():
+            left = iter(solve_rates(rows))
+            for pool, problems in pools.items():
+                rates[pool, way] = np.array([next(left) for _ in problems])
+        return rates
 
     async def run(self, grader: Grader) -> list[dict[str, Any]]:
         """Return pass@1 by pool before and after each arm, with paired intervals."""
-        before = await self.solve_rates("embedded", "before", grader)
-        rows = self._figures(BASE, [before], before)
+        self.make_data()
+        before = await self.rates("embedded", "before", grader)
+        rows = self._figures(BASE, 0, [before], before)
         for arm in self.settings.train_policy:
             after = []
             for seed in self.settings.seeds:
                 model = self.train(arm, seed)
-                after.append(await self.solve_rates(str(model), model.name, grader))
-            rows += self._figures(arm.name, after, before)
+                after.append(await self.rates(str(model), model.name, grader))
+            rows += self._figures(arm.name, sum(self._count(part) for part in arm.rows), after, before)
         return rows
 
-    def _figures(self, name: str, after: list[dict[str, Array]], before: dict[str, Array]) -> list[dict[str, Any]]:
+    def _count(self, part: RowsFrom) -> int:
+        import pyarrow.parquet as pq
+
+        count = sum(int(pq.read_metadata(path).num_rows) for path in self.files(part))
+        return min(count, part.most or count)
+
+    def _figures(self, name: str, size: int, after: list[Rates], before: Rates) -> list[dict[str, Any]]:
         rows = []
-        for pool, base in before.items():
+        for (pool, way), base in before.items():
             drawn = weights(len(base), self.settings.bootstrap, self.settings.seed)
-            sampled = mean_samples([rates[pool] for rates in after], drawn)
+            sampled = mean_samples([rates[pool, way] for rates in after], drawn)
             gain: Estimate = estimate(sampled - mean_samples([base], drawn))
             rows.append(
                 {
                     "policy": name,
                     "pool": pool,
+                    "decoding": way,
                     "problems": len(base),
-                    "training_rows": self.sizes.get(name, 0),
+                    "training_rows": size,
                     "pass_at_1": estimate(sampled).rounded(),
                     "gain": gain.rounded(),
-                    "by_seed": [round(float(np.mean(rates[pool])), 4) for rates in after],
+                    "by_seed": [round(float(np.mean(rates[pool, way])), 4) for rates in after],
                 }
             )
         return rows
+
+
+def _new(pool: Pool, asked: set[str]) -> list[Problem]:
+    return [problem for problem in problems_of(pool) if question_key(problem.question) not in asked]
+
+
+def _do(command: list[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_SECONDS)  # noqa: S603
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RunFailed(f"{what} failed: {last}")

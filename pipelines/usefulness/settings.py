@@ -10,7 +10,6 @@ from generators.policy import PolicySettings
 from labelers import AnyLabeler
 from pipelines.engines import AnyEngine
 from pipelines.run_settings import validation_line
-from pipelines.usefulness.policy_rows import PolicyData
 from pipelines.usefulness.pools import Pool
 from schemas.errors import BadInput
 from schemas.record import Record
@@ -26,17 +25,15 @@ class NamedLabeler(Record):
 
 
 class RowsFrom(Record):
-    """Training rows of one kind."""
+    """Training rows of one export."""
 
-    kind: PolicyData
-    labels: str
-    """Name of the labels they are made from."""
+    export: str
     most: int | None = Field(default=None, ge=1)
     """At most so many, spread evenly over those there are."""
 
 
 class PolicyArm(Record):
-    """One way to train the policy; rates and steps were chosen on the dev pool."""
+    """One way to train the policy; rates and steps were chosen on other problems than the exam's."""
 
     name: str
     method: Literal["sft", "dpo"]
@@ -45,6 +42,16 @@ class PolicyArm(Record):
     """Whether its pairs are single steps, behind which no end-of-text may stand."""
     rate: float = Field(gt=0)
     steps: int = Field(ge=1)
+    beta: float = Field(default=0.1, gt=0)
+    """Of DPO: how dear it is to leave the policy trained from."""
+    sft_weight: float = Field(default=0, ge=0)
+    """Of the chosen text's own loss beside DPO's."""
+
+    def options(self) -> list[str]:
+        """Return what the training script is told of it."""
+        told = {"--rate": self.rate, "--steps": self.steps, "--beta": self.beta, "--sft-weight": self.sft_weight}
+        words = [word for name, value in told.items() for word in (name, str(value))]
+        return [*words, *(["--next-step"] if self.next_step else [])]
 
 
 class UsefulnessFile(Record):
@@ -80,9 +87,11 @@ class UsefulnessFile(Record):
     hidden: tuple[str, ...] = ()
     """Labels on which the plain token classification model is trained as well."""
     train_policy: tuple[PolicyArm, ...] = ()
+    policy_run: Path | None = None
+    """The run, from the repository's root, whose data sets the policies are trained on."""
+    policy_exam: dict[str, Pool] = Field(default_factory=dict)
+    """Pools on which policies are sampled: as many problems as they say, ``pass_samples`` solutions each."""
     pass_samples: int = Field(default=4, ge=1)
-    pass_problems: int = Field(default=120, ge=1)
-    """Problems of each exam pool on which policies are sampled."""
 
 
 def read_settings(path: Path) -> UsefulnessFile:
@@ -100,4 +109,6 @@ def read_settings(path: Path) -> UsefulnessFile:
     named = {"train", "dev", *settings.exam, *settings.many}
     if missing := sorted(named - settings.pools.keys()):
         raise BadInput(f"{path}: pools: {missing[0]} is named and not described")
+    if settings.train_policy and not (settings.policy_run and settings.policy_exam):
+        raise BadInput(f"{path}: train_policy: policies need policy_run and policy_exam")
     return settings

@@ -8,15 +8,23 @@ from pipelines.usefulness.prm_figures import HELD_OUT
 
 def tables(result: dict[str, Any]) -> str:
     """Return all tables."""
-    parts = [
+    return "\n\n".join([*(_reward_models(result) if "drawn" in result else []), *_of_policies(result)])
+
+
+def _reward_models(result: dict[str, Any]) -> list[str]:
+    return [
         "## Labels\n\n" + _labels(result["drawn"]["labels"]),
         *(f"## Reward models: {name}\n\n" + _models(result, name) for name in _conditions(result)),
         "## Plain token classification\n\n" + _plain(result["plain_token_classification"]),
         *(f"## Best of N: {pool}\n\n" + _best_of(result["best_of_n"], pool) for pool in _pools(result["best_of_n"])),
-        "## Policies\n\n" + _policies(result["policies"]),
         f"seconds: {result['seconds']}",
     ]
-    return "\n\n".join(parts)
+
+
+def _of_policies(result: dict[str, Any]) -> list[str]:
+    if "policies" not in result:
+        return []
+    return ["## Policies\n\n" + _policies(result["policies"]), f"seconds: {result['policies_seconds']}"]
 
 
 def _labels(rows: Sequence[dict[str, Any]]) -> str:
@@ -69,10 +77,17 @@ def _best_of(rows: Sequence[dict[str, Any]], pool: str) -> str:
 
 def _policies(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
-        [r["policy"], r["pool"], str(r["training_rows"] or ""), _interval(r["pass_at_1"]), _interval(r["gain"])]
+        [
+            r["policy"],
+            str(r["training_rows"] or ""),
+            r["pool"],
+            r["decoding"],
+            _interval(r["pass_at_1"]),
+            _interval(r["gain"]),
+        ]
         for r in rows
     ]
-    return _table(["policy", "problems", "rows", "pass@1", "gain"], lines)
+    return _table(["policy", "rows", "problems", "decoding", "pass@1", "gain"], lines)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
