@@ -12,7 +12,7 @@ from schemas.errors import BadInput
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-REMEDY = "pip install prometheus-client, or leave workers.metrics_port out"
+REMEDY = "pip install 'stepforge[metrics]', or leave workers.metrics_port out"
 GAUGES = {
     "engines": "Workers with an engine.",
     "answering": "Engines that answered when they were asked.",
