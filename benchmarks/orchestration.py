@@ -115,7 +115,7 @@ def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> 
 
 def memory(rollouts: int) -> dict[str, Any]:
     """Measure one long run on one worker without latency."""
-    problems = max(100, rollouts // 95)  # what one of these problems takes, about
+    problems = max(100, rollouts // 50)  # what one of these problems takes, about
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
     samples = [sample for sample in found["memory"] if sample["worker"] > 0]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ cluster.shutdown()
 
 
 @pytest.mark.slow
-def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path) -> None:
+def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str], None]) -> None:
     run_file, folder, alone = tmp_path / "run.toml", tmp_path / "cluster", tmp_path / "alone"
     run_file.write_text(RUN_FILE)
     cluster = subprocess.Popen(
@@ -88,9 +89,10 @@ def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path) -> None:
         assert left > 2
         out, err = driver.communicate(timeout=280)
         assert driver.returncode == 0, err
-        print(f"\na node of two lost with {left} of 12 shards to label; finished on the other")
+        tell(f"a node of two lost with {left} of 12 shards to label; finished on the other")
     finally:
         cluster.stdin.close()
+        cluster.stdout.close()
         cluster.wait(timeout=60)
     local = ["run", str(run_file), "--out", str(alone), "--json", "--quiet", "--set", "engine.latency_ms=0"]
     settings = ["--set", "workers.engine=1", "--set", "workers.gpus_per_engine=0"]
