@@ -2,10 +2,12 @@
 
     python benchmarks/engine_utilization.py
 
-Each round, in one process: problems are labelled with ``omega_prm``, all searches at once on one engine, through the
-gate and the journal of a real run, and every request is recorded; then vLLM's own ``LLM.generate`` is given the
-recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
-The ratio is taken round by round, because these machines are noisy; the median is what counts.
+Each round, in one process: problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time
+as in a run, through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given
+the recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix
+cache. *Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
+shards. *Whole* includes the end, when the searches that are left no longer fill the engine; the more problems, the less
+it weighs. Ratios are taken round by round, because these machines are noisy; the median is what counts.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -45,6 +47,28 @@ class Request(NamedTuple):
     token_ids: tuple[int, ...]
     seed: int
     tokens: int
+    ended: float
+    """When it was answered, in seconds of ``time.perf_counter``."""
+
+
+class Labelling(NamedTuple):
+    """What labelling took and asked for; times in seconds of ``time.perf_counter``."""
+
+    began: float
+    last_begun: float
+    """When the last problem was begun."""
+    ended: float
+    requests: list[Request]
+
+    @property
+    def flowing(self) -> float:
+        """Tokens a second while there were problems to begin; those of requests then under way do not count."""
+        return sum(r.tokens for r in self.requests if r.ended <= self.last_begun) / (self.last_begun - self.began)
+
+    @property
+    def whole(self) -> float:
+        """Tokens a second from the first problem to the last."""
+        return sum(r.tokens for r in self.requests) / (self.ended - self.began)
 
 
 class Recorder:
@@ -62,8 +86,9 @@ class Recorder:
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
     ) -> list[Completion]:
         completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+        now = time.perf_counter()
         self.requests += [
-            Request(prompt.token_ids, seed_of(seed, i), c.tokens) for i, c in enumerate(completions, start=first)
+            Request(prompt.token_ids, seed_of(seed, i), c.tokens, now) for i, c in enumerate(completions, start=first)
         ]
         return completions
 
@@ -84,8 +109,8 @@ class Recorder:
         await self.engine.close()
 
 
-async def labelling(settings: VllmEngineSettings, problems: int) -> tuple[float, list[Request]]:
-    """Return the seconds that labelling took, and what it asked for. Solving is done before and not timed."""
+async def labelling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labelling:
+    """Return how labelling went. Solving is done before and not timed."""
     recorder, grader, folder = Recorder(await open_engine(settings)), PooledGrader(), TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal")
     engine = JournaledEngine(EngineGate(recorder, capacity_of(settings)), journal)
@@ -94,10 +119,13 @@ async def labelling(settings: VllmEngineSettings, problems: int) -> tuple[float,
         asked = [ALL_FAMILIES[i % len(ALL_FAMILIES)]().item(31, i) for i in range(problems)]
         rows = await asyncio.gather(*(solve(p, [], policy, grader, n=4, seed=31) for p in asked))
         kept = [row for row in rows if 0.4 <= (row.pass_rate or 0) < 1]
+        if len(kept) <= in_flight:
+            raise SystemExit(f"{len(kept)} problems to label and {in_flight} under way: give more --problems")
         recorder.requests.clear()
         began = time.perf_counter()
-        await asyncio.gather(*(_label(row, policy, grader) for row in kept))
-        return time.perf_counter() - began, list(recorder.requests)
+        waiting = iter(kept)
+        last_begun = await asyncio.gather(*(_label_on(waiting, policy, grader) for _ in range(in_flight)))
+        return Labelling(began, max(last_begun), time.perf_counter(), list(recorder.requests))
     finally:
         await journal.close()
         await recorder.close()
@@ -105,8 +133,13 @@ async def labelling(settings: VllmEngineSettings, problems: int) -> tuple[float,
         folder.cleanup()
 
 
-async def _label(row: SolvedProblem, policy: PromptedPolicy, grader: PooledGrader) -> None:
-    await OmegaPRM(k=8, search_limit=8)(row, policy, grader, seed=31)
+async def _label_on(waiting: Iterator[SolvedProblem], policy: PromptedPolicy, grader: PooledGrader) -> float:
+    """Label one problem after the other while there are any; return when the last was begun."""
+    begun = 0.0
+    for row in waiting:
+        begun = time.perf_counter()
+        await OmegaPRM(k=8, search_limit=8)(row, policy, grader, seed=31)
+    return begun
 
 
 def offline(settings: VllmEngineSettings, requests: list[Request]) -> tuple[float, int]:
@@ -132,37 +165,46 @@ def main() -> None:
     """Measure, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1000)
+    parser.add_argument("--in-flight", type=int, default=128, help="problems under way at a time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--multiprocessing", action="store_true", help="the engine computes in a process of its own")
     arguments = parser.parse_args()
-    settings = VllmEngineSettings(model="embedded", threads=arguments.threads)
-    rounds = [_round(settings, arguments.problems, number) for number in range(arguments.rounds)]
-    ratio = statistics.median(r["ratio"] for r in rounds)
+    settings = VllmEngineSettings(
+        model="embedded", threads=arguments.threads, multiprocessing=arguments.multiprocessing
+    )
+    rounds = [_round(settings, arguments, number) for number in range(arguments.rounds)]
+    ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    print(f"\nmedian ratio {ratio:.3f} over {len(rounds)} rounds ({machine})")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"median_ratio": ratio, "rounds": rounds, "machine": machine}, indent=1) + "\n")
-
-
-def _round(settings: VllmEngineSettings, problems: int, number: int) -> dict[str, Any]:
-    seconds, requests = asyncio.run(labelling(settings, problems))
-    tokens = sum(r.tokens for r in requests)
-    offline_seconds, offline_tokens = offline(settings, requests)
-    label_rate, offline_rate = tokens / seconds, offline_tokens / offline_seconds
-    result = {
-        "requests": len(requests),
-        "tokens": tokens,
-        "labelling_tokens_per_second": round(label_rate),
-        "offline_tokens_per_second": round(offline_rate),
-        "ratio": round(label_rate / offline_rate, 4),
-    }
-    if number == 0:
-        print(f"{'requests':>9} {'tokens':>8} {'labelling tok/s':>16} {'offline tok/s':>14} {'ratio':>6}")
     print(
-        f"{len(requests):9} {tokens:8} {label_rate:16.0f} {offline_rate:14.0f} {label_rate / offline_rate:6.3f}",
+        f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds; {machine})"
+    )
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"median_ratio": ratios, "rounds": rounds, "machine": machine}, indent=1) + "\n")
+
+
+def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: int) -> dict[str, Any]:
+    went = asyncio.run(labelling(settings, arguments.problems, arguments.in_flight))
+    offline_seconds, offline_tokens = offline(settings, went.requests)
+    rate = offline_tokens / offline_seconds
+    if number == 0:
+        print(f"{'requests':>9} {'tokens':>8} {'flowing tok/s':>14} {'whole':>7} {'offline':>8} {'ratios':>12}")
+    print(
+        f"{len(went.requests):9} {offline_tokens:8} {went.flowing:14.0f} {went.whole:7.0f} {rate:8.0f} "
+        f"{went.flowing / rate:6.3f} {went.whole / rate:6.3f}",
         flush=True,
     )
-    return result
+    return {
+        "requests": len(went.requests),
+        "tokens": offline_tokens,
+        "flowing_seconds": round(went.last_begun - went.began, 1),
+        "whole_seconds": round(went.ended - went.began, 1),
+        "flowing_tokens_per_second": round(went.flowing),
+        "whole_tokens_per_second": round(went.whole),
+        "offline_tokens_per_second": round(rate),
+        "flowing_ratio": round(went.flowing / rate, 4),
+        "whole_ratio": round(went.whole / rate, 4),
+    }
 
 
 if __name__ == "__main__":

@@ -440,7 +440,7 @@ def test_a_run_serves_its_metrics_until_it_closes(tmp_path: Path) -> None:
 
 def test_metrics_without_the_package_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.metrics_port.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match="stepforge.metrics"):
+    with pytest.raises(BadInput, match=r"stepforge\[metrics\]"):
         check_metrics(Workers(metrics_port=9))
     check_metrics(Workers())
 
