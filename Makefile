@@ -16,9 +16,10 @@ export HF_HUB_OFFLINE ?= 1
 demo: $(STAMP)
 	$(BIN)/stepforge run configs/demo.toml --out runs/demo
 
-# More processes than cores: many tests wait for processes that they have started.
+# More processes than cores: many tests wait for processes that they have started. In the order of their names, the
+# longest files (chaos) come first.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
