@@ -3,7 +3,7 @@
     python benchmarks/engine_styles.py
 
 The same requests, all at once, each style in a process of its own, in several rounds because machines are noisy. Ratios
-are against the first style, which is the default; ``multiprocessing = true`` in the run file asks for the second.
+are against the first style, which ``multiprocessing = false`` in the run file asks for; the second is the default.
 """
 
 import argparse

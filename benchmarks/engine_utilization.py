@@ -2,7 +2,7 @@
 
     python benchmarks/engine_utilization.py
 
-Each round, in one process: problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time
+Each round problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time
 as in a run, through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given
 the recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix
 cache. *Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
@@ -168,11 +168,9 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=128, help="problems under way at a time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--multiprocessing", action="store_true", help="the engine computes in a process of its own")
+    parser.add_argument("--in-process", action="store_true", help="the engine computes in the searches' own process")
     arguments = parser.parse_args()
-    settings = VllmEngineSettings(
-        model="embedded", threads=arguments.threads, multiprocessing=arguments.multiprocessing
-    )
+    settings = VllmEngineSettings(model="embedded", threads=arguments.threads, multiprocessing=not arguments.in_process)
     rounds = [_round(settings, arguments, number) for number in range(arguments.rounds)]
     ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
@@ -180,7 +178,10 @@ def main() -> None:
         f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds; {machine})"
     )
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"median_ratio": ratios, "rounds": rounds, "machine": machine}, indent=1) + "\n")
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    name = "in_process" if arguments.in_process else "own_process"
+    kept[name] = {"median_ratio": ratios, "rounds": rounds, "machine": machine}
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: int) -> dict[str, Any]:

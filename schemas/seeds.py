@@ -12,9 +12,11 @@ def seed_of(*path: Name) -> int:
     The path is length-prefixed before hashing, so ``("ab", "c")`` and ``("a", "bc")`` differ, and so do ``1``
     and ``"1"``.
     """
-    names = [f"{type(name).__name__}:{name}".encode("utf-8", "surrogatepass") for name in path]
-    whole = b"".join(part for name in names for part in (len(name).to_bytes(4, "big"), name))
-    return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "big") >> 1
+    digest = hashlib.blake2b(digest_size=8)
+    for name in path:
+        part = f"{type(name).__name__}:{name}".encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(4, "big") + part)
+    return int.from_bytes(digest.digest(), "big") >> 1
 
 
 def rng_of(*path: Name) -> Random:

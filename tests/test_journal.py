@@ -1,7 +1,8 @@
 """What an engine answered is not asked again; what a kill tore is cut, and never read as data."""
 
 import asyncio
-import json
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -248,12 +249,21 @@ def test_a_sound_answer_passes() -> None:
     assert sound([completion("", token_ids=(), token_ends=(), tokens=1)]).finish == "stop"
 
 
-def test_journal_files_hold_no_pickle(folder: Path) -> None:
-    filled(folder, 1)
+def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
+    """A later version must read it, or refuse it by its first line; nothing in it can be run."""
+    row = completion("ab", logprobs=(-0.5, -0.25), mean_logprob=-0.375, prompt_tokens=7, cached_tokens=4)
+
+    async def write() -> None:
+        journal = Journal(folder)
+        journal.add(b"k" * 16, row)
+        await journal.close()
+
+    asyncio.run(write())
     (path,) = folder.glob("*.frames")
-    start = path.read_bytes().index(b"{")
-    head = path.read_bytes()[start:]
-    assert json.JSONDecoder().raw_decode(head[: head.index(b"}") + 1].decode())[0]["finish"] == "stop"
+    head = struct.pack("<4I3qdB", 2, 2, 2, 2, 11, 7, 4, -0.375, 0)
+    payload = b"k" * 16 + head + b"ab" + struct.pack("<4q2d", 0, 1, 1, 2, -0.5, -0.25)
+    frame = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+    assert path.read_bytes() == b"stepforge journal 2\n" + frame
 
 
 def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> None:

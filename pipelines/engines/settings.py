@@ -44,8 +44,8 @@ class VllmEngineSettings(Record):
     """Whether the mean log-probability of what is written is kept; costs some speed."""
     threads: int | None = Field(default=1, ge=1)
     """CPU threads of the model on a CPU; None leaves it to torch. Small models are fastest with one."""
-    multiprocessing: bool = False
-    """Whether vLLM computes in a process of its own."""
+    multiprocessing: bool = True
+    """Whether vLLM computes in a process of its own, beside the searches: faster while labelling, slower to start."""
     request_timeout: float | None = Field(default=1800, gt=0)
     """Longest time for one call in seconds, waiting for its turn included; None for no limit."""
     seed: int = Field(default=0, ge=0)

@@ -1,12 +1,17 @@
 """A model's tokenizer. Kept true: the tokens of a text decode to it, and the last one ends where it ends."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from tokenizers.decoders import DecodeStream
 
 from schemas.errors import BadInput
 from schemas.protocols import Message
+
+PIECES = 1 << 18
+"""Tokens whose own text is remembered."""
 
 
 class Written(NamedTuple):
@@ -26,6 +31,7 @@ class ModelTokenizer:
         added = source.added_tokens_decoder.values()
         self.special_tokens = frozenset({*source.all_special_tokens, *(t.content for t in added if t.special)})
         """Texts that ``encode`` reads as control tokens; they decode to nothing."""
+        self._piece = lru_cache(maxsize=PIECES)(lambda token: self.decode((token,)))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text.
@@ -50,6 +56,10 @@ class ModelTokenizer:
         return self._ends(token_ids, self.decode(token_ids))
 
     def _ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
+        """Mostly the text is its tokens' own texts, one after the other; else a token's text hangs on those before."""
+        pieces = [self._piece(token) for token in token_ids]
+        if "".join(pieces) == text:
+            return tuple(accumulate(map(len, pieces)))
         stream, ends, end = DecodeStream(skip_special_tokens=True), [], 0
         for token in token_ids:
             piece = stream.step(self._fast, token) or ""

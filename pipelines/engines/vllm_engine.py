@@ -7,13 +7,12 @@ import asyncio
 import logging
 import math
 import os
-import threading
 import time
 import warnings
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from pipelines.engines.engine_process import built_and_watched
 from pipelines.engines.model_files import digest, locate
 from pipelines.engines.settings import VllmEngineSettings
 from pipelines.engines.stepping import Call, Stepper
@@ -30,7 +29,6 @@ CPU_BLOCK_SIZE = 32
 GIB = 1 << 30
 STUCK_SECONDS = 120.0
 """How long after its time limit a call is waited for; then a step hangs, and the engine counts as dead."""
-WATCH_SECONDS = 1.0
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 """Everything else (abort, repetition, error) is an error."""
 
@@ -213,25 +211,12 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # for processes of vLLM's own
         torch.set_num_threads(settings.threads)
     try:
-        engine = LLMEngine.from_engine_args(EngineArgs(**vllm_arguments(settings, model)))
+        arguments = EngineArgs(**vllm_arguments(settings, model))
+        if settings.multiprocessing:
+            return built_and_watched(lambda: LLMEngine.from_engine_args(arguments))
+        return LLMEngine.from_engine_args(arguments)
     except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
         raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
-    if settings.multiprocessing:
-        watched = weakref.ref(engine.engine_core)
-        threading.Thread(target=_watch, args=(watched,), name="vllm-watch", daemon=True).start()
-    return engine
-
-
-def _watch(watched: "weakref.ref[Any]") -> None:
-    """vLLM waits for ever for the answers of a process that was killed; this wakes it with the error."""
-    while (core := watched()) is not None:
-        try:
-            core.ensure_alive()
-        except Exception as error:
-            core.outputs_queue.put_nowait(error)
-            return
-        del core
-        time.sleep(WATCH_SECONDS)
 
 
 def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
