@@ -2,12 +2,12 @@
 
     python benchmarks/engine_utilization.py
 
-Each round problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time
-as in a run, through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given
-the recorded prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix
-cache. *Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
-shards. *Whole* includes the end, when the searches that are left no longer fill the engine; the more problems, the less
-it weighs. Ratios are taken round by round, because these machines are noisy; the median is what counts.
+In each round problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time as in a run,
+through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given the recorded
+prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
+*Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
+shards. *Whole* includes the end, when the searches that are left no longer fill the engine; the more problems, the
+less it weighs. Ratios are taken round by round, because these machines are noisy; the median is what counts.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from generators.families import ALL_FAMILIES
 from generators.policy import PolicySettings, PromptedPolicy
 from labelers import OmegaPRM
+from pipelines.collection import collect_seldom
 from pipelines.engine_gate import EngineGate, capacity_of
 from pipelines.engines import VllmEngineSettings, open_engine
 from pipelines.engines.model_files import locate
@@ -171,17 +172,23 @@ def main() -> None:
     parser.add_argument("--in-process", action="store_true", help="the engine computes in the searches' own process")
     arguments = parser.parse_args()
     settings = VllmEngineSettings(model="embedded", threads=arguments.threads, multiprocessing=not arguments.in_process)
-    rounds = [_round(settings, arguments, number) for number in range(arguments.rounds)]
-    ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    print(
-        f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds; {machine})"
-    )
-    RESULTS.parent.mkdir(exist_ok=True)
+    rounds: list[dict[str, Any]] = []
+    collect_seldom()  # as workers do
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    name = "in_process" if arguments.in_process else "own_process"
-    kept[name] = {"median_ratio": ratios, "rounds": rounds, "machine": machine}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    for number in range(arguments.rounds):
+        rounds.append(_round(settings, arguments, number))
+        ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
+        kept["in_process" if arguments.in_process else "own_process"] = {
+            "median_ratio": ratios,
+            "problems": arguments.problems,
+            "rounds": rounds,
+            "machine": machine,
+        }
+        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    print(
+        f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds)\n{machine}"
+    )
 
 
 def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def sealed(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def opened(content: Any) -> dict[str, Any]:
-    """Return the content without its checksum; what never had one passes.
+    """Return the content without its checksum.
 
     Raises:
         ValueError: it is not what was sealed.
@@ -28,7 +28,9 @@ def opened(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     rest = {key: value for key, value in content.items() if key != "crc"}
-    if content.get("crc", _checksum(rest)) != _checksum(rest):
+    if "crc" not in content:  # also where a damaged key is no longer called so
+        raise ValueError("it has no checksum")
+    if content["crc"] != _checksum(rest):
         raise ValueError("its checksum does not fit")
     return rest
 
@@ -45,10 +47,7 @@ def read_sealed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
         RunFailed: the file is damaged or another run's; the line names it.
     """
     try:
-        found = json.loads(path.read_bytes())
-        content = opened(found)
-        if len(content) == len(found):
-            raise ValueError("it has no checksum")
+        content = opened(json.loads(path.read_bytes()))
         if run is not None and content.get("run") != run:
             raise ValueError("it belongs to a run with other settings")
     except (OSError, ValueError, TypeError, RecursionError) as error:

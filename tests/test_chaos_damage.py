@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from pipelines.pilot import rates_of_run
 from pipelines.plan import read_plan
 from pipelines.run_folder import fresh_report, open_run
 from pipelines.run_settings import folder_settings
+from pipelines.sealed import opened, sealed
 from pipelines.sessions import past_sessions
 from pipelines.shards import read_shard, shard_metadata
 from schemas.errors import RunFailed
@@ -153,6 +155,21 @@ def test_no_bit_flip_is_silent(
         f"{shards.total()} in shards, {small['noticed']} of {small.total()} in small files, the others changed nothing "
         f"that is read; {journals.total()} in journals, after which no completion was another one"
     )
+
+
+def test_no_bit_of_what_is_sealed_can_flip_unseen() -> None:
+    """Every bit, those of the checksum's own key among them."""
+    content = {"run": "1730579d", "rows": 3, "stage": "vet", "report": {"rows_in": 4, "rejected": {}}}
+    whole = json.dumps(sealed(content)).encode()
+    seen = 0
+    for position, bit in product(range(len(whole)), range(8)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << bit
+        try:
+            assert opened(json.loads(damaged)) == content  # another white space, or an escape of the same character
+        except ValueError:  # also what json and Unicode raise
+            seen += 1
+    assert seen > 0.95 * len(whole) * 8
 
 
 def test_what_is_only_written_is_made_anew(folder: Path) -> None:

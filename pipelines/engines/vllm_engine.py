@@ -1,4 +1,4 @@
-"""vLLM in this process, the same on GPU and CPU: one engine, one thread that steps it, one request per rollout.
+"""vLLM, the same on GPU and CPU: one engine, one thread that steps it, one request per rollout.
 
 What counts is the tokens: text is decoded here from the tokens that vLLM wrote, never the other way round.
 """
