@@ -208,7 +208,9 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
         raise BadInput(f"{INSTALL} ({first_line(error)})") from error
     on_cpu = current_platform.is_cpu()
     if on_cpu and settings.threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # for processes of vLLM's own
+        # For processes of vLLM's own, which by default take every core and, of several engines, all the same ones.
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)
+        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         torch.set_num_threads(settings.threads)
     try:
         arguments = EngineArgs(**vllm_arguments(settings, model))
