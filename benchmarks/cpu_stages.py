@@ -234,6 +234,8 @@ def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
     )
     lines = [head + f"{'peak ratio':>12}"]
     for stage in figures[sizes[0]]:
+        if not all(stage in figures[n] for n in sizes):  # it was not asked for on every size
+            continue
         cells = [figures[n][stage] for n in sizes]
         line = f"{stage:24}" + "".join(
             f"{c['cpu_seconds']:13.1f} s{c.get('rows_per_second', 0):10,}{c.get('solutions_per_second', 0):10,}"
