@@ -58,9 +58,9 @@ class Loop:
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
 
-    def __call__(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine to its end, for at most a minute."""
-        return self._runner.run(asyncio.wait_for(work, 60))
+    def __call__(self, work: Coroutine[Any, Any, Result], seconds: float = 60) -> Result:
+        """Run a coroutine to its end, for at most so long."""
+        return self._runner.run(asyncio.wait_for(work, seconds))
 
     def close(self) -> None:
         """Close the loop."""

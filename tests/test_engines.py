@@ -27,6 +27,7 @@ ENGINES = [
     "scripted",
     "transformers",
     pytest.param("vllm", marks=needs_vllm),
+    pytest.param("vllm in its own process", marks=[needs_vllm, pytest.mark.slow]),
     pytest.param("server", marks=needs_vllm),
 ]
 
@@ -67,15 +68,15 @@ def engine(
             )
         case "transformers":
             settings = TransformersEngineSettings(**common)
-        case "vllm":
-            settings = VllmEngineSettings(**common, kv_cache_gib=0.5)
+        case "vllm" | "vllm in its own process":
+            settings = VllmEngineSettings(**common, kv_cache_gib=0.5, multiprocessing=request.param != "vllm")
         case _:
             assert starting_server is not None
             starting_server.wait_until_ready()
             settings = ServerEngineSettings(
                 address=starting_server.address, tokenizer=str(model), retries=0, logprobs=True
             )
-    opened = run(open_engine(settings))
+    opened = run(open_engine(settings), 240)
     yield opened
     run(opened.close())
     with pytest.raises(EngineDead):
