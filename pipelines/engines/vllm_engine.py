@@ -10,6 +10,8 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
+from copy import copy
+from functools import lru_cache
 from typing import Any
 
 from pipelines.engines.engine_process import built_and_watched
@@ -27,6 +29,7 @@ CPU_KV_CACHE_GIB = 1.0
 CPU_BATCHED_TOKENS = 4096
 CPU_BLOCK_SIZE = 32
 GIB = 1 << 30
+COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 STUCK_SECONDS = 120.0
 """How long after its time limit a call is waited for; then a step hangs, and the engine counts as dead."""
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
@@ -43,6 +46,8 @@ class VllmEngine:
         self._stepper = stepper
         self._tokenizer = tokenizer
         self._identity = identity
+        self._without_seed = lru_cache(maxsize=16)(self._unseeded)
+        """vLLM checks parameters for longer than it takes to hand a completion on: once for all that share them."""
 
     @classmethod
     async def open(cls, settings: VllmEngineSettings) -> "VllmEngine":
@@ -116,7 +121,8 @@ class VllmEngine:
         call = Call(future, token_ids, parameters, deadline)
         self._stepper.submit(call)
         try:
-            return await asyncio.wait_for(future, None if limit is None else limit + STUCK_SECONDS)
+            async with asyncio.timeout(None if limit is None else limit + STUCK_SECONDS):
+                return await future
         except TimeoutError:
             raise EngineDead("vLLM hangs: a step does not end") from None
         except asyncio.CancelledError:
@@ -124,6 +130,11 @@ class VllmEngine:
             raise
 
     def _parameters(self, sampling: Sampling, seed: int) -> Any:
+        parameters = copy(self._without_seed(sampling))
+        parameters.seed = seed if self._settings.seeded else None
+        return parameters
+
+    def _unseeded(self, sampling: Sampling) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -132,7 +143,6 @@ class VllmEngine:
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop) or None,
-            seed=seed if self._settings.seeded else None,
             logprobs=0 if self._settings.logprobs else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -256,9 +266,14 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
 
 def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, Any]:
     """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
-    generator has no offset to set back), so prompts are read whole, in steps that hold the longest one."""
+    generator has no offset to set back), so prompts are read whole, in steps that hold the longest one.
+
+    Where the threads are given, vLLM's process computes by itself: of its own accord it would start another for that,
+    to bind its threads to cores, and wait for it in a loop that keeps a core busy.
+    """
     longest = settings.max_model_len or CPU_BATCHED_TOKENS
-    return {
+    alone = settings.threads is not None and settings.tensor_parallel_size == 1
+    return ({"distributed_executor_backend": COMPUTES_ITSELF} if alone else {}) | {
         "enforce_eager": settings.enforce_eager is not False,
         "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
         "block_size": settings.block_size or CPU_BLOCK_SIZE,
