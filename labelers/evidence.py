@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from labelers.ahead import Ahead
 from labelers.passing import Along, Counts, Passing
 from schemas.grading import graded
 from schemas.interval import wilson
@@ -127,12 +128,19 @@ class Evidence:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
         return await self._grow(path, count, k, k, lambda label: False, "fixed")
 
-    async def until_success(self, path: Path, count: int, k: int, step: int = 1) -> StepLabel:
+    async def settle(self, path: Path, count: int, k: int, *, curtailed: bool, ahead: int) -> StepLabel:
+        """Return the counts of ``k`` completions of a prefix; with ``curtailed``, of those up to its first success."""
+        if curtailed:
+            return await self.until_success(path, count, k, ahead)
+        return await self.measure(path, count, k)
+
+    async def until_success(self, path: Path, count: int, k: int, ahead: int = 1) -> StepLabel:
         """The same, but stop at the first success: enough for any-success labels, which stay what they were.
 
-        Expected completions are (1 - (1 - V)^k) / V instead of k. ``step`` are drawn at a time.
+        Expected completions are (1 - (1 - V)^k) / V instead of k. ``ahead`` are under way at a time; those behind the
+        first success are cancelled, and what is kept is the same for every ``ahead``.
         """
-        return await self._grow(path, count, k, step, lambda label: label.successes > 0, "first_success")
+        return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success", ahead)
 
     async def until_narrow(self, path: Path, count: int, first: int, most: int, half_width: float) -> StepLabel:
         """Draw ``first``; stop if all agree; else go on until the Wilson interval is narrow, or ``most`` are drawn.
@@ -154,27 +162,35 @@ class Evidence:
         known = len(self.completions(path, count))
         return await self._grow(path, count, known + n, n, lambda label: False, "adaptive")
 
-    async def _grow(self, path: Path, count: int, k: int, step: int, enough: Enough, stopping: Stopping) -> StepLabel:
+    async def _grow(
+        self, path: Path, count: int, k: int, step: int, enough: Enough, stopping: Stopping, ahead: int = 1
+    ) -> StepLabel:
         key = self._key(path, count)
-        self._drawn.setdefault(key, [])
-        async with self._drawing.setdefault(key, asyncio.Lock()):
-            while True:
-                known = self._known(key, count)
-                label = count_outcomes(known, self._stopping.get(key, stopping))
-                if len(known) >= k or enough(label):
-                    break
-                await self._draw(key, path, count, min(step, k - len(known)))
-                self._stopping[key] = stopping
-        return label
+        drawn = self._drawn.setdefault(key, [])
 
-    async def _draw(self, key: str, path: Path, count: int, n: int) -> None:
-        seed = seed_of(self._seed, "completions", self.problem.id, key, len(self._drawn[key]))
+        async def draw(position: int) -> list[Rollout]:
+            return await self._draw(key, path, count, position, min(step, missing - position))
+
+        async with self._drawing.setdefault(key, asyncio.Lock()):
+            missing = k - len(self._known(key, count)) + len(drawn)
+            async with Ahead(draw, range(len(drawn), missing, max(1, step)), ahead) as draws:
+                while True:
+                    known = self._known(key, count)
+                    label = count_outcomes(known, self._stopping.get(key, stopping))
+                    if len(known) >= k or enough(label):
+                        return label
+                    self._take(key, path.prefix(count), await draws.next())
+                    self._stopping[key] = stopping
+
+    async def _draw(self, key: str, path: Path, count: int, position: int, n: int) -> list[Rollout]:
+        """Return ``n`` completions; ``position`` is how many were drawn from the prefix before them."""
+        seed = seed_of(self._seed, "completions", self.problem.id, key, position)
         path, count = self._first.get(path.prefix(count), (path, count))
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
-        start = Start(rollout=path.rollout, steps=count)
-        done = await graded(self.problem, sampled, self._grader, start)
+        return await graded(self.problem, sampled, self._grader, Start(rollout=path.rollout, steps=count))
+
+    def _take(self, key: str, before: str, done: Sequence[Rollout]) -> None:
         self._drawn[key].extend(done)
-        before = path.prefix(count)
         for rollout in done:
             self._passing.add(before, rollout)
 

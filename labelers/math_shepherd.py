@@ -29,6 +29,9 @@ class MathShepherd(Record):
     """Completions at each step (the paper's N, 8)."""
     curtailed: bool = False
     """Whether a step's first success ends its completions."""
+    ahead: int = Field(default=1, ge=1)
+    """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
+    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
     shared: bool = True
     """Whether solutions of a problem that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)
@@ -52,8 +55,10 @@ class MathShepherd(Record):
         if path.outcome == "undetermined" or not path.steps:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
         counts = range(1, len(path.steps))
-        count_at = evidence.until_success if self.curtailed else evidence.measure
-        labels = await asyncio.gather(*(count_at(path, count, self.k) for count in counts))
+        settling = (
+            evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead) for count in counts
+        )
+        labels = await asyncio.gather(*settling)
         return first_hard_error(self.name, [*labels, own_outcome(path)])
 
 

@@ -45,6 +45,9 @@ class OmegaPRM(Record):
     curtailed: bool = False
     """Whether a prefix's first success ends its completions: the same labels in distribution, for fewer tokens. The
     tree's values are then no plain shares, so its priorities differ."""
+    ahead: int = Field(default=1, ge=1)
+    """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
+    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
 
     @property
     def name(self) -> str:
@@ -110,8 +113,8 @@ class _Search:
         """Return the first error: MC is above zero before it and zero after it (section 3.2)."""
 
         async def alive(count: int) -> bool | None:
-            count_at = self.evidence.until_success if self.part.curtailed else self.evidence.measure
-            label = await count_at(path, count, self.part.k)
+            part = self.part
+            label = await self.evidence.settle(path, count, part.k, curtailed=part.curtailed, ahead=part.ahead)
             self.tree.add(path.prefix(count), count, label, self._wrong_from(path, count))
             return label.hard
 

@@ -24,6 +24,9 @@ class Sequential(Record):
     """Completions at each step."""
     curtailed: bool = True
     """Whether a step's first success ends its completions: the walk is the same in distribution."""
+    ahead: int = Field(default=1, ge=1)
+    """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
+    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
 
     @property
     def name(self) -> str:
@@ -37,9 +40,8 @@ class Sequential(Record):
 
     async def walk(self, path: Path, evidence: Evidence) -> Verdict:
         """Return the first step without a success."""
-        count_at = evidence.until_success if self.curtailed else evidence.measure
         for count in range(1, len(path.steps)):
-            label = await count_at(path, count, self.k)
+            label = await evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead)
             if label.hard is None:
                 return no_verdict(self.name, count - 1)
             if not label.hard:

@@ -74,7 +74,7 @@ class EngineGate:
         self._turns = asyncio.Semaphore(capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
-        self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = 0
+        self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
     async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
         """Return completion number ``first`` of a request, as soon as there is room for it.
@@ -90,6 +90,9 @@ class EngineGate:
         began = self._clock.start()
         try:
             given = await self._given(prompt, first, seed, sampling)
+        except asyncio.CancelledError:
+            self._cancelled += 1
+            raise
         finally:
             seconds = self._clock.stop() - began
             self._turns.release()
@@ -117,13 +120,14 @@ class EngineGate:
         return _fault(f"no answer within {self._limit:g} s; aborted")
 
     def counters(self) -> dict[str, int]:
-        """Return rollouts, tokens, errors, requests under way and waiting, capacity and busy milliseconds so far."""
+        """Return what was done so far, requests under way and waiting, and how many the engine takes at a time."""
         return {
             "rollouts": self._rollouts,
             "generated_tokens": self._tokens,
             "prompt_tokens": self._prompt,
             "cached_tokens": self._cached,
             "errors": self._errors,
+            "cancelled": self._cancelled,
             "running": self._clock.running,
             "waiting": self._waiting,
             "capacity": self.capacity,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipelines.engine_gate import UNBOUNDED
 from pipelines.snapshot import EngineProgress, Speed
 
-GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "busy_ms")
+GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "busy_ms")
 """Counters that a worker's process only adds to; a process started anew begins at nothing."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
@@ -68,6 +68,7 @@ class EngineMeter:
             generated_tokens=self._total["generated_tokens"],
             prompt_tokens=self._total["prompt_tokens"],
             cached_tokens=self._total["cached_tokens"],
+            cancelled=self._total["cancelled"],
             replayed=self.replayed,
             running=sum(now.get("running", 0) for now in self._now),
             waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,

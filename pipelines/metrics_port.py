@@ -26,6 +26,7 @@ COUNTERS = {
     "generated_tokens": "Tokens generated in this session.",
     "prompt_tokens": "Prompt tokens given in this session, cached or not.",
     "cached_tokens": "Prompt tokens found in the prefix cache in this session.",
+    "cancelled": "Requests given up in the middle in this session.",
     "replayed": "Completions taken from the journal of an earlier session.",
 }
 

@@ -57,6 +57,8 @@ def speed_text(engine: EngineProgress) -> str:
         parts.append(f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
+    if engine.cancelled:
+        parts.append(f"{engine.cancelled:,} cancelled")
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
     return ", ".join(parts)

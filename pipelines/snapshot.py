@@ -42,6 +42,8 @@ class EngineProgress(Record):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     """Prompt tokens found in the prefix cache."""
+    cancelled: int = 0
+    """Requests that were given up in the middle, because nobody needed their answer any more."""
     replayed: int = 0
     """Completions of committed shards that came from the journal of an earlier session."""
     running: int = 0

@@ -201,6 +201,7 @@ def snapshot(**more: object) -> Snapshot:
         rollouts=10,
         prompt_tokens=100,
         cached_tokens=63,
+        cancelled=1234,
         running=96,
         waiting=7,
         capacity=512,
@@ -220,7 +221,7 @@ def snapshot(**more: object) -> Snapshot:
 
 
 FILL = "96 of 512 running, 7 waiting, busy 98%, 1 of 2 engines not answering"
-SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached"
+SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 cancelled"
 
 
 def test_a_line_says_everything() -> None:
@@ -233,7 +234,7 @@ def test_a_line_says_everything() -> None:
 
 
 def rendered(**options: object) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, **options)  # type: ignore[arg-type]
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, **options)  # type: ignore[arg-type]
     console.print(live_table(snapshot()))
     file = console.file
     assert isinstance(file, io.StringIO)
