@@ -14,6 +14,7 @@ import pytest
 from engine_setup import tiny_model
 
 from pipelines.engines import VllmEngineSettings, open_engine
+from schemas.errors import BadInput
 
 pytestmark = [
     pytest.mark.slow,
@@ -96,6 +97,14 @@ def test_a_closed_engine_leaves_no_process(model: Path) -> None:
         return kept
 
     assert gone(asyncio.run(opened_and_closed()))
+
+
+def test_a_process_that_does_not_start_says_why_in_one_line(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = VllmEngineSettings(model=str(model), dtype="float32", kv_cache_gib=0.00001)
+    with pytest.raises(BadInput, match=r"vLLM cannot serve .*: No available memory for the cache blocks"):
+        asyncio.run(open_engine(settings))
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
 
 
 def test_an_engine_process_does_not_outlive_its_starter(model: Path, tmp_path: Path) -> None:

@@ -5,17 +5,32 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from multiprocessing import active_children
 from typing import Any
+
+from pipelines.engines.held_back import HeldBack
+from pipelines.engines.tokenization import first_line
 
 WATCH_SECONDS = 1.0
 KILL_AT_THE_END_OF_INPUT = 'read -r _; kill -9 "$@" 2>/dev/null'
 
 
-def built_and_watched(build: Callable[[], Any]) -> Any:
-    """Build an engine that starts processes, and watch over them as long as there is the engine."""
+def built_and_watched(build: Callable[[], Any], *, quiet: bool) -> Any:
+    """Build an engine that starts processes, and watch over them as long as there is the engine.
+
+    With ``quiet``, what they write to standard error is held back until they have started.
+
+    Raises:
+        RuntimeError: they do not start; the message is the reason that they gave themselves.
+    """
     before = {child.pid for child in active_children()}
-    engine = build()
+    said = HeldBack()
+    try:
+        with said if quiet else nullcontext():
+            engine = build()
+    except RuntimeError as error:
+        raise RuntimeError(said.reason or first_line(error)) from error
     started = [str(child.pid) for child in active_children() if child.pid not in before]
     arguments = (weakref.ref(engine.engine_core), _reaper(started))
     threading.Thread(target=_watch, args=arguments, name="vllm-watch", daemon=True).start()

@@ -146,4 +146,4 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
 def first_line(error: BaseException) -> str:
     """Return the beginning of an error's message, fit for one line."""
     lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
+    return (lines[0] if lines else type(error).__name__)[:400]

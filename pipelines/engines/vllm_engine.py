@@ -206,6 +206,7 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         os.environ.setdefault(name, "ERROR")
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for reports
     logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # heeded before vLLM sets up its own
     warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(settings.multiprocessing))
@@ -225,7 +226,9 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
     try:
         arguments = EngineArgs(**vllm_arguments(settings, model))
         if settings.multiprocessing:
-            return built_and_watched(lambda: LLMEngine.from_engine_args(arguments))
+            os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
+            quiet = os.environ["VLLM_LOGGING_LEVEL"] in ("ERROR", "CRITICAL")
+            return built_and_watched(lambda: LLMEngine.from_engine_args(arguments), quiet=quiet)
         return LLMEngine.from_engine_args(arguments)
     except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
         raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
