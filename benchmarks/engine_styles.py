@@ -22,7 +22,7 @@ from generators.families import ALL_FAMILIES
 from generators.policy import PolicySettings, PromptedPolicy
 from pipelines.engines import VllmEngineSettings, open_engine
 from pipelines.engines.model_files import locate
-from pipelines.engines.vllm_engine import vllm_arguments
+from pipelines.engines.vllm_engine import thread_variables, vllm_arguments
 from schemas.seeds import seed_of
 
 RESULTS = Path(__file__).parent / "results" / "engine_styles.json"
@@ -53,6 +53,8 @@ async def asynchronous(settings: VllmEngineSettings, problems: int) -> tuple[flo
 
     from pipelines.engines.tokenization import load_tokenizer
 
+    if settings.threads is not None:
+        os.environ.update(thread_variables(settings.threads))
     model = locate(settings.model)
     arguments = {k: v for k, v in vllm_arguments(settings, model).items() if k != "use_tqdm_on_load"}
     engine, tokenizer = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)), load_tokenizer(model, None)

@@ -27,6 +27,11 @@ def tiny_model(folder: Path) -> Path:
     """Copy the embedded policy, or where the checkout has none make a model with random weights."""
     if (embedded_folder() / "model.safetensors").is_file():
         return Path(shutil.copytree(embedded_folder(), folder / EMBEDDED))
+    return random_model(folder)
+
+
+def random_model(folder: Path) -> Path:
+    """Make a model with random weights, whose two heads may be computed by two processes."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

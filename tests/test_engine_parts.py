@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from pipelines.engines import AnyEngine, TransformersEngineSettings
 from pipelines.engines.model_files import digest, locate
 from pipelines.engines.stepping import Call, Stepper
-from pipelines.engines.tokenization import ModelTokenizer
+from pipelines.engines.tokenization import ModelTokenizer, first_line
 from schemas.errors import BadInput
 from schemas.protocols import EngineDead
 
@@ -223,3 +223,11 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"config\.json"):
         locate(str(tmp_path))
     assert TransformersEngineSettings().model == "embedded"
+
+
+def test_one_line_of_a_validation_error_is_its_reason() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TransformersEngineSettings(kind="transformers", batch_size=0)
+    assert first_line(caught.value) == "Input should be greater than or equal to 1"
+    assert first_line(ValueError("first\nsecond")) == "first"
+    assert first_line(KeyError()) == "KeyError"

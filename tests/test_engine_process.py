@@ -1,4 +1,4 @@
-"""vLLM in a process of its own: when that dies its callers are told, and when its starter dies it goes too."""
+"""vLLM in processes of its own: when one dies its callers are told, and when its starter dies they go too."""
 
 import asyncio
 import importlib.util
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_setup import tiny_model
+from engine_setup import random_model, tiny_model
 
 from pipelines.engines import VllmEngineSettings, open_engine
 from schemas.errors import BadInput
@@ -28,9 +28,11 @@ from test_engine_process import engine_processes
 from pipelines.engines import VllmEngineSettings, open_engine
 from schemas.protocols import EngineDead
 
-async def main(model, then):
-    engine = await open_engine(VllmEngineSettings(model=model, dtype="float32", kv_cache_gib=0.5))
-    (process,) = engine_processes(os.getpid())
+async def main(model, processes, then):
+    engine = await open_engine(
+        VllmEngineSettings(model=model, dtype="float32", kv_cache_gib=0.5, tensor_parallel_size=int(processes))
+    )
+    process = engine_processes(os.getpid())[-1]
     assert all(completion.text for completion in await ask(engine, n=4, max_tokens=8))
     asked = [asyncio.create_task(ask(engine, n=64, max_tokens=400, seed=i)) for i in range(8)]
     await asyncio.sleep(0.5)
@@ -59,7 +61,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def engine_processes(of: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(of).children(recursive=True) if "EngineCore" in " ".join(child.cmdline())]
+    """vLLM's own process, and behind it those that compute for it where there are several."""
+    below = psutil.Process(of).children(recursive=True)
+    return [child for name in ("EngineCore", "Worker_TP") for child in below if name in " ".join(child.cmdline())]
 
 
 def gone(processes: list[psutil.Process], within: float = 10.0) -> bool:
@@ -68,19 +72,25 @@ def gone(processes: list[psutil.Process], within: float = 10.0) -> bool:
 
 
 @contextmanager
-def starter(model: Path, folder: Path, then: str) -> Iterator["subprocess.Popen[str]"]:
+def starter(model: Path, processes: int, folder: Path, then: str) -> Iterator["subprocess.Popen[str]"]:
     script = folder / "starter.py"
     script.write_text(STARTER)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(Path.cwd()), str(Path(__file__).parent)))}
-    command = [sys.executable, script, model, then]
+    command = [sys.executable, script, model, str(processes), then]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
         yield process
 
 
-def test_callers_of_a_killed_engine_process_are_told(model: Path, tmp_path: Path) -> None:
-    with starter(model, tmp_path, "kill it") as process:
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda processes: f"tensor parallel {processes}")
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A model, and how many processes compute it."""
+    return random_model(tmp_path_factory.mktemp("random")), request.param
+
+
+def test_callers_of_a_killed_engine_process_are_told(served: tuple[Path, int], tmp_path: Path) -> None:
+    with starter(*served, tmp_path, "kill it") as process:
         said, _ = process.communicate(timeout=60)
     assert (said, process.returncode) == ("told\n", 0)
 
@@ -107,9 +117,9 @@ def test_a_process_that_does_not_start_says_why_in_one_line(model: Path, capfd: 
     assert "Traceback" not in said.out + said.err
 
 
-def test_an_engine_process_does_not_outlive_its_starter(model: Path, tmp_path: Path) -> None:
-    with starter(model, tmp_path, "be killed") as process:
+def test_an_engine_process_does_not_outlive_its_starter(served: tuple[Path, int], tmp_path: Path) -> None:
+    with starter(*served, tmp_path, "be killed") as process:
         processes = engine_processes(process.pid)
-        assert processes
+        assert len(processes) == {1: 1, 2: 3}[served[1]]
         process.kill()
     assert gone(processes)

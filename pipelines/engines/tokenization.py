@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from tokenizers.decoders import DecodeStream
 
 from schemas.errors import BadInput
@@ -145,5 +146,8 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
 
 def first_line(error: BaseException) -> str:
     """Return the beginning of an error's message, fit for one line."""
-    lines = str(error).strip().splitlines()
+    message = str(error)
+    if isinstance(error, ValidationError):  # whose own first line only counts
+        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    lines = message.strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:400]

@@ -217,11 +217,8 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
         from vllm.v1.engine.llm_engine import LLMEngine
     except ImportError as error:
         raise BadInput(f"{INSTALL} ({first_line(error)})") from error
-    on_cpu = current_platform.is_cpu()
-    if on_cpu and settings.threads is not None:
-        # For processes of vLLM's own, which by default take every core and, of several engines, all the same ones.
-        os.environ["OMP_NUM_THREADS"] = str(settings.threads)
-        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    if current_platform.is_cpu() and settings.threads is not None:
+        os.environ.update(thread_variables(settings.threads))
         torch.set_num_threads(settings.threads)
     try:
         arguments = EngineArgs(**vllm_arguments(settings, model))
@@ -232,6 +229,11 @@ def _build(settings: VllmEngineSettings, model: str) -> Any:
         return LLMEngine.from_engine_args(arguments)
     except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
         raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment of vLLM's own processes on a CPU: by default they take every core, and all the same."""
+    return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
 def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
