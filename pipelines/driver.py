@@ -120,7 +120,8 @@ class _Flow:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
         engines = self._engines(pending)
         pools = [cpu, *([engines] if engines else [])]
-        watcher = asyncio.create_task(self.progress.watch(engines.workers if engines else ()))
+        workers = engines.workers if engines else ()
+        watcher = asyncio.create_task(self.progress.watch(workers))
         try:
             await _all(self._stage("generate", shard, cpu) for shard in self.plan)
             self.corpus = self._duplicates()
@@ -130,9 +131,10 @@ class _Flow:
                     if self._is_labelled(index):
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
+            await _ended(watcher)
+            await self.progress.look(workers)
         finally:
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
+            await _ended(watcher)
             self.progress.close()
             await asyncio.gather(*(pool.close() for pool in pools))
 
@@ -199,6 +201,11 @@ class _Flow:
         if not any(isinstance(part, Duplicates) for part in self.run_file.vet):
             return {}
         return duplicate_questions([self.layout.shard("generate", shard.index) for shard in self.plan])
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _all(coroutines: Iterable[Any]) -> None:

@@ -69,10 +69,14 @@ class Progress:
         """Ask the engines, show and keep what is known, until cancelled."""
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
+    async def look(self, engines: Sequence[Worker]) -> None:
+        """Ask the engines once; one look at a time, or a late answer is taken for a new beginning."""
+        self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
+
     async def _watch(self, engines: Sequence[Worker]) -> None:
         shown = kept = -inf
         while True:
-            self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
+            await self.look(engines)
             snapshot, now = self.snapshot(), time.monotonic()
             if now - shown >= self._view.seconds:
                 shown = now
