@@ -51,8 +51,7 @@ class Ahead(Generic[Question, Answer]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel what nobody needs any more, and wait until it is gone."""
+        """Cancel what nobody needs any more, and wait until it is gone; what it failed over is nobody's concern."""
         for task in self._under_way:
             task.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
