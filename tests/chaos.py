@@ -69,6 +69,7 @@ search_limit = 4
 [[label]]
 kind = "sequential"
 k = 3
+ahead = 3
 
 [[curate]]
 kind = "decided"
