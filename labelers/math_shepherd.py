@@ -31,7 +31,7 @@ class MathShepherd(Record):
     """Whether a step's first success ends its completions."""
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
-    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
+    labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
     shared: bool = True
     """Whether solutions of a problem that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)

@@ -47,7 +47,7 @@ class OmegaPRM(Record):
     tree's values are then no plain shares, so its priorities differ."""
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
-    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
+    labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
 
     @property
     def name(self) -> str:

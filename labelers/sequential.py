@@ -26,7 +26,7 @@ class Sequential(Record):
     """Whether a step's first success ends its completions: the walk is the same in distribution."""
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
-    labels and evidence stay what they are, answers come sooner, and an engine with room to spare is kept busy."""
+    labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
 
     @property
     def name(self) -> str:

@@ -37,7 +37,11 @@ class HeldBack:
     def __enter__(self) -> "HeldBack":
         """Begin to hold back."""
         _ONE_AT_A_TIME.acquire()
-        self._ours = os.dup(2)
+        try:
+            self._ours = os.dup(2)
+        except OSError:  # this process has no standard error
+            _ONE_AT_A_TIME.release()
+            raise
         read, write = os.pipe()
         os.dup2(write, 2)
         os.close(write)
