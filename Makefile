@@ -33,7 +33,7 @@ test-all: $(STAMP) check
 bench: $(STAMP)
 	$(BIN)/python benchmarks/engine_utilization.py
 
-# Environments of their own for the libraries that read the exports (tests/test_consumers.py): TRL's latest, and the
+# Environments of their own for the libraries that read the exports (tests/pipelines/exports/test_consumers.py): TRL's latest, and the
 # last that trains on stepwise rows.
 consumers: $(STAMP)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/trl

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipelines.run_file import RunFile
-    from pipelines.store import AnyPath
+    from stepforge.pipelines.settings.run_file import RunFile
+    from stepforge.pipelines.storage.store import AnyPath
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,7 +35,7 @@ def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
 
     ``goes_on``: the same command, given again, goes on where this one was stopped.
     """
-    from schemas.errors import BadInput, RunFailed
+    from stepforge.schemas.errors import BadInput, RunFailed
 
     try:
         yield
@@ -48,7 +48,7 @@ def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        from pipelines.store import io_failure
+        from stepforge.pipelines.storage.store import io_failure
 
         typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
         raise typer.Exit(1) from None
@@ -83,11 +83,11 @@ def run(
 ) -> None:
     """Do all stages of a run; only what is missing is done."""
     with one_line_errors(goes_on=True):
-        from pipelines.driver import run_all
-        from pipelines.preflight import preflight
-        from pipelines.run_file import limited
-        from pipelines.run_settings import read_run_file
-        from pipelines.store import place_of
+        from stepforge.pipelines.run.driver import run_all
+        from stepforge.pipelines.run.preflight import preflight
+        from stepforge.pipelines.settings.run_file import limited
+        from stepforge.pipelines.settings.run_settings import read_run_file
+        from stepforge.pipelines.storage.store import place_of
 
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
@@ -100,7 +100,7 @@ def run(
         if rounds is None:
             _show_report(run_one(settings, folder), folder, as_json=as_json)
         else:
-            from pipelines.rounds import rounds_text, run_rounds
+            from stepforge.pipelines.commands.rounds import rounds_text, run_rounds
 
             done = run_rounds(settings, folder, rounds, run_one)
             typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
@@ -114,9 +114,9 @@ def report(
 ) -> None:
     """Print the figures of a run, measured anew from its committed shards."""
     with one_line_errors():
-        from pipelines.report_page import write_page
-        from pipelines.run_folder import fresh_report
-        from pipelines.store import place_of
+        from stepforge.pipelines.progress.status import fresh_report
+        from stepforge.pipelines.reports.page import write_page
+        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         figures = fresh_report(place)
@@ -126,7 +126,7 @@ def report(
 
 
 def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
-    from pipelines.report_text import report_text
+    from stepforge.pipelines.reports.text import report_text
 
     typer.echo(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
 
@@ -135,8 +135,8 @@ def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show how far a run is, from another shell if it is under way."""
     with one_line_errors():
-        from pipelines.run_folder import run_status, status_text
-        from pipelines.store import place_of
+        from stepforge.pipelines.progress.status import run_status, status_text
+        from stepforge.pipelines.storage.store import place_of
 
         state = run_status(place_of(folder))
         typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
@@ -159,11 +159,11 @@ def estimate(
 ) -> None:
     """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
     with one_line_errors():
-        from pipelines.estimate.estimate import estimate as forecast
-        from pipelines.estimate.estimate_text import estimate_text
-        from pipelines.preflight import preflight
-        from pipelines.run_file import limited
-        from pipelines.run_settings import read_run_file
+        from stepforge.pipelines.estimate.estimate import estimate as forecast
+        from stepforge.pipelines.estimate.estimate_text import estimate_text
+        from stepforge.pipelines.run.preflight import preflight
+        from stepforge.pipelines.settings.run_file import limited
+        from stepforge.pipelines.settings.run_settings import read_run_file
 
         settings = limited(read_run_file(run_file, overrides or []), limit)
         preflight(settings)
@@ -176,8 +176,8 @@ def estimate(
 def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROBLEM_ID")]) -> None:
     """Show one problem with its steps, labels and truth."""
     with one_line_errors():
-        from pipelines.show import show_problem
-        from pipelines.store import place_of
+        from stepforge.pipelines.commands.show import show_problem
+        from stepforge.pipelines.storage.store import place_of
 
         typer.echo(show_problem(place_of(folder), problem_id))
 
@@ -191,7 +191,7 @@ def grade(
 ) -> None:
     """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL."""
     with one_line_errors():
-        from pipelines.grade_file import grade_file
+        from stepforge.pipelines.grading.file import grade_file
 
         typer.echo(str(grade_file(file, answer, response, out)), err=True)
 
@@ -200,7 +200,7 @@ def grade(
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, what works on this machine, and what is missing and how to get it."""
     with one_line_errors():
-        from pipelines.doctor import doctor_text, examine
+        from stepforge.pipelines.commands.doctor import doctor_text, examine
 
         findings = examine()
         typer.echo(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
@@ -216,8 +216,8 @@ def relabel(
 ) -> None:
     """Label a run by another rule, from the evidence it kept; nothing is generated."""
     with one_line_errors():
-        from pipelines.relabel import relabel as apply_rule
-        from pipelines.store import place_of
+        from stepforge.pipelines.commands.relabel import relabel as apply_rule
+        from stepforge.pipelines.storage.store import place_of
 
         target, figures = apply_rule(place_of(folder), rule)
         _show_report(figures, target, as_json=as_json)
@@ -237,10 +237,10 @@ def publish(
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
     with one_line_errors():
-        from pipelines.publishing.publication import Talk
-        from pipelines.publishing.publication import publish as carry
-        from pipelines.publishing.request import PublishRequest
-        from pipelines.store import place_of
+        from stepforge.pipelines.publishing.publication import Talk
+        from stepforge.pipelines.publishing.publication import publish as carry
+        from stepforge.pipelines.publishing.request import PublishRequest
+        from stepforge.pipelines.storage.store import place_of
 
         request = PublishRequest(repo, public, tag, accept_unknown_licence)
         talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
@@ -251,7 +251,7 @@ def _agreement(*, yes: bool) -> Callable[[], None]:
     """Return the question whether to go on; it raises unless the answer is yes."""
 
     def ask() -> None:
-        from schemas.errors import BadInput
+        from stepforge.schemas.errors import BadInput
 
         if yes:
             return
@@ -273,8 +273,8 @@ def export(
 ) -> None:
     """Write data sets of other formats from the kept evidence; nothing is generated."""
     with one_line_errors():
-        from pipelines.export_again import export_again
-        from pipelines.store import place_of
+        from stepforge.pipelines.commands.export import export_again
+        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         _show_report(export_again(place, only or []), place, as_json=as_json)
@@ -282,7 +282,6 @@ def export(
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts against known truth.")
 app.add_typer(bench_app, name="bench")
-BENCH = Path("benchmarks")
 
 
 @bench_app.command("labelers")
@@ -292,22 +291,29 @@ def bench_labelers(
     out: Annotated[
         Path | None, typer.Option(help="Where the recordings go; kept, so that a second run is short.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where the figures go.")] = BENCH / "results",
+    results: Annotated[
+        Path | None, typer.Option(help="Where the figures go; by default beside the recordings.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare all labelers on the same recorded completions of held-out solutions."""
     with one_line_errors(goes_on=True):
-        from pipelines.labeler_bench.bench import bench_labelers as compare
+        from importlib.resources import files
+
+        from stepforge.pipelines.bench.bench import bench_labelers as compare
 
         name = "labelers_smoke" if smoke else "labelers"
-        settings, folder = config or BENCH / f"{name}.toml", out or Path("runs") / f"bench_{name}"
-        result, text = compare(settings, folder, results / f"{name}.json", say=lambda line: typer.echo(line, err=True))
+        settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
+        folder = out or Path("runs") / f"bench_{name}"
+        result, text = compare(
+            settings, folder, (results or folder) / f"{name}.json", say=lambda line: typer.echo(line, err=True)
+        )
         typer.echo(json.dumps(result) if as_json else text)
 
 
 def main() -> None:
     """Run the command line."""
-    from pipelines.collection import collect_seldom
+    from stepforge.pipelines.run.garbage_collection import collect_seldom
 
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
     collect_seldom()

@@ -15,20 +15,20 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from generators.families.quantities import Quantities
-from generators.families.sequences import Sequence as Sequences
-from generators.policy import PolicySettings, PromptedPolicy
-from labelers import Sequential
-from pipelines.engine_gate import UNBOUNDED, EngineGate
-from pipelines.engines.scripted_engine import ScriptedEngine
-from pipelines.engines.settings import ScriptedEngineSettings
-from pipelines.grading import PooledGrader
-from pipelines.journal import Journal
-from pipelines.journaled_engine import JournaledEngine
-from pipelines.stages import attempt_all, label, solve
-from schemas.labeled import LabeledProblem
-from schemas.problem import Problem
-from schemas.rollout import SolvedProblem
+from stepforge.generators.families.quantities import Quantities
+from stepforge.generators.families.sequences import Sequence as Sequences
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.labelers import Sequential
+from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.journaled_engine import JournaledEngine
+from stepforge.pipelines.run.stages import attempt_all, label, solve
+from stepforge.pipelines.storage.journal import Journal
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import SolvedProblem
 
 SEED = 23
 LATENCY_MS = 50

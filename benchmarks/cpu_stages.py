@@ -24,24 +24,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filters import Corpus
-from pipelines.collection import collect_seldom
-from pipelines.datasets_out import export_all
-from pipelines.duplicate_questions import duplicate_questions
-from pipelines.engine_gate import UNBOUNDED, EngineGate
-from pipelines.engines.scripted_engine import ScriptedEngine
-from pipelines.engines.settings import ScriptedEngineSettings
-from pipelines.grading import PooledGrader
-from pipelines.layout import SHARD_STAGES, Layout, ShardStage
-from pipelines.ledger import build_ledger, write_ledger
-from pipelines.plan import ShardPlan, plan_shards
-from pipelines.relabel import relabel
-from pipelines.report import write_report
-from pipelines.run_file import RunFile
-from pipelines.run_settings import parse_settings
-from pipelines.shard_work import Engines, ShardWork
-from pipelines.shards import shard_metadata
-from pipelines.store import write_text
+from stepforge.filters import Corpus
+from stepforge.pipelines.commands.relabel import relabel
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.garbage_collection import collect_seldom
+from stepforge.pipelines.run.shard_work import Engines, ShardWork
+from stepforge.pipelines.run_folder.ledger import build_ledger, write_ledger
+from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_settings import parse_settings
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import shard_metadata
+from stepforge.pipelines.storage.store import write_text
 
 RESULTS = Path(__file__).parent / "results" / "cpu_stages.json"
 SOLUTIONS_PER_PROBLEM = 4

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from generators.families import ALL_FAMILIES
-from generators.policy import PolicySettings, PromptedPolicy
-from pipelines.engines import VllmEngineSettings, open_engine
-from pipelines.engines.model_files import locate
-from pipelines.engines.vllm_engine import thread_variables, vllm_arguments
-from schemas.seeds import seed_of
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.pipelines.engines import VllmEngineSettings, open_engine
+from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.vllm_engine import thread_variables, vllm_arguments
+from stepforge.schemas.seeds import seed_of
 
 RESULTS = Path(__file__).parent / "results" / "engine_styles.json"
 STYLES = ("stepped", "multiprocessing", "AsyncLLM")
@@ -51,7 +51,7 @@ async def asynchronous(settings: VllmEngineSettings, problems: int) -> tuple[flo
     from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from pipelines.engines.tokenization import load_tokenizer
+    from stepforge.pipelines.engines.tokenization import load_tokenizer
 
     if settings.threads is not None:
         os.environ.update(thread_variables(settings.threads))

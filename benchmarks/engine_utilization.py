@@ -22,21 +22,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from generators.families import ALL_FAMILIES
-from generators.policy import PolicySettings, PromptedPolicy
-from labelers import OmegaPRM
-from pipelines.collection import collect_seldom
-from pipelines.engine_gate import EngineGate, capacity_of
-from pipelines.engines import VllmEngineSettings, open_engine
-from pipelines.engines.model_files import locate
-from pipelines.engines.vllm_engine import vllm_arguments
-from pipelines.grading import PooledGrader
-from pipelines.journal import Journal
-from pipelines.journaled_engine import JournaledEngine
-from pipelines.stages import solve
-from schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
-from schemas.rollout import SolvedProblem
-from schemas.seeds import seed_of
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.labelers import OmegaPRM
+from stepforge.pipelines.engines import VllmEngineSettings, open_engine
+from stepforge.pipelines.engines.gate import EngineGate, capacity_of
+from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.vllm_engine import vllm_arguments
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.garbage_collection import collect_seldom
+from stepforge.pipelines.run.journaled_engine import JournaledEngine
+from stepforge.pipelines.run.stages import solve
+from stepforge.pipelines.storage.journal import Journal
+from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.seeds import seed_of
 
 RESULTS = Path(__file__).parent / "results" / "engine_utilization.json"
 MAX_TOKENS = 240

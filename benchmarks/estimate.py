@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.driver import run_all
-from pipelines.estimate.estimate import Estimate, estimate
-from pipelines.preflight import preflight
-from pipelines.run_settings import read_run_file
+from stepforge.pipelines.estimate.estimate import Estimate, estimate
+from stepforge.pipelines.run.driver import run_all
+from stepforge.pipelines.run.preflight import preflight
+from stepforge.pipelines.settings.run_settings import read_run_file
 
 RESULTS = Path(__file__).parent / "results" / "estimate.json"
 

@@ -25,23 +25,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from generators.families.quantities import Quantities
-from generators.families.sequences import Sequence as Sequences
-from generators.policy import PolicySettings, PromptedPolicy
-from labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
-from pipelines.collection import collect_seldom
-from pipelines.engine_gate import UNBOUNDED, EngineGate
-from pipelines.engines.scripted_engine import ScriptedEngine
-from pipelines.engines.settings import ScriptedEngineSettings
-from pipelines.grading import PooledGrader
-from pipelines.journal import Journal, forget_journal
-from pipelines.journaled_engine import JournaledEngine
-from pipelines.shards import read_shard, write_shard
-from pipelines.stages import attempt_all, label, solve
-from schemas.labeled import LabeledProblem
-from schemas.problem import Problem
-from schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
-from schemas.rollout import SolvedProblem
+from stepforge.generators.families.quantities import Quantities
+from stepforge.generators.families.sequences import Sequence as Sequences
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
+from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.garbage_collection import collect_seldom
+from stepforge.pipelines.run.journaled_engine import JournaledEngine
+from stepforge.pipelines.run.stages import attempt_all, label, solve
+from stepforge.pipelines.storage.journal import Journal, forget_journal
+from stepforge.pipelines.storage.shards import read_shard, write_shard
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.rollout import SolvedProblem
 
 RESULTS = Path(__file__).parent / "results" / "rollout_cost.json"
 SEED = 41
@@ -56,10 +56,10 @@ PARTS = (
     ("finding the answer", "generators/policy.py", ("answer",)),
     ("asking the policy", "generators/policy.py", ()),
     ("asking the policy", "schemas/seeds.py", ()),
-    ("the gate before the engine", "pipelines/engine_gate.py", ()),
-    ("the journal", "pipelines/journal.py", ()),
-    ("the journal", "pipelines/journaled_engine.py", ()),
-    ("grading", "pipelines/grading.py", ()),
+    ("the gate before the engine", "pipelines/engines/gate.py", ()),
+    ("the journal", "pipelines/storage/journal.py", ()),
+    ("the journal", "pipelines/run/journaled_engine.py", ()),
+    ("grading", "pipelines/grading/grader.py", ()),
     ("grading", "schemas/grading.py", ()),
     ("grading", "filters/", ()),
     ("grading", "schemas/exact.py", ()),
@@ -68,7 +68,7 @@ PARTS = (
     ("the labeler's own thinking", "schemas/labeled.py", ()),
     ("the event loop", "asyncio/", ()),
     ("reading and writing shards", "schemas/arrow.py", ()),
-    ("reading and writing shards", "pipelines/shards.py", ()),
+    ("reading and writing shards", "pipelines/storage/shards.py", ()),
 )
 """(part, end of the file's path or a folder in it, functions; all where none is named). The innermost frame counts."""
 

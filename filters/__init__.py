@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from filters.difficulty import Difficulty
-from filters.dropped import Corpus, CurateFilter, Dropped, VetFilter
-from filters.duplicates import Duplicates, question_key
-from filters.labels import Decided
-from filters.self_consistency import SelfConsistency
-from filters.shape import Shape
+from stepforge.filters.difficulty import Difficulty
+from stepforge.filters.dropped import Corpus, CurateFilter, Dropped, VetFilter
+from stepforge.filters.duplicates import Duplicates, question_key
+from stepforge.filters.labels import Decided
+from stepforge.filters.self_consistency import SelfConsistency
+from stepforge.filters.shape import Shape
 
 AnyVetFilter = Annotated[SelfConsistency | Difficulty | Duplicates | Shape, Field(discriminator="kind")]
 AnyCurateFilter = Decided

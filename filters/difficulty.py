@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from filters.dropped import Corpus, Dropped
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 
 class Difficulty(Record):

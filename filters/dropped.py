@@ -4,9 +4,9 @@ from typing import Protocol, TypeVar
 
 from pydantic import Field
 
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 Row = TypeVar("Row", SolvedProblem, LabeledProblem)
 

@@ -3,9 +3,9 @@
 from hashlib import blake2b
 from typing import Literal
 
-from filters.dropped import Corpus, Dropped
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 
 def question_key(question: str) -> str:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from filters.dropped import Dropped
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
+from stepforge.filters.dropped import Dropped
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 
 class Decided(Record):

@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from filters.dropped import Corpus, Dropped
-from schemas.exact import ExactError, evaluate
-from schemas.record import Record
-from schemas.rollout import Outcome, Rollout, SolvedProblem
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.exact import ExactError, evaluate
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem
 
 
 class SelfConsistency(Record):

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from filters.dropped import Corpus, Dropped
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 
 class Shape(Record):

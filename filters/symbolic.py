@@ -3,8 +3,8 @@ r"""Asking Math-Verify whether two formulas are equal. Only for a process that c
 import re
 from typing import Any
 
-from filters.answer_text import cleaned, without_text_commands
-from schemas.rollout import Outcome
+from stepforge.filters.answer_text import cleaned, without_text_commands
+from stepforge.schemas.rollout import Outcome
 
 _REWRITES = (
     (re.compile(r"\*\*"), "^"),

@@ -15,13 +15,13 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from filters.answer_shape import Shape, assigned, shape_of
-from filters.answer_text import cleaned, without_text_commands
-from filters.gates import MAX_LENGTH, power_growth, refusal
-from filters.plain_numbers import PlainNumber, read_number
-from schemas.exact import ExactError, Polynomial, evaluate
-from schemas.problem import AnswerKind
-from schemas.rollout import Outcome
+from stepforge.filters.answer_shape import Shape, assigned, shape_of
+from stepforge.filters.answer_text import cleaned, without_text_commands
+from stepforge.filters.gates import MAX_LENGTH, power_growth, refusal
+from stepforge.filters.plain_numbers import PlainNumber, read_number
+from stepforge.schemas.exact import ExactError, Polynomial, evaluate
+from stepforge.schemas.problem import AnswerKind
+from stepforge.schemas.rollout import Outcome
 
 MAX_EXACT_GROWTH = 1000
 """Largest exponent that powers of powers may come to where they are worked out in this process."""

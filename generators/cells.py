@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
-from schemas.answers import MAX_ANSWER, stated_answer
-from schemas.errors import BadInput
+from stepforge.schemas.answers import MAX_ANSWER, stated_answer
+from stepforge.schemas.errors import BadInput
 
 MAX_TEXT = 1_000_000
 """Longest text read, in characters."""

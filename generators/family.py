@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from generators.draft import Draft, Transcript
-from schemas.exact import exact_text
-from schemas.problem import Problem, Truth
-from schemas.record import Record
-from schemas.seeds import rng_of
+from stepforge.generators.draft import Draft, Transcript
+from stepforge.schemas.exact import exact_text
+from stepforge.schemas.problem import Problem, Truth
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import rng_of
 
 
 class Family(Record, ABC):

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, field_validator
 
-from generators.segmenters import AnySegmenter, Line
-from schemas.answers import extract_answer, stated_answer
-from schemas.problem import Problem
-from schemas.protocols import Completion, Engine, Message, Prompt, Sampling
-from schemas.record import Record
-from schemas.rollout import PolicyIdentity, Rollout, Step
+from stepforge.generators.segmenters import AnySegmenter, Line
+from stepforge.schemas.answers import extract_answer, stated_answer
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
 
 
 class PolicySettings(Record):

@@ -13,10 +13,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from generators.cells import Cells
-from schemas.errors import BadInput
-from schemas.problem import AnswerKind, Problem
-from schemas.record import Record
+from stepforge.generators.cells import Cells
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import AnswerKind, Problem
+from stepforge.schemas.record import Record
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")
 """What a problem file's name ends in, and so its format."""

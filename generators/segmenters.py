@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.record import Record
+from stepforge.schemas.record import Record
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
 _STEP_MARKER = re.compile(r"^[ \t]*(?:#{1,6}[ \t]*)?(?:\*\*)?step[ \t]{1,4}[0-9]{1,6}[ \t]{0,4}:", re.I | re.M)

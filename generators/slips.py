@@ -8,10 +8,10 @@ from fractions import Fraction
 from random import Random
 from typing import NamedTuple, cast
 
-from generators.draft import Draft, Transcript, V
-from schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
-from schemas.problem import Quantity
-from schemas.statement import REPAIR_MARK
+from stepforge.generators.draft import Draft, Transcript, V
+from stepforge.schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from stepforge.schemas.problem import Quantity
+from stepforge.schemas.statement import REPAIR_MARK
 
 
 class Piece(NamedTuple):

@@ -4,18 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from labelers.amcs import AMCS
-from labelers.change_point import ChangePoint
-from labelers.consensus import Consensus
-from labelers.contrast import Contrast
-from labelers.epic_prm import EpicPRM
-from labelers.judge import Judge
-from labelers.labeler import AnyPart, Combiner, FollowUp, Labeler, label_with_all, speaking
-from labelers.math_shepherd import MathShepherd
-from labelers.omega_prm import OmegaPRM
-from labelers.oracle import Oracle
-from labelers.scan import SCAN
-from labelers.sequential import Sequential
+from stepforge.labelers.amcs import AMCS
+from stepforge.labelers.change_point import ChangePoint
+from stepforge.labelers.consensus import Consensus
+from stepforge.labelers.contrast import Contrast
+from stepforge.labelers.epic_prm import EpicPRM
+from stepforge.labelers.judge import Judge
+from stepforge.labelers.labeler import AnyPart, Combiner, FollowUp, Labeler, label_with_all, speaking
+from stepforge.labelers.math_shepherd import MathShepherd
+from stepforge.labelers.omega_prm import OmegaPRM
+from stepforge.labelers.oracle import Oracle
+from stepforge.labelers.scan import SCAN
+from stepforge.labelers.sequential import Sequential
 
 AnyLabeler = Annotated[
     ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle | Contrast,

@@ -13,16 +13,16 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from labelers.change_model import Observed, Posterior, information, posterior
-from labelers.evidence import QUESTION, Evidence, Path, solution_path
-from labelers.labeler import TRUNCATED, labeled_problem, labels_of
-from labelers.rates import Rates
-from labelers.seen import see
-from labelers.values import value_and_interval
-from schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem
+from stepforge.labelers.change_model import Observed, Posterior, information, posterior
+from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
+from stepforge.labelers.labeler import TRUNCATED, labeled_problem, labels_of
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.seen import see
+from stepforge.labelers.values import value_and_interval
+from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 UNSURE = "no step is likely enough to be the first error"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
-from schemas.labeled import Verdict
-from schemas.record import Record
+from stepforge.schemas.labeled import Verdict
+from stepforge.schemas.record import Record
 
 ORACLE = "oracle"
 DISAGREE = "labelers disagree"

@@ -10,15 +10,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import Evidence, Path
-from labelers.evidence_tree import Branch, EvidenceTree
-from labelers.siblings import Fork, fork_of
-from labelers.stored import growing_evidence
-from schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import Rollout
-from schemas.seeds import seed_of
+from stepforge.labelers.evidence import Evidence, Path
+from stepforge.labelers.evidence_tree import Branch, EvidenceTree
+from stepforge.labelers.siblings import Fork, fork_of
+from stepforge.labelers.stored import growing_evidence
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout
+from stepforge.schemas.seeds import seed_of
 
 
 class Contrast(Record):

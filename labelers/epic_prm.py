@@ -12,14 +12,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from labelers.bisection import bisect
-from labelers.evidence import QUESTION, Evidence, Path
-from labelers.labeler import label_wrong
-from labelers.math_shepherd import no_verdict
-from schemas.labeled import LabeledProblem, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem
+from stepforge.labelers.bisection import bisect
+from stepforge.labelers.evidence import QUESTION, Evidence, Path
+from stepforge.labelers.labeler import label_wrong
+from stepforge.labelers.math_shepherd import no_verdict
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 TOO_HARD = "too few of the probe's completions are right"
 

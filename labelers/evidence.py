@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from labelers.ahead import Ahead
-from labelers.passing import Along, Counts, Passing
-from schemas.grading import graded
-from schemas.interval import wilson
-from schemas.labeled import Cost, StepLabel, Stopping
-from schemas.protocols import Grader, Policy
-from schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
-from schemas.seeds import seed_of
+from stepforge.labelers.ahead import Ahead
+from stepforge.labelers.passing import Along, Counts, Passing
+from stepforge.schemas.grading import graded
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import Cost, StepLabel, Stopping
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
+from stepforge.schemas.seeds import seed_of
 
 Enough = Callable[[StepLabel], bool]
 """Whether what was counted so far answers the question."""

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from schemas.interval import beta_interval
-from schemas.labeled import Belief, LabeledProblem
-from schemas.rollout import Outcome, Rollout, Step
+from stepforge.schemas.interval import beta_interval
+from stepforge.schemas.labeled import Belief, LabeledProblem
+from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 
 class Way(NamedTuple):

@@ -11,14 +11,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from labelers.labeler import TRUNCATED, labeled_problem
-from labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
-from schemas.labeled import Cost, LabeledProblem, Verdict
-from schemas.problem import Problem
-from schemas.protocols import Completion, Grader, Policy, Sampling
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem
-from schemas.seeds import seed_of
+from stepforge.labelers.labeler import TRUNCATED, labeled_problem
+from stepforge.labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
+from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Grader, Policy, Sampling
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.seeds import seed_of
 
 UNREADABLE = "no verdict of the judge can be read"
 DIVIDED = "the judge's votes are divided"

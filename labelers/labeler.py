@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from labelers.evidence import Evidence, Path, solution_path
-from schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.rollout import Rollout, SolvedProblem
+from stepforge.labelers.evidence import Evidence, Path, solution_path
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 TRUNCATED = "solution truncated or without a verdict"
 """Reason to abstain: the solution's own outcome is undetermined."""

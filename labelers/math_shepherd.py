@@ -13,12 +13,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import QUESTION, Evidence, Path, solution_path
-from labelers.labeler import TRUNCATED, labeled_problem, own_outcome
-from schemas.labeled import LabeledProblem, StepLabel, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
+from stepforge.labelers.labeler import TRUNCATED, labeled_problem, own_outcome
+from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 
 class MathShepherd(Record):

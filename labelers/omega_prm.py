@@ -10,14 +10,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.bisection import bisect
-from labelers.evidence import QUESTION, Evidence, Path, solution_path
-from labelers.labeler import TRUNCATED, labeled_problem
-from labelers.tree import Exploration, State, Tree
-from schemas.labeled import LabeledProblem, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem
+from stepforge.labelers.bisection import bisect
+from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
+from stepforge.labelers.labeler import TRUNCATED, labeled_problem
+from stepforge.labelers.tree import Exploration, State, Tree
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 UNSOLVED = "no rollout from the question is correct"
 ALL_SOLVED = "every rollout from the question is correct"

@@ -9,14 +9,14 @@ Used for audits alone; no labeler takes it as evidence.
 
 from typing import Literal
 
-from labelers.labeler import labeled_problem
-from schemas.exact import ExactError, evaluate
-from schemas.labeled import LabeledProblem, StepClass, Verdict
-from schemas.problem import Problem
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import Rollout, SolvedProblem, Step
-from schemas.statement import ANSWER, Claim, read_claim
+from stepforge.labelers.labeler import labeled_problem
+from stepforge.schemas.exact import ExactError, evaluate
+from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
+from stepforge.schemas.statement import ANSWER, Claim, read_claim
 
 NO_TRUTH = "the problem carries no truth"
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import NamedTuple
 
-from schemas.rollout import Rollout
+from stepforge.schemas.rollout import Rollout
 
 Counts = tuple[int, int]
 """(successes, failures)"""

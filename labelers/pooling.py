@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from math import exp, inf, log
 from typing import NamedTuple
 
-from labelers.change_model import Observed, posterior
-from labelers.rates import Rates
-from labelers.seen import Seen
+from stepforge.labelers.change_model import Observed, posterior
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.seen import Seen
 
 SWEEPS = 3
 FIRST_STEP = 0.8

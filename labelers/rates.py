@@ -8,8 +8,8 @@ from math import exp, lgamma, log
 
 from pydantic import Field
 
-from schemas.record import Record
-from schemas.rollout import Step
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Step
 
 LEAST_SURPRISE = 0.01
 """Nats; below it a token counts as certain."""

@@ -10,12 +10,12 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from labelers.change_point import ChangePoint
-from labelers.consensus import Skill, agreed, fused
-from labelers.labeler import TRUNCATED
-from labelers.stored import stored_evidence
-from schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
-from schemas.record import Record
+from stepforge.labelers.change_point import ChangePoint
+from stepforge.labelers.consensus import Skill, agreed, fused
+from stepforge.labelers.labeler import TRUNCATED
+from stepforge.labelers.stored import stored_evidence
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
+from stepforge.schemas.record import Record
 
 UNMEASURED = "the step at which success ends was not measured"
 

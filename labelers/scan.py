@@ -9,13 +9,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import QUESTION, Evidence, Path
-from labelers.labeler import label_wrong, labeled_problem
-from labelers.sequential import Sequential
-from schemas.labeled import LabeledProblem, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.labelers.evidence import QUESTION, Evidence, Path
+from stepforge.labelers.labeler import label_wrong, labeled_problem
+from stepforge.labelers.sequential import Sequential
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 UNSURE = "self-confidence below the threshold"
 

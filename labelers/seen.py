@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from labelers.change_model import Counts, Observed
-from labelers.evidence import QUESTION, Evidence, Path, solution_path
-from labelers.rates import Rates
-from labelers.stored import stored_evidence
-from schemas.labeled import LabeledProblem
-from schemas.rollout import Step
+from stepforge.labelers.change_model import Counts, Observed
+from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.stored import stored_evidence
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Step
 
 
 class Seen(NamedTuple):

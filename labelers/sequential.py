@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from labelers.evidence import Evidence, Path
-from labelers.labeler import label_wrong
-from labelers.math_shepherd import no_verdict
-from schemas.labeled import LabeledProblem, Verdict
-from schemas.protocols import Grader, Policy
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.labelers.evidence import Evidence, Path
+from stepforge.labelers.labeler import label_wrong
+from stepforge.labelers.math_shepherd import no_verdict
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 
 class Sequential(Record):

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from labelers.evidence_tree import Branch, EvidenceTree
-from schemas.labeled import LabeledSolution
-from schemas.rollout import Step
+from stepforge.labelers.evidence_tree import Branch, EvidenceTree
+from stepforge.schemas.labeled import LabeledSolution
+from stepforge.schemas.rollout import Step
 
 
 class Fork(NamedTuple):

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from labelers.evidence import Evidence
-from schemas.labeled import LabeledProblem
-from schemas.problem import Problem
-from schemas.protocols import Completion, Grader, Policy, Sampling
-from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
+from stepforge.labelers.evidence import Evidence
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Grader, Policy, Sampling
+from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 
 class _Nobody:

@@ -6,8 +6,8 @@ The tree samples nothing and knows no policy: it is told what was counted, and s
 from math import sqrt
 from typing import NamedTuple
 
-from labelers.evidence import Path
-from schemas.labeled import StepLabel
+from stepforge.labelers.evidence import Path
+from stepforge.schemas.labeled import StepLabel
 
 
 class Exploration(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pyarrow as pa
 
-from schemas.record import Record
+from stepforge.schemas.record import Record
 
 R = TypeVar("R", bound=Record)
 Keep = Callable[[dict[str, Any]], bool]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from schemas.problem import Problem
-from schemas.protocols import Grader
-from schemas.rollout import Outcome, Rollout, Start
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Grader
+from stepforge.schemas.rollout import Outcome, Rollout, Start
 
 
 async def graded(

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from schemas.interval import wilson
-from schemas.problem import Problem
-from schemas.record import Record
-from schemas.rollout import Outcome, PolicyIdentity, Rollout
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
 """When drawing ended: after a number fixed beforehand, at the first success, or by what had been seen. Only with a

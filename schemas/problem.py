@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from schemas.record import Record
+from stepforge.schemas.record import Record
 
 AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text"]
 """How an answer is compared: the first three exactly, ``math`` by Math-Verify, the others as text."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.problem import Problem
-from schemas.record import Record
-from schemas.rollout import Finish, Outcome, PolicyIdentity, Rollout, Step
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Finish, Outcome, PolicyIdentity, Rollout, Step
 
 
 class Prompt(Record):

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from schemas.problem import Problem
-from schemas.record import Record
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
 
 Outcome = Literal["correct", "wrong", "undetermined"]
 """``undetermined`` is a time-out, a crash, a truncated or unreadable completion: never evidence against a step."""

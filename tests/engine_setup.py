@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from pipelines.engines import EMBEDDED
-from pipelines.engines.model_files import embedded_folder
-from schemas.protocols import Completion, Engine, Prompt, Sampling
+from stepforge.pipelines.engines import EMBEDDED
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
 Result = TypeVar("Result")
 CONTEXT = 512
@@ -35,7 +35,7 @@ def random_model(folder: Path) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from pipelines.embedded_policy.tokenizer import train_tokenizer
+    from benchmarks.embedded_policy.tokenizer import train_tokenizer
 
     train_tokenizer(folder, problems_per_family=200)
     torch.manual_seed(1)

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
-from schemas.problem import Problem
-from schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 IDENTITY = PolicyIdentity(
     model="fake",

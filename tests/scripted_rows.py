@@ -6,19 +6,19 @@ from pathlib import Path
 
 from fakes import EqualGrader
 
-from generators.families import ALL_FAMILIES
-from generators.policy import PolicySettings, PromptedPolicy
-from labelers import AnyPart
-from pipelines.engines.scripted_engine import ScriptedEngine
-from pipelines.engines.settings import ScriptedEngineSettings
-from pipelines.exports import AnyExport
-from pipelines.layout import Layout
-from pipelines.ledger import ShardReport
-from pipelines.run_file import RunFile
-from pipelines.shards import write_shard
-from pipelines.stages import label, solve
-from pipelines.version import content_digest
-from schemas.labeled import LabeledProblem
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.labelers import AnyPart
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.run.stages import label, solve
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import write_shard
+from stepforge.schemas.labeled import LabeledProblem
 
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11

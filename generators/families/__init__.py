@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from generators.families.fractions import FractionChain
-from generators.families.linear import LinearEquation
-from generators.families.number_theory import NumberTheory
-from generators.families.polynomials import Polynomials
-from generators.families.quantities import Quantities
-from generators.families.sequences import Sequence
+from stepforge.generators.families.fractions import FractionChain
+from stepforge.generators.families.linear import LinearEquation
+from stepforge.generators.families.number_theory import NumberTheory
+from stepforge.generators.families.polynomials import Polynomials
+from stepforge.generators.families.quantities import Quantities
+from stepforge.generators.families.sequences import Sequence
 
 AnyFamily = Annotated[
     Quantities | LinearEquation | NumberTheory | FractionChain | Sequence | Polynomials,

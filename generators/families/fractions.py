@@ -4,9 +4,9 @@ from fractions import Fraction
 from random import Random
 from typing import Literal
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
 """A level draws from the first ``level + 2``."""

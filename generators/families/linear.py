@@ -4,9 +4,9 @@ from fractions import Fraction
 from random import Random
 from typing import Literal, NamedTuple
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact, Polynomial
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact, Polynomial
 
 
 class _Side(NamedTuple):

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact
 
 LARGEST = 120
 """Times the level: no number of a question is above this."""

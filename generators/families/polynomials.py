@@ -3,9 +3,9 @@
 from random import Random
 from typing import Literal
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact, Polynomial
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
 BY_LEVEL: dict[int, tuple[Task, ...]] = {

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact
-from schemas.problem import Quantity
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact
+from stepforge.schemas.problem import Quantity
 
 PEOPLE = [
     "Ann",

@@ -3,9 +3,9 @@
 from random import Random
 from typing import Literal
 
-from generators.draft import Draft, Say
-from generators.family import Family
-from schemas.exact import Exact
+from stepforge.generators.draft import Draft, Say
+from stepforge.generators.family import Family
+from stepforge.schemas.exact import Exact
 
 LARGEST = 100
 """Times the level: no term is above this."""

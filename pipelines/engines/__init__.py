@@ -1,6 +1,6 @@
 """Engines: tokens in, tokens out. Importing this loads no model library; opening an engine does."""
 
-from pipelines.engines.settings import (
+from stepforge.pipelines.engines.settings import (
     EMBEDDED,
     AnyEngine,
     Faults,
@@ -9,7 +9,7 @@ from pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from schemas.protocols import Engine
+from stepforge.schemas.protocols import Engine
 
 __all__ = [
     "EMBEDDED",
@@ -32,20 +32,20 @@ async def open_engine(settings: AnyEngine) -> Engine:
     """
     match settings:
         case ScriptedEngineSettings():
-            from pipelines.engines.faulty_engine import FaultyEngine
-            from pipelines.engines.scripted_engine import ScriptedEngine
+            from stepforge.pipelines.engines.faulty_engine import FaultyEngine
+            from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 
             engine = ScriptedEngine(settings)
             return engine if settings.faults is None else FaultyEngine(engine, settings.faults, settings.latency_ms)
         case ServerEngineSettings():
-            from pipelines.engines.server_engine import ServerEngine
+            from stepforge.pipelines.engines.server_engine import ServerEngine
 
             return await ServerEngine.open(settings)
         case TransformersEngineSettings():
-            from pipelines.engines.transformers_engine import TransformersEngine
+            from stepforge.pipelines.engines.transformers_engine import TransformersEngine
 
             return await TransformersEngine.open(settings)
         case VllmEngineSettings():
-            from pipelines.engines.vllm_engine import VllmEngine
+            from stepforge.pipelines.engines.vllm_engine import VllmEngine
 
             return await VllmEngine.open(settings)

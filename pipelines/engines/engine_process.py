@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from multiprocessing import active_children
 from typing import Any
 
-from pipelines.engines.held_back import HeldBack
-from pipelines.engines.tokenization import first_line
+from stepforge.pipelines.engines.held_back import HeldBack
+from stepforge.pipelines.engines.tokenization import first_line
 
 WATCH_SECONDS = 1.0
 KILL_AT_THE_END_OF_INPUT = 'read -r _; kill -9 "$@" 2>/dev/null'

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from random import Random
 
-from pipelines.engines.scripted_engine import ScriptedEngine
-from pipelines.engines.settings import Faults
-from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from schemas.seeds import rng_of
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import Faults
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.seeds import rng_of
 
 SLOW = 100
 """How many times longer a slow request takes."""

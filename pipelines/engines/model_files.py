@@ -4,8 +4,8 @@ from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 
-from pipelines.engines.settings import EMBEDDED
-from schemas.errors import BadInput
+from stepforge.pipelines.engines.settings import EMBEDDED
+from stepforge.schemas.errors import BadInput
 
 CHUNK = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -13,7 +13,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jin
 
 def embedded_folder() -> Path:
     """Return where the package's own weights are, or would be."""
-    return Path(str(files("pipelines.embedded_policy"))) / "weights"
+    return Path(str(files("stepforge.pipelines.embedded_policy"))) / "weights"
 
 
 def locate(model: str) -> str:

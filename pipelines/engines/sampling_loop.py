@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from schemas.protocols import Sampling
-from schemas.rollout import Finish
+from stepforge.schemas.protocols import Sampling
+from stepforge.schemas.rollout import Finish
 
 
 @dataclass(eq=False)

@@ -6,12 +6,12 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
-from pipelines.engines.scripted_writer import Position, read_position, success_probability, write
-from pipelines.engines.settings import ScriptedEngineSettings
-from pipelines.engines.tokenization import first_stop
-from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from schemas.rollout import Finish
-from schemas.seeds import seed_of
+from stepforge.pipelines.engines.scripted_writer import Position, read_position, success_probability, write
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.engines.tokenization import first_stop
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.rollout import Finish
+from stepforge.schemas.seeds import seed_of
 
 if TYPE_CHECKING:
     from _typeshed import SupportsLenAndGetItem

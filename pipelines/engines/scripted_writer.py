@@ -9,9 +9,9 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from generators.slips import wrong_value
-from pipelines.engines.scripted_plan import Plan, find_question
-from schemas.statement import REPAIR_MARK, read_claim
+from stepforge.generators.slips import wrong_value
+from stepforge.pipelines.engines.scripted_plan import Plan, find_question
+from stepforge.schemas.statement import REPAIR_MARK, read_claim
 
 
 class Position(NamedTuple):

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from pipelines.engines.tokenization import ModelTokenizer
-from schemas.protocols import Completion
-from schemas.rollout import Finish
+from stepforge.pipelines.engines.tokenization import ModelTokenizer
+from stepforge.schemas.protocols import Completion
+from stepforge.schemas.rollout import Finish
 
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200

@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
-from pipelines.engines.model_files import locate
-from pipelines.engines.server_answers import failed, read_completion
-from pipelines.engines.settings import ServerEngineSettings
-from pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
-from schemas.errors import BadInput
-from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from schemas.seeds import seed_of
+from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.server_answers import failed, read_completion
+from stepforge.pipelines.engines.settings import ServerEngineSettings
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.seeds import seed_of
 
 LONGEST_BACKOFF = 30.0
 CONNECT_SECONDS = 10.0

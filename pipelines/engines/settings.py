@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.record import Record
+from stepforge.schemas.record import Record
 
 EMBEDDED = "embedded"
 """The name that stands for the weights carried by the package."""

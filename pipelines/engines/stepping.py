@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.engines.tokenization import first_line
-from schemas.protocols import EngineDead
+from stepforge.pipelines.engines.tokenization import first_line
+from stepforge.schemas.protocols import EngineDead
 
 IDLE_CHECK_SECONDS = 1.0
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from tokenizers.decoders import DecodeStream
 
-from schemas.errors import BadInput
-from schemas.protocols import Message
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Message
 
 PIECES = 1 << 18
 """Tokens whose own text is remembered."""

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines.engines.model_files import digest, locate
-from pipelines.engines.settings import TransformersEngineSettings
-from pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
-from schemas.errors import BadInput
-from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from schemas.seeds import seed_of
+from stepforge.pipelines.engines.model_files import digest, locate
+from stepforge.pipelines.engines.settings import TransformersEngineSettings
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.seeds import seed_of
 
 if TYPE_CHECKING:
-    from pipelines.engines.sampling_loop import Row
+    from stepforge.pipelines.engines.sampling_loop import Row
 
 UNBOUNDED = 1 << 20
 """Longest context of a model that states none, in tokens."""
@@ -135,7 +135,7 @@ class TransformersEngine:
             raise ValueError("the prompt has tokens that the model does not know")
 
     def _ask(self, token_ids: Sequence[int], seed: int, sampling: Sampling) -> _Asked:
-        from pipelines.engines.sampling_loop import Row
+        from stepforge.pipelines.engines.sampling_loop import Row
 
         limit = self._settings.request_timeout
         deadline = math.inf if limit is None else time.monotonic() + limit
@@ -179,7 +179,7 @@ class TransformersEngine:
         return batch
 
     def _compute(self, rows: "list[Row]") -> None:
-        from pipelines.engines.sampling_loop import write
+        from stepforge.pipelines.engines.sampling_loop import write
 
         model = self._model
         try:

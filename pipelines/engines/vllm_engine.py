@@ -14,15 +14,15 @@ from copy import copy
 from functools import lru_cache
 from typing import Any
 
-from pipelines.engines.engine_process import built_and_watched
-from pipelines.engines.model_files import digest, locate
-from pipelines.engines.settings import VllmEngineSettings
-from pipelines.engines.stepping import Call, Stepper
-from pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
-from schemas.errors import BadInput
-from schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from schemas.rollout import Finish
-from schemas.seeds import seed_of
+from stepforge.pipelines.engines.engine_process import built_and_watched
+from stepforge.pipelines.engines.model_files import digest, locate
+from stepforge.pipelines.engines.settings import VllmEngineSettings
+from stepforge.pipelines.engines.stepping import Call, Stepper
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.rollout import Finish
+from stepforge.schemas.seeds import seed_of
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
 CPU_KV_CACHE_GIB = 1.0

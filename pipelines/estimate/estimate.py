@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from pipelines.cluster import start_ray, stop_ray
-from pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
-from pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
-from pipelines.estimate.pilot_run import Pilot, run_pilot
-from pipelines.estimate.sample import Sample, draw
-from pipelines.run_file import RunFile
-from pipelines.stopping import Stopping
-from schemas.record import Record
+from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
+from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
+from stepforge.pipelines.estimate.pilot_run import Pilot, run_pilot
+from stepforge.pipelines.estimate.sample import Sample, draw
+from stepforge.pipelines.run.cluster import start_ray, stop_ray
+from stepforge.pipelines.run.stopping import Stopping
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.record import Record
 
 NO_LIMIT = 1_000_000
 """Requests under way in an engine that computes nothing."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from pipelines.estimate.estimate import Estimate
-from pipelines.estimate.forecast import Forecast
-from pipelines.progress_text import duration
-from pipelines.report_text import table
+from stepforge.pipelines.estimate.estimate import Estimate
+from stepforge.pipelines.estimate.forecast import Forecast
+from stepforge.pipelines.progress.text import duration
+from stepforge.pipelines.reports.text import table
 
 TOTALS = (
     ("total.rollouts", "rollouts"),

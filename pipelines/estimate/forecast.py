@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.estimate.pilot_problem import PilotProblem
-from pipelines.estimate.pilot_run import Pilot
-from pipelines.estimate.shape import Geometry, mean_active
-from pipelines.estimate.speed import Moments, StepTime, moments, wall_seconds
-from schemas.labeled import Cost
-from schemas.record import Record
+from stepforge.pipelines.estimate.pilot_problem import PilotProblem
+from stepforge.pipelines.estimate.pilot_run import Pilot
+from stepforge.pipelines.estimate.shape import Geometry, mean_active
+from stepforge.pipelines.estimate.speed import Moments, StepTime, moments, wall_seconds
+from stepforge.schemas.labeled import Cost
+from stepforge.schemas.record import Record
 
 Array = NDArray[np.float64]
 REPLICATES = 1000

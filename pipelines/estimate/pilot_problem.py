@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from pipelines.estimate.pilot_worker import Phase
-from pipelines.estimate.sample import Sample
-from pipelines.run_file import RunFile
-from pipelines.stages import curate
-from schemas.labeled import Cost, LabeledProblem
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.pipelines.estimate.pilot_worker import Phase
+from stepforge.pipelines.estimate.sample import Sample
+from stepforge.pipelines.run.stages import curate
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.labeled import Cost, LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 R = TypeVar("R", bound=Record)
 ByLabeler = dict[str, Cost]

@@ -6,23 +6,23 @@ from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from filters import Corpus
-from labelers import AnyPart, ChangePoint
-from labelers.rates import Rates
-from pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
-from pipelines.estimate.pilot_worker import Phase, PilotWorker
-from pipelines.estimate.sample import Sample
-from pipelines.estimate.speed import parallel
-from pipelines.estimate.trace import Call
-from pipelines.pilot import fitted_rates, pooling_labeler
-from pipelines.pool import Worker, WorkerDied, engine_gpus
-from pipelines.run_file import RunFile
-from pipelines.shard_work import with_rates
-from pipelines.stages import vet
-from schemas.errors import RunFailed
-from schemas.labeled import LabeledProblem
-from schemas.rollout import SolvedProblem
-from schemas.seeds import rng_of
+from stepforge.filters import Corpus
+from stepforge.labelers import AnyPart, ChangePoint
+from stepforge.labelers.rates import Rates
+from stepforge.pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
+from stepforge.pipelines.estimate.pilot_worker import Phase, PilotWorker
+from stepforge.pipelines.estimate.sample import Sample
+from stepforge.pipelines.estimate.speed import parallel
+from stepforge.pipelines.estimate.trace import Call
+from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
+from stepforge.pipelines.run.shard_work import with_rates
+from stepforge.pipelines.run.stages import vet
+from stepforge.pipelines.run_folder.pooled_rates import fitted_rates, pooling_labeler
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.seeds import rng_of
 
 RATES_DRAWN = 3
 """Rates that are fitted to other draws from the pilot: how far they differ is part of the intervals."""

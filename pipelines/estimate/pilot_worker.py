@@ -4,19 +4,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from generators.policy import PromptedPolicy
-from generators.problem_sets import SourceItem
-from labelers import AnyPart
-from pipelines.engines import open_engine
-from pipelines.estimate.trace import Call, Trace, TracedEngine
-from pipelines.grading import PooledGrader
-from pipelines.run_file import RunFile
-from pipelines.shard_work import brought_with
-from pipelines.stages import attempt_all, label, solve
-from schemas.errors import BadInput
-from schemas.labeled import Failure, LabeledProblem
-from schemas.record import Record
-from schemas.rollout import SolvedProblem
+from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.problem_sets import SourceItem
+from stepforge.labelers import AnyPart
+from stepforge.pipelines.engines import open_engine
+from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.shard_work import brought_with
+from stepforge.pipelines.run.stages import attempt_all, label, solve
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Failure, LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
 
 Row = TypeVar("Row", bound=Record)
 Done = TypeVar("Done", bound=Record)

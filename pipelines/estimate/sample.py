@@ -6,15 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from filters import Duplicates, question_key
-from generators.problem_sets import ProblemSet, SourceItem
-from pipelines.pilot import pilot_shards
-from pipelines.plan import FAMILIES, ShardPlan, family_item, plan_shards
-from pipelines.problem_files import ProblemSource, open_problems
-from pipelines.run_file import RunFile
-from schemas.errors import BadInput
-from schemas.labeled import Rejected
-from schemas.seeds import rng_of, seed_of
+from stepforge.filters import Duplicates, question_key
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item, plan_shards
+from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Rejected
+from stepforge.schemas.seeds import rng_of, seed_of
 
 LOOKED_AT = 20_000
 """Problems of the run that are looked at to draw from; of a larger run, evenly spaced shards."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.estimate.trace import Call
+from stepforge.pipelines.estimate.trace import Call
 
 Array = NDArray[np.float64]
 

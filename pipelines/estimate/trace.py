@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
 
 _PROBLEM: ContextVar[str] = ContextVar("problem", default="")
 

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.exports.chat_labels import QwenPRM, RLHFlow
-from pipelines.exports.marked_text import MathShepherdText, SoftStepwise
-from pipelines.exports.prm800k import PRM800K
-from pipelines.exports.process_bench import ProcessBench
-from pipelines.exports.reflection import Reflection
-from pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
-from pipelines.exports.stepwise import Stepwise
-from pipelines.exports.verification import Verification
-from pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
+from stepforge.pipelines.exports.chat_labels import QwenPRM, RLHFlow
+from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
+from stepforge.pipelines.exports.prm800k import PRM800K
+from stepforge.pipelines.exports.process_bench import ProcessBench
+from stepforge.pipelines.exports.reflection import Reflection
+from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
+from stepforge.pipelines.exports.stepwise import Stepwise
+from stepforge.pipelines.exports.verification import Verification
+from stepforge.pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
 
 EXPORTS = (
     Stepwise,

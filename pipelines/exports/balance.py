@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from schemas.record import Record
-from schemas.seeds import seed_of
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
 
 R = TypeVar("R", bound=Record)
 

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.exports.marked import StepLabels
-from pipelines.exports.rows import ExportName, Turn, origin
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
+from stepforge.pipelines.exports.marked import StepLabels
+from stepforge.pipelines.exports.rows import ExportName, Turn, origin
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 """The system turn of the Qwen2.5-Math-PRM model card."""

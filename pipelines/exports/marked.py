@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from schemas.labeled import LabeledProblem, LabeledSolution, StepLabel
-from schemas.record import Record
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel
+from stepforge.schemas.record import Record
 
 
 class Measured(NamedTuple):

@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import ExportName, origin
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
+from stepforge.pipelines.exports.marked import Marked, StepLabels
+from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 STEP_END = "\u043a\u0438"
 """Math-Shepherd's step token."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import ExportName, origin
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
+from stepforge.pipelines.exports.marked import Marked, StepLabels
+from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 Rating = int
 """1 right, -1 wrong; PRM800K's 0 (neither) is never given."""

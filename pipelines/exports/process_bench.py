@@ -8,10 +8,10 @@ out. Rows of the test split share no template with anything that was trained on.
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from labelers.oracle import oracle_verdict
-from pipelines.exports.rows import ExportName
-from schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from schemas.record import Record
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.exports.rows import ExportName
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.record import Record
 
 
 class ProcessBenchRow(Record):

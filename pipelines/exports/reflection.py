@@ -10,14 +10,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from labelers.evidence_tree import Way
-from labelers.siblings import Fork
-from pipelines.exports.balance import first_by_hash, position_class
-from pipelines.exports.rows import ExportName, asked, origin
-from pipelines.exports.step_pairs import Forks
-from schemas.labeled import LabeledProblem, LabeledSolution
-from schemas.record import Record
-from schemas.seeds import rng_of
+from stepforge.labelers.evidence_tree import Way
+from stepforge.labelers.siblings import Fork
+from stepforge.pipelines.exports.balance import first_by_hash, position_class
+from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.step_pairs import Forks
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import rng_of
 
 NOTICE = "Wait, that is not right. Going back to before it:\n"
 

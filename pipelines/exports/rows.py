@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.labeled import LabeledProblem, LabeledSolution
-from schemas.record import Record
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
 
 ExportName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 """Names a folder and a configuration of the data set, so it may hold no more than the Hub and every disk take."""

@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from labelers.evidence_tree import EvidenceTree, Way
-from labelers.siblings import Fork, fork_of
-from pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
-from pipelines.exports.rows import ExportName, asked, origin
-from schemas.labeled import LabeledProblem, LabeledSolution
-from schemas.record import Record
-from schemas.rollout import Step
+from stepforge.labelers.evidence_tree import EvidenceTree, Way
+from stepforge.labelers.siblings import Fork, fork_of
+from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
+from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Step
 
 
 class StepPairRow(Record):

@@ -7,12 +7,12 @@ label, so two opinions stand behind each row: the labeler's, and the judge's or 
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-from labelers.oracle import judge
-from pipelines.exports.critiques import judged_critiques, worked_critiques
-from pipelines.exports.marked import Marked, StepLabels
-from pipelines.exports.rows import ExportName, Turn, origin
-from schemas.labeled import LabeledProblem
-from schemas.record import Record
+from stepforge.labelers.oracle import judge
+from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
+from stepforge.pipelines.exports.marked import Marked, StepLabels
+from stepforge.pipelines.exports.rows import ExportName, Turn, origin
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 INSTRUCTION = "Go through the steps in order. Say for each whether it is correct, and stop at the first that is not."
 Source = Literal["judge", "truth"]

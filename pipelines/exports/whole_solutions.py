@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.exports.balance import Evened, first_by_hash, length_class
-from pipelines.exports.rows import ExportName, asked, origin
-from schemas.labeled import LabeledProblem, LabeledSolution
-from schemas.record import Record
+from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class
+from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
 
 
 class PairRow(Record):

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.publishing.hub import HubRepo
-from pipelines.publishing.hub_errors import MOVED
-from pipelines.publishing.local_dataset import LocalFile
-from pipelines.publishing.plan import FILES_PER_COMMIT, Plan
-from pipelines.publishing.plan_text import commit_description, commit_title
-from pipelines.publishing.remote import Remote
-from schemas.errors import RunFailed
+from stepforge.pipelines.publishing.hub import HubRepo
+from stepforge.pipelines.publishing.hub_errors import MOVED
+from stepforge.pipelines.publishing.local_dataset import LocalFile
+from stepforge.pipelines.publishing.plan import FILES_PER_COMMIT, Plan
+from stepforge.pipelines.publishing.plan_text import commit_description, commit_title
+from stepforge.pipelines.publishing.remote import Remote
+from stepforge.schemas.errors import RunFailed
 
 if TYPE_CHECKING:
-    from pipelines.publishing.hub import Operation
+    from stepforge.pipelines.publishing.hub import Operation
 
 MAIN = "main"
 

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.exports import AnyExport
-from pipelines.shards import shard_metadata, write_table
-from pipelines.version import VERSION
-from schemas.arrow import arrow_schema
-from schemas.errors import BadInput, RunFailed
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.settings.digest import VERSION
+from stepforge.pipelines.storage.shards import shard_metadata, write_table
+from stepforge.schemas.arrow import arrow_schema
+from stepforge.schemas.errors import BadInput, RunFailed
 
 PART = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.(?P<format>parquet|jsonl)")
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput
 
 if TYPE_CHECKING:
     from huggingface_hub.utils import httpx

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from pipelines.datasets_out import is_up_to_date
-from pipelines.layout import Layout
-from pipelines.run_file import RunFile
-from pipelines.run_folder import open_run, run_status
-from pipelines.store import AnyPath
-from schemas.errors import BadInput
+from stepforge.pipelines.datasets.writer import is_up_to_date
+from stepforge.pipelines.progress.status import open_run, run_status
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
 
 RULE_FILE = "rule.json"
 """Marks a folder that ``stepforge relabel`` made, two levels below the run that it was made from."""

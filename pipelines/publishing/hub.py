@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import SecretStr
 
-from pipelines.publishing.hub_calls import HubCalls
-from pipelines.publishing.hub_errors import MOVED, status_of
-from pipelines.publishing.local_dataset import SUMS, LocalFile
-from pipelines.publishing.remote import Remote, RemoteFile, latest_version, listed_paths
-from pipelines.version import VERSION
-from schemas.errors import RunFailed
+from stepforge.pipelines.publishing.hub_calls import HubCalls
+from stepforge.pipelines.publishing.hub_errors import MOVED, status_of
+from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
+from stepforge.pipelines.publishing.remote import Remote, RemoteFile, latest_version, listed_paths
+from stepforge.pipelines.settings.digest import VERSION
+from stepforge.schemas.errors import RunFailed
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from pipelines.publishing.hub_errors import explained, is_transient
-from pipelines.publishing.hub_token import redacted
+from stepforge.pipelines.publishing.hub_errors import explained, is_transient
+from stepforge.pipelines.publishing.hub_token import redacted
 
 T = TypeVar("T")
 PAUSES = (1.0, 4.0, 15.0)

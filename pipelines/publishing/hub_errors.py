@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from pipelines.publishing.hub_token import redacted
-from schemas.errors import BadInput, RunFailed
+from stepforge.pipelines.publishing.hub_token import redacted
+from stepforge.schemas.errors import BadInput, RunFailed
 
 MOVED = "main has changed since the plan was made; publish again to see the new plan"
 AGAIN = "what is uploaded is kept, the same command goes on"

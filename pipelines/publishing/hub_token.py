@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput
 
 SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{20,}|\b(?i:bearer)\s+[^\s'\",]+|(?<=\?)[^\s'\"?]*=[^\s'\"]*")
 """What a token looks like, wherever it came from; and queries of addresses, which sign uploads."""

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from pipelines.layout import Layout
-from pipelines.publishing.data_files import checked_rows
-from pipelines.run_file import RunFile
-from schemas.errors import BadInput
+from stepforge.pipelines.publishing.data_files import checked_rows
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.errors import BadInput
 
 SUMS = "SHA256SUMS"
 CARD = "README.md"

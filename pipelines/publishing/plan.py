@@ -6,10 +6,10 @@ Deriving it anew is how an interrupted publication goes on, and why publishing t
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipelines.publishing.local_dataset import LocalDataset, LocalFile
-from pipelines.publishing.remote import STAGING, Remote, RemoteFile
-from pipelines.publishing.request import PublishRequest
-from schemas.errors import BadInput
+from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
+from stepforge.pipelines.publishing.remote import STAGING, Remote, RemoteFile
+from stepforge.pipelines.publishing.request import PublishRequest
+from stepforge.schemas.errors import BadInput
 
 FILES_PER_COMMIT = 100
 """The Hub asks for fewer than about a hundred files in a commit."""

@@ -1,7 +1,7 @@
 """The plan as people read it: on the terminal before anything happens, and in the commit it leads to."""
 
-from pipelines.publishing.local_dataset import LocalDataset, LocalFile
-from pipelines.publishing.plan import FILES_PER_COMMIT, Plan
+from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
+from stepforge.pipelines.publishing.plan import FILES_PER_COMMIT, Plan
 
 LISTED = 20
 """Files named of each kind; the rest is counted."""

@@ -6,19 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.folder_lock import only_driver
-from pipelines.publishing.carry_out import carry_out
-from pipelines.publishing.endpoint import hub_client, hub_endpoint
-from pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run
-from pipelines.publishing.hub import HubRepo
-from pipelines.publishing.hub_token import find_token, redacted, redacted_logs
-from pipelines.publishing.local_dataset import local_folder, read_dataset
-from pipelines.publishing.plan import Plan
-from pipelines.publishing.plan_text import hub_text, local_text
-from pipelines.publishing.request import PublishRequest, source_licences
-from pipelines.store import AnyPath
-from pipelines.version import VERSION, content_digest
-from schemas.errors import BadInput
+from stepforge.pipelines.publishing.carry_out import carry_out
+from stepforge.pipelines.publishing.endpoint import hub_client, hub_endpoint
+from stepforge.pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run
+from stepforge.pipelines.publishing.hub import HubRepo
+from stepforge.pipelines.publishing.hub_token import find_token, redacted, redacted_logs
+from stepforge.pipelines.publishing.local_dataset import local_folder, read_dataset
+from stepforge.pipelines.publishing.plan import Plan
+from stepforge.pipelines.publishing.plan_text import hub_text, local_text
+from stepforge.pipelines.publishing.request import PublishRequest, source_licences
+from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.settings.digest import VERSION, content_digest
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from pipelines.publishing.local_dataset import SUMS, LocalFile
+from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
 
 VERSION_TAG = re.compile(r"v(\d+)")
 STAGING = "stepforge-staging-"

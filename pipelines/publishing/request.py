@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from generators.problem_sets import ProblemSet
-from pipelines.run_file import RunFile
-from schemas.errors import BadInput
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
 
 TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 

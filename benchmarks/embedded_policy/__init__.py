@@ -1,0 +1,1 @@
+"""How the embedded policy was trained and examined."""

@@ -1,0 +1,288 @@
+"""Train the embedded policy: ``python -m benchmarks.embedded_policy.train --minutes 90``.
+
+A small Llama-architecture model on the project's own families: to solve their problems and, as a second task, to
+check solutions. bfloat16 compute with float32 master weights
+(on a CPU with AMX about twice as fast as float32), Muon for the matrices and AdamW for the rest, a constant
+rate that falls linearly to zero over the last 30 % of the time. Checkpoints every few minutes; the same command
+goes on from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from benchmarks.embedded_policy.tokenizer import train_tokenizer
+from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
+from stepforge.generators.draft import Draft
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.slips import solution
+from stepforge.schemas.seeds import rng_of
+
+IGNORED = -100
+SEQUENCES_PER_STEP = 16
+STEPS_PER_DRAW = 8
+"""Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
+SLIP_SHARE = 0.5
+SOLVE_EVERY = 3
+"""Every so manieth example is a problem to solve; the others are solutions to check."""
+DECAY_SHARE = 0.3
+MUON_RATE = 4e-3
+ADAM_RATE = 2e-3
+CHECKPOINT_SECONDS = 240
+TRAINING_SEED = 7_000_003
+"""Kept apart from every run seed that the configs use, so that no demo problem was trained on by its seed."""
+
+
+class Example(NamedTuple):
+    """Token ids, and the same ids with everything that carries no loss replaced by ``IGNORED``."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float) -> Iterator[Example]:
+    """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones.
+
+    ``repair_share`` is the share of slips that are repaired; with it the policy's recovery rate rises and falls.
+    """
+    families = [family(levels=tuple(range(1, family.max_level + 1))) for family in ALL_FAMILIES]
+    index = start
+    while True:
+        family = families[index % len(families)]
+        draft, _ = family.draw(TRAINING_SEED, index)
+        rng = rng_of(TRAINING_SEED, "slip", index)
+        if index // len(families) % SOLVE_EVERY and family.kind != HELD_OUT:
+            yield _to_check(tokenizer, draft, rng)
+            index += 1
+            continue
+        pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
+        ids = tokenizer.encode(f"{draft.question}\n")
+        labels = [IGNORED] * len(ids)
+        for text, learn in pieces:
+            new = tokenizer.encode(text)
+            ids += new
+            labels += new if learn else [IGNORED] * len(new)
+        end = tokenizer.eos_token_id
+        yield Example([*ids, end], [*labels, end])
+        index += 1
+
+
+def _to_check(tokenizer: PreTrainedTokenizerFast, draft: Draft, rng: Random) -> Example:
+    shown, critique = check(draft, rng)
+    before, after = tokenizer.encode(shown), [*tokenizer.encode(critique), tokenizer.eos_token_id]
+    return Example([*before, *after], [*[IGNORED] * len(before), *after])
+
+
+def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
+    """Yield batches of similar lengths, in a random order."""
+    order = Random(TRAINING_SEED)
+    while True:
+        drawn = sorted(islice(source, SEQUENCES_PER_STEP * STEPS_PER_DRAW), key=lambda e: len(e.ids))
+        dealt = [drawn[i : i + SEQUENCES_PER_STEP] for i in range(0, len(drawn), SEQUENCES_PER_STEP)]
+        order.shuffle(dealt)
+        yield from dealt
+
+
+def padded(batch: list[Example], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (ids, labels), padded on the right, each of shape (batch, longest)."""
+    width = max(len(e.ids) for e in batch)
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    labels = torch.full((len(batch), width), IGNORED, dtype=torch.long)
+    for row, example in enumerate(batch):
+        ids[row, : len(example.ids)] = torch.tensor(example.ids)
+        labels[row, : len(example.ids)] = torch.tensor(example.labels)
+    return ids.to(device), labels.to(device)
+
+
+def loss_sum(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the summed cross entropy over the tokens that carry loss (logits only there)."""
+    hidden = model.model(input_ids=ids, use_cache=False)[0]
+    targets = labels[:, 1:]
+    keep = targets != IGNORED
+    logits = model.lm_head(hidden[:, :-1][keep])
+    return torch.nn.functional.cross_entropy(logits.float(), targets[keep], reduction="sum")
+
+
+class Trainer:
+    """The model in bfloat16, its float32 master weights, and how far training has come."""
+
+    def __init__(self, folder: Path, *, width: int, layers: int, device: str, weights: Path | None = None) -> None:
+        self.folder = folder
+        self.device = device
+        if weights is not None:
+            for name in ("tokenizer.json", "tokenizer_config.json"):
+                shutil.copyfile(weights / name, folder / name)
+        if not (folder / "tokenizer.json").exists():
+            train_tokenizer(folder)
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        torch.manual_seed(0)
+        config = _config(self.tokenizer, width, layers)
+        model = LlamaForCausalLM(config) if weights is None else LlamaForCausalLM.from_pretrained(weights)
+        self.model = model.to(device, torch.bfloat16)
+        if device == "cpu":
+            self.model.set_attn_implementation("eager")  # for short rows faster than the fused kernel's backward pass
+        self.master = [p.detach().float().clone().requires_grad_() for p in self.model.parameters()]
+        self.optimizers = _optimizers(self.model, self.master)
+        self.progress: dict[str, Any] = {"seconds": 0.0, "examples": 0, "tokens": 0, "steps": 0}
+        if weights is not None:
+            self.progress = json.loads((weights / "training.json").read_text())
+            self.progress.pop("remarks", None)
+        self.began = self.progress["seconds"]
+        """Seconds of training behind the weights that this folder started from."""
+        self.full_rate = 1.0
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            for master, saved in zip(self.master, state["master"], strict=True):
+                master.data.copy_(saved)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.progress = state["progress"]
+            self.began = state["began"]
+            self._publish()
+
+    def save(self) -> None:
+        """Write the checkpoint and, beside it, the model as any program loads it."""
+        state = {
+            "master": [p.detach() for p in self.master],
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "progress": self.progress,
+            "began": self.began,
+        }
+        torch.save(state, self.folder / "checkpoint.tmp")
+        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        self.model.save_pretrained(self.folder)
+        (self.folder / "training.json").write_text(json.dumps(self.progress, indent=1) + "\n")
+
+    def step(self, batch: list[Example], rate: float) -> float:
+        """Do one optimizer step at a share of the full rates; return the mean loss in nats per token."""
+        count = sum(label != IGNORED for e in batch for label in e.labels)
+        loss = loss_sum(self.model, *padded(batch, self.device)) / count
+        loss.backward()
+        for master, parameter in zip(self.master, self.model.parameters(), strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        torch.nn.utils.clip_grad_norm_(self.master, 1.0)
+        for optimizer, full in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = full * rate * self.full_rate
+            optimizer.step()
+        self._publish()
+        self.progress["tokens"] += sum(len(e.ids) for e in batch)
+        self.progress["examples"] += len(batch)
+        self.progress["steps"] += 1
+        return float(loss.item())
+
+    def _publish(self) -> None:
+        with torch.no_grad():
+            for master, parameter in zip(self.master, self.model.parameters(), strict=True):
+                parameter.copy_(master)
+
+
+def _config(tokenizer: PreTrainedTokenizerFast, width: int, layers: int) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=-(-len(tokenizer) // 64) * 64,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 64,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[torch.optim.Optimizer]:
+    names = [name for name, _ in model.named_parameters()]
+    matrix = [p for n, p in zip(names, master, strict=True) if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in zip(names, master, strict=True) if p.ndim != 2 or "embed" in n]
+    return [
+        torch.optim.Muon(matrix, lr=MUON_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=ADAM_RATE, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
+
+
+def rate_at(used: float, steps: int) -> float:
+    """Return the share of the full learning rate: a short warm-up, a plateau, then a line to zero.
+
+    ``used`` is the share of the time that is over; ``steps`` are counted from the beginning of this session.
+    """
+    warm = min(1.0, (steps + 1) / 100)
+    return warm * min(1.0, max(0.0, 1.0 - used) / DECAY_SHARE)
+
+
+def train(trainer: Trainer, minutes: float, repair_share: float) -> None:
+    """Train until ``minutes`` in all, over all sessions, are used."""
+    trainer.restore()
+    budget = minutes * 60
+    first, start = trainer.progress["steps"], trainer.began
+    began = {"minute": round(trainer.progress["seconds"] / 60, 1), "repair_share": repair_share}
+    trainer.progress.setdefault("phases", []).append(began)
+    source = batches(examples(trainer.tokenizer, trainer.progress["examples"], repair_share))
+    mark = saved = time.monotonic()
+    losses: list[float] = []
+    while trainer.progress["seconds"] < budget:
+        used = (trainer.progress["seconds"] - start) / (budget - start)
+        rate = rate_at(used, trainer.progress["steps"] - first)
+        losses.append(trainer.step(next(source), rate))
+        now = time.monotonic()
+        trainer.progress["seconds"] += now - mark
+        mark = now
+        if trainer.progress["steps"] % 200 == 0:
+            _say(trainer.progress, sum(losses) / len(losses), budget)
+            losses = []
+        if now - saved > CHECKPOINT_SECONDS:
+            trainer.save()
+            saved = time.monotonic()
+    trainer.save()
+
+
+def _say(progress: dict[str, Any], loss: float, budget: float) -> None:
+    minutes, rate = progress["seconds"] / 60, progress["tokens"] / progress["seconds"]
+    line = f"{minutes:6.1f} of {budget / 60:.0f} min  step {progress['steps']:6d}  loss {loss:.4f}  {rate:.0f} tok/s"
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Read the arguments and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("checkpoints/policy"))
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--repair-share", type=float, default=0.25, help="share of slips that are repaired")
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--weights", type=Path, help="start from these weights instead of from nothing")
+    parser.add_argument("--rate", type=float, default=1.0, help="share of the full learning rates")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(
+        arguments.folder,
+        width=arguments.width,
+        layers=arguments.layers,
+        device=arguments.device,
+        weights=arguments.weights,
+    )
+    trainer.full_rate = arguments.rate
+    train(trainer, arguments.minutes, arguments.repair_share)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Best-of-N: choosing among N solutions of a problem by votes, by votes that a reward model weighs, or by it alone.
+
+A solution's weight is its step scores' smallest, last, or product. Every figure is the expected share of right
+choices over random sets of N out of the solutions that there are; ties are broken at random.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepforge.filters.self_consistency import normal_answer
+from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.seeds import seed_of
+
+Array = NDArray[np.float64]
+AGGREGATORS: dict[str, Callable[[Sequence[float]], float]] = {"min": min, "last": lambda s: s[-1], "product": prod}
+TIE = 1e-12
+
+
+class Ballot(NamedTuple):
+    """The solutions of one problem."""
+
+    answers: Array
+    """(solutions, answers): 1 where a solution gives an answer; a solution that broke off gives none."""
+    right: Array
+    """1 for each right answer."""
+    texts: tuple[str, ...]
+    """Each solution's text."""
+
+    @property
+    def solved(self) -> Array:
+        """1 for each right solution."""
+        return self.answers @ self.right
+
+
+def ballot(row: SolvedProblem) -> Ballot:
+    """Return the votes of a problem's solutions."""
+    known = [r for r in row.rollouts if r.answer is not None and r.outcome != "undetermined"]
+    names = sorted({normal_answer(r.answer) for r in known})
+    answers, right = np.zeros((len(row.rollouts), len(names))), np.zeros(len(names))
+    for i, rollout in enumerate(row.rollouts):
+        if rollout.answer is not None and rollout.outcome != "undetermined":
+            place = names.index(normal_answer(rollout.answer))
+            answers[i, place] = 1
+            right[place] = rollout.outcome == "correct"
+    return Ballot(answers, right, tuple(r.text for r in row.rollouts))
+
+
+def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int64]:
+    """Return random sets of ``n`` solutions, the same for every arm: (draws, n)."""
+    rng = np.random.default_rng(seed_of("best of n", problem, n))
+    if n >= solutions:
+        return np.arange(solutions)[None, :]
+    return np.argsort(rng.random((draws, solutions)), axis=1)[:, :n]
+
+
+def majority(votes: Ballot, chosen: NDArray[np.int64]) -> float:
+    """Return the share of sets whose most frequent answer is right."""
+    return weighted(votes, chosen, np.ones(len(votes.texts)))
+
+
+def weighted(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
+    """Return the share of sets whose answer with the largest sum of weights is right."""
+    if not len(votes.right):
+        return 0.0
+    given = votes.answers[chosen].sum(1) > 0
+    sums = np.where(given, (votes.answers * weight[:, None])[chosen].sum(1), -1.0)  # an answer nobody gave never wins
+    tied = given & (sums >= sums.max(1, keepdims=True) - TIE)
+    return float(np.mean((tied * votes.right).sum(1) / np.maximum(tied.sum(1), 1)))
+
+
+def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
+    """Return the share of sets whose solution with the largest weight is right."""
+    scores = weight[chosen]
+    tied = scores >= scores.max(1, keepdims=True) - TIE
+    return float(np.mean((tied * votes.solved[chosen]).sum(1) / tied.sum(1)))
+
+
+def any_right(votes: Ballot, chosen: NDArray[np.int64]) -> float:
+    """Return the share of sets with a right solution in them: what no choice can beat."""
+    return float(np.mean(votes.solved[chosen].max(1)))

@@ -1,0 +1,85 @@
+"""A policy and a grader that answer from recorded completions, so that every labeler is measured on the same draws.
+
+A seed shuffles the completions of each prefix; a labeler gets them from the front, without replacement, and is charged
+for each. Nothing is generated.
+"""
+
+from collections.abc import Sequence
+
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Sampling
+from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, Step
+from stepforge.schemas.seeds import rng_of
+
+
+class NotRecorded(LookupError):
+    """A labeler asked for something that the recording does not hold."""
+
+
+class RecordedPolicy:
+    """Implements ``schemas.protocols.Policy`` for one problem."""
+
+    def __init__(self, row: LabeledProblem, seed: int, most: int | None = None) -> None:
+        self.identity: PolicyIdentity = row.policy
+        self._known = completions_by_prefix(row)
+        for prefix, recorded in self._known.items():
+            kept = recorded[:most]
+            rng_of(seed, row.problem.id, prefix).shuffle(kept)
+            self._known[prefix] = kept
+        self._given: dict[str, int] = {}
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return the next ``n`` recorded completions.
+
+        Raises:
+            NotRecorded: there are none of this prefix.
+        """
+        text = "".join(step.text for step in prefix)
+        recorded = self._known.get(text)
+        if not recorded:
+            raise NotRecorded(f"{problem.id}: no completions of {len(prefix)} steps")
+        first = self._given.get(text, 0)
+        self._given[text] = first + n
+        return [_nth(recorded, i) for i in range(first, first + n)]
+
+    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
+        """Nothing but completions is recorded.
+
+        Raises:
+            NotRecorded: always.
+        """
+        raise NotRecorded("answers of a judge are not recorded")
+
+
+class RecordedGrader:
+    """Implements ``schemas.protocols.Grader`` from the outcomes in a recording."""
+
+    def __init__(self, row: LabeledProblem) -> None:
+        rollouts = [*row.evidence, *(s.rollout for s in row.solutions)]
+        self._outcomes: dict[str, Outcome] = {r.answer: r.outcome for r in rollouts if r.answer is not None}
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+        """Return the recorded outcome of each answer."""
+        return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
+
+
+def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
+    """Return the recorded completions of each prefix, in the order in which they were drawn."""
+    steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
+    known: dict[str, list[Rollout]] = {}
+    for rollout in row.evidence:
+        start = rollout.start
+        prefix = "" if start is None or start.steps == 0 else _text(steps[start.rollout][: start.steps])
+        known.setdefault(prefix, []).append(rollout)
+    return known
+
+
+def _nth(recorded: list[Rollout], i: int) -> Rollout:
+    """Past the end the recording starts anew, under other names."""
+    again, place = divmod(i, len(recorded))
+    return recorded[place] if not again else recorded[place].model_copy(update={"id": f"{recorded[place].id}~{again}"})
+
+
+def _text(steps: Sequence[Step]) -> str:
+    return "".join(step.text for step in steps)

@@ -1,0 +1,89 @@
+"""The bench's settings file: what is recorded, what is held out, and which labelers are swept over what."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from stepforge.labelers import AnyLabeler
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_settings import parse_settings, validation_line
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
+
+_LABELER: TypeAdapter[Any] = TypeAdapter(AnyLabeler)
+
+
+class Sweep(Record):
+    """One labeler at several budgets."""
+
+    labeler: dict[str, Any]
+    """The part's settings, as in a run file, its kind among them."""
+    name: str | None = None
+    """How tables call it; by default the labeler's own name."""
+    over: str
+    """The setting that is its budget."""
+    at: tuple[float, ...] = Field(min_length=1)
+    pooled: bool = False
+    """Whether its rates are fitted to the tuning problems, as a run fits them to its pilot."""
+
+    @property
+    def title(self) -> str:
+        """How tables call it."""
+        return self.name or str(self.labeler.get("kind"))
+
+    def part(self, budget: float) -> Any:
+        """Return the labeler at a budget.
+
+        Raises:
+            ValidationError: there is no such labeler or setting.
+        """
+        return _LABELER.validate_python({**self.labeler, self.over: int(budget)})
+
+
+class Values(Record):
+    """How values are measured."""
+
+    problems: int = Field(ge=1)
+    truth: int = Field(default=256, ge=2)
+    """Completions of each prefix that are kept for the truth and never used to estimate."""
+    counts: tuple[int, ...] = (1, 2, 4, 8)
+    """Completions of each prefix that the estimates get."""
+    seed: int = 0
+
+
+class BenchFile(Record):
+    """Everything the bench is made of."""
+
+    held_out_families: tuple[str, ...] = ()
+    longest_chain: int = Field(default=1000, ge=2)
+    """Problems whose reference solution has at least so many steps are held out."""
+    seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
+    bootstrap: int = Field(default=1000, ge=10)
+    """Resamples of problems for the intervals."""
+    recording: RunFile
+    values: Values
+    sweep: tuple[Sweep, ...] = Field(min_length=1)
+
+
+def read_bench_file(path: Path) -> BenchFile:
+    """Return the bench's settings.
+
+    Raises:
+        BadInput: the file is missing, not TOML, or has a wrong setting.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file; the bench's settings lie in benchmarks/ of the repository") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+    recording = parse_settings(settings.get("recording", {}), f"{path}: recording")
+    try:
+        bench = BenchFile.model_validate({**settings, "recording": recording})
+        for sweep in bench.sweep:
+            sweep.part(sweep.at[0])
+    except ValidationError as error:
+        raise BadInput(f"{path}: {validation_line(error)}") from None
+    return bench

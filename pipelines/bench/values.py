@@ -1,0 +1,114 @@
+"""The second truth: values. Estimates of V against 256 fresh completions that no estimate has seen.
+
+Per prefix, ``n`` recorded completions make the estimates and the last ``truth`` ones make the reference. The squared
+error is corrected for the reference's own noise (literature: MSE minus V(1-V)/(K-1)), and the expected calibration
+error takes bins of equal mass.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from stepforge.labelers.change_model import posterior
+from stepforge.labelers.evidence import Evidence, solution_path
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.seen import see
+from stepforge.labelers.stored import stored_evidence
+from stepforge.labelers.values import interval, value
+from stepforge.pipelines.bench.replay import completions_by_prefix
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Rollout
+
+BINS = 10
+Z90 = 1.6448536269514722
+
+
+class Estimate(NamedTuple):
+    """One prefix, estimated three ways from the same completions."""
+
+    raw: float
+    """c/k."""
+    smoothed: float
+    """(c + 1) / (k + 2)."""
+    believed: float
+    """Posterior mean under the change-point model."""
+    believed_interval: tuple[float, float]
+    raw_interval: tuple[float, float]
+    """90 % Wilson."""
+    truth: float
+    trials: int
+    """Completions behind the truth."""
+
+
+def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list[Estimate]:
+    """Return the estimates of every prefix of a problem from its first ``count`` completions each."""
+    recorded = completions_by_prefix(row)
+    known = {prefix: rollouts[:count] for prefix, rollouts in recorded.items() if prefix}
+    evidence = _evidence(row, known)
+    found, seen_prefixes = [], set()
+    for solution in row.solutions:
+        path = solution_path(solution.rollout)
+        if path.outcome == "undetermined" or len(path.steps) < 2:
+            continue
+        seen = see(path, evidence).observed(rates, surprise=True)
+        post = posterior(seen, rates)
+        for i in range(1, len(path.steps)):
+            prefix = path.prefix(i)
+            own, fresh = _share(known.get(prefix, [])), _share(recorded.get(prefix, [])[-truth:])
+            if own is None or fresh is None or prefix in seen_prefixes or len(recorded[prefix]) < count + truth:
+                continue
+            seen_prefixes.add(prefix)
+            (right, trials), (fresh_right, fresh_trials) = own, fresh
+            found.append(
+                Estimate(
+                    raw=right / trials,
+                    smoothed=(right + 1) / (trials + 2),
+                    believed=value(seen, rates, post, i),
+                    believed_interval=interval(seen, rates, post, i),
+                    raw_interval=wilson(right, trials, Z90),
+                    truth=fresh_right / fresh_trials,
+                    trials=fresh_trials,
+                )
+            )
+    return found
+
+
+def value_figures(found: Sequence[Estimate]) -> dict[str, Any]:
+    """Return corrected squared error, Brier score, calibration error and coverage of each way to estimate."""
+    noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
+    floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
+    result: dict[str, Any] = {"prefixes": len(found)}
+    for name in ("raw", "smoothed", "believed"):
+        guesses = [getattr(e, name) for e in found]
+        error = _mean([(g - e.truth) ** 2 for g, e in zip(guesses, found, strict=True)]) - noise
+        result[f"{name}_squared_error"] = round(error, 5)
+        result[f"{name}_brier"] = round(error + floor, 5)
+        result[f"{name}_ece"] = round(_calibration_error(guesses, [e.truth for e in found]), 5)
+    for name in ("raw", "believed"):
+        ends = [getattr(e, f"{name}_interval") for e in found]
+        inside = [low <= e.truth <= high for (low, high), e in zip(ends, found, strict=True)]
+        result[f"{name}_coverage_90"] = round(_mean([float(x) for x in inside]), 4)
+        result[f"{name}_width_90"] = round(_mean([high - low for low, high in ends]), 4)
+    return result
+
+
+def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> float:
+    pairs = sorted(zip(guesses, truths, strict=True))
+    size = max(1, -(-len(pairs) // BINS))
+    bins = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+    gaps = [abs(_mean([g for g, _ in b]) - _mean([t for _, t in b])) * len(b) for b in bins]
+    return sum(gaps) / len(pairs)
+
+
+def _evidence(row: LabeledProblem, known: dict[str, list[Rollout]]) -> Evidence:
+    kept = {rollout.id for rollouts in known.values() for rollout in rollouts}
+    return stored_evidence(row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.id in kept)}))
+
+
+def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
+    outcomes = [r.outcome for r in rollouts if r.outcome != "undetermined"]
+    return (outcomes.count("correct"), len(outcomes)) if outcomes else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

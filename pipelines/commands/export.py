@@ -1,0 +1,58 @@
+"""``stepforge export``: further formats, or the same ones anew, from the curated rows of a run. Generates nothing."""
+
+from typing import Any
+
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.run_folder.sessions import past_sessions
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.schemas.errors import BadInput
+
+
+def export_again(folder: AnyPath, names: list[str]) -> dict[str, Any]:
+    """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
+
+    One that the run does not list is added to it with its defaults, under its kind's name.
+
+    Raises:
+        BadInput: there is no such export or run, nothing is curated yet, or a driver is at work there.
+        RunFailed: a shard is damaged; the line names it.
+    """
+    run, layout = open_run(folder)
+    if not layout.shards("curate"):
+        raise BadInput(f"{folder}: nothing is curated yet; `stepforge run` goes on with it")
+    run = with_exports(run, names)
+    if not run.export:
+        raise BadInput(f"{folder}: the run lists no export; name one with --only: {_kinds()}")
+    with only_driver(layout):
+        wanted = [export for export in run.export if not names or export.name in names]
+        export_all(run.model_copy(update={"export": tuple(wanted)}), layout)
+        # The run lists what it was asked for only once that is there.
+        write_text(layout.run_file, run.toml())
+        return write_report(run, layout, write_ledger(layout, past_sessions(layout)))
+
+
+def with_exports(run: RunFile, names: list[str]) -> RunFile:
+    """Return the run with the named exports among its own.
+
+    Raises:
+        BadInput: a name is neither one of the run's exports nor a kind.
+    """
+    kinds = {part().kind: part for part in EXPORTS}
+    added = []
+    for name in dict.fromkeys(names):
+        if any(export.name == name for export in run.export):
+            continue
+        if name not in kinds:
+            raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {_kinds()}")
+        added.append(kinds[name]())
+    return run.model_copy(update={"export": (*run.export, *added)})
+
+
+def _kinds() -> str:
+    return ", ".join(part().kind for part in EXPORTS)

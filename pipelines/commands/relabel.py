@@ -1,0 +1,113 @@
+"""``stepforge relabel``: another rule over the kept evidence. Generates nothing, and leaves the run as it was.
+
+The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from stepforge.labelers import ChangePoint
+from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
+from stepforge.pipelines.datasets.writer import export_all, split_of
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.stages import curate
+from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
+from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.run_folder.pooled_rates import fitted_rates
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_rows, read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
+
+POOLED_SOLUTIONS = 2000
+"""Solutions that rates are pooled from at most; more change nothing that matters."""
+
+
+def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, dict[str, Any]]:
+    """Apply a rule to a finished run; return the new run folder and its report.
+
+    Raises:
+        BadInput: there is no such rule or run, nothing is labelled, or a driver is at work there.
+        RunFailed: a shard is damaged; the line names it.
+    """
+    if name not in RULES:
+        raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
+    run, layout = open_run(folder)
+    if not layout.shards("label"):
+        raise BadInput(f"{folder}: nothing is labelled yet; run it first")
+    target = Layout(folder / "relabeled" / name)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    with only_driver(layout):
+        rule = _fitted(RULES[name](), run, layout)
+        write_text(target.run_file, run.toml())
+        write_text(target.folder / "rule.json", rule.model_dump_json(indent=1) + "\n")
+        for source in layout.shards("label"):
+            _relabel_shard(source, run, target, rule)
+        export_all(run, target)
+        return target.folder, write_report(run, target, write_ledger(target, []))
+
+
+def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule) -> None:
+    metadata = shard_metadata(source)
+    old = ShardReport.model_validate(metadata["report"])
+    rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
+    report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
+    stamp = {**metadata, "rule": rule.kind}
+    path = target.shard("label", old.shard)
+    write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
+    sifted = curate(rows, run.curate)
+    reasons = [f"{r.filter}: {r.reason}" for r in sifted.rejected]
+    curated = ShardReport(
+        stage="curate",
+        shard=old.shard,
+        rows_in=len(rows),
+        rows_out=len(sifted.kept),
+        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
+    )
+    curated.check()
+    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
+    if sifted.rejected:
+        write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
+    write_shard(target.shard("curate", old.shard), sifted.kept, LabeledProblem, stamp)
+
+
+def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
+    """Learn what a rule needs from the run itself: pooled rates, or the labelers' measured skills."""
+    if isinstance(rule, PosteriorRule):
+        return rule.model_copy(update={"model": _pooled_model(run, layout)})
+    if isinstance(rule, Fusion):
+        return rule.model_copy(update={"skills": _skills(run, layout)})
+    return rule
+
+
+def _pooled_model(run: RunFile, layout: Layout) -> ChangePoint:
+    model = next((part for part in run.label if isinstance(part, ChangePoint)), ChangePoint())
+    rows: list[LabeledProblem] = []
+    for path in layout.shards("label"):
+        if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
+            rows += read_shard(path, LabeledProblem)
+    return model.model_copy(update={"rates": fitted_rates(rows, model)})
+
+
+def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
+    """Measure every labeler on the training split's problems with a known truth: the oracle split."""
+    counts: dict[str, SkillCounts] = defaultdict(SkillCounts)
+    for path in layout.shards("label"):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+            if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
+                continue
+            for solution in row.solutions:
+                if solution.rollout.outcome == "undetermined":
+                    continue
+                truth = oracle_verdict(row.problem, solution.rollout).first_error
+                for verdict in opinions(solution, ()):
+                    counts[verdict.labeler].add(verdict, truth)
+    if not counts:
+        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
+    return tuple(found.skill(name) for name, found in counts.items() if name not in (ORACLE, "consensus"))

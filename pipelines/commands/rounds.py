@@ -1,0 +1,158 @@
+"""Rounds: label, train on the data, and label again with the improved policy, so that the data stays on-policy.
+
+Every round is a whole run in a folder of its own, ``DIR/round-01`` and so on, on fresh problems. The command under
+``[train]`` of the run file turns a round's data sets and its model into the model of the next; any trainer will do. The
+same ``stepforge run --rounds`` goes on where it was stopped, in whichever round.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from stepforge.pipelines.engines import TransformersEngineSettings, VllmEngineSettings
+from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.reports.report import VETTED_BASE_RATE
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+
+RunAll = Callable[[RunFile, Path], dict[str, Any]]
+VETTED = f"base rate: at least {VETTED_BASE_RATE}"
+
+
+class Round(Record):
+    """What one round came to."""
+
+    number: int
+    model: str
+    pass_rate: float | None
+    """Share of the round's solutions that end right, over all problems."""
+    pass_low: float | None
+    pass_high: float | None
+    """Ends of its 95 % Wilson interval, solutions taken as independent."""
+    first_error_accuracy: float | None
+    """Of the standing labeler, where the base rate is at least ``VETTED_BASE_RATE``."""
+    correct_solution_accuracy: float | None
+    generated_tokens: int
+    tokens_per_solution: float | None
+    rows: dict[str, int] = Field(default_factory=dict)
+    """Training rows by export."""
+
+
+def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
+    """Do ``count`` rounds, training between them; what is done is not done again.
+
+    Raises:
+        BadInput: the engine cannot load another model, or the rounds have no place on a disk.
+        RunFailed: a round or the training failed; what is done is kept.
+    """
+    if not isinstance(folder, Path):
+        raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
+    if not isinstance(run.engine, VllmEngineSettings | TransformersEngineSettings):
+        raise BadInput(f"--rounds: an engine of kind {run.engine.kind} cannot load another model; vllm's can")
+    if not run.export:
+        raise BadInput("--rounds: nothing is listed under [[export]] to train on")
+    model, done = run.engine.model, []
+    for number in range(1, count + 1):
+        place = folder / f"round-{number:02d}"
+        settings = round_settings(run, number, model)
+        done.append(round_figures(number, model, run_all(settings, place)))
+        write_text(folder / "rounds.json", json.dumps([r.model_dump() for r in done], indent=1) + "\n")
+        if number < count:
+            model = str(trained(run.train.command, place, model))
+    return done
+
+
+def round_settings(run: RunFile, number: int, model: str) -> RunFile:
+    """Return the settings of a round: another model and, from the second on, other problems."""
+    seed = run.seed if number == 1 else seed_of(run.seed, "round", number)
+    engine = run.engine.model_copy(update={"model": model})
+    return run.model_copy(update={"engine": engine, "seed": seed})
+
+
+def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
+    """Return the model that a round's data sets make of its own, training it unless that is done.
+
+    Raises:
+        RunFailed: the command ended with an error, or left no model; the line names its log.
+    """
+    final, beside, log = place / "model", place / ".model.tmp", place / "train.log"
+    if final.exists():
+        return final.resolve()
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    values = {
+        "python": sys.executable,
+        "data": str((place / "datasets").resolve()),
+        "model": locate(model),
+        "out": str(beside.resolve()),
+    }
+    filled = [_filled(part, values) for part in command]
+    sys.stderr.write(f"training: {' '.join(filled)}\n")
+    with log.open("wb") as output:
+        ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
+    if ended.returncode or not (beside / "config.json").exists():
+        why = f"ended with {ended.returncode}" if ended.returncode else "left no config.json in {out}"
+        raise RunFailed(f"train.command {why}; see {log}; the same command goes on from here")
+    beside.rename(final)
+    return final.resolve()
+
+
+def _filled(part: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        part = part.replace("{" + name + "}", value)
+    return part
+
+
+def round_figures(number: int, model: str, report: dict[str, Any]) -> Round:
+    """Return what a round's report says of policy, labels and cost."""
+    outcomes = report["stages"].get("solve", {}).get("outcomes", {})  # of all problems: vetting comes later
+    right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
+    interval = wilson(right, trials) if trials else (None, None)
+    standing: dict[str, Any] = next(iter(report["labelers"].values()), {})
+    vetted = standing.get("by", {}).get(VETTED, {})
+    return Round(
+        number=number,
+        model=Path(model).parent.name if Path(model).name == "model" else model,
+        pass_rate=right / trials if trials else None,
+        pass_low=interval[0],
+        pass_high=interval[1],
+        first_error_accuracy=vetted.get("first_error_accuracy"),
+        correct_solution_accuracy=vetted.get("correct_solution_accuracy"),
+        generated_tokens=report["cost"]["generated_tokens"],
+        tokens_per_solution=standing.get("generated_tokens_per_solution"),
+        rows={name: export["rows"]["train"] for name, export in report["exports"].items()},
+    )
+
+
+def rounds_text(rounds: list[Round]) -> str:
+    """Return a table of the rounds."""
+    from stepforge.pipelines.reports.text import table
+
+    titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")
+    lines = [
+        (
+            str(r.number),
+            r.model,
+            "-" if r.pass_rate is None else f"{r.pass_rate:.3f} ({r.pass_low:.3f} to {r.pass_high:.3f})",
+            _figure(r.first_error_accuracy),
+            _figure(r.correct_solution_accuracy),
+            f"{r.generated_tokens:,}",
+            "-" if r.tokens_per_solution is None else f"{r.tokens_per_solution:.1f}",
+        )
+        for r in rounds
+    ]
+    return table([titles, *lines])
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

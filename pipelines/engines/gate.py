@@ -1,0 +1,208 @@
+"""What stands between the searches and an engine: a cap, a clock, a check, and the counters of progress.
+
+Thousands of searches ask at once; no more than ``capacity`` requests are under way in the engine, so that its own queue
+stays short and a request's time limit speaks of computing, not of waiting. The others wait here, first come, first
+served.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stepforge.pipelines.engines.settings import (
+    AnyEngine,
+    ScriptedEngineSettings,
+    ServerEngineSettings,
+    TransformersEngineSettings,
+    VllmEngineSettings,
+)
+from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
+
+QUEUED = 2
+"""Requests handed to an in-process engine for each that it can compute at a time: enough that it never runs dry."""
+UNBOUNDED = 100_000
+"""For engines that compute nothing."""
+STUCK_SECONDS = 60.0
+"""How much longer than its own limit a request may take before the engine is taken to hang inside it."""
+STUCK_REQUESTS = 8
+"""Requests given up in a row, with no answer to any other meanwhile, that show that the engine itself hangs."""
+
+
+class Answer(NamedTuple):
+    """A completion and what it took."""
+
+    completion: Completion
+    engine_seconds: float
+    """Its share of the engine's time: each busy second is divided among the requests then under way, so that the
+    shares of all requests add up to the time in which the engine was busy."""
+
+
+def capacity_of(settings: AnyEngine) -> int:
+    """Return how many requests an engine is given at a time."""
+    match settings:
+        case VllmEngineSettings():
+            return QUEUED * settings.max_num_seqs
+        case TransformersEngineSettings():
+            return QUEUED * settings.batch_size
+        case ServerEngineSettings():
+            return settings.connections
+        case _:
+            return UNBOUNDED
+
+
+def limit_of(settings: AnyEngine) -> float | None:
+    """Return after how many seconds a request is given up; None where the engine itself sees to it, or nobody does."""
+    match settings:
+        case TransformersEngineSettings():
+            limit = settings.request_timeout  # it looks at the clock between tokens; here, it may hang inside one
+            return None if limit is None else limit + STUCK_SECONDS
+        case ScriptedEngineSettings():
+            return settings.request_timeout
+        case _:
+            return None
+
+
+class EngineGate:
+    """Asks an engine for single completions on behalf of all shards of a worker."""
+
+    def __init__(self, engine: Engine, capacity: int, limit: float | None = None) -> None:
+        """``limit`` is the longest time for a request, in seconds."""
+        self.engine = engine
+        self.capacity = capacity
+        self._limit = limit
+        self._turns = asyncio.Semaphore(capacity)
+        self._clock = BusyClock()
+        self._answers = self._unanswered = 0
+        self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
+
+    async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
+        """Return completion number ``first`` of a request, as soon as there is room for it.
+
+        Raises:
+            EngineDead: the engine is gone.
+        """
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        began = self._clock.start()
+        try:
+            given = await self._given(prompt, first, seed, sampling)
+        except asyncio.CancelledError:
+            self._cancelled += 1
+            raise
+        finally:
+            seconds = self._clock.stop() - began
+            self._turns.release()
+        completion = sound(given)
+        self._count(completion)
+        return Answer(completion, seconds)
+
+    async def _given(self, prompt: Prompt, first: int, seed: int, sampling: Sampling) -> list[Completion]:
+        if self._limit is None:
+            return await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+        before = self._answers
+        try:
+            async with asyncio.timeout(self._limit):
+                given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+        except TimeoutError:
+            return [self._hung(before)]
+        self._answers, self._unanswered = self._answers + 1, 0
+        return given
+
+    def _hung(self, before: int) -> Completion:
+        """Give one request up; where again and again no other was answered in its time either, it is the engine."""
+        self._unanswered = self._unanswered + 1 if self._answers == before else 0
+        if self._unanswered >= STUCK_REQUESTS:
+            raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
+        return _fault(f"no answer within {self._limit:g} s; aborted")
+
+    def counters(self) -> dict[str, int]:
+        """Return what was done so far, requests under way and waiting, and how many the engine takes at a time."""
+        return {
+            "rollouts": self._rollouts,
+            "generated_tokens": self._tokens,
+            "prompt_tokens": self._prompt,
+            "cached_tokens": self._cached,
+            "errors": self._errors,
+            "cancelled": self._cancelled,
+            "running": self._clock.running,
+            "waiting": self._waiting,
+            "capacity": self.capacity,
+            "busy_ms": int(self._clock.busy() * 1000),
+        }
+
+    async def close(self) -> None:
+        """Give back what the engine holds."""
+        await self.engine.close()
+
+    def _count(self, completion: Completion) -> None:
+        self._rollouts += 1
+        self._tokens += completion.tokens
+        self._prompt += completion.prompt_tokens
+        self._cached += completion.cached_tokens
+        self._errors += completion.finish == "error"
+
+
+def sound(given: list[Completion]) -> Completion:
+    """Return the one completion, or an error in its place where the engine's answer cannot be true.
+
+    An answer of the wrong number, a finished text that no token was written for, or tokens that do not fit the text
+    are faults of the engine. They say nothing about the steps that went before.
+    """
+    if len(given) != 1:
+        return _fault(f"the engine returned {len(given)} completions for 1 request")
+    (completion,) = given
+    if completion.finish == "error":
+        return completion
+    if completion.tokens < 1:
+        return _fault("the engine returned a completion without a token")
+    ids, ends = completion.token_ids, completion.token_ends
+    if len(ids) != len(ends) or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or _falls(ends))):
+        return _fault("the engine returned tokens that do not fit their text")
+    return completion
+
+
+def _falls(ends: Sequence[int]) -> bool:
+    return sorted(ends) != list(ends)
+
+
+def _fault(message: str) -> Completion:
+    return Completion(text="", finish="error", tokens=0, error=message)
+
+
+class BusyClock:
+    """Measures busy time, and each request's share of it, in constant time per request."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self._busy = 0.0
+        self._share = 0.0
+        """The share of a request that has been under way since the beginning, in seconds."""
+        self._since = 0.0
+
+    def start(self) -> float:
+        """Take note of one more request; return the present share."""
+        self._advance()
+        self.running += 1
+        return self._share
+
+    def stop(self) -> float:
+        """Take note of one request less; return the present share."""
+        self._advance()
+        self.running -= 1
+        return self._share
+
+    def busy(self) -> float:
+        """Return the seconds in which at least one request was under way."""
+        self._advance()
+        return self._busy
+
+    def _advance(self) -> None:
+        now = time.monotonic()
+        if self.running:
+            self._busy += now - self._since
+            self._share += (now - self._since) / self.running
+        self._since = now

@@ -1,0 +1,87 @@
+"""The grader: exact comparisons at once, all others in processes that can be killed.
+
+``undetermined`` is what a time-out, a crash, a refused answer and a missing answer come to; it is never evidence
+against a step. The processes start with the first comparison that needs one, and none outlives ``close``.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from types import TracebackType
+
+from stepforge.filters.verification import decide
+from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Outcome
+
+MEMORY_BYTES = 2 * 1024**3
+"""Address space of one process, in bytes."""
+
+
+class PooledGrader:
+    """Implements ``schemas.protocols.Grader``; belongs to no event loop, and may be shared by many tasks."""
+
+    def __init__(
+        self,
+        *,
+        processes: int = 1,
+        limit_seconds: float = 6.0,
+        memory_bytes: int = MEMORY_BYTES,
+        remembered: int = 100_000,
+    ) -> None:
+        """Start nothing yet.
+
+        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``remembered`` is how many
+        verdicts of the processes are kept for answers that come again.
+        """
+        if processes < 1 or limit_seconds < 1 or remembered < 1:
+            raise ValueError("processes, limit_seconds and remembered must be at least 1")
+        self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes)
+        self._remembered = remembered
+        self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The comparing processes that run now."""
+        return self._pool.process_ids
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+        """Return an outcome for each answer.
+
+        Without a reference, for an answer of None, or past a limit it is ``undetermined``.
+
+        Raises:
+            RuntimeError: the grader is closed, and an answer needs a process.
+            RunFailed: an answer needs a process, and none starts.
+        """
+        pending = [self._outcome(problem, answer) for answer in answers]
+        return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
+
+    def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+        outcome = decide(problem.answer, answer, problem.answer_kind)
+        if outcome is not None or problem.answer is None or answer is None:
+            return outcome or "undetermined"
+        key = (problem.answer, answer)
+        known = self._verdicts.get(key)
+        if known is None or (known.done() and known.exception() is not None):
+            known = self._verdicts[key] = self._pool.submit(*key)
+            if len(self._verdicts) > self._remembered:
+                self._verdicts.popitem(last=False)
+        else:
+            self._verdicts.move_to_end(key)
+        return known.result() if known.done() else known
+
+    async def close(self) -> None:
+        """End the processes; what is still being compared becomes ``undetermined``."""
+        await asyncio.to_thread(self._pool.close)
+
+    async def __aenter__(self) -> "PooledGrader":
+        """Return the grader, to be closed at the end of the block."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the grader."""
+        await self.close()

@@ -1,0 +1,120 @@
+"""The engines' counters added up over workers and restarts, and what they say per second."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from stepforge.pipelines.engines.gate import UNBOUNDED
+from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
+
+GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "busy_ms")
+"""Counters that a worker's process only adds to; a process started anew begins at nothing."""
+RECENT_SECONDS = 60.0
+RECENT_ROLLOUTS = 100
+"""The recent speed looks back at least so far that it has seen both, or as far as there is."""
+
+
+class Reading(NamedTuple):
+    """What was known at one moment."""
+
+    at: float
+    """Seconds of the clock."""
+    rollouts: int
+    tokens: int
+    busy_seconds: float
+
+
+class EngineMeter:
+    """Adds up what the engines answer."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.replayed = 0
+        """Completions that came from a journal, and so from no engine of this session."""
+        self._clock = clock
+        self._last: list[Mapping[str, int]] = []
+        self._now: list[Mapping[str, int]] = []
+        """The last answers of those that answered."""
+        self._total: Counter[str] = Counter()
+        self._told: set[str] = set()
+        self._readings: deque[Reading] = deque(maxlen=4096)
+        self._first: Reading | None = None
+        """The last reading before the first completion: loading a model is not slowness."""
+
+    def total(self, counter: str) -> int:
+        """Return one of the counters, of this session."""
+        return self._total[counter]
+
+    def take(self, answers: Sequence[Mapping[str, int]]) -> None:
+        """Take note of one answer per engine, in their order; an empty one is from an engine that did not answer."""
+        before = [*self._last, *({} for _ in answers[len(self._last) :])]
+        for now, last in zip(answers, before, strict=True):
+            for key in GROWING:
+                grown = now.get(key, 0) - last.get(key, 0)
+                self._total[key] += (grown if grown >= 0 else now[key]) if key in now else 0
+            self._told.update(now)
+        self._last = [now or last for now, last in zip(answers, before, strict=True)]
+        self._now = [now for now in answers if now]
+        total = self._total
+        self._note(Reading(self._clock(), total["rollouts"], total["generated_tokens"], total["busy_ms"] / 1000))
+
+    def figures(self) -> EngineProgress:
+        """Return the state of the engines."""
+        capacity = sum(last.get("capacity", 0) for last in self._last)
+        return EngineProgress(
+            engines=len(self._last),
+            answering=len(self._now),
+            rollouts=self._total["rollouts"],
+            generated_tokens=self._total["generated_tokens"],
+            prompt_tokens=self._total["prompt_tokens"],
+            cached_tokens=self._total["cached_tokens"],
+            cancelled=self._total["cancelled"],
+            replayed=self.replayed,
+            running=sum(now.get("running", 0) for now in self._now),
+            waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
+            capacity=capacity if 0 < capacity < UNBOUNDED else None,
+            busy=self._busy(),
+            recent=self._since(self._window()),
+            mean=self._since(self._first),
+        )
+
+    def seen(self) -> tuple[float, int]:
+        """Return the seconds since the first completion, and the completions since."""
+        if self._first is None or not self._readings:
+            return 0.0, 0
+        last = self._readings[-1]
+        return last.at - self._first.at, last.rollouts - self._first.rollouts
+
+    def _note(self, reading: Reading) -> None:
+        if self._first is None and reading.rollouts:
+            self._first = self._readings[-1] if self._readings else reading._replace(rollouts=0, tokens=0)
+        self._readings.append(reading)
+        while len(self._readings) > 2 and self._far_enough(self._readings[1]):
+            self._readings.popleft()
+
+    def _far_enough(self, start: Reading) -> bool:
+        last = self._readings[-1]
+        return last.at - start.at >= RECENT_SECONDS and last.rollouts - start.rollouts >= RECENT_ROLLOUTS
+
+    def _window(self) -> Reading | None:
+        """Where the recent past begins, but not before the first completion."""
+        if self._first is None:
+            return None
+        return max(self._readings[0], self._first, key=lambda reading: reading.at)
+
+    def _since(self, start: Reading | None) -> Speed | None:
+        if start is None or not self._readings:
+            return None
+        last = self._readings[-1]
+        seconds = last.at - start.at
+        if seconds <= 0:
+            return None
+        return Speed(rollouts=(last.rollouts - start.rollouts) / seconds, tokens=(last.tokens - start.tokens) / seconds)
+
+    def _busy(self) -> float | None:
+        start = self._window()
+        if start is None or not self._last:
+            return None
+        last = self._readings[-1]
+        seconds = (last.at - start.at) * len(self._last)
+        return min(1.0, (last.busy_seconds - start.busy_seconds) / seconds) if seconds > 0 else None

@@ -1,0 +1,130 @@
+"""Where a snapshot is shown: a live table on a terminal, else a line now and then; all on standard error."""
+
+import os
+import sys
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from stepforge.pipelines.progress.snapshot import Snapshot
+from stepforge.pipelines.progress.text import (
+    duration,
+    end_text,
+    fill_text,
+    progress_line,
+    reasons,
+    rows_text,
+    speed_text,
+)
+
+
+class View(Protocol):
+    """Shows snapshots as they come."""
+
+    seconds: float
+    """Least time between two of them."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the present state."""
+        ...
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        ...
+
+
+def view_of(*, quiet: bool, as_json: bool) -> View:
+    """Return the view that fits standard error and what was asked for."""
+    if quiet:
+        return Nothing()
+    if as_json:
+        return JsonLines()
+    terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return LiveTable() if terminal else Lines()
+
+
+class Nothing:
+    """Shows nothing."""
+
+    seconds = 5.0
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Lines:
+    """A line every few seconds, for logs."""
+
+    seconds = 5.0
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Write the line."""
+        sys.stderr.write(progress_line(snapshot) + "\n")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class JsonLines:
+    """A snapshot a line, for programs; other lines on standard error are the workers' own."""
+
+    seconds = 5.0
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Write the line."""
+        sys.stderr.write(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}\n')
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class LiveTable:
+    """A table that stays at the foot of the terminal; whatever else is written there goes above it."""
+
+    seconds = 1.0
+
+    def __init__(self, console: Console | None = None) -> None:
+        """Colours follow ``NO_COLOR``, as rich's console does."""
+        self._live = Live(console=console or Console(stderr=True), auto_refresh=False)
+        self._live.start()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Put the table in place of the last one."""
+        self._live.update(live_table(snapshot), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table where it is."""
+        self._live.stop()
+
+
+def live_table(snapshot: Snapshot) -> RenderableType:
+    """Return the state as a table of the stages, over a few lines about the engines and the losses."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "shards", "rows", "rejected", "failures"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for name, stage in snapshot.stages.items():
+        rejected, failures = sum(stage.rejected.values()), sum(stage.failures.values())
+        done = Text(f"{stage.shards:,}/{snapshot.shards:,}", style="green" if stage.shards == snapshot.shards else "")
+        failed = Text(f"{failures:,}", style="red" if failures else "")
+        table.add_row(name, done, rows_text(stage), f"{rejected:,}", failed)
+    return Group(table, *(Text(line) for line in _lines(snapshot)))
+
+
+def _lines(snapshot: Snapshot) -> list[str]:
+    """What stands under the table: time, engines, and why rows were lost."""
+    engine = snapshot.engine
+    lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
+    if speed_text(engine):
+        lines.append(f"speed    {speed_text(engine)}")
+    for kind in ("rejected", "failures"):
+        for name, stage in snapshot.stages.items():
+            text = reasons(getattr(stage, kind))
+            if text:
+                lines.append(f"{kind} {name}: {text}")
+    return lines

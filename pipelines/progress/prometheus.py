@@ -1,0 +1,134 @@
+"""The figures of a run under way for Prometheus, on a port of the driver; off unless the run file names a port."""
+
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
+from stepforge.pipelines.settings.run_file import Workers
+from stepforge.schemas.errors import BadInput
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+REMEDY = "pip install 'stepforge[metrics]', or leave workers.metrics_port out"
+GAUGES = {
+    "engines": "Workers with an engine.",
+    "answering": "Engines that answered when they were asked.",
+    "running": "Requests under way.",
+    "waiting": "Requests that wait for room in the engines.",
+    "capacity": "Requests that the engines take at a time.",
+    "busy": "Share of recent time in which an engine had something to do.",
+}
+COUNTERS = {
+    "rollouts": "Completions by the engines in this session.",
+    "generated_tokens": "Tokens generated in this session.",
+    "prompt_tokens": "Prompt tokens given in this session, cached or not.",
+    "cached_tokens": "Prompt tokens found in the prefix cache in this session.",
+    "cancelled": "Requests given up in the middle in this session.",
+    "replayed": "Completions taken from the journal of an earlier session.",
+}
+
+
+def check_metrics(workers: Workers) -> None:
+    """See whether the metrics can be served.
+
+    Raises:
+        BadInput: the package is missing, or the port is taken.
+    """
+    if workers.metrics_port is None:
+        return
+    if find_spec("prometheus_client") is None:
+        raise BadInput(f"workers.metrics_port: prometheus_client is not installed: {REMEDY}")
+    try:
+        family = socket.getaddrinfo(workers.metrics_host, workers.metrics_port)[0][0]
+        with socket.create_server((workers.metrics_host, workers.metrics_port), family=family):
+            return
+    except OSError as error:
+        raise _unusable(workers, error) from None
+
+
+def open_metrics(workers: Workers) -> "MetricsPort | None":
+    """Serve metrics if the run file asks for it.
+
+    Raises:
+        BadInput: the port is taken.
+    """
+    return None if workers.metrics_port is None else MetricsPort(workers, workers.metrics_port)
+
+
+class MetricsPort:
+    """Answers each scrape with the latest snapshot."""
+
+    def __init__(self, workers: Workers, port: int) -> None:
+        from prometheus_client import CollectorRegistry, start_http_server
+
+        self.snapshot: Snapshot | None = None
+        registry = CollectorRegistry()
+        registry.register(self)
+        try:
+            self._server, self._thread = start_http_server(port, workers.metrics_host, registry)
+        except OSError as error:
+            raise _unusable(workers, error) from None
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield the figures of the latest snapshot; nothing before there is one."""
+        if self.snapshot is not None:
+            yield from _stage_metrics(self.snapshot)
+            yield from _engine_metrics(self.snapshot.engine)
+            yield from _time_metrics(self.snapshot)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _stage_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily("stepforge_shards", "Shards of the run.", snapshot.shards)
+    shards = GaugeMetricFamily("stepforge_shards_done", "Committed shards, by stage.", labels=["stage"])
+    rows = GaugeMetricFamily("stepforge_rows", "Rows that went in and came out, by stage.", labels=["stage", "way"])
+    lost = GaugeMetricFamily(
+        "stepforge_rows_lost", "Rows rejected or failed, by reason.", labels=["stage", "kind", "reason"]
+    )
+    for name, stage in snapshot.stages.items():
+        shards.add_metric([name], stage.shards)
+        rows.add_metric([name, "in"], stage.rows_in)
+        rows.add_metric([name, "out"], stage.rows_out)
+        for kind, counts in (("rejected", stage.rejected), ("failed", stage.failures)):
+            for reason, count in counts.items():
+                lost.add_metric([name, kind, reason], count)
+    yield from (shards, rows, lost)
+
+
+def _engine_metrics(engine: EngineProgress) -> "Iterator[Metric]":
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    for name, text in COUNTERS.items():
+        value = getattr(engine, name)
+        if value is not None:
+            yield CounterMetricFamily(f"stepforge_{name}", text, value)
+    for name, text in GAUGES.items():
+        value = getattr(engine, name)
+        if value is not None:
+            yield GaugeMetricFamily(f"stepforge_engine_{name}", text, value)
+    if engine.recent is not None:
+        yield GaugeMetricFamily("stepforge_rollouts_per_second", "Over the last minute.", engine.recent.rollouts)
+        yield GaugeMetricFamily("stepforge_tokens_per_second", "Over the last minute.", engine.recent.tokens)
+
+
+def _time_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily("stepforge_elapsed_seconds", "Since this session began.", snapshot.elapsed)
+    if snapshot.seconds_left is not None:
+        yield GaugeMetricFamily("stepforge_seconds_left", "Estimated time until the end.", snapshot.seconds_left)
+
+
+def _unusable(workers: Workers, error: OSError) -> BadInput:
+    place = f"{workers.metrics_host}:{workers.metrics_port}"
+    return BadInput(f"workers.metrics_port: {place} cannot be used ({error.strerror or error}); name another port")

@@ -1,0 +1,100 @@
+"""How far a run is at one moment: what live view, ``progress.json``, ``stepforge status`` and metrics all show."""
+
+import time
+
+from pydantic import Field, ValidationError
+
+from stepforge.pipelines.storage.layout import ShardStage
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.record import Record
+
+PROGRESS_FILE = "progress.json"
+
+
+class StageProgress(Record):
+    """One stage, over all sessions of the run."""
+
+    shards: int = 0
+    """Committed shards."""
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: dict[str, int] = Field(default_factory=dict)
+    """Rows dropped, by ``filter: reason``."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Rows that could not be finished, by class of error."""
+
+
+class Speed(Record):
+    """What the engines give per second: rollouts and generated tokens. Replayed completions do not count."""
+
+    rollouts: float
+    tokens: float
+
+
+class EngineProgress(Record):
+    """The engines, since this session began."""
+
+    engines: int = 0
+    answering: int = 0
+    """Those that answered when asked."""
+    rollouts: int = 0
+    generated_tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens found in the prefix cache."""
+    cancelled: int = 0
+    """Requests that were given up in the middle, because nobody needed their answer any more."""
+    replayed: int = 0
+    """Completions of committed shards that came from the journal of an earlier session."""
+    running: int = 0
+    """Requests under way."""
+    waiting: int | None = None
+    """Requests that wait for room in the engines."""
+    capacity: int | None = None
+    """Requests that the engines take at a time."""
+    busy: float | None = None
+    """Share of recent time in which an engine had something to do, mean over the engines; None before it is seen."""
+    recent: Speed | None = None
+    """Over about the last minute."""
+    mean: Speed | None = None
+    """Since the first completion of this session."""
+
+    @property
+    def cached_share(self) -> float | None:
+        """Share of the prompt tokens that came from the prefix cache."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
+
+    @property
+    def occupancy(self) -> float | None:
+        """Requests under way, as a share of what the engines take."""
+        return self.running / self.capacity if self.capacity else None
+
+
+class Snapshot(Record):
+    """The run at one moment."""
+
+    written: float
+    """Unix time, in seconds."""
+    elapsed: float
+    """Seconds since this session began."""
+    ended: bool = False
+    """Whether the session said good-bye: a driver that was killed does not."""
+    shards: int
+    """Shards of the run."""
+    stages: dict[ShardStage, StageProgress]
+    engine: EngineProgress = EngineProgress()
+    seconds_left: float | None = None
+    """Estimated time until every shard is through all stages; None while too little has been seen."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written."""
+        return max(0.0, time.time() - self.written)
+
+
+def read_snapshot(folder: AnyPath) -> Snapshot | None:
+    """Return the last snapshot of a run folder; None if there is none, or none that this version understands."""
+    try:
+        return Snapshot.model_validate_json((folder / PROGRESS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,94 @@
+"""Reading a run folder that exists: its settings, its state, its figures."""
+
+import shlex
+from typing import Any
+
+from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
+from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
+from stepforge.pipelines.reports.report import build_report, write_report
+from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.run_folder.ledger import build_ledger, committed_reports, stage_totals, write_ledger
+from stepforge.pipelines.run_folder.lock import is_held, only_driver
+from stepforge.pipelines.run_folder.plan import read_plan
+from stepforge.pipelines.run_folder.sessions import past_sessions
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_settings import folder_settings
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
+
+
+def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
+    """Return the settings and the layout of a run folder.
+
+    Raises:
+        BadInput: it is none.
+        RunFailed: its ``run.toml`` is damaged.
+    """
+    layout = Layout(folder)
+    if not layout.run_file.exists():
+        raise BadInput(f"{folder}: not a run folder (no run.toml in it); `stepforge run` makes one")
+    return folder_settings(layout.run_file), layout
+
+
+def fresh_report(folder: AnyPath) -> dict[str, Any]:
+    """Return the figures of what is committed; written to ``report.json`` unless a driver is at work there."""
+    run, layout = open_run(folder)
+    try:
+        with only_driver(layout):
+            ledger = write_ledger(layout, past_sessions(layout))
+            return write_report(run, layout, ledger)
+    except BadInput:
+        return build_report(run, layout, build_ledger(layout, past_sessions(layout)))
+
+
+def run_status(folder: AnyPath) -> dict[str, Any]:
+    """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
+    _, layout = open_run(folder)
+    shards = len(read_plan(folder))
+    totals = stage_totals(committed_reports(layout, whole=False))
+    stages = {stage: totals.get(stage, {"shards": 0, "rows_in": 0, "rows_out": 0}) for stage in SHARD_STAGES}
+    running = is_held(layout)
+    finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running
+    state = "running" if running else "finished" if finished else "stopped"
+    told = read_snapshot(folder)
+    return {
+        "folder": str(folder),
+        "state": state,
+        "shards": shards,
+        "stages": stages,
+        "progress": None if told is None else told.model_dump(),
+        "progress_age_seconds": None if told is None else round(told.age, 1),
+        "go_on": None if state == "finished" else _command(layout),
+    }
+
+
+def _command(layout: Layout) -> str:
+    return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
+
+
+def status_text(state: dict[str, Any]) -> str:
+    """Return the state as text."""
+    told = Snapshot.model_validate(state["progress"]) if state["progress"] else None
+    rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
+    for stage, total in state["stages"].items():
+        lost = [reasons(total.get(kind, {})) or "0" for kind in ("rejected", "failures")]
+        shards = f"{total['shards']}/{state['shards']}"
+        rows.append((stage, shards, str(total["rows_in"]), str(total["rows_out"]), *lost))
+    lines = [f"{state['folder']}: {state['state']}", "", table(rows), ""]
+    return "\n".join([*lines, *_driver_lines(state["state"], told, state["go_on"])]).rstrip()
+
+
+def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[str]:
+    """What the driver says or said, and what to do where there is none."""
+    lines = []
+    if told is not None:
+        when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it began"
+        if state == "running" and told.ended:
+            lines = ["driver: at work, but not on shards: it starts, or exports and reports"]
+        elif state == "running":
+            lines = [f"driver: at work; said {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
+        elif state == "stopped":
+            how = "it ended" if told.ended else "it was killed: it did not say good-bye"
+            lines = [f"driver: none; the last one spoke {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
+    return [*lines, f"go on: {go_on}"] if state == "stopped" else lines

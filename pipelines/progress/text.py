@@ -1,0 +1,94 @@
+"""A snapshot in words: the cells that the live view and ``stepforge status`` share, and the one line for logs."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
+
+REASONS = 6
+"""Reasons that are named; the others are counted together."""
+
+
+def progress_line(snapshot: Snapshot) -> str:
+    """Return the state in one line."""
+    stages = " ".join(f"{name} {stage.shards}/{snapshot.shards}" for name, stage in snapshot.stages.items())
+    failures = reasons(_added(stage.failures for stage in snapshot.stages.values()))
+    failed = f" | failures: {failures}" if failures else ""
+    return f"[{snapshot.elapsed:5.0f}s] {stages} | {engine_text(snapshot.engine)} | {end_text(snapshot)}{failed}"
+
+
+def end_text(snapshot: Snapshot) -> str:
+    """Return when the run is expected to be through all stages."""
+    if all(stage.shards == snapshot.shards for stage in snapshot.stages.values()):
+        return "every shard is done"
+    if snapshot.seconds_left is None:
+        return "end unknown yet"
+    at = time.strftime("%a %H:%M", time.localtime(snapshot.written + snapshot.seconds_left))
+    return f"about {duration(snapshot.seconds_left)} left, until {at}"
+
+
+def engine_text(engine: EngineProgress) -> str:
+    """Return what the engines do and have done, in one line."""
+    return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
+
+
+def fill_text(engine: EngineProgress) -> str:
+    """Return how full the engines are."""
+    if not engine.engines:
+        return "no engine"
+    of = f" of {engine.capacity:,}" if engine.capacity else ""
+    parts = [f"{engine.running:,}{of} running"]
+    if engine.waiting:
+        parts.append(f"{engine.waiting:,} waiting")
+    if engine.busy is not None:
+        parts.append(f"busy {engine.busy:.0%}")
+    if engine.answering < engine.engines:
+        parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
+    return ", ".join(parts)
+
+
+def speed_text(engine: EngineProgress) -> str:
+    """Return what the engines give, and what they were spared; empty before the first completion."""
+    parts = []
+    if engine.recent is not None and engine.mean is not None:
+        recent, mean = engine.recent, engine.mean
+        parts.append(f"{recent.rollouts:,.0f} rollouts/s (mean {mean.rollouts:,.0f})")
+        parts.append(f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})")
+    if engine.cached_share is not None:
+        parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
+    if engine.cancelled:
+        parts.append(f"{engine.cancelled:,} cancelled")
+    if engine.replayed:
+        parts.append(f"{engine.replayed:,} replayed")
+    return ", ".join(parts)
+
+
+def rows_text(stage: StageProgress) -> str:
+    """Return how many rows came out, and of how many where some were lost."""
+    return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """Return the largest counts with their reasons; empty where there is none."""
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    named = [f"{count:,} {reason}" for reason, count in ranked[:REASONS]]
+    rest = sum(count for _, count in ranked[REASONS:])
+    return ", ".join([*named, *([f"{rest:,} for other reasons"] if rest else [])])
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in two units at most."""
+    for unit, larger, smaller in ((86_400, "d", "h"), (3_600, "h", "min"), (60, "min", "s")):
+        if seconds >= unit:
+            whole, rest = divmod(round(seconds), unit)
+            part = rest // {"d": 3_600, "h": 60, "min": 1}[larger]
+            return f"{whole} {larger} {part} {smaller}" if part else f"{whole} {larger}"
+    return f"{seconds:.0f} s"
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total

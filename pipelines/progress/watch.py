@@ -1,0 +1,179 @@
+"""Progress: what is committed and what the engines count, as one snapshot for the terminal, a file and the metrics."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from math import inf
+from typing import Protocol
+
+from stepforge.pipelines.progress.engine_meter import EngineMeter
+from stepforge.pipelines.progress.live_table import View, view_of
+from stepforge.pipelines.progress.pace import Pace
+from stepforge.pipelines.progress.prometheus import MetricsPort, open_metrics
+from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot, StageProgress
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import shard_metadata
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.errors import RunFailed
+
+ASK_SECONDS = 1.0
+"""How often the engines are asked."""
+FILE_SECONDS = 5.0
+"""How old ``progress.json`` gets while the driver lives."""
+ANSWER_SECONDS = 5.0
+
+
+class EngineWorker(Protocol):
+    """A worker that holds an engine."""
+
+    async def counters(self, seconds: float) -> dict[str, int]: ...
+
+
+class Progress:
+    """Counts what is done, and shows it."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        plan: Sequence[ShardPlan],
+        *,
+        quiet: bool,
+        as_json: bool = False,
+        run: RunFile | None = None,
+    ) -> None:
+        """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON. Without ``run``, the rates' pilot
+        is unknown to the estimated end, and no metrics are served.
+
+        Raises:
+            BadInput: the port of the metrics is taken.
+        """
+        self._layout = layout
+        self._shards = len(plan)
+        self._view: View = view_of(quiet=quiet, as_json=as_json)
+        self._metrics: MetricsPort | None = open_metrics(run.workers) if run else None
+        self._began = time.monotonic()
+        self._meter = EngineMeter()
+        self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)} if run else ())
+        self._tallies = {stage: _Tally() for stage in SHARD_STAGES}
+        self._before = _committed(layout, plan)
+        for stage, _ in self._before:
+            self._tallies[stage].shards += 1
+
+    def done(self, report: ShardReport, replayed: int = 0) -> None:
+        """Take note of a shard that is committed now, and of its completions that came from a journal."""
+        self._meter.replayed += replayed
+        self._tallies[report.stage].shards += 1
+        self._tallies[report.stage].add(report)
+        self._pace.done(report, now=True)
+
+    async def watch(self, engines: Sequence[EngineWorker]) -> None:
+        """Ask the engines, show and keep what is known, until cancelled."""
+        await asyncio.gather(self._learn_past(), self._watch(engines))
+
+    async def look(self, engines: Sequence[EngineWorker]) -> None:
+        """Ask the engines once; one look at a time, or a late answer is taken for a new beginning."""
+        self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
+
+    async def _watch(self, engines: Sequence[EngineWorker]) -> None:
+        shown = kept = -inf
+        while True:
+            await self.look(engines)
+            snapshot, now = self.snapshot(), time.monotonic()
+            if now - shown >= self._view.seconds:
+                shown = now
+                self._show(snapshot)
+            if now - kept >= FILE_SECONDS:
+                kept = now
+                await asyncio.to_thread(self._keep, snapshot)
+            await asyncio.sleep(ASK_SECONDS)
+
+    def close(self) -> None:
+        """Show and keep how far it came, and give the terminal and the port back."""
+        snapshot = self.snapshot(ended=True)
+        self._show(snapshot)
+        self._view.close()
+        self._keep(snapshot)
+        if self._metrics:
+            self._metrics.close()
+
+    def snapshot(self, *, ended: bool = False) -> Snapshot:
+        """Return the state at this moment."""
+        elapsed = time.monotonic() - self._began
+        return Snapshot(
+            written=time.time(),
+            elapsed=round(elapsed, 1),
+            ended=ended,
+            shards=self._shards,
+            stages={stage: tally.figures() for stage, tally in self._tallies.items()},
+            engine=self._meter.figures(),
+            seconds_left=self._pace.seconds_left(self._meter, elapsed),
+        )
+
+    async def _learn_past(self) -> None:
+        """Take note of what earlier sessions committed, and of it alone, whatever is committed meanwhile."""
+        for stage, index in self._before:
+            report = await asyncio.to_thread(_report, self._layout, stage, index)
+            if report is not None:
+                self._tallies[stage].add(report)
+                self._pace.done(report, now=False)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if self._metrics:
+            self._metrics.snapshot = snapshot
+        self._view.show(snapshot)
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """A run goes on where its progress cannot be written; its shards will tell."""
+        try:
+            write_text(self._layout.folder / PROGRESS_FILE, snapshot.model_dump_json() + "\n")
+        except RunFailed:
+            return
+
+
+class _Tally:
+    """The books of one stage so far. Its shards are counted at once, the past ones' rows as they are read."""
+
+    def __init__(self) -> None:
+        self.shards = self.rows_in = self.rows_out = 0
+        self.rejected: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def add(self, report: ShardReport) -> None:
+        self.rows_in += report.rows_in
+        self.rows_out += report.rows_out
+        self.rejected.update(report.rejected)
+        self.failures.update(report.failures)
+
+    def figures(self) -> StageProgress:
+        return StageProgress(
+            shards=self.shards,
+            rows_in=self.rows_in,
+            rows_out=self.rows_out,
+            rejected=dict(self.rejected.most_common()),
+            failures=dict(self.failures.most_common()),
+        )
+
+
+def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:
+    """Return what is done of each shard, up to the first stage that is missing: what lies behind it is made anew."""
+    there = layout.committed()
+    found: list[tuple[ShardStage, int]] = []
+    for shard in plan:
+        for stage in SHARD_STAGES:
+            if shard.index not in there[stage]:
+                break
+            found.append((stage, shard.index))
+    return found
+
+
+def _report(layout: Layout, stage: ShardStage, index: int) -> ShardReport | None:
+    """Return a committed shard's report; a damaged shard is for the stage that reads it to name."""
+    try:
+        return ShardReport.model_validate(shard_metadata(layout.shard(stage, index))["report"])
+    except (RunFailed, KeyError, ValueError):
+        return None

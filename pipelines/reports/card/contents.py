@@ -1,0 +1,95 @@
+"""What the curated rows hold, counted while their shards pass by one at a time, and twenty of them to look at."""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.exports.marked import StepLabels
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.seeds import seed_of
+
+EXAMPLES = 20
+VALUE_BINS = 10
+
+
+class Example(NamedTuple):
+    """A solution to be shown."""
+
+    order: int
+    """Negated hash of its id: what decides which are shown."""
+    problem: Problem
+    solution: LabeledSolution
+    truth: Verdict
+
+
+class Counts:
+    """One slice."""
+
+    def __init__(self) -> None:
+        self.problems = 0
+        self.solutions = 0
+        self.right_answers = 0
+        self.with_error = 0
+        self.abstained = 0
+
+    def add(self, row: LabeledProblem) -> None:
+        """Take in a problem."""
+        self.problems += 1
+        self.solutions += len(row.solutions)
+        for solution in row.solutions:
+            self.right_answers += solution.rollout.outcome == "correct"
+            self.with_error += solution.verdict.first_error is not None
+            self.abstained += solution.verdict.abstained
+
+
+class Contents:
+    """Counts by slice, labelled steps, positions of first errors, values, and examples."""
+
+    def __init__(self) -> None:
+        self.domains: dict[str, Counts] = defaultdict(Counts)
+        self.difficulties: dict[str, Counts] = defaultdict(Counts)
+        self.sources: Counter[str] = Counter()
+        self.labelled_steps: Counter[bool] = Counter()
+        """Distinct solutions' steps by label, as ``stepwise`` exports them."""
+        self.first_errors: Counter[int] = Counter()
+        self.values: Counter[int] = Counter()
+        """Measured values by tenths; 1 counts as the last."""
+        self._shown: dict[bool, list[Example]] = {True: [], False: []}
+
+    def add(self, row: LabeledProblem) -> None:
+        """Take in a problem."""
+        problem = row.problem
+        self.sources[problem.source] += 1
+        self.domains[problem.domain].add(row)
+        self.difficulties["unknown" if problem.difficulty is None else str(problem.difficulty)].add(row)
+        marked = list(StepLabels().marked(row))
+        for solution, _, labels, measured in marked:
+            self.labelled_steps.update(labels)
+            self.values.update(min(VALUE_BINS - 1, int(m.value * VALUE_BINS)) for m in measured if m is not None)
+            if solution.verdict.first_error is not None:
+                self.first_errors[solution.verdict.first_error] += 1
+        self._show(problem, [m.solution for m in marked])
+
+    def _show(self, problem: Problem, solutions: Iterable[LabeledSolution]) -> None:
+        """Keep the ten smallest hashes with an error and the ten without; one of either kind a problem."""
+        seen = set()
+        for solution in solutions:
+            erring = solution.verdict.first_error is not None
+            if erring in seen:
+                continue
+            seen.add(erring)
+            order = -seed_of("example", problem.id, solution.rollout.id)
+            shown = self._shown[erring]
+            if len(shown) < EXAMPLES // 2 or order > shown[0].order:
+                example = Example(order, problem, solution, oracle_verdict(problem, solution.rollout))
+                (heapq.heappush if len(shown) < EXAMPLES // 2 else heapq.heappushpop)(shown, example)
+
+    @property
+    def examples(self) -> list[Example]:
+        """Twenty solutions, or as many as there are, with and without an error in turn."""
+        erring, clean = (sorted(self._shown[kind], reverse=True) for kind in (True, False))
+        both = [example for pair in zip(erring, clean, strict=False) for example in pair]
+        return [*both, *erring[len(clean) :], *clean[len(erring) :]]

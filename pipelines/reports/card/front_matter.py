@@ -1,0 +1,85 @@
+"""The card's YAML: what the Hub and ``load_dataset`` read."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.datasets.writer import SPLITS
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.reports.card.features import card_features
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import file_metadata, row_count
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.arrow import arrow_schema
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetCardData
+
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
+"""What the Hub's licence identifiers look like; anything else is named in the card's text only."""
+OWN_LICENCE = "apache-2.0"
+"""Of the problem families: problems and truths are written by the project."""
+PRM_KINDS = ("stepwise", "soft_stepwise", "math_shepherd_text", "prm800k", "qwen_prm", "process_bench")
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+
+
+def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
+    """Return the card's data; sizes come from the files themselves."""
+    from huggingface_hub import DatasetCardData
+
+    infos = [_dataset_info(export, layout) for export in run.export]
+    total = sum(split["num_examples"] for info in infos for split in info["splits"])
+    licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
+    return DatasetCardData(
+        pretty_name="Process supervision by stepforge",
+        license=licences[0] if len(licences) == 1 and LICENCE.fullmatch(licences[0]) else "other",
+        language=None if sets else ["en"],
+        task_categories=_tasks(run),
+        size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],
+        annotations_creators=["machine-generated"],
+        source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
+        tags=["synthetic", "process-reward-model", "prm", "process-supervision", "reasoning", "stepforge"],
+        configs=[_config(export, first=i == 0) for i, export in enumerate(run.export)],
+        dataset_info=infos,
+    )
+
+
+def licences_of(run: RunFile) -> list[str]:
+    """Return the licences of the run's sources, each once; ``unknown`` for a problem set that tells none."""
+    found = [part.licence or "unknown" if isinstance(part, ProblemSet) else OWN_LICENCE for part in run.generate]
+    return sorted(set(found))
+
+
+def _tasks(run: RunFile) -> list[str]:
+    kinds = {export.kind for export in run.export}
+    labels, texts = kinds & set(PRM_KINDS), kinds - set(PRM_KINDS)
+    return [name for name, there in (("token-classification", labels), ("text-generation", texts)) if there]
+
+
+def _config(export: AnyExport, *, first: bool) -> dict[str, Any]:
+    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in SPLITS]
+    config: dict[str, Any] = {"config_name": export.name, "data_files": files}
+    return {**config, "default": True} if first else config
+
+
+def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
+    folder = layout.datasets / export.name
+    files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
+    splits = [
+        {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
+        for split, paths in files.items()
+    ]
+    return {
+        "config_name": export.name,
+        "features": card_features(arrow_schema(export.row)),
+        "splits": splits,
+        "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
+        "dataset_size": sum(split["num_bytes"] for split in splits),
+    }
+
+
+def _data_bytes(path: AnyPath) -> int:
+    """Return the size before compression."""
+    metadata = file_metadata(path)
+    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))

@@ -1,0 +1,94 @@
+"""Where the data comes from and what it cost."""
+
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.reports.card.contents import Contents
+from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
+from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
+from stepforge.pipelines.reports.text import figure
+from stepforge.pipelines.settings.run_file import RunFile
+
+PRIVATE = ("path", "address", "api_key_variable", "workers")
+"""Settings that say nothing about the data, and something about the machine."""
+
+
+def cost_section(report: dict[str, Any], contents: Contents) -> str:
+    """Return what was spent: in all, by labeler and labelled step, and by kept row."""
+    cost = report["cost"]
+    steps = contents.labelled_steps.total()
+    seconds = sum(session["seconds"] for session in cost["sessions"])
+    engine = sum(total["engine_seconds"] for total in report["stages"].values())
+    labelers = [
+        (name, c["rollouts"], c["generated_tokens"], _per(c["rollouts"], steps), _per(c["generated_tokens"], steps))
+        for name, c in cost["labelers"].items()
+    ]
+    kept = [
+        (name, entry["rows"]["train"] + entry["rows"]["test"], _per(cost["generated_tokens"], _rows(entry)))
+        for name, entry in report["exports"].items()
+    ]
+    return (
+        f"## Cost\n\nThe whole run: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
+        f"{cost['prompt_tokens']} prompt tokens ({cost['cached_prompt_tokens']} of them cached), {seconds:.0f} s of "
+        f"wall clock, {engine:.0f} s of engines. {steps} steps carry a label, which is "
+        f"{_per(engine, steps)} s of an engine for each.\n\n"
+        + table(("labeler", "rollouts", "tokens", "rollouts per labelled step", "tokens per labelled step"), labelers)
+        + "\n\nGenerated tokens of the whole run, solutions and all labelers, for each row that was kept:\n\n"
+        + table(("data set", "rows", "tokens per row"), kept)
+    )
+
+
+def identity_section(run: RunFile, report: dict[str, Any]) -> str:
+    """Return policy, engine, code and settings."""
+    policy = dict(report["policy"]["identity"] or {})
+    policy["model"] = name_only(policy.get("model", "-"))
+    wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")
+    rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
+    rows += [("stepforge", report["run"]["version"]), ("settings' digest", report["run"]["digest"])]
+    rows += [("seed", report["run"]["seed"])]
+    prompt = f"\n\nThe prompt, as the model was given it:\n\n{fenced(policy['prompt'])}" if "prompt" in policy else ""
+    settings = f"\n\nThe settings:\n\n{fenced(_settings(run), 'toml', 20_000)}"
+    return f"## Policy, engine and code\n\n{table(('', ''), rows)}{prompt}{settings}"
+
+
+def sources_section(run: RunFile, contents: Contents) -> str:
+    """Return the problems' sources with their licences."""
+    rows: list[tuple[object, ...]] = []
+    for part in run.generate:
+        if isinstance(part, ProblemSet):
+            where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
+            rows.append((part.label, where, part.licence or "unknown"))
+        else:
+            rows.append((part.kind, "procedural, written by stepforge", OWN_LICENCE))
+    policy = "The solutions were written by the policy named above; terms of its own licence may bind their use."
+    counted = ", ".join(f"{cell(name)} {count}" for name, count in sorted(contents.sources.items()))
+    head = ("source", "where from", "licence of the problems")
+    return f"## Sources and licences\n\n{table(head, rows)}\n\nProblems kept: {counted}. {policy}"
+
+
+def _settings(run: RunFile) -> str:
+    """The run file without what belongs to the machine it ran on: folders, addresses, names of variables."""
+    return tomli_w.dumps(_public(run.model_dump(mode="json")))
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if item is not None and key not in PRIVATE}
+        return {key: name_only(item) if key == "model" else _public(item) for key, item in kept.items()}
+    return [_public(item) for item in value] if isinstance(value, list) else value
+
+
+def name_only(model: object) -> object:
+    """Return a model's name; of one that lies in a folder of this machine, the folder's last part."""
+    return Path(model).name if isinstance(model, str) and Path(model).is_absolute() else model
+
+
+def _rows(entry: dict[str, Any]) -> int:
+    return int(sum(entry["rows"].values()))
+
+
+def _per(amount: int, count: int) -> str:
+    return figure(amount / count) if count else "-"

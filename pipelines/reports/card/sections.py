@@ -1,0 +1,144 @@
+"""The card's text, section by section."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepforge.labelers import speaking
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.reports.card.contents import Contents, Counts
+from stepforge.pipelines.reports.card.examples import examples_section
+from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
+from stepforge.pipelines.reports.card.safe_text import cell, table
+from stepforge.pipelines.reports.card.training_notes import training_note
+from stepforge.pipelines.reports.text import audit_rows, figure
+from stepforge.pipelines.settings.run_file import RunFile
+
+LIMITS = """## Limits
+
+- Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
+  other domains. Where nothing was measured, nothing is known.
+- A value is how often *this* policy ends right from a step, not whether the step is right. Another policy has others.
+- Steps behind a first error have no label. A right answer does not prove right steps: labels by outcome cannot see
+  that, and `process_bench` says how often it happens where the truth is known.
+- A time-out, a crash or a truncated completion counted neither way; solutions that ended so are not in here.
+- Problems were selected by the filters above, mostly by the policy's own pass rate: easy and hopeless ones are missing.
+- Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read.
+"""
+
+
+def body(run: RunFile, report: dict[str, Any], contents: Contents, figures: Mapping[str, str]) -> str:
+    """Return everything below the YAML."""
+    sections = [
+        _what(run, contents, report),
+        _loading(run.export),
+        _training(run.export),
+        _composition(contents, figures),
+        _noise(report),
+        cost_section(report, contents),
+        identity_section(run, report),
+        sources_section(run, contents),
+        _filters(report),
+        LIMITS.rstrip("\n"),
+        examples_section(contents.examples),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _what(run: RunFile, contents: Contents, report: dict[str, Any]) -> str:
+    standing, *others = (part.name for part in speaking(run.label))
+    beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
+    solutions = sum(counts.solutions for counts in contents.domains.values())
+    rows = [
+        (name, entry["rows"]["train"], entry["rows"]["test"], training_note(export).about)
+        for export, (name, entry) in zip(run.export, report["exports"].items(), strict=True)
+    ]
+    return (
+        "# Process supervision data\n\n"
+        f"Which step of a chain of thought is wrong: {solutions} solutions of {sum(contents.sources.values())} "
+        f"problems, labelled step by step by `{standing}`.{beside} Every label was derived from completions that are "
+        "kept, so that other labels and formats can be made from the same run.\n\n"
+        + table(("data set", "train rows", "test rows", "what it is"), rows)
+        + "\n\nTrain and test never share a template or a source group."
+    )
+
+
+def _loading(exports: tuple[AnyExport, ...]) -> str:
+    if not exports:
+        return ""
+    return (
+        "## How to load it\n\n"
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'rows = load_dataset("path/of/this/folder", "{exports[0].name}", split="train")\n```'
+    )
+
+
+def _training(exports: tuple[AnyExport, ...]) -> str:
+    notes = [f"### `{export.name}`\n\n{training_note(export).text}" for export in exports]
+    return "\n\n".join(["## How to train on it", *notes]) if notes else ""
+
+
+def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
+    head = ("slice", "problems", "solutions", "right answers", "with a wrong step", "undecided")
+    slices = {f"domain {name}": counts for name, counts in sorted(contents.domains.items())}
+    slices |= {f"difficulty {name}": counts for name, counts in sorted(contents.difficulties.items())}
+    right, wrong = contents.labelled_steps[True], contents.labelled_steps[False]
+    pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
+    return (
+        f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"
+        f"Distinct solutions with a verdict hold {right} steps labelled right and {wrong} labelled wrong.\n\n{pictures}"
+    ).rstrip()
+
+
+def _composed(name: str, counts: Counts) -> tuple[object, ...]:
+    return (name, counts.problems, counts.solutions, counts.right_answers, counts.with_error, counts.abstained)
+
+
+def _noise(report: dict[str, Any]) -> str:
+    """The label noise card: how often the labels are wrong, where that can be known."""
+    head = "## Label noise\n\n"
+    if not report["audit"]:
+        return f"{head}Not measured: none of the problems has a known truth for every step."
+    columns = ("slice", "solutions", "abstained", "labelled exactly", "steps labelled right: of these wrong")
+    rates = [
+        (
+            name,
+            figure(f["first_error_accuracy"]),
+            figure(f["correct_solution_accuracy"]),
+            figure(f["processbench_f1"]),
+            figure(f["generated_tokens_per_correct_first_error"]),
+        )
+        for name, f in report["labelers"].items()
+        if name != "oracle"
+    ]
+    return (
+        f"{head}Measured on this run's own procedural problems, whose every step has a known truth: the labels that\n"
+        "the curated rows carry, step by step, with 95 % intervals.\n\n"
+        + table((*columns, "steps labelled wrong: of these right"), audit_rows(report["audit"]))
+        + "\n\nBy labeler, before curation: first errors of solutions with a wrong answer named exactly, right\n"
+        "solutions left clean, their harmonic mean, and generated tokens for each exact first error.\n\n"
+        + table(("labeler", "first error", "clean", "F1", "tokens"), rates)
+        + _pairs(report["pairs"])
+    )
+
+
+def _pairs(pairs: dict[str, Any]) -> str:
+    right = pairs["chosen_right_rejected_wrong"]
+    if right is None:
+        return ""
+    return (
+        f"\n\nPairs of steps: of {pairs['first_errors']} first errors {pairs['apart']} have a wrong and a right step "
+        "whose values are apart. By the truth the chosen step is right and the rejected one wrong in "
+        f"{right['share']:.3f} ({right['low']:.3f} to {right['high']:.3f}) of them."
+    )
+
+
+def _filters(report: dict[str, Any]) -> str:
+    rows = [
+        (stage, reason, count)
+        for stage, total in report["stages"].items()
+        for kind in ("rejected", "failures")
+        for reason, count in total[kind].items()
+    ]
+    kept = ", ".join(f"{cell(stage)} {t['rows_out']} of {t['rows_in']}" for stage, t in report["stages"].items())
+    dropped = table(("stage", "reason", "problems"), rows) if rows else "Nothing was dropped."
+    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}"

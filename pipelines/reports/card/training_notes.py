@@ -1,0 +1,26 @@
+"""How to train on each export: one Markdown file a kind in ``training/``, its first line what the export is.
+
+The Python in them is what the consumer tests run, word for word but for the two paths.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from stepforge.pipelines.exports import AnyExport
+
+FOLDER = Path(__file__).parent / "training"
+NAME = "EXPORT"
+"""Stands in the files for the export's own name."""
+
+
+class TrainingNote(NamedTuple):
+    """What an export is, and how to train on it."""
+
+    about: str
+    text: str
+
+
+def training_note(export: AnyExport) -> TrainingNote:
+    """Return the note of an export, with its name filled in."""
+    about, _, text = (FOLDER / f"{export.kind}.md").read_text(encoding="utf-8").partition("\n")
+    return TrainingNote(about.strip(), text.replace(f'"{NAME}"', f'"{export.name}"').strip())

@@ -1,0 +1,193 @@
+"""How good labels are, measured against the oracle: ProcessBench's accuracies and F1, and step AUC.
+
+A solution is *erroneous* if the oracle finds a wrong step in it. Three kinds are kept apart: erroneous with a wrong
+final answer, erroneous with a right one (repaired, or lucky), and without an error. ``first_error_accuracy`` is the
+share of the first kind whose first wrong step is named exactly, ``correct_solution_accuracy`` the share of the third
+in which no error is found, ``processbench_f1`` their harmonic mean. ``..._all_erroneous`` takes the first two kinds
+together, which is ProcessBench's own definition (arXiv 2412.06559, section 3); labels by "any success" cannot see the
+second kind at all. An abstention is never right; it is also counted by itself.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from stepforge.labelers.oracle import first_fatal, oracle_verdict
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+
+
+class Judged(NamedTuple):
+    """One labeler's verdict on one solution beside the oracle's."""
+
+    verdict: Verdict
+    truth: Verdict
+    answer_correct: bool
+
+    @property
+    def erroneous(self) -> bool:
+        """Whether the oracle finds a wrong step."""
+        return self.truth.first_error is not None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the labeler says what the oracle says."""
+        return not self.verdict.abstained and self.verdict.first_error == self.truth.first_error
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it names a wrong step although the answer is right; an abstention is no flag."""
+        return self.answer_correct and self.verdict.first_error is not None
+
+    @property
+    def near(self) -> bool:
+        """Whether it names a step at most one away from the first wrong one."""
+        mine, true = self.verdict.first_error, self.truth.first_error
+        return mine is not None and true is not None and abs(mine - true) <= 1
+
+    @property
+    def fatal_exact(self) -> bool:
+        """Whether it names the first step that is wrong and never repaired."""
+        fatal = first_fatal(self.truth)
+        return not self.verdict.abstained and self.verdict.first_error == fatal and fatal is not None
+
+    @property
+    def marks(self) -> list[str]:
+        """Everything that it counts as."""
+        kind = "right" if not self.erroneous else "lucky" if self.answer_correct else "wrong_answer"
+        of_its_kind = {"exact": self.exact, "near": self.near, "flagged": self.flagged}
+        of_any = {
+            "flagged": self.flagged,
+            "fatal": first_fatal(self.truth) is not None,
+            "fatal exact": self.fatal_exact,
+            "abstained": self.verdict.abstained,
+        }
+        marks = [f"{kind} {mark}" for mark, holds in of_its_kind.items() if holds]
+        return ["all", kind, *marks, *(mark for mark, holds in of_any.items() if holds)]
+
+
+def truths_of(problem: LabeledProblem) -> list[Verdict]:
+    """Return the oracle's verdict on each solution of a problem."""
+    return [oracle_verdict(problem.problem, solution.rollout) for solution in problem.solutions]
+
+
+def judge_problem(problem: LabeledProblem, truths: Sequence[Verdict] | None = None) -> dict[str, list[Judged]]:
+    """Return every labeler's verdicts beside the oracle's; empty for problems without a truth.
+
+    Solutions whose own outcome is undetermined are left out: a truncated solution has no known end. ``truths`` are
+    the oracle's verdicts where the caller has them already.
+    """
+    judged: dict[str, list[Judged]] = defaultdict(list)
+    if problem.problem.truth is None:
+        return judged
+    for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
+        if solution.rollout.outcome == "undetermined":
+            continue
+        for verdict in (solution.verdict, *solution.others):
+            judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
+    return judged
+
+
+class LabelCounts:
+    """What verdicts add up to: counts alone, however many there are."""
+
+    def __init__(self, judged: Iterable[Judged] = ()) -> None:
+        self._counts = Counter(mark for one in judged for mark in one.marks)
+
+    def add(self, other: "LabelCounts") -> None:
+        """Take in what other verdicts add up to."""
+        self._counts.update(other._counts)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the label figures of what was added; None where there is nothing to measure."""
+        n = self._counts
+        first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
+        exact = n["wrong_answer exact"] + n["lucky exact"]
+        every = _share(exact, n["wrong_answer"] + n["lucky"])
+        return {
+            "first_error_accuracy": first,
+            "correct_solution_accuracy": clean,
+            "processbench_f1": harmonic_mean(first, clean),
+            "first_error_within_one": _share(n["wrong_answer near"], n["wrong_answer"]),
+            "first_error_accuracy_all_erroneous": every,
+            "processbench_f1_all_erroneous": harmonic_mean(every, clean),
+            "first_fatal_accuracy": _share(n["fatal exact"], n["fatal"]),
+            "right_answer_wrong_step_recall": _share(n["lucky flagged"], n["lucky"]),
+            "right_answer_wrong_step_precision": _share(n["lucky flagged"], n["flagged"]),
+            "abstained_share": _share(n["abstained"], n["all"]),
+            "wrong_solutions": n["wrong_answer"],
+            "correct_solutions": n["right"],
+            "right_answer_through_wrong_step": n["lucky"],
+            "exact_first_errors": exact,
+            "exact_first_errors_of_wrong_solutions": n["wrong_answer exact"],
+        }
+
+
+class RunningMean:
+    """A mean that is added to; None of nothing."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        """Take in one value."""
+        self._sum += value
+        self._count += 1
+
+    @property
+    def value(self) -> float | None:
+        """The mean so far."""
+        return self._sum / self._count if self._count else None
+
+
+def accuracies(judged: Iterable[Judged]) -> dict[str, Any]:
+    """Return the label figures of a set of solutions; None where there is nothing to measure."""
+    return LabelCounts(judged).figures()
+
+
+def harmonic_mean(first: float | None, second: float | None) -> float | None:
+    """Return 2ab / (a + b), 0 where both are 0, None where either is missing."""
+    if first is None or second is None:
+        return None
+    return 2 * first * second / (first + second) if first + second else 0.0
+
+
+def step_auc(problem: LabeledProblem, labeler: str, truths: Sequence[Verdict] | None = None) -> float | None:
+    """Return the AUC of a labeler's step scores against the oracle's right and wrong, within one problem.
+
+    Steps the oracle cannot judge are left out, and so are solutions on which the labeler abstained. None unless the
+    problem has both right and wrong steps.
+    """
+    right: list[float] = []
+    wrong: list[float] = []
+    for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
+        verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
+        if verdict is None or verdict.abstained or truth.classes is None:
+            continue
+        for score, step in zip(_scores(solution, verdict), truth.classes, strict=True):
+            if step != "unknown":
+                (right if step == "right" else wrong).append(score)
+    return auc(right, wrong)
+
+
+def _scores(solution: LabeledSolution, verdict: Verdict) -> list[float]:
+    """A score per step: the measured value before the first error, 1 where nothing was measured, 0 from it on."""
+    error = len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error
+    own = verdict.labeler == solution.verdict.labeler
+    scores = []
+    for i in range(len(solution.rollout.steps)):
+        label = solution.labels[i] if own else None
+        value = None if label is None else label.value
+        scores.append(0.0 if i >= error else 1.0 if value is None else value)
+    return scores
+
+
+def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
+    """Return the share of (positive, negative) pairs in the right order, ties counting half (Mann-Whitney)."""
+    if not positive or not negative:
+        return None
+    wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+    return wins / (len(positive) * len(negative))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

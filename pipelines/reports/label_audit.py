@@ -1,0 +1,104 @@
+"""The label audit: error rates of the exported labels, measured on the run's own problems with a known truth.
+
+Counted a step, as ``stepwise`` exports them: every step before the named first error is labelled right, the named one
+wrong, those behind it not at all. Solutions on which the labeler abstains export nothing; their share is given.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+
+
+class _Counts:
+    """Steps and solutions of one slice."""
+
+    def __init__(self) -> None:
+        self.problems = 0
+        self.solutions = 0
+        self.abstained = 0
+        self.labelled_right = 0
+        self.labelled_right_but_wrong = 0
+        self.labelled_wrong = 0
+        self.labelled_wrong_but_right = 0
+        self.first_error_exact = 0
+
+    def add(self, solution: LabeledSolution, truth: Verdict) -> None:
+        self.solutions += 1
+        if solution.verdict.abstained:
+            self.abstained += 1
+            return
+        self.first_error_exact += solution.verdict.first_error == truth.first_error
+        for labelled_right, true in labelled_steps(solution.verdict, truth):
+            if labelled_right:
+                self.labelled_right += 1
+                self.labelled_right_but_wrong += not true
+            else:
+                self.labelled_wrong += 1
+                self.labelled_wrong_but_right += true
+
+    def figures(self) -> dict[str, Any]:
+        decided = self.solutions - self.abstained
+        return {
+            "problems": self.problems,
+            "solutions": self.solutions,
+            "abstained_share": self.abstained / self.solutions if self.solutions else None,
+            "steps_labelled_right": self.labelled_right,
+            "of_these_wrong": _share(self.labelled_right_but_wrong, self.labelled_right),
+            "steps_labelled_wrong": self.labelled_wrong,
+            "of_these_right": _share(self.labelled_wrong_but_right, self.labelled_wrong),
+            "solutions_labelled_exactly": _share(self.first_error_exact, decided),
+        }
+
+
+class LabelledStep(NamedTuple):
+    """A step's label beside the truth."""
+
+    labelled_right: bool
+    true: bool
+
+
+def labelled_steps(verdict: Verdict, truth: Verdict) -> Iterable[LabelledStep]:
+    """Yield the exported label and the truth of each step that has both."""
+    classes = truth.classes or ()
+    last = len(classes) - 1 if verdict.first_error is None else verdict.first_error
+    for i, step in enumerate(classes[: last + 1]):
+        if step != "unknown":
+            yield LabelledStep(i != verdict.first_error, step == "right")
+
+
+class Audit:
+    """Adds up rows; holds counts only."""
+
+    def __init__(self) -> None:
+        self._slices: dict[str, _Counts] = defaultdict(_Counts)
+
+    def add(self, row: LabeledProblem) -> None:
+        """Take in a problem; one without a truth counts nowhere."""
+        problem = row.problem
+        if problem.truth is None:
+            return
+        names = ["all", f"domain: {problem.domain}", f"source: {problem.source}"]
+        names += [] if problem.difficulty is None else [f"difficulty: {problem.difficulty}"]
+        for name in names:
+            self._slices[name].problems += 1
+        for solution in row.solutions:
+            if solution.rollout.outcome != "undetermined" and solution.rollout.steps:
+                truth = oracle_verdict(problem, solution.rollout)
+                for name in names:
+                    self._slices[name].add(solution, truth)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the error rates by slice, ``all`` first; empty if no problem has a truth."""
+        return {name: self._slices[name].figures() for name in sorted(self._slices, key=lambda n: (n != "all", n))}
+
+
+def _share(part: int, whole: int) -> dict[str, float] | None:
+    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
+    if not whole:
+        return None
+    low, high = wilson(part, whole)
+    return {"share": round(part / whole, 5), "low": round(low, 5), "high": round(high, 5)}

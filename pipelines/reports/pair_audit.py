@@ -1,0 +1,64 @@
+"""How many first errors make a pair of steps, and how often the pair is right by the known truth.
+
+Counted over the curated rows, before pairs are thinned; a pair is what ``step_preference`` exports by default.
+"""
+
+from typing import Any
+
+from stepforge.labelers.evidence_tree import EvidenceTree
+from stepforge.labelers.oracle import judge, oracle_verdict
+from stepforge.labelers.siblings import Fork, fork_of
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+
+
+class PairAudit:
+    """Adds up rows; holds counts only."""
+
+    def __init__(self) -> None:
+        self._first_errors = 0
+        self._with_a_right_step = 0
+        self._apart = 0
+        self._checked = 0
+        self._right_against_wrong = 0
+        self._at_the_first_error = 0
+
+    def add(self, row: LabeledProblem) -> None:
+        """Take in a problem."""
+        tree = EvidenceTree(row)
+        for solution in row.solutions:
+            fork = fork_of(solution, tree)
+            if fork is None:
+                continue
+            self._first_errors += 1
+            self._with_a_right_step += fork.right is not None
+            if fork.margin > 0:
+                self._apart += 1
+                self._check(row, solution, fork)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the counts, and shares with 95 % Wilson intervals where the truth is known."""
+        return {
+            "first_errors": self._first_errors,
+            "with_a_right_step": self._with_a_right_step,
+            "apart": self._apart,
+            "checked": self._checked,
+            "chosen_right_rejected_wrong": _share(self._right_against_wrong, self._checked),
+            "at_the_true_first_error": _share(self._at_the_first_error, self._checked),
+        }
+
+    def _check(self, row: LabeledProblem, solution: LabeledSolution, fork: Fork) -> None:
+        if row.problem.truth is None or fork.right is None:
+            return
+        chosen = judge(row.problem, (*fork.prefix, fork.right.step))[-1]
+        rejected = judge(row.problem, (*fork.prefix, fork.wrong.step))[-1]
+        self._checked += 1
+        self._right_against_wrong += chosen == "right" and rejected == "wrong"
+        self._at_the_first_error += oracle_verdict(row.problem, solution.rollout).first_error == fork.error
+
+
+def _share(part: int, whole: int) -> dict[str, float] | None:
+    if not whole:
+        return None
+    low, high = wilson(part, whole)
+    return {"share": round(part / whole, 5), "low": round(low, 5), "high": round(high, 5)}

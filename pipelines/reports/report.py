@@ -1,0 +1,146 @@
+"""``report.json``: every figure of a run, from the committed shards alone. Rows are read a few at a time."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from stepforge.labelers import speaking
+from stepforge.pipelines.datasets.writer import export_summary
+from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.label_accuracy import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
+from stepforge.pipelines.reports.label_audit import Audit
+from stepforge.pipelines.reports.pair_audit import PairAudit
+from stepforge.pipelines.settings.digest import VERSION, content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
+from stepforge.schemas.record import Record
+
+VETTED_BASE_RATE = 0.4
+"""Below this pass rate every Monte Carlo label is guesswork; figures are given on both sides of it."""
+
+
+BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
+"""Upper ends belong to their band."""
+
+
+class _Tally:
+    """What is gathered while the labelled shards pass by."""
+
+    def __init__(self) -> None:
+        self.judged: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
+        """labeler -> slice -> what its verdicts add up to"""
+        self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
+        self.solutions = 0
+        self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.policy: Record | None = None
+
+    def add(self, row: LabeledProblem) -> None:
+        self.solutions += len(row.solutions)
+        self.policy = self.policy or row.policy
+        for solution in row.solutions:
+            for name in ("all", *_policy_slices(row)):
+                self.outcomes[name][solution.rollout.outcome] += 1
+        truths = truths_of(row)
+        for labeler, judged in judge_problem(row, truths).items():
+            counts = LabelCounts(judged)
+            for name in ("all", *_label_slices(row)):
+                self.judged[labeler][name].add(counts)
+            auc = step_auc(row, labeler, truths)
+            if auc is not None:
+                self.aucs[labeler].add(auc)
+
+
+def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Return the report of what is committed.
+
+    Raises:
+        RunFailed: a shard is damaged; the line names it.
+    """
+    tally = _Tally()
+    for path in layout.shards("label"):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+            tally.add(row)
+    audit, pairs = Audit(), PairAudit()
+    for path in layout.shards("curate"):
+        for row in read_rows(path, LabeledProblem):
+            audit.add(row)
+            pairs.add(row)
+    return {
+        "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
+        "policy": {
+            "identity": tally.policy.model_dump() if tally.policy else None,
+            "pass_rate": {name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+        },
+        "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
+        "audit": audit.figures(),
+        "pairs": pairs.figures(),
+        "stages": ledger["stages"],
+        "exports": export_summary(run, layout),
+        "cost": {
+            **ledger["total"],
+            "per_labelled_step": ledger["per_labelled_step"],
+            "per_kept_row": ledger["per_kept_row"],
+            "labelers": ledger["labelers"],
+            "sessions": ledger["sessions"],
+        },
+    }
+
+
+def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Write ``report.json``, and its figures into the data set card; return the report."""
+    report = build_report(run, layout, ledger)
+    write_text(layout.report, json.dumps(report, indent=1) + "\n")
+    if run.export and layout.datasets.exists():
+        write_card(layout, run, report)
+    return report
+
+
+def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
+    """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
+    listed = [part.name for part in speaking(run.label)]
+    return [
+        *(name for name in tally.judged if name not in listed),
+        *(n for n in listed if n in tally.judged or not tally.judged),
+    ]
+
+
+def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:
+    slices = tally.judged[name]
+    whole = slices["all"].figures()
+    cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
+    exact = whole["exact_first_errors_of_wrong_solutions"]
+    return {
+        **whole,
+        "step_auc_within_problem": tally.aucs[name].value,
+        "rollouts_per_solution": cost["rollouts"] / tally.solutions if tally.solutions else None,
+        "generated_tokens_per_solution": cost["generated_tokens"] / tally.solutions if tally.solutions else None,
+        "generated_tokens_per_correct_first_error": cost["generated_tokens"] / exact if exact else None,
+        "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
+    }
+
+
+def _label_slices(row: LabeledProblem) -> list[str]:
+    rate = row.pass_rate
+    if rate is None:
+        return _policy_slices(row)
+    band = next(f"base rate: {low:g} to {high:g}" for low, high in BASE_RATE_BANDS if rate <= high)
+    vetted = [f"base rate: at least {VETTED_BASE_RATE}"] if rate >= VETTED_BASE_RATE else []
+    return [*vetted, band, *_policy_slices(row)]
+
+
+def _policy_slices(row: LabeledProblem) -> list[str]:
+    problem = row.problem
+    slices = [f"source: {problem.source}"]
+    return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
+
+
+def _pass_rate(counts: dict[str, int]) -> dict[str, Any]:
+    determined = counts["correct"] + counts["wrong"]
+    return {
+        "pass_rate": counts["correct"] / determined if determined else None,
+        "solutions": sum(counts.values()),
+        "undetermined": counts["undetermined"],
+    }

@@ -1,0 +1,118 @@
+"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
+
+A worker whose engine is dead says so (``EngineDead``); the driver ends its process, starts another and sends the shard
+again, because one without its committed file was never done.
+"""
+
+import asyncio
+from typing import Any
+
+from stepforge.filters import Corpus
+from stepforge.generators.policy import PromptedPolicy
+from stepforge.labelers.rates import Rates
+from stepforge.pipelines.engines import AnyEngine, open_engine
+from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.garbage_collection import collect_seldom
+from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
+from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
+
+SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
+
+
+class CpuWorker:
+    """Does generate, vet and curate."""
+
+    def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
+        self.work = ShardWork(run, folder, PooledGrader(), None, session)
+        collect_seldom()
+
+    async def ready(self) -> bool:
+        """Return once the worker can take shards."""
+        return True
+
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
+        """Do a stage on a shard."""
+        return await self.work.do(stage, shard, corpus, rates)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
+class EngineWorker:
+    """Does solve and label on one engine, which is loaded once for both."""
+
+    def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
+        self.run = run
+        self.folder = folder
+        self.session = session
+        self.engines: Engines | None = None
+        self.under_way: set[asyncio.Task[ShardDone]] = set()
+        self.work: ShardWork | None = None
+        self._loading = asyncio.Lock()
+
+    async def ready(self) -> bool:
+        """Load the engine, unless it is loaded.
+
+        Raises:
+            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
+            EngineDead: it did not start.
+        """
+        async with self._loading:
+            if self.work is None:
+                await self._load()
+                collect_seldom()
+        return True
+
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
+        """Do a stage on a shard.
+
+        Raises:
+            EngineDead: this process is of no use any more.
+        """
+        await self.ready()
+        if self.work is None:
+            raise RuntimeError("the engine is not loaded")
+        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+        return await task
+
+    async def progress(self) -> dict[str, int]:
+        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
+        if self.engines is None:
+            return {}
+        counters = self.engines.policy.counters()
+        judge = self.engines.judge.counters() if self.engines.judge else {}
+        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
+
+    async def close(self) -> None:
+        """Leave what is under way but for files being written, and give the engine back."""
+        for task in self.under_way:
+            task.cancel()
+        await asyncio.gather(*self.under_way, return_exceptions=True)
+        for gate in self.engines or ():
+            if gate is not None:
+                await gate.close()
+        if self.work is not None:
+            await self.work.grader.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    async def _load(self) -> None:
+        engine = await self._gate(self.run.engine)
+        judge = await self._gate(self.run.judge) if self.run.judge else None
+        try:
+            PromptedPolicy(engine.engine, self.run.policy).check()
+        except ValueError as error:
+            raise BadInput(f"policy.chat: {error}") from None
+        self.engines = Engines(engine, judge)
+        self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
+
+    async def _gate(self, settings: AnyEngine) -> EngineGate:
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
+        return EngineGate(await open_engine(settings), capacity, limit_of(settings))

@@ -1,0 +1,228 @@
+"""One run: plan the shards, send each through the stages, balance the books, export, report.
+
+A shard goes on to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem to
+be there. What a committed file says is done is never done again: the same command resumes.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stepforge.filters import Corpus, Duplicates
+from stepforge.labelers.rates import Rates
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.progress.watch import Progress
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.cluster import start_ray, stop_ray
+from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
+from stepforge.pipelines.run.shard_work import ShardDone
+from stepforge.pipelines.run.stopping import Stopping
+from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
+from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
+from stepforge.pipelines.run_folder.sessions import Session, past_sessions
+from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.journal import forget_journal
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_columns
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput, RunFailed
+
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
+
+
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
+    """Do everything of a run that is not done yet, and return its report.
+
+    Raises:
+        BadInput: nothing was started.
+        RunFailed: what is done is kept; the line says how to go on.
+        Stopped: by a signal; the workers are closed, and what is done is kept.
+    """
+    layout = Layout(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
+    with Stopping() as stopping, only_driver(layout) as name:
+        guard_settings(run, layout)
+        plan = plan_shards(run, folder)
+        committed = layout.committed()
+        pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+        if pending:
+            session = Session(layout, name, len(pending))
+            try:
+                with stopping.held():
+                    start_ray()
+                progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
+                stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
+            finally:
+                with stopping.held():
+                    stop_ray()
+                    session.write()
+        _forget_leftovers(layout, committed)
+        return finish(run, layout)
+
+
+def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
+    """Delete what kills have left: journals of committed shards, and what was being written beside its place."""
+    for stage in ENGINE_STAGES:
+        folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
+        for folder in folders:
+            number = folder.name.rpartition("-")[2]
+            if number.isdigit() and int(number) in committed[stage]:
+                forget_journal(folder)
+    if isinstance(layout.folder, Path):
+        for path in list(layout.folder.rglob(".*.tmp")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
+    """Balance the books, export and report what is committed."""
+    ledger = write_ledger(layout, past_sessions(layout))
+    _check_failures(run, ledger)
+    export_all(run, layout)
+    return write_report(run, layout, ledger)
+
+
+class _Flow:
+    """The shards on their way through the stages."""
+
+    def __init__(
+        self,
+        run: RunFile,
+        layout: Layout,
+        plan: list[ShardPlan],
+        committed: dict[ShardStage, set[int]],
+        progress: Progress,
+        session: Session,
+        name: str,
+    ) -> None:
+        self.committed = committed
+        self.session = session
+        self.session_name = name
+        self.run_file = run
+        self.layout = layout
+        self.plan = plan
+        self.progress = progress
+        self.corpus: dict[str, str] = {}
+        self.pilot = pilot_shards(run, plan)
+        self.rates: asyncio.Future[Rates] | None = None
+        """Done once the pilot is labelled; None where nothing is pooled."""
+        self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
+
+    async def run(self, pending: list[ShardPlan]) -> None:
+        cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
+        engines = self._engines(pending)
+        pools = [cpu, *([engines] if engines else [])]
+        workers = engines.workers if engines else ()
+        watcher = asyncio.create_task(self.progress.watch(workers))
+        try:
+            await _all(self._stage("generate", shard, cpu) for shard in self.plan)
+            self.corpus = self._duplicates()
+            if self.pilot:
+                self.rates = asyncio.get_running_loop().create_future()
+                for index, labelled in self.labelled.items():
+                    if self._is_labelled(index):
+                        labelled.set()
+            await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
+            await _ended(watcher)
+            await self.progress.look(workers)
+        finally:
+            await _ended(watcher)
+            self.progress.close()
+            await asyncio.gather(*(pool.close() for pool in pools))
+
+    def _engines(self, pending: list[ShardPlan]) -> Pool | None:
+        """Load no engine where nothing is left to sample."""
+        wanted = any(not self._is_labelled(shard.index) for shard in pending)
+        return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
+
+    def _is_labelled(self, index: int) -> bool:
+        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
+
+    async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
+        for stage in SHARD_STAGES[1:]:
+            pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
+            await self._stage(stage, shard, pool)
+            if stage == "label" and self.rates is not None and shard.index in self.labelled:
+                self.labelled[shard.index].set()
+                await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
+
+    async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
+        if shard.index in self.committed[stage]:
+            return
+        await asyncio.to_thread(self._forget_after, stage, shard.index)
+        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
+        rates = await self._rates_for(shard) if stage == "label" else None
+        done: ShardDone = await pool.call(
+            "do",
+            *(stage, shard, corpus, rates),
+            rank=(-SHARD_STAGES.index(stage), shard.index),  # what is nearly done goes first
+            timeout=self.run_file.workers.stage_timeout,
+        )
+        done.report.check()
+        self.committed[stage].add(shard.index)
+        self.progress.done(done.report, done.replayed)
+        self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
+        await asyncio.to_thread(self.session.write, now=False)
+
+    def _forget_after(self, stage: ShardStage, index: int) -> None:
+        """Delete what later stages made of a shard that is about to be made anew."""
+        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
+            if index in self.committed[later]:
+                self.layout.shard(later, index).unlink(missing_ok=True)
+                self.committed[later].discard(index)
+
+    async def _rates_for(self, shard: ShardPlan) -> Rates | None:
+        """Wait for the pilot, unless the shard is part of it."""
+        return None if self.rates is None or shard in self.pilot else await self.rates
+
+    async def _pool_rates(self) -> None:
+        """Pool the rates as soon as every shard of the pilot is labelled."""
+        if self.rates is None:
+            return
+        for labelled in self.labelled.values():
+            await labelled.wait()
+        self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
+
+    def _known(self, shard: ShardPlan) -> dict[str, str]:
+        ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
+        return {name: self.corpus[name] for name in ids if name in self.corpus}
+
+    def _duplicates(self) -> dict[str, str]:
+        """Return problem id -> id of the first problem, in shard order, that asks the same question."""
+        if not any(isinstance(part, Duplicates) for part in self.run_file.vet):
+            return {}
+        return duplicate_questions([self.layout.shard("generate", shard.index) for shard in self.plan])
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _all(coroutines: Iterable[Any]) -> None:
+    """Run side by side; the first error ends the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                group.create_task(coroutine)
+    except* (BadInput, RunFailed) as errors:
+        raise errors.exceptions[0] from None
+
+
+def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
+    for stage, total in ledger["stages"].items():
+        failed, rows = sum(total["failures"].values()), total["rows_in"]
+        if rows and failed / rows > run.max_failure_share:
+            raise RunFailed(
+                f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
+                f"max_failure_share = {run.max_failure_share}; see failures/{stage}/"
+            )

@@ -1,0 +1,57 @@
+"""Which problems of a run ask what an earlier one asked: the one thing that needs every problem at once.
+
+Of each question 16 bytes are kept, and sorted; names are read again for the few that turn out to be copies. A million
+questions take 61 MiB at most, where a dictionary from each to its problem's name took 200 (measured).
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepforge.filters import question_key
+from stepforge.pipelines.storage.shards import read_columns
+from stepforge.pipelines.storage.store import AnyPath
+
+KEY = np.dtype([("high", "u8"), ("low", "u8")])
+
+
+def duplicate_questions(shards: Sequence[AnyPath]) -> dict[str, str]:
+    """Return problem id -> id of the first problem, in shard order, that asks the same question.
+
+    Raises:
+        RunFailed: a shard is damaged.
+    """
+    keys = bytearray()
+    ends = []
+    for path in shards:
+        for question in read_columns(path, ["question"])["question"]:
+            keys += bytes.fromhex(question_key(question))
+        ends.append(len(keys) // KEY.itemsize)
+    copies, firsts = _equal_rows(np.frombuffer(keys, KEY))
+    names = _names(shards, ends, sorted({*copies, *firsts}))
+    return {names[copy]: names[first] for copy, first in zip(copies, firsts, strict=True)}
+
+
+def _equal_rows(keys: NDArray[np.void]) -> tuple[list[int], list[int]]:
+    """Return the rows whose key was there before, and for each the first row that has it."""
+    order = np.lexsort((keys["low"], keys["high"]))  # stable: rows of one key stay in their order
+    in_order = keys[order]
+    new = np.ones(len(keys), bool)
+    new[1:] = in_order[1:] != in_order[:-1]
+    first = order[new][np.cumsum(new) - 1]
+    return order[~new].tolist(), first[~new].tolist()
+
+
+def _names(shards: Sequence[AnyPath], ends: Sequence[int], rows: Sequence[int]) -> dict[int, str]:
+    """Return the problem ids of some rows, counted through all shards; only the shards that hold them are read."""
+    by_shard: dict[int, list[int]] = {}
+    for row in rows:
+        by_shard.setdefault(bisect_right(ends, row), []).append(row)
+    names: dict[int, str] = {}
+    for shard, wanted in by_shard.items():
+        ids = read_columns(shards[shard], ["id"])["id"]
+        start = ends[shard] - len(ids)
+        names |= {row: ids[row - start] for row in wanted}
+    return names

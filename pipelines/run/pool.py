@@ -1,0 +1,294 @@
+"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run.
+
+A call goes to whichever worker is free. If that worker dies under it, another takes the call over at once, and the dead
+one offers its slots again when its replacement is ready, which on a cluster may have to wait for room.
+"""
+
+import asyncio
+import heapq
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stepforge.pipelines.engines import VllmEngineSettings
+from stepforge.pipelines.run.cluster import ray_is_lost
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.store import AnyPath, io_failure
+from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.protocols import EngineDead
+
+MAX_CONCURRENCY = 4096
+"""Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
+HEALTHY_SECONDS = 600.0
+"""A worker that lived so long, or committed a shard, did not fail at its start: its deaths are counted anew."""
+SLOW_START_SECONDS = 120.0
+LOOK_SECONDS = 5.0
+"""How often a worker that is not up is taken for one that never will be, if that is so."""
+CLOSE_SECONDS = 30.0
+
+
+class WorkerDied(Exception):
+    """The process that a call was given to is gone."""
+
+
+class Worker:
+    """A place for a worker's process: when the process dies, another takes its place."""
+
+    def __init__(self, start: Callable[[], Any], max_restarts: int) -> None:
+        self._start = start
+        self._max_restarts = max_restarts
+        self._deaths = 0
+        """In a row, without a finished call between them."""
+        self.restarts = 0
+        self.failure: Exception | None = None
+        """Why this worker will not come back."""
+        self.actor = start()
+        self._began = time.monotonic()
+        self._starting: asyncio.Task[None] | None = None
+
+    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """Call a method of the worker.
+
+        Raises:
+            WorkerDied: its process or its engine is gone.
+            BadInput, RunFailed: as the worker raised them; any other error, and no answer in time, is a RunFailed.
+        """
+        import ray
+
+        actor = self.actor
+        try:
+            answer = await asyncio.wait_for(_awaited(getattr(actor, method).remote(*arguments)), timeout)
+        except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as error:
+            self._bury(actor, error)
+            raise WorkerDied from error
+        except ray.exceptions.RayTaskError as error:
+            if not isinstance(error.cause, EngineDead):
+                raise _as_raised(error) from error
+            self._bury(actor, error.cause)
+            raise WorkerDied from error
+        except TimeoutError:
+            raise RunFailed("a shard took longer than workers.stage_timeout; run again to go on") from None
+        if method != "ready":
+            self._deaths = 0
+        return answer
+
+    def started(self) -> "asyncio.Task[None]":
+        """Return the task that ends when the worker takes calls, or will never; one for all who ask."""
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._get_ready())
+        return self._starting
+
+    async def counters(self, seconds: float) -> dict[str, int]:
+        """Return the counters of the worker's engine; nothing if it does not answer within ``seconds``."""
+        import ray
+
+        try:
+            found: dict[str, int] = await asyncio.wait_for(_awaited(self.actor.progress.remote()), seconds)
+        except (ray.exceptions.RayError, TimeoutError):
+            return {}
+        return found
+
+    async def close(self) -> None:
+        """End the worker in good order; one that is already gone is no error."""
+        import ray
+
+        if self._starting is not None:
+            self._starting.cancel()
+        try:
+            if self.failure is None:
+                await asyncio.wait_for(_awaited(self.actor.close.remote()), CLOSE_SECONDS)
+        except (ray.exceptions.RayError, TimeoutError, AttributeError):
+            pass
+        finally:
+            ray.kill(self.actor, no_restart=True)
+
+    async def _get_ready(self) -> None:
+        while self.failure is None:
+            try:
+                await self._ready()
+            except WorkerDied:
+                continue
+            except (BadInput, RunFailed) as error:
+                self.failure = error
+            return
+
+    async def _ready(self) -> None:
+        """Wait for the worker's process, but not for one that has no machine left to run on."""
+        ready = asyncio.get_running_loop().create_task(self.call("ready"))
+        try:
+            while not (await asyncio.wait([ready], timeout=LOOK_SECONDS))[0]:
+                if await asyncio.to_thread(ray_is_lost):
+                    raise RunFailed(
+                        "the local Ray has died: its raylet is gone; what is done is kept, run again to go on"
+                    )
+            await ready
+        finally:
+            ready.cancel()
+
+    def _bury(self, actor: Any, error: Exception) -> None:
+        """Start another process, unless a call beside this one has done so already."""
+        import ray
+
+        if actor is not self.actor or self.failure is not None:
+            return
+        lived = time.monotonic() - self._began
+        self._deaths = 1 if lived > HEALTHY_SECONDS else self._deaths + 1
+        if self._deaths > self._max_restarts:
+            self.failure = RunFailed(
+                f"a worker died {self._deaths} times in a row, last after {lived:.0f} s: {_cause(error)}; what is done "
+                "is kept. Its last words are above; `stepforge doctor` says what works here; run again to go on"
+            )
+            return
+        ray.kill(actor, no_restart=True)  # one that only seems dead must not hold its GPU
+        self.restarts += 1
+        self.actor = self._start()
+        self._began = time.monotonic()
+        self._starting = None
+
+
+Rank = tuple[int, ...]
+"""Who is served first: the lowest."""
+
+
+class Slots:
+    """Free workers, the longest idle first, for those who wait, the lowest rank first."""
+
+    def __init__(self) -> None:
+        self._free: deque[Worker] = deque()
+        self._waiting: list[tuple[Rank, int, asyncio.Future[Worker]]] = []
+        self._number = 0
+
+    def put(self, worker: Worker) -> None:
+        """Offer one slot of a worker."""
+        while self._waiting:
+            _, _, waiter = heapq.heappop(self._waiting)
+            if not waiter.done():  # cancelled
+                waiter.set_result(worker)
+                return
+        self._free.append(worker)
+
+    async def get(self, rank: Rank) -> Worker:
+        """Wait for a slot."""
+        if self._free:
+            return self._free.popleft()
+        waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._number += 1
+        heapq.heappush(self._waiting, (rank, self._number, waiter))
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.put(waiter.result())
+            raise
+
+
+class Pool:
+    """Workers, each with ``in_flight`` slots for shards. Belongs to one event loop."""
+
+    def __init__(self, workers: Sequence[Worker], in_flight: int, what: str) -> None:
+        self.workers = workers
+        self._what = what
+        self._slots = Slots()
+        for _ in range(in_flight):
+            for worker in workers:
+                self._offer_when_started(worker)
+        self._warning = asyncio.get_running_loop().call_later(SLOW_START_SECONDS, self._warn)
+
+    async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
+        """Have a free worker do something, and another if it dies; while none is free, the lowest rank waits least.
+
+        Raises:
+            BadInput, RunFailed: as the worker raised them, or since a worker cannot be brought back.
+        """
+        while True:
+            worker = await self._slots.get(rank)
+            if worker.failure is not None:
+                self._slots.put(worker)
+                raise worker.failure
+            try:
+                answer = await worker.call(method, *arguments, timeout=timeout)
+            except WorkerDied:
+                self._offer_when_started(worker)
+            except BaseException:
+                self._slots.put(worker)
+                raise
+            else:
+                self._slots.put(worker)
+                return answer
+
+    async def close(self) -> None:
+        """End all workers."""
+        self._warning.cancel()
+        await asyncio.gather(*(worker.close() for worker in self.workers))
+
+    def _offer_when_started(self, worker: Worker) -> None:
+        def offer(task: "asyncio.Task[None]") -> None:
+            if not task.cancelled():
+                self._slots.put(worker)
+
+        worker.started().add_done_callback(offer)
+
+    def _warn(self) -> None:
+        late = sum(not worker.started().done() for worker in self.workers)
+        if late:
+            sys.stderr.write(
+                f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s: "
+                "still loading, or the cluster has no room for them; the others work on\n"
+            )
+
+
+def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
+    """Start the workers with an engine."""
+    from stepforge.pipelines.run.actors import EngineWorker
+
+    options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
+    workers = _workers(EngineWorker, run, folder, session, run.workers.engine, options)
+    return Pool(workers, run.workers.shards_in_flight, "workers with an engine")
+
+
+def cpu_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
+    """Start the workers without an engine."""
+    from stepforge.pipelines.run.actors import CpuWorker
+
+    return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2, "CPU workers")
+
+
+def _workers(
+    kind: type, run: RunFile, folder: AnyPath, session: str, count: int, options: dict[str, Any]
+) -> list[Worker]:
+    import ray
+
+    # Ray's own restarts count over the whole run and repeat a call on the same broken process; ours do neither.
+    remote = ray.remote(max_concurrency=MAX_CONCURRENCY, max_restarts=0, max_task_retries=0, **options)(kind)
+    return [Worker(lambda: remote.remote(run, folder, session), run.workers.max_restarts) for _ in range(count)]
+
+
+def engine_gpus(run: RunFile) -> float:
+    """Return the GPUs to reserve for an engine; Ray must have been started."""
+    if run.workers.gpus_per_engine is not None:
+        return run.workers.gpus_per_engine
+    import ray
+
+    wanted = run.engine.tensor_parallel_size if isinstance(run.engine, VllmEngineSettings) else 0
+    return float(wanted) if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+def _as_raised(error: Any) -> Exception:
+    """A worker's own clear errors as they were raised, and anything else in one line."""
+    cause = error.cause
+    if isinstance(cause, BadInput | RunFailed):
+        return type(cause)(str(cause))
+    if isinstance(cause, OSError):
+        return io_failure(cause)
+    return RunFailed(f"a worker failed: {type(cause).__name__}: {cause}; run again to go on")
+
+
+def _cause(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3])[:400] or type(error).__name__
+
+
+async def _awaited(reference: Any) -> Any:
+    return await reference

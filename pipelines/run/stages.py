@@ -1,0 +1,150 @@
+"""The stages, a row at a time: generate, solve, vet, label, curate. No files, no Ray; workers call them on shards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
+from stepforge.generators.policy import PromptedPolicy
+from stepforge.labelers import AnyPart, label_with_all
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.grading import graded
+from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import EngineDead, Grader
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.seeds import seed_of
+
+Row = TypeVar("Row", bound=Record)
+Done = TypeVar("Done", bound=Record)
+
+
+class Brought(Record):
+    """A solution that came with a problem instead of being sampled."""
+
+    problem_id: str
+    text: str
+    steps: tuple[str, ...]
+    """Its steps, where the source has them cut; else empty, and the policy's segmenter cuts the text."""
+
+
+class Sifted(NamedTuple):
+    """What a filter stage kept and dropped; together they are its input."""
+
+    kept: list[Record]
+    rejected: list[Rejected]
+
+
+async def attempt_all(
+    rows: Sequence[Row], work: Callable[[Row], Awaitable[Done]], stage: str, identity: Callable[[Row], str]
+) -> tuple[list[Done], list[Failure]]:
+    """Do every row at once; a row that cannot be finished becomes a ``Failure``, and its siblings go on.
+
+    Raises:
+        EngineDead: the worker must end.
+        RunFailed: something that is no row's fault; nothing may be committed.
+    """
+
+    async def attempt(row: Row) -> Done | Failure:
+        try:
+            return await work(row)
+        except (EngineDead, RunFailed):
+            raise
+        except Exception as error:
+            message = str(error)[:500]
+            return Failure(problem_id=identity(row), stage=stage, error=type(error).__name__, message=message)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(attempt(row)) for row in rows]
+    except* (EngineDead, RunFailed) as errors:
+        raise errors.exceptions[0] from None
+    results = [task.result() for task in tasks]
+    done = [result for result in results if not isinstance(result, Failure)]
+    return done, [result for result in results if isinstance(result, Failure)]
+
+
+async def solve(
+    problem: Problem, brought: Sequence[Brought], policy: PromptedPolicy, grader: Grader, *, n: int, seed: int
+) -> SolvedProblem:
+    """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
+
+    Raises:
+        NotSampled: the engine failed over all of them.
+        SpecialToken: the question, or a solution that came along, holds one.
+    """
+    if brought:
+        policy.check_plain(problem.question)
+        rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
+        identity = policy.identity.model_copy(update={"model": "brought along", "digest": "", "engine": ""})
+    else:
+        sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
+        rollouts, identity = sampled, policy.identity
+    return SolvedProblem(problem=problem, rollouts=tuple(await graded(problem, rollouts, grader)), policy=identity)
+
+
+def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
+    policy.check_plain("".join((brought.text, *brought.steps)))
+    whole = tuple(policy.whole(piece) for piece in brought.steps)
+    steps = whole or policy.adopt(brought.text)
+    text = "".join(step.text for step in steps)
+    return Rollout(
+        id=f"{problem.id}-brought-{number}",
+        start=None,
+        steps=steps,
+        answer=policy.answer(text),
+        outcome="undetermined",
+        finish="stop",
+        tokens=0,
+    )
+
+
+async def label(
+    solved: SolvedProblem, labelers: Sequence[AnyPart], policy: PromptedPolicy, grader: Grader, *, seed: int
+) -> LabeledProblem:
+    """Label a solved problem with every labeler of the run."""
+    return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+
+
+def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted:
+    """Pass rows through the filters that need no labels; the first that drops a row names the reason."""
+    return _sift(rows, [(f.kind, lambda row, f=f: f(row, corpus)) for f in filters])
+
+
+def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Sifted:
+    """Pass rows through the filters that read labels."""
+    return _sift(rows, [(f.kind, f) for f in filters])
+
+
+def _sift(rows: Sequence[Record], filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Sifted:
+    kept: list[Record] = []
+    rejected: list[Rejected] = []
+    for row in rows:
+        result = _through(row, filters)
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        else:
+            kept.append(result)
+    return Sifted(kept, rejected)
+
+
+def _through(row: Record, filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Record:
+    """Return what the filters make of a row, or its rejection by the first that drops it."""
+    result = row
+    for name, keep in filters:
+        answer = keep(result)
+        if isinstance(answer, Dropped):
+            return _rejected(row, name, answer)
+        result = answer
+    return result
+
+
+def _rejected(row: Record, name: str, dropped: Dropped) -> Rejected:
+    problem = row.problem if isinstance(row, SolvedProblem | LabeledProblem) else None
+    return Rejected(
+        problem_id=problem.id if problem else "",
+        filter=name,
+        reason=dropped.reason,
+        row=row.model_dump_json(),
+    )

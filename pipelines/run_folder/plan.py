@@ -1,0 +1,101 @@
+"""The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
+
+from itertools import accumulate
+from random import Random
+from typing import Any
+
+from stepforge.generators.family import Family
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.inputs.problem_files import Print, ProblemSource, open_problems
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import rng_of
+
+FAMILIES = -1
+"""The source number of the mix of procedural families."""
+PLAN_FILE = "plan.json"
+
+
+class ShardPlan(Record):
+    """Rows ``start`` to ``stop`` of one source."""
+
+    index: int
+    source: int
+    """Position in the run file's ``generate`` list, or ``FAMILIES``."""
+    start: int
+    stop: int
+
+
+def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
+    """Return the run's shards: those planned before, and new ones for what was added since.
+
+    Raises:
+        BadInput: a problem set cannot be read, or is no longer what the run was begun with.
+        RunFailed: the plan is damaged, or another run's.
+    """
+    digest = content_digest(run)
+    before = _read(folder, digest)
+    planned = _shards(before)
+    sets = {i: open_problems(part) for i, part in enumerate(run.generate) if isinstance(part, ProblemSet)}
+    totals = {FAMILIES: run.problems} if families(run) else {}
+    for source, total in (totals | {i: len(opened) for i, opened in sets.items()}).items():
+        start = max((shard.stop for shard in planned if shard.source == source), default=0)
+        for first in range(start, total, run.rows_per_shard):
+            stop = min(first + run.rows_per_shard, total)
+            planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
+    for i, opened in sets.items():
+        _check_unchanged(opened, [Print(*fields) for fields in before.get("sets", {}).get(str(i), ())])
+    plan = {
+        "run": digest,
+        "sets": {str(i): opened.prints() for i, opened in sets.items()},
+        "shards": [shard.model_dump() for shard in planned],
+    }
+    write_sealed(folder / PLAN_FILE, plan)
+    return planned
+
+
+def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
+    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be.
+
+    Raises:
+        RunFailed: the plan is damaged, or another run's.
+    """
+    return _shards(_read(folder, run))
+
+
+def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
+    path = folder / PLAN_FILE
+    return read_sealed(path, run) if path.exists() else {}
+
+
+def _shards(plan: dict[str, Any]) -> list[ShardPlan]:
+    return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
+
+
+def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
+    if before and not opened.goes_on_from(before):
+        source = opened.part.path or opened.part.hub
+        raise BadInput(
+            f"{source}: has changed since the run was begun, and not only by rows added at its end; "
+            "put it back, or give another --out"
+        )
+
+
+def families(run: RunFile) -> list[Family]:
+    """Return the procedural families of a run."""
+    return [part for part in run.generate if isinstance(part, Family)]
+
+
+def family_item(run: RunFile, index: int) -> Problem:
+    """Return problem ``index`` of the mix: the family by weight, the item by its own number."""
+    parts = families(run)
+    rng: Random = rng_of(run.seed, "mix", index)
+    point = rng.random() * sum(part.weight for part in parts)
+    bounds = accumulate(part.weight for part in parts)
+    chosen = next((part for part, bound in zip(parts, bounds, strict=True) if point < bound), parts[-1])
+    return chosen.item(run.seed, index)

@@ -1,0 +1,121 @@
+"""The pilot of a run: its first shards are labelled under given rates, the rest under rates pooled from them.
+
+Once the rates are pooled, the pilot's own verdicts are derived anew from its evidence, which samples nothing. Which
+shards these are follows from the run file alone, and the pooled rates are committed like a shard, so that a run gives
+the same labels however often it is stopped.
+"""
+
+from collections.abc import Sequence
+
+from stepforge.labelers import AnyLabeler, ChangePoint, speaking
+from stepforge.labelers.consensus import Consensus
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.pooling import measured_rates, pooled_rates
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.seen import seen_in
+from stepforge.labelers.stored import solved_part, stored_evidence
+from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.schemas.labeled import LabeledProblem
+
+SETTLED = "settled"
+"""In a pilot shard's metadata, once its verdicts stand under the pooled rates."""
+
+
+def pooling_labeler(run: RunFile) -> ChangePoint | None:
+    """Return the labeler whose rates are pooled: the one whose evidence is kept, if it has rates to pool."""
+    first = next(part for part in speaking(run.label) if not isinstance(part, Consensus))
+    return first if isinstance(first, ChangePoint) and first.pilot else None
+
+
+def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
+    """Return the shards to label first: enough for the pilot, or all there are; none where nothing is pooled."""
+    part = pooling_labeler(run)
+    if part is None:
+        return []
+    count = 0
+    shards: list[ShardPlan] = []
+    for shard in plan:
+        if count >= part.pilot:
+            break
+        shards.append(shard)
+        count += shard.stop - shard.start
+    return shards
+
+
+def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Rates:
+    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
+
+    Raises:
+        RunFailed: what was committed, or a shard of the pilot, is damaged.
+    """
+    part = pooling_labeler(run)
+    if part is None:
+        raise ValueError("the run has no labeler with rates to pool")
+    digest = content_digest(run)
+    if layout.rates.exists():
+        return Rates.model_validate(read_sealed(layout.rates, digest)["rates"])
+    rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
+    rates = fitted_rates(rows, part)
+    write_sealed(layout.rates, {"run": digest, "rates": rates.model_dump()})
+    return rates
+
+
+def fitted_rates(rows: Sequence[LabeledProblem], part: ChangePoint) -> Rates:
+    """Return rates pooled from labelled problems; how far to trust them comes from those with a known truth."""
+    by_row = [(row, seen_in(row, passing=part.passing)) for row in rows]
+    seen = [s for _, found in by_row for s in found]
+    if not seen:
+        return part.rates
+    rates = pooled_rates(seen, part.rates, surprise=part.surprise, passing=part.passing)
+    model = part.model_copy(update={"rates": rates}).model
+    cases = [
+        (s.observed(model, surprise=part.surprise), truth)
+        for row, found in by_row
+        if row.problem.truth is not None
+        for s, truth in zip(found, _truths(row), strict=True)
+    ]
+    if len(cases) < LEAST_CASES:
+        return rates
+    return measured_rates(cases, model)
+
+
+LEAST_CASES = 40
+"""Solutions with a known truth below which nothing is learnt from them."""
+
+
+def _truths(row: LabeledProblem) -> list[int | None]:
+    """Return the first errors of the solutions that ``seen_in`` looks at, in its order."""
+    known = [s.rollout for s in row.solutions if s.rollout.outcome != "undetermined" and s.rollout.steps]
+    return [oracle_verdict(row.problem, rollout).first_error for rollout in known]
+
+
+def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Rates) -> None:
+    """Derive a pilot shard's verdicts anew under the pooled rates, once."""
+    path = layout.shard("label", shard.index)
+    metadata = shard_metadata(path)
+    part = pooling_labeler(run)
+    if part is None or metadata.get(SETTLED):
+        return
+    fitted = part.model_copy(update={"rates": rates})
+    rows = [settled(row, run.label, fitted) for row in read_shard(path, LabeledProblem)]
+    write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: True})
+
+
+def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: ChangePoint) -> LabeledProblem:
+    """Return a problem with the verdicts that its stored evidence gives under other rates."""
+    fresh = fitted.conclude(solved_part(row), stored_evidence(row))
+    solutions = []
+    for solution, new in zip(row.solutions, fresh.solutions, strict=True):
+        spoken = {v.labeler: v for v in (solution.verdict, *solution.others)} | {fitted.name: new.verdict}
+        said = [spoken[part.name] for part in speaking(parts) if not isinstance(part, Consensus)]
+        spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Consensus)}
+        verdict, *others = (spoken[part.name] for part in speaking(parts))
+        solutions.append(
+            solution.model_copy(update={"labels": new.labels, "verdict": verdict, "others": tuple(others)})
+        )
+    return row.model_copy(update={"solutions": tuple(solutions)})

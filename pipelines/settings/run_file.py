@@ -1,0 +1,133 @@
+"""The run file: a list of parts. Every setting has a default but the problems, the engine and the labelers."""
+
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import Field, model_validator
+
+from stepforge.filters import AnyCurateFilter, AnyVetFilter
+from stepforge.generators.families import AnyFamily
+from stepforge.generators.policy import PolicySettings
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.labelers import AnyLabeler, Consensus, speaking
+from stepforge.pipelines.engines import AnyEngine
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.storage.sealed import sealed_text
+from stepforge.schemas.record import Record
+
+AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
+
+
+class Workers(Record):
+    """How many processes, and how much each has under way."""
+
+    engine: int = Field(default=1, ge=1)
+    """Processes with an engine each."""
+    cpu: int = Field(default=1, ge=1)
+    """Processes for the stages without an engine."""
+    shards_in_flight: int = Field(default=4, ge=1)
+    """Shards under way on each engine at a time; more keep the engine fuller and take more memory."""
+    requests_in_flight: int | None = Field(default=None, ge=1)
+    """Requests given to each engine at a time; by default twice what it computes together, so that it never runs dry
+    and its own queue stays short."""
+    gpus_per_engine: float | None = Field(default=None, ge=0)
+    """GPUs reserved per engine; by default the engine's tensor parallel size where Ray sees GPUs, else none."""
+    max_restarts: int = Field(default=3, ge=0)
+    """How often a dead worker is started anew before the run stops."""
+    stage_timeout: float | None = Field(default=None, gt=0)
+    """Longest time for one shard in one stage, in seconds; None for no limit."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port of the driver on which Prometheus finds the run's figures; None for none."""
+    metrics_host: str = "127.0.0.1"
+    """Address of that port; anything but loopback shows the figures to whoever reaches it."""
+
+
+class Training(Record):
+    """How ``stepforge run --rounds`` makes the next round's policy."""
+
+    command: tuple[str, ...] = Field(
+        default=(
+            "{python}",
+            "-m",
+            "stepforge.pipelines.commands.finetune",
+            "--data",
+            "{data}",
+            "--model",
+            "{model}",
+            "--out",
+            "{out}",
+        ),
+        min_length=1,
+    )
+    """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
+    model, ``{out}`` an empty folder for the new one, ``{python}`` this Python. The default fine-tunes on the
+    ``rejection_sampling`` and ``reflection`` exports."""
+
+
+class RunFile(Record):
+    """Everything a run is made of."""
+
+    seed: int = Field(default=0, ge=0)
+    problems: int = Field(default=100, ge=0)
+    """Problems drawn from the families together; problem sets add all of theirs."""
+    solutions: int = Field(default=4, ge=1)
+    """Solutions sampled per problem (none where solutions are brought along)."""
+    rows_per_shard: int = Field(default=25, ge=1, le=10_000)
+    test_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of template groups that go to the test split."""
+    max_failure_share: float = Field(default=0.01, ge=0, le=1)
+    """The run fails when more than this share of its rows could not be finished."""
+    generate: tuple[AnySource, ...] = Field(min_length=1)
+    engine: AnyEngine
+    policy: PolicySettings = PolicySettings()
+    judge: AnyEngine | None = None
+    """The engine that ``judge`` labelers ask; by default the policy's own."""
+    vet: tuple[AnyVetFilter, ...] = ()
+    label: tuple[AnyLabeler, ...] = Field(min_length=1)
+    """The first one's labels are exported; the others' verdicts are kept beside them."""
+    curate: tuple[AnyCurateFilter, ...] = ()
+    export: tuple[AnyExport, ...] = ()
+    workers: Workers = Workers()
+    train: Training = Training()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunFile":
+        _distinct("label", [labeler.name for labeler in self.label])
+        if all(isinstance(part, Consensus) for part in speaking(self.label)):
+            raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
+        _distinct("export", [export.name for export in self.export])
+        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
+        families = any(not isinstance(part, ProblemSet) for part in self.generate)
+        if families and self.problems == 0:
+            raise ValueError("problems: 0, and families are listed under generate")
+        return self
+
+    def toml(self) -> str:
+        """Return the resolved settings as a run file, sealed."""
+        return sealed_text(tomli_w.dumps(_without_none(self.model_dump(mode="json"))))
+
+
+def _distinct(setting: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
+
+
+def limited(run: RunFile, limit: int | None) -> RunFile:
+    """Return the run with at most ``limit`` problems from the families and from each problem set."""
+    if limit is None:
+        return run
+    sources = tuple(_limited_source(part, limit) for part in run.generate)
+    return run.model_copy(update={"problems": min(run.problems, limit), "generate": sources})
+
+
+def _limited_source(part: Any, limit: int) -> Any:
+    if not isinstance(part, ProblemSet):
+        return part
+    return part.model_copy(update={"limit": limit if part.limit is None else min(limit, part.limit)})
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,225 @@
+"""The journal of a shard: every completion of the engine, written down as it arrives, so that a kill costs seconds.
+
+Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the payload. What follows the first frame that is
+torn or damaged is not read; the completions behind it are sampled again. Every attempt at a shard writes a file of its
+own, so that an orphan of a killed driver never writes into another's, and the first record of a request counts. In an
+object store, which cannot append, each flush is an object.
+"""
+
+import asyncio
+import math
+import os
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, get_args
+from uuid import uuid4
+
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, naming
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
+from stepforge.schemas.rollout import Finish
+
+FLUSH_SECONDS = 2.0
+"""The most that a kill of the process costs, beside what the engine has under way."""
+FRAME = struct.Struct("<II")
+KEY_BYTES = 16
+MAGIC = b"stepforge journal 2\n"
+HEAD = struct.Struct("<4I3qdB")
+"""Bytes of the text, lengths of the three lists, three counts of tokens, mean log-probability (NaN where there is
+none), finish."""
+_NUMBERS = {"token_ids": "q", "token_ends": "q", "logprobs": "d"}
+"""The lists, and what their numbers are kept as."""
+_FINISHES = get_args(Finish)
+
+
+class Journal:
+    """What is known of a shard's completions, and a file for those to come. Belongs to one event loop."""
+
+    def __init__(self, folder: AnyPath) -> None:
+        """``folder`` is the journal's own; it is read now and written to from the first completion on."""
+        self._folder = folder
+        self.known: dict[bytes, Completion] = {}
+        """What earlier attempts at the shard were answered."""
+        files: list[AnyPath] = list(folder.glob("*.frames"))
+        for path in sorted(files, key=lambda path: path.name):
+            with naming(path):
+                data = path.read_bytes()
+            for key, completion in _read(data, path):
+                self.known.setdefault(key, completion)
+        self.replayed = 0
+        """Completions that were found here instead of being sampled again."""
+        self._name = uuid4().hex
+        self._buffer: list[bytes] = []
+        self._flushes = 0
+        self._flushing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self._forgotten = False
+
+    def find(self, key: bytes) -> Completion | None:
+        """Return the completion of a request that was answered before."""
+        found = self.known.get(key)
+        self.replayed += found is not None
+        return found
+
+    def add(self, key: bytes, completion: Completion) -> None:
+        """Take down a completion; it is on the disk within ``FLUSH_SECONDS``.
+
+        Raises:
+            RunFailed: an earlier one could not be written.
+        """
+        if self._forgotten:  # the answer to a search that was cancelled
+            return
+        payload = key + _packed(completion)
+        self._buffer += (FRAME.pack(len(payload), zlib.crc32(payload)), payload)
+        if self._flushing is None or self._flushing.done():
+            self._raise_failure()
+            self._flushing = asyncio.get_running_loop().create_task(self._flush_until_empty())
+
+    async def close(self) -> None:
+        """Write down what is left.
+
+        Raises:
+            RunFailed: it cannot be written, or something before it could not.
+        """
+        self._closing.set()
+        while self._flushing is not None and not self._flushing.done():
+            await asyncio.wait([self._flushing])  # what is added meanwhile is flushed by another task
+        self._raise_failure()
+        await self._flush()
+
+    async def forget(self) -> None:
+        """Delete the journal: its shard is committed."""
+        self._forgotten = True
+        self._buffer.clear()
+        self._closing.set()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        await asyncio.to_thread(forget_journal, self._folder)
+
+    def _raise_failure(self) -> None:
+        """A file that a write has failed on ends in a torn frame: nothing must follow."""
+        if self._flushing is not None and not self._flushing.cancelled():
+            self._flushing.result()
+
+    async def _flush_until_empty(self) -> None:
+        while self._buffer:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        frames, self._buffer = b"".join(self._buffer), []
+        if frames:
+            number, self._flushes = self._flushes, self._flushes + 1
+            await asyncio.to_thread(self._append, frames, number)
+
+    def _append(self, frames: bytes, number: int) -> None:
+        if isinstance(self._folder, StorePath):
+            path = self._folder / f"{self._name}-{number:06d}.frames"
+            with naming(path):
+                path.write_bytes(MAGIC + frames)
+            return
+        local = self._folder / f"{self._name}.frames"
+        with naming(local):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with local.open("ab") as file:
+                file.write(frames if number else MAGIC + frames)
+                file.flush()
+                os.fsync(file.fileno())
+            if number == 0:
+                fsync_folder(self._folder)
+
+
+def forget_journal(folder: AnyPath) -> None:
+    """Delete the journal of a shard that is committed."""
+    for path in folder.glob("*.frames"):
+        path.unlink(missing_ok=True)
+    if isinstance(folder, Path) and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+class RequestKeys:
+    """Names the requests of one completion each that a prompt is sampled with; what they share is hashed once."""
+
+    def __init__(self, identity: bytes, prompt: Prompt, sampling: Sampling) -> None:
+        self._shared = blake2b(identity, digest_size=KEY_BYTES)
+        if prompt.token_ids:
+            self._shared.update(array("q", prompt.token_ids).tobytes())
+        else:
+            self._shared.update(prompt.text.encode("utf-8", "surrogatepass"))
+        settings = (sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+        self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
+
+    def of(self, seed: int) -> bytes:
+        """Return the name of the request with this seed."""
+        digest = self._shared.copy()
+        digest.update(b"\0%d" % seed + self._sampling)
+        return digest.digest()
+
+
+def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
+    """Return what names a request of one completion: engine, prompt, seed and sampling."""
+    return RequestKeys(identity, prompt, sampling).of(seed)
+
+
+def _packed(completion: Completion) -> bytes:
+    """A head of fixed length, the text, then the lists of numbers as raw arrays: JSON takes several times as long."""
+    arrays = [array(kind, getattr(completion, name)) for name, kind in _NUMBERS.items()]
+    text = completion.text.encode("utf-8", "surrogatepass")
+    mean = math.nan if completion.mean_logprob is None else completion.mean_logprob
+    counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
+    head = HEAD.pack(len(text), *map(len, arrays), *counts, mean, _FINISHES.index(completion.finish))
+    return b"".join((head, text, *arrays))
+
+
+def _unpacked(payload: bytes) -> Completion:
+    size, *lengths, tokens, prompt_tokens, cached_tokens, mean, finish = HEAD.unpack_from(payload)
+    position = HEAD.size + size
+    text = payload[HEAD.size : position].decode("utf-8", "surrogatepass")
+    numbers: dict[str, Any] = {}
+    for (name, kind), count in zip(_NUMBERS.items(), lengths, strict=True):
+        values: array[float] = array(kind)
+        end = position + values.itemsize * count
+        values.frombytes(payload[position:end])
+        numbers[name] = tuple(values)
+        position = end
+    return Completion(
+        text=text,
+        finish=_FINISHES[finish],
+        tokens=tokens,
+        prompt_tokens=prompt_tokens,
+        cached_tokens=cached_tokens,
+        mean_logprob=None if math.isnan(mean) else mean,
+        **numbers,
+    )
+
+
+def _read(data: bytes, path: AnyPath) -> Iterator[tuple[bytes, Completion]]:
+    if not data.startswith(MAGIC):
+        if data:
+            _say(f"{path}: a journal without its first line; it is not read")
+        return
+    for payload in _frames(data, path):
+        yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
+
+
+def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
+    position = len(MAGIC)
+    while position + FRAME.size <= len(data):
+        length, checksum = FRAME.unpack_from(data, position)
+        payload = data[position + FRAME.size : position + FRAME.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            break
+        yield payload
+        position += FRAME.size + length
+    if position < len(data):
+        _say(f"{path}: the last {len(data) - position} bytes are torn; what they held is sampled again")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"stepforge: {message}\n")

@@ -1,0 +1,89 @@
+"""Where everything of a run lies, and how it is known to be done."""
+
+from typing import Literal
+
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import RunFailed
+
+ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
+SHARD_STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
+FOLDERS: dict[ShardStage, str] = {
+    "generate": "problems",
+    "solve": "solved",
+    "vet": "vetted",
+    "label": "labeled",
+    "curate": "curated",
+}
+"""The folder that each stage writes; the stage after it reads there."""
+_WRITERS: dict[str, ShardStage] = {
+    **{folder: stage for stage, folder in FOLDERS.items()},
+    **{stage: stage for stage in SHARD_STAGES},  # rejected/<stage>, failures/<stage>
+    "brought": "generate",
+}
+
+
+def shard_name(index: int) -> str:
+    """Return the file name of a shard."""
+    return f"part-{index:05d}.parquet"
+
+
+def shard_index(path: AnyPath) -> int:
+    """Return the number of the shard that a file's name speaks of.
+
+    Raises:
+        RunFailed: it is no shard's name.
+    """
+    number = path.name.removeprefix("part-").removesuffix(".parquet")
+    if not number.isdigit() or shard_name(int(number)) != path.name:
+        raise RunFailed(f"{path}: not a shard of this run; move it away")
+    return int(number)
+
+
+def stage_of(path: AnyPath) -> ShardStage | None:
+    """Return the stage that wrote what lies in a shard's folder; None for other folders."""
+    return _WRITERS.get(path.parent.name)
+
+
+class Layout:
+    """The paths of one run folder, on a disk or in a store."""
+
+    def __init__(self, folder: AnyPath) -> None:
+        self.folder = folder
+        self.run_file = folder / "run.toml"
+        self.ledger = folder / "ledger.json"
+        self.rates = folder / "rates.json"
+        self.report = folder / "report.json"
+        self.datasets = folder / "datasets"
+        self.timings = folder / "timings.jsonl"
+
+    def shard(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the file that a stage commits for a shard; the shard is done when it exists."""
+        return self.folder / FOLDERS[stage] / shard_name(index)
+
+    def committed(self) -> dict[ShardStage, set[int]]:
+        """Return which shards every stage has committed: one listing a stage, since a store answers slowly."""
+        return {stage: {shard_index(path) for path in self.shards(stage)} for stage in SHARD_STAGES}
+
+    def source(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the file that a stage reads."""
+        return self.shard(SHARD_STAGES[SHARD_STAGES.index(stage) - 1], index)
+
+    def rejected(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the file of the rows that a filter stage dropped."""
+        return self.folder / "rejected" / stage / shard_name(index)
+
+    def failures(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the file of the rows that a stage could not finish."""
+        return self.folder / "failures" / stage / shard_name(index)
+
+    def brought(self, index: int) -> AnyPath:
+        """Return the file of the solutions that came with a shard's problems."""
+        return self.folder / "brought" / shard_name(index)
+
+    def shards(self, stage: ShardStage) -> list[AnyPath]:
+        """Return the committed shards of a stage, in order."""
+        return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
+
+    def journal(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the folder of the completions that an unfinished shard has got so far."""
+        return self.folder / "journal" / f"{stage}-{index:05d}"

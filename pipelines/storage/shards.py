@@ -1,0 +1,173 @@
+"""Durable shards: one Parquet file a shard, whole or not there at all.
+
+Committed by the rule of its place (``pipelines.store``). Page checksums are written and verified, because without
+them most single-bit flips in a Parquet file are read back as wrong data without an error. The file's metadata says
+which run, seed, stage and code wrote it, how many rows it must hold, and the stage's own report; it has a checksum of
+its own, and a shard that lies in another's place is not read.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from stepforge.pipelines.storage.layout import shard_index, stage_of
+from stepforge.pipelines.storage.sealed import opened, sealed
+from stepforge.pipelines.storage.store import AnyPath, committed
+from stepforge.schemas.arrow import Keep, arrow_schema, from_table, to_table
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.record import Record
+
+R = TypeVar("R", bound=Record)
+
+ROW_GROUP_ROWS = 1024
+ROW_GROUP = "row_group"
+"""In a file's metadata: rows in a group, where they are fewer because rows are long."""
+ROWS_AT_A_TIME = 64
+"""Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
+METADATA_KEY = b"stepforge"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError)
+"""What reading a damaged file may raise."""
+
+
+def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: dict[str, Any]) -> int:
+    """Commit a shard and return its rows; on any failure no file of that name appears."""
+    table = to_table(records, record)
+    write_table(path, table, {**metadata, "rows": table.num_rows})
+    return int(table.num_rows)
+
+
+def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
+    """Commit a table with our metadata."""
+    stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(sealed(metadata), sort_keys=True).encode()})
+    with committed(path) as file:
+        pq.write_table(
+            stamped,
+            file,
+            compression="zstd",
+            row_group_size=metadata.get(ROW_GROUP, ROW_GROUP_ROWS),
+            write_page_index=True,
+            write_page_checksum=True,
+            store_schema=True,
+        )
+
+
+def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R]:
+    """Return a shard's records, checksums verified; ``run`` is the digest of the settings that must have made it.
+
+    Raises:
+        RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
+    """
+    return list(read_rows(path, record, run=run))
+
+
+def read_rows(
+    path: AnyPath,
+    record: type[R],
+    *,
+    without: Collection[str] = (),
+    keep: Keep | None = None,
+    run: str | None = None,
+) -> Iterator[R]:
+    """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
+
+    Making records is what takes the time. The list columns named in ``without`` are read and verified like all others,
+    but come back empty; of the rows that ``keep`` does not want, given as plain values, none are made.
+
+    Raises:
+        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+    """
+    rows = 0
+    try:
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            expected = _metadata(file.schema_arrow, path, run)["rows"]
+            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
+                raise ValueError("columns are not those of this version")
+            for batch in file.iter_batches(ROWS_AT_A_TIME):
+                rows += batch.num_rows
+                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record, keep)
+        if rows != expected:
+            raise ValueError(f"{rows} rows where {expected} were written")
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
+    for name in columns:
+        place = table.schema.get_field_index(name)
+        empty = pa.array([()] * table.num_rows, table.schema.types[place])
+        table = table.set_column(place, table.schema.field(place), empty)
+    return table
+
+
+def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
+    """Return some columns of a shard, checksums verified.
+
+    Raises:
+        RunFailed: the shard is damaged, or not the one of its name.
+    """
+    try:
+        table = pq.read_table(_source(path), columns=columns, page_checksum_verification=True, partitioning=None)
+        _metadata(table.schema, path)
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+    result: dict[str, list[Any]] = table.to_pydict()
+    return result
+
+
+def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
+    """Return what was written into a shard's Parquet metadata.
+
+    Raises:
+        RunFailed: the shard is damaged, not one of ours, or not the one of its name and ``run``.
+    """
+    try:
+        return _metadata(pq.read_schema(_source(path)), path, run)
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[str, Any]:
+    metadata = opened(json.loads((schema.metadata or {})[METADATA_KEY]))
+    stage = stage_of(path)
+    if stage is not None and "stage" in metadata:
+        found, expected = (metadata["stage"], metadata["shard"]), (stage, shard_index(path))
+        if found != expected:
+            raise ValueError(f"it is shard {found[1]} of {found[0]}, in the place of another")
+    if run is not None and metadata.get("run") != run:
+        raise ValueError("it belongs to a run with other settings")
+    return metadata
+
+
+def row_count(path: AnyPath) -> int:
+    """Return the rows of a file, as its footer tells.
+
+    Raises:
+        RunFailed: it is damaged.
+    """
+    return int(file_metadata(path).num_rows)
+
+
+def file_metadata(path: AnyPath) -> pq.FileMetaData:
+    """Return a file's footer.
+
+    Raises:
+        RunFailed: it is damaged.
+    """
+    try:
+        return pq.read_metadata(_source(path))
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def _source(path: AnyPath) -> Any:
+    return path if isinstance(path, Path) else path.open()
+
+
+def _damaged(path: AnyPath, error: Exception) -> RunFailed:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again")

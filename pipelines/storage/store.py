@@ -1,0 +1,242 @@
+"""Where a run lies: a local folder, or a place in an object store that pyarrow reads (``s3://``, ``gs://``, ``hf://``).
+
+The commit rule is the one that the place allows. A local file is written beside its place, fsynced, renamed, and its
+folder fsynced. An object is put in one request and is whole or not there, so nothing is written beside it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import urlsplit
+
+from stepforge.schemas.errors import BadInput, RunFailed
+
+SCHEMES = ("s3", "gs", "gcs", "hf")
+
+
+class Stamp(NamedTuple):
+    """What tells one version of a file from another without reading it."""
+
+    st_size: int
+    st_mtime_ns: int
+
+
+class StorePath:
+    """The part of ``pathlib.Path`` that a run needs, for objects of a store. It travels to workers as it is."""
+
+    def __init__(self, filesystem: Any, key: str, scheme: str) -> None:
+        self._files = filesystem
+        self._key = key.rstrip("/")
+        self._scheme = scheme
+
+    def __truediv__(self, name: str) -> "StorePath":
+        return StorePath(self._files, f"{self._key}/{name}", self._scheme)
+
+    def __str__(self) -> str:
+        return f"{self._scheme}://{self._key}"
+
+    def __repr__(self) -> str:
+        return f"StorePath({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StorePath) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __lt__(self, other: "StorePath") -> bool:
+        return self._key < other._key
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self._key.rsplit("/", 1)[-1]
+
+    @property
+    def parent(self) -> "StorePath":
+        """The place that this one lies in."""
+        return StorePath(self._files, self._key.rsplit("/", 1)[0], self._scheme)
+
+    def with_name(self, name: str) -> "StorePath":
+        """Return the place of another name beside this one."""
+        return self.parent / name
+
+    def exists(self) -> bool:
+        """Whether there is an object of this key, or any below it."""
+        from pyarrow.fs import FileType
+
+        return bool(self._files.get_file_info(self._key).type != FileType.NotFound)
+
+    def open(self, mode: str = "rb") -> Any:
+        """Return the object as a seekable file to read.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if mode != "rb":
+            raise ValueError("objects are opened for reading only; write_bytes puts one whole")
+        return self._files.open_input_file(self._key)
+
+    def read_bytes(self) -> bytes:
+        """Return the object's content."""
+        with self.open() as file:
+            return bytes(file.read())
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Return the object's content as text."""
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, data: bytes) -> int:
+        """Put an object in one request: readers see the old one or the new one, never a part."""
+        with self._files.open_output_stream(self._key) as file:
+            file.write(data)
+        return len(data)
+
+    def glob(self, pattern: str) -> Iterator["StorePath"]:
+        """Yield the objects directly below this place whose name fits, in no order."""
+        for found in self._below(recursive=False):
+            name = found.path.rsplit("/", 1)[-1]
+            if fnmatchcase(name, pattern):
+                yield StorePath(self._files, found.path, self._scheme)
+
+    def rglob(self, pattern: str) -> Iterator["StorePath"]:
+        """Yield the objects anywhere below this place whose name fits, in no order."""
+        from pyarrow.fs import FileType
+
+        for found in self._below(recursive=True):
+            if found.type == FileType.File and fnmatchcase(found.path.rsplit("/", 1)[-1], pattern):
+                yield StorePath(self._files, found.path, self._scheme)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Delete the object."""
+        try:
+            self._files.delete_file(self._key)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+        """Do nothing: a store has no folders."""
+
+    def stat(self) -> Stamp:
+        """Return size and time of the object.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        info = self._files.get_file_info(self._key)
+        if info.size is None:
+            raise FileNotFoundError(str(self))
+        return Stamp(int(info.size), int(info.mtime_ns or 0))
+
+    def _below(self, *, recursive: bool) -> list[Any]:
+        from pyarrow.fs import FileSelector
+
+        found: list[Any] = self._files.get_file_info(FileSelector(self._key, recursive=recursive, allow_not_found=True))
+        return found
+
+
+AnyPath = Path | StorePath
+
+
+def place_of(text: str | Path) -> AnyPath:
+    """Return the place that a path or an address names.
+
+    Raises:
+        BadInput: the address is of no known kind, has a secret in it, or its store cannot be opened.
+    """
+    address = str(text)
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return Path(address)
+    if scheme == "file":
+        return Path(rest)
+    if scheme not in SCHEMES:
+        raise BadInput(f"{address}: no such kind of place; local folders, {', '.join(f'{s}://' for s in SCHEMES)} are")
+    if "@" in urlsplit(address).netloc:
+        raise BadInput(f"{scheme}://…: a name or password in an address ends up in logs; use the environment")
+    return _store_place(address, scheme)
+
+
+def _store_place(address: str, scheme: str) -> StorePath:
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem
+
+    try:
+        filesystem, key = FileSystem.from_uri(address.replace("gcs://", "gs://", 1))
+    except (pa.ArrowException, OSError, ValueError, ImportError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{address}: this store cannot be opened ({first})") from None
+    return StorePath(filesystem, key, scheme)
+
+
+def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
+    """Return a file system's error as one line that names the place."""
+    place = path or error.filename or "the file system"
+    return RunFailed(f"{place}: {error.strerror or error}; what is done is kept, run again once that is mended")
+
+
+@contextmanager
+def naming(path: AnyPath) -> Iterator[None]:
+    """Name the path in whatever the file system reports of what is done inside (a full disk names none).
+
+    Raises:
+        RunFailed: in place of an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise io_failure(error, path) from error
+
+
+@contextmanager
+def committed(path: AnyPath) -> Iterator[BinaryIO]:
+    """Give a file to write to; on leaving without an error its content takes the place of ``path``, durably.
+
+    On an error nothing of that name appears, and what was there before stays.
+
+    Raises:
+        RunFailed: it cannot be written; the line names it.
+    """
+    with naming(path):
+        if isinstance(path, StorePath):
+            buffer = BytesIO()
+            yield buffer
+            path.write_bytes(buffer.getvalue())
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with beside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Commit a small text file."""
+    with committed(path) as file:
+        file.write(text.encode())
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a local folder durable.
+
+    Raises:
+        RunFailed: the disk fails.
+    """
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

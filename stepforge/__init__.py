@@ -1,0 +1,1 @@
+"""A factory for process-supervision data: which step of a chain of thought is wrong, measured."""

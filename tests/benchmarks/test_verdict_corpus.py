@@ -1,0 +1,274 @@
+"""The checking corpus: every critique tells the truth about the solution above it, and one family is left out."""
+
+import re
+from fractions import Fraction
+from functools import cache
+from itertools import islice
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks.embedded_policy import verdict_corpus
+from benchmarks.embedded_policy.verdict_corpus import (
+    CHECK,
+    CLEAN_SHARE,
+    HELD_OUT,
+    PROMPT,
+    WORDINGS,
+    Check,
+    check,
+    critique,
+    other_operand,
+)
+from stepforge.generators.draft import Draft, Transcript
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.family import Family
+from stepforge.labelers import Judge
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.verdict_text import imitates, numbered, read_verdict
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.schemas.exact import Polynomial, evaluate, exact_text
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.seeds import rng_of
+
+SEED = 31
+WEIGHTS = embedded_folder()
+every_family = pytest.mark.parametrize("family", ALL_FAMILIES)
+
+
+class Case(NamedTuple):
+    problem: Problem
+    true: list[str]
+    made: Check
+    shown: list[str]
+    error: int | None
+
+
+def true_lines(draft: Draft) -> list[str]:
+    transcript = Transcript()
+    answer = draft.work(transcript)
+    return [*(q.statement for q in transcript.quantities), f"Answer: {exact_text(answer)}"]
+
+
+def shown_lines(made: Check, draft: Draft) -> list[str]:
+    """The steps of a prompt, read back from its delimiters."""
+    opened, _, closed = made.prompt.partition("\n<1>\n")
+    question, _, wording = opened.rpartition("\n")
+    assert question == draft.question
+    assert wording in WORDINGS
+    assert closed.endswith(f"\n{CHECK}\n")
+    parts = re.split(r"^<(\d+)>\n", f"<1>\n{closed.removesuffix(f'{CHECK}{chr(10)}')}", flags=re.MULTILINE)[1:]
+    assert parts[::2] == [str(i + 1) for i in range(len(parts) // 2)]
+    assert all(part.endswith("\n") and part.count("\n") == 1 for part in parts[1::2])
+    return [part.removesuffix("\n") for part in parts[1::2]]
+
+
+@cache
+def cases(family: type[Family], level: int, count: int = 25) -> list[Case]:
+    part = family(levels=(level,))
+    found = []
+    for index in range(count):
+        draft, _ = part.draw(SEED, index)
+        made, true = check(draft, rng_of("check", family.__name__, level, index)), true_lines(draft)
+        shown = shown_lines(made, draft)
+        differ = [i for i, (a, b) in enumerate(zip(shown, true, strict=False)) if a != b]
+        if not differ:
+            assert len(shown) == len(true)
+        found.append(Case(part.item(SEED, index), true, made, shown, differ[0] if differ else None))
+    return found
+
+
+@every_family
+@pytest.mark.parametrize("level", range(1, 7))
+def test_the_critique_names_the_first_line_that_differs(family: type[Family], level: int) -> None:
+    for case in cases(family, level):
+        *blocks, verdict = case.made.critique.split("\n")
+        assert verdict == ("Wrong step: none" if case.error is None else f"Wrong step: {case.error + 1}")
+        last = len(case.shown) - 1 if case.error is None else case.error
+        expected: list[str] = []
+        for i in range(last + 1):
+            stated = re.split("[=:] ", case.shown[i])[-1]
+            expected += [f"<{i + 1}>", case.true[i], f"= {stated}", "no" if i == case.error else "yes"]
+        assert blocks == expected
+        assert read_verdict(case.made.critique, len(case.shown)) == (True, case.error)
+
+
+@every_family
+@pytest.mark.parametrize("level", range(1, 7))
+def test_the_critique_agrees_with_the_oracle(family: type[Family], level: int) -> None:
+    for case in cases(family, level):
+        steps = tuple(Step(text=f"{line}\n") for line in case.shown)
+        shown = Rollout(id="r", start=None, steps=steps, answer=None, outcome="wrong", finish="stop", tokens=1)
+        assert oracle_verdict(case.problem, shown).first_error == case.error
+        assert not imitates(case.shown)
+
+
+@every_family
+def test_a_judge_with_the_corpus_prompt_asks_as_the_corpus_does(family: type[Family]) -> None:
+    judge = Judge(wordings=WORDINGS, template=PROMPT, marked=False, chat=False)
+    for case in cases(family, 3):
+        steps = [f"{line}\n" for line in case.shown]
+        prompts = [judge.prompt(case.problem.question, steps, vote, "") for vote in range(len(WORDINGS))]
+        assert case.made.prompt in prompts
+        assert numbered(case.shown) in case.made.prompt
+
+
+def test_the_share_of_errors_and_their_places() -> None:
+    found = [case for family in ALL_FAMILIES for level in (2, 5) for case in cases(family, level, 75)]
+    erroneous = [case for case in found if case.error is not None]
+    # 900 draws: a standard error of 0.016
+    assert len(erroneous) / len(found) == pytest.approx(1 - CLEAN_SHARE, abs=0.05)
+    # Every line but the answer's errs somewhere, the first and the last among them
+    assert all(case.error is not None and case.error < len(case.true) - 1 for case in erroneous)
+    relative = [
+        case.error / (len(case.true) - 2) for case in erroneous if case.error is not None and len(case.true) > 2
+    ]
+    assert {0.0, 1.0} <= {*relative}
+    assert 0.4 < sum(relative) / len(relative) < 0.6
+    # Some errors are wrong numbers of the equation, some only wrong values; some are repaired
+    operands = [c for c in erroneous if c.error is not None and _left(c.shown[c.error]) != _left(c.true[c.error])]
+    assert 0.15 < len(operands) / len(erroneous) < 0.45
+    assert 0.03 < sum(any("Wait: " in line for line in c.shown) for c in erroneous) / len(erroneous) < 0.25
+    assert {wording for wording in WORDINGS if any(wording in case.made.prompt for case in found)} == {*WORDINGS}
+
+
+def _left(line: str) -> str:
+    return line.rpartition(" = ")[0]
+
+
+@every_family
+def test_an_example_follows_from_its_seed(family: type[Family]) -> None:
+    part = family(levels=(2, 4))
+    for index in range(20):
+        draft, _ = part.draw(SEED, index)
+        assert check(draft, rng_of(index)) == check(part.draw(SEED, index)[0], rng_of(index))
+    draft, _ = part.draw(SEED, 0)
+    assert len({check(draft, rng_of(i)) for i in range(40)}) > 5
+
+
+@every_family
+@pytest.mark.parametrize("level", [1, 4, 6])
+def test_another_operand_gives_another_value(family: type[Family], level: int) -> None:
+    part = family(levels=(level,))
+    changed = 0
+    for index in range(40):
+        transcript = Transcript()
+        part.draw(SEED, index)[0].work(transcript)
+        for number, quantity in enumerate(transcript.quantities):
+            true = evaluate(quantity.value)
+            constant = true.constant
+            value = true if "x" in quantity.value or constant is None else constant
+            typed = value if isinstance(value, Polynomial) or value.denominator != 1 else int(value)
+            wrong = other_operand(rng_of(index, number), quantity.expression, typed)
+            if wrong is None:
+                continue
+            expression, stated = wrong
+            changed += 1
+            assert type(stated) is type(typed)
+            assert evaluate(expression) == evaluate(exact_text(stated)) != true
+            before, after = (re.findall(r"\d+|\D", text) for text in (quantity.expression, expression))
+            assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    assert changed > 0 or family.model_fields["kind"].default == "polynomials"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"), [("", 7), ("x + x", 7), ("2x + 1", Polynomial([1, 2])), ("7 mod 1", 0), ("0 * 5", 0)]
+)
+def test_an_operand_is_only_changed_where_that_changes_the_value(expression: str, value: int | Polynomial) -> None:
+    for seed in range(60):
+        wrong = other_operand(Random(seed), expression, value)
+        if wrong is not None:
+            assert expression in ("7 mod 1", "0 * 5")
+            assert wrong[1] != value
+            assert isinstance(wrong[1], int)
+            assert evaluate(wrong[0]) == evaluate(exact_text(wrong[1]))
+
+
+def test_an_operand_is_never_changed_to_a_value_of_another_kind() -> None:
+    found = [other_operand(Random(seed), "12 / 4", 3) for seed in range(100)]
+    stated = {wrong[1] for wrong in found if wrong is not None}
+    assert stated
+    assert all(isinstance(value, int) and value != 3 for value in stated)
+    halves = [other_operand(Random(seed), "1/2 + 1/3", Fraction(5, 6)) for seed in range(100)]
+    assert all(isinstance(wrong[1], Fraction) for wrong in halves if wrong is not None)
+
+
+def test_a_critique_by_hand() -> None:
+    true = ["a = 1 + 1 = 2", "b = 2 * 2 = 4", "Answer: 4"]
+    wrong = ["a = 1 + 1 = 2", "b = 2 * 2 = 5", "Answer: 5"]
+    assert critique(wrong, true, 1) == "<1>\na = 1 + 1 = 2\n= 2\nyes\n<2>\nb = 2 * 2 = 4\n= 5\nno\nWrong step: 2"
+    assert critique(true, true, None).endswith("<3>\nAnswer: 4\n= 4\nyes\nWrong step: none")
+
+
+# Training examples.
+
+
+@pytest.fixture(scope="module")
+def train() -> Any:
+    pytest.importorskip("torch")
+    from benchmarks.embedded_policy import train
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def tokenizer(train: Any) -> Any:
+    return train.PreTrainedTokenizerFast.from_pretrained(WEIGHTS)
+
+
+EXAMPLES = 360
+
+
+def test_the_held_out_family_exists() -> None:
+    assert HELD_OUT in {family.model_fields["kind"].default for family in ALL_FAMILIES}
+
+
+def test_no_solution_of_the_held_out_family_is_checked_in_training(
+    train: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def watched(draft: Draft, rng: Random) -> Check:
+        checked.append(draft.question)
+        return verdict_corpus.check(draft, rng)
+
+    monkeypatch.setattr(train, "check", watched)
+    made = [tokenizer.decode(e.ids) for e in islice(train.examples(tokenizer, 0, 0.25), EXAMPLES)]
+    kinds = [family.model_fields["kind"].default for family in ALL_FAMILIES]
+    tasks = [(kinds[i % len(kinds)], f"\n{CHECK}\n" in text) for i, text in enumerate(made)]
+    assert sum(is_check for _, is_check in tasks) == len(checked) == EXAMPLES * 2 // 3 * (len(kinds) - 1) // len(kinds)
+    assert (HELD_OUT, True) not in tasks
+    for kind in kinds:
+        assert sum(task == (kind, True) for task in tasks) == (0 if kind == HELD_OUT else EXAMPLES * 2 // 18)
+    assert not any("sequence" in question.lower() for question in checked)
+    assert any("sequence" in text.lower() for text in made)
+
+
+def test_only_the_critique_carries_loss(train: Any, tokenizer: Any) -> None:
+    made = list(islice(train.examples(tokenizer, 5_000, 0.25), EXAMPLES))
+    checks = [e for e in made if f"\n{CHECK}\n" in tokenizer.decode(e.ids)]
+    assert len(checks) == EXAMPLES * 2 * 5 // 18
+    for example in checks:
+        assert len(example.ids) == len(example.labels)
+        learnt = [label for label in example.labels if label != train.IGNORED]
+        assert example.labels == [train.IGNORED] * (len(example.ids) - len(learnt)) + example.ids[-len(learnt) :]
+        assert learnt[-1] == tokenizer.eos_token_id
+        before, after = tokenizer.decode(example.ids[: -len(learnt)]), tokenizer.decode(learnt[:-1])
+        assert before.endswith(f"\n{CHECK}\n")
+        assert after.startswith("<1>\n")
+        assert read_verdict(after, len(re.findall(r"^<\d+>$", before, re.MULTILINE)))[0]
+    assert max(len(e.ids) for e in made) <= train._config(tokenizer, 64, 1).max_position_embeddings
+
+
+def test_examples_do_not_depend_on_those_before(train: Any, tokenizer: Any) -> None:
+    whole = list(islice(train.examples(tokenizer, 100, 0.25), 60))
+    assert list(islice(train.examples(tokenizer, 130, 0.25), 30)) == whole[30:]
+
+
+@every_family
+def test_the_longest_checks_fit_the_model(family: type[Family], train: Any, tokenizer: Any) -> None:
+    limit = train._config(tokenizer, 64, 1).max_position_embeddings
+    made = [case.made for case in cases(family, family.max_level, 40)]
+    assert max(len(tokenizer.encode(c.prompt)) + len(tokenizer.encode(c.critique)) + 1 for c in made) <= limit

@@ -1,0 +1,230 @@
+"""Whatever an engine does, it ends in rows, in failures that are counted, or in one line; never in a negative label."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from chaos import report_of, run, write_run
+
+from stepforge.labelers.evidence import solution_path
+from stepforge.labelers.labeler import labels_of
+from stepforge.labelers.stored import stored_evidence
+from stepforge.pipelines.engines import Faults, ScriptedEngineSettings, TransformersEngineSettings, open_engine
+from stepforge.pipelines.engines.gate import STUCK_REQUESTS, EngineGate, limit_of
+from stepforge.pipelines.storage.shards import read_shard
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.protocols import EngineDead, Prompt, Sampling
+from stepforge.schemas.rollout import Rollout
+
+PROMPT = Prompt(text="A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 6.\n")
+SAMPLING = Sampling(max_tokens=400)
+
+
+def rows_of(folder: Path) -> list[LabeledProblem]:
+    paths = sorted((folder / "labeled").glob("*.parquet"))
+    return [row for path in paths for row in read_shard(path, LabeledProblem)]
+
+
+def rollouts_of(row: LabeledProblem) -> list[Rollout]:
+    return [*(solution.rollout for solution in row.solutions), *row.evidence]
+
+
+def check_books(folder: Path) -> None:
+    before = None
+    for stage in report_of(folder)["stages"].values():
+        assert before in (None, stage["rows_in"])
+        lost = sum(stage["rejected"].values()) + sum(stage["failures"].values())
+        before = stage["rows_out"]
+        assert stage["rows_in"] == before + lost
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollout]:
+    """What an engine without faults answers, by rollout."""
+    folder = tmp_path_factory.mktemp("clean")
+    run(write_run(folder, problems=16), folder / "out")
+    check_books(folder / "out")
+    return {rollout.id: rollout for row in rows_of(folder / "out") for rollout in rollouts_of(row)}
+
+
+def check_labels(row: LabeledProblem) -> None:
+    """Check that every label counts the evidence that is kept, and that nothing without a verdict is called wrong."""
+    evidence = stored_evidence(row)
+    for solution in row.solutions:
+        if solution.rollout.outcome == "undetermined":
+            assert solution.verdict.abstained
+        counted = labels_of(solution_path(solution.rollout), evidence)
+        for label, known in zip(solution.labels, counted, strict=True):
+            if label is not None and label.trials:
+                assert known is not None
+                assert (label.successes, label.failures) == (known.successes, known.failures)
+
+
+FAULTS = {
+    "hangs": "request_timeout = 0.5\nfaults = { hang_rate = 0.04 }",
+    "slow": "latency_ms = 4\nfaults = { slow_rate = 0.1 }",
+    "garbage": "faults = { garbage_rate = 0.15 }",
+    "fails": "failure_rate = 0.15",
+    "breaks off": "truncation_rate = 0.15",
+    "all at once": "latency_ms = 1\nrequest_timeout = 0.5\ntruncation_rate = 0.05\nfailure_rate = 0.05\n"
+    "faults = { hang_rate = 0.03, slow_rate = 0.1, garbage_rate = 0.05 }",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_makes_a_negative_label(
+    clean: dict[str, Rollout], tmp_path: Path, fault: str, tell: Callable[[str], None]
+) -> None:
+    """Every rollout either is what a sound engine writes, with the same outcome, or has no verdict at all."""
+    settings = f"{FAULTS[fault]}\n"
+    run_file = write_run(tmp_path, problems=16, engine=settings)
+    if "latency_ms" in settings:
+        run_file.write_text(run_file.read_text().replace("latency_ms = 0\n", ""))
+    run_file.write_text("max_failure_share = 1.0\n" + run_file.read_text())
+    run(run_file, tmp_path / "out")
+    check_books(tmp_path / "out")
+    kept = same = undetermined = 0
+    for row in rows_of(tmp_path / "out"):
+        for rollout in rollouts_of(row):
+            kept += 1
+            same += rollout == clean.get(rollout.id)
+            undetermined += rollout.outcome == "undetermined"
+            assert (rollout.finish != "stop") == (rollout.outcome == "undetermined")
+            if rollout.outcome == "wrong":  # the engine came to its end, and its end is another number
+                assert rollout.text.splitlines()[-1] == f"Answer: {rollout.answer}"
+                assert rollout.answer not in (None, row.problem.answer)
+        check_labels(row)
+    assert same > 0
+    if fault == "slow":
+        assert undetermined == 0
+    else:
+        assert undetermined > 0
+    tell(f"engine {fault}: {kept} rollouts, {undetermined} without a verdict, none of them a negative label")
+
+
+def gate_of(limit: float | None, **settings: object) -> EngineGate:
+    engine = asyncio.run(open_engine(ScriptedEngineSettings.model_validate(settings)))
+    return EngineGate(engine, 1000, limit)
+
+
+def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Callable[[str], None]) -> None:
+    """A third of the requests hang. All others are through long before the first one is given up."""
+    limit, gate = 3.0, gate_of(3.0, latency_ms=5, faults=Faults(hang_rate=0.3))
+
+    async def ask(number: int) -> tuple[str, float]:
+        began = time.monotonic()
+        answer = await gate.ask(PROMPT, first=number, seed=1, sampling=SAMPLING)
+        return answer.completion.finish, time.monotonic() - began
+
+    async def all_of_them() -> list[tuple[str, float]]:
+        return await asyncio.gather(*(ask(i) for i in range(300)))
+
+    answers = asyncio.run(all_of_them())
+    hung = [seconds for finish, seconds in answers if finish == "error"]
+    others = [seconds for finish, seconds in answers if finish != "error"]
+    assert 50 < len(hung) < 150
+    assert min(hung) >= limit
+    assert max(others) < min(hung)
+    assert gate.counters()["running"] == gate.counters()["waiting"] == 0
+    tell(
+        f"{len(hung)} of {len(answers)} requests hang: given up after {min(hung):.2f} to {max(hung):.2f} s (limit "
+        f"{limit:g}), the {len(others)} others answered within {max(others):.2f} s"
+    )
+
+
+async def throughput(hung: int, seconds: float) -> int:
+    """Return how many answers 64 askers on 64 places get while some of the places are taken by hung requests."""
+    engine = await open_engine(ScriptedEngineSettings(latency_ms=200))
+    gate = EngineGate(engine, 64, 2 * seconds)
+    ends = time.monotonic() + seconds
+
+    async def ask(number: int) -> int:
+        answers = 0
+        while time.monotonic() < ends:
+            await gate.ask(PROMPT, first=number, seed=answers, sampling=SAMPLING)
+            answers += 1
+        return answers
+
+    complete = engine.complete
+
+    async def hang(*arguments: Any, **options: Any) -> Any:
+        if options["first"] < 0:
+            await asyncio.Event().wait()
+        return await complete(*arguments, **options)
+
+    engine.complete = hang  # type: ignore[method-assign]
+    stuck = [asyncio.create_task(gate.ask(PROMPT, first=-1 - i, seed=0, sampling=SAMPLING)) for i in range(hung)]
+    total = sum(await asyncio.gather(*(ask(i) for i in range(64))))
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    return total
+
+
+@pytest.mark.slow
+def test_the_others_keep_nine_tenths_of_their_throughput(tell: Callable[[str], None]) -> None:
+    """Three of 64 places hang: 61 are left, and nothing else slows them down."""
+    shares = []
+    for _ in range(3):
+        undisturbed, disturbed = asyncio.run(throughput(0, 5.0)), asyncio.run(throughput(3, 5.0))
+        shares.append(disturbed / undisturbed)
+    assert median(shares) >= 0.9
+    tell(f"3 of 64 requests hang: the others keep {median(shares):.0%} of the throughput (median of 3; 95% is ideal)")
+
+
+def test_an_engine_that_hangs_altogether_is_dead() -> None:
+    gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
+
+    async def ask() -> list[object]:
+        asked = (gate.ask(PROMPT, first=i, seed=1, sampling=SAMPLING) for i in range(2 * STUCK_REQUESTS))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert any(isinstance(answer, EngineDead) for answer in asyncio.run(ask()))
+
+
+def test_a_few_hung_requests_at_the_end_are_no_death() -> None:
+    gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
+
+    async def ask() -> str:
+        return (await gate.ask(PROMPT, first=0, seed=1, sampling=SAMPLING)).completion.error or ""
+
+    assert [asyncio.run(ask()) for _ in range(STUCK_REQUESTS - 1)] == ["no answer within 0.05 s; aborted"] * 7
+
+
+def test_engines_that_keep_time_themselves_get_their_limit_first() -> None:
+    assert limit_of(TransformersEngineSettings(request_timeout=30)) == 90
+    assert limit_of(TransformersEngineSettings(request_timeout=None)) is None
+    assert limit_of(ScriptedEngineSettings(request_timeout=2.0)) == 2.0
+
+
+DEADLY = {
+    "dead on start": ("faults = { dead_on_start = true }", "dead on start"),
+    "dies at once": ("faults = { dies_after = 0 }", "dead after 0 requests"),
+    "hangs for ever": ("request_timeout = 0.1\nfaults = { hang_rate = 1.0 }", "the engine hangs"),
+}
+
+
+@pytest.mark.parametrize("fault", DEADLY)
+def test_three_failed_restarts_stop_the_run_with_a_diagnosis(
+    tmp_path: Path, fault: str, tell: Callable[[str], None]
+) -> None:
+    settings, cause = DEADLY[fault]
+    said = run(write_run(tmp_path, engine=settings), tmp_path / "out", expect=1)
+    (line,) = [line for line in said.splitlines() if line.startswith("stepforge: a worker died")]
+    assert line.startswith("stepforge: a worker died 4 times in a row")
+    assert cause in line
+    assert "Traceback" not in said
+    assert len(list((tmp_path / "out" / "problems").glob("*.parquet"))) == 3
+    assert not list((tmp_path / "out" / "solved").glob("*.parquet"))
+    tell(f"engine {fault}: {line[:110]}…")
+
+
+def test_an_engine_that_dies_now_and_then_changes_nothing(tmp_path: Path, clean: dict[str, Rollout]) -> None:
+    """Between two deaths something is committed, so it is never the third failed restart in a row."""
+    run(write_run(tmp_path, problems=16, engine="faults = { dies_after = 150 }"), tmp_path / "out")
+    check_books(tmp_path / "out")
+    assert {r.id: r for row in rows_of(tmp_path / "out") for r in rollouts_of(row)} == clean

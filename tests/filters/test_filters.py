@@ -1,0 +1,111 @@
+"""Filters keep or drop with a reason, and nothing is lost on the way."""
+
+import pytest
+from fakes import a_problem, a_solution, solved
+from pydantic import ValidationError
+
+from stepforge.filters import Corpus, Decided, Difficulty, Dropped, Duplicates, SelfConsistency, Shape, question_key
+from stepforge.filters.self_consistency import normal_answer
+from stepforge.pipelines.run.stages import vet
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+CORPUS = Corpus()
+
+
+def answering(name: str, answer: str | None, finish: str = "stop") -> Rollout:
+    rollout = a_solution(name, "ab", "undetermined")
+    return rollout.model_copy(update={"answer": answer, "finish": finish})
+
+
+def test_the_majority_becomes_the_reference_and_outcomes_follow() -> None:
+    row = solved(
+        *(answering(str(i), answer) for i, answer in enumerate(["1/2", "2/4", "0.5", "3"])),
+        answering("cut", None, "length"),
+        problem=a_problem(answer=None),
+    )
+    kept = SelfConsistency(min_agreement=0.6)(row, CORPUS)
+    assert isinstance(kept, SolvedProblem)
+    assert kept.problem.answer == "1/2"
+    assert [r.outcome for r in kept.rollouts] == ["correct", "correct", "correct", "wrong", "undetermined"]
+
+
+def test_without_a_majority_there_is_no_reference() -> None:
+    row = solved(*(answering(str(i), str(i)) for i in range(4)), problem=a_problem(answer=None))
+    assert SelfConsistency()(row, CORPUS) == Dropped(reason="no majority answer")
+    row = solved(answering("1", "7"), answering("2", None, "error"), problem=a_problem(answer=None))
+    assert SelfConsistency()(row, CORPUS) == Dropped(reason="too few answers for a majority")
+
+
+def test_a_reference_that_most_contradict_is_dropped_only_on_request() -> None:
+    wrong = [answering(str(i), "9").model_copy(update={"outcome": "wrong"}) for i in range(4)]
+    row = solved(*wrong, problem=a_problem(answer="1"))
+    assert SelfConsistency()(row, CORPUS) == row
+    assert SelfConsistency(drop_contradicted=0.8)(row, CORPUS) == Dropped(reason="majority contradicts the reference")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "X =  3."), ("2x+1", "1 + 2x")]
+)
+def test_equal_answers_have_one_spelling(one: str, other: str) -> None:
+    assert normal_answer(one) == normal_answer(other)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [("ccww", None), ("wwww", "too hard"), ("cccc", "too easy"), ("uuuu", "no rollout with a verdict"), ("cuuw", None)],
+)
+def test_difficulty_counts_determined_outcomes_only(outcomes: str, expected: str | None) -> None:
+    names = {"c": "correct", "w": "wrong", "u": "undetermined"}
+    row = solved(*(a_solution(str(i), "a", names[o]) for i, o in enumerate(outcomes)))  # type: ignore[arg-type]
+    result = Difficulty(min_pass_rate=0.25, max_pass_rate=0.75)(row, CORPUS)
+    assert (result.reason if isinstance(result, Dropped) else None) == expected
+
+
+def test_an_empty_band_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_pass_rate is above max_pass_rate"):
+        Difficulty(min_pass_rate=0.9, max_pass_rate=0.1)
+
+
+def test_duplicates_are_told_by_the_question_alone() -> None:
+    assert question_key("What  is 2+2?\n") == question_key("what is 2+2?")
+    assert question_key("What is 2+3?") != question_key("What is 2+2?")
+    row = solved(a_solution("s", "a", "correct"), problem=a_problem("copy"))
+    assert Duplicates()(row, Corpus(duplicate_of={"copy": "first"})) == Dropped(reason="duplicate question")
+    assert Duplicates()(row, CORPUS) == row
+
+
+@pytest.mark.parametrize(
+    ("rollout", "fault"),
+    [
+        (answering("a", "1", "error"), "engine error"),
+        (answering("a", None, "length"), "truncated"),
+        (answering("a", None), "no answer"),
+        (a_solution("a", "abcdef", "wrong"), "too many steps"),
+        (a_solution("a", "abc", "wrong"), None),
+    ],
+)
+def test_shape_names_the_fault(rollout: Rollout, fault: str | None) -> None:
+    result = Shape(max_steps=5)(solved(rollout), CORPUS)
+    assert (result.reason if isinstance(result, Dropped) else None) == fault
+
+
+def test_decided_drops_what_the_labeler_left_open() -> None:
+    row = solved(a_solution("s", "a", "wrong"))
+    open_verdict = Verdict(labeler="x", first_error=None, abstained=True, reason="why")
+    labeled = LabeledProblem(
+        problem=row.problem,
+        solutions=(LabeledSolution(rollout=row.rollouts[0], labels=(None,), verdict=open_verdict),),
+        evidence=(),
+        policy=row.policy,
+        costs=(),
+    )
+    assert Decided()(labeled) == Dropped(reason="labeler abstained")
+
+
+def test_the_books_balance_and_the_first_filter_names_the_reason() -> None:
+    rows = [solved(a_solution("s", "a", o), problem=a_problem(n)) for n, o in (("1", "correct"), ("2", "wrong"))]  # type: ignore[arg-type]
+    sifted = vet(rows, [Difficulty(min_pass_rate=0.5), Duplicates()], Corpus(duplicate_of={"2": "1"}))
+    assert len(sifted.kept) + len(sifted.rejected) == 2
+    assert [(r.problem_id, r.filter, r.reason) for r in sifted.rejected] == [("2", "difficulty", "too hard")]
+    assert SolvedProblem.model_validate_json(sifted.rejected[0].row) == rows[1]

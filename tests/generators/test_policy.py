@@ -1,0 +1,130 @@
+"""The policy goes on from exactly the tokens it wrote, and cuts text into steps that join to it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from fakes import a_problem
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.generators.segmenters import BlankLine, Line, Pieces
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.rollout import Step
+
+WIDTH = 3
+
+
+class ThreeByThree:
+    """An engine whose tokens are three characters wide, so that most step boundaries fall inside a token."""
+
+    def __init__(self, text: str, finish: str = "stop") -> None:
+        self.text = text
+        self.finish = finish
+        self.asked: list[Prompt] = []
+
+    identity = EngineIdentity(model="three", digest="", engine="test", version="1")
+
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        self.asked.append(prompt)
+        ids = self.encode(self.text)
+        one = Completion(
+            text=self.text,
+            token_ids=ids,
+            token_ends=self.token_ends(ids),
+            finish=self.finish,  # type: ignore[arg-type]
+            tokens=len(ids),
+        )
+        return [one] * n
+
+    special_tokens: frozenset[str] = frozenset()
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(hash(text[i : i + WIDTH]) & 0xFFFFFF for i in range(0, len(text), WIDTH))
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        ends = [WIDTH * (i + 1) for i in range(len(token_ids))]
+        return tuple([*ends[:-1], len(self.text)] if ends else ends)
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
+
+    async def close(self) -> None:
+        return None
+
+
+def sampled(engine: ThreeByThree, settings: PolicySettings, prefix: Sequence[Step] = ()) -> list[tuple[Step, ...]]:
+    policy = PromptedPolicy(engine, settings)
+    rollouts = asyncio.run(policy.sample(a_problem(), prefix, n=2, seed=7))
+    return [rollout.steps for rollout in rollouts]
+
+
+@given(st.text(alphabet="ab \n.", max_size=60), st.sampled_from([Line(), BlankLine(), Pieces(count=4)]))
+def test_steps_join_to_the_text_and_their_tokens_to_its_tokens(text: str, segmenter: Line | BlankLine | Pieces) -> None:
+    engine = ThreeByThree(text)
+    for steps in sampled(engine, PolicySettings(segmenter=segmenter)):
+        assert "".join(step.text for step in steps) == text
+        assert tuple(i for step in steps for i in step.token_ids) == engine.encode(text)
+        assert all(step.text and step.token_ids for step in steps)
+
+
+def test_a_boundary_inside_a_token_moves_to_its_end() -> None:
+    (steps, _) = sampled(ThreeByThree("aa\nbbbb\ncc"), PolicySettings())
+    assert [step.text for step in steps] == ["aa\n", "bbbb\nc", "c"]
+
+
+def test_a_prefix_is_given_as_the_tokens_that_were_written() -> None:
+    engine = ThreeByThree("aa\nbbb")
+    (first, _) = sampled(engine, PolicySettings())
+    sampled(engine, PolicySettings(), first[:1])
+    before, after = engine.asked
+    assert after.token_ids == (*before.token_ids, *first[0].token_ids)
+    assert after.text == before.text + first[0].text
+
+
+def test_rollouts_of_a_call_have_different_ids_and_the_same_call_the_same() -> None:
+    policy = PromptedPolicy(ThreeByThree("aa\n"), PolicySettings())
+    calls = [asyncio.run(policy.sample(a_problem(), (), n=3, seed=s)) for s in (7, 7, 8)]
+    ids = [[rollout.id for rollout in call] for call in calls]
+    assert ids[0] == ids[1]
+    assert len({*ids[0], *ids[2]}) == 6
+
+
+def test_a_truncated_rollout_has_no_answer() -> None:
+    policy = PromptedPolicy(ThreeByThree("Answer: 4", finish="length"), PolicySettings())
+    (rollout,) = asyncio.run(policy.sample(a_problem(), (), n=1, seed=7))
+    assert rollout.answer is None
+    assert rollout.outcome == "undetermined"
+
+
+@pytest.mark.parametrize(
+    ("text", "stated", "any_answer"), [("Answer: 4", "4", "4"), ("So we get 18 apples.", None, "18")]
+)
+def test_answers_stated_or_guessed(text: str, stated: str | None, any_answer: str) -> None:
+    for answer, expected in (("stated", stated), ("any", any_answer)):
+        policy = PromptedPolicy(ThreeByThree(text), PolicySettings.model_validate({"answer": answer}))
+        assert policy.answer(text) == expected
+
+
+def test_chat_models_get_their_template() -> None:
+    engine = ThreeByThree("a")
+    sampled(engine, PolicySettings(chat=True, system="Be brief.", prompt="Solve: {question}"))
+    assert engine.asked[0].text == "<system>Be brief.<user>Solve: Q p?<assistant>"
+
+
+def test_the_identity_tells_the_prompt_as_the_model_is_given_it() -> None:
+    """Exports make training prompts from it, which must be those that the policy saw."""
+    engine = ThreeByThree("a")
+    for settings in (PolicySettings(chat=True, prompt="Solve: {question}"), PolicySettings(prompt="Q: {question}\n")):
+        policy = PromptedPolicy(engine, settings)
+        asyncio.run(policy.sample(a_problem(), (), n=1, seed=7))
+        assert policy.identity.prompt.replace("{question}", a_problem().question) == engine.asked[-1].text
+
+
+def test_a_prompt_without_the_question_is_refused() -> None:
+    with pytest.raises(ValidationError, match="has no"):
+        PolicySettings(prompt="Solve this.")

@@ -1,0 +1,156 @@
+"""Segmenters: joined pieces are the text for every text, at linear cost, and real steps come back."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from stepforge.generators.segmenters import AnySegmenter, BlankLine, Line, Pieces, Segmenter, Sentence, StepMarker
+
+SEGMENTERS: tuple[Segmenter, ...] = (BlankLine(), Line(), StepMarker(), Sentence(), Pieces(), Pieces(count=3))
+SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+N = 1_000_000
+HOSTILE = {
+    "stops": "." * N,
+    "dollars": "$a " * (N // 3),
+    "brackets": r"\( " * (N // 3),
+    "line breaks": "\n" * N,
+    "spaces": " " * N,
+    "indented blanks": "\n " * (N // 2),
+    "sentences": "A. " * (N // 3),
+    "quotes": '."' * (N // 2),
+    "hashes": "#" * N,
+    "markers": "Step 1:\n" * (N // 8),
+    "tabs": "\n" + "\t" * N + "x",
+    "double dollars": "$$" * (N // 2),
+    "backslashes": "\\" * N,
+    "wide spaces": "\u3000" * N + "x",
+    "ideographs": "\u4e00" * N,
+    "dollars and blanks": "$a\n\n" * (N // 4),
+}
+pieces_of_text = st.lists(
+    st.sampled_from(
+        [
+            "A",
+            "b.",
+            " ",
+            "\n",
+            "\r\n",
+            "\n\n",
+            "\t",
+            "$",
+            r"\(",
+            r"\)",
+            "Step 1:",
+            "3.14",
+            "e.g. ",
+            '"',
+            "é",
+            "中",
+            "\x0b",
+            "!",
+            "X ",
+        ]
+    )
+)
+texts = st.one_of(st.text(), pieces_of_text.map("".join))
+
+
+@settings(deadline=None)
+@given(texts)
+def test_pieces_joined_are_the_text_and_none_is_blank(text: str) -> None:
+    for segmenter in SEGMENTERS:
+        pieces = segmenter(text)
+        assert "".join(pieces) == text
+        assert all(pieces)
+        assert len(pieces) <= 1 or all(piece.strip() for piece in pieces)
+    assert all(segmenter("") == () for segmenter in SEGMENTERS)
+
+
+@settings(deadline=None)
+@given(texts)
+def test_a_piece_cut_again_stays_whole(text: str) -> None:
+    for segmenter in (BlankLine(), Line(), StepMarker()):
+        assert all(segmenter(piece) == (piece,) for piece in segmenter(text))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_million_hostile_characters_cost_seconds(name: str) -> None:
+    text = HOSTILE[name]
+    for segmenter in SEGMENTERS:
+        began = time.process_time()
+        assert "".join(segmenter(text)) == text
+        assert time.process_time() - began < 15, segmenter
+
+
+def test_blank_lines_stay_with_the_step_before() -> None:
+    assert BlankLine()("a\nb\n\n\nc\n\nd") == ("a\nb\n\n\n", "c\n\n", "d")
+    assert BlankLine()("a\r\n\r\nb") == ("a\r\n\r\n", "b")
+    assert BlankLine()("a\n \t\n  b") == ("a\n \t\n", "  b")
+    assert BlankLine()("\n\na\n\n") == ("\n\na\n\n",)
+
+
+def test_lines() -> None:
+    assert Line()("a\n\nb\nc") == ("a\n\n", "b\n", "c")
+    assert Line()("a\u2028b\rc") == ("a\u2028b\rc",)
+
+
+def test_step_markers_start_a_step_and_the_opening_belongs_to_the_first() -> None:
+    text = "Let us see.\nStep 1: a, see Step 2: no\n**Step 2:** b\n## Step 10: c"
+    assert StepMarker()(text) == ("Let us see.\nStep 1: a, see Step 2: no\n", "**Step 2:** b\n", "## Step 10: c")
+    assert StepMarker()("no marker here") == ("no marker here",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ("One.", " Two!", " Three?", " Four")),
+        ("It is 3.14 exactly. Next", ("It is 3.14 exactly.", " Next")),
+        ("Take e.g. Ann or Dr. Bob. Then", ("Take e.g. Ann or Dr. Bob.", " Then")),
+        ("So $x. Y$ holds. Next", ("So $x. Y$ holds.", " Next")),
+        (r"So \(x. Y\) and \[a. B\] hold. Next", (r"So \(x. Y\) and \[a. B\] hold.", " Next")),
+        ("He pays $5. She has $3. Both", ("He pays $5.", " She has $3.", " Both")),
+        ('He said "Go." She went.', ('He said "Go."', " She went.")),
+        ("first. second", ("first. second",)),
+        ("Done.\n\nNext. \nLast", ("Done.\n\n", "Next. \n", "Last")),
+        ("Do:\n1. Add\n2. Halve. 7 left", ("Do:\n1. Add\n2. Halve.", " 7 left")),
+        (r"An amount of \$5. It is $6$. So", (r"An amount of \$5.", " It is $6$.", " So")),
+    ],
+)
+def test_sentences(text: str, expected: tuple[str, ...]) -> None:
+    assert Sentence()(text) == expected
+
+
+def test_pieces_are_about_equal_and_cut_between_words() -> None:
+    text = " ".join(f"word{i}" for i in range(400))
+    pieces = Pieces()(text)
+    assert len(pieces) == 16
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 20
+    assert all(piece.startswith(" word") for piece in pieces[1:])
+    assert Pieces()("two words") == ("two", " words")
+    assert len(Pieces(count=4)("中" * 40)) == 4
+
+
+def test_a_segmenter_is_named_by_its_kind() -> None:
+    adapter: TypeAdapter[Segmenter] = TypeAdapter(AnySegmenter)
+    assert adapter.validate_python({"kind": "pieces", "count": 8}) == Pieces(count=8)
+    with pytest.raises(ValidationError, match="count"):
+        adapter.validate_python({"kind": "line", "count": 8})
+
+
+@pytest.mark.parametrize(("name", "solutions"), [("gsm8k_200", 200), ("math_300", 300)])
+def test_real_solutions_come_back_step_by_step(name: str, solutions: int) -> None:
+    path = SHARED / f"processbench_{name}.jsonl"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there: set STEPFORGE_SHARED_DATA to its folder")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    assert len(rows) == solutions
+    for row in rows:
+        text = "\n\n".join(row["steps"])
+        assert [piece.strip() for piece in BlankLine()(text)] == [step.strip() for step in row["steps"]]
+        assert all("".join(segmenter(text)) == text for segmenter in SEGMENTERS)

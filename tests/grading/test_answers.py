@@ -1,0 +1,90 @@
+"""Finding the final answer in a solution's text."""
+
+import time
+
+import pytest
+
+from stepforge.schemas.answers import MAX_ANSWER, extract_answer, stated_answer
+
+FOUND = [
+    (r"So \boxed{18}.", "18"),
+    (r"First \boxed{3}, then \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+    (r"It is \boxed 5 in all", "5"),
+    (r"Thus **\boxed{$7455}** a week", "$7455"),
+    (r"the set is \boxed{\left\{ 1, 2 \right.}", r"\left\{ 1, 2 \right."),
+    ("18 - 6 = 12\n#### 1,200", "1,200"),
+    ("#### 18\nI hope this helps", "18"),
+    ("#### Step 1: add\n3 + 4 = 7\nThe answer is 7", "7"),
+    ("Work.\n\n**Answer:** 18", "18"),
+    ("**Final Answer**: $\\frac{3}{4}$", r"\frac{3}{4}"),
+    ("Final answer:\n42", "42"),
+    ("ANSWER: 18, or the aN\u017fwer = 19", "19"),
+    ("The reanswer: 5 and an answer: 6. The \u00e4answer: 7", "6"),
+    ("So. Answer: John has 180 minutes to nap.", "180"),
+    ("Answer: Evelyn", "Evelyn"),
+    ("Answer: 18 dollars", "18 dollars"),
+    ("The answer is 18. I hope it is correct.", "18"),
+    ("The answer is 3.5.", "3.5"),
+    ("The answer to the question is therefore 7.", "7"),
+    ("The answer is 18. I checked that the answer is right.", "18"),
+    ("The final answer is: \\(12\\).", "12"),
+    ("Therefore, the cost is $\\$18$.", r"\$18"),
+    ("Therefore, the value is $x = \\frac{3}{4}$.", r"\frac{3}{4}"),
+    ("So, there are **18** apples in 3 boxes.", "18"),
+    ("So, Marcel earned $131,250.", "$131,250"),
+    ("Raymond has $8 left.", "$8"),
+    ("She paid $5 and $6, which is $11.", "$11"),
+    ("That is 37.5% of them.", "37.5%"),
+    ("The total is -24.", "-24"),
+    ("He ate 3/4 of the cake.", "3/4"),
+    ("\\[ 20 \\times 2 = 40 \\text{ cubic inches} \\]", r"40 \text{ cubic inches}"),
+    ("She has 12 left. That is all.", "12"),
+    (r"\frac{3}{4}", r"\frac{3}{4}"),
+    (r"$\left( 3, \frac{\pi}{2} \right)$", r"\left( 3, \frac{\pi}{2} \right)"),
+    (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    (r"\text{No solution}", r"\text{No solution}"),
+    ("x = 5", "x = 5"),
+    ("Evelyn", "Evelyn"),
+    ("So he makes 60*2=$120 in 2 weeks.", "$120"),
+    ("Since x = 5, she has 12.", "12"),
+    ("That is $118 000 in all.", "$118 000"),
+    (r"\frac{2ab}{a^2 + b^2}", r"\frac{2ab}{a^2 + b^2}"),
+]
+
+
+@pytest.mark.parametrize(("text", "answer"), FOUND)
+def test_finds_the_answer_as_written(text: str, answer: str) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize("text", ["", "   ", "I cannot say.", r"\boxed{}", "\\boxed{", "####", "Answer:"])
+def test_a_text_that_names_nothing_has_no_answer(text: str) -> None:
+    assert extract_answer(text) is None
+
+
+def test_the_last_resort_can_be_left_out() -> None:
+    assert extract_answer("So she has 12.") == "12"
+    assert stated_answer("So she has 12.") is None
+    assert stated_answer("Answer: 12") == "12"
+
+
+def test_a_long_answer_is_cut_just_past_the_limit() -> None:
+    found = extract_answer("\\boxed{" + "7" * 10 * MAX_ANSWER + "}")
+    assert found is not None
+    assert len(found) == MAX_ANSWER + 1
+
+
+ADVERSARIAL = [
+    "{", "\\boxed{", "\\boxed{}", "\\boxed", "#### ", "#### a\n", "Answer: ", "the answer is ", "answer ", "answer",
+    "$", "$1", "\\(",
+    "**", "* ", "1,", "1,111", "1 ", "1/", "\n", " ", "=", "\\", "a. ", "Answer:\n", "1", "$$", "\\$", "\t", "\\text{",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", ADVERSARIAL)
+def test_a_megabyte_of_anything_is_read_in_linear_time(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n"):
+        extract_answer(adversarial)
+    assert time.perf_counter() - started < 10.0

@@ -1,0 +1,215 @@
+"""The labeler bench: its figures against numbers worked by hand, and the whole of it on the scripted engine."""
+
+import asyncio
+import json
+import xml.etree.ElementTree as ElementTree
+from math import isclose, isnan
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import EqualGrader, KnownPolicy, a_solution, solved
+from test_metrics import judged
+from test_run import stepforge
+
+from stepforge.labelers import MathShepherd, OmegaPRM
+from stepforge.labelers.stored import solved_part
+from stepforge.pipelines.bench.cases import Outcome
+from stepforge.pipelines.bench.coverage import coverage_curve
+from stepforge.pipelines.bench.measure import figures, mean_sums, raw_figures, sums
+from stepforge.pipelines.bench.picture import Point, picture
+from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
+from stepforge.pipelines.bench.settings import read_bench_file
+from stepforge.pipelines.bench.values import Estimate, value_figures
+from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Cost, LabeledProblem
+
+REPOSITORY = Path(__file__).parents[3]
+CONTRACT = (
+    "first_error_accuracy",
+    "correct_solution_accuracy",
+    "processbench_f1",
+    "rollouts_per_solution",
+    "generated_tokens_per_solution",
+    "generated_tokens_per_correct_first_error",
+)
+
+
+def recording() -> LabeledProblem:
+    row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCDEF", "wrong"))
+    policy = KnownPolicy(lambda prefix: 0.02 if prefix.startswith("A\nB\nC\n") else 0.6)
+    return asyncio.run(MathShepherd(k=12, root=6)(row, policy, EqualGrader(), seed=1))
+
+
+def test_a_recording_gives_what_was_drawn_and_charges_for_it() -> None:
+    row = recording()
+    part = MathShepherd(k=12)
+    again = asyncio.run(part(solved_part(row), RecordedPolicy(row, seed=4), RecordedGrader(row), seed=4))
+    assert [s.verdict for s in again.solutions] == [s.verdict for s in row.solutions]
+    assert [s.labels for s in again.solutions] == [s.labels for s in row.solutions]
+    fewer = asyncio.run(
+        OmegaPRM(k=3, grow=False)(solved_part(row), RecordedPolicy(row, 4), RecordedGrader(row), seed=4)
+    )
+    known = {r.id: r.outcome for r in row.evidence}
+    assert all(known[r.id] == r.outcome for r in fewer.evidence)
+    assert fewer.costs[0].cost.rollouts == len(fewer.evidence) == len({r.id for r in fewer.evidence})
+
+
+def test_seeds_shuffle_a_recording_and_what_is_missing_is_an_error() -> None:
+    row = recording()
+    steps = row.solutions[1].rollout.steps
+
+    def drawn(seed: int) -> list[str]:
+        rollouts = asyncio.run(RecordedPolicy(row, seed).sample(row.problem, steps[:2], n=6, seed=0))
+        return [r.id for r in rollouts]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    more = asyncio.run(RecordedPolicy(row, 1).sample(row.problem, steps[:2], n=30, seed=0))
+    assert len({r.id for r in more}) == 30
+    with pytest.raises(NotRecorded, match="no completions of 6 steps"):
+        asyncio.run(RecordedPolicy(row, 1).sample(row.problem, steps, n=1, seed=0))
+
+
+def test_figures_by_hand() -> None:
+    one = Outcome(
+        0, (judged(1, 1), judged(2, 1), judged(None, None, correct=True)), Cost(rollouts=6, generated_tokens=60)
+    )
+    two = Outcome(1, (judged(0, 1), judged(None, 1, correct=True)), Cost(rollouts=4, generated_tokens=40))
+    total = sums([one, two], 2)
+    found = figures(total, np.ones((1, 2)))
+    assert isclose(found["first_error_accuracy"].value or 0, 1 / 3, abs_tol=1e-4)
+    assert found["correct_solution_accuracy"].value == 1.0
+    assert isclose(found["processbench_f1"].value or 0, 0.5, abs_tol=1e-4)
+    assert isclose(found["first_error_distance"].value or 0, 2 / 3, abs_tol=1e-4)
+    assert isclose(found["named_too_late"].value or 0, 1 / 3, abs_tol=1e-4)
+    assert isclose(found["named_too_early"].value or 0, 1 / 3, abs_tol=1e-4)
+    assert found["right_answer_wrong_step_recall"].value == 0.0
+    assert found["right_answer_wrong_step_precision"].value is None
+    assert found["rollouts_per_solution"].value == 2.0
+    assert found["generated_tokens_per_correct_first_error"].value == 100.0
+    only_two = raw_figures(total, np.array([[0.0, 1.0]]))
+    assert only_two["first_error_accuracy"][0] == 0.0
+    assert isnan(only_two["correct_solution_accuracy"][0])
+    twice = figures(mean_sums([total, total]), np.ones((1, 2)))
+    assert twice["generated_tokens_per_solution"] == found["generated_tokens_per_solution"]
+
+
+def test_a_bootstrap_interval_is_as_wide_as_theory_says() -> None:
+    """200 problems of one wrong solution, half named exactly: the standard error is sqrt(0.25 / 200) = 0.0354."""
+    outcomes = [Outcome(i, (judged(1 if i % 2 else 0, 1),), Cost()) for i in range(200)]
+    drawn = np.random.default_rng(0).multinomial(200, np.full(200, 1 / 200), size=2000).astype(float)
+    found = figures(sums(outcomes, 200), np.vstack([np.ones(200), drawn]))["first_error_accuracy"]
+    assert found.low is not None
+    assert found.high is not None
+    assert isclose(found.high - found.low, 2 * 1.96 * 0.0354, abs_tol=0.012)
+
+
+def test_the_coverage_curve_falls_where_sureness_means_something() -> None:
+    rng = Random(2)
+    cases = []
+    for _ in range(4000):
+        sure = rng.uniform(0.4, 1.0)
+        j = judged(1 if rng.random() < sure else 0, 1)
+        said = (1 - sure, sure, 0.0, 0.0) if j.verdict.first_error == 1 else (sure, 1 - sure, 0.0, 0.0)
+        cases.append(Judged(j.verdict.model_copy(update={"posterior": said}), j.truth, j.answer_correct))
+    found = coverage_curve(cases)
+    assert found["solutions"] == 4000
+    first, last = found["curve"][0], found["curve"][-1]
+    assert first["accuracy"] > 0.92 > 0.75 > last["accuracy"]
+    assert all(abs(point["accuracy"] - point["said"]) < 0.04 for point in found["curve"])
+
+
+def test_value_figures_take_the_noise_of_the_truth_away() -> None:
+    """Estimates that are V itself have no error beyond that of the reference; worse ones show their own."""
+    rng, made = Random(1), []
+    for _ in range(3000):
+        v, trials = rng.random(), 40
+        truth = sum(rng.random() < v for _ in range(trials)) / trials
+        off = min(1.0, max(0.0, v + rng.choice((-0.2, 0.2))))
+        made.append(Estimate(v, off, v, (v - 0.13, v + 0.13), (0.0, 1.0), truth, trials))
+    found = value_figures(made)
+    assert abs(found["raw_squared_error"]) < 0.0006
+    assert 0.025 < found["smoothed_squared_error"] < 0.042
+    assert isclose(found["raw_brier"], 1 / 6, abs_tol=0.01)  # the floor: the mean of V (1 - V)
+    assert found["raw_coverage_90"] == 1.0
+    assert 0.85 < found["believed_coverage_90"] < 0.99
+    assert found["raw_ece"] < 0.02
+
+
+def test_the_picture_is_well_formed_and_names_everything() -> None:
+    curves = {
+        "a <b>": [Point(0.0, 0.2, 0.1, 0.3, 1.0), Point(900.0, 0.8, 0.7, 0.9, 8.0)],
+        "c": [Point(5.0, 0.5, 0.4, 0.6, None)],
+    }
+    root = ElementTree.fromstring(picture(curves, "title & more"))
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert {"a <b>", "c", "title & more"} <= set(texts)
+    assert sum(element.tag.endswith("circle") for element in root.iter()) == 3
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("bench")
+    result = stepforge(
+        "bench", "labelers", "--smoke", "--json", "--out", folder / "out", "--results", folder, cwd=REPOSITORY
+    )
+    assert result.returncode == 0, result.stderr
+    written: dict[str, Any] = json.loads((folder / "labelers_smoke.json").read_text())
+    assert written == json.loads(result.stdout)
+    ElementTree.parse(folder / "labelers_smoke.svg")
+    return written
+
+
+def test_the_smoke_bench_has_every_row_of_the_contract(smoke: dict[str, Any]) -> None:
+    names = {row["labeler"] for row in smoke["rows"]}
+    assert {"math_shepherd", "omega_prm", "sequential", "amcs", "epic_prm", "scan", "change_point"} <= names
+    assert {"control: perfect oracle", "control: random step", "control: position prior"} <= names
+    for row in smoke["rows"]:
+        for key in CONTRACT:
+            assert key in row
+            interval = row[f"{key}_interval"]
+            assert interval is None or interval[0] <= row[key] + 1e-6
+            assert interval is None or row[key] <= interval[1] + 1e-6 or key.startswith("generated_tokens_per_correct")
+
+
+def test_the_smoke_bench_keeps_what_is_held_out_apart(smoke: dict[str, Any]) -> None:
+    assert smoke["problems"]["held out"] > 0
+    assert smoke["problems"]["tuning"] > 0
+    perfect = [r for r in smoke["rows"] if r["labeler"] == "control: perfect oracle" and r["wrong_solutions"]]
+    assert perfect
+    assert all(r["first_error_accuracy"] == 1.0 for r in perfect)
+    assert smoke["values"]
+    assert smoke["coverage"]["held out"]["solutions"] > 0
+    assert smoke["differences"]
+
+
+def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
+    brute = {r["setting"]: r for r in smoke["rows"] if r["labeler"] == "math_shepherd" and r["split"] == "held out"}
+    assert isclose(brute[8.0]["rollouts_per_solution"], 2 * brute[4.0]["rollouts_per_solution"], rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("bootstrap = 100", "bootstrap = 1"), "bootstrap: "),
+        (('kind = "amcs"', 'kind = "amsc"'), "amsc"),
+        (("[values]", "[valeus]"), "values"),
+        (("error_rate = 0.1", "eror_rate = 0.1"), "recording: engine.scripted.eror_rate: unknown setting"),
+    ],
+)
+def test_bad_bench_settings_are_one_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    text = (REPOSITORY / "pipelines/bench/labelers_smoke.toml").read_text()
+    assert change[0] in text
+    (tmp_path / "bench.toml").write_text(text.replace(*change, 1))
+    with pytest.raises(BadInput, match=said):
+        read_bench_file(tmp_path / "bench.toml")
+
+
+def test_the_full_benchs_settings_are_valid() -> None:
+    bench = read_bench_file(REPOSITORY / "pipelines/bench/labelers.toml")
+    assert bench.held_out_families == ("sequence",)
+    assert len(bench.seeds) >= 3
+    assert bench.values.truth >= 256

@@ -1,0 +1,164 @@
+"""A run with pooled rates, its pilot, and other rules over its evidence, end to end on the scripted engine."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_run import data_bytes, stepforge
+
+from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
+from stepforge.labelers.rates import Rates
+from stepforge.labelers.rules import RULES, PosteriorRule
+from stepforge.pipelines.run.driver import run_all
+from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
+from stepforge.pipelines.settings.run_settings import read_run_file
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.sealed import read_sealed
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.schemas.labeled import LabeledProblem
+
+OMEGA, BOTH = OmegaPRM(grow=False), Consensus()
+RUN_FILE = """
+seed = 3
+problems = 40
+solutions = 4
+rows_per_shard = 8
+[engine]
+kind = "scripted"
+error_rate = 0.1
+recovery_rate = 0.05
+[policy]
+answer = "stated"
+[[generate]]
+kind = "sequence"
+[[vet]]
+kind = "difficulty"
+min_pass_rate = 0.25
+[[label]]
+kind = "change_point"
+pilot = 16
+[[label]]
+kind = "omega_prm"
+grow = false
+[[label]]
+kind = "consensus"
+[[curate]]
+kind = "decided"
+[[export]]
+kind = "stepwise"
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("relabel")
+    (folder / "run.toml").write_text(RUN_FILE)
+    run_all(read_run_file(folder / "run.toml"), folder / "out", quiet=True)
+    return folder / "out"
+
+
+def rows(folder: Path) -> list[LabeledProblem]:
+    return [row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem)]
+
+
+def relabel(folder: Path, rule: str) -> subprocess.CompletedProcess[str]:
+    return stepforge("relabel", folder, "--rule", rule)
+
+
+def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
+    rates = Rates.model_validate(read_sealed(done / "rates.json")["rates"])
+    assert rates != Rates()
+    rule = PosteriorRule(model=ChangePoint(rates=rates))
+    checked = 0
+    for row in rows(done):
+        for solution in row.solutions:
+            if solution.verdict.posterior is not None:
+                expected = rule.view(row, solution).verdict
+                assert solution.verdict.first_error == expected.first_error
+                assert solution.verdict.posterior == pytest.approx(expected.posterior)
+                checked += 1
+    assert checked > 80
+
+
+def test_only_the_pilot_was_settled_afterwards(done: Path) -> None:
+    settled = [bool(shard_metadata(path).get(SETTLED)) for path in Layout(done).shards("label")]
+    assert settled == [True, True, False, False, False]
+
+
+def test_a_consensus_speaks_about_the_settled_verdicts(done: Path) -> None:
+    for row in rows(done):
+        for solution in row.solutions:
+            ours, omega, both = (solution.verdict, *solution.others)
+            agree = not ours.abstained and not omega.abstained and ours.first_error == omega.first_error
+            assert both.abstained == (not agree)
+            assert both.first_error == (ours.first_error if agree else None)
+
+
+def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None:
+    """Shards of the pilot and of the rest are lost; the same command makes them again as they were."""
+    (tmp_path / "run.toml").write_text(RUN_FILE)
+    again = tmp_path / "out"
+    shutil.copytree(done, again)
+    for index in (0, 3):
+        Layout(again).shard("label", index).unlink()
+        Layout(again).shard("curate", index).unlink()
+    assert len(rows(again)) < len(rows(done))
+    run_all(read_run_file(tmp_path / "run.toml"), again, quiet=True)
+    assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
+    assert shard_metadata(again / "labeled/part-00000.parquet")[SETTLED] is True
+
+
+def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(RUN_FILE)
+    again = tmp_path / "out"
+    shutil.copytree(done, again)
+    path = Layout(again).shard("label", 0)
+    kept, metadata = read_shard(path, LabeledProblem), shard_metadata(path)
+    del metadata[SETTLED]
+    write_shard(
+        path, [settled(row, (ChangePoint(), OMEGA, BOTH), ChangePoint()) for row in kept], LabeledProblem, metadata
+    )
+    assert [r.model_dump() for r in rows(again)] != [r.model_dump() for r in rows(done)]
+    Layout(again).shard("curate", 0).unlink()
+    run_all(read_run_file(tmp_path / "run.toml"), again, quiet=True)
+    assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> None:
+    before = data_bytes(done), [r.model_dump_json() for r in rows(done)]
+    result = relabel(done, rule)
+    assert result.returncode == 0, result.stderr
+    target = done / "relabeled" / rule
+    fresh = rows(target)
+    assert {s.verdict.labeler for row in fresh for s in row.solutions} == {rule}
+    assert all(len(s.targets) == len(s.rollout.steps) for row in fresh for s in row.solutions)
+    report = json.loads((target / "report.json").read_text())
+    assert report["cost"]["rollouts"] == 0
+    assert next(iter(report["labelers"])) == rule
+    assert report["audit"]["all"]["solutions"] > 0
+    assert (target / "datasets/stepwise").is_dir()
+    assert stepforge("report", target).returncode == 0
+    assert (data_bytes(done), [r.model_dump_json() for r in rows(done)]) == before
+
+
+def test_the_card_carries_the_audit(done: Path) -> None:
+    card = (done / "datasets/README.md").read_text()
+    audit = json.loads((done / "report.json").read_text())["audit"]
+    assert "## Label noise" in card
+    for name, figures in audit.items():
+        assert f"| {name} | {figures['solutions']} |" in card
+    assert "| change_point |" in card
+
+
+def test_an_unknown_rule_or_folder_is_one_line(done: Path, tmp_path: Path) -> None:
+    for folder, rule, said in (
+        (done, "softly", "--rule softly: no such rule; there are hard, soft"),
+        (tmp_path, "hard", "not a run folder"),
+    ):
+        result = relabel(folder, rule)
+        assert result.returncode == 2
+        assert said in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -1,0 +1,233 @@
+"""Parts of engines alone: the thread that steps vLLM, tokenization, settings."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from engine_setup import Loop
+from pydantic import TypeAdapter, ValidationError
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings
+from stepforge.pipelines.engines.model_files import digest, locate
+from stepforge.pipelines.engines.stepping import Call, Stepper
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import EngineDead
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+class FakeVllm:
+    """Finishes a request in the step after it was added, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+        self.aborted: list[str] = []
+        self.idle = False
+        self.breaks = False
+        self.closed = False
+        self.engine_core = SimpleNamespace(shutdown=self.shutdown)
+
+    def shutdown(self) -> None:
+        self.closed = True
+
+    def add_request(self, name: str, prompt: dict[str, Any], parameters: Any) -> None:
+        if parameters == "bad":
+            raise ValueError("bad parameters\nsecond line")
+        self.open.append(name)
+
+    def abort_request(self, names: list[str]) -> None:
+        self.aborted += names
+        self.open = [name for name in self.open if name not in names]
+
+    def step(self) -> list[Any]:
+        if self.breaks:
+            raise RuntimeError("out of memory")
+        if self.idle:
+            return []
+        done, self.open = self.open, []
+        return [SimpleNamespace(request_id=name, finished=True) for name in done]
+
+
+async def stepper_with(vllm: FakeVllm) -> Stepper:
+    stepper = Stepper(lambda: vllm, lambda error: isinstance(error, ValueError))
+    await stepper.start()
+    return stepper
+
+
+def call(parameters: list[Any], deadline: float = float("inf")) -> Call:
+    return Call(asyncio.get_running_loop().create_future(), [1, 2], parameters, deadline)
+
+
+def test_calls_end_and_a_refused_request_harms_no_other(run: Loop) -> None:
+    async def work() -> None:
+        vllm = FakeVllm()
+        stepper = await stepper_with(vllm)
+        calls = [call(["fine", "bad", "fine"]), call(["bad"]), call([])]
+        for one in calls:
+            stepper.submit(one)
+        first, second, third = await asyncio.gather(*(one.future for one in calls))
+        assert [isinstance(answer, str) for answer in first] == [False, True, False]
+        assert second == ["the engine refuses the request: bad parameters"]
+        assert third == []
+        await stepper.close()
+        assert vllm.closed
+        with pytest.raises(EngineDead):
+            stepper.submit(call(["fine"]))
+
+    run(work())
+
+
+def test_a_failing_step_kills_the_engine_for_everyone(run: Loop) -> None:
+    async def work() -> None:
+        vllm = FakeVllm()
+        vllm.idle = True
+        stepper = await stepper_with(vllm)
+        calls = [call(["fine"]), call(["fine", "fine"])]
+        for one in calls:
+            stepper.submit(one)
+        await asyncio.sleep(0.05)
+        vllm.breaks = True
+        for one in calls:
+            with pytest.raises(EngineDead, match="out of memory"):
+                await one.future
+        with pytest.raises(EngineDead, match="out of memory"):
+            stepper.submit(call(["fine"]))
+        await stepper.close()
+
+    run(work())
+
+
+def test_late_and_cancelled_calls_leave_nothing_behind(run: Loop) -> None:
+    async def work() -> None:
+        vllm = FakeVllm()
+        vllm.idle = True
+        stepper = await stepper_with(vllm)
+        late, cancelled = call(["fine", "fine"], deadline=0.0), call(["fine"])
+        stepper.submit(late)
+        stepper.submit(cancelled)
+        answers = await late.future
+        assert all("request_timeout" in answer for answer in answers)
+        stepper.cancel(cancelled)
+        for _ in range(500):
+            await asyncio.sleep(0.01 if stepper.unfinished else 0)
+        assert len(vllm.aborted) == 3
+        vllm.idle = False
+        again = call(["fine"])
+        stepper.submit(again)
+        assert len(await again.future) == 1
+        await stepper.close()
+
+    run(work())
+
+
+def test_closing_fails_those_who_wait(run: Loop) -> None:
+    async def work() -> None:
+        vllm = FakeVllm()
+        vllm.idle = True
+        stepper = await stepper_with(vllm)
+        waiting = call(["fine"])
+        stepper.submit(waiting)
+        await stepper.close()
+        with pytest.raises(EngineDead, match="closed"):
+            await waiting.future
+
+    run(work())
+
+
+def byte_tokenizer() -> ModelTokenizer:
+    """One byte a token, so that characters are cut everywhere; bytes 256 and 257 are joint tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(alphabet)} | {"ab": 256, "bc": 257}
+    fast = Tokenizer(models.BPE(vocab=vocabulary, merges=[("a", "b"), ("b", "c")]))
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    fast.decoder = decoders.ByteLevel()
+    return ModelTokenizer(SimpleNamespace(backend_tokenizer=fast, added_tokens_decoder={}, all_special_tokens=[]))
+
+
+def test_token_ends_are_those_of_decoded_beginnings() -> None:
+    tokenizer = byte_tokenizer()
+    for text in ("", "abcabc", "é½🙂x🙂", "�a�", "\n \t"):
+        ids = tokenizer.encode(text)
+        assert tokenizer.decode(ids) == text
+        for count, end in enumerate(tokenizer.token_ends(ids), start=1):
+            whole = tokenizer.decode(ids[:count])
+            assert text.startswith(whole) is (end == len(whole)) or whole.endswith("�")
+    assert tokenizer.token_ends(tokenizer.encode("é")) == (0, 1)
+
+
+def test_ends_of_broken_characters_reach_the_end_of_the_text() -> None:
+    tokenizer = byte_tokenizer()
+    for text in ("é", "🙂a🙂"):
+        for start in range(3):
+            for stop in range(1, 5):
+                ids = tokenizer.encode(text)[start:-stop]
+                ends = tokenizer.token_ends(ids)
+                assert list(ends) == sorted(ends)
+                assert ends[-1:] == ((len(tokenizer.decode(ids)),) if ids else ())
+
+
+def test_a_stop_text_inside_a_token_leaves_the_characters_before_it() -> None:
+    tokenizer = byte_tokenizer()
+    written = tokenizer.read([*tokenizer.encode("x"), 256, *tokenizer.encode("z")], stop=("bz",))
+    assert written.text == "xa"
+    assert tokenizer.decode(written.token_ids) == "xa"
+    assert written.token_ends == (1, 2)
+
+
+def test_importing_the_settings_loads_no_model_library() -> None:
+    code = (
+        "import sys, pipelines.engines as e; e.VllmEngineSettings();"
+        "print([m for m in ('torch', 'vllm', 'transformers', 'httpx', 'tokenizers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_settings_are_told_apart_by_kind_and_misspelt_ones_refused() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(AnyEngine)
+    for kind in ("vllm", "server", "transformers", "scripted"):
+        assert adapter.validate_python({"kind": kind}).kind == kind
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"kind": "scripted", "error_rat": 0.1})
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"kind": "server", "address": "http://me:secret@host/v1"})
+
+
+def test_the_digest_changes_with_weights_and_tokenizer_alone(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("1")
+    before = digest(locate(str(tmp_path)), None)
+    (tmp_path / "config.json").write_text("2")
+    assert digest(str(tmp_path), None) == before
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("2")
+        after = digest(str(tmp_path), None)
+        assert after != before
+        before = after
+    assert digest("org/name", "abc123") == "abc123"
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"config\.json"):
+        locate(str(tmp_path))
+    assert TransformersEngineSettings().model == "embedded"
+
+
+def test_one_line_of_a_validation_error_is_its_reason() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TransformersEngineSettings(kind="transformers", batch_size=0)
+    assert first_line(caught.value) == "Input should be greater than or equal to 1"
+    assert first_line(ValueError("first\nsecond")) == "first"
+    assert first_line(KeyError()) == "KeyError"

@@ -1,0 +1,121 @@
+"""Of processes that do not start the reason comes out, and of those that do everything, in its order."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stepforge.pipelines.engines.held_back import HeldBack
+
+FAILS = """
+import sys
+sys.stderr.write("loading\\n")
+try:
+    raise MemoryError("no room for the weights: 3 GiB are free")
+except MemoryError as error:
+    raise RuntimeError("the worker did not start; see above") from error
+"""
+GOES_ON = """
+import sys
+sys.stderr.write("one\\ntwo\\n")
+print("started", flush=True)
+sys.stdin.readline()
+sys.stderr.write("three\\n")
+"""
+
+
+def started(code: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def begin(code: str, line: str) -> "subprocess.Popen[str]":
+    process = started(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == line
+    return process
+
+
+def test_the_first_error_is_the_reason_and_nothing_else_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
+    said = HeldBack()
+    with pytest.raises(RuntimeError), said, started(FAILS) as process:
+        process.communicate(timeout=60)
+        raise RuntimeError("it did not start")
+    assert said.reason == "no room for the weights: 3 GiB are free"
+    assert capfd.readouterr().err == ""
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "heard again\n"
+
+
+def test_a_failure_without_a_reason_is_let_out_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    said = HeldBack()
+    with pytest.raises(RuntimeError), said, started("import os; os.write(2, b'out of luck\\n')") as process:
+        process.communicate(timeout=60)
+        raise RuntimeError("it did not start")
+    assert said.reason is None
+    assert capfd.readouterr().err == "out of luck\n"
+
+
+def test_what_starts_is_heard_late_and_then_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with HeldBack():
+        process = begin(GOES_ON, "started\n")
+        assert capfd.readouterr().err == ""
+    with process:
+        heard = capfd.readouterr().err
+        assert "one\ntwo\n".startswith(heard), "what is not there yet comes in its turn"
+        process.communicate("go on\n", timeout=60)
+        deadline = time.monotonic() + 10
+        while "three" not in heard and time.monotonic() < deadline:
+            heard += capfd.readouterr().err
+            time.sleep(0.01)
+    assert heard == "one\ntwo\nthree\n"
+
+
+def test_nothing_is_lost_or_turned_round_while_it_is_let_out(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import os\nfor i in range(20_000): os.write(2, b'%d\\n' % i)\nprint('done', flush=True)"
+    with HeldBack():
+        process = started(code)
+        time.sleep(0.1)
+    with process:
+        process.communicate(timeout=60)
+    deadline, heard = time.monotonic() + 10, ""
+    while not heard.endswith("19999\n") and time.monotonic() < deadline:
+        heard += capfd.readouterr().err
+        time.sleep(0.01)
+    assert heard.split() == [str(i) for i in range(20_000)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ValueError: No memory.", "No memory."),
+        ("(EngineCore pid=7) ERROR 11-21 18:44:48 [core.py:1510] ValueError: No memory.", "No memory."),
+        ("(Worker pid=7) ERROR 11-21 18:44:48 [x.py:1] torch.OutOfMemoryError: out of memory.", "out of memory."),
+        ("huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error", "404 Client Error"),
+        ("(EngineCore pid=7) ERROR 11-21 18:44:48 [core.py:1510] EngineCore failed to start.", None),
+        ("(EngineCore pid=7) ERROR 11-21 18:44:48 [core.py:1510]     raise ValueError(", None),
+        ("    raise ValueError: not the end of a traceback", None),
+        ("FutureWarning: it will go", None),
+        ("Traceback (most recent call last):", None),
+    ],
+)
+def test_the_last_line_of_a_traceback_is_known(line: str, reason: str | None) -> None:
+    said = HeldBack()
+    said._lines = ["loading\n", line + "\n", "Exception: a later one\n"] if reason else [line + "\n"]
+    assert said.reason == reason
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_descriptors_are_given_back() -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before, deadline = opened(), time.monotonic() + 10
+    for _ in range(20):
+        with HeldBack(), started("pass") as process:
+            process.communicate(timeout=60)
+    while opened() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert opened() <= before

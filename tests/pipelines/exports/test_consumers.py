@@ -1,0 +1,169 @@
+"""Every training note of the card, run word for word but for its two paths by the library that it names.
+
+The libraries live in environments of their own, made by ``make consumers``: TRL's latest, and 1.13.0, the last that
+trains on stepwise rows. The model is the embedded policy; two optimizer steps, on the CPU.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scripted_rows import curated_run, scripted_rows
+
+from stepforge.labelers import MathShepherd
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.exports import EXPORTS, AnyExport
+from stepforge.pipelines.reports.card.training_notes import training_note
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.storage.layout import Layout
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+REPOSITORY = Path(__file__).parents[3]
+ENVIRONMENTS = Path(os.environ.get("STEPFORGE_CONSUMERS", REPOSITORY / ".consumers"))
+WEIGHTS = REPOSITORY / "pipelines" / "embedded_policy" / "weights"
+PATIENCE = 600
+ON_CPU = ', max_steps=2, per_device_train_batch_size=2, use_cpu=True, bf16=False, report_to="none", save_strategy="no")'
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{{ eos_token }}"
+    "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+SAYS_WHAT_IT_DID = """
+print("LOSS", [entry["loss"] for entry in trainer.state.log_history if "loss" in entry] or trainer.state.global_step)
+print("COLUMNS", sorted(trainer.train_dataset.column_names))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    rows = scripted_rows([MathShepherd(k=8)], 24)
+    run, layout = curated_run(tmp_path_factory.mktemp("consumed"), rows, [part() for part in EXPORTS])
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    return layout
+
+
+def python_of(environment: str, capsys: pytest.CaptureFixture[str]) -> Path:
+    python = ENVIRONMENTS / environment / "bin" / "python"
+    if not python.exists():
+        with capsys.disabled():
+            sys.stderr.write(f"\nNOT RUN: no {environment} environment in {ENVIRONMENTS}; `make consumers` makes it\n")
+        pytest.skip("no consumer environments; `make consumers` makes them")
+    return python
+
+
+def run_program(python: Path, program: str, place: Path) -> str:
+    """Run a program in an environment, away from the repository, and return what it printed."""
+    (place / "program.py").write_text(program)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(place),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    done = subprocess.run(
+        [python, "program.py"],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def program_of(part: AnyExport, layout: Layout, place: Path, python: Path) -> str:
+    """The note's code with paths filled in, a chat template for the tiny model, and two steps instead of an epoch."""
+    model = place / "model"
+    run_program(
+        python,
+        "from transformers import AutoTokenizer, AutoModelForCausalLM\nimport torch\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({str(WEIGHTS)!r})\n"
+        f"tokenizer.chat_template = {TEMPLATE!r}\n"
+        f"tokenizer.save_pretrained({str(model)!r})\n"
+        f"model = AutoModelForCausalLM.from_pretrained({str(WEIGHTS)!r}, dtype=torch.float32)\n"
+        f"model.save_pretrained({str(model)!r})\n",
+        place,
+    )
+    (code,) = re.findall(r"```python\n(.*?)```", training_note(part).text, re.S)
+    code = code.replace("path/of/this/folder", str(layout.datasets)).replace("path/of/a/model", str(model))
+    return re.sub(r'("trained"[^)]*)\)', r"\1" + ON_CPU, code)
+
+
+TRAINED = [part() for part in EXPORTS if "trainer.train()" in training_note(part()).text]
+
+
+@pytest.mark.parametrize("part", TRAINED, ids=lambda part: part.kind)
+def test_the_training_note_trains(
+    part: AnyExport, folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = python_of("trl_stepwise" if part.kind == "stepwise" else "trl", capsys)
+    program = program_of(part, folder, tmp_path, python)
+    printed = run_program(python, program + SAYS_WHAT_IT_DID, tmp_path)
+    assert "LOSS" in printed
+    assert "nan" not in printed.lower()
+
+
+@pytest.mark.parametrize("kind", ["prm800k", "step_dpo", "process_bench"])
+def test_the_notes_without_a_trainer_run_too(
+    kind: str, folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = python_of("trl", capsys)
+    part = next(part() for part in EXPORTS if part().kind == kind)
+    program = program_of(part, folder, tmp_path, python)
+    printed = run_program(python, program + "\nprint('ROWS', rows.num_rows, sorted(rows.column_names))\n", tmp_path)
+    assert re.search(r"ROWS [1-9]", printed)
+    assert kind != "prm800k" or "['completions', 'labels', 'prompt']" in printed
+    assert kind != "step_dpo" or "['chosen', 'prompt', 'rejected']" in printed
+
+
+def test_the_note_for_single_steps_leaves_no_end_of_text_in_the_loss(
+    folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TRL does append it, the collator takes it off, and nothing else is lost."""
+    python = python_of("trl", capsys)
+    part = next(part() for part in EXPORTS if part().kind == "step_preference")
+    program = program_of(part, folder, tmp_path, python).replace("trainer.train()", "")
+    printed = run_program(
+        python,
+        program
+        + """
+end = tokenizer.eos_token_id
+appended = [row[k][-1] == end for row in trainer.train_dataset for k in ("chosen_ids", "rejected_ids")]
+batch = collator([trainer.train_dataset[i] for i in range(2)])
+learnt = [ids[mask.bool()] for ids, mask in zip(batch["input_ids"], batch["completion_mask"])]
+texts = [tokenizer.decode(ids) for ids in learnt]
+print("APPENDED", all(appended))
+print("LEARNT", any((ids == end).any().item() for ids in learnt))
+print("WHOLE", texts == [rows[i][k] for k in ("chosen", "rejected") for i in range(2)])
+""",
+        tmp_path,
+    )
+    assert "APPENDED True" in printed
+    assert "LEARNT False" in printed
+    assert "WHOLE True" in printed
+
+
+def test_stepwise_labels_reach_the_trainer_as_they_are(
+    folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = python_of("trl_stepwise", capsys)
+    part = next(part() for part in EXPORTS if part().kind == "stepwise")
+    program = program_of(part, folder, tmp_path, python).replace("trainer.train()", "")
+    printed = run_program(
+        python,
+        program
+        + """
+kept = [[label for label in row["labels"] if label != -100] for row in trainer.train_dataset]
+print("SAME", kept == [[int(label) for label in row["labels"]] for row in rows], len(kept) > 0)
+""",
+        tmp_path,
+    )
+    assert "SAME True True" in printed

@@ -1,0 +1,246 @@
+"""The grader and its processes: hostile answers end, honest neighbours are unharmed, nothing is left behind."""
+
+import asyncio
+import json
+import os
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from stepforge.pipelines.grading.file import grade_file, reference_answer
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import AnswerKind, Problem
+from stepforge.schemas.protocols import Grader
+from stepforge.schemas.rollout import Outcome
+
+FEW = Path(__file__).parents[2] / "fixtures" / "processbench_few.jsonl"
+
+
+def problem(answer: str | None, kind: AnswerKind = "math") -> Problem:
+    return Problem(id="p", source="s", domain="d", question="q", answer=answer, answer_kind=kind, group="g")
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+def hostile(canary: Path) -> list[str]:
+    touch = f"__import__('os').system('touch {canary}')"
+    return [
+        "9^{9^{9^{9}}}", "9**9**9**9", "((10!)!)!", r"\binom{10^9}{5\cdot10^8}", "10^{10^{10}}", "{" * 20_000,
+        r"\sum_{n=1}^{10^{12}} \frac{1}{n}", r"\{" + ",".join(map(str, range(20_000))) + r"\}",
+        r"\frac{1}{" * 300 + "2" + "}" * 300, r"\frac{1}{1+" * 29 + "x" + "}" * 29, "7" * 1_000_000, "1," * 30_000,
+        r"\begin{pmatrix}" + r"\\".join("&".join("1" * 60) for _ in range(60)) + r"\end{pmatrix}",
+        touch, f"${touch}$", f"\\text{{{touch}}}", f"lambda: {touch}", "exec(\"open('x','w')\")", "18\x00",
+        "\ud800\udfff",
+        "\u202e81\u202c", "\u0661\u0668" * 50, "\U0001d7d7" * 2000, "(((9^{24})^{24})^{24})^{24}", "x" * 1_000_000,
+        r"\int_0^{\infty} \frac{\sin(x^{99})}{x^{7}+\sqrt{x}+1} dx", r"\prod_{n=1}^{\infty} (1+\frac{1}{n^{3}+x})",
+        "x^{9999}" * 200, "(x+1)^{9999}(x+2)^{9999}", "(a+b+c+d+e+f)^{90}",
+        "1000!" * 300, r"\sqrt{" * 28 + "2" + "}" * 28,
+        r"\cos(" * 25 + "x" + ")" * 25, "9^{9999}^{9999}",
+        "|" * 1000, "1" + "+1" * 900, r"\lim_{n\to\infty}(1+\frac{1}{n^{n}})^{n}",
+        r"x_{1}+" * 200 + "1",
+        "<" * 1000, "\\" * 1999, "%" * 1999, r"\text{" * 29 + "}" * 29, "=" * 1999, "2^{-9999}" * 100,
+    ]  # fmt: skip
+
+
+def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    attacks = hostile(canary)
+    honest = [f"{i} - {i} + \\sqrt{{117}}" if i % 2 else f"{i + 1} + \\sqrt{{117}}" for i in range(len(attacks))]
+    mixed = [answer for pair in zip(attacks, honest, strict=True) for answer in pair]
+
+    async def work() -> tuple[list[Outcome], float]:
+        async with PooledGrader(limit_seconds=3.0) as grader:
+            started = time.monotonic()
+            return await grader.grade(problem(r"3\sqrt{13}"), mixed), time.monotonic() - started
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes, seconds = asyncio.run(work())
+    assert len(attacks) >= 40
+    assert "correct" not in outcomes[::2]
+    assert outcomes[1::2] == ["correct" if i % 2 else "wrong" for i in range(len(attacks))]
+    assert seconds < (3.0 + 2.0) * len(attacks)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 300_000  # KiB
+    assert not canary.exists()
+
+
+def test_the_processes_withstand_what_the_gates_would_refuse(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    attacks = [attack for attack in hostile(canary) if len(attack) <= 2000][:8]
+    pool = GradingPool(processes=1, limit_seconds=1.0, memory_bytes=2**30)
+    try:
+        futures = [pool.submit("x+1", answer) for attack in attacks for answer in (attack, "1+x")]
+        outcomes = [future.result(timeout=100) for future in futures]
+        oversized = pool.submit("x+1", "1" * 1_000_000).result(timeout=1)
+    finally:
+        pool.close()
+    assert "correct" not in outcomes[::2]
+    assert outcomes[1::2] == ["correct"] * len(attacks)
+    assert oversized == "undetermined"
+    assert not canary.exists()
+
+
+def test_hostile_answers_to_other_kinds_and_as_references(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    attacks = hostile(canary)
+
+    async def work() -> set[Outcome]:
+        async with PooledGrader(limit_seconds=3.0) as grader:
+            found = [await grader.grade(problem("18", "expression"), attacks[:24])]
+            found += [await grader.grade(problem("18", "choice"), attacks)]
+            found += [await grader.grade(problem("18", "text"), attacks)]
+            found += [await grader.grade(problem(attack), ["18"]) for attack in attacks[:24]]
+            return {outcome for outcomes in found for outcome in outcomes}
+
+    assert "correct" not in asyncio.run(work())
+    assert not canary.exists()
+
+
+def test_a_process_killed_in_mid_work_is_replaced() -> None:
+    async def work() -> list[Outcome]:
+        async with PooledGrader() as grader:
+            first = await grader.grade(problem("x+1"), ["1+x"])
+            os.kill(grader.process_ids[0], 9)
+            await grader.grade(problem("x+1"), ["x+2+x"])  # may be lost with the process
+            return first + await grader.grade(problem("x+1"), ["x+2-1", "x+3"])
+
+    assert asyncio.run(work()) == ["correct", "correct", "wrong"]
+
+
+def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    monkeypatch.setenv("MY_PASSWORD", "canary-too")
+
+    async def work() -> tuple[bytes, str]:
+        async with PooledGrader(memory_bytes=2**30) as grader:
+            assert await grader.grade(problem("x+1"), ["1+x"]) == ["correct"]
+            of = Path(f"/proc/{grader.process_ids[0]}")
+            return (of / "environ").read_bytes(), (of / "limits").read_text()
+
+    environment, limits = asyncio.run(work())
+    assert b"canary" not in environment
+    assert f"Max address space         {2**30}" in limits
+
+
+def test_closing_leaves_no_process_and_answers_what_is_queued() -> None:
+    async def work() -> tuple[list[int], list[Outcome]]:
+        grader = PooledGrader(processes=2)
+        await grader.grade(problem("x+1"), ["1+x"])
+        processes = grader.process_ids
+        queued = asyncio.create_task(grader.grade(problem("x+1"), [f"x+{n}" for n in range(500)]))
+        await asyncio.sleep(0.01)
+        await grader.close()
+        await grader.close()
+        return processes, await queued
+
+    processes, outcomes = asyncio.run(work())
+    assert processes
+    assert not any(alive(process) for process in processes)
+    assert len(outcomes) == 500
+    assert "undetermined" in outcomes
+
+
+def test_exact_comparisons_start_nothing() -> None:
+    async def work() -> list[int]:
+        grader: Grader
+        async with PooledGrader() as grader:
+            assert await grader.grade(problem("18"), ["18", "19", None, "18 apples"]) == [
+                "correct", "wrong", "undetermined", "correct",
+            ]  # fmt: skip
+            assert await grader.grade(problem("7/6", "rational"), ["14/12"]) == ["correct"]
+            assert await grader.grade(problem(None), ["18"]) == ["undetermined"]
+            return grader.process_ids
+
+    assert asyncio.run(work()) == []
+
+
+def test_thousands_of_calls_from_one_loop() -> None:
+    async def work() -> list[list[Outcome]]:
+        async with PooledGrader() as grader:
+            calls = [grader.grade(problem(f"x+{n % 40}"), [f"{n % 40}+x", f"{n % 40}-x"]) for n in range(4000)]
+            return await asyncio.gather(*calls)
+
+    assert asyncio.run(work()) == [["correct", "wrong"]] * 4000
+
+
+def test_a_cancelled_call_takes_no_verdict_from_another() -> None:
+    async def work() -> list[Outcome]:
+        async with PooledGrader() as grader:
+            given_up = asyncio.create_task(grader.grade(problem("x+1"), ["1+x"]))
+            kept = asyncio.create_task(grader.grade(problem("x+1"), ["1+x"]))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            return await kept
+
+    assert asyncio.run(work()) == ["correct"]
+
+
+def test_a_grader_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        PooledGrader(limit_seconds=0.1)
+
+
+def test_real_responses_are_graded_as_their_labels_say(tmp_path: Path) -> None:
+    out = tmp_path / "graded.jsonl"
+    summary = grade_file(FEW, "answer", "steps", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["verdict"] == "correct" for row in rows] == [row["final_answer_correct"] for row in rows]
+    assert [row["extracted"] for row in rows] == ["30", r"\$37,800", "53 minutes", "$72", r"\$324"]
+    assert (summary.rows, summary.correct, summary.wrong, summary.undetermined) == (5, 3, 2, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["graded.jsonl"]
+
+
+def test_csv_is_read_and_standard_output_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text('gold,reply\n007,"The answer is 7."\n18,"I give up"\n')
+    grade_file(table, "gold", "reply", None)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["gold"], row["verdict"], row["extracted"]) for row in rows] == [
+        ("007", "correct", "7"),
+        ("18", "undetermined", None),
+    ]
+
+
+BAD = [
+    ('{"a": "1", "r": "1"}\n{"a": ', "row 2: not JSON"),
+    ('{"a": "1", "r": "1"}\n[1]', "row 2: a list"),
+    ('{"a": "1"}', "row 1: no column 'r'"),
+    ('{"a": "1", "r": {"x": 1}}', "row 1: column 'r' is a dict"),
+    ('{"a": "1", "r": ["x", 1]}', "row 1: column 'r' is a list"),
+    ('{"a": "1", "r": NaN}', "row 1: column 'r' is a float"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_a_bad_file_is_refused_with_its_place_and_nothing_is_written(tmp_path: Path, text: str, message: str) -> None:
+    source, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    source.write_text(text)
+    out.write_text("as it was")
+    with pytest.raises(BadInput, match=message) as refused:
+        grade_file(source, "a", "r", out)
+    assert "\n" not in str(refused.value)
+    assert out.read_text() == "as it was"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "rows.jsonl"]
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such file"):
+        grade_file(tmp_path / "none.jsonl", "a", "r", None)
+    with pytest.raises(BadInput, match="does not exist"):
+        grade_file(FEW, "answer", "steps", tmp_path / "none" / "out.jsonl")
+    (tmp_path / "broken.parquet").write_text("no parquet")
+    with pytest.raises(BadInput, match="cannot be read"):
+        grade_file(tmp_path / "broken.parquet", "a", "r", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("18 - 6 = 12\n#### 12", "12"), (r"So \boxed{x}", "x"), ("x=5", "x=5"), ("east", "east"), ("", None)],
+)
+def test_a_reference_is_bare_or_framed(text: str, answer: str | None) -> None:
+    assert reference_answer(text) == answer

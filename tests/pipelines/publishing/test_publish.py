@@ -1,0 +1,300 @@
+"""Publishing to a loopback Hub: plan, one commit, tag; twice changes nothing; what is found is what was here."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_setup import REPO, dataset_of, holds_exactly, published, quick_hub
+from loopback_hub import TOKEN, Fault, LoopbackHub
+from loopback_repo import Commit, File
+from small_run import small_run
+from test_cli import stepforge
+from typer.testing import CliRunner
+
+from stepforge.cli import app
+from stepforge.schemas.errors import BadInput, RunFailed
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("run")).folder
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("larger"), problems=16, exports=("stepwise", "preference")).folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    with quick_hub(monkeypatch) as hub:
+        yield hub
+
+
+def test_the_first_publication_is_private_whole_and_tagged(run: Path, hub: LoopbackHub) -> None:
+    said = published(run)
+    repo = hub.repos[REPO]
+    assert repo.private
+    assert holds_exactly(repo.main, dataset_of(run))
+    assert hub.commits_sent == 1
+    assert repo.tags == {"v1": repo.branches["main"]}
+    assert "to be created, private" in said
+    assert "10 new, 0 changed, 0 removed" in said
+    assert f"published {REPO} v1: {hub.address}" in said
+
+
+def test_the_list_of_checksums_is_one_that_sha256sum_reads(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
+    published(run)
+    for path, file in hub.repos[REPO].main.files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(file.content)
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=tmp_path, check=True)
+
+
+def test_publishing_twice_makes_no_commit_and_asks_nothing(run: Path, hub: LoopbackHub) -> None:
+    published(run)
+    sent, blobs = hub.commits_sent, len(hub.uploads)
+
+    def agree() -> None:
+        raise AssertionError("asked although there is nothing to do")
+
+    said = published(run, agree=agree)
+    assert (hub.commits_sent, len(hub.uploads)) == (sent, blobs)
+    assert "none, everything is there" in said
+    assert all(method in ("GET", "HEAD") for method, _ in hub.calls[-5:])
+
+
+def test_a_dry_run_changes_nothing(run: Path, hub: LoopbackHub) -> None:
+    said = published(run, dry_run=True)
+    assert (hub.repos, hub.blobs) == ({}, {})
+    assert "stepwise/train-00000-of-00001.parquet" in said
+    assert "tag v1" in said
+
+
+def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    said = published(larger)
+    repo = hub.repos[REPO]
+    assert hub.commits_sent == 2
+    assert repo.tags["v2"] == repo.branches["main"] != repo.tags["v1"]
+    assert holds_exactly(repo.main, dataset_of(larger))  # so what is no more was removed
+    assert repo.main.title == "v2: 0 new, 8 changed, 2 removed"
+    for text in (said, repo.main.description):
+        assert "removed: step_preference/train-00000-of-00001.parquet" in text
+        assert "changed: stepwise/train-00000-of-00001.parquet (" in text
+        assert "24 train + 8 test rows" in text
+
+
+def test_what_others_put_there_stays(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    repo = hub.repos[REPO]
+    notes = File(b"by hand", lfs=False)
+    repo.add("main", Commit({**repo.main.files, "NOTES.md": notes}, repo.branches["main"], "by hand"))
+    said = published(larger)
+    assert repo.main.files["NOTES.md"] == notes
+    assert "kept, not from stepforge: NOTES.md" in said
+
+
+def test_others_data_are_not_mixed_with_ours(run: Path, hub: LoopbackHub) -> None:
+    published(run)
+    repo = hub.repos[REPO]
+    foreign = {**repo.main.files, "stepwise/train-00009-of-00010.parquet": File(b"x", lfs=True)}
+    repo.add("main", Commit(foreign, repo.branches["main"], "by hand"))
+    with pytest.raises(BadInput, match="not from stepforge"):
+        published(run)
+
+
+def test_a_missing_tag_is_set_without_a_commit(run: Path, hub: LoopbackHub) -> None:
+    published(run)
+    hub.repos[REPO].tags.clear()
+    published(run)
+    assert hub.repos[REPO].tags == {"v1": hub.repos[REPO].branches["main"]}
+    assert hub.commits_sent == 1
+
+
+def test_a_tag_of_ones_own(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run, tag="2026.1")
+    assert list(hub.repos[REPO].tags) == ["2026.1"]
+    published(run, tag="2026.1")
+    assert hub.commits_sent == 1
+    with pytest.raises(BadInput, match="another version"):
+        published(larger, tag="2026.1")
+
+
+def test_public_is_asked_for_and_comes_last(run: Path, hub: LoopbackHub) -> None:
+    published(run, public=True)
+    assert not hub.repos[REPO].private
+    assert hub.calls[-1] == ("PUT", f"/api/datasets/{REPO}/settings")
+    with pytest.raises(BadInput, match="is public; give --public"):
+        published(run)
+    assert "none, everything is there" in published(run, public=True)
+
+
+def test_public_needs_known_licences(tmp_path: Path, hub: LoopbackHub) -> None:
+    folder = small_run(tmp_path / "run", problems=4, licence=None).folder
+    with pytest.raises(BadInput, match="licence of my_problems is unknown"):
+        published(folder, public=True)
+    assert hub.calls == []
+    assert "my_problems: UNKNOWN" in published(folder)
+    published(folder, public=True, accept_unknown_licence=True)
+    assert not hub.repos[REPO].private
+
+
+def test_a_commit_of_somebody_else_in_between_is_not_overwritten(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    repo = hub.repos[REPO]
+
+    def agree() -> None:
+        repo.add(
+            "main", Commit({**repo.main.files, "NOTES.md": File(b"n", lfs=False)}, repo.branches["main"], "theirs")
+        )
+
+    with pytest.raises(RunFailed, match="main has changed since the plan was made"):
+        published(larger, agree=agree)
+    assert repo.main.title == "theirs"
+    assert "kept, not from stepforge: NOTES.md" in published(larger)
+    assert repo.main.title.startswith("v2")
+
+
+def test_a_lost_answer_is_not_taken_for_somebody_elses_commit(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    """The Hub fails the commit while somebody else commits: the next attempt must see that main is not ours."""
+    published(run)
+    repo = hub.repos[REPO]
+
+    def meanwhile(method: str, path: str) -> None:
+        if path.endswith("/commit/main"):
+            repo.add("main", Commit(dict(repo.main.files), repo.branches["main"], "theirs"))
+            hub.fault = Fault("500", at=len(hub.calls))
+
+    hub.on_call = meanwhile
+    with pytest.raises(RunFailed, match="main has changed"):
+        published(larger)
+    assert repo.main.title == "theirs"
+
+
+def test_more_than_a_hundred_files_go_over_a_branch(
+    tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepforge.pipelines.datasets.split_files.BATCH_ROWS", 1)
+    monkeypatch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
+    folder = small_run(tmp_path / "run", problems=51, exports=("stepwise",)).folder
+    local = dataset_of(folder)
+    assert len(local.files) > 101
+    branch = f"stepforge-staging-{local.digest}"
+    said = published(folder)
+    repo = hub.repos[REPO]
+    assert f"in 2 commits to {branch}, verify; one commit to main" in said
+    assert [commit.title.split(":")[0] for commit in repo.main_history] == ["v1", "initial commit"]
+    assert holds_exactly(repo.main, local)
+    assert sorted(hub.uploads) == sorted({f.sha256 for f in repo.main.files.values() if f.lfs})  # each blob once
+    assert list(repo.branches) == ["main"]
+    assert "none, everything is there" in published(folder)
+    assert hub.commits_sent == 3
+
+
+LOAD = """
+import json, sys
+from datasets import get_dataset_config_names, load_dataset
+repo, folder = sys.argv[1:]
+counts = {}
+for name in get_dataset_config_names(repo):
+    there, here = load_dataset(repo, name), load_dataset(folder, name)
+    assert list(there) == list(here), (there, here)
+    for split in here:
+        assert there[split].features == here[split].features
+        assert there[split].to_list() == here[split].to_list()
+        counts[f"{name}/{split}"] = len(there[split])
+print(json.dumps(counts))
+"""
+
+
+def test_load_dataset_finds_the_very_rows(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
+    published(run)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-c", LOAD, REPO, str(run / "datasets")]
+    loaded = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert loaded.returncode == 0, loaded.stderr
+    rows = dataset_of(run).rows
+    assert json.loads(loaded.stdout) == {f"{n}/{s}": c for n, splits in rows.items() for s, c in splits.items()}
+    assert len(rows) == 3
+
+
+def test_the_documented_way_back(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    published(larger)
+    sent = len(hub.uploads)
+    text = Path("docs/publishing.md").read_text()
+    code = text[text.index("```python\nfrom huggingface_hub") + 10 :].split("```")[0]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    repo = hub.repos[REPO]
+    assert holds_exactly(repo.main, dataset_of(run))
+    assert len(hub.uploads) == sent
+    assert [commit.title.split(":")[0] for commit in repo.main_history[:3]] == ["back to v1", "v2", "v1"]
+    assert "tag v3" in published(run)
+
+
+@pytest.mark.slow
+def test_a_run_and_its_relabelled_form(hub: LoopbackHub, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert stepforge("run", "configs/dry_run.toml", "--out", folder).returncode == 0
+    assert stepforge("relabel", folder, "--rule", "posterior").returncode == 0
+    relabelled = folder / "relabeled" / "posterior"
+    for repo, source in ((REPO, folder), ("my-org/posterior", relabelled)):
+        published(source, repo=repo, public=True)
+        assert holds_exactly(hub.repos[repo].main, dataset_of(source))
+    next((relabelled / "curated").glob("*.parquet")).unlink()
+    with pytest.raises(BadInput, match="relabel again"):
+        published(relabelled)
+
+
+def command(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["publish", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
+    code, said = command(run, "--repo", REPO)
+    assert (code, "10 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
+    assert command(run, "--repo", REPO, "--dry-run")[0] == 0
+    assert hub.repos == {}
+    assert command(run, "--repo", REPO, "--yes")[0] == 0
+    assert list(hub.repos) == [REPO]
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_on_a_terminal_it_asks(run: Path, hub: LoopbackHub, answer: str) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "publish", str(run), "--repo", REPO],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    os.write(ours, f"{answer}\n".encode())
+    listing = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    said = process.communicate(timeout=60)[0]
+    os.close(ours)
+    os.close(theirs)
+    assert "publish this?" in said
+    assert process.returncode == (0 if answer == "y" else 2), said
+    assert list(hub.repos) == ([REPO] if answer == "y" else [])
+    assert TOKEN not in said
+    assert TOKEN.encode() not in listing
+
+
+@pytest.mark.parametrize("repo", ["step-labels", "a/b/c", "my org/x", "my-org/", "../x", "my-org/x.git", "o/a--b"])
+def test_a_repository_needs_a_name_that_can_be_one(run: Path, hub: LoopbackHub, repo: str) -> None:
+    with pytest.raises(BadInput, match="--repo: must be ORG/NAME"):
+        published(run, repo=repo)
+    assert hub.calls == []
+
+
+def test_help_names_no_option_for_a_token() -> None:
+    assert "--token" not in CliRunner().invoke(app, ["publish", "--help"]).output

@@ -1,0 +1,99 @@
+"""The label audit against counts worked by hand, and the figures in report and card of a real run."""
+
+from math import isclose
+
+from test_metrics import TRUTH, judged
+
+from stepforge.pipelines.reports.label_accuracy import accuracies
+from stepforge.pipelines.reports.label_audit import Audit, labelled_steps
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
+
+IDENTITY = PolicyIdentity(
+    model="m", digest="", engine="e", engine_version="1", temperature=1, top_p=1, max_tokens=9, prompt="{question}"
+)
+
+
+def solution(name: str, *lines: str, outcome: str, verdict: Verdict) -> LabeledSolution:
+    rollout = Rollout(
+        id=name,
+        start=None,
+        steps=tuple(Step(text=f"{line}\n") for line in lines),
+        answer="2",
+        outcome=outcome,  # type: ignore[arg-type]
+        finish="stop",
+        tokens=3,
+    )
+    return LabeledSolution(rollout=rollout, labels=(None,) * len(lines), verdict=verdict)
+
+
+def named(first_error: int | None, *, abstained: bool = False) -> Verdict:
+    return Verdict(labeler="x", first_error=first_error, abstained=abstained)
+
+
+def row(*solutions: LabeledSolution, truth: bool = True) -> LabeledProblem:
+    problem = Problem(
+        id="p",
+        source="s",
+        domain="d",
+        question="?",
+        answer="2",
+        answer_kind="integer",
+        difficulty=3,
+        group="g",
+        truth=TRUTH if truth else None,
+    )
+    return LabeledProblem(problem=problem, solutions=solutions, evidence=(), policy=IDENTITY, costs=())
+
+
+def test_steps_are_counted_as_they_are_exported() -> None:
+    audit = Audit()
+    audit.add(
+        row(
+            # True classes: right, wrong, wrong. Named too late: one wrong step is labelled right.
+            solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=named(2)),
+            # True: all right. A right step is labelled wrong; what is behind it is not exported.
+            solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(1)),
+            # True: right, wrong, wrong, and named exactly.
+            solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=named(1)),
+            solution("d", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(None)),
+            solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=named(None, abstained=True)),
+        )
+    )
+    figures = audit.figures()
+    assert list(figures) == ["all", "difficulty: 3", "domain: d", "source: s"]
+    whole = figures["all"]
+    assert whole == figures["domain: d"]
+    assert (whole["problems"], whole["solutions"], whole["abstained_share"]) == (1, 5, 1 / 5)
+    # a: A, B; b: A; c: A; d: all three.
+    assert whole["steps_labelled_right"] == 2 + 1 + 1 + 3
+    assert isclose(whole["of_these_wrong"]["share"], 1 / 7, abs_tol=1e-5)
+    assert whole["steps_labelled_wrong"] == 3
+    assert isclose(whole["of_these_right"]["share"], 1 / 3, abs_tol=1e-5)
+    assert isclose(whole["solutions_labelled_exactly"]["share"], 2 / 4)
+    assert whole["of_these_wrong"]["low"] < 1 / 7 < whole["of_these_wrong"]["high"]
+
+
+def test_problems_without_a_truth_count_nowhere() -> None:
+    audit = Audit()
+    audit.add(row(solution("a", "A = 1", outcome="wrong", verdict=named(0)), truth=False))
+    assert audit.figures() == {}
+
+
+def test_steps_that_cannot_be_judged_are_left_out() -> None:
+    truth = Verdict(labeler="oracle", first_error=1, classes=("unknown", "wrong", "right"))
+    assert [tuple(s) for s in labelled_steps(named(2), truth)] == [(True, False), (False, True)]
+
+
+def test_flags_on_right_answers_have_recall_and_precision() -> None:
+    cases = [
+        judged(1, 1, correct=True),
+        judged(None, 0, correct=True),
+        judged(2, None, correct=True),
+        judged(None, 1, correct=True, abstained=True),
+        judged(1, 1),
+    ]
+    figures = accuracies(cases)
+    assert isclose(figures["right_answer_wrong_step_recall"], 1 / 3)
+    assert isclose(figures["right_answer_wrong_step_precision"], 1 / 2)

@@ -1,0 +1,76 @@
+"""A finished run of a few labelled problems, committed without an engine or a worker."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
+
+from stepforge.labelers import MathShepherd
+from stepforge.labelers.stored import solved_part
+from stepforge.pipelines.run.driver import finish
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.plan import PLAN_FILE, ShardPlan
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.sealed import write_sealed
+from stepforge.pipelines.storage.shards import write_shard
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+EXPORTS = ("stepwise", "step_preference", "preference")
+
+
+def small_run(
+    folder: Path, *, problems: int = 12, licence: str | None = "mit", exports: tuple[str, ...] = EXPORTS
+) -> Layout:
+    """Commit a run of ``problems`` problems in shards of four, export it and report it."""
+    source = {"kind": "problem_set", "path": "my_problems.jsonl", "licence": licence}
+    run = RunFile.model_validate(
+        {
+            "problems": 0,
+            "test_share": 0.25,
+            "generate": [source],
+            "engine": {"kind": "scripted"},
+            "label": [{"kind": "math_shepherd"}],
+            "export": [{"kind": kind} for kind in exports],
+        }
+    )
+    layout = Layout(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(layout.run_file, run.toml())
+    plan = [ShardPlan(index=i, source=0, start=4 * i, stop=min(4 * i + 4, problems)) for i in range(-(-problems // 4))]
+    write_sealed(folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]})
+    for shard in plan:
+        rows = [labelled(number) for number in range(shard.start, min(shard.stop, problems))]
+        problems_in, solved_in = [row.problem for row in rows], [solved_part(row) for row in rows]
+        held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
+            "generate": (problems_in, Problem),
+            "solve": (solved_in, SolvedProblem),
+            "vet": (solved_in, SolvedProblem),
+            "label": (rows, LabeledProblem),
+            "curate": (rows, LabeledProblem),
+        }
+        for stage, (records, record) in held.items():
+            report = ShardReport(stage=stage, shard=shard.index, rows_in=len(rows), rows_out=len(rows))
+            stamp = {"run": content_digest(run), "stage": stage, "shard": shard.index}
+            write_shard(
+                layout.shard(stage, shard.index), records, record, {**stamp, "report": report.model_dump(mode="json")}
+            )
+    finish(run, layout)
+    return layout
+
+
+def labelled(number: int) -> LabeledProblem:
+    """Return a problem with a right and a wrong solution, its first error known."""
+    policy = KnownPolicy(lambda prefix: 0.0 if "C" in prefix else 0.9)
+    row = solved(
+        a_solution(f"good-{number}", "abc", "correct"),
+        a_solution(f"bad-{number}", "ABCD", "wrong"),
+        problem=a_problem(f"problem-{number}"),
+    )
+    return asyncio.run(MathShepherd(k=8)(row, policy, EqualGrader(), seed=number))

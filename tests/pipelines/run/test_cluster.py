@@ -1,0 +1,81 @@
+"""A local Ray is nobody else's: every port on loopback, and a token that no file holds."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+LOOK = """
+import json, os, psutil
+from stepforge.pipelines.run.cluster import start_ray, stop_ray
+start_ray()
+import ray
+ray.get(ray.remote(lambda: 1).remote())
+node = ray._private.worker._global_node
+session = node.get_session_dir_path()
+ports = []
+for process in psutil.process_iter(["cmdline", "ppid"]):
+    mine = any(session in part for part in process.info["cmdline"] or ())
+    if mine or process.pid == os.getpid():
+        for found in [process, *process.children(recursive=True)]:
+            ports += [c.laddr.ip for c in found.net_connections("inet") if c.status == "LISTEN"]
+print(json.dumps({"ports": ports, "mode": os.environ["RAY_AUTH_MODE"], "address": node.gcs_address,
+                  "token": os.environ["RAY_AUTH_TOKEN"]}))
+{then}
+stop_ray()
+"""
+
+INTRUDE = """
+import subprocess, sys
+outsider = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+code = f"import ray; ray.init('{node.gcs_address}', logging_level=50); print('INSIDE')"
+tried = subprocess.run([sys.executable, "-c", code], env=outsider | {"RAY_AUTH_MODE": "disabled"}, text=True,
+                       capture_output=True, timeout=120)
+print(json.dumps({"inside": "INSIDE" in tried.stdout, "refused": "InvalidAuthToken" in tried.stdout + tried.stderr}))
+"""
+
+
+BEREAVE = """
+import signal, subprocess, time
+
+@ray.remote
+class Parent:
+    def child(self):
+        self.process = subprocess.Popen(["sleep", "600"])
+        return os.getpid(), self.process.pid
+
+parent = Parent.remote()
+worker, child = ray.get(parent.child.remote())
+alive = psutil.pid_exists(child)
+os.kill(worker, signal.SIGKILL)
+until = time.monotonic() + 60
+while time.monotonic() < until and psutil.pid_exists(child) and psutil.Process(child).status() != "zombie":
+    time.sleep(0.2)
+outlived = psutil.pid_exists(child) and psutil.Process(child).status() != "zombie"
+print(json.dumps({"alive": alive, "outlived": outlived}))
+"""
+
+
+def looked(then: str = "") -> list[dict[str, Any]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
+    code = LOOK.replace("{then}", then)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, env=environment, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+def test_a_local_ray_is_closed_to_others() -> None:
+    state, intruder = looked(INTRUDE)
+    assert len(state["ports"]) >= 4
+    assert {ip.removeprefix("::ffff:") for ip in state["ports"]} <= {"127.0.0.1", "::1"}
+    assert state["mode"] == "token"
+    assert len(state["token"]) == 64
+    assert intruder == {"inside": False, "refused": True}
+
+
+def test_what_a_worker_started_does_not_outlive_it() -> None:
+    _, bereaved = looked(BEREAVE)
+    assert bereaved == {"alive": True, "outlived": False}

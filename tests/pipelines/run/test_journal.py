@@ -1,0 +1,287 @@
+"""What an engine answered is not asked again; what a kill tore is cut, and never read as data."""
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.run.journaled_engine import JournaledEngine
+from stepforge.pipelines.storage.journal import Journal, forget_journal, request_key
+from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
+
+PROMPT = Prompt(text="Ann has 3 coins.\n")
+SAMPLING = Sampling(max_tokens=200)
+
+
+class Counted(ScriptedEngine):
+    """Counts what it is asked, and may die."""
+
+    asked = 0
+    dies_after = 10**9
+
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        if self.asked >= self.dies_after:
+            raise EngineDead("as asked")
+        self.asked += n
+        await asyncio.sleep(0)
+        return await super().complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+
+
+def counted(**settings: float) -> Counted:
+    return Counted(ScriptedEngineSettings.model_validate(settings))
+
+
+def completion(text: str = "3 + 4 = 7\n", **fields: object) -> Completion:
+    ids = tuple(range(len(text)))
+    whole = {"text": text, "token_ids": ids, "token_ends": tuple(i + 1 for i in ids), "finish": "stop", "tokens": 11}
+    return Completion.model_validate(whole | fields)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "journal" / "label-00000"
+
+
+def filled(folder: Path, count: int = 20) -> list[tuple[bytes, Completion]]:
+    rows = [(bytes([i]) * 16, completion(f"line {i}\n" * (i % 4))) for i in range(count)]
+
+    async def write() -> None:
+        journal = Journal(folder)
+        for key, row in rows:
+            journal.add(key, row)
+        await journal.close()
+
+    asyncio.run(write())
+    return rows
+
+
+def test_completions_come_back_equal(folder: Path) -> None:
+    for key, row in filled(folder):
+        assert Journal(folder).find(key) == row
+    assert Journal(folder).find(b"something else..") is None
+    forget_journal(folder)
+    assert not folder.exists()
+
+
+@given(
+    st.text(st.characters(exclude_categories=())),
+    st.lists(st.integers(0, 2**40)),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False)),
+)
+def test_any_text_and_numbers_survive(text: str, ids: list[int], chances: list[float]) -> None:
+    from stepforge.pipelines.storage.journal import _packed, _unpacked
+
+    row = Completion(
+        text=text,
+        token_ids=tuple(ids),
+        token_ends=tuple(ids),
+        finish="length",
+        tokens=len(ids),
+        logprobs=tuple(chances),
+    )
+    assert _unpacked(_packed(row)) == row
+
+
+def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = filled(folder, 6)
+    (path,) = folder.glob("*.frames")
+    whole = path.read_bytes()
+    counts = set()
+    for keep in range(len(whole)):
+        path.write_bytes(whole[:keep])
+        found = Journal(folder)
+        known = [row for key, row in rows if found.find(key) == row]
+        assert known == [row for _, row in rows[: len(known)]]
+        counts.add(len(known))
+    assert counts == {0, 1, 2, 3, 4, 5}
+    assert "sampled again" in capsys.readouterr().err
+
+
+def test_no_flipped_bit_is_read(folder: Path) -> None:
+    rows = dict(filled(folder, 12))
+    (path,) = folder.glob("*.frames")
+    whole, rng = path.read_bytes(), Random(0)
+    for _ in range(400):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        found = Journal(folder)
+        for key, row in rows.items():
+            assert found.find(key) in (None, row)
+
+
+def test_what_was_answered_before_a_death_is_not_asked_again(folder: Path) -> None:
+    async def ask(engine: Counted) -> tuple[list[Completion], int]:
+        journal = Journal(folder)
+        try:
+            asking = JournaledEngine(EngineGate(engine, 4), journal)
+            answers = await asking.complete(PROMPT, n=30, seed=5, sampling=SAMPLING)
+            return answers, journal.replayed
+        finally:
+            await journal.close()
+
+    dying = counted()
+    dying.dies_after = 11
+    with pytest.raises(EngineDead):
+        asyncio.run(ask(dying))
+    second = counted()
+    answers, replayed = asyncio.run(ask(second))
+    assert replayed == 11
+    assert second.asked == 30 - 11
+    assert answers == asyncio.run(counted().complete(PROMPT, n=30, seed=5, sampling=SAMPLING))
+
+
+def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
+    async def ask(engine: Counted) -> list[Completion]:
+        journal = Journal(folder)
+        answers = await JournaledEngine(EngineGate(engine, 4), journal).complete(PROMPT, n=5, seed=1, sampling=SAMPLING)
+        await journal.close()
+        return answers
+
+    assert {c.finish for c in asyncio.run(ask(counted(failure_rate=1.0)))} == {"error"}
+    assert "error" not in {c.finish for c in asyncio.run(ask(counted()))}
+
+
+def test_nothing_is_added_to_a_journal_that_is_forgotten(folder: Path) -> None:
+    """A search that was cancelled may still get an answer: nothing appears beside a shard that is committed."""
+
+    async def write() -> None:
+        journal = Journal(folder)
+        journal.add(b"k" * 16, completion())
+        await journal.forget()
+        journal.add(b"l" * 16, completion())
+        await journal.close()
+
+    asyncio.run(write())
+    assert not folder.exists()
+
+
+def test_requests_that_differ_in_anything_have_other_keys() -> None:
+    keys = {
+        request_key(identity, prompt, seed, sampling)
+        for identity in (b"a", b"b")
+        for prompt in (PROMPT, Prompt(text="x"), Prompt(text="x", token_ids=(1, 2)), Prompt(text="x", token_ids=(1, 3)))
+        for seed in (1, 2)
+        for sampling in (SAMPLING, Sampling(temperature=0.5), Sampling(top_p=0.5), Sampling(stop=("\n",)))
+    }
+    assert len(keys) == 2 * 4 * 2 * 4
+
+
+def test_no_more_than_the_capacity_is_under_way() -> None:
+    class Full(Counted):
+        running = most = 0
+
+        async def complete(
+            self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+        ) -> list[Completion]:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            await asyncio.sleep(0.001)
+            self.running -= 1
+            return await super().complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+
+    engine = Full(ScriptedEngineSettings())
+    gate = EngineGate(engine, 7)
+
+    async def ask() -> None:
+        tasks = [asyncio.create_task(gate.ask(PROMPT, first=i, seed=1, sampling=SAMPLING)) for i in range(60)]
+        await asyncio.sleep(0.002)
+        tasks[-1].cancel()  # one that waits gives its place up, and nobody is left behind
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(ask())
+    assert engine.most == 7
+    counters = gate.counters()
+    assert (counters["running"], counters["waiting"], counters["rollouts"]) == (0, 0, 59)
+
+
+def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("stepforge.pipelines.engines.gate.time.monotonic", lambda: now[0])
+    clock, rng = BusyClock(), Random(3)
+    open_at: list[float] = []
+    shares = 0.0
+    for _ in range(400):
+        now[0] += rng.random()
+        if open_at and rng.random() < 0.5:
+            began = open_at.pop(rng.randrange(len(open_at)))
+            shares += clock.stop() - began
+        else:
+            open_at.append(clock.start())
+    for began in open_at:
+        shares += clock.stop() - began
+    now[0] += 100.0  # idle
+    assert shares == pytest.approx(clock.busy())
+    assert 0 < clock.busy() < now[0] - 99
+
+
+@pytest.mark.parametrize(
+    ("given_back", "message"),
+    [
+        ([], "0 completions"),
+        ([completion(), completion()], "2 completions"),
+        ([completion(tokens=0)], "without a token"),
+        ([completion(token_ids=(1, 2), token_ends=(1,))], "do not fit"),
+        ([completion(token_ids=(1, 2), token_ends=(1, 2))], "do not fit"),
+        ([completion("ab", token_ids=(1, -2), token_ends=(1, 2))], "do not fit"),
+    ],
+)
+def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: list[Completion], message: str) -> None:
+    judged = sound(given_back)
+    assert judged.finish == "error"
+    assert judged.error is not None
+    assert message in judged.error
+
+
+def test_a_sound_answer_passes() -> None:
+    assert sound([completion()]) == completion()
+    assert sound([completion("", token_ids=(), token_ends=(), tokens=1)]).finish == "stop"
+
+
+def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
+    """A later version must read it, or refuse it by its first line; nothing in it can be run."""
+    row = completion("ab", logprobs=(-0.5, -0.25), mean_logprob=-0.375, prompt_tokens=7, cached_tokens=4)
+
+    async def write() -> None:
+        journal = Journal(folder)
+        journal.add(b"k" * 16, row)
+        await journal.close()
+
+    asyncio.run(write())
+    (path,) = folder.glob("*.frames")
+    head = struct.pack("<4I3qdB", 2, 2, 2, 2, 11, 7, 4, -0.375, 0)
+    payload = b"k" * 16 + head + b"ab" + struct.pack("<4q2d", 0, 1, 1, 2, -0.5, -0.25)
+    frame = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+    assert path.read_bytes() == b"stepforge journal 2\n" + frame
+
+
+def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> None:
+    async def write() -> None:
+        journal = Journal(folder)
+
+        async def late(number: int) -> None:
+            for turn in range(20):
+                journal.add(bytes([number, turn]) * 8, completion())
+                await asyncio.sleep(0.001)
+
+        journal.add(b"a" * 16, completion())
+        adding = [asyncio.create_task(late(number)) for number in range(3)]
+        await asyncio.sleep(0.004)
+        await journal.close()
+        await asyncio.gather(*adding)
+        await journal.close()
+
+    asyncio.run(write())
+    found = Journal(folder)
+    assert all(found.find(bytes([number, turn]) * 8) == completion() for number in range(3) for turn in range(20))

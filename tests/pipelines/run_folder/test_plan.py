@@ -1,0 +1,77 @@
+"""The shard plan: every row once, and only ever added to."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepforge.pipelines.run_folder.plan import FAMILIES, family_item, plan_shards
+from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.settings.run_file import RunFile, limited
+from stepforge.pipelines.settings.run_settings import parse_settings
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.errors import BadInput
+
+SETTINGS = {
+    "problems": 25,
+    "rows_per_shard": 10,
+    "engine": {"kind": "scripted"},
+    "generate": [{"kind": "sequence"}, {"kind": "quantities", "weight": 3}],
+    "label": [{"kind": "omega_prm"}],
+}
+
+
+def a_run(**changes: object) -> RunFile:
+    return parse_settings({**SETTINGS, **changes}, "test")
+
+
+def rows(folder: Path, run: RunFile) -> list[int]:
+    return [i for shard in plan_shards(run, folder) for i in range(shard.start, shard.stop)]
+
+
+def test_every_row_is_in_one_shard(tmp_path: Path) -> None:
+    assert rows(tmp_path, a_run()) == list(range(25))
+    assert [s.index for s in plan_shards(a_run(), tmp_path)] == [0, 1, 2]
+
+
+def test_a_larger_run_keeps_the_shards_it_has(tmp_path: Path) -> None:
+    before = plan_shards(a_run(), tmp_path)
+    after = plan_shards(a_run(problems=40), tmp_path)
+    assert after[: len(before)] == before
+    assert rows(tmp_path, a_run(problems=40)) == list(range(40))
+
+
+def test_problem_sets_have_shards_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps({"question": f"{i}+1?"}) + "\n" for i in range(12)))
+    run = a_run(generate=[*SETTINGS["generate"], {"kind": "problem_set", "path": str(tmp_path / "set.jsonl")}])  # type: ignore[misc]
+    plan = plan_shards(run, tmp_path)
+    assert [(s.source, s.start, s.stop) for s in plan if s.source != FAMILIES] == [(2, 0, 10), (2, 10, 12)]
+    few = plan_shards(limited(run, 5), tmp_path / "few")
+    assert [(s.source, s.start, s.stop) for s in few] == [(FAMILIES, 0, 5), (2, 0, 5)]
+
+
+def test_the_mix_follows_the_weights_and_ids_are_unique() -> None:
+    problems = [family_item(a_run(), i) for i in range(800)]
+    share = sum(p.source == "quantities" for p in problems) / len(problems)
+    assert 0.7 < share < 0.8
+    assert len({p.id for p in problems}) == 800
+    assert family_item(a_run(), 17) == problems[17]
+
+
+def test_a_folder_belongs_to_one_set_of_settings(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    guard_settings(a_run(), layout)
+    guard_settings(a_run(workers={"engine": 4}, problems=30, export=[{"kind": "stepwise"}]), layout)
+    with pytest.raises(BadInput, match=r"label\.0\.k"):
+        guard_settings(a_run(problems=30, label=[{"kind": "omega_prm", "k": 3}]), layout)
+    with pytest.raises(BadInput, match="seed"):
+        guard_settings(a_run(problems=30, seed=2), layout)
+    with pytest.raises(BadInput, match="cannot become 20"):
+        guard_settings(a_run(problems=20), layout)
+
+
+def test_settings_survive_the_run_folder() -> None:
+    import tomllib
+
+    run = a_run(generate=[{"kind": "quantities", "depth": 4, "levels": [1, 6]}], workers={"stage_timeout": 5.0})
+    assert parse_settings(tomllib.loads(run.toml()), "run.toml") == run

@@ -1,0 +1,164 @@
+"""Shards are whole or not there; damage is never read as data; every record class survives the round trip."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fakes import a_problem, a_solution, solved
+
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.storage.shards import read_columns, read_shard, shard_metadata, write_shard
+from stepforge.schemas.arrow import arrow_schema, from_table, to_table
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import (
+    Belief,
+    Cost,
+    Failure,
+    LabeledProblem,
+    LabeledSolution,
+    LabelerCost,
+    Rejected,
+    StepLabel,
+    Verdict,
+)
+from stepforge.schemas.problem import Problem, Truth
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem, Start, Step
+
+
+def problems(count: int) -> list[Problem]:
+    part = ALL_FAMILIES[0]()
+    return [part.item(3, i) for i in range(count)]
+
+
+def test_records_come_back_equal(tmp_path: Path) -> None:
+    rows = problems(50)
+    assert write_shard(tmp_path / "a.parquet", rows, Problem, {"seed": 3}) == 50
+    assert read_shard(tmp_path / "a.parquet", Problem) == rows
+    assert shard_metadata(tmp_path / "a.parquet") == {"seed": 3, "rows": 50}
+    assert read_columns(tmp_path / "a.parquet", ["id"])["id"] == [p.id for p in rows]
+
+
+def test_empty_lists_and_nulls_keep_their_types(tmp_path: Path) -> None:
+    rows = [solved(a_solution("s", "", "wrong"), problem=a_problem(answer=None))]
+    write_shard(tmp_path / "a.parquet", rows, SolvedProblem, {})
+    write_shard(tmp_path / "b.parquet", [], SolvedProblem, {})
+    assert read_shard(tmp_path / "a.parquet", SolvedProblem) == rows
+    assert read_shard(tmp_path / "b.parquet", SolvedProblem) == []
+
+
+@pytest.mark.parametrize(
+    "record", [Problem, SolvedProblem, LabeledProblem, Failure, Rejected, *(part.row for part in EXPORTS)]
+)
+def test_schemas_are_what_they_were(record: type[Record]) -> None:
+    """The golden file pins what lies on disk: a change here changes what users read."""
+    golden = Path(__file__).parents[2] / "golden" / f"{record.__name__}.schema.txt"
+    text = arrow_schema(record).to_string(truncate_metadata=False) + "\n"
+    if os.environ.get("STEPFORGE_WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), "set STEPFORGE_WRITE_GOLDEN=1 to accept a change on purpose"
+
+
+def test_a_row_of_another_shape_is_refused() -> None:
+    table = to_table([a_problem()], Problem)
+    with pytest.raises(ValueError, match="Field required"):
+        from_table(table.drop_columns(["question"]), Problem)
+
+
+def test_no_bit_flip_is_silent(tmp_path: Path) -> None:
+    rows = problems(40)
+    good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"
+    write_shard(good, rows, Problem, {})
+    data = good.read_bytes()
+    rng = Random(0)
+    silent = 0
+    for _ in range(200):
+        position = rng.randrange(len(data))
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << rng.randrange(8)
+        bad.write_bytes(flipped)
+        try:
+            silent += read_shard(bad, Problem) != rows
+        except RunFailed as error:
+            assert "bad.parquet: damaged shard" in str(error)
+    assert silent == 0
+
+
+@pytest.mark.parametrize("keep", [0, 1, 4, 100, -1, -8, -200])
+def test_a_cut_file_is_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "cut.parquet"
+    write_shard(path, problems(40), Problem, {})
+    data = path.read_bytes()
+    path.write_bytes(data[:keep])
+    with pytest.raises(RunFailed, match=r"cut.parquet: damaged shard"):
+        read_shard(path, Problem)
+
+
+def test_a_shard_of_another_stage_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.parquet", problems(2), Problem, {})
+    with pytest.raises(RunFailed, match="columns are not those"):
+        read_shard(tmp_path / "a.parquet", SolvedProblem)
+
+
+def test_rows_missing_from_a_valid_file_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_shard(path, problems(5), Problem, {})
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 3), path, write_page_checksum=True)
+    with pytest.raises(RunFailed, match="3 rows where 5 were written"):
+        read_shard(path, Problem)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(TypeError):
+        write_shard(path, problems(1), Problem, {"not json": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def labelled_rows() -> list[LabeledProblem]:
+    """Rows with everything that may be missing: starts, labels, beliefs, posteriors, truths, log-probabilities."""
+    base = solved(a_solution("s", "AB", "wrong"), a_solution("", "", "undetermined"), problem=a_problem(answer=None))
+    belief = Belief(value=0.5, low=0.0, high=1.0, p_error=0.25)
+    labels = (None, StepLabel(successes=1, failures=2, belief=belief))
+    posterior = Verdict(labeler="x", first_error=None, abstained=True, posterior=(0.5, 0.5), classes=("right",))
+    first = LabeledSolution(rollout=base.rollouts[0], labels=labels, verdict=posterior, targets=(None, 1.0))
+    plain = LabeledSolution(rollout=base.rollouts[1], labels=(), verdict=Verdict(labeler="x", first_error=1))
+    later = a_solution("e", "C", "correct").model_copy(update={"start": Start(rollout="s", steps=1)})
+    step = Step(text="\u00e9\n", token_ids=(1, 2), logprob=-0.5, lowest_logprob=-0.25)
+    rows = [
+        LabeledProblem(problem=base.problem, solutions=(first, plain), evidence=(), policy=base.policy, costs=()),
+        LabeledProblem(
+            problem=problems(1)[0],
+            solutions=(),
+            evidence=(later, later.model_copy(update={"steps": (step,)})),
+            policy=base.policy,
+            costs=(LabelerCost(labeler="x", cost=Cost(rollouts=1)),),
+        ),
+    ]
+    return rows * 3
+
+
+def test_columns_are_what_the_rows_as_dicts_would_make() -> None:
+    for rows in (labelled_rows(), labelled_rows()[:1], []):
+        expected = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(LabeledProblem))
+        table = to_table(rows, LabeledProblem)
+        table.validate(full=True)
+        assert table.equals(expected, check_metadata=True)
+        assert from_table(table, LabeledProblem) == rows
+
+
+def test_a_record_of_one_field_has_a_column() -> None:
+    rows = [Truth(quantities=problem.truth.quantities) for problem in problems(3) if problem.truth]
+    assert from_table(to_table(rows, Truth), Truth) == rows
+
+
+def test_two_writes_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.parquet", "b.parquet"):
+        write_shard(tmp_path / name, problems(30), Problem, {"seed": 3})
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
