@@ -63,7 +63,7 @@ PARTS = (
     ("grading", "schemas/grading.py", ()),
     ("grading", "filters/", ()),
     ("grading", "schemas/exact.py", ()),
-    ("evidence", "labelers/evidence.py", ()),
+    ("evidence", "labelers/evidence/", ()),
     ("the labeler's own thinking", "labelers/", ()),
     ("the labeler's own thinking", "schemas/labeled.py", ()),
     ("the event loop", "asyncio/", ()),

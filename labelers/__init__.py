@@ -5,15 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.labelers.amcs import AMCS
-from stepforge.labelers.change_point import ChangePoint
+from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Consensus
+from stepforge.labelers.contracts import AnyPart, Combiner, FollowUp, Labeler, PooledLabeler, speaking
 from stepforge.labelers.contrast import Contrast
 from stepforge.labelers.epic_prm import EpicPRM
 from stepforge.labelers.judge import Judge
-from stepforge.labelers.labeler import AnyPart, Combiner, FollowUp, Labeler, label_with_all, speaking
 from stepforge.labelers.math_shepherd import MathShepherd
 from stepforge.labelers.omega_prm import OmegaPRM
 from stepforge.labelers.oracle import Oracle
+from stepforge.labelers.run_parts import label_with_all
 from stepforge.labelers.scan import SCAN
 from stepforge.labelers.sequential import Sequential
 
@@ -38,6 +39,7 @@ __all__ = [
     "MathShepherd",
     "OmegaPRM",
     "Oracle",
+    "PooledLabeler",
     "Sequential",
     "label_with_all",
     "speaking",

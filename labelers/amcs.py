@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.labelers.bisection import bisect
-from stepforge.labelers.evidence import Evidence, Path
-from stepforge.labelers.labeler import label_wrong
+from stepforge.labelers.evidence.store import Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -44,7 +44,7 @@ class AMCS(Record):
         evidence = Evidence(solved, policy, grader, seed)
         return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
 
-    async def _search(self, path: Path, evidence: Evidence) -> Verdict:
+    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         async def alive(count: int) -> bool | None:
             return (await evidence.until_narrow(path, count, self.first, self.most, self.half_width)).hard
 

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence import Evidence, Path
-from stepforge.labelers.evidence_tree import Branch, EvidenceTree
-from stepforge.labelers.siblings import Fork, fork_of
-from stepforge.labelers.stored import growing_evidence
+from stepforge.labelers.evidence.replay import growing_evidence
+from stepforge.labelers.evidence.siblings import Fork, fork_of
+from stepforge.labelers.evidence.store import Evidence, Trajectory
+from stepforge.labelers.evidence.tree import Branch, EvidenceTree
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -74,12 +74,12 @@ class Contrast(Record):
 
 async def _ask(fork: Fork, wrong: Rollout, n: int, evidence: Evidence) -> list[Rollout]:
     """Draw where it tells most: for a right step while there is none, else from the step known less well."""
-    path, count = Path(wrong.id, wrong.steps, wrong.outcome, wrong.tokens), fork.error
+    path, count = Trajectory(wrong.id, wrong.steps, wrong.outcome, wrong.tokens), fork.error
     if fork.right is not None:
         count += 1
         if _width(fork.right) > _width(fork.wrong):
             way = fork.right.ways[0]
-            path = Path(way.rollout, (*fork.prefix, *way.steps), way.outcome, 0)
+            path = Trajectory(way.rollout, (*fork.prefix, *way.steps), way.outcome, 0)
     before = len(evidence.completions(path, count))
     await evidence.more(path, count, n)
     return evidence.completions(path, count)[before:]

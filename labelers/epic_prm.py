@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.labelers.bisection import bisect
-from stepforge.labelers.evidence import QUESTION, Evidence, Path
-from stepforge.labelers.labeler import label_wrong
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -56,7 +56,7 @@ class EpicPRM(Record):
             await evidence.measure(QUESTION, 0, self.probe)
         return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
 
-    async def _search(self, path: Path, evidence: Evidence) -> Verdict:
+    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         question = evidence.completions(QUESTION, 0)
         right = sum(r.outcome == "correct" for r in question)
         base = score(question)

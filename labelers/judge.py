@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from stepforge.labelers.labeler import TRUNCATED, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem
 from stepforge.labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem

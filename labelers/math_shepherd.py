@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
-from stepforge.labelers.labeler import TRUNCATED, labeled_problem, own_outcome
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem, own_outcome
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -45,13 +45,13 @@ class MathShepherd(Record):
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label every solution of a problem, all steps at once."""
         evidence = Evidence(solved, policy, grader, seed, shared=self.shared)
-        paths = [solution_path(rollout) for rollout in solved.rollouts]
+        paths = [solution_trajectory(rollout) for rollout in solved.rollouts]
         if self.root:
             await evidence.measure(QUESTION, 0, self.root)
         verdicts = await asyncio.gather(*(self._verdict(path, evidence) for path in paths))
         return labeled_problem(self.name, solved, verdicts, evidence)
 
-    async def _verdict(self, path: Path, evidence: Evidence) -> Verdict:
+    async def _verdict(self, path: Trajectory, evidence: Evidence) -> Verdict:
         if path.outcome == "undetermined" or not path.steps:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
         counts = range(1, len(path.steps))

@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
-from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
-from stepforge.labelers.labeler import TRUNCATED, labeled_problem
-from stepforge.labelers.tree import Exploration, State, Tree
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.labelers.search_tree import Exploration, State, Tree
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -69,7 +69,7 @@ class _Search:
         self.part = part
         self.evidence = evidence
         self.tree = Tree(Exploration(part.alpha, part.beta, part.length, part.c_puct))
-        self.given = [solution_path(r) for r in solved.rollouts if r.outcome == "wrong" and r.steps]
+        self.given = [solution_trajectory(r) for r in solved.rollouts if r.outcome == "wrong" and r.steps]
         self.found: dict[str, int | None] = {}
         """First error by rollout id; None where a prefix without a verdict ended the bisection."""
         self.root: State | None = None
@@ -104,12 +104,12 @@ class _Search:
         value = self.root.label.value if self.root is not None else None
         return {None: NO_VERDICT, 0.0: UNSOLVED, 1.0: ALL_SOLVED}.get(value, NOT_SEARCHED)
 
-    def _given(self) -> tuple[State, Path] | None:
+    def _given(self) -> tuple[State, Trajectory] | None:
         if not self.part.solutions_first or self.root is None:
             return None
         return self.tree.select_from(self.root, {path.rollout for path in self.given})
 
-    async def _bisect(self, state: State, path: Path) -> int | None:
+    async def _bisect(self, state: State, path: Trajectory) -> int | None:
         """Return the first error: MC is above zero before it and zero after it (section 3.2)."""
 
         async def alive(count: int) -> bool | None:
@@ -121,9 +121,9 @@ class _Search:
         error, _ = await bisect(state.depth, len(path.steps), alive)
         return error
 
-    def _wrong_from(self, path: Path, count: int) -> list[Path]:
+    def _wrong_from(self, path: Trajectory, count: int) -> list[Trajectory]:
         return [
-            Path(r.id, (*path.steps[:count], *r.steps), r.outcome, r.tokens)
+            Trajectory(r.id, (*path.steps[:count], *r.steps), r.outcome, r.tokens)
             for r in self.evidence.completions(path, count)
             if r.outcome == "wrong" and r.steps
         ]

@@ -9,7 +9,7 @@ Used for audits alone; no labeler takes it as evidence.
 
 from typing import Literal
 
-from stepforge.labelers.labeler import labeled_problem
+from stepforge.labelers.labeling import labeled_problem
 from stepforge.schemas.exact import ExactError, evaluate
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem

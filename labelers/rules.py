@@ -10,10 +10,10 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.labelers.change_point import ChangePoint
+from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
-from stepforge.labelers.labeler import TRUNCATED
-from stepforge.labelers.stored import stored_evidence
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.labeling import TRUNCATED
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
 

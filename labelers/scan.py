@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence import QUESTION, Evidence, Path
-from stepforge.labelers.labeler import label_wrong, labeled_problem
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong, labeled_problem
 from stepforge.labelers.sequential import Sequential
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -44,7 +44,7 @@ class SCAN(Record):
             return labeled_problem(self.name, solved, [unsure] * len(solved.rollouts), evidence)
         walk = Sequential(k=self.k, curtailed=False)
 
-        async def search(path: Path) -> Verdict:
+        async def search(path: Trajectory) -> Verdict:
             return (await walk.walk(path, evidence)).model_copy(update={"labeler": self.name})
 
         return await label_wrong(self.name, solved, evidence, search)

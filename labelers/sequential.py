@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence import Evidence, Path
-from stepforge.labelers.labeler import label_wrong
+from stepforge.labelers.evidence.store import Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -38,7 +38,7 @@ class Sequential(Record):
         evidence = Evidence(solved, policy, grader, seed)
         return await label_wrong(self.name, solved, evidence, lambda path: self.walk(path, evidence))
 
-    async def walk(self, path: Path, evidence: Evidence) -> Verdict:
+    async def walk(self, path: Trajectory, evidence: Evidence) -> Verdict:
         """Return the first step without a success."""
         for count in range(1, len(path.steps)):
             label = await evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead)

@@ -18,7 +18,7 @@ from benchmarks.usefulness.recording import Recording
 from benchmarks.usefulness.settings import NamedLabeler, UsefulnessFile
 from stepforge.filters.difficulty import Difficulty
 from stepforge.filters.dropped import Corpus, Dropped
-from stepforge.labelers import ChangePoint
+from stepforge.labelers import PooledLabeler
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.label_accuracy import accuracies, judge_problem
 from stepforge.pipelines.storage.store import write_text
@@ -112,7 +112,7 @@ class UsefulnessBench:
     ) -> list[LabeledProblem]:
         part: Any = named.part
         folder = self.folder / "labelled"
-        if isinstance(part, ChangePoint) and part.pilot:
+        if isinstance(part, PooledLabeler) and part.pilot:
             name = f"{named.name}_pilot"
             pilot = Labelled(name, part, recording, opening, grader, folder)
             part = pooled(part, await pilot.of(rows[:PILOT]), folder / name / "rates.json")

@@ -9,10 +9,8 @@ from typing import Any
 from benchmarks.usefulness.kept import keep_under
 from benchmarks.usefulness.opening import Opening
 from benchmarks.usefulness.recording import Reader, Recording
-from stepforge.labelers import ChangePoint, Consensus
+from stepforge.labelers import Consensus, PooledLabeler
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.rates import Rates
-from stepforge.pipelines.run_folder.pooled_rates import fitted_rates
 from stepforge.pipelines.storage.layout import shard_name
 from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.pipelines.storage.store import write_text
@@ -69,15 +67,15 @@ class Labelled:
         self._known |= {row.problem.id: row for row in done}
 
 
-def pooled(part: ChangePoint, pilot: Sequence[LabeledProblem], path: Path) -> ChangePoint:
+def pooled(part: PooledLabeler, pilot: Sequence[LabeledProblem], path: Path) -> PooledLabeler:
     """Return the part under rates pooled from a pilot that was labelled under its own; no truth is used.
 
     The rates are kept in ``path``.
     """
     if not path.exists():
         blind = [row.model_copy(update={"problem": row.problem.model_copy(update={"truth": None})}) for row in pilot]
-        write_text(path, json.dumps(fitted_rates(blind, part).model_dump(), indent=1) + "\n")
-    return part.model_copy(update={"rates": Rates.model_validate_json(path.read_text(encoding="utf-8"))})
+        write_text(path, json.dumps(part.fitted_rates(blind).model_dump(), indent=1) + "\n")
+    return part.with_rates(type(part.rates).model_validate_json(path.read_text(encoding="utf-8")))
 
 
 def by_oracle(rows: Sequence[SolvedProblem]) -> list[LabeledProblem]:

@@ -72,7 +72,7 @@ class PolicyBench:
         """
         if not (self.run_folder / "datasets").exists():
             self.say(f"running {self.settings.policy_run}")
-            command = [sys.executable, "-m", "cli", "run", str(self.settings.policy_run), "--quiet"]
+            command = [sys.executable, "-m", "stepforge", "run", str(self.settings.policy_run), "--quiet"]
             _do([*command, "--out", str(self.run_folder)], f"the run {self.settings.policy_run}")
 
     def files(self, rows: RowsFrom) -> list[Path]:

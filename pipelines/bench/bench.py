@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stepforge.labelers import ChangePoint, MathShepherd
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.stored import solved_part
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.bench_text import bench_text
 from stepforge.pipelines.bench.cases import UNVETTED, VETTED, BenchProblem, Outcome, bench_problem, replay
 from stepforge.pipelines.bench.controls import (
@@ -26,7 +26,6 @@ from stepforge.pipelines.bench.settings import BenchFile, Sweep, read_bench_file
 from stepforge.pipelines.bench.values import estimates, value_figures
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run.preflight import preflight
-from stepforge.pipelines.run_folder.pooled_rates import fitted_rates
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.errors import RunFailed
@@ -101,7 +100,7 @@ class Bench:
         tuning = [p for p in self.problems if "tuning" in p.slices]
         for surprise, passing in ((True, True), (False, True), (False, False), (True, False)):
             part = ChangePoint(budget=POOLING_BUDGET, surprise=surprise, passing=passing)
-            self.rates[surprise, passing] = fitted_rates([_label(part, p, self.seeds[0]) for p in tuning], part)
+            self.rates[surprise, passing] = part.fitted_rates([_label(part, p, self.seeds[0]) for p in tuning])
 
     def replay_all(self) -> None:
         """Run every labeler at every budget under every seed."""

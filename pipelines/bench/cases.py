@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from stepforge.labelers.evidence.replay import solved_part
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.stored import solved_part
 from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy, completions_by_prefix
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict

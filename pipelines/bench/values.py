@@ -8,12 +8,12 @@ error takes bins of equal mass.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stepforge.labelers.change_model import posterior
-from stepforge.labelers.evidence import Evidence, solution_path
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.seen import see
-from stepforge.labelers.stored import stored_evidence
-from stepforge.labelers.values import interval, value
+from stepforge.labelers.change_point.model import posterior
+from stepforge.labelers.change_point.observations import see
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.values import interval, value
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
@@ -47,7 +47,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list
     evidence = _evidence(row, known)
     found, seen_prefixes = [], set()
     for solution in row.solutions:
-        path = solution_path(solution.rollout)
+        path = solution_trajectory(solution.rollout)
         if path.outcome == "undetermined" or len(path.steps) < 2:
             continue
         seen = see(path, evidence).observed(rates, surprise=True)

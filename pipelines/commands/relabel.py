@@ -6,7 +6,7 @@ The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``
 from collections import defaultdict
 from typing import Any
 
-from stepforge.labelers import ChangePoint
+from stepforge.labelers import ChangePoint, PooledLabeler
 from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
@@ -16,7 +16,6 @@ from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
-from stepforge.pipelines.run_folder.pooled_rates import fitted_rates
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows, read_shard, shard_metadata, write_shard
@@ -86,13 +85,13 @@ def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
     return rule
 
 
-def _pooled_model(run: RunFile, layout: Layout) -> ChangePoint:
-    model = next((part for part in run.label if isinstance(part, ChangePoint)), ChangePoint())
+def _pooled_model(run: RunFile, layout: Layout) -> PooledLabeler:
+    model = next((part for part in run.label if isinstance(part, PooledLabeler)), ChangePoint())
     rows: list[LabeledProblem] = []
     for path in layout.shards("label"):
         if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
             rows += read_shard(path, LabeledProblem)
-    return model.model_copy(update={"rates": fitted_rates(rows, model)})
+    return model.with_rates(model.fitted_rates(rows))
 
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:

@@ -7,20 +7,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stepforge.filters import Corpus
-from stepforge.labelers import AnyPart, ChangePoint
-from stepforge.labelers.rates import Rates
+from stepforge.labelers import AnyPart, PooledLabeler
+from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
 from stepforge.pipelines.estimate.pilot_worker import Phase, PilotWorker
 from stepforge.pipelines.estimate.sample import Sample
 from stepforge.pipelines.estimate.speed import parallel
 from stepforge.pipelines.estimate.trace import Call
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.shard_work import with_rates
 from stepforge.pipelines.run.stages import vet
-from stepforge.pipelines.run_folder.pooled_rates import fitted_rates, pooling_labeler
+from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import rng_of
 
@@ -80,7 +80,7 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     solving = await _spread("solve", workers, sample.items)
     vetted = vet(rows_of(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
     under_defaults: list[Phase] = []
-    rates: list[Rates | None] = [None]
+    rates: list[Record | None] = [None]
     if pooling_labeler(run) is not None:
         under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
         rows = rows_of(under_defaults, LabeledProblem)
@@ -101,12 +101,12 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     )
 
 
-def _pooled(run: RunFile, rates: Rates | None) -> list[AnyPart]:
+def _pooled(run: RunFile, rates: Record | None) -> list[AnyPart]:
     """Return the labelers that the rates make a difference to."""
-    return [with_rates(part, rates) for part in run.label if isinstance(part, ChangePoint) and part.pilot]
+    return [with_rates(part, rates) for part in run.label if isinstance(part, PooledLabeler) and part.pilot]
 
 
-def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) -> Iterator[Rates]:
+def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) -> Iterator[Record]:
     """Yield rates that the run may come to: fitted to as many problems as its own pilot has, drawn from ours.
 
     Rates decide how much is asked, and from few problems they vary a lot.
@@ -118,7 +118,7 @@ def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) 
     rng = rng_of(run.seed, "estimate", "rates")
     count = max(1, round(sample.pooling * len(rows) / len(sample.items)))
     for _ in range(RATES_DRAWN):
-        yield fitted_rates(rng.sample(rows, count) if count <= len(rows) else rng.choices(rows, k=count), part)
+        yield part.fitted_rates(rng.sample(rows, count) if count <= len(rows) else rng.choices(rows, k=count))
 
 
 async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Any], *more: Any) -> list[Phase]:

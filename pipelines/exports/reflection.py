@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence_tree import Way
-from stepforge.labelers.siblings import Fork
+from stepforge.labelers.evidence.siblings import Fork
+from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import first_by_hash, position_class
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.pipelines.exports.step_pairs import Forks
@@ -67,7 +67,7 @@ class Reflection(Forks):
         columns = row.model_dump(include={"step", "difficulty"})
         return position_class(columns["step"]), str(columns["difficulty"])
 
-    def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Way) -> ReflectionRow:
+    def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Continuation) -> ReflectionRow:
         left = len(solution.rollout.steps) - 1 - fork.error
         count = rng_of("reflection", solution.rollout.id).randint(1, min(self.longest_delay, left))
         shown = solution.rollout.steps[: fork.error + count]

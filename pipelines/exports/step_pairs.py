@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence_tree import EvidenceTree, Way
-from stepforge.labelers.siblings import Fork, fork_of
+from stepforge.labelers.evidence.siblings import Fork, fork_of
+from stepforge.labelers.evidence.tree import Continuation, EvidenceTree
 from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -108,7 +108,7 @@ class Forks(Evened):
     """The distance between the two intervals must be larger than this; below 0 they may overlap."""
     max_per_problem: int = Field(default=4, ge=1)
 
-    def forks(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Fork, Way]]:
+    def forks(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Fork, Continuation]]:
         """Yield each first error whose two sides are far enough apart, with a right way on; like ones once."""
         tree, seen = EvidenceTree(problem), set()
         for solution in problem.solutions:
@@ -192,7 +192,7 @@ class Pairwise(Forks):
             )
 
 
-def _pair(solution: LabeledSolution, fork: Fork, way: Way) -> tuple[LabeledSolution, Pair]:
+def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[LabeledSolution, Pair]:
     right_value = 0.0 if fork.right is None else fork.right.value
     return solution, Pair(
         prefix=_text(fork.prefix),

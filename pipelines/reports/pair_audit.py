@@ -5,9 +5,9 @@ Counted over the curated rows, before pairs are thinned; a pair is what ``step_p
 
 from typing import Any
 
-from stepforge.labelers.evidence_tree import EvidenceTree
+from stepforge.labelers.evidence.siblings import Fork, fork_of
+from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge, oracle_verdict
-from stepforge.labelers.siblings import Fork, fork_of
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 

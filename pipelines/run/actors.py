@@ -9,7 +9,6 @@ from typing import Any
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.labelers.rates import Rates
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -19,6 +18,7 @@ from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
 
 SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
 
@@ -34,7 +34,7 @@ class CpuWorker:
         """Return once the worker can take shards."""
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
         """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
 
@@ -69,7 +69,7 @@ class EngineWorker:
                 collect_seldom()
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Rates | None) -> ShardDone:
+    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
         """Do a stage on a shard.
 
         Raises:

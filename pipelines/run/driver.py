@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from stepforge.filters import Corpus, Duplicates
-from stepforge.labelers.rates import Rates
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.report import write_report
@@ -32,6 +31,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.record import Record
 
 ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
@@ -112,7 +112,7 @@ class _Flow:
         self.progress = progress
         self.corpus: dict[str, str] = {}
         self.pilot = pilot_shards(run, plan)
-        self.rates: asyncio.Future[Rates] | None = None
+        self.rates: asyncio.Future[Record] | None = None
         """Done once the pilot is labelled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
 
@@ -180,7 +180,7 @@ class _Flow:
                 self.layout.shard(later, index).unlink(missing_ok=True)
                 self.committed[later].discard(index)
 
-    async def _rates_for(self, shard: ShardPlan) -> Rates | None:
+    async def _rates_for(self, shard: ShardPlan) -> Record | None:
         """Wait for the pilot, unless the shard is part of it."""
         return None if self.rates is None or shard in self.pilot else await self.rates
 

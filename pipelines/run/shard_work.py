@@ -11,8 +11,7 @@ from typing import NamedTuple, TypeVar
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.labelers import AnyPart, ChangePoint
-from stepforge.labelers.rates import Rates
+from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
@@ -84,7 +83,7 @@ class ShardWork:
         self.session = session
         self._digest = content_digest(run)
 
-    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Rates | None = None) -> ShardDone:
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
         """Do a stage on a shard and commit it.
 
         Raises:
@@ -166,7 +165,7 @@ class ShardWork:
             cost=Cost.of(rollouts),
         )
 
-    async def _label(self, shard: ShardPlan, asking: _Asking, rates: Rates | None) -> ShardReport:
+    async def _label(self, shard: ShardPlan, asking: _Asking, rates: Record | None) -> ShardReport:
         rows = await asyncio.to_thread(self._read, "label", shard, SolvedProblem)
         policy = asking.policy
         parts = [with_rates(part, rates) for part in self.run.label]
@@ -264,13 +263,6 @@ class ShardWork:
         for solution in brought:
             solutions.setdefault(solution.problem_id, []).append(solution)
         return solutions
-
-
-def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
-    """Return a labeler as it is, or with the rates pooled over the run."""
-    if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
-        return part
-    return part.model_copy(update={"rates": rates})
 
 
 def brought_with(item: SourceItem) -> list[Brought]:

@@ -7,13 +7,9 @@ the same labels however often it is stopped.
 
 from collections.abc import Sequence
 
-from stepforge.labelers import AnyLabeler, ChangePoint, speaking
-from stepforge.labelers.consensus import Consensus
-from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.pooling import measured_rates, pooled_rates
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.seen import seen_in
-from stepforge.labelers.stored import solved_part, stored_evidence
+from stepforge.labelers import AnyLabeler, speaking
+from stepforge.labelers.contracts import Combiner, PooledLabeler, pooled_labeler
+from stepforge.labelers.evidence.replay import solved_part, stored_evidence
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
@@ -21,15 +17,15 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 SETTLED = "settled"
 """In a pilot shard's metadata, once its verdicts stand under the pooled rates."""
 
 
-def pooling_labeler(run: RunFile) -> ChangePoint | None:
-    """Return the labeler whose rates are pooled: the one whose evidence is kept, if it has rates to pool."""
-    first = next(part for part in speaking(run.label) if not isinstance(part, Consensus))
-    return first if isinstance(first, ChangePoint) and first.pilot else None
+def pooling_labeler(run: RunFile) -> PooledLabeler | None:
+    """Return the labeler whose rates are pooled, if there is one."""
+    return pooled_labeler(run.label)
 
 
 def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
@@ -47,7 +43,7 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
     return shards
 
 
-def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Rates:
+def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Record:
     """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
 
     Raises:
@@ -58,62 +54,33 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Ra
         raise ValueError("the run has no labeler with rates to pool")
     digest = content_digest(run)
     if layout.rates.exists():
-        return Rates.model_validate(read_sealed(layout.rates, digest)["rates"])
+        return type(part.rates).model_validate(read_sealed(layout.rates, digest)["rates"])
     rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
-    rates = fitted_rates(rows, part)
+    rates = part.fitted_rates(rows)
     write_sealed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
 
 
-def fitted_rates(rows: Sequence[LabeledProblem], part: ChangePoint) -> Rates:
-    """Return rates pooled from labelled problems; how far to trust them comes from those with a known truth."""
-    by_row = [(row, seen_in(row, passing=part.passing)) for row in rows]
-    seen = [s for _, found in by_row for s in found]
-    if not seen:
-        return part.rates
-    rates = pooled_rates(seen, part.rates, surprise=part.surprise, passing=part.passing)
-    model = part.model_copy(update={"rates": rates}).model
-    cases = [
-        (s.observed(model, surprise=part.surprise), truth)
-        for row, found in by_row
-        if row.problem.truth is not None
-        for s, truth in zip(found, _truths(row), strict=True)
-    ]
-    if len(cases) < LEAST_CASES:
-        return rates
-    return measured_rates(cases, model)
-
-
-LEAST_CASES = 40
-"""Solutions with a known truth below which nothing is learnt from them."""
-
-
-def _truths(row: LabeledProblem) -> list[int | None]:
-    """Return the first errors of the solutions that ``seen_in`` looks at, in its order."""
-    known = [s.rollout for s in row.solutions if s.rollout.outcome != "undetermined" and s.rollout.steps]
-    return [oracle_verdict(row.problem, rollout).first_error for rollout in known]
-
-
-def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Rates) -> None:
+def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) -> None:
     """Derive a pilot shard's verdicts anew under the pooled rates, once."""
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
     part = pooling_labeler(run)
     if part is None or metadata.get(SETTLED):
         return
-    fitted = part.model_copy(update={"rates": rates})
+    fitted = part.with_rates(rates)
     rows = [settled(row, run.label, fitted) for row in read_shard(path, LabeledProblem)]
     write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: True})
 
 
-def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: ChangePoint) -> LabeledProblem:
+def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: PooledLabeler) -> LabeledProblem:
     """Return a problem with the verdicts that its stored evidence gives under other rates."""
     fresh = fitted.conclude(solved_part(row), stored_evidence(row))
     solutions = []
     for solution, new in zip(row.solutions, fresh.solutions, strict=True):
         spoken = {v.labeler: v for v in (solution.verdict, *solution.others)} | {fitted.name: new.verdict}
-        said = [spoken[part.name] for part in speaking(parts) if not isinstance(part, Consensus)]
-        spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Consensus)}
+        said = [spoken[part.name] for part in speaking(parts) if not isinstance(part, Combiner)]
+        spoken |= {part.name: part.combine(said) for part in parts if isinstance(part, Combiner)}
         verdict, *others = (spoken[part.name] for part in speaking(parts))
         solutions.append(
             solution.model_copy(update={"labels": new.labels, "verdict": verdict, "others": tuple(others)})

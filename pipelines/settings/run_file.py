@@ -9,7 +9,7 @@ from stepforge.filters import AnyCurateFilter, AnyVetFilter
 from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
-from stepforge.labelers import AnyLabeler, Consensus, speaking
+from stepforge.labelers import AnyLabeler, Combiner, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.storage.sealed import sealed_text
@@ -93,7 +93,7 @@ class RunFile(Record):
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
-        if all(isinstance(part, Consensus) for part in speaking(self.label)):
+        if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])

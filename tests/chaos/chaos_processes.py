@@ -47,7 +47,7 @@ class RayRun:
         self.said_file = said
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         environment |= {"PYTHONPATH": str(ROOT)} | QUICK
-        command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(folder), "--quiet"]
+        command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder), "--quiet"]
         with said.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=environment)
         self.started: set[int] = set()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from chaos import report_of, run, write_run
 
-from stepforge.labelers.evidence import solution_path
-from stepforge.labelers.labeler import labels_of
-from stepforge.labelers.stored import stored_evidence
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.store import solution_trajectory
+from stepforge.labelers.labeling import labels_of
 from stepforge.pipelines.engines import Faults, ScriptedEngineSettings, TransformersEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import STUCK_REQUESTS, EngineGate, limit_of
 from stepforge.pipelines.storage.shards import read_shard
@@ -57,7 +57,7 @@ def check_labels(row: LabeledProblem) -> None:
     for solution in row.solutions:
         if solution.rollout.outcome == "undetermined":
             assert solution.verdict.abstained
-        counted = labels_of(solution_path(solution.rollout), evidence)
+        counted = labels_of(solution_trajectory(solution.rollout), evidence)
         for label, known in zip(solution.labels, counted, strict=True):
             if label is not None and label.trials:
                 assert known is not None

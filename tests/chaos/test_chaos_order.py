@@ -14,7 +14,7 @@ from chaos import Reference, write_run
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import AMCS, SCAN, ChangePoint, EpicPRM, MathShepherd, OmegaPRM, Sequential
-from stepforge.labelers.labeler import Labeler
+from stepforge.labelers.contracts import Labeler
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.grading.grader import PooledGrader

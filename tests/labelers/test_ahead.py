@@ -9,9 +9,9 @@ import pytest
 
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import MathShepherd, OmegaPRM, Sequential
-from stepforge.labelers.ahead import Ahead
-from stepforge.labelers.evidence import Evidence, solution_path
-from stepforge.labelers.labeler import Labeler
+from stepforge.labelers.contracts import Labeler
+from stepforge.labelers.evidence.ahead import Ahead
+from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
@@ -135,7 +135,7 @@ def test_a_search_that_is_cancelled_cancels_what_it_asked_ahead() -> None:
     async def begin_and_leave() -> Silent:
         policy = Silent(expected=6)
         evidence = Evidence(solved(solution), policy, EqualGrader(), 5)
-        search = asyncio.create_task(evidence.until_success(solution_path(solution), 1, 8, ahead=6))
+        search = asyncio.create_task(evidence.until_success(solution_trajectory(solution), 1, 8, ahead=6))
         await asyncio.wait_for(policy.all_begun.wait(), 10)
         search.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepforge.labelers import ChangePoint, OmegaPRM
-from stepforge.labelers.change_model import BASE_GRID, Counts, Observed, Posterior, information, posterior, prior
-from stepforge.labelers.evidence import Evidence, solution_path
-from stepforge.labelers.pooling import PULL, RATES, pooled_rates
-from stepforge.labelers.rates import Rates, logistic
+from stepforge.labelers.change_point.model import BASE_GRID, Counts, Observed, Posterior, information, posterior, prior
+from stepforge.labelers.change_point.observations import Seen, seen_in
+from stepforge.labelers.change_point.pooling import PULL, RATES, pooled_rates
+from stepforge.labelers.change_point.rates import Rates, logistic
+from stepforge.labelers.change_point.values import interval, value
+from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
-from stepforge.labelers.seen import Seen, seen_in
-from stepforge.labelers.values import interval, value
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
@@ -377,23 +377,23 @@ def path_with(tokens: Sequence[int]) -> Rollout:
 def test_the_first_question_is_in_the_middle_weighed_by_tokens() -> None:
     uniform = believed([1 / 9] * 9 + [0.0], 0.9, 0.02)
     part = ChangePoint(least_information=0)
-    even = solution_path(path_with([1] * 8 + [1000]))  # whatever is asked, about a thousand tokens come
+    even = solution_trajectory(path_with([1] * 8 + [1000]))  # whatever is asked, about a thousand tokens come
     assert part.best_question(even, uniform) in (4, 5)
-    equal = solution_path(path_with([30] * 9))  # later prefixes are cheaper
+    equal = solution_trajectory(path_with([30] * 9))  # later prefixes are cheaper
     best = max(range(1, 9), key=lambda t: information(uniform, t) / (30 * (9 - t)))
     assert part.best_question(equal, uniform) == best > 5
-    late = solution_path(path_with([1000] + [1] * 8))  # the long step is in every prefix
+    late = solution_trajectory(path_with([1000] + [1] * 8))  # the long step is in every prefix
     assert part.best_question(late, uniform) == max(range(1, 9), key=lambda t: information(uniform, t) / (9 - t))
 
 
 def test_from_the_model_itself_the_first_question_is_in_the_middle_too() -> None:
     belief = posterior(observed([0.01] * 9, root=(18, 2)), INDIFFERENT)
-    assert ChangePoint().best_question(solution_path(path_with([1] * 8 + [100])), belief) in (4, 5)
+    assert ChangePoint().best_question(solution_trajectory(path_with([1] * 8 + [100])), belief) in (4, 5)
 
 
 def test_a_question_that_is_not_worth_its_tokens_is_not_asked() -> None:
     uniform = believed([1 / 9] * 9 + [0.0], 0.9, 0.02)
-    path = solution_path(path_with([1] * 8 + [1000]))
+    path = solution_trajectory(path_with([1] * 8 + [1000]))
     assert information(uniform, 4) / 1000 < 0.001
     assert ChangePoint(least_information=0.001).best_question(path, uniform) is None
 
@@ -587,7 +587,7 @@ def evidence_on(row: SolvedProblem) -> Evidence:
 
 
 def seen_of(row: SolvedProblem, index: int = 0, part: ChangePoint | None = None) -> Observed:
-    return (part or ChangePoint()).observed(solution_path(row.rollouts[index]), evidence_on(row))
+    return (part or ChangePoint()).observed(solution_trajectory(row.rollouts[index]), evidence_on(row))
 
 
 SIBLINGS = solved(
@@ -610,7 +610,7 @@ def test_siblings_count_at_the_prefixes_they_go_through_and_the_solution_itself_
 
 
 def test_completions_drawn_at_one_prefix_count_at_those_they_go_through() -> None:
-    path = solution_path(SIBLINGS.rollouts[0])
+    path = solution_trajectory(SIBLINGS.rollouts[0])
     evidence = evidence_on(solved(SIBLINGS.rollouts[0]))
     through = a_solution("through", "CDq", "correct")
     evidence.add(through, path.steps[:2])
@@ -742,7 +742,7 @@ def simulated(rng: Random, rates: Rates, steps: Sequence[Step], root: int, each:
     right = f == count or rng.random() < rates.recovery
     rollout = a_solution("s", "x" * count, "correct" if right else "wrong").model_copy(update={"steps": tuple(steps)})
     seen = Seen(
-        path=solution_path(rollout),
+        path=solution_trajectory(rollout),
         agreement=tuple(drawn(v, peers) for v in same),
         root=drawn(base, root),
         prefixes=counts,
@@ -851,7 +851,7 @@ def measured_row() -> tuple[LabeledProblem, Evidence]:
 
     async def draw() -> tuple[LabeledProblem, Evidence]:
         evidence = evidence_on(SIBLINGS)
-        bad, cousin = (solution_path(SIBLINGS.rollouts[i]) for i in (0, 2))
+        bad, cousin = (solution_trajectory(SIBLINGS.rollouts[i]) for i in (0, 2))
         for path, count in ((bad, 1), (bad, 3), (cousin, 2), (cousin, 4)):
             await evidence.more(path, count, 3)
         return ChangePoint().conclude(SIBLINGS, evidence), evidence
@@ -866,7 +866,7 @@ def reread(row: LabeledProblem) -> LabeledProblem:
 def test_stored_rows_tell_the_same_counts_as_the_evidence_they_came_from() -> None:
     row, evidence = measured_row()
     part = ChangePoint()
-    known = [solution_path(s.rollout) for s in row.solutions if s.rollout.outcome != "undetermined"]
+    known = [solution_trajectory(s.rollout) for s in row.solutions if s.rollout.outcome != "undetermined"]
     stored = seen_in(reread(row))
     assert [s.path for s in stored] == known
     for seen in stored:

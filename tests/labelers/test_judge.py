@@ -17,7 +17,7 @@ from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import Consensus, Judge, MathShepherd, Oracle, label_with_all
 from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, fused, measured_skill, relation
 from stepforge.labelers.judge import DIVIDED, IMITATES, TEMPLATE, UNREADABLE, WORDINGS
-from stepforge.labelers.labeler import TRUNCATED
+from stepforge.labelers.labeling import TRUNCATED
 from stepforge.labelers.verdict_text import VERDICT, delimiter, imitates, numbered, read_verdict, verdict_line
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepforge.labelers import MathShepherd, OmegaPRM, label_with_all
-from stepforge.labelers.evidence import Evidence, Path, solution_path
-from stepforge.labelers.tree import Exploration, Tree, rollout_quality, state_bonus
+from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.search_tree import Exploration, Tree, rollout_quality, state_bonus
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, StepLabel
 from stepforge.schemas.rollout import SolvedProblem
@@ -97,7 +97,7 @@ def test_no_prefix_is_estimated_twice_in_a_whole_tree() -> None:
 def test_a_selected_rollout_leaves_the_pool_and_visits_count_selections() -> None:
     tree = Tree(Exploration())
     half = StepLabel(successes=1, failures=1)
-    paths = [Path(name, (), "wrong", tokens) for name, tokens in (("short", 10), ("long", 400))]
+    paths = [Trajectory(name, (), "wrong", tokens) for name, tokens in (("short", 10), ("long", 400))]
     state = tree.add("", 0, half, paths)
     assert [tree.select()[1].rollout for _ in range(2)] == ["short", "long"]  # type: ignore[index]
     assert tree.select() is None
@@ -109,8 +109,8 @@ def test_priorities_are_refreshed_over_the_whole_pool() -> None:
     # in the other: the next selection must leave it, though it came first.
     tree = Tree(Exploration())
     half = StepLabel(successes=1, failures=1)
-    first = tree.add("a", 1, half, [Path(f"a{i}", (), "wrong", 10) for i in range(2)])
-    second = tree.add("b", 1, half, [Path(f"b{i}", (), "wrong", 10) for i in range(2)])
+    first = tree.add("a", 1, half, [Trajectory(f"a{i}", (), "wrong", 10) for i in range(2)])
+    second = tree.add("b", 1, half, [Trajectory(f"b{i}", (), "wrong", 10) for i in range(2)])
     selected = [tree.select()[1].rollout for _ in range(3)]  # type: ignore[index]
     assert selected[:2] == ["a0", "b0"]
     assert (first.visits, second.visits) == (2, 1)
@@ -120,7 +120,7 @@ def test_priorities_are_refreshed_over_the_whole_pool() -> None:
 
 def test_only_states_with_a_value_strictly_between_enter_the_pool() -> None:
     tree = Tree(Exploration())
-    wrong = [Path("r", (), "wrong", 1)]
+    wrong = [Trajectory("r", (), "wrong", 1)]
     tree.add("a", 1, StepLabel(successes=0, failures=8), wrong)
     tree.add("b", 1, StepLabel(successes=8, failures=0), wrong)
     assert tree.select() is None
@@ -177,19 +177,19 @@ def test_solutions_brought_along_are_not_taken_for_samples_of_the_policy() -> No
 def test_shared_prefixes_are_drawn_once_and_seeds_do_not_depend_on_order() -> None:
     one, two = a_solution("one", "abC", "wrong"), a_solution("two", "abD", "wrong")
 
-    async def measured(first: Path, second: Path) -> tuple[str, ...]:
+    async def measured(first: Trajectory, second: Trajectory) -> tuple[str, ...]:
         evidence = Evidence(solved(one, two), KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=3)
         await asyncio.gather(evidence.measure(first, 2, 4), evidence.measure(second, 2, 4))
         return tuple(rollout.id for rollout in evidence.rollouts)
 
-    forward = asyncio.run(measured(solution_path(one), solution_path(two)))
-    backward = asyncio.run(measured(solution_path(two), solution_path(one)))
+    forward = asyncio.run(measured(solution_trajectory(one), solution_trajectory(two)))
+    backward = asyncio.run(measured(solution_trajectory(two), solution_trajectory(one)))
     assert forward == backward
     assert len(forward) == 4
 
 
 def test_more_completions_are_added_to_those_there_are() -> None:
-    path = solution_path(a_solution("one", "abC", "wrong"))
+    path = solution_trajectory(a_solution("one", "abC", "wrong"))
 
     async def grow() -> tuple[int, int]:
         evidence = Evidence(solved(), KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=3)

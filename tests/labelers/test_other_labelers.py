@@ -15,8 +15,8 @@ from stepforge.labelers import AMCS, SCAN, EpicPRM, Labeler, MathShepherd, Omega
 from stepforge.labelers import Sequential as Walk
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.epic_prm import TOO_HARD, first_look, score
-from stepforge.labelers.evidence import QUESTION, Evidence, Path, count_outcomes, solution_path
-from stepforge.labelers.labeler import TRUNCATED
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, count_outcomes, solution_trajectory
+from stepforge.labelers.labeling import TRUNCATED
 from stepforge.labelers.scan import UNSURE
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
@@ -170,7 +170,7 @@ def test_full_forms_draw_exactly_k(full: Labeler, curtailed: Labeler, search: st
 
 
 def test_a_curtailed_prefix_may_be_filled_up_and_is_then_as_good_as_a_full_one() -> None:
-    path = solution_path(a_solution("one", "abC", "wrong"))
+    path = solution_trajectory(a_solution("one", "abC", "wrong"))
 
     async def grow() -> list[StepLabel | None]:
         evidence = evidence_of(solved(), KnownPolicy(lambda prefix: 1.0))
@@ -203,7 +203,7 @@ def amcs_stop(outcomes: Sequence[Outcome], first: int, most: int, half_width: fl
 @pytest.mark.parametrize(("first", "most", "half_width"), [(6, 20, 0.2), (4, 30, 0.25), (1, 12, 0.3)])
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.5, 0.85, 1.0])
 def test_until_narrow_stops_by_amcs_rule(value: float, first: int, most: int, half_width: float) -> None:
-    path = solution_path(a_solution("one", "abC", "wrong"))
+    path = solution_trajectory(a_solution("one", "abC", "wrong"))
 
     async def drawn(seed: int) -> tuple[list[Outcome], StepLabel]:
         evidence = evidence_of(solved(), KnownPolicy(lambda prefix: value), seed)
@@ -227,7 +227,7 @@ def test_until_narrow_by_hand() -> None:
             first, self.value = self.value, lambda prefix: 0.0
             return super()._rollout(prefix, name, first(prefix) == 1.0)
 
-    path = solution_path(a_solution("one", "abC", "wrong"))
+    path = solution_trajectory(a_solution("one", "abC", "wrong"))
     evidence = evidence_of(solved(), Once(lambda prefix: 1.0))
     label = asyncio.run(evidence.until_narrow(path, 1, 6, 20, 0.2))
     # One success: Wilson's half-width is 0.2076 for 9 completions and 0.1931 for 10
@@ -235,7 +235,7 @@ def test_until_narrow_by_hand() -> None:
 
 
 def test_completions_without_a_verdict_do_not_make_an_interval_narrow() -> None:
-    path = solution_path(a_solution("one", "abC", "wrong"))
+    path = solution_trajectory(a_solution("one", "abC", "wrong"))
     evidence = evidence_of(solved(), KnownPolicy(lambda prefix: 1.0, truncated=lambda prefix: True))
     label = asyncio.run(evidence.until_narrow(path, 1, 6, 20, 0.2))
     assert (label.trials, label.undetermined, label.truncated) == (0, 20, 20)
@@ -250,8 +250,8 @@ def test_more_draws_exactly_so_many_more(k: int, further: list[int], count: int)
 
     async def grow() -> list[int]:
         evidence = evidence_of(solved(RIGHT, bad), policy)
-        totals = [(await evidence.measure(solution_path(bad), count, k)).trials]
-        totals += [(await evidence.more(solution_path(bad), count, n)).trials for n in further]
+        totals = [(await evidence.measure(solution_trajectory(bad), count, k)).trials]
+        totals += [(await evidence.more(solution_trajectory(bad), count, n)).trials for n in further]
         assert len({rollout.id for rollout in evidence.rollouts}) == evidence.cost.rollouts == policy.asked.total()
         return totals
 
@@ -276,7 +276,7 @@ def test_without_sharing_every_solution_pays_for_its_own_completions() -> None:
 
 def test_without_sharing_the_common_steps_get_counts_of_their_own() -> None:
     row = solved(a_solution("one", "abCD", "wrong"), a_solution("two", "abEF", "wrong"))
-    one, two = map(solution_path, row.rollouts)
+    one, two = map(solution_trajectory, row.rollouts)
 
     async def drawn() -> list[list[str]]:
         evidence = evidence_of(row, KnownPolicy(lambda prefix: 0.5), shared=False)
@@ -296,7 +296,7 @@ def test_passing_counts_siblings_and_later_prefixes() -> None:
     own = a_solution("own", "axB", "wrong")
     row = solved(own, a_solution("sibling", "axC", "wrong"), a_solution("lucky", "axd", "correct"))
     row = solved(*row.rollouts, a_solution("right", "bcd", "correct"), a_solution("cut", "axE", "undetermined"))
-    path = solution_path(own)
+    path = solution_trajectory(own)
 
     async def counted() -> tuple[list[tuple[int, int]], int, StepLabel]:
         evidence = evidence_of(row, KnownPolicy(lambda prefix: 0.5))
@@ -323,7 +323,7 @@ def test_a_completion_that_says_nothing_counts_at_its_own_prefix_alone() -> None
         def _rollout(self, prefix: str, name: str, right: bool) -> Rollout:
             return super()._rollout(prefix, name, right).model_copy(update={"steps": ()})
 
-    path = solution_path(a_solution("own", "abC", "wrong"))
+    path = solution_trajectory(a_solution("own", "abC", "wrong"))
 
     async def counted() -> list[tuple[int, int]]:
         evidence = evidence_of(solved(), Silent(lambda prefix: 1.0))
@@ -611,6 +611,6 @@ def test_a_path_of_the_question_is_the_root_of_every_solution() -> None:
     bad = a_solution("bad", "ABC", "wrong")
     evidence = evidence_of(solved(RIGHT, bad), KnownPolicy(lambda prefix: 0.5))
     label = asyncio.run(evidence.measure(QUESTION, 0, 6))
-    assert label == evidence.label(solution_path(bad), 0)
+    assert label == evidence.label(solution_trajectory(bad), 0)
     assert label.trials == 6
-    assert evidence.label(Path("", (Step(text="A\n"),), "wrong", 1), 1) is None
+    assert evidence.label(Trajectory("", (Step(text="A\n"),), "wrong", 1), 1) is None

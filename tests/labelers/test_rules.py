@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 from stepforge.labelers import AMCS, ChangePoint, Consensus, Labeler, MathShepherd, OmegaPRM, label_with_all
 from stepforge.labelers import Sequential as Walk
 from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, fused
-from stepforge.labelers.evidence import QUESTION, Path, solution_path
-from stepforge.labelers.labeler import TRUNCATED, own_outcome
+from stepforge.labelers.evidence.replay import solved_part, stored_evidence
+from stepforge.labelers.evidence.store import QUESTION, Trajectory, solution_trajectory
+from stepforge.labelers.labeling import TRUNCATED, own_outcome
 from stepforge.labelers.rules import (
     RULES,
     UNMEASURED,
@@ -33,7 +34,6 @@ from stepforge.labelers.rules import (
     relabeled,
     values_with_base,
 )
-from stepforge.labelers.stored import solved_part, stored_evidence
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Stopping, Verdict
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
 
@@ -59,7 +59,7 @@ def labeled(
     measured = [None if c is None else StepLabel(successes=c[0], failures=c[1], stopping=stopping) for c in counts]
     return LabeledSolution(
         rollout=rollout,
-        labels=(*measured, own_outcome(solution_path(rollout))),
+        labels=(*measured, own_outcome(solution_trajectory(rollout))),
         verdict=verdict or said("math_shepherd", abstained=True),
         others=tuple(others),
     )
@@ -551,10 +551,10 @@ def test_stored_evidence_is_what_was_drawn(labeler: Labeler, seed: int) -> None:
     for text, drawn in by_prefix.items():
         steps = tuple(Step(text=line) for line in text.splitlines(keepends=True))
         own = list(row.rollouts) if not text else []
-        assert evidence.completions(Path("", steps, "wrong", 0), len(steps)) == [*own, *drawn]
+        assert evidence.completions(Trajectory("", steps, "wrong", 0), len(steps)) == [*own, *drawn]
     shared = getattr(labeler, "shared", True)
     for solution in kept.solutions:
-        path = solution_path(solution.rollout)
+        path = solution_trajectory(solution.rollout)
         for count, label in enumerate(solution.labels[:-1], 1):
             stored = evidence.label(path, count)
             if label is None or not label.trials:
@@ -583,9 +583,9 @@ def test_a_tree_holds_completions_of_completions_and_they_are_found_again() -> N
         assert (start_of[parent.id] + parent.text).startswith(text)
         steps = tuple(Step(text=line) for line in text.splitlines(keepends=True))
         assert len(steps) == rollout.start.steps
-        assert rollout in evidence.completions(Path("", steps, "wrong", 0), len(steps))
+        assert rollout in evidence.completions(Trajectory("", steps, "wrong", 0), len(steps))
         # What goes through the prefix: its own completions, and the parent
-        assert sum(evidence.passing(Path("", steps, "wrong", 0), len(steps))) > len(by_prefix[text])
+        assert sum(evidence.passing(Trajectory("", steps, "wrong", 0), len(steps))) > len(by_prefix[text])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -602,7 +602,7 @@ def test_stored_evidence_counts_passing_rollouts_as_they_were_counted_live(seed:
     for prefix, drawn in prefixes(kept).items():
         texts.update({r.id: (prefix, prefix + r.text) for r in drawn})
     for solution in row.rollouts:
-        path = solution_path(solution)
+        path = solution_trajectory(solution)
         for count in range(1, len(path.steps)):
             goal = path.prefix(count)
             through = [
@@ -626,6 +626,6 @@ def test_solutions_that_were_brought_along_are_no_stored_samples() -> None:
 
 
 def test_stored_evidence_cannot_grow() -> None:
-    path = solution_path(a_solution("s", "AB", "wrong"))
+    path = solution_trajectory(a_solution("s", "AB", "wrong"))
     with pytest.raises(RuntimeError, match="cannot grow"):
         asyncio.run(stored_evidence(a_row(labeled([(0, 1)]))).measure(path, 1, 5))

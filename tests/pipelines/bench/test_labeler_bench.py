@@ -15,7 +15,7 @@ from test_metrics import judged
 from test_run import stepforge
 
 from stepforge.labelers import MathShepherd, OmegaPRM
-from stepforge.labelers.stored import solved_part
+from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.cases import Outcome
 from stepforge.pipelines.bench.coverage import coverage_curve
 from stepforge.pipelines.bench.measure import figures, mean_sums, raw_figures, sums

@@ -9,7 +9,7 @@ import pytest
 from test_run import data_bytes, stepforge
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
-from stepforge.labelers.rates import Rates
+from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled

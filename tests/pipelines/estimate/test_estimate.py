@@ -319,7 +319,7 @@ def test_a_pilot_starts_no_more_engines_than_it_keeps_busy() -> None:
 
 
 def stepforge(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "stepforge", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
 
 

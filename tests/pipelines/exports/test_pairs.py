@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import ChangePoint, Contrast, OmegaPRM, label_with_all
-from stepforge.labelers.evidence_tree import EvidenceTree
+from stepforge.labelers.evidence.siblings import fork_of
+from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
-from stepforge.labelers.siblings import fork_of
 from stepforge.pipelines.exports import Pairwise, Preference, Reflection, StepDPO, StepPreference
 from stepforge.pipelines.exports.balance import Evened, evened, length_class, position_class
 from stepforge.pipelines.exports.step_pairs import StepPairRow

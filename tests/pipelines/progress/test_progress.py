@@ -476,7 +476,7 @@ def test_on_a_terminal_the_table_is_live_and_the_report_stays_apart(tmp_path: Pa
     run_file = tmp_path / "run.toml"
     run_file.write_text(RUN.toml())
     ours, terminal = pty.openpty()
-    command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, text=True, env=environment)
     os.close(terminal)

@@ -273,7 +273,7 @@ def test_on_a_terminal_it_asks(run: Path, hub: LoopbackHub, answer: str) -> None
     ours, theirs = pty.openpty()
     environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "publish", str(run), "--repo", REPO],
+        [sys.executable, "-m", "stepforge", "publish", str(run), "--repo", REPO],
         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None

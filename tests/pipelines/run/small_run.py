@@ -7,7 +7,7 @@ from pathlib import Path
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 
 from stepforge.labelers import MathShepherd
-from stepforge.labelers.stored import solved_part
+from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.run.driver import finish
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import PLAN_FILE, ShardPlan

@@ -71,7 +71,7 @@ def write_run_file(folder: Path, *, engine: str = "", workers: int = 1) -> Path:
 
 
 def stepforge(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "stepforge", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)
 
 
@@ -153,7 +153,7 @@ def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_p
     """SIGKILL of the driver half-way, then the same command with two workers: equal bytes, every problem once."""
     folder = tmp_path / "killed"
     run_file = write_run_file(tmp_path, workers=2)
-    slow = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(folder), "--quiet"]
+    slow = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder), "--quiet"]
     kills = 0
     for wanted in (1, 4):
         process = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -78,7 +78,7 @@ class Driver:
         self.mark = uuid4().hex
         self.arguments = ["run", str(run_file), "--out", str(folder)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli", *self.arguments],
+            [sys.executable, "-m", "stepforge", *self.arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -223,7 +223,7 @@ def test_an_estimate_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     run_file.write_text(RUN_FILE.replace("latency_ms = 60", "latency_ms = 4000"))
     mark = uuid4().hex
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "estimate", str(run_file)],
+        [sys.executable, "-m", "stepforge", "estimate", str(run_file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -76,7 +76,7 @@ def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str],
     try:
         address = cluster.stdout.readline().strip()
         joined = os.environ | {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 64}
-        command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", str(folder), "--json", "--quiet"]
+        command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder), "--json", "--quiet"]
         driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=joined)
         until = time.monotonic() + 240
         while len(Layout(folder).shards("label")) < 2 and driver.poll() is None and time.monotonic() < until:
@@ -96,7 +96,7 @@ def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str],
         cluster.wait(timeout=60)
     local = ["run", str(run_file), "--out", str(alone), "--json", "--quiet", "--set", "engine.latency_ms=0"]
     settings = ["--set", "workers.engine=1", "--set", "workers.gpus_per_engine=0"]
-    same = subprocess.run([sys.executable, "-m", "cli", *local, *settings], capture_output=True, text=True, timeout=240)
+    same = subprocess.run([sys.executable, "-m", "stepforge", *local, *settings], capture_output=True, text=True, timeout=240)
     assert same.returncode == 0, same.stderr
     rows = {name: json.loads(text)["stages"]["label"]["rows_out"] for name, text in (("a", out), ("b", same.stdout))}
     assert rows["a"] == rows["b"]

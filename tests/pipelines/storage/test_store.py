@@ -136,7 +136,7 @@ def test_addresses_that_cannot_be(address: str, message: str) -> None:
 
 
 def run(run_file: Path, out: str, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cli", "run", str(run_file), "--out", out, "--quiet", "--json"]
+    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", out, "--quiet", "--json"]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | environment
     )

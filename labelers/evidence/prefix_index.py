@@ -14,7 +14,7 @@ Counts = tuple[int, int]
 """(successes, failures)"""
 
 
-class Along(NamedTuple):
+class SiblingCounts(NamedTuple):
     """The rollouts beside a solution's way, an entry for each prefix of 0 to T - 1 steps; its own is left out."""
 
     passing: tuple[Counts, ...]
@@ -25,7 +25,7 @@ class Along(NamedTuple):
     """Outcomes of those whose last prefix in common with the solution is this one."""
 
 
-class Passing:
+class PrefixIndex:
     """The ids of the rollouts with a verdict, by the text of each prefix that they go through."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Passing:
             self._read(*self._unread.pop())
         return self._right.get(prefix, _NOBODY), self._wrong.get(prefix, _NOBODY)
 
-    def along(self, rollout: str, texts: list[str]) -> Along:
+    def along(self, rollout: str, texts: list[str]) -> SiblingCounts:
         """Return what happens beside a solution, given its id and the texts of its prefixes of 0 to T steps."""
         sets = [self.through(text) for text in texts]
         passing, agreement, leaving = [], [], []
@@ -54,7 +54,7 @@ class Passing:
             passing.append((successes, failures))
             agreement.append((same, successes - same))
             leaving.append((successes - same, failures - (len(wrong & wrong_on) - own_wrong)))
-        return Along(tuple(passing), tuple(agreement), tuple(leaving))
+        return SiblingCounts(tuple(passing), tuple(agreement), tuple(leaving))
 
     def _read(self, before: str, rollout: Rollout) -> None:
         if rollout.outcome == "undetermined":

@@ -1,6 +1,6 @@
 """What the change-point model takes for known: how often steps err, what that does to V, and how V spreads.
 
-The numbers are rates of a policy, not of a problem family, and may be pooled over a run (``labelers.pooling``).
+The numbers are rates of a policy, not of a problem family, and may be pooled over a run (``change_point.pooling``).
 """
 
 from functools import lru_cache
@@ -16,7 +16,7 @@ LEAST_SURPRISE = 0.01
 
 
 class Rates(Record):
-    """Parameters of the model in ``labelers.change_model``."""
+    """Parameters of the model in ``labelers.change_point.model``."""
 
     hazard: float = -2.5
     """Log-odds that a step is wrong whose surprise is unknown."""

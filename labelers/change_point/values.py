@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.labelers.change_model import Counts, Observed, Posterior, alive_priors
-from stepforge.labelers.rates import Rates
+from stepforge.labelers.change_point.model import Counts, Observed, Posterior, alive_priors
+from stepforge.labelers.change_point.rates import Rates
 
 Cells = NDArray[np.float64]
 """A distribution function at the edges of the cells."""

@@ -1,6 +1,6 @@
 """Rates pooled over a run (empirical Bayes): the ones under which what was observed is likeliest. No truth is used.
 
-Maximises the summed log-probability of all evidence and outcomes under ``labelers.change_model`` (type-II maximum
+Maximises the summed log-probability of all evidence and outcomes under ``labelers.change_point.model`` (type-II maximum
 likelihood), one rate after another on a shrinking grid, with a weak pull towards the defaults so that a small run
 cannot run away with them.
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from math import exp, inf, log
 from typing import NamedTuple
 
-from stepforge.labelers.change_model import Observed, posterior
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.seen import Seen
+from stepforge.labelers.change_point.model import Observed, posterior
+from stepforge.labelers.change_point.observations import Seen
+from stepforge.labelers.change_point.rates import Rates
 
 SWEEPS = 3
 FIRST_STEP = 0.8

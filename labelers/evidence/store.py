@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from stepforge.labelers.ahead import Ahead
-from stepforge.labelers.passing import Along, Counts, Passing
+from stepforge.labelers.evidence.ahead import Ahead
+from stepforge.labelers.evidence.prefix_index import Counts, PrefixIndex, SiblingCounts
 from stepforge.schemas.grading import graded
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import Cost, StepLabel, Stopping
@@ -18,7 +18,7 @@ Enough = Callable[[StepLabel], bool]
 """Whether what was counted so far answers the question."""
 
 
-class Path(NamedTuple):
+class Trajectory(NamedTuple):
     """A whole way from the question to an answer: a sampled solution, or a prefix with a completion of it."""
 
     rollout: str
@@ -33,13 +33,13 @@ class Path(NamedTuple):
         return "".join(step.text for step in self.steps[:count])
 
 
-QUESTION = Path("", (), "undetermined", 0)
+QUESTION = Trajectory("", (), "undetermined", 0)
 """The way from the question to the question: its prefix of no steps is the root."""
 
 
-def solution_path(rollout: Rollout) -> Path:
+def solution_trajectory(rollout: Rollout) -> Trajectory:
     """Return the path of a solution that starts at the question."""
-    return Path(rollout.id, rollout.steps, rollout.outcome, rollout.tokens)
+    return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens)
 
 
 def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") -> StepLabel:
@@ -77,13 +77,13 @@ class Evidence:
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
-        self._first: dict[str, tuple[Path, int]] = {}
+        self._first: dict[str, tuple[Trajectory, int]] = {}
         """For each prefix of the solutions the first of them that begins with it, and its steps there: completions
         start from that one, so that nothing depends on which search comes by first."""
-        for path in map(solution_path, solved.rollouts if shared else ()):
+        for path in map(solution_trajectory, solved.rollouts if shared else ()):
             for count in range(1, len(path.steps)):
                 self._first.setdefault(path.prefix(count), (path, count))
-        self._passing = Passing()
+        self._passing = PrefixIndex()
         for rollout in self.root:
             self._passing.add("", rollout)
 
@@ -98,7 +98,7 @@ class Evidence:
         """What drawing them took."""
         return Cost.of(self.rollouts)
 
-    def completions(self, path: Path, count: int) -> list[Rollout]:
+    def completions(self, path: Trajectory, count: int) -> list[Rollout]:
         """Return the completions that are known from the first ``count`` steps of a path."""
         return self._known(self._key(path, count), count)
 
@@ -106,13 +106,13 @@ class Evidence:
         known = self._drawn.get(key, [])
         return [*self.root, *known] if count == 0 else known
 
-    def label(self, path: Path, count: int) -> StepLabel | None:
+    def label(self, path: Trajectory, count: int) -> StepLabel | None:
         """Return the counts of a prefix, or None if nothing was drawn from it."""
         key = self._key(path, count)
         known = self._known(key, count)
         return count_outcomes(known, self._stopping.get(key, "fixed")) if known else None
 
-    def passing(self, path: Path, count: int) -> Counts:
+    def passing(self, path: Trajectory, count: int) -> Counts:
         """Return (successes, failures) of all rollouts that go through a prefix, wherever they started.
 
         The path's own rollout is left out.
@@ -120,21 +120,21 @@ class Evidence:
         right, wrong = self._passing.through(path.prefix(count))
         return len(right - {path.rollout}), len(wrong - {path.rollout})
 
-    def along(self, path: Path) -> Along:
+    def along(self, path: Trajectory) -> SiblingCounts:
         """Return what the other rollouts did on a path's way, prefix by prefix."""
         return self._passing.along(path.rollout, list(accumulate((s.text for s in path.steps), initial="")))
 
-    async def measure(self, path: Path, count: int, k: int) -> StepLabel:
+    async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
         return await self._grow(path, count, k, k, lambda label: False, "fixed")
 
-    async def settle(self, path: Path, count: int, k: int, *, curtailed: bool, ahead: int) -> StepLabel:
+    async def settle(self, path: Trajectory, count: int, k: int, *, curtailed: bool, ahead: int) -> StepLabel:
         """Return the counts of ``k`` completions of a prefix; with ``curtailed``, of those up to its first success."""
         if curtailed:
             return await self.until_success(path, count, k, ahead)
         return await self.measure(path, count, k)
 
-    async def until_success(self, path: Path, count: int, k: int, ahead: int = 1) -> StepLabel:
+    async def until_success(self, path: Trajectory, count: int, k: int, ahead: int = 1) -> StepLabel:
         """The same, but stop at the first success: enough for any-success labels, which stay what they were.
 
         Expected completions are (1 - (1 - V)^k) / V instead of k. ``ahead`` are under way at a time; those behind the
@@ -142,7 +142,7 @@ class Evidence:
         """
         return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success", ahead)
 
-    async def until_narrow(self, path: Path, count: int, first: int, most: int, half_width: float) -> StepLabel:
+    async def until_narrow(self, path: Trajectory, count: int, first: int, most: int, half_width: float) -> StepLabel:
         """Draw ``first``; stop if all agree; else go on until the Wilson interval is narrow, or ``most`` are drawn.
 
         AMCS's rule (arXiv 2509.24351, released code: 6, 20, 0.2).
@@ -157,13 +157,13 @@ class Evidence:
         await self._grow(path, count, first, first, lambda label: False, "adaptive")
         return await self._grow(path, count, most, 1, narrow, "adaptive")
 
-    async def more(self, path: Path, count: int, n: int) -> StepLabel:
+    async def more(self, path: Trajectory, count: int, n: int) -> StepLabel:
         """Draw ``n`` further completions of a prefix, whatever is known of it."""
         known = len(self.completions(path, count))
         return await self._grow(path, count, known + n, n, lambda label: False, "adaptive")
 
     async def _grow(
-        self, path: Path, count: int, k: int, step: int, enough: Enough, stopping: Stopping, ahead: int = 1
+        self, path: Trajectory, count: int, k: int, step: int, enough: Enough, stopping: Stopping, ahead: int = 1
     ) -> StepLabel:
         key = self._key(path, count)
         drawn = self._drawn.setdefault(key, [])
@@ -182,7 +182,7 @@ class Evidence:
                     self._take(key, path.prefix(count), await draws.next())
                     self._stopping[key] = stopping
 
-    async def _draw(self, key: str, path: Path, count: int, position: int, n: int) -> list[Rollout]:
+    async def _draw(self, key: str, path: Trajectory, count: int, position: int, n: int) -> list[Rollout]:
         """Return ``n`` completions; ``position`` is how many were drawn from the prefix before them."""
         seed = seed_of(self._seed, "completions", self.problem.id, key, position)
         path, count = self._first.get(path.prefix(count), (path, count))
@@ -200,6 +200,6 @@ class Evidence:
         self._drawn.setdefault(text, []).append(rollout)
         self._passing.add(text, rollout)
 
-    def _key(self, path: Path, count: int) -> str:
+    def _key(self, path: Trajectory, count: int) -> str:
         prefix = path.prefix(count)
         return prefix if self._shared or not prefix else f"{path.rollout}\0{prefix}"

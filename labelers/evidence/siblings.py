@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stepforge.labelers.evidence_tree import Branch, EvidenceTree
+from stepforge.labelers.evidence.tree import Branch, EvidenceTree
 from stepforge.schemas.labeled import LabeledSolution
 from stepforge.schemas.rollout import Step
 

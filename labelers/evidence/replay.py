@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stepforge.labelers.evidence import Evidence
+from stepforge.labelers.evidence.store import Evidence
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Grader, Policy, Sampling

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stepforge.labelers.change_model import Counts, Observed
-from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.stored import stored_evidence
+from stepforge.labelers.change_point.model import Counts, Observed
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Step
 
@@ -14,7 +14,7 @@ from stepforge.schemas.rollout import Step
 class Seen(NamedTuple):
     """The counts of one solution; see ``Observed`` for their meaning."""
 
-    path: Path
+    path: Trajectory
     agreement: tuple[Counts, ...]
     root: Counts
     prefixes: tuple[Counts, ...]
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
         )
 
 
-def see(path: Path, evidence: Evidence, *, passing: bool = True) -> Seen:
+def see(path: Trajectory, evidence: Evidence, *, passing: bool = True) -> Seen:
     """Count the evidence on a solution; without ``passing``, only what was drawn at its own prefixes."""
     question = evidence.label(QUESTION, 0)
     root = (0, 0) if question is None else (question.successes, question.failures)
@@ -47,7 +47,7 @@ def see(path: Path, evidence: Evidence, *, passing: bool = True) -> Seen:
 def seen_in(row: LabeledProblem, *, passing: bool = True) -> list[Seen]:
     """Return what a labelled problem's stored evidence says of each of its solutions."""
     evidence = stored_evidence(row)
-    paths = [solution_path(solution.rollout) for solution in row.solutions]
+    paths = [solution_trajectory(solution.rollout) for solution in row.solutions]
     known = [path for path in paths if path.outcome != "undetermined" and path.steps]
     return [see(path, evidence, passing=passing) for path in known]
 
@@ -59,6 +59,6 @@ def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float,
     return tuple(rates.error_chance(step.model_copy(update={"lowest_logprob": None})) for step in steps)
 
 
-def _drawn(path: Path, count: int, evidence: Evidence) -> Counts:
+def _drawn(path: Trajectory, count: int, evidence: Evidence) -> Counts:
     label = evidence.label(path, count)
     return (0, 0) if label is None else (label.successes, label.failures)

@@ -6,7 +6,7 @@ from random import Random
 
 from fakes import a_solution
 
-from stepforge.labelers.passing import Along, Passing
+from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts
 from stepforge.schemas.rollout import Outcome, Rollout
 
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "undetermined")
@@ -26,7 +26,7 @@ def goes_through(prefix: str, before: str, rollout: Rollout) -> bool:
     return prefix.startswith(before) and (before + rollout.text).startswith(prefix)
 
 
-def counted(own: str, texts: Sequence[str], rollouts: list[tuple[str, Rollout]]) -> Along:
+def counted(own: str, texts: Sequence[str], rollouts: list[tuple[str, Rollout]]) -> SiblingCounts:
     """The same figures, rollout by rollout and prefix by prefix, as their definitions read."""
     others = [(before, r) for before, r in rollouts if r.id != own and r.outcome != "undetermined"]
     passing, agreement, leaving = [], [], []
@@ -37,7 +37,7 @@ def counted(own: str, texts: Sequence[str], rollouts: list[tuple[str, Rollout]])
         passing.append((outcomes.count("correct"), outcomes.count("wrong")))
         leaving.append((left.count("correct"), left.count("wrong")))
         agreement.append((outcomes.count("correct") - left.count("correct"), left.count("correct")))
-    return Along(tuple(passing), tuple(agreement), tuple(leaving))
+    return SiblingCounts(tuple(passing), tuple(agreement), tuple(leaving))
 
 
 def test_what_happens_beside_a_solution_is_what_a_plain_count_says() -> None:
@@ -45,7 +45,7 @@ def test_what_happens_beside_a_solution_is_what_a_plain_count_says() -> None:
     seen = 0
     for _ in range(60):
         rollouts = drawn(rng, 40)
-        passing = Passing()
+        passing = PrefixIndex()
         for before, rollout in rollouts:
             passing.add(before, rollout)
         before, own = next(pair for pair in rollouts if pair[0] == "" and pair[1].outcome == "wrong")
@@ -57,10 +57,10 @@ def test_what_happens_beside_a_solution_is_what_a_plain_count_says() -> None:
 
 
 def test_a_rollout_that_comes_later_counts_too() -> None:
-    passing = Passing()
+    passing = PrefixIndex()
     passing.add("", a_solution("own", "ab", "wrong"))
     assert passing.along("own", ["", "a\n", "a\nb\n"]).passing == ((0, 0), (0, 0))
     passing.add("a\n", a_solution("later", "b", "correct"))
-    assert passing.along("own", ["", "a\n", "a\nb\n"]) == Along(
+    assert passing.along("own", ["", "a\n", "a\nb\n"]) == SiblingCounts(
         passing=((0, 0), (1, 0)), agreement=((0, 0), (1, 0)), leaving=((0, 0), (0, 0))
     )

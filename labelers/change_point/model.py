@@ -8,7 +8,7 @@ Evidence speaks of f. A prefix of t <= f steps is alive: V(t) ~ Beta with mean b
 base rate, unknown and shared by its prefixes, and a precision that leaves room for jitter. A prefix of t > f steps is
 lost: V(t) ~ Beta with the recovery rate as its mean. The solution's own outcome counts as the last completion.
 
-Assumptions, and what their failure does (its tests): V falls once and stays down, so a solution
+Assumptions, and what their failure does (measured in the tests): V falls once and stays down, so a solution
 that recovers half-way is read as alive; surprise and evidence are independent given the errors; steps are equally
 hard, so b^(1 - t/T) is only a rough mean.
 """
@@ -19,7 +19,7 @@ from math import exp, log
 from operator import add, mul
 from typing import NamedTuple
 
-from stepforge.labelers.rates import Rates, log_beta_binomial
+from stepforge.labelers.change_point.rates import Rates, log_beta_binomial
 
 BASE_GRID = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Base rates that are summed over."""

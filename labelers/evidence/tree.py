@@ -14,7 +14,7 @@ from stepforge.schemas.labeled import Belief, LabeledProblem
 from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 
-class Way(NamedTuple):
+class Continuation(NamedTuple):
     """A rollout as it goes on from some prefix."""
 
     rollout: str
@@ -27,7 +27,7 @@ class Branch(NamedTuple):
     """One step that was written next after a prefix, and what is known of V once it is there."""
 
     step: Step
-    ways: tuple[Way, ...]
+    ways: tuple[Continuation, ...]
     """The rollouts through it whose outcome is known, as they go on from the prefix before it."""
     beliefs: tuple[Belief, ...]
     """What the labeler held true of the prefix that ends with it."""
@@ -78,7 +78,7 @@ class EvidenceTree:
     def __init__(self, problem: LabeledProblem) -> None:
         self.steps: dict[str, tuple[Step, ...]] = {s.rollout.id: s.rollout.steps for s in problem.solutions}
         """Whole step sequences, from the question on, by rollout."""
-        self._ways: dict[bytes, list[Way]] = defaultdict(list)
+        self._ways: dict[bytes, list[Continuation]] = defaultdict(list)
         self._beliefs: dict[bytes, list[Belief]] = defaultdict(list)
         for solution in problem.solutions:
             if solution.rollout.tokens:  # brought along otherwise: the policy never wrote it
@@ -97,9 +97,9 @@ class EvidenceTree:
         keys = (_key(()), *_keys(whole))
         # From a step's end is through that step, so it counts at the prefix before it as well.
         for count in range(max(0, len(before) - 1), len(whole)):
-            self._ways[keys[count]].append(Way(rollout.id, whole[count:], rollout.outcome))
+            self._ways[keys[count]].append(Continuation(rollout.id, whole[count:], rollout.outcome))
 
-    def ways(self, prefix: Sequence[Step]) -> list[Way]:
+    def ways(self, prefix: Sequence[Step]) -> list[Continuation]:
         """Return how rollouts went on from a prefix, in the order in which they were drawn."""
         return list(self._ways.get(_key(prefix), ()))
 
@@ -109,12 +109,12 @@ class EvidenceTree:
         ``without`` names the rollout by whose outcome the prefix was chosen: it would count against its own step, so
         it counts for none. A step that nobody else wrote stays, with no counts.
         """
-        found: dict[str, list[Way]] = defaultdict(list)
+        found: dict[str, list[Continuation]] = defaultdict(list)
         for way in self.ways(prefix):
             found[way.steps[0].text].append(way)
         return {text: self._branch(prefix, ways, without) for text, ways in found.items()}
 
-    def _branch(self, prefix: Sequence[Step], ways: list[Way], without: str | None) -> Branch:
+    def _branch(self, prefix: Sequence[Step], ways: list[Continuation], without: str | None) -> Branch:
         step = ways[0].steps[0]
         known = [way for way in ways if way.outcome != "undetermined"]
         ended = {way.outcome == "correct" for way in known if len(way.steps) == 1}

@@ -6,7 +6,7 @@ The tree samples nothing and knows no policy: it is told what was counted, and s
 from math import sqrt
 from typing import NamedTuple
 
-from stepforge.labelers.evidence import Path
+from stepforge.labelers.evidence.store import Trajectory
 from stepforge.schemas.labeled import StepLabel
 
 
@@ -29,7 +29,7 @@ class State:
         self.label = label
         self.visits = 0
         """N(s): how often one of its rollouts was selected."""
-        self.pool: list[Path] = []
+        self.pool: list[Trajectory] = []
 
     @property
     def searchable(self) -> bool:
@@ -55,7 +55,7 @@ class Tree:
         self.constants = constants
         self.states: dict[str, State] = {}
 
-    def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Path]) -> State:
+    def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Trajectory]) -> State:
         """Return the state of a prefix; a new one brings its wrong rollouts into the pool."""
         if prefix not in self.states:
             state = self.states[prefix] = State(depth, label)
@@ -63,15 +63,15 @@ class Tree:
                 state.pool = list(wrong)
         return self.states[prefix]
 
-    def select(self) -> tuple[State, Path] | None:
+    def select(self) -> tuple[State, Trajectory] | None:
         """Pop the (state, rollout) with the largest Q + U over the whole pool, and count the visit."""
         return self._pop_best([(state, path) for state in self.states.values() for path in state.pool])
 
-    def select_from(self, state: State, rollouts: set[str]) -> tuple[State, Path] | None:
+    def select_from(self, state: State, rollouts: set[str]) -> tuple[State, Trajectory] | None:
         """The same among certain rollouts of one state."""
         return self._pop_best([(state, path) for path in state.pool if path.rollout in rollouts])
 
-    def _pop_best(self, candidates: list[tuple[State, Path]]) -> tuple[State, Path] | None:
+    def _pop_best(self, candidates: list[tuple[State, Trajectory]]) -> tuple[State, Trajectory] | None:
         if not candidates:
             return None
         all_visits = sum(state.visits for state in self.states.values())
@@ -80,7 +80,7 @@ class Tree:
         state.pool.remove(path)
         return state, path
 
-    def _score(self, state: State, path: Path, all_visits: int) -> float:
+    def _score(self, state: State, path: Trajectory, all_visits: int) -> float:
         value = state.label.value or 0.0
         quality = rollout_quality(value, path.tokens, self.constants)
         return quality + state_bonus(state.visits, all_visits, self.constants)

@@ -1,6 +1,6 @@
 """``change_point``: the first error as a change point in V, found by asking where an answer tells most per token.
 
-Keeps the posterior of ``labelers.change_model`` and asks one prefix at a time, as in probabilistic bisection (Waeber,
+Keeps the posterior of ``change_point.model`` and asks one prefix at a time, as in probabilistic bisection (Waeber,
 Frazier, Henderson 2013). Three things are free and used first: the log-probabilities of the solution's own tokens
 (a step the policy itself found unlikely is suspect), the solutions sampled from the question (the base rate), and
 every rollout that happens to go through a prefix, whatever it was drawn for. Stops when the posterior is sure, when
@@ -9,16 +9,19 @@ the budget is gone, or when no answer is worth its tokens; abstains where the po
 Solutions with a right answer are judged from what is free: completions cannot see a step that did no harm.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.labelers.change_model import Observed, Posterior, information, posterior
-from stepforge.labelers.evidence import QUESTION, Evidence, Path, solution_path
-from stepforge.labelers.labeler import TRUNCATED, labeled_problem, labels_of
-from stepforge.labelers.rates import Rates
-from stepforge.labelers.seen import see
-from stepforge.labelers.values import value_and_interval
+from stepforge.labelers.change_point.model import Observed, Posterior, information, posterior
+from stepforge.labelers.change_point.observations import see, seen_in
+from stepforge.labelers.change_point.pooling import measured_rates, pooled_rates
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.values import value_and_interval
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of
+from stepforge.labelers.oracle import oracle_verdict
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -66,14 +69,36 @@ class ChangePoint(Record):
             await evidence.measure(QUESTION, 0, min(4, self.budget))
         for rollout in solved.rollouts:
             if rollout.outcome == "wrong" and rollout.steps:
-                await self._search(solution_path(rollout), evidence)
+                await self._search(solution_trajectory(rollout), evidence)
         return self.conclude(solved, evidence)
+
+    def with_rates(self, rates: Record) -> "ChangePoint":
+        """Return the labeler under other rates."""
+        return self.model_copy(update={"rates": rates})
+
+    def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Rates:
+        """Return rates pooled from labeled problems; how far to trust them comes from those with a known truth."""
+        by_row = [(row, seen_in(row, passing=self.passing)) for row in rows]
+        seen = [s for _, found in by_row for s in found]
+        if not seen:
+            return self.rates
+        rates = pooled_rates(seen, self.rates, surprise=self.surprise, passing=self.passing)
+        model = self.model_copy(update={"rates": rates}).model
+        cases = [
+            (s.observed(model, surprise=self.surprise), truth)
+            for row, found in by_row
+            if row.problem.truth is not None
+            for s, truth in zip(found, _truths(row), strict=True)
+        ]
+        if len(cases) < LEAST_CASES:
+            return rates
+        return measured_rates(cases, model)
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
         """Return the verdicts and beliefs that follow from evidence; nothing is sampled."""
         verdicts, labels = [], []
         for rollout in solved.rollouts:
-            path = solution_path(rollout)
+            path = solution_trajectory(rollout)
             if rollout.outcome == "undetermined" or not rollout.steps:
                 verdicts.append(Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED))
                 labels.append(labels_of(path, evidence))
@@ -87,7 +112,7 @@ class ChangePoint(Record):
         solutions = tuple(solution.model_copy(update={"labels": known}) for solution, known in pairs)
         return labeled.model_copy(update={"solutions": solutions})
 
-    def _labels(self, path: Path, evidence: Evidence, seen: Observed, belief: Posterior) -> tuple[StepLabel, ...]:
+    def _labels(self, path: Trajectory, evidence: Evidence, seen: Observed, belief: Posterior) -> tuple[StepLabel, ...]:
         """Return a label for every step: what was counted, and what is believed."""
         last = len(path.steps)
         labels = []
@@ -101,7 +126,7 @@ class ChangePoint(Record):
             labels.append(label.model_copy(update={"belief": held}))
         return tuple(labels)
 
-    async def _search(self, path: Path, evidence: Evidence) -> None:
+    async def _search(self, path: Trajectory, evidence: Evidence) -> None:
         """Ask until the posterior is sure, the budget is gone, or nothing is worth asking."""
         spent = 0
         while spent < self.budget:
@@ -115,19 +140,19 @@ class ChangePoint(Record):
             await evidence.more(path, question, n)
             spent += n
 
-    def believe(self, path: Path, evidence: Evidence) -> Posterior:
+    def believe(self, path: Trajectory, evidence: Evidence) -> Posterior:
         """Return the posterior of one solution from all that is known."""
         return posterior(self.observed(path, evidence), self.model)
 
     def believe_stored(self, rollout: Rollout, evidence: Evidence) -> Posterior:
         """Return the posterior of a solution from evidence that was stored."""
-        return self.believe(solution_path(rollout), evidence)
+        return self.believe(solution_trajectory(rollout), evidence)
 
-    def observed(self, path: Path, evidence: Evidence) -> Observed:
+    def observed(self, path: Trajectory, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
         return see(path, evidence, passing=self.passing).observed(self.model, surprise=self.surprise)
 
-    def best_question(self, path: Path, belief: Posterior) -> int | None:
+    def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most per token, or None if none is worth it."""
         best: _Offer | None = None
         for count in range(1, len(path.steps)):
@@ -170,3 +195,13 @@ class _Offer(NamedTuple):
     """Nats per generated token."""
     steps: int
     """Steps of the prefix to ask."""
+
+
+LEAST_CASES = 40
+"""Solutions with a known truth below which nothing is learnt from them."""
+
+
+def _truths(row: LabeledProblem) -> list[int | None]:
+    """Return the first errors of the solutions that ``seen_in`` looks at, in its order."""
+    known = [s.rollout for s in row.solutions if s.rollout.outcome != "undetermined" and s.rollout.steps]
+    return [oracle_verdict(row.problem, rollout).first_error for rollout in known]

@@ -1,0 +1,68 @@
+"""What labelers share when they put their answer together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+TRUNCATED = "solution truncated or without a verdict"
+"""Reason to abstain: the solution's own outcome is undetermined."""
+
+
+async def label_wrong(
+    name: str, solved: SolvedProblem, evidence: Evidence, search: Callable[[Trajectory], Awaitable[Verdict]]
+) -> LabeledProblem:
+    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread.
+
+    A truncated solution is neither: the labeler abstains.
+    """
+
+    async def verdict(rollout: Rollout) -> Verdict:
+        path = solution_trajectory(rollout)
+        if path.outcome == "undetermined" or not path.steps:
+            return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+        return await search(path) if path.outcome == "wrong" else Verdict(labeler=name, first_error=None)
+
+    verdicts = await asyncio.gather(*(verdict(rollout) for rollout in solved.rollouts))
+    return labeled_problem(name, solved, verdicts, evidence)
+
+
+def labels_of(path: Trajectory, evidence: Evidence) -> tuple[StepLabel | None, ...]:
+    """Return what is known of each prefix; of the whole solution its own outcome is the one trial there is."""
+    measured = [evidence.label(path, count) for count in range(1, len(path.steps))]
+    return (*measured, own_outcome(path)) if path.steps else ()
+
+
+def own_outcome(path: Trajectory) -> StepLabel:
+    """Return the label of a whole solution: nothing is left to complete, so its outcome is its value."""
+    return StepLabel(
+        successes=int(path.outcome == "correct"),
+        failures=int(path.outcome == "wrong"),
+        undetermined=int(path.outcome == "undetermined"),
+    )
+
+
+def labeled_problem(
+    name: str, solved: SolvedProblem, verdicts: Sequence[Verdict], evidence: Evidence | None, cost: Cost | None = None
+) -> LabeledProblem:
+    """Put a labeler's verdicts, one a solution, together with its evidence and cost."""
+    solutions = tuple(
+        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=verdict)
+        for rollout, verdict in zip(solved.rollouts, verdicts, strict=True)
+    )
+    spent = (Cost() if evidence is None else evidence.cost) + (cost or Cost())
+    return LabeledProblem(
+        problem=solved.problem,
+        solutions=solutions,
+        evidence=() if evidence is None else evidence.rollouts,
+        policy=solved.policy,
+        costs=(LabelerCost(labeler=name, cost=spent),),
+    )
+
+
+def _labels(rollout: Rollout, evidence: Evidence | None) -> tuple[StepLabel | None, ...]:
+    if evidence is None:
+        return (None,) * len(rollout.steps)
+    return labels_of(solution_trajectory(rollout), evidence)
