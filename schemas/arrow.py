@@ -4,7 +4,7 @@ Inference types an empty list as ``list<null>``, and a conversion with a schema 
 the records refuse unknown fields and the schema follows from their annotations alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import accumulate, chain
 from operator import itemgetter
@@ -16,8 +16,6 @@ import pyarrow as pa
 from stepforge.schemas.record import Record
 
 R = TypeVar("R", bound=Record)
-Keep = Callable[[dict[str, Any]], bool]
-"""Whether a row is wanted, told from its plain values before a record is made of it."""
 
 _NOTHING: dict[pa.DataType, Any] = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 
@@ -73,14 +71,13 @@ def _holds_records(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) or (pa.types.is_list(kind) and _holds_records(kind.value_type))
 
 
-def from_table(table: pa.Table, record: type[R], keep: Keep | None = None) -> list[R]:
-    """Return the rows of a table as records; with ``keep``, those whose plain values it holds true.
+def from_table(table: pa.Table, record: type[R]) -> list[R]:
+    """Return the rows of a table as records.
 
     Raises:
         pydantic.ValidationError: a row is not such a record.
     """
-    rows = table.to_pylist()
-    return [record.model_validate(row) for row in (filter(keep, rows) if keep else rows)]
+    return [record.model_validate(row) for row in table.to_pylist()]
 
 
 def _struct(record: type[Record]) -> pa.StructType:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fakes import EqualGrader
 
@@ -16,12 +17,14 @@ from stepforge.pipelines.run.stages import label, solve
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import write_shard
+from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11
+STAGES: tuple[ShardStage, ...] = ("label", "curate")
 
 
 def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: float = 0.12) -> list[LabeledProblem]:
@@ -38,6 +41,18 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
         return list(await asyncio.gather(*(row(index) for index in range(count))))
 
     return asyncio.run(every())
+
+
+def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:
+    """Commit rows as a labelled shard, and as one that curation left as it was."""
+    for stage in STAGES:
+        report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows))
+        stamp = {**stamp, "report": report.model_dump(mode="json")}
+        if stage == "curate":
+            stamp["source"] = shard_metadata(layout.shard("label", number))["digest"]
+            write_shard(layout.shard(stage, number), kept_rows(rows, rows), Kept, stamp)
+        else:
+            write_shard(layout.shard(stage, number), rows, LabeledProblem, stamp)
 
 
 def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
@@ -57,8 +72,5 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
     layout.run_file.write_text(run.toml())
     for number, first in enumerate(range(0, len(rows), 3)):
         part = rows[first : first + 3]
-        for stage in ("label", "curate"):
-            report = ShardReport(stage=stage, shard=number, rows_in=len(part), rows_out=len(part))  # type: ignore[arg-type]
-            stamp = {"run": content_digest(run), "report": report.model_dump(mode="json")}
-            write_shard(layout.shard(stage, number), part, LabeledProblem, stamp)  # type: ignore[arg-type]
+        write_curated(layout, number, part, {"run": content_digest(run)})
     return run, layout

@@ -10,13 +10,16 @@ from stepforge.labelers import ChangePoint, PooledLabeler
 from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
-from stepforge.pipelines.datasets.writer import export_all, split_of
+from stepforge.pipelines.datasets.splits import split_of
+from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.kept import Kept, kept_rows
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
@@ -56,10 +59,11 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
     old = ShardReport.model_validate(metadata["report"])
     rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
     report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
-    stamp = {**metadata, "rule": rule.kind}
+    stamp = {**metadata, "rule": rule.model_dump(mode="json")}
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     sifted = curate(rows, run.curate)
+    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
     reasons = [f"{r.filter}: {r.reason}" for r in sifted.rejected]
     curated = ShardReport(
         stage="curate",
@@ -67,13 +71,14 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
         rows_in=len(rows),
         rows_out=len(sifted.kept),
         rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        labelled_steps=sum(row.labelled_steps for row in sifted.kept if isinstance(row, LabeledProblem)),
+        labelled_steps=sum(row.labelled_steps for row in kept),
     )
     curated.check()
-    stamp = {**stamp, "stage": "curate", "report": curated.model_dump(mode="json")}
+    stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}
+    stamp["report"] = curated.model_dump(mode="json")
     if sifted.rejected:
         write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    write_shard(target.shard("curate", old.shard), sifted.kept, LabeledProblem, stamp)
+    write_shard(target.shard("curate", old.shard), kept_rows(rows, kept), Kept, stamp)
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:

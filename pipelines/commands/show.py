@@ -2,13 +2,16 @@
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, read_shard
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import SolvedProblem
+
+WHOLE_ROWS: tuple[ShardStage, ...] = ("label", "solve", "generate")
+"""The stages whose shards hold rows, and not only what filters kept of them; the latest first."""
 
 
 def show_problem(folder: AnyPath, problem_id: str) -> str:
@@ -19,9 +22,9 @@ def show_problem(folder: AnyPath, problem_id: str) -> str:
     """
     _, layout = open_run(folder)
     stage, path = _find(layout, problem_id)
-    if stage in ("label", "curate"):
+    if stage == "label":
         return _labeled(next(r for r in read_shard(path, LabeledProblem) if r.problem.id == problem_id))
-    if stage in ("solve", "vet"):
+    if stage == "solve":
         solved = next(r for r in read_shard(path, SolvedProblem) if r.problem.id == problem_id)
         texts = [f"solution {r.id}: {r.outcome}\n{r.text}" for r in solved.rollouts]
         return "\n\n".join([_head(solved.problem), *texts])
@@ -29,7 +32,7 @@ def show_problem(folder: AnyPath, problem_id: str) -> str:
 
 
 def _find(layout: Layout, problem_id: str) -> tuple[ShardStage, AnyPath]:
-    for stage in reversed(SHARD_STAGES):
+    for stage in WHOLE_ROWS:
         column = "id" if stage == "generate" else "problem"
         for path in layout.shards(stage):
             values = read_columns(path, [column])[column]

@@ -1,84 +1,152 @@
 """The export stage: curated rows to flat Parquet files in the layout of a Hub dataset repository.
 
-Splits go by template or source group, never by row. A data set is made in a folder of its own and appears under its
-name only when it is whole; in a store, which cannot rename, it is whole when ``exports/<name>.json`` says so. That file
-also says what the data set was made from, so that it is made again only when the shards or the settings have changed;
-the data files themselves hold nothing that differs from one making to the next.
+Each curated shard is read once, for all data sets and splits; what it gives to them is joined in shard order. A data
+set is made in a folder of its own and appears under its name only when it is whole; in a store, which cannot rename, it
+is whole when ``exports/<name>.json`` says so. That file also says what the data set was made from, so that it is made
+again only when the shards or the settings have changed; the data files themselves hold nothing that differs from one
+making to the next. A split without rows has no file, because ``load_dataset`` refuses a folder with empty ones.
 """
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import NamedTuple
+from uuid import uuid4
 
+import pyarrow as pa
+
+from stepforge.pipelines.datasets.shard_parts import Part, write_part
 from stepforge.pipelines.datasets.split_files import SplitFiles
-from stepforge.pipelines.exports import PRM800K, AnyExport
-from stepforge.pipelines.exports.balance import Evened, evened
-from stepforge.pipelines.exports.step_pairs import Forks
+from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.exports.balance import rows_that_stay
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
-from stepforge.pipelines.storage.shards import read_rows, row_count
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.shards import row_count
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
-from stepforge.schemas.record import Record
-from stepforge.schemas.seeds import seed_of
-
-SPLITS = ("train", "test")
-
-
-def split_of(group: str, test_share: float) -> str:
-    """Return the split of a template or source group: a hash of its name, so that it never moves."""
-    return "test" if seed_of("split", group) / 2**63 < test_share else "train"
+from stepforge.schemas.labeled import COMPLETIONS
 
 
 def export_all(run: RunFile, layout: Layout) -> None:
-    """Write every export of the run that is not up to date."""
-    for export in run.export:
-        inputs = _inputs(run, layout, export)
-        if not _is_made(layout, export.name, inputs):
-            _write_export(export, run, layout, inputs)
-
-
-def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:
-    """Return rows by export and split, counted from the files' own footers."""
-    summary: dict[str, Any] = {}
-    for export in run.export:
-        folder = layout.datasets / export.name
-        rows = {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
-        summary[export.name] = {"kind": export.kind, "rows": rows}
-    return summary
-
-
-def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) -> None:
-    final, stamp = layout.datasets / export.name, _stamp(layout, export.name)
-    stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
-    with _workplace(final) as beside:
-        written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
-        for split, parts in written.items():
-            for number, part in enumerate(parts):
-                for path in beside.glob(f"{part.stem}.*"):
-                    path.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}{path.suffix}")
-        sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
-        _put_in_place(beside, final)
-    write_sealed(stamp, {"inputs": inputs, "files": sizes})
+    """Write every export of the run that is not up to date, in this process."""
+    with export_job(run, layout) as job:
+        for index in job.shards():
+            job.make_part(index)
+        for name in job.names:
+            job.join(name)
 
 
 @contextmanager
-def _workplace(final: AnyPath) -> Iterator[Path]:
+def export_job(run: RunFile, layout: Layout) -> "Iterator[ExportJob]":
+    """Give the work on what is not up to date: all parts, then all joins. In the end the parts are deleted."""
+    stale = tuple(export.name for export in run.export if not is_up_to_date(run, layout, export))
+    job = ExportJob(run, layout.folder, stale, uuid4().hex)
+    try:
+        yield job
+    finally:
+        _forget(job.parts)
+
+
+class ExportJob(NamedTuple):
+    """The data sets to be made; travels to workers as it is."""
+
+    run: RunFile
+    folder: AnyPath
+    names: tuple[str, ...]
+    token: str
+    """Nobody else's: what a killed driver's workers still write gets in nobody's way."""
+
+    @property
+    def parts(self) -> AnyPath:
+        """Where the shards' parts lie meanwhile."""
+        return self.folder / "exports" / f".parts-{self.token}.tmp"
+
+    def shards(self) -> list[int]:
+        """Return the curated shards, none where nothing is to be made."""
+        return [shard_index(path) for path in Layout(self.folder).shards("curate")] if self.names else []
+
+    def make_part(self, index: int) -> None:
+        """Read a curated shard once and keep what it gives to every data set.
+
+        Raises:
+            RunFailed: it is damaged.
+        """
+        exports = [export for export in self.run.export if export.name in self.names]
+        without = () if any(export.needs_completions for export in exports) else COMPLETIONS
+        problems = read_curated(Layout(self.folder), index, without=without)
+        write_part(self.parts / f"{index:05d}.zip", problems, exports, self.run.test_share)
+
+    def join(self, name: str) -> None:
+        """Make a data set of its parts and put it in its place."""
+        layout = Layout(self.folder)
+        export = next(export for export in self.run.export if export.name == name)
+        final, stamp = layout.datasets / name, _stamp(layout, name)
+        inputs = _inputs(self.run, layout, export)
+        stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
+        with _workplace(final, self.token) as beside:
+            for split in SPLITS:
+                files = SplitFiles(beside, split, VERSION, json_lines=export.writes_json_lines)
+                for table in self._tables(export, split):
+                    files.add(table)
+                _name_files(beside, split, files.close())
+            sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
+            _put_in_place(beside, final)
+        write_checksummed(stamp, {"inputs": inputs, "files": sizes})
+
+    def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
+        found: list[AnyPath] = list(self.parts.glob("*.zip"))
+        parts = [Part(path) for path in sorted(found, key=lambda path: path.name)]
+        tables = (table for part in parts for table in part.tables(export, split))
+        if export.most_of_a_class is None:
+            yield from tables
+            return
+        classes = partial(_classes, parts, export, split)
+        for table, stay in zip(tables, rows_that_stay(classes, export.most_of_a_class), strict=True):
+            yield table.filter(pa.array(stay))
+
+
+def _forget(folder: AnyPath) -> None:
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in list(folder.glob("*")):
+        path.unlink(missing_ok=True)
+
+
+def _classes(parts: list[Part], export: AnyExport, split: str) -> Iterator[pa.Table]:
+    for part in parts:
+        yield from part.classes(export, split)
+
+
+def rows_by_split(layout: Layout, name: str) -> dict[str, int]:
+    """Return the rows of a data set by split, counted from the files' own footers."""
+    folder = layout.datasets / name
+    return {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
+
+
+def _name_files(folder: Path, split: str, files: list[Path]) -> None:
+    for number, file in enumerate(files):
+        for path in folder.glob(f"{file.stem}.*"):
+            path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}{path.suffix}")
+
+
+@contextmanager
+def _workplace(final: AnyPath, token: str) -> Iterator[Path]:
     """Give an empty local folder: beside the final one, or a temporary one where that lies in a store."""
     if isinstance(final, StorePath):
         with TemporaryDirectory(prefix="stepforge-export-") as folder:
             yield Path(folder)
         return
-    beside = final.with_name(f".{final.name}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = final.with_name(f".{final.name}.{token}.tmp")
     beside.mkdir(parents=True)
     try:
         yield beside
@@ -87,39 +155,17 @@ def _workplace(final: AnyPath) -> Iterator[Path]:
 
 
 def _put_in_place(folder: Path, final: AnyPath) -> None:
+    """Replace a data set; one without rows has no folder."""
     if isinstance(final, Path):
         shutil.rmtree(final, ignore_errors=True)
-        folder.rename(final)
+        if any(folder.iterdir()):
+            folder.rename(final)
         fsync_folder(final.parent)
         return
     for old in list(final.glob("*")):
         old.unlink(missing_ok=True)
     for path in sorted(folder.iterdir()):
         (final / path.name).write_bytes(path.read_bytes())
-
-
-def _write_split(export: AnyExport, run: RunFile, layout: Layout, split: str, folder: Path) -> list[Path]:
-    """Write one split in files of bounded size; an empty split writes one empty file."""
-    json_lines = isinstance(export, PRM800K) and export.json_lines
-    files = SplitFiles(folder, split, export.row, {"version": VERSION}, json_lines=json_lines)
-    for row in _rows_of(export, run, layout, split):
-        files.add(row)
-    return files.close()
-
-
-def _rows_of(export: AnyExport, run: RunFile, layout: Layout, split: str) -> Iterable[Record]:
-    """Return the rows of a split; a few problems are in memory at a time."""
-    without = () if isinstance(export, Forks) else COMPLETIONS
-
-    def in_split(row: dict[str, Any]) -> bool:
-        return split_of(row["problem"]["group"], run.test_share) == split
-
-    def candidates() -> Iterator[Record]:
-        for path in layout.shards("curate"):
-            for problem in read_rows(path, LabeledProblem, without=without, keep=in_split):
-                yield from export.rows(problem)
-
-    return evened(candidates, export) if isinstance(export, Evened) else candidates()
 
 
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
@@ -133,20 +179,15 @@ def _stamp(layout: Layout, name: str) -> AnyPath:
     return layout.folder / "exports" / f"{name}.json"
 
 
-def _is_made(layout: Layout, name: str, inputs: str) -> bool:
-    """Whether a data set was made from these inputs, and its files are all there in full length."""
-    stamp = _stamp(layout, name)
+def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
+    """Whether a data set was made from the shards and settings as they are now, and its files are all there."""
+    stamp = _stamp(layout, export.name)
     if not stamp.exists():
         return False
     try:
-        made = read_sealed(stamp)
+        made = read_checksummed(stamp)
     except RunFailed:  # a damaged stamp proves nothing; the data set is made again
         return False
-    there = (layout.datasets / name).glob("*")
+    there = (layout.datasets / export.name).glob("*")
     found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
-    return bool(made["inputs"] == inputs and made["files"] == found)
-
-
-def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
-    """Whether a data set is whole and made from the shards and settings as they are now."""
-    return _is_made(layout, export.name, _inputs(run, layout, export))
+    return bool(made["inputs"] == _inputs(run, layout, export) and made["files"] == found)

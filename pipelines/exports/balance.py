@@ -1,47 +1,64 @@
-"""Rows thinned until no class outweighs the others: two passes over a stream, with nothing but counts in memory.
+"""Rows thinned until no class outweighs the others, from a few columns that are kept beside the rows.
 
 Each axis (position, difficulty, length) is evened by itself: a class that holds more than ``evenness`` times what the
 median class holds is thinned to that by a hash of the row, so that the same row stays or goes in every run. Thinning
 one axis moves the others, so what comes out is even roughly and not exactly.
 """
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import TypeVar
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
+from stepforge.pipelines.exports.contract import Export
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
 R = TypeVar("R", bound=Record)
+Mask = NDArray[np.bool_]
+
+_DRAW = "draw"
+"""Column of a number in [0, 1) that follows from the row alone."""
 
 
-class Evened(Record, ABC):
+class Evened(Export):
     """An export whose rows are evened out."""
 
     evenness: float = Field(default=3.0, ge=1)
     """Most rows of a class, in multiples of the median class's; a very large number turns the thinning off."""
 
-    @abstractmethod
-    def axes(self, row: Record) -> tuple[str, ...]:
-        """Return the class of a row on each axis."""
+    @property
+    def most_of_a_class(self) -> float:
+        """The setting ``evenness``."""
+        return self.evenness
 
 
-def evened(candidates: Callable[[], Iterable[Record]], part: Evened) -> Iterator[Record]:
-    """Yield the rows that stay; ``candidates`` is called twice and must give the same rows."""
-    counts: list[Counter[str]] = []
-    for row in candidates():
-        classes = part.axes(row)
-        counts = counts or [Counter() for _ in classes]
-        for count, name in zip(counts, classes, strict=True):
-            count[name] += 1
-    shares = [_shares(count, part.evenness) for count in counts]
-    for row in candidates():
-        if _draw(row) < min(share[name] for share, name in zip(shares, part.axes(row), strict=True)):
-            yield row
+def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
+    """Return all that thinning needs to know of rows: a draw, and the class on each axis."""
+    axes = zip(*(export.classes(row) for row in rows), strict=True)
+    columns = {_DRAW: [_draw(row) for row in rows], **{f"axis {i}": list(axis) for i, axis in enumerate(axes)}}
+    return pa.table(columns)
+
+
+def rows_that_stay(parts: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[Mask]:
+    """Yield for each table of ``class_columns`` which rows stay; ``parts`` is called twice."""
+    counts: dict[str, Counter[str]] = {}
+    for table in parts():
+        for axis in table.column_names[1:]:
+            found = table[axis].value_counts().to_pylist()
+            counts.setdefault(axis, Counter()).update({entry["values"]: entry["counts"] for entry in found})
+    shares = {axis: _shares(count, evenness) for axis, count in counts.items()}
+    for table in parts():
+        stay = np.ones(table.num_rows, bool)
+        for axis in table.column_names[1:]:
+            allowed = np.array([shares[axis][name] for name in table[axis].to_pylist()])
+            stay &= table[_DRAW].to_numpy() < allowed
+        yield stay
 
 
 def _shares(count: Counter[str], evenness: float) -> dict[str, float]:
@@ -71,5 +88,7 @@ def length_class(chosen: str, rejected: str) -> str:
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:
     """Return at most so many rows, in their order, chosen by a hash of the rows: no kind is preferred."""
+    if len(rows) <= most:
+        return list(rows)
     kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most]
     return [rows[i] for i in sorted(kept)]

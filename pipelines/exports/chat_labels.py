@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import StepLabels
 from stepforge.pipelines.exports.rows import ExportName, Turn, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -46,7 +47,7 @@ class RLHFlowRow(Record):
     labeler: str
 
 
-class QwenPRM(StepLabels):
+class QwenPRM(StepLabels, Export):
     """A mark behind every step. A solution that holds the mark itself is left out."""
 
     kind: Literal["qwen_prm"] = "qwen_prm"
@@ -71,7 +72,7 @@ class QwenPRM(StepLabels):
             )
 
 
-class RLHFlow(StepLabels):
+class RLHFlow(StepLabels, Export):
     """Trained with the loss on assistant turns only; any chat trainer reads it."""
 
     kind: Literal["rlhflow"] = "rlhflow"

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -69,7 +70,7 @@ class MarkedText(StepLabels):
         return f"Step {number}: {step}" if self.numbered and not _NUMBERED.match(step) else step
 
 
-class MathShepherdText(MarkedText):
+class MathShepherdText(MarkedText, Export):
     """``+`` for right and ``-`` for wrong, in place of the step token."""
 
     kind: Literal["math_shepherd_text"] = "math_shepherd_text"
@@ -89,7 +90,7 @@ class MathShepherdText(MarkedText):
             )
 
 
-class SoftStepwise(MarkedText):
+class SoftStepwise(MarkedText, Export):
     """A value for each step. OpenRLHF wants a number at every placeholder, so a row ends before the first unknown."""
 
     kind: Literal["soft_stepwise"] = "soft_stepwise"

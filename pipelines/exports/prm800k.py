@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -67,7 +68,7 @@ class PRM800KRow(Record):
     solution_id: str
 
 
-class PRM800K(StepLabels):
+class PRM800K(StepLabels, Export):
     """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
 
     kind: Literal["prm800k"] = "prm800k"
@@ -76,6 +77,11 @@ class PRM800K(StepLabels):
     json_lines: bool = True
     """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
     Parquet is there in any case."""
+
+    @property
+    def writes_json_lines(self) -> bool:
+        """The setting ``json_lines``."""
+        return self.json_lines
 
     def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:
         """Yield a line for each solution with a verdict; it ends at the first error, as in PRM800K's second phase."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
@@ -31,7 +32,7 @@ class ProcessBenchRow(Record):
     labeler: str
 
 
-class ProcessBench(Record):
+class ProcessBench(Export):
     """An evaluation set with oracle labels."""
 
     kind: Literal["process_bench"] = "process_bench"

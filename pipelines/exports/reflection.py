@@ -62,7 +62,7 @@ class Reflection(Forks):
         found = [self._row(problem, *fork) for fork in forks]
         yield from first_by_hash(found, self.max_per_problem)
 
-    def axes(self, row: Record) -> tuple[str, ...]:
+    def classes(self, row: Record) -> tuple[str, ...]:
         """Return position and difficulty."""
         columns = row.model_dump(include={"step", "difficulty"})
         return position_class(columns["step"]), str(columns["difficulty"])

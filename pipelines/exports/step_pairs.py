@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence.siblings import Fork, fork_of
-from stepforge.labelers.evidence.tree import Continuation, EvidenceTree
+from stepforge.labelers.evidence.siblings import Fork
+from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
+from stepforge.pipelines.exports.forks import forks_of
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
@@ -104,16 +105,16 @@ class Pair(Record):
 class Forks(Evened):
     """The settings that exports of forks share."""
 
+    needs_completions: ClassVar[bool] = True
     min_margin: float = Field(default=0.0, ge=-1, lt=1)
     """The distance between the two intervals must be larger than this; below 0 they may overlap."""
     max_per_problem: int = Field(default=4, ge=1)
 
     def forks(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Fork, Continuation]]:
         """Yield each first error whose two sides are far enough apart, with a right way on; like ones once."""
-        tree, seen = EvidenceTree(problem), set()
-        for solution in problem.solutions:
-            fork = fork_of(solution, tree)
-            if fork is None or fork.right is None or fork.margin <= self.min_margin:
+        seen = set()
+        for solution, fork in forks_of(problem):
+            if fork.right is None or fork.margin <= self.min_margin:
                 continue
             key = (_text(fork.prefix), fork.wrong.step.text)
             if key not in seen:
@@ -126,7 +127,7 @@ class Forks(Evened):
         for pair in first_by_hash(list(found), self.max_per_problem):
             yield found[pair], pair
 
-    def axes(self, row: Record) -> tuple[str, ...]:
+    def classes(self, row: Record) -> tuple[str, ...]:
         """Return position, difficulty, and how the two lengths compare."""
         columns = row.model_dump(include={"step", "difficulty", "chosen", "rejected"})
         return (

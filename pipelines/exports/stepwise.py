@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -40,7 +41,7 @@ class StepwiseRow(Record):
     labeler: str
 
 
-class Stepwise(StepLabels):
+class Stepwise(StepLabels, Export):
     """A step is right before the first error and wrong at it."""
 
     kind: Literal["stepwise"] = "stepwise"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.labelers.oracle import judge
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, Turn, origin
@@ -41,7 +42,7 @@ class Chain(NamedTuple):
     source: Source
 
 
-class Verification(StepLabels):
+class Verification(StepLabels, Export):
     """ThinkPRM's style is one answer for all steps, GenPRM's a turn for each."""
 
     kind: Literal["verification"] = "verification"

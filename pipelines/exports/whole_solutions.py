@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
@@ -92,13 +93,13 @@ class Preference(Evened):
                 **origin(problem, good),
             )
 
-    def axes(self, row: Record) -> tuple[str, ...]:
+    def classes(self, row: Record) -> tuple[str, ...]:
         """Return difficulty, and how the two lengths compare; such pairs have no position."""
         columns = row.model_dump(include={"difficulty", "chosen", "rejected"})
         return str(columns["difficulty"]), length_class(columns["chosen"], columns["rejected"])
 
 
-class KTO(Record):
+class KTO(Export):
     """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
 
     kind: Literal["kto"] = "kto"
@@ -118,7 +119,7 @@ class KTO(Record):
         return KTORow(prompt=asked(problem), completion=text, label=label, **origin(problem, solution))
 
 
-class RejectionSampling(Record):
+class RejectionSampling(Export):
     """What is left when wrong solutions are rejected: right answers in whose steps the labeler found no error."""
 
     kind: Literal["rejection_sampling"] = "rejection_sampling"

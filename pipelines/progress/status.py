@@ -11,6 +11,7 @@ from stepforge.pipelines.run_folder.ledger import build_ledger, committed_report
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.sessions import past_sessions
+from stepforge.pipelines.run_folder.settings_guard import check_unchanged
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
@@ -22,13 +23,14 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and the layout of a run folder.
 
     Raises:
-        BadInput: it is none.
-        RunFailed: its ``run.toml`` is damaged.
+        BadInput: it is none, or its ``run.toml`` is not what the shards were made with.
     """
     layout = Layout(folder)
     if not layout.run_file.exists():
         raise BadInput(f"{folder}: not a run folder (no run.toml in it); `stepforge run` makes one")
-    return folder_settings(layout.run_file), layout
+    run = folder_settings(layout.run_file)
+    check_unchanged(run, layout)
+    return run, layout
 
 
 def fresh_report(folder: AnyPath) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from collections import defaultdict
 from typing import Any
 
 from stepforge.labelers import speaking
-from stepforge.pipelines.datasets.writer import export_summary
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.label_accuracy import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.settings.digest import VERSION, content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
@@ -65,7 +66,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
             tally.add(row)
     audit, pairs = Audit(), PairAudit()
     for path in layout.shards("curate"):
-        for row in read_rows(path, LabeledProblem):
+        for row in read_curated(layout, shard_index(path)):
             audit.add(row)
             pairs.add(row)
     return {
@@ -78,7 +79,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "audit": audit.figures(),
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
-        "exports": export_summary(run, layout),
+        "exports": {e.name: {"kind": e.kind, "rows": rows_by_split(layout, e.name)} for e in run.export},
         "cost": {
             **ledger["total"],
             "per_labelled_step": ledger["per_labelled_step"],

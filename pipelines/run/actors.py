@@ -5,6 +5,7 @@ again, because one without its committed file was never done.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from stepforge.filters import Corpus
@@ -28,6 +29,7 @@ class CpuWorker:
 
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None, session)
+        self._alone = asyncio.Lock()
         collect_seldom()
 
     async def ready(self) -> bool:
@@ -37,6 +39,11 @@ class CpuWorker:
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
         """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
+
+    async def call(self, task: Callable[[], None]) -> None:
+        """Do something that is no stage of a shard, one thing at a time."""
+        async with self._alone:
+            await asyncio.to_thread(task)
 
     async def close(self) -> None:
         """Finish what is being written."""

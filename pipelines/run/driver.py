@@ -6,34 +6,35 @@ be there. What a committed file says is done is never done again: the same comma
 
 import asyncio
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepforge.filters import Corpus, Duplicates
-from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.datasets.writer import export_all, export_job
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.cluster import start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
+from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.run_folder.ledger import build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.journal import forget_journal
+from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns
+from stepforge.pipelines.storage.shards import read_columns, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
-
-ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 
 
 def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
-        pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+        pending = _pending(run, layout, plan, committed)
         if pending:
             session = Session(layout, name, len(pending))
             try:
@@ -69,14 +70,23 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         return finish(run, layout)
 
 
+def _pending(
+    run: RunFile, layout: Layout, plan: Sequence[ShardPlan], committed: dict[ShardStage, set[int]]
+) -> list[ShardPlan]:
+    """Return the shards on which something is to be done: all while the rates that their labels need are not known."""
+    if pilot_shards(run, plan) and not layout.rates.exists():
+        return list(plan)
+    return [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+
+
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
-    """Delete what kills have left: journals of committed shards, and what was being written beside its place."""
+    """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
     for stage in ENGINE_STAGES:
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:
             number = folder.name.rpartition("-")[2]
             if number.isdigit() and int(number) in committed[stage]:
-                forget_journal(folder)
+                keep_completions(folder, layout.completions(stage, int(number)))
     if isinstance(layout.folder, Path):
         for path in list(layout.folder.rglob(".*.tmp")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -111,10 +121,13 @@ class _Flow:
         self.plan = plan
         self.progress = progress
         self.corpus: dict[str, str] = {}
+        self.digest = content_digest(run)
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
         """Done once the pilot is labelled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
+        self.made: set[int] = set()
+        """Shards of which a stage was done now: what was made of them before may not fit any more."""
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
@@ -133,14 +146,23 @@ class _Flow:
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
             await _ended(watcher)
             await self.progress.look(workers)
+            await self._export(cpu)
         finally:
             await _ended(watcher)
             self.progress.close()
             await asyncio.gather(*(pool.close() for pool in pools))
 
+    async def _export(self, cpu: Pool) -> None:
+        """Have the workers write the data sets, unless too many rows have failed."""
+        _check_failures(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
+        with export_job(self.run_file, self.layout) as job:
+            await _all(cpu.call("call", partial(job.make_part, index), rank=(index,)) for index in job.shards())
+            await _all(cpu.call("call", partial(job.join, name)) for name in job.names)
+
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
         wanted = any(not self._is_labelled(shard.index) for shard in pending)
+        wanted |= bool(self.pilot) and not self.layout.rates.exists()
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
@@ -156,11 +178,13 @@ class _Flow:
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
-        if shard.index in self.committed[stage]:
-            return
-        await asyncio.to_thread(self._forget_after, stage, shard.index)
-        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
         rates = await self._rates_for(shard) if stage == "label" else None
+        if await asyncio.to_thread(self._stands, stage, shard.index):
+            return
+        self.made.add(shard.index)
+        if stage == "label" and shard in self.pilot:
+            await asyncio.to_thread(self.layout.rates.unlink, missing_ok=True)
+        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
         done: ShardDone = await pool.call(
             "do",
             *(stage, shard, corpus, rates),
@@ -173,12 +197,15 @@ class _Flow:
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
 
-    def _forget_after(self, stage: ShardStage, index: int) -> None:
-        """Delete what later stages made of a shard that is about to be made anew."""
-        for later in SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]:
-            if index in self.committed[later]:
-                self.layout.shard(later, index).unlink(missing_ok=True)
-                self.committed[later].discard(index)
+    def _stands(self, stage: ShardStage, index: int) -> bool:
+        """Whether a stage's shard is there, and was made from the shard before it as that is now."""
+        path = self.layout.shard(stage, index)
+        if index not in self.committed[stage] or (stage == "label" and not path.exists()):
+            return False
+        if index not in self.made:
+            return True
+        source = shard_metadata(self.layout.source(stage, index))["digest"]
+        return bool(shard_metadata(path, self.digest).get("source") == source)
 
     async def _rates_for(self, shard: ShardPlan) -> Record | None:
         """Wait for the pilot, unless the shard is part of it."""

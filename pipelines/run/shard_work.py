@@ -1,41 +1,35 @@
-"""One stage on one shard: read, do every row, commit. Knows files and the stages; knows nothing of Ray."""
+"""One stage on one shard: read, do every row, commit. Knows files and the table of stages; knows nothing of Ray."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, brought_with, cause, outcomes
+from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
-from stepforge.pipelines.settings.digest import VERSION, content_digest
+from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.run_folder.pooled_rates import RATES, rates_digest
+from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.completions import keep_completions, kept_completions
 from stepforge.pipelines.storage.journal import Journal
-from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
-from stepforge.schemas.problem import Problem
+from stepforge.schemas.labeled import Failure, Rejected
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import Rollout, SolvedProblem
 
-R = TypeVar("R", bound=Record)
-
-BROUGHT = "brought"
-"""In a generate shard's metadata: how many solutions came with its problems."""
+__all__ = ["Engines", "ShardDone", "ShardWork", "brought_with"]
 
 
 class Engines(NamedTuple):
@@ -91,24 +85,24 @@ class ShardWork:
             RunFailed: the shard before it is damaged, or the folder is another driver's by now.
         """
         began = time.monotonic()
-        if stage == "solve" or stage == "label":
-            async with self._asking(stage, shard) as asking:
-                report = await (self._solve(shard, asking) if stage == "solve" else self._label(shard, asking, rates))
-            return asking.done(report, began)
-        if stage == "generate":
-            report = await asyncio.to_thread(self._generate, shard)
-        elif stage == "vet":
-            report = await asyncio.to_thread(self._vet, shard, corpus)
-        else:
-            report = await asyncio.to_thread(self._curate, shard)
-        return ShardDone(report, time.monotonic() - began)
+        task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
+        if STAGES[stage].runs_on == "cpu":
+            return ShardDone(await self._done(stage, task), time.monotonic() - began)
+        async with self._asking(stage, shard) as asking:
+            report = await self._done(stage, task._replace(policy=asking.policy))
+        return asking.done(report, began)
+
+    async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
+        made = await STAGES[stage].work(task)
+        return await asyncio.to_thread(self._commit, stage, task, made)
 
     @asynccontextmanager
     async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
-        """Give a policy whose completions are journalled until the shard is committed."""
+        """Give a policy whose completions are journalled until the shard is committed, and then kept."""
         if self.engines is None:
             raise RuntimeError("this worker has no engine")
-        journal = await asyncio.to_thread(Journal, self.layout.journal(stage, shard.index))
+        folder, kept = self.layout.journal(stage, shard.index), self.layout.completions(stage, shard.index)
+        journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
         engine = JournaledEngine(self.engines.policy, journal)
         judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
         policy = PromptedPolicy(engine, self.run.policy, judge)
@@ -117,131 +111,34 @@ class ShardWork:
         except BaseException:
             await journal.close()
             raise
-        await journal.forget()
+        await journal.end()
+        await asyncio.to_thread(keep_completions, folder, kept)
 
-    def _generate(self, shard: ShardPlan) -> ShardReport:
-        rejected: list[Rejected] = []
-        brought: list[Brought] = []
-        if shard.source == FAMILIES:
-            problems = [family_item(self.run, i) for i in range(shard.start, shard.stop)]
-        else:
-            part = self.run.generate[shard.source]
-            if not isinstance(part, ProblemSet):
-                raise TypeError(f"source {shard.source} is not a problem set")
-            problems = []
-            for item in open_problems(part).rows(shard.start, shard.stop):
-                if isinstance(item, Rejected):
-                    rejected.append(item)
-                else:
-                    problems.append(item.problem)
-                    brought.extend(brought_with(item))
-        if brought:
-            write_shard(self.layout.brought(shard.index), brought, Brought, self._stamp("generate", shard))
-        rows_in = shard.stop - shard.start
-        return self._commit(
-            "generate", shard, problems, Problem, rows_in, rejected=rejected, stamps={BROUGHT: len(brought)}
-        )
-
-    async def _solve(self, shard: ShardPlan, asking: _Asking) -> ShardReport:
-        problems = await asyncio.to_thread(self._read, "solve", shard, Problem)
-        brought = await asyncio.to_thread(self._read_brought, shard)
-        policy = asking.policy
-
-        async def work(problem: Problem) -> SolvedProblem:
-            own = brought.get(problem.id, [])
-            return await solve(problem, own, policy, self.grader, n=self.run.solutions, seed=self.run.seed)
-
-        done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
-        rollouts = [r for row in done for r in row.rollouts if r.tokens or not brought]
-        return await asyncio.to_thread(
-            self._commit,
-            "solve",
-            shard,
-            done,
-            SolvedProblem,
-            len(problems),
-            failures=failures,
-            rollouts=rollouts,
-            cost=Cost.of(rollouts),
-        )
-
-    async def _label(self, shard: ShardPlan, asking: _Asking, rates: Record | None) -> ShardReport:
-        rows = await asyncio.to_thread(self._read, "label", shard, SolvedProblem)
-        policy = asking.policy
-        parts = [with_rates(part, rates) for part in self.run.label]
-
-        async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, parts, policy, self.grader, seed=self.run.seed)
-
-        done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
-        costs = _cost_by_labeler(done)
-        return await asyncio.to_thread(
-            self._commit,
-            "label",
-            shard,
-            done,
-            LabeledProblem,
-            len(rows),
-            failures=failures,
-            rollouts=[r for row in done for r in (*row.evidence, *row.further)],
-            cost=sum((entry.cost for entry in costs), Cost()),
-            labelers=costs,
-        )
-
-    def _vet(self, shard: ShardPlan, corpus: Corpus) -> ShardReport:
-        rows = self._read("vet", shard, SolvedProblem)
-        return self._commit_sifted("vet", shard, vet(rows, self.run.vet, corpus), SolvedProblem)
-
-    def _curate(self, shard: ShardPlan) -> ShardReport:
-        rows = self._read("curate", shard, LabeledProblem)
-        return self._commit_sifted("curate", shard, curate(rows, self.run.curate), LabeledProblem)
-
-    def _read(self, stage: ShardStage, shard: ShardPlan, record: type[R]) -> list[R]:
-        """Return the rows that a stage is to work on."""
-        return read_shard(self.layout.source(stage, shard.index), record, self._digest)
-
-    def _commit_sifted(self, stage: ShardStage, shard: ShardPlan, sifted: Sifted, record: type[Record]) -> ShardReport:
-        rows_in = len(sifted.kept) + len(sifted.rejected)
-        return self._commit(stage, shard, sifted.kept, record, rows_in, rejected=sifted.rejected)
-
-    def _commit(
-        self,
-        stage: ShardStage,
-        shard: ShardPlan,
-        rows: Sequence[Record],
-        record: type[Record],
-        rows_in: int,
-        *,
-        rejected: Sequence[Rejected] = (),
-        failures: Sequence[Failure] = (),
-        rollouts: Sequence[Rollout] = (),
-        cost: Cost | None = None,
-        labelers: tuple[LabelerCost, ...] = (),
-        stamps: Mapping[str, int] = MappingProxyType({}),
-    ) -> ShardReport:
+    def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
         """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
+        index = task.shard.index
         report = ShardReport(
             stage=stage,
-            shard=shard.index,
-            rows_in=rows_in,
-            rows_out=len(rows),
-            rejected=dict(sorted(Counter(_cause(stage, r) for r in rejected).items())),
-            failures=dict(sorted(Counter(f.error for f in failures).items())),
-            cost=cost or Cost(),
-            labelers=labelers,
-            outcomes=_outcomes(rollouts),
-            labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
+            shard=index,
+            rows_in=made.rows_in,
+            rows_out=len(made.rows),
+            rejected=dict(sorted(Counter(cause(stage, r) for r in made.rejected).items())),
+            failures=dict(sorted(Counter(f.error for f in made.failures).items())),
+            cost=made.cost,
+            labelers=made.labelers,
+            outcomes=outcomes(made.rollouts),
+            labelled_steps=made.labelled_steps,
         )
         report.check()
         self._check_session()
-        stamp = {**self._stamp(stage, shard), **stamps}
-        if rejected:
-            write_shard(self.layout.rejected(stage, shard.index), rejected, Rejected, stamp)
-        if failures:
-            write_shard(self.layout.failures(stage, shard.index), failures, Failure, stamp)
-        write_shard(
-            self.layout.shard(stage, shard.index), rows, record, {**stamp, "report": report.model_dump(mode="json")}
-        )
+        stamp = self._stamp(stage, task)
+        _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)
+        _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
+        _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
+        if stage == "generate":
+            stamp[BROUGHT] = len(made.brought)
+        stamp["report"] = report.model_dump(mode="json")
+        write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)
         return report
 
     def _check_session(self) -> None:
@@ -250,47 +147,27 @@ class ShardWork:
                 f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
             )
 
-    def _stamp(self, stage: ShardStage, shard: ShardPlan) -> dict[str, str | int]:
-        return {"run": self._digest, "seed": self.run.seed, "version": VERSION, "stage": stage, "shard": shard.index}
-
-    def _read_brought(self, shard: ShardPlan) -> dict[str, list[Brought]]:
-        path, source = self.layout.brought(shard.index), self.layout.source("solve", shard.index)
-        expected = shard_metadata(source, self._digest).get(BROUGHT, 0)
-        brought = read_shard(path, Brought, self._digest) if expected and path.exists() else []
-        if len(brought) != expected:  # without them the solutions would be sampled instead
-            raise RunFailed(f"{path}: {len(brought)} of {expected} brought solutions; delete {source} and run again")
-        solutions: dict[str, list[Brought]] = {}
-        for solution in brought:
-            solutions.setdefault(solution.problem_id, []).append(solution)
-        return solutions
-
-
-def brought_with(item: SourceItem) -> list[Brought]:
-    """Return the solutions that came with a problem, as the solve stage takes them."""
-    return [
-        Brought(
-            problem_id=item.problem.id,
-            text=solution.text,
-            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
-        )
-        for solution in item.solutions
-    ]
+    def _stamp(self, stage: ShardStage, task: Task) -> dict[str, Any]:
+        """Return what a shard says of itself: what it depends on, and the shard that it was made from."""
+        index = task.shard.index
+        stamp: dict[str, Any] = {
+            "run": self._digest,
+            "settings": stage_digest(self.run, stage),
+            "seed": self.run.seed,
+            "version": VERSION,
+            "stage": stage,
+            "shard": index,
+        }
+        if stage != SHARD_STAGES[0]:
+            stamp["source"] = shard_metadata(self.layout.source(stage, index), self._digest)["digest"]
+        if stage == "label" and task.rates is not None:
+            stamp[RATES] = rates_digest(task.rates)
+        return stamp
 
 
-def _cause(stage: ShardStage, rejected: Rejected) -> str:
-    """What a rejection is counted under: a malformed source row's own message is unlike any other's."""
-    return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
-
-
-def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
-    costs: dict[str, Cost] = {}
-    for row in rows:
-        for entry in row.costs:
-            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
-    return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
-
-
-def _outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
-    counts: Counter[str] = Counter(r.outcome for r in rollouts)
-    counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
-    return dict(sorted(counts.items()))
+def _write_aside(path: AnyPath, rows: "Any", record: type[Record], stamp: dict[str, Any]) -> None:
+    """Write rows that are set aside; where there are none, an earlier attempt's are in the way."""
+    if rows:
+        write_shard(path, rows, record, stamp)
+    elif rows is not None:
+        path.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
 from stepforge.pipelines.run_folder.sessions import stage_times
-from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.digest import content_digest, stage_digest
+from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import shard_metadata
@@ -21,6 +22,9 @@ from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabelerCost
 from stepforge.schemas.record import Record
+
+Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
+"""What each shard's metadata holds, by stage and number."""
 
 
 class ShardReport(Record):
@@ -58,14 +62,37 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
         RunFailed: a shard is damaged, missing, of another run or not planned, or does not fit the one before it; the
             line names it.
     """
-    digest = content_digest(folder_settings(layout.run_file)) if layout.run_file.exists() else None
-    reports: dict[ShardStage, dict[int, ShardReport]] = {}
+    run = folder_settings(layout.run_file) if layout.run_file.exists() else None
+    digest = content_digest(run) if run else None
+    stamps: Stamps = {}
     for stage in reversed(SHARD_STAGES):  # a driver at work commits them the other way round, and none seems missing
-        reports[stage] = {shard_index(path): _report(path, digest) for path in layout.shards(stage)}
+        stamps[stage] = {shard_index(path): shard_metadata(path, digest) for path in layout.shards(stage)}
+    reports = {
+        stage: {index: _report(layout.shard(stage, index), stamps[stage][index]) for index in stamps[stage]}
+        for stage in SHARD_STAGES
+    }
     plan = read_plan(layout.folder, digest)
     if plan and whole:  # a relabelled folder has none: it begins in the middle
         check_whole(layout, plan, reports)
+    if whole:
+        _check_sources(layout, run, stamps)
     return [report for stage in SHARD_STAGES for report in reports[stage].values()]
+
+
+def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
+    """Check that every shard was made from the one before it, with the settings of the run.
+
+    Raises:
+        RunFailed: one was not; the line names it.
+    """
+    for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
+        settings = stage_digest(run, stage) if run else None
+        for index, stamp in stamps[stage].items():
+            path, source = layout.shard(stage, index), stamps[before].get(index, {})
+            if source and stamp.get("source") != source.get("digest"):
+                raise RunFailed(f"{path}: was not made from {layout.shard(before, index)}; delete it and run again")
+            if settings is not None and stamp.get("settings", settings) != settings:
+                raise RunFailed(f"{path}: made with other settings of this stage; delete it and run again")
 
 
 def check_whole(
@@ -98,9 +125,9 @@ def _check_aside(path: AnyPath, counts: Mapping[str, int], shard: AnyPath) -> No
         raise RunFailed(f"{path}: {found} of the {expected} rows set aside are there; delete {shard} and run again")
 
 
-def _report(path: AnyPath, digest: str | None) -> ShardReport:
+def _report(path: AnyPath, stamp: dict[str, Any]) -> ShardReport:
     try:
-        return ShardReport.model_validate(shard_metadata(path, digest).get("report"))
+        return ShardReport.model_validate(stamp.get("report"))
     except ValidationError:
         raise RunFailed(f"{path}: not a shard of a run; move it away") from None
 

@@ -9,7 +9,7 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.problem_files import Print, ProblemSource, open_problems
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
@@ -55,7 +55,7 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
         "sets": {str(i): opened.prints() for i, opened in sets.items()},
         "shards": [shard.model_dump() for shard in planned],
     }
-    write_sealed(folder / PLAN_FILE, plan)
+    write_checksummed(folder / PLAN_FILE, plan)
     return planned
 
 
@@ -70,7 +70,7 @@ def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
 
 def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
     path = folder / PLAN_FILE
-    return read_sealed(path, run) if path.exists() else {}
+    return read_checksummed(path, run) if path.exists() else {}
 
 
 def _shards(plan: dict[str, Any]) -> list[ShardPlan]:

@@ -11,16 +11,18 @@ from stepforge.labelers import AnyLabeler, speaking
 from stepforge.labelers.contracts import Combiner, PooledLabeler, pooled_labeler
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
 from stepforge.pipelines.run_folder.plan import ShardPlan
-from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.digest import content_digest, digest_of
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 SETTLED = "settled"
-"""In a pilot shard's metadata, once its verdicts stand under the pooled rates."""
+"""In a pilot shard's metadata, once its verdicts stand under the pooled rates: those rates' digest."""
+RATES = "rates"
+"""In another shard's metadata: the digest of the rates that it was labeled under."""
 
 
 def pooling_labeler(run: RunFile) -> PooledLabeler | None:
@@ -46,6 +48,8 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Record:
     """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
 
+    Shards that were labeled under other rates are deleted before new ones are committed.
+
     Raises:
         RunFailed: what was committed, or a shard of the pilot, is damaged.
     """
@@ -54,23 +58,37 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
         raise ValueError("the run has no labeler with rates to pool")
     digest = content_digest(run)
     if layout.rates.exists():
-        return type(part.rates).model_validate(read_sealed(layout.rates, digest)["rates"])
+        return type(part.rates).model_validate(read_checksummed(layout.rates, digest)["rates"])
     rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
     rates = part.fitted_rates(rows)
-    write_sealed(layout.rates, {"run": digest, "rates": rates.model_dump()})
+    _forget_others(layout, pilot, rates)
+    write_checksummed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
+
+
+def rates_digest(rates: Record) -> str:
+    """Return what names rates in a shard's metadata."""
+    return digest_of(rates.model_dump(mode="json"))
+
+
+def _forget_others(layout: Layout, pilot: Sequence[ShardPlan], rates: Record) -> None:
+    """Delete the labels that were made under other rates; their completions are kept."""
+    first, digest = {shard.index for shard in pilot}, rates_digest(rates)
+    for path in layout.shards("label"):
+        if shard_index(path) not in first and shard_metadata(path).get(RATES, digest) != digest:
+            path.unlink(missing_ok=True)
 
 
 def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) -> None:
     """Derive a pilot shard's verdicts anew under the pooled rates, once."""
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
-    part = pooling_labeler(run)
-    if part is None or metadata.get(SETTLED):
+    part, digest = pooling_labeler(run), rates_digest(rates)
+    if part is None or metadata.get(SETTLED) == digest:
         return
     fitted = part.with_rates(rates)
     rows = [settled(row, run.label, fitted) for row in read_shard(path, LabeledProblem)]
-    write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: True})
+    write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: digest})
 
 
 def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: PooledLabeler) -> LabeledProblem:

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
 from stepforge.pipelines.storage.store import AnyPath
 
 WRITE_SECONDS = 30.0
@@ -35,7 +35,7 @@ class Session:
         """Keep what is known; unless ``now``, only if that was long ago."""
         if now or time.monotonic() - self._written > WRITE_SECONDS:
             self._written = time.monotonic()
-            write_sealed(self._path, self.figures())
+            write_checksummed(self._path, self.figures())
 
     def figures(self) -> dict[str, Any]:
         """Return when it began (Unix time), its seconds so far, the shards that were missing, and time by stage."""
@@ -53,7 +53,7 @@ def past_sessions(layout: Layout) -> list[dict[str, Any]]:
     Raises:
         RunFailed: the file of one is damaged.
     """
-    found = [read_sealed(path) for path in (layout.folder / "sessions").glob("*.json")]
+    found = [read_checksummed(path) for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session["began"], session["seconds"]))
 
 

@@ -1,33 +1,83 @@
-"""A run folder belongs to one set of settings: going on with others is refused, unless the change only adds."""
+"""A run folder belongs to one set of problems and one policy; what else changes is made again from what is kept.
+
+The settings that the shards were made with stand in ``settings.json``; ``run.toml`` may be edited by hand.
+"""
 
 from typing import Any
 
-from stepforge.pipelines.settings.digest import content_settings
+from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, content_digest, content_settings
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
-from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
 
+SETTINGS_FILE = "settings.json"
 
-def guard_settings(run: RunFile, layout: Layout) -> None:
-    """Compare with the settings that the folder was begun with, and write the current ones.
+
+def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
+    """Compare with the settings that the shards were made with, and write the current ones.
+
+    Shards of a stage whose own settings changed are deleted; those of later stages stay while they still fit. Returns
+    the stages whose shards were deleted.
 
     Raises:
-        BadInput: settings that decide what the shards hold have changed, or there would be fewer problems.
-        RunFailed: the folder's own ``run.toml`` is damaged.
+        BadInput: problems or policy have changed, or there would be fewer problems.
+        RunFailed: the folder's plan is damaged.
     """
-    if layout.run_file.exists():
-        before = folder_settings(layout.run_file)
-        changed = sorted(_changes(content_settings(before), content_settings(run)))
-        if changed:
-            raise BadInput(
-                f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "
-                "give another --out, or the settings of its run.toml"
-            )
-        if run.problems < before.problems:
-            raise BadInput(f"{layout.folder}: holds problems = {before.problems}, which cannot become {run.problems}")
+    (before, problems), now = _made_with(layout), content_settings(run)
+    stages: list[ShardStage] = []
+    if before is not None:
+        _check_fixed(before, now, layout)
+        if run.problems < problems:
+            raise BadInput(f"{layout.folder}: holds problems = {problems}, which cannot become {run.problems}")
+        stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now[n] for n in DEPENDS_ON[stage])]
+    for stage in stages:
+        for path in layout.shards(stage):
+            path.unlink(missing_ok=True)
+    if "label" in stages:
+        layout.rates.unlink(missing_ok=True)
+    made_with = {"run": content_digest(run), "problems": run.problems, "settings": now}
+    write_checksummed(layout.folder / SETTINGS_FILE, made_with)
     write_text(layout.run_file, run.toml())
+    return stages
+
+
+def check_unchanged(run: RunFile, layout: Layout) -> None:
+    """Check that the shards were made with the settings of ``run.toml``.
+
+    Raises:
+        BadInput: they were not; the line names the settings.
+    """
+    before, _ = _made_with(layout)
+    changed = sorted(_changes(before, content_settings(run))) if before is not None else []
+    if changed:
+        raise BadInput(
+            f"{layout.run_file}: not the settings that the shards were made with: {', '.join(changed[:6])}; put them "
+            f"back, or let `stepforge run` make what depends on them again"
+        )
+
+
+def _made_with(layout: Layout) -> tuple[dict[str, Any] | None, int]:
+    """Return the settings that shards depend on, and the number of problems; None in a new folder."""
+    path = layout.folder / SETTINGS_FILE
+    if path.exists():
+        kept = read_checksummed(path)
+        return dict(kept["settings"]), int(kept["problems"])
+    if layout.run_file.exists():
+        run = folder_settings(layout.run_file)
+        return content_settings(run), run.problems
+    return None, 0
+
+
+def _check_fixed(before: dict[str, Any], now: dict[str, Any], layout: Layout) -> None:
+    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now[n] for n in FIXED}))
+    if changed:
+        raise BadInput(
+            f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "
+            "give another --out, or the settings it was begun with"
+        )
 
 
 def _changes(before: Any, after: Any, path: str = "") -> list[str]:

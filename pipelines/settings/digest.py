@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import ShardStage
 
 
 def _installed_version() -> str:
@@ -17,8 +18,18 @@ def _installed_version() -> str:
 
 VERSION = _installed_version()
 
-FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train")
-"""Settings that may differ when a run is gone on with: they add, or say where and how fast, never what."""
+FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "test_share")
+"""Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
+DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
+    "generate": ("seed", "generate", "rows_per_shard"),
+    "solve": ("seed", "engine", "policy", "solutions"),
+    "vet": ("vet",),
+    "label": ("seed", "engine", "policy", "judge", "label"),
+    "curate": ("curate",),
+}
+"""The settings that a stage's shards depend on, besides the shards that they are made from."""
+FIXED = ("seed", "generate", "rows_per_shard", "engine", "policy")
+"""Settings that cannot change in a run folder: problems and policy are what a run is about."""
 
 
 def content_settings(run: RunFile) -> dict[str, Any]:
@@ -29,7 +40,28 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     return settings
 
 
+def fixed_settings(run: RunFile) -> dict[str, Any]:
+    """Return the settings that a run folder is bound to."""
+    settings = content_settings(run)
+    return {name: settings[name] for name in FIXED}
+
+
 def content_digest(run: RunFile) -> str:
-    """Return a digest of the settings that decide what a shard holds."""
-    text = json.dumps(content_settings(run), sort_keys=True)
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+    """Return a digest of the settings that a run folder is bound to; every shard of it carries it."""
+    return digest_of(fixed_settings(run))
+
+
+def settings_digest(run: RunFile) -> str:
+    """Return a digest of all settings that decide what shards hold."""
+    return digest_of(content_settings(run))
+
+
+def stage_digest(run: RunFile, stage: ShardStage) -> str:
+    """Return a digest of the settings that a stage's shards depend on."""
+    settings = content_settings(run)
+    return digest_of({name: settings[name] for name in DEPENDS_ON[stage]})
+
+
+def digest_of(settings: dict[str, Any]) -> str:
+    """Return a digest of plain values."""
+    return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -12,7 +12,6 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import AnyLabeler, Combiner, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.storage.sealed import sealed_text
 from stepforge.schemas.record import Record
 
 AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
@@ -103,8 +102,8 @@ class RunFile(Record):
         return self
 
     def toml(self) -> str:
-        """Return the resolved settings as a run file, sealed."""
-        return sealed_text(tomli_w.dumps(_without_none(self.model_dump(mode="json"))))
+        """Return the resolved settings as a run file."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
 def _distinct(setting: str, names: list[str]) -> None:

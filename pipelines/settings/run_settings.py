@@ -9,9 +9,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.sealed import opened_text
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
 
@@ -35,18 +34,17 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
 
 
 def folder_settings(path: AnyPath) -> RunFile:
-    """Return the settings that a run folder was begun with.
+    """Return the settings in a run folder's ``run.toml``, which may have been edited by hand.
 
     Raises:
-        RunFailed: its ``run.toml`` is damaged, or was changed by hand.
+        BadInput: it cannot be read, or a setting is unknown or impossible; the line names it.
     """
     try:
-        return parse_settings(tomllib.loads(opened_text(path.read_text(encoding="utf-8"))), str(path))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         line = " ".join(str(error).split())
-        raise RunFailed(
-            f"{path}: damaged, or changed by hand ({line}); delete it and run again with the same settings"
-        ) from error
+        raise BadInput(f"{path}: cannot be read ({line}); delete it and run again with the same settings") from None
+    return parse_settings(settings, str(path))
 
 
 def parse_settings(settings: dict[str, Any], where: str, folder: Path | None = None) -> RunFile:

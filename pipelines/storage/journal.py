@@ -13,10 +13,11 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 from uuid import uuid4
 
@@ -40,17 +41,12 @@ _FINISHES = get_args(Finish)
 class Journal:
     """What is known of a shard's completions, and a file for those to come. Belongs to one event loop."""
 
-    def __init__(self, folder: AnyPath) -> None:
-        """``folder`` is the journal's own; it is read now and written to from the first completion on."""
+    def __init__(self, folder: AnyPath, kept: Mapping[bytes, Completion] = MappingProxyType({})) -> None:
+        """``folder`` is the journal's own; it is read now and written to from the first completion on. ``kept`` is
+        what the shard was answered when it was committed before."""
         self._folder = folder
-        self.known: dict[bytes, Completion] = {}
+        self.known: dict[bytes, Completion] = {**journalled(folder), **kept}
         """What earlier attempts at the shard were answered."""
-        files: list[AnyPath] = list(folder.glob("*.frames"))
-        for path in sorted(files, key=lambda path: path.name):
-            with naming(path):
-                data = path.read_bytes()
-            for key, completion in _read(data, path):
-                self.known.setdefault(key, completion)
         self.replayed = 0
         """Completions that were found here instead of being sampled again."""
         self._name = uuid4().hex
@@ -92,14 +88,10 @@ class Journal:
         self._raise_failure()
         await self._flush()
 
-    async def forget(self) -> None:
-        """Delete the journal: its shard is committed."""
+    async def end(self) -> None:
+        """Write down what is left and take nothing more: the shard is committed."""
         self._forgotten = True
-        self._buffer.clear()
-        self._closing.set()
-        if self._flushing is not None:
-            await asyncio.wait([self._flushing])
-        await asyncio.to_thread(forget_journal, self._folder)
+        await self.close()
 
     def _raise_failure(self) -> None:
         """A file that a write has failed on ends in a torn frame: nothing must follow."""
@@ -133,6 +125,18 @@ class Journal:
                 os.fsync(file.fileno())
             if number == 0:
                 fsync_folder(self._folder)
+
+
+def journalled(folder: AnyPath) -> dict[bytes, Completion]:
+    """Return what a journal holds, by request; the first answer to a request counts."""
+    known: dict[bytes, Completion] = {}
+    files: list[AnyPath] = list(folder.glob("*.frames"))
+    for path in sorted(files, key=lambda path: path.name):
+        with naming(path):
+            data = path.read_bytes()
+        for key, completion in _read(data, path):
+            known.setdefault(key, completion)
+    return known
 
 
 def forget_journal(folder: AnyPath) -> None:

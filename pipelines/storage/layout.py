@@ -84,6 +84,10 @@ class Layout:
         """Return the committed shards of a stage, in order."""
         return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
 
+    def completions(self, stage: ShardStage, index: int) -> AnyPath:
+        """Return the file of the completions that a committed shard was made with."""
+        return self.folder / "completions" / stage / shard_name(index)
+
     def journal(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the folder of the completions that an unfinished shard has got so far."""
         return self.folder / "journal" / f"{stage}-{index:05d}"

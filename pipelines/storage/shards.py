@@ -8,6 +8,7 @@ its own, and a shard that lies in another's place is not read.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
 from stepforge.pipelines.storage.layout import shard_index, stage_of
-from stepforge.pipelines.storage.sealed import opened, sealed
 from stepforge.pipelines.storage.store import AnyPath, committed
-from stepforge.schemas.arrow import Keep, arrow_schema, from_table, to_table
+from stepforge.schemas.arrow import arrow_schema, from_table, to_table
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.record import Record
 
@@ -37,13 +38,15 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, Valid
 def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: dict[str, Any]) -> int:
     """Commit a shard and return its rows; on any failure no file of that name appears."""
     table = to_table(records, record)
-    write_table(path, table, {**metadata, "rows": table.num_rows})
+    write_table(path, table, {**metadata, "rows": table.num_rows, "digest": _digest(table, metadata.get("source", ""))})
     return int(table.num_rows)
 
 
 def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
     """Commit a table with our metadata."""
-    stamped = table.replace_schema_metadata({METADATA_KEY: json.dumps(sealed(metadata), sort_keys=True).encode()})
+    stamped = table.replace_schema_metadata(
+        {METADATA_KEY: json.dumps(with_checksum(metadata), sort_keys=True).encode()}
+    )
     with committed(path) as file:
         pq.write_table(
             stamped,
@@ -54,6 +57,16 @@ def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> Non
             write_page_checksum=True,
             store_schema=True,
         )
+
+
+def _digest(table: pa.Table, source: str) -> str:
+    """Return a digest of the rows and of what they were made from: by it the shards made from them know them again."""
+    digest = blake2b(source.encode(), digest_size=16)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    digest.update(sink.getvalue())
+    return digest.hexdigest()
 
 
 def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R]:
@@ -70,13 +83,13 @@ def read_rows(
     record: type[R],
     *,
     without: Collection[str] = (),
-    keep: Keep | None = None,
+    only: Collection[int] | None = None,
     run: str | None = None,
 ) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
     Making records is what takes the time. The list columns named in ``without`` are read and verified like all others,
-    but come back empty; of the rows that ``keep`` does not want, given as plain values, none are made.
+    but come back empty; with ``only``, records are made of the rows with these numbers alone.
 
     Raises:
         RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
@@ -88,8 +101,11 @@ def read_rows(
             if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
                 raise ValueError("columns are not those of this version")
             for batch in file.iter_batches(ROWS_AT_A_TIME):
+                table = _emptied(pa.Table.from_batches([batch]), without)
+                if only is not None:
+                    table = table.take([i for i in range(table.num_rows) if rows + i in only])
                 rows += batch.num_rows
-                yield from from_table(_emptied(pa.Table.from_batches([batch]), without), record, keep)
+                yield from from_table(table, record)
         if rows != expected:
             raise ValueError(f"{rows} rows where {expected} were written")
     except UNREADABLE as error:
@@ -132,7 +148,7 @@ def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
 
 
 def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    metadata = opened(json.loads((schema.metadata or {})[METADATA_KEY]))
+    metadata = without_checksum(json.loads((schema.metadata or {})[METADATA_KEY]))
     stage = stage_of(path)
     if stage is not None and "stage" in metadata:
         found, expected = (metadata["stage"], metadata["shard"]), (stage, shard_index(path))

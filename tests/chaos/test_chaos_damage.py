@@ -21,9 +21,9 @@ from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
 from stepforge.pipelines.settings.run_settings import folder_settings
+from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
 from stepforge.pipelines.storage.journal import Journal
 from stepforge.pipelines.storage.layout import FOLDERS
-from stepforge.pipelines.storage.sealed import opened, sealed
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem, Rejected
@@ -157,16 +157,18 @@ def test_no_bit_flip_is_silent(
     )
 
 
-def test_no_bit_of_what_is_sealed_can_flip_unseen() -> None:
+def test_no_bit_of_what_is_checksummed_can_flip_unseen() -> None:
     """Every bit, those of the checksum's own key among them."""
     content = {"run": "1730579d", "rows": 3, "stage": "vet", "report": {"rows_in": 4, "rejected": {}}}
-    whole = json.dumps(sealed(content)).encode()
+    whole = json.dumps(with_checksum(content)).encode()
     seen = 0
     for position, bit in product(range(len(whole)), range(8)):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << bit
         try:
-            assert opened(json.loads(damaged)) == content  # another white space, or an escape of the same character
+            assert (
+                without_checksum(json.loads(damaged)) == content
+            )  # another white space, or an escape of the same character
         except ValueError:  # also what json and Unicode raise
             seen += 1
     assert seen > 0.95 * len(whole) * 8

@@ -11,10 +11,10 @@ from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.store import write_text
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
+from stepforge.schemas.labeled import COMPLETIONS
 
 FIGURES = "figures"
 
@@ -23,7 +23,7 @@ def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+        for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
             contents.add(row)
     figures = figure_files(contents, report)
     for name, (_, svg) in figures.items():

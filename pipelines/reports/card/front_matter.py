@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from stepforge.generators.problem_sets import ProblemSet
-from stepforge.pipelines.datasets.writer import SPLITS
+from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.settings.run_file import RunFile

@@ -14,8 +14,8 @@ from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
 from stepforge.pipelines.settings.run_settings import read_run_file
+from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.sealed import read_sealed
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 
@@ -68,7 +68,7 @@ def relabel(folder: Path, rule: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
-    rates = Rates.model_validate(read_sealed(done / "rates.json")["rates"])
+    rates = Rates.model_validate(read_checksummed(done / "rates.json")["rates"])
     assert rates != Rates()
     rule = PosteriorRule(model=ChangePoint(rates=rates))
     checked = 0

@@ -36,7 +36,7 @@ from stepforge.pipelines.reports.card.training_notes import FOLDER, training_not
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.schemas.arrow import arrow_schema, from_table
+from stepforge.schemas.arrow import arrow_schema, from_table, to_table
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.record import Record
@@ -317,9 +317,9 @@ def test_files_and_row_groups_are_bounded_and_nothing_is_lost(tmp_path: Path, mo
     rows: list[Record] = [
         row.model_copy(update={"problem_id": f"{i}"}) for i in range(20) for row in rows_of(Stepwise())
     ]
-    files = SplitFiles(tmp_path, "train", Stepwise.row, {}, json_lines=True)
-    for row in rows:
-        files.add(row)
+    files = SplitFiles(tmp_path, "train", "0", json_lines=True)
+    for start in range(0, len(rows), 7):
+        files.add(to_table(rows[start : start + 7], Stepwise.row))
     parts = files.close()
     assert len(parts) > 2
     assert [r for path in parts for r in from_table(pq.read_table(path), Stepwise.row)] == rows

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import pytest
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
@@ -14,7 +15,7 @@ from stepforge.labelers.evidence.siblings import fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports import Pairwise, Preference, Reflection, StepDPO, StepPreference
-from stepforge.pipelines.exports.balance import Evened, evened, length_class, position_class
+from stepforge.pipelines.exports.balance import Evened, class_columns, length_class, position_class, rows_that_stay
 from stepforge.pipelines.exports.step_pairs import StepPairRow
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
@@ -221,8 +222,21 @@ def test_solution_pairs_are_near_in_length() -> None:
 class Plain(Evened):
     """Rows by difficulty alone."""
 
-    def axes(self, row: Record) -> tuple[str, ...]:
+    kind: str = "plain"
+    name: str = "plain"
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        yield from ()
+
+    def classes(self, row: Record) -> tuple[str, ...]:
         return (str(row.model_dump()["difficulty"]),)
+
+
+def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
+    part = Plain(evenness=evenness)
+    tables = [class_columns(rows[i : i + at_a_time], part) for i in range(0, len(rows), at_a_time)]
+    stay = [bool(flag) for mask in rows_that_stay(lambda: tables, evenness) for flag in mask]
+    return [row for row, flag in zip(rows, stay, strict=True) if flag]
 
 
 def pair_of(difficulty: int, number: int) -> StepPairRow:
@@ -236,12 +250,12 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
     rows = (
         [pair_of(1, i) for i in range(900)] + [pair_of(2, i) for i in range(100)] + [pair_of(3, i) for i in range(40)]
     )
-    kept = Counter(row.difficulty for row in evened(lambda: rows, Plain(evenness=2)))  # type: ignore[attr-defined]
+    kept = Counter(row.difficulty for row in evened(rows, 2))
     assert (kept[2], kept[3]) == (100, 40)
     assert 150 < kept[1] < 250  # twice the median class, give or take
-    assert list(evened(lambda: rows, Plain(evenness=1e9))) == rows
-    assert list(evened(list, Plain())) == []
-    assert list(evened(lambda: rows, Plain())) == list(evened(lambda: rows, Plain()))
+    assert evened(rows, 1e9) == rows
+    assert evened([], 3) == []
+    assert evened(rows, 3) == evened(rows, 3, at_a_time=7)
 
 
 def test_classes_of_position_and_length() -> None:

@@ -16,8 +16,8 @@ from small_run import small_run
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.publishing.local_dataset import read_dataset
 from stepforge.pipelines.run_folder.lock import only_driver
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
 from stepforge.pipelines.storage.store import StorePath
 from stepforge.schemas.errors import BadInput
 
@@ -59,9 +59,9 @@ def half_a_split(run: Path) -> None:
     path = run / PART
     path.rename(path.with_name("train-00000-of-00002.parquet"))
     stamp = run / "exports" / "stepwise.json"
-    made = read_sealed(stamp)
+    made = read_checksummed(stamp)
     files = {name.replace("train-00000-of-00001", "train-00000-of-00002"): size for name, size in made["files"].items()}
-    write_sealed(stamp, {**made, "files": files})
+    write_checksummed(stamp, {**made, "files": files})
 
 
 def other_figures(run: Path) -> None:

@@ -13,9 +13,10 @@ from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import PLAN_FILE, ShardPlan
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.checksummed import write_checksummed
+from stepforge.pipelines.storage.kept import Kept, kept_rows
 from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.sealed import write_sealed
-from stepforge.pipelines.storage.shards import write_shard
+from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
@@ -44,23 +45,26 @@ def small_run(
     folder.mkdir(parents=True, exist_ok=True)
     write_text(layout.run_file, run.toml())
     plan = [ShardPlan(index=i, source=0, start=4 * i, stop=min(4 * i + 4, problems)) for i in range(-(-problems // 4))]
-    write_sealed(folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]})
+    write_checksummed(
+        folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]}
+    )
     for shard in plan:
         rows = [labelled(number) for number in range(shard.start, min(shard.stop, problems))]
         problems_in, solved_in = [row.problem for row in rows], [solved_part(row) for row in rows]
         held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
             "generate": (problems_in, Problem),
             "solve": (solved_in, SolvedProblem),
-            "vet": (solved_in, SolvedProblem),
+            "vet": (kept_rows(solved_in, solved_in), Kept),
             "label": (rows, LabeledProblem),
-            "curate": (rows, LabeledProblem),
+            "curate": (kept_rows(rows, rows), Kept),
         }
+        source = ""
         for stage, (records, record) in held.items():
             report = ShardReport(stage=stage, shard=shard.index, rows_in=len(rows), rows_out=len(rows))
-            stamp = {"run": content_digest(run), "stage": stage, "shard": shard.index}
-            write_shard(
-                layout.shard(stage, shard.index), records, record, {**stamp, "report": report.model_dump(mode="json")}
-            )
+            stamp = {"run": content_digest(run), "stage": stage, "shard": shard.index, "source": source}
+            stamp["report"] = report.model_dump(mode="json")
+            write_shard(layout.shard(stage, shard.index), records, record, stamp)
+            source = shard_metadata(layout.shard(stage, shard.index))["digest"]
     finish(run, layout)
     return layout
 

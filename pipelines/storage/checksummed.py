@@ -1,6 +1,6 @@
-"""Small files that notice their own damage: JSON objects with the CRC-32 of all else in them, text that ends in one.
+"""Small JSON files that notice their own damage by the CRC-32 of all else in them.
 
-A flipped bit often leaves JSON or TOML that can still be read, and says something else.
+A flipped bit often leaves JSON that can still be read, and says something else.
 """
 
 import json
@@ -10,20 +10,17 @@ from zlib import crc32
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
 
-MARK = "\n# crc32 "
-"""Begins the last line of a sealed text."""
 
-
-def sealed(content: dict[str, Any]) -> dict[str, Any]:
+def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content with its checksum."""
     return {**content, "crc": _checksum(content)}
 
 
-def opened(content: Any) -> dict[str, Any]:
+def without_checksum(content: Any) -> dict[str, Any]:
     """Return the content without its checksum.
 
     Raises:
-        ValueError: it is not what was sealed.
+        ValueError: it is not what was written.
     """
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
@@ -35,42 +32,24 @@ def opened(content: Any) -> dict[str, Any]:
     return rest
 
 
-def write_sealed(path: AnyPath, content: dict[str, Any]) -> None:
+def write_checksummed(path: AnyPath, content: dict[str, Any]) -> None:
     """Commit a small JSON file."""
-    write_text(path, json.dumps(sealed(content)) + "\n")
+    write_text(path, json.dumps(with_checksum(content)) + "\n")
 
 
-def read_sealed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
+def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
     """Return what was written; ``run`` is the digest of the settings that it must belong to.
 
     Raises:
         RunFailed: the file is damaged or another run's; the line names it.
     """
     try:
-        content = opened(json.loads(path.read_bytes()))
+        content = without_checksum(json.loads(path.read_bytes()))
         if run is not None and content.get("run") != run:
             raise ValueError("it belongs to a run with other settings")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RunFailed(f"{path}: damaged file ({error}); delete it and run again") from error
     return content
-
-
-def sealed_text(text: str) -> str:
-    """Return a text with its checksum in a last line, a comment in TOML."""
-    text = text.rstrip("\n")
-    return f"{text}{MARK}{crc32(text.encode()):08x}\n"
-
-
-def opened_text(text: str) -> str:
-    """Return a text as it was sealed; one without a checksum passes.
-
-    Raises:
-        ValueError: it is not what was sealed.
-    """
-    content, mark, checksum = text.rpartition(MARK)
-    if mark and checksum.strip() != f"{crc32(content.encode()):08x}":
-        raise ValueError("its checksum does not fit")
-    return content if mark else text
 
 
 def _checksum(content: dict[str, Any]) -> str:

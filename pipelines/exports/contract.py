@@ -1,0 +1,42 @@
+"""The contract of an export: what it needs of a labelled problem, which rows it makes, and how they are written.
+
+A new export is a file with a subclass, a line in the union of ``exports/__init__.py``, a training note and a test.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from stepforge.pipelines.exports.rows import ExportName
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+
+
+class Export(Record, ABC):
+    """A part of the run file that turns labelled problems into flat training rows."""
+
+    row: ClassVar[type[Record]]
+    """Class of its rows; the columns follow from it."""
+    needs_completions: ClassVar[bool] = False
+    """Whether it reads ``evidence`` and ``further``; reading them takes most of the time."""
+    kind: str
+    name: ExportName
+    """Folder under ``datasets/``."""
+
+    @abstractmethod
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield the problem's rows, the same ones in the same order each time."""
+
+    @property
+    def writes_json_lines(self) -> bool:
+        """Whether the rows also lie beside the Parquet files as JSON lines."""
+        return False
+
+    @property
+    def most_of_a_class(self) -> float | None:
+        """Most rows of a class, in multiples of the median class's; None where all rows stay."""
+        return None
+
+    def classes(self, row: Record) -> tuple[str, ...]:
+        """Return the class of a row on each axis that is evened out."""
+        return ()

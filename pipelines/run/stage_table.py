@@ -1,0 +1,215 @@
+"""The stages of a shard as one table: what each reads and writes, what it does, and where it runs."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+from stepforge.filters import Corpus
+from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.labelers.contracts import with_rates
+from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Grader
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+R = TypeVar("R", bound=Record)
+
+BROUGHT = "brought"
+"""In a generate shard's metadata: how many solutions came with its problems."""
+
+
+class Task(NamedTuple):
+    """One shard, and all that a stage may need for it."""
+
+    run: RunFile
+    layout: Layout
+    shard: ShardPlan
+    digest: str
+    """Of the run's settings: shards of other runs are not read."""
+    grader: Grader
+    corpus: Corpus
+    rates: Record | None
+    policy: PromptedPolicy | None
+    """None in stages without an engine."""
+
+    @property
+    def asked(self) -> PromptedPolicy:
+        """The policy, in a stage that has one."""
+        if self.policy is None:
+            raise RuntimeError("this worker has no engine")
+        return self.policy
+
+
+class Made(NamedTuple):
+    """What a stage made of a shard; rows in = rows out + rejected + failures."""
+
+    rows: Sequence[Record]
+    rows_in: int
+    rejected: Sequence[Rejected] = ()
+    failures: Sequence[Failure] = ()
+    rollouts: Sequence[Rollout] = ()
+    cost: Cost = Cost()
+    labelers: tuple[LabelerCost, ...] = ()
+    labelled_steps: int = 0
+    brought: Sequence[Brought] = ()
+    """Solutions that came with the problems; they lie in a file of their own."""
+
+
+class Stage(NamedTuple):
+    """One row of the table."""
+
+    reads: type[Record] | None
+    writes: type[Record]
+    work: Callable[[Task], Awaitable[Made]]
+    runs_on: Literal["engine", "cpu"]
+
+
+async def _generate(task: Task) -> Made:
+    return await asyncio.to_thread(_drawn, task)
+
+
+def _drawn(task: Task) -> Made:
+    run, shard = task.run, task.shard
+    rows_in = shard.stop - shard.start
+    if shard.source == FAMILIES:
+        return Made([family_item(run, i) for i in range(shard.start, shard.stop)], rows_in)
+    part = run.generate[shard.source]
+    if not isinstance(part, ProblemSet):
+        raise TypeError(f"source {shard.source} is not a problem set")
+    items = list(open_problems(part).rows(shard.start, shard.stop))
+    found = [item for item in items if not isinstance(item, Rejected)]
+    return Made(
+        [item.problem for item in found],
+        rows_in,
+        rejected=[item for item in items if isinstance(item, Rejected)],
+        brought=[solution for item in found for solution in brought_with(item)],
+    )
+
+
+async def _solve(task: Task) -> Made:
+    problems = await asyncio.to_thread(_read, task, "generate", Problem)
+    brought = await asyncio.to_thread(_read_brought, task)
+
+    async def work(problem: Problem) -> SolvedProblem:
+        own = brought.get(problem.id, [])
+        return await solve(problem, own, task.asked, task.grader, n=task.run.solutions, seed=task.run.seed)
+
+    done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
+    rollouts = [r for row in done for r in row.rollouts if r.tokens or not brought]
+    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts))
+
+
+async def _vet(task: Task) -> Made:
+    return await asyncio.to_thread(_vetted, task)
+
+
+def _vetted(task: Task) -> Made:
+    rows = _read(task, "solve", SolvedProblem)
+    sifted = vet(rows, task.run.vet, task.corpus)
+    kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
+    return _sifted(rows, kept, sifted)
+
+
+async def _label(task: Task) -> Made:
+    rows = await asyncio.to_thread(read_vetted, task.layout, task.shard.index)
+    parts = [with_rates(part, task.rates) for part in task.run.label]
+
+    async def work(row: SolvedProblem) -> LabeledProblem:
+        return await label(row, parts, task.asked, task.grader, seed=task.run.seed)
+
+    done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
+    costs = _cost_by_labeler(done)
+    return Made(
+        done,
+        len(rows),
+        failures=failures,
+        rollouts=[r for row in done for r in (*row.evidence, *row.further)],
+        cost=sum((entry.cost for entry in costs), Cost()),
+        labelers=costs,
+    )
+
+
+async def _curate(task: Task) -> Made:
+    return await asyncio.to_thread(_curated, task)
+
+
+def _curated(task: Task) -> Made:
+    rows = _read(task, "label", LabeledProblem)
+    sifted = curate(rows, task.run.curate)
+    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
+    made = _sifted(rows, kept_rows(rows, kept), sifted)
+    return made._replace(labelled_steps=sum(row.labelled_steps for row in kept))
+
+
+def _sifted(rows: Sequence[Record], kept: Sequence[Kept], sifted: Sifted) -> Made:
+    return Made(kept, len(rows), rejected=sifted.rejected)
+
+
+STAGES: dict[ShardStage, Stage] = {
+    "generate": Stage(None, Problem, _generate, "cpu"),
+    "solve": Stage(Problem, SolvedProblem, _solve, "engine"),
+    "vet": Stage(SolvedProblem, Kept, _vet, "cpu"),
+    "label": Stage(SolvedProblem, LabeledProblem, _label, "engine"),
+    "curate": Stage(LabeledProblem, Kept, _curate, "cpu"),
+}
+ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
+
+
+def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
+    return read_shard(task.layout.shard(stage, task.shard.index), record, task.digest)
+
+
+def _read_brought(task: Task) -> dict[str, list[Brought]]:
+    index = task.shard.index
+    path, source = task.layout.brought(index), task.layout.source("solve", index)
+    expected = shard_metadata(source, task.digest).get(BROUGHT, 0)
+    brought = read_shard(path, Brought, task.digest) if expected and path.exists() else []
+    if len(brought) != expected:  # without them the solutions would be sampled instead
+        raise RunFailed(f"{path}: {len(brought)} of {expected} brought solutions; delete {source} and run again")
+    solutions: dict[str, list[Brought]] = {}
+    for solution in brought:
+        solutions.setdefault(solution.problem_id, []).append(solution)
+    return solutions
+
+
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
+    return [
+        Brought(
+            problem_id=item.problem.id,
+            text=solution.text,
+            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
+        )
+        for solution in item.solutions
+    ]
+
+
+def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
+    costs: dict[str, Cost] = {}
+    for row in rows:
+        for entry in row.costs:
+            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
+    return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
+
+
+def cause(stage: ShardStage, rejected: Rejected) -> str:
+    """Return what a rejection is counted under: a malformed source row's own message is unlike any other's."""
+    return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
+
+
+def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
+    """Return how many rollouts ended how."""
+    counts: Counter[str] = Counter(r.outcome for r in rollouts)
+    counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
+    return dict(sorted(counts.items()))
