@@ -58,7 +58,17 @@ def run(folder: Path, *, problems: int, workers: int, latency: float, requests: 
     """Do one run in a process of its own; return its figures and the memory of its processes over time."""
     run_file = folder / "run.toml"
     run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
-    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder / "out"), "--quiet", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "stepforge",
+        "run",
+        str(run_file),
+        "--out",
+        str(folder / "out"),
+        "--quiet",
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, float]] = []
     began = time.monotonic()

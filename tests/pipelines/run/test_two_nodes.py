@@ -96,7 +96,9 @@ def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str],
         cluster.wait(timeout=60)
     local = ["run", str(run_file), "--out", str(alone), "--json", "--quiet", "--set", "engine.latency_ms=0"]
     settings = ["--set", "workers.engine=1", "--set", "workers.gpus_per_engine=0"]
-    same = subprocess.run([sys.executable, "-m", "stepforge", *local, *settings], capture_output=True, text=True, timeout=240)
+    same = subprocess.run(
+        [sys.executable, "-m", "stepforge", *local, *settings], capture_output=True, text=True, timeout=240
+    )
     assert same.returncode == 0, same.stderr
     rows = {name: json.loads(text)["stages"]["label"]["rows_out"] for name, text in (("a", out), ("b", same.stdout))}
     assert rows["a"] == rows["b"]
