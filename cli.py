@@ -20,13 +20,30 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="A factory for process-supervision data: which step of a chain of thought is wrong, measured.",
 )
 
 Folder = Annotated[str, typer.Argument(help="A run folder, or its address (s3://…).", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("stepforge"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @contextmanager
@@ -194,6 +211,15 @@ def grade(
         from stepforge.pipelines.grading.file import grade_file
 
         typer.echo(str(grade_file(file, answer, response, out)), err=True)
+
+
+@app.command()
+def settings(kind: Annotated[str | None, typer.Argument(help="A kind of part, such as omega_prm.")] = None) -> None:
+    """List every setting of a run file, or of one kind of part: type, default, meaning."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.settings import settings_text
+
+        typer.echo(settings_text(kind))
 
 
 @app.command()

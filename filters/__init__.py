@@ -10,10 +10,12 @@ from stepforge.filters.duplicates import Duplicates, question_key
 from stepforge.filters.labels import Decided
 from stepforge.filters.self_consistency import SelfConsistency
 from stepforge.filters.shape import Shape
+from stepforge.schemas.own_part import OrOwn
 
-AnyVetFilter = Annotated[SelfConsistency | Difficulty | Duplicates | Shape, Field(discriminator="kind")]
-AnyCurateFilter = Decided
-"""One kind so far; becomes a union with the second."""
+AnyVetFilter = Annotated[
+    SelfConsistency | Difficulty | Duplicates | Shape, Field(discriminator="kind"), OrOwn(VetFilter)
+]
+AnyCurateFilter = Annotated[Decided, OrOwn(CurateFilter)]
 
 __all__ = [
     "AnyCurateFilter",

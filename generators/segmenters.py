@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
@@ -116,7 +117,9 @@ class Pieces(Segmenter):
         return sorted({_nearest(gaps, target) for target in targets})
 
 
-AnySegmenter = Annotated[BlankLine | Line | StepMarker | Sentence | Pieces, Field(discriminator="kind")]
+AnySegmenter = Annotated[
+    BlankLine | Line | StepMarker | Sentence | Pieces, Field(discriminator="kind"), OrOwn(Segmenter)
+]
 
 
 def _with_blanks_joined(pieces: Iterable[str]) -> Iterator[str]:

@@ -17,10 +17,12 @@ from stepforge.labelers.oracle import Oracle
 from stepforge.labelers.run_parts import label_with_all
 from stepforge.labelers.scan import SCAN
 from stepforge.labelers.sequential import Sequential
+from stepforge.schemas.own_part import OrOwn
 
 AnyLabeler = Annotated[
     ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle | Contrast,
     Field(discriminator="kind"),
+    OrOwn(Labeler, Combiner, FollowUp),
 ]
 
 __all__ = [

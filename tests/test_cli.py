@@ -27,10 +27,16 @@ def stepforge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     [
         (
             GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'),
-            "label.0.omega_prm.trails: unknown setting",
+            "label.0.trails: unknown setting",
         ),
         (GOOD.replace("problems", "problms"), "problms: unknown setting, did you mean problems?"),
-        (GOOD.replace('"scripted"', '"vlm"'), "engine"),
+        (GOOD.replace('"scripted"', '"vlm"'), "engine: no kind 'vlm'; did you mean vllm?"),
+        (GOOD.replace("[[label]]", "[label]"), "write [[label]], not [label]"),
+        (GOOD.replace('kind = "scripted"', 'kind = "server"\nbase_url = "x"'), "here it is called address"),
+        (
+            GOOD.replace("problems = 4", "problems = -1").replace('kind = "omega_prm"', 'kind = "omega_prm"\nK = 2'),
+            "label.0.K: unknown setting, did you mean k?",
+        ),
         (GOOD.replace("problems = 4", 'problems = "many"'), "problems: "),
         (GOOD.replace("problems = 4", "problems = -1"), "problems: "),
         (GOOD + "[[label]]\nkind = 'omega_prm'\n", "label: omega_prm is listed twice"),

@@ -10,7 +10,7 @@ from benchmarks.usefulness.pools import Pool
 from stepforge.generators.policy import PolicySettings
 from stepforge.labelers import AnyLabeler
 from stepforge.pipelines.engines import AnyEngine
-from stepforge.pipelines.settings.run_settings import validation_line
+from stepforge.pipelines.settings.faults import faults
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
@@ -101,11 +101,12 @@ def read_settings(path: Path) -> UsefulnessFile:
         BadInput: the file is missing, not TOML, or has a wrong setting.
     """
     try:
-        settings = UsefulnessFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = UsefulnessFile.model_validate(given)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
-        raise BadInput(f"{path}: {validation_line(error)}") from None
+        raise BadInput(f"{path}: {faults(error, given, UsefulnessFile)}") from None
     named = {"train", "dev", *settings.exam, *settings.many}
     if missing := sorted(named - settings.pools.keys()):
         raise BadInput(f"{path}: pools: {missing[0]} is named and not described")

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from stepforge.labelers import AnyLabeler
+from stepforge.pipelines.settings.faults import faults
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.settings.run_settings import parse_settings, validation_line
+from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
@@ -85,5 +86,5 @@ def read_bench_file(path: Path) -> BenchFile:
         for sweep in bench.sweep:
             sweep.part(sweep.at[0])
     except ValidationError as error:
-        raise BadInput(f"{path}: {validation_line(error)}") from None
+        raise BadInput(f"{path}: {faults(error, settings, BenchFile)}") from None
     return bench

@@ -4,6 +4,7 @@ from stepforge.pipelines.engines.settings import (
     EMBEDDED,
     AnyEngine,
     Faults,
+    OwnEngine,
     ScriptedEngineSettings,
     ServerEngineSettings,
     TransformersEngineSettings,
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-async def open_engine(settings: AnyEngine) -> Engine:
+async def open_engine(settings: AnyEngine | OwnEngine) -> Engine:
     """Start an engine; the caller closes it. The event loop stays free while a model loads.
 
     Raises:
@@ -49,3 +50,5 @@ async def open_engine(settings: AnyEngine) -> Engine:
             from stepforge.pipelines.engines.vllm_engine import VllmEngine
 
             return await VllmEngine.open(settings)
+        case _:
+            return await settings.open()

@@ -1,9 +1,11 @@
 """Which engine a run uses, and how it is set up: records only, so that reading a run file loads no model library."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
+from stepforge.schemas.own_part import OrOwn
+from stepforge.schemas.protocols import Engine
 from stepforge.schemas.record import Record
 
 EMBEDDED = "embedded"
@@ -135,7 +137,16 @@ class ScriptedEngineSettings(Record):
     """Longest prompt and continuation together; a token is a character."""
 
 
+class OwnEngine(Protocol):
+    """The settings of an engine of a user's own."""
+
+    async def open(self) -> Engine:
+        """Start the engine; the caller closes it."""
+        ...
+
+
 AnyEngine = Annotated[
     VllmEngineSettings | ServerEngineSettings | TransformersEngineSettings | ScriptedEngineSettings,
     Field(discriminator="kind"),
+    OrOwn(OwnEngine),
 ]

@@ -13,6 +13,7 @@ from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPrefer
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
 from stepforge.pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
+from stepforge.schemas.own_part import OrOwn
 
 EXPORTS = (
     Stepwise,
@@ -50,6 +51,7 @@ AnyExport = Annotated[
     | Reflection
     | Verification,
     Field(discriminator="kind"),
+    OrOwn(),
 ]
 
 __all__ = [

@@ -18,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
-import stepforge
 from stepforge.filters.gates import MAX_LENGTH
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.rollout import Outcome
@@ -169,7 +168,7 @@ class _Lane:
     def _start(self) -> bool:
         """Start a process and wait until it is ready; False where it does not get there."""
         kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        path = [str(Path(stepforge.__file__).parents[1]), *(entry for entry in sys.path if entry)]
+        path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
         phase = max(1, int(self.limit / 3))
         with self.lock:
             if self.closing:

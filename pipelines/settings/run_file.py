@@ -7,14 +7,16 @@ from pydantic import Field, model_validator
 
 from stepforge.filters import AnyCurateFilter, AnyVetFilter
 from stepforge.generators.families import AnyFamily
+from stepforge.generators.family import Family
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import AnyLabeler, Combiner, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
+from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
-AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
+AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind"), OrOwn(Family)]
 
 
 class Workers(Record):

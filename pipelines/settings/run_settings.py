@@ -1,17 +1,17 @@
 """Reading run files: TOML, overrides, and one clear line for whatever is wrong, before anything starts."""
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
+from stepforge.pipelines.settings.faults import faults
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.record import Record
+from stepforge.schemas.own_part import IMPORTING
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -30,7 +30,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         raise BadInput(f"{path}: not TOML: {error}") from None
     for override in overrides:
         _apply_override(settings, override)
-    return parse_settings(settings, str(path), path.parent)
+    return parse_settings(settings, str(path), path.parent, import_own_parts=True)
 
 
 def folder_settings(path: AnyPath) -> RunFile:
@@ -47,16 +47,22 @@ def folder_settings(path: AnyPath) -> RunFile:
     return parse_settings(settings, str(path))
 
 
-def parse_settings(settings: dict[str, Any], where: str, folder: Path | None = None) -> RunFile:
+def parse_settings(
+    settings: dict[str, Any], where: str, folder: Path | None = None, *, import_own_parts: bool = False
+) -> RunFile:
     """Return the settings as a checked record; relative problem paths are taken from ``folder``.
+
+    Parts of a user's own are imported only where asked: what looks at a run folder executes nothing of it.
 
     Raises:
         BadInput: one line with the setting's path and the remedy.
     """
     try:
-        return RunFile.model_validate(_absolute_paths(settings, folder))
+        return RunFile.model_validate(
+            _absolute_paths(settings, folder), context=IMPORTING if import_own_parts else None
+        )
     except ValidationError as error:
-        raise BadInput(f"{where}: {validation_line(error)}") from None
+        raise BadInput(f"{where}: {faults(error, settings)}") from None
 
 
 def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -109,34 +115,3 @@ def _index(place: list[Any], name: str, override: str) -> int:
         if isinstance(item, dict) and item.get("kind") == name:
             return index
     raise BadInput(f"--set {override}: no item {name!r} in a list of {len(place)}")
-
-
-def validation_line(error: ValidationError) -> str:
-    """Return the first thing that is wrong: its path in the settings, and what to do."""
-    first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown setting{_suggestion(str(first['loc'][-1]))}{more}"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], dict | list | tuple) else f", not {str(first['input'])[:80]!r}"
-    return f"{path + ': ' if path else ''}{message}{given}{more}"
-
-
-def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, _all_settings(), n=1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _all_settings() -> set[str]:
-    names: set[str] = set()
-    pending: list[Any] = [RunFile]
-    seen: set[Any] = set()
-    while pending:
-        annotation = pending.pop()
-        if isinstance(annotation, type) and issubclass(annotation, Record) and annotation not in seen:
-            seen.add(annotation)
-            names.update(annotation.model_fields)
-            pending.extend(field.annotation for field in annotation.model_fields.values())
-        pending.extend(get_args(annotation))
-    return names

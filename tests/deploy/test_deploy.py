@@ -151,8 +151,14 @@ def test_the_image_is_pinned_complete_and_not_root() -> None:
     copied = {
         name for line in re.findall(r"^COPY (?!--)(.*)", CONTAINERFILE, re.MULTILINE) for name in line.split()[:-1]
     }
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert copied == {*build["only-include"], "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]
+    assert copied == {
+        *build["force-include"],
+        "stepforge",
+        "pyproject.toml",
+        PROJECT["readme"],
+        *PROJECT["license-files"],
+    }
     assert {"cpu", "gpu", "cluster"} <= set(PROJECT["optional-dependencies"])
     excluded = re.findall(r"printf '(.*?)'", CONTAINERFILE)[0].split(r"\n")[:-1]
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]

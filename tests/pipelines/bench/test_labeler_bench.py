@@ -197,7 +197,7 @@ def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
         (("bootstrap = 100", "bootstrap = 1"), "bootstrap: "),
         (('kind = "amcs"', 'kind = "amsc"'), "amsc"),
         (("[values]", "[valeus]"), "values"),
-        (("error_rate = 0.1", "eror_rate = 0.1"), "recording: engine.scripted.eror_rate: unknown setting"),
+        (("error_rate = 0.1", "eror_rate = 0.1"), "recording: engine.eror_rate: unknown setting"),
     ],
 )
 def test_bad_bench_settings_are_one_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:

@@ -1,0 +1,178 @@
+"""Every setting and every stored field with its type, default and meaning, read from the records themselves."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent, shorten
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from stepforge.pipelines.settings.faults import records_in
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
+from stepforge.schemas.record import Record
+
+RUN_FILE = "run file"
+STORED: tuple[type[Record], ...] = (LabeledProblem, Rejected, Failure)
+"""The roots of what a run folder stores."""
+
+
+class Setting(NamedTuple):
+    """One field of a record."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+def settings_text(kind: str | None) -> str:
+    """Return the settings of a kind of part, or of the run file and a list of the kinds.
+
+    Raises:
+        BadInput: there is no such kind.
+    """
+    places = parts()
+    if kind is None:
+        lists = [f"{place}: {', '.join(kinds)}" for place, kinds in places.items()]
+        return "\n".join([_block(RUN_FILE, RunFile), "", "kinds (`stepforge settings KIND` shows one):", *lists])
+    found = [(place, kinds[kind]) for place, kinds in places.items() if kind in kinds]
+    if not found:
+        raise BadInput(f"{kind}: no such kind; `stepforge settings` lists them")
+    return "\n\n".join(_block(f"{place}: {kind}", record) for place, record in found)
+
+
+def parts() -> dict[str, dict[str, type[Record]]]:
+    """Return every place of the run file that takes parts or a table: place -> kind -> record."""
+    places: dict[str, dict[str, type[Record]]] = {}
+    for name, field in RunFile.model_fields.items():
+        records = list(dict.fromkeys(records_in(field.annotation)))
+        if records:
+            places[name] = {_kind(record) or name: record for record in records}
+    places["policy.segmenter"] = {
+        str(_kind(r)): r for r in records_in(places["policy"]["policy"].model_fields["segmenter"].annotation)
+    }
+    return places
+
+
+def settings_of(record: type[Record]) -> list[Setting]:
+    """Return a record's fields in order, those of the classes that it derives from included."""
+    meanings = {name: text for cls in reversed(record.__mro__) for name, text in _meanings(cls).items()}
+    return [
+        Setting(name, type_name(field.annotation), _default(field), meanings.get(name, ""))
+        for name, field in record.model_fields.items()
+    ]
+
+
+def reference() -> str:
+    """Return the reference of settings as Markdown."""
+    lines = ["# Settings", "", "Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
+    lines += _markdown("The run file", RunFile)
+    for place, kinds in parts().items():
+        for kind, record in kinds.items():
+            lines += _markdown(f"`{place}`" if kind == place else f"`{place}`: `{kind}`", record)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def stored_reference() -> str:
+    """Return the reference of stored records as Markdown."""
+    lines = ["# Records", "", "What the Parquet files of a run folder hold, nested as shown.", ""]
+    lines += ["Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
+    for record in _reachable(STORED):
+        lines += _markdown(f"`{record.__name__}`", record)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _reachable(roots: tuple[type[Record], ...]) -> list[type[Record]]:
+    found: dict[type[Record], None] = {}
+    pending = list(roots)
+    while pending:
+        record = pending.pop(0)
+        if record not in found:
+            found[record] = None
+            pending += [r for field in record.model_fields.values() for r in records_in(field.annotation)]
+    return list(found)
+
+
+def _markdown(title: str, record: type[Record]) -> Iterator[str]:
+    yield from (f"## {title}", "", _summary(record), "", "| name | type | default | meaning |", "|---|---|---|---|")
+    for setting in settings_of(record):
+        default = f"`{setting.default}`" if setting.default else ""
+        cells = (f"`{setting.name}`", f"`{setting.type}`", default, setting.meaning)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    yield ""
+
+
+def _block(title: str, record: type[Record]) -> str:
+    lines = [title, _summary(record)]
+    for setting in settings_of(record):
+        default = f" = {setting.default}" if setting.default else "  (required)"
+        lines.append(f"  {setting.name}: {setting.type}{default}")
+        lines += [f"      {setting.meaning}"] if setting.meaning else []
+    return "\n".join(lines)
+
+
+def _summary(record: type[Record]) -> str:
+    return " ".join((record.__doc__ or "").split("\n\n")[0].replace("``", "`").split())
+
+
+def _kind(record: type[Record]) -> str | None:
+    field = record.model_fields.get("kind")
+    return field.default if field and isinstance(field.default, str) else None
+
+
+@cache
+def _meanings(cls: type) -> dict[str, str]:
+    """Return the text below each field of a class body."""
+    if not (isinstance(cls, type) and issubclass(cls, Record) and cls.__module__.startswith("stepforge.")):
+        return {}
+    (body,) = ast.parse(dedent(inspect.getsource(cls))).body
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    return {
+        field.target.id: " ".join(text.value.value.replace("``", "`").split())
+        for field, text in pairwise(statements)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return ""
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Record):
+        kind = _kind(type(value))
+        return f'{{ kind = "{kind}" }}' if kind else "its own defaults"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    text = str(list(value)) if isinstance(value, tuple) else repr(value)
+    return shorten(text.replace("'", '"'), 60, placeholder=" ...")
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type as a reader of TOML knows it."""
+    if annotation is type(None):
+        return "none"
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return "part" if _kind(annotation) else "table"
+    if get_origin(annotation) is Literal:
+        return " or ".join(f'"{value}"' for value in get_args(annotation))
+    arguments = [argument for argument in get_args(annotation) if argument is not Ellipsis]
+    origin = get_origin(annotation)
+    if origin in (tuple, list):
+        return f"list of {type_name(arguments[0])}" if arguments else "list"
+    if origin is dict:
+        return f"table of {type_name(arguments[1])}"
+    if hasattr(annotation, "__metadata__"):
+        return type_name(arguments[0])
+    if arguments:
+        names = list(dict.fromkeys(type_name(argument) for argument in arguments))
+        return " or ".join(names)
+    plain = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    return plain.get(annotation, re.sub(r".*\.", "", getattr(annotation, "__name__", str(annotation))))

@@ -1,0 +1,71 @@
+"""Grading answers and cutting steps from Python."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from stepforge.generators.segmenters import AnySegmenter, Segmenter
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.library.waiting import finished
+from stepforge.schemas.answers import extract_answer
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Outcome
+
+
+class Grade(NamedTuple):
+    """A verdict on one response, and the answer that was found in it."""
+
+    outcome: Outcome
+    extracted: str | None
+
+
+def grade(answer: str, response: str) -> Grade:
+    """Compare a response with a reference answer; ``undetermined`` where that cannot be decided."""
+    return grade_all([(answer, response)])[0]
+
+
+def grade_all(pairs: Iterable[tuple[str, str]]) -> list[Grade]:
+    """Grade many (reference answer, response) pairs at once; symbolic comparisons run in processes of their own."""
+    return finished(_grades(list(pairs)))
+
+
+async def _grades(pairs: list[tuple[str, str]]) -> list[Grade]:
+    async with PooledGrader() as grader:
+
+        async def one(reference: str, response: str) -> Grade:
+            found = extract_answer(response)
+            problem = Problem(
+                id="pair",
+                source="pair",
+                domain="pair",
+                question="",
+                answer=extract_answer(reference) or reference,
+                answer_kind="math",
+                difficulty=None,
+                group="pair",
+            )
+            (outcome,) = await grader.grade(problem, [found])
+            return Grade(outcome if found is not None else "wrong", found)
+
+        return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
+
+
+def cut(text: str, segmenter: str | Segmenter = "line") -> tuple[str, ...]:
+    """Cut a solution into steps; joined with nothing between, they are the text.
+
+    Args:
+        text: The solution.
+        segmenter: ``blank_line``, ``line``, ``sentence``, ``step_marker``, ``pieces``, or a segmenter.
+
+    Raises:
+        BadInput: there is no such segmenter.
+    """
+    if isinstance(segmenter, str):
+        try:
+            segmenter = TypeAdapter[Segmenter](AnySegmenter).validate_python({"kind": segmenter})
+        except ValueError as error:
+            raise BadInput(f"segmenter {segmenter!r}: {str(error).splitlines()[-2].strip()}") from None
+    return segmenter(text)

@@ -1,0 +1,66 @@
+"""A plain async function as an engine: text and a seed in, the continuation out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.seeds import seed_of
+
+Complete = Callable[[str, int], Awaitable[str | Completion]]
+"""``async def complete(text, seed)`` returns what a model writes after ``text``: a text that the model ended by itself,
+or a ``Completion`` where more is known. The same text with another seed is another sample."""
+
+
+class FunctionEngine:
+    """Implements ``schemas.protocols.Engine`` on a function of a user's own. It has no tokenizer: prefixes are text."""
+
+    def __init__(self, complete: Complete, name: str = "function") -> None:
+        self._complete = complete
+        self._name = name
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """The function's name; its model is unknown."""
+        return EngineIdentity(model=self._name, digest="", engine="function", version="")
+
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """None are known."""
+        return frozenset()
+
+    async def complete(
+        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
+    ) -> list[Completion]:
+        """Ask the function ``n`` times. What it raises is an engine error, so the completion is ``undetermined``.
+
+        Tokens are counted as words where the function returns a text.
+        """
+        return list(await asyncio.gather(*(self._one(prompt, seed_of(seed, i)) for i in range(first, first + n))))
+
+    async def _one(self, prompt: Prompt, seed: int) -> Completion:
+        try:
+            written = await self._complete(prompt.text, seed)
+        except Exception as error:
+            return Completion(text="", finish="error", tokens=0, error=f"{type(error).__name__}: {error}")
+        if isinstance(written, Completion):
+            return written
+        return Completion(text=written, finish="stop", tokens=len(written.split()))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return no tokens: the function takes text."""
+        return ()
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return nothing, since there are no tokens."""
+        return ()
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        """Raise: a function has no chat template.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("a function has no chat template; render the chat inside it")
+
+    async def close(self) -> None:
+        """A function holds nothing."""

@@ -1,0 +1,103 @@
+"""What is wrong with a run file, all of it in one line: each setting's path, what is wrong, what to do."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.record import Record
+
+OTHER_NAMES = {
+    "base_url": "address",
+    "url": "address",
+    "api_key": "api_key_variable",
+    "max_new_tokens": "max_tokens",
+    "model_name": "model",
+    "num_problems": "problems",
+    "num_samples": "solutions",
+    "name_or_path": "model",
+    "num_completions": "k",
+    "file": "path",
+    "dataset": "hub",
+}
+"""What other tools call a setting of ours."""
+
+
+def faults(error: ValidationError, settings: dict[str, Any], record: type[Record] = RunFile) -> str:
+    """Return every fault of the settings that were to become a ``record``."""
+    found: list[dict[str, Any]] = [dict(one) for one in error.errors(include_url=False)]
+    inside = {one["loc"][:n] for one in found for n in range(len(one["loc"]))}
+    own = [one for one in found if not (one["type"] == "too_short" and one["loc"] in inside)]
+    return "; ".join(dict.fromkeys(_fault(one, settings, record) for one in own))
+
+
+def _fault(found: dict[str, Any], settings: dict[str, Any], root: type[Record]) -> str:
+    path, record = _place(found["loc"], settings, root)
+    where = ".".join(map(str, path))
+    if found["type"] == "extra_forbidden":
+        return f"{where}: unknown setting{_suggestion(str(path[-1]), record)}"
+    if found["type"] == "missing":
+        return f"{where}: missing"
+    if found["type"] == "tuple_type" and isinstance(found["input"], dict) and path:
+        return f"{where}: one table where a list of them belongs; write [[{where}]], not [{where}]"
+    if found["type"].startswith("union_tag"):
+        return f"{where}: {_kinds(found)}"
+    message = str(found["msg"]).removeprefix("Value error, ")
+    given = "" if isinstance(found["input"], dict | list | tuple) else f", not {str(found['input'])[:80]!r}"
+    return f"{where + ': ' if where else ''}{message}{given}"
+
+
+def _kinds(found: dict[str, Any]) -> str:
+    context = found.get("ctx", {})
+    if found["type"] == "union_tag_not_found":
+        return "has no kind; `stepforge settings` lists the kinds"
+    kinds = [kind.strip(" '") for kind in str(context.get("expected_tags", "")).split(",")]
+    near = get_close_matches(str(context.get("tag")), kinds, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(kinds)}"
+    return f"no kind {context.get('tag')!r}; {hint}"
+
+
+def _place(location: tuple[Any, ...], settings: Any, root: type[Record]) -> tuple[list[Any], type[Record] | None]:
+    """Return a fault's path as the run file has it, without the tags of unions, and the record that it lies in."""
+    path: list[Any] = []
+    value, records = settings, [root]
+    here: type[Record] | None = root
+    for number, key in enumerate(location):
+        last = number == len(location) - 1
+        if isinstance(value, dict) and key not in value and not last:
+            continue  # the tag of a union: the part's kind
+        here = _of_kind(records, value)
+        path.append(key)
+        value = value.get(key) if isinstance(value, dict) else _item(value, key)
+        if not isinstance(key, int):
+            field = here.model_fields.get(key) if here else None
+            records = list(records_in(field.annotation)) if field else []
+    return path, here
+
+
+def _item(value: Any, key: Any) -> Any:
+    return value[key] if isinstance(value, list | tuple) and isinstance(key, int) and key < len(value) else None
+
+
+def _of_kind(records: list[type[Record]], value: Any) -> type[Record] | None:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    fitting = [r for r in records if "kind" in r.model_fields and r.model_fields["kind"].default == kind]
+    return next(iter(fitting or records), None)
+
+
+def records_in(annotation: Any) -> Iterator[type[Record]]:
+    """Yield the records that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from records_in(argument)
+
+
+def _suggestion(name: str, record: type[Record] | None) -> str:
+    known = list(record.model_fields) if record else []
+    if OTHER_NAMES.get(name) in known:
+        return f"; here it is called {OTHER_NAMES[name]}"
+    near = get_close_matches(name.lower(), known, n=1)
+    return f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""

@@ -1,0 +1,122 @@
+"""Parts of a user's own: named in a run file by their import path, checked like ours.
+
+``kind = "my_lab.labelers:MyLabeler"`` names a class that is a ``Record`` and keeps the contract of its place. Only what
+samples for a run imports it (``IMPORTING``); whatever else reads a run folder sees an ``OwnPart`` and executes nothing.
+"""
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic_core import core_schema
+from typing_extensions import get_protocol_members, is_protocol
+
+from stepforge.schemas.record import Record
+
+IMPORTING = {"import_own_parts": True}
+"""The validation context under which import paths are followed."""
+
+
+class OwnPart(Record):
+    """A part of a user's own as it stands in a run folder: its settings, not its code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the figures: its setting ``name``, else its class's."""
+        given = (self.model_extra or {}).get("name")
+        return str(given) if given else self.kind.rpartition(":")[2]
+
+
+class OrOwn:
+    """Lets a union of parts take an import path as its ``kind`` too: ``Annotated[A | B, ..., OrOwn(Contract)]``."""
+
+    def __init__(self, *contracts: type) -> None:
+        """A part of a user's own keeps at least one of these: a protocol, or a class to derive from."""
+        self.contracts = contracts
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Try a part of a user's own before ours."""
+        ours = handler(source)
+        return core_schema.with_info_wrap_validator_function(
+            self._validate,
+            ours,
+            serialization=core_schema.wrap_serializer_function_ser_schema(self._serialize, schema=ours),
+        )
+
+    def _validate(
+        self, value: Any, ours: core_schema.ValidatorFunctionWrapHandler, context: core_schema.ValidationInfo
+    ) -> Any:
+        if isinstance(value, Record) and import_path(value):
+            return value
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or ":" not in kind:
+            return ours(value)
+        if not (context.context or {}).get("import_own_parts"):
+            return OwnPart.model_validate(value)
+        part = _imported(kind, self.contracts)
+        return part.model_validate(value if "kind" in part.model_fields else _without_kind(value))
+
+    @staticmethod
+    def _serialize(value: Any, ours: core_schema.SerializerFunctionWrapHandler) -> Any:
+        path = import_path(value)
+        return {"kind": path, **_without_kind(value.model_dump(mode="json"))} if path else ours(value)
+
+
+def import_path(part: Any) -> str | None:
+    """Return the ``kind`` that names a part of a user's own; None for one of ours."""
+    if isinstance(part, OwnPart):
+        return part.kind
+    module = type(part).__module__
+    return None if module.split(".")[0] == "stepforge" else f"{module}:{type(part).__qualname__}"
+
+
+def _without_kind(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "kind"}
+
+
+def _imported(path: str, contracts: tuple[type, ...]) -> type[Record]:
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be imported ({type(error).__name__}: {error}); install it, or name its folder in PYTHONPATH"
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, Record)):
+        raise ValueError(f"{path} is no part: a part is a class derived from stepforge.Record")
+    faults = [_fault(found, contract) for contract in contracts]
+    if faults and all(faults):
+        raise ValueError(f"{path} {faults[0]}")
+    return found
+
+
+def _fault(part: type[Record], contract: type) -> str | None:
+    """Say what a class lacks of a contract: a protocol, or a class of ours to derive from."""
+    if not is_protocol(contract):
+        return None if issubclass(part, contract) else f"is not derived from stepforge.{contract.__name__}"
+    for name in sorted(get_protocol_members(contract)):
+        theirs = next((vars(c)[name] for c in part.__mro__ if name in vars(c)), None) or part.model_fields.get(name)
+        if theirs is None:
+            return f"has no {name}, which {contract.__name__} asks for"
+        asked = inspect.getattr_static(contract, name)
+        if inspect.isfunction(asked) and not _takes(theirs, asked):
+            return f"does not take {name}{inspect.signature(asked)}, as {contract.__name__} asks"
+        if inspect.iscoroutinefunction(asked) and not inspect.iscoroutinefunction(theirs):
+            return f"has a {name} that is not async, as {contract.__name__} asks"
+    return None
+
+
+def _takes(theirs: Any, asked: Callable[..., Any]) -> bool:
+    parameters = list(inspect.signature(asked).parameters.values())
+    named = {p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY}
+    try:
+        inspect.signature(theirs).bind(*(None for p in parameters if p.name not in named), **named)
+    except (TypeError, ValueError):
+        return False
+    return True

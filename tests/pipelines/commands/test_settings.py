@@ -1,0 +1,37 @@
+"""Settings and records are listed from the code, and the generated pages are those of the code as it is."""
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.reference import FOLDER, PAGES
+from stepforge.cli import app
+from stepforge.pipelines.commands.settings import parts, settings_of, settings_text
+from stepforge.pipelines.settings.run_file import RunFile
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_generated_page_is_up_to_date(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "run `python -m benchmarks.reference`"
+
+
+def test_every_kind_is_shown_with_all_its_settings() -> None:
+    for kinds in parts().values():
+        for kind, record in kinds.items():
+            text = settings_text(kind)
+            assert all(f"  {name}: " in text for name in record.model_fields)
+
+
+def test_meanings_come_from_the_code() -> None:
+    found = {setting.name: setting for setting in settings_of(RunFile)}
+    assert found["test_share"].meaning == "Share of template groups that go to the test split."
+    assert (found["problems"].type, found["problems"].default) == ("integer", "100")
+
+
+@pytest.mark.parametrize("arguments", [["settings"], ["settings", "omega_prm"], ["--version"], ["-h"]])
+def test_the_command_answers(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+
+
+def test_an_unknown_kind_is_bad_input() -> None:
+    result = CliRunner().invoke(app, ["settings", "omega"])
+    assert result.exit_code == 2
