@@ -9,10 +9,14 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.sealed import opened_text
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
+
+RUN_FILE_BYTES = 1 << 20
+"""Size of the largest ``run.toml`` that is read from a run folder."""
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -41,8 +45,8 @@ def folder_settings(path: AnyPath) -> RunFile:
         RunFailed: its ``run.toml`` is damaged, or was changed by hand.
     """
     try:
-        return parse_settings(tomllib.loads(opened_text(path.read_text(encoding="utf-8"))), str(path))
-    except (OSError, ValueError) as error:
+        return parse_settings(tomllib.loads(opened_text(read_small(path, RUN_FILE_BYTES).decode())), str(path))
+    except (OSError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())
         raise RunFailed(
             f"{path}: damaged, or changed by hand ({line}); delete it and run again with the same settings"

@@ -7,6 +7,7 @@ its own, and a shard that lies in another's place is not read.
 """
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from stepforge.pipelines.storage.layout import shard_index, stage_of
+from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.sealed import opened, sealed
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import Keep, arrow_schema, from_table, to_table
@@ -30,7 +32,10 @@ ROW_GROUP = "row_group"
 ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError)
+VALUES_FREE, VALUES_PER_BYTE = 1_000_000, 64
+"""The most values that a file may hold: so many, and so many more for each of its bytes. Real shards hold fewer than one
+a byte."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
 
 
@@ -85,6 +90,7 @@ def read_rows(
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             expected = _metadata(file.schema_arrow, path, run)["rows"]
+            check_values(file.metadata, path.stat().st_size)
             if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
                 raise ValueError("columns are not those of this version")
             for batch in file.iter_batches(ROWS_AT_A_TIME):
@@ -111,8 +117,10 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
         RunFailed: the shard is damaged, or not the one of its name.
     """
     try:
-        table = pq.read_table(_source(path), columns=columns, page_checksum_verification=True, partitioning=None)
-        _metadata(table.schema, path)
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            _metadata(file.schema_arrow, path)
+            check_values(file.metadata, path.stat().st_size)
+            table = file.read(columns)
     except UNREADABLE as error:
         raise _damaged(path, error) from error
     result: dict[str, list[Any]] = table.to_pydict()
@@ -164,8 +172,24 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
         raise _damaged(path, error) from error
 
 
+def check_values(footer: pq.FileMetaData, size: int) -> None:
+    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte.
+
+    Raises:
+        ValueError: there are more than files of this size have.
+    """
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    most = VALUES_FREE + VALUES_PER_BYTE * size
+    if values > most:
+        raise ValueError(f"it holds {values:,} values, more than the limit of {most:,} for a file of {size:,} bytes")
+
+
 def _source(path: AnyPath) -> Any:
-    return path if isinstance(path, Path) else path.open()
+    if not isinstance(path, Path):
+        return path.open()
+    os.close(open_regular(path))  # a link or a pipe ends here
+    return path
 
 
 def _damaged(path: AnyPath, error: Exception) -> RunFailed:
