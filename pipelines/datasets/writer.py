@@ -16,16 +16,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stepforge.pipelines.datasets.split_files import SplitFiles
+from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import PRM800K, AnyExport
 from stepforge.pipelines.exports.balance import Evened, evened
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.sealed import read_sealed, write_sealed
 from stepforge.pipelines.storage.shards import read_rows, row_count
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
@@ -57,7 +56,7 @@ def export_summary(run: RunFile, layout: Layout) -> dict[str, Any]:
 
 
 def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) -> None:
-    final, stamp = layout.datasets / export.name, _stamp(layout, export.name)
+    final, stamp = layout.datasets / export.name, stamp_file(layout, export.name)
     stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
     with _workplace(final) as beside:
         written = {split: _write_split(export, run, layout, split, beside) for split in SPLITS}
@@ -65,9 +64,9 @@ def _write_export(export: AnyExport, run: RunFile, layout: Layout, inputs: str) 
             for number, part in enumerate(parts):
                 for path in beside.glob(f"{part.stem}.*"):
                     path.rename(beside / f"{split}-{number:05d}-of-{len(parts):05d}{path.suffix}")
-        sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
+        files = {path.name: stamp_of(path) for path in sorted(beside.iterdir())}
         _put_in_place(beside, final)
-    write_sealed(stamp, {"inputs": inputs, "files": sizes})
+    write_stamp(stamp, files, inputs)
 
 
 @contextmanager
@@ -129,22 +128,15 @@ def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _stamp(layout: Layout, name: str) -> AnyPath:
-    return layout.folder / "exports" / f"{name}.json"
-
-
 def _is_made(layout: Layout, name: str, inputs: str) -> bool:
     """Whether a data set was made from these inputs, and its files are all there in full length."""
-    stamp = _stamp(layout, name)
-    if not stamp.exists():
+    made = read_stamp(stamp_file(layout, name))
+    if made is None or made.inputs != inputs:
         return False
-    try:
-        made = read_sealed(stamp)
-    except RunFailed:  # a damaged stamp proves nothing; the data set is made again
-        return False
+    sizes = {name: file.size for name, file in made.files.items()}
     there = (layout.datasets / name).glob("*")
-    found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
-    return bool(made["inputs"] == inputs and made["files"] == found)
+    found = {path.name: path.stat().st_size for path in there if path.name.endswith(".parquet") or path.name in sizes}
+    return sizes == found
 
 
 def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:

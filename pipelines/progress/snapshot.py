@@ -76,9 +76,9 @@ class EngineProgress(Record):
 class Snapshot(Record):
     """The run at one moment."""
 
-    written: float = Field(ge=0, le=LATEST, allow_inf_nan=False)
+    written: float = Field(ge=0, le=LATEST)
     """Unix time, in seconds."""
-    elapsed: float = Field(ge=0, le=LATEST, allow_inf_nan=False)
+    elapsed: float = Field(ge=0, le=LATEST)
     """Seconds since this session began."""
     ended: bool = False
     """Whether the session said good-bye: a driver that was killed does not."""
@@ -86,7 +86,7 @@ class Snapshot(Record):
     """Shards of the run."""
     stages: dict[ShardStage, StageProgress]
     engine: EngineProgress = EngineProgress()
-    seconds_left: float | None = Field(default=None, ge=0, le=LATEST, allow_inf_nan=False)
+    seconds_left: float | None = Field(default=None, ge=0, le=LATEST)
     """Estimated time until every shard is through all stages; None while too little has been seen."""
 
     @property

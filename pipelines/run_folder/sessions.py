@@ -72,7 +72,7 @@ class _Figures(Record):
     """What ``Session.figures`` returns, as it is read back."""
 
     began: int
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=0)]
     pending_shards: int
     stages: dict[ShardStage, dict[Literal["shards", "seconds", "engine_seconds", "replayed", "first", "last"], float]]
 
