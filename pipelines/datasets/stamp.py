@@ -1,4 +1,4 @@
-"""What a run wrote into ``datasets/``: every file with its SHA-256, and what it was made from. Sealed, beside the data."""
+"""What a run wrote into ``datasets/``: the SHA-256 of every file, and what it was made from. Sealed and kept apart."""
 
 import hashlib
 import os

@@ -19,7 +19,6 @@ from stepforge.pipelines.progress.text import (
     rows_text,
     speed_text,
 )
-
 from stepforge.pipelines.terminal.output import say, visible
 
 

@@ -218,4 +218,7 @@ def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        say(f"stepforge: {path}: the last {len(data) - position} bytes are torn; what they held is sampled again", err=True)
+        say(
+            f"stepforge: {path}: the last {len(data) - position} bytes are torn; what they held is sampled again",
+            err=True,
+        )

@@ -33,8 +33,8 @@ ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 1_000_000, 64
-"""The most values that a file may hold: so many, and so many more for each of its bytes. Real shards hold fewer than one
-a byte."""
+"""The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
+one for each."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
 

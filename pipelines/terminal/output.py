@@ -14,8 +14,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"
 )
-"""Controls, direction and invisible marks, line separators, tags and lone surrogates. Tab, line feed, and the joiners that
-several scripts and emoji need, stay."""
+"""Controls, direction and invisible marks, line separators, tags and lone surrogates. Tab, line feed, and the joiners
+that several scripts and emoji need, stay."""
 
 
 def visible(text: str) -> str:

@@ -5,7 +5,6 @@ are SVG files beside the card. What people wrote into the card is kept.
 """
 
 from contextlib import suppress
-
 from typing import Any
 
 from stepforge.pipelines.datasets.stamp import card_stamp_file, stamp_of_text, write_stamp
@@ -16,8 +15,8 @@ from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.regular_files import read_small
+from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
