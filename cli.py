@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepforge.pipelines.terminal.output import say, say_traceback
+
 if TYPE_CHECKING:
     from stepforge.pipelines.settings.run_file import RunFile
     from stepforge.pipelines.storage.store import AnyPath
@@ -57,20 +59,20 @@ def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        typer.echo(f"stepforge: {_one_line(error)}", err=True)
+        say(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(2) from None
     except RunFailed as error:
-        typer.echo(f"stepforge: {_one_line(error)}", err=True)
+        say(f"stepforge: {_one_line(error)}", err=True)
         raise typer.Exit(1) from None
     except BrokenPipeError:
         raise
     except OSError as error:
         from stepforge.pipelines.storage.store import io_failure
 
-        typer.echo(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
-        typer.echo(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
+        say(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 
@@ -120,7 +122,7 @@ def run(
             from stepforge.pipelines.commands.rounds import rounds_text, run_rounds
 
             done = run_rounds(settings, folder, rounds, run_one)
-            typer.echo(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
+            say(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 @app.command()
@@ -138,14 +140,14 @@ def report(
         place = place_of(folder)
         figures = fresh_report(place)
         if as_html:
-            typer.echo(f"wrote {write_page(place, figures)}", err=True)
+            say(f"wrote {write_page(place, figures)}", err=True)
         _show_report(figures, place, as_json=as_json)
 
 
 def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
     from stepforge.pipelines.reports.text import report_text
 
-    typer.echo(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
+    say(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
 
 
 @app.command()
@@ -156,7 +158,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
         from stepforge.pipelines.storage.store import place_of
 
         state = run_status(place_of(folder))
-        typer.echo(json.dumps(state, indent=1) if as_json else status_text(state))
+        say(json.dumps(state, indent=1) if as_json else status_text(state))
 
 
 @app.command()
@@ -186,7 +188,7 @@ def estimate(
         preflight(settings)
         with redirect_stdout(sys.stderr):
             found = forecast(settings, problems=problems, price=price)
-        typer.echo(found.model_dump_json(indent=1) if as_json else estimate_text(found))
+        say(found.model_dump_json(indent=1) if as_json else estimate_text(found))
 
 
 @app.command()
@@ -196,7 +198,7 @@ def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROB
         from stepforge.pipelines.commands.show import show_problem
         from stepforge.pipelines.storage.store import place_of
 
-        typer.echo(show_problem(place_of(folder), problem_id))
+        say(show_problem(place_of(folder), problem_id))
 
 
 @app.command()
@@ -210,7 +212,7 @@ def grade(
     with one_line_errors():
         from stepforge.pipelines.grading.file import grade_file
 
-        typer.echo(str(grade_file(file, answer, response, out)), err=True)
+        say(str(grade_file(file, answer, response, out)), err=True)
 
 
 @app.command()
@@ -229,7 +231,7 @@ def doctor(as_json: AsJson = False) -> None:
         from stepforge.pipelines.commands.doctor import doctor_text, examine
 
         findings = examine()
-        typer.echo(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
+        say(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
 
 
 @app.command()
@@ -269,7 +271,7 @@ def publish(
         from stepforge.pipelines.storage.store import place_of
 
         request = PublishRequest(repo, public, tag, accept_unknown_licence)
-        talk = Talk(typer.echo, lambda line: typer.echo(line, err=True), _agreement(yes=yes))
+        talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))
         carry(place_of(folder), request, talk, dry_run=dry_run)
 
 
@@ -332,9 +334,9 @@ def bench_labelers(
         settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
         folder = out or Path("runs") / f"bench_{name}"
         result, text = compare(
-            settings, folder, (results or folder) / f"{name}.json", say=lambda line: typer.echo(line, err=True)
+            settings, folder, (results or folder) / f"{name}.json", say=lambda line: say(line, err=True)
         )
-        typer.echo(json.dumps(result) if as_json else text)
+        say(json.dumps(result) if as_json else text)
 
 
 def main() -> None:
@@ -343,6 +345,7 @@ def main() -> None:
 
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
     collect_seldom()
+    sys.excepthook = say_traceback
     app()
 
 

@@ -20,6 +20,7 @@ from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.reports.report import VETTED_BASE_RATE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.record import Record
@@ -97,7 +98,7 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
         "out": str(beside.resolve()),
     }
     filled = [_filled(part, values) for part in command]
-    sys.stderr.write(f"training: {' '.join(filled)}\n")
+    say(f"training: {' '.join(filled)}", err=True)
     with log.open("wb") as output:
         ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
     if ended.returncode or not (beside / "config.json").exists():

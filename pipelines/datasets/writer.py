@@ -23,16 +23,15 @@ import pyarrow as pa
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
 from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.balance import rows_that_stay
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import row_count
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import COMPLETIONS
 
 
@@ -89,7 +88,7 @@ class ExportJob(NamedTuple):
         """Make a data set of its parts and put it in its place."""
         layout = Layout(self.folder)
         export = next(export for export in self.run.export if export.name == name)
-        final, stamp = layout.datasets / name, _stamp(layout, name)
+        final, stamp = layout.datasets / name, stamp_file(layout, name)
         inputs = _inputs(self.run, layout, export)
         stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
         with _workplace(final, self.token) as beside:
@@ -98,9 +97,9 @@ class ExportJob(NamedTuple):
                 for table in self._tables(export, split):
                     files.add(table)
                 _name_files(beside, split, files.close())
-            sizes = {path.name: path.stat().st_size for path in sorted(beside.iterdir())}
+            files_made = {path.name: stamp_of(path) for path in sorted(beside.iterdir())}
             _put_in_place(beside, final)
-        write_checksummed(stamp, {"inputs": inputs, "files": sizes})
+        write_stamp(stamp, files_made, inputs)
 
     def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
         found: list[AnyPath] = list(self.parts.glob("*.zip"))
@@ -175,19 +174,12 @@ def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _stamp(layout: Layout, name: str) -> AnyPath:
-    return layout.folder / "exports" / f"{name}.json"
-
-
 def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
     """Whether a data set was made from the shards and settings as they are now, and its files are all there."""
-    stamp = _stamp(layout, export.name)
-    if not stamp.exists():
+    made = read_stamp(stamp_file(layout, export.name))
+    if made is None or made.inputs != _inputs(run, layout, export):
         return False
-    try:
-        made = read_checksummed(stamp)
-    except RunFailed:  # a damaged stamp proves nothing; the data set is made again
-        return False
+    sizes = {name: file.size for name, file in made.files.items()}
     there = (layout.datasets / export.name).glob("*")
-    found = {p.name: p.stat().st_size for p in there if p.name.endswith(".parquet") or p.name in made["files"]}
-    return bool(made["inputs"] == _inputs(run, layout, export) and made["files"] == found)
+    found = {path.name: path.stat().st_size for path in there if path.name.endswith(".parquet") or path.name in sizes}
+    return sizes == found

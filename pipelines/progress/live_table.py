@@ -19,6 +19,7 @@ from stepforge.pipelines.progress.text import (
     rows_text,
     speed_text,
 )
+from stepforge.pipelines.terminal.output import say, visible
 
 
 class View(Protocol):
@@ -65,7 +66,7 @@ class Lines:
 
     def show(self, snapshot: Snapshot) -> None:
         """Write the line."""
-        sys.stderr.write(progress_line(snapshot) + "\n")
+        say(progress_line(snapshot), err=True)
 
     def close(self) -> None:
         """Do nothing."""
@@ -78,7 +79,7 @@ class JsonLines:
 
     def show(self, snapshot: Snapshot) -> None:
         """Write the line."""
-        sys.stderr.write(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}\n')
+        say(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}', err=True)
 
     def close(self) -> None:
         """Do nothing."""
@@ -113,7 +114,7 @@ def live_table(snapshot: Snapshot) -> RenderableType:
         done = Text(f"{stage.shards:,}/{snapshot.shards:,}", style="green" if stage.shards == snapshot.shards else "")
         failed = Text(f"{failures:,}", style="red" if failures else "")
         table.add_row(name, done, rows_text(stage), f"{rejected:,}", failed)
-    return Group(table, *(Text(line) for line in _lines(snapshot)))
+    return Group(table, *(Text(visible(line)) for line in _lines(snapshot)))
 
 
 def _lines(snapshot: Snapshot) -> list[str]:

@@ -5,10 +5,13 @@ import time
 from pydantic import Field, ValidationError
 
 from stepforge.pipelines.storage.layout import ShardStage
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.record import Record
 
 PROGRESS_FILE = "progress.json"
+LATEST = 1e10
+"""Seconds of a moment or a span that can be told as a date."""
 
 
 class StageProgress(Record):
@@ -73,9 +76,9 @@ class EngineProgress(Record):
 class Snapshot(Record):
     """The run at one moment."""
 
-    written: float
+    written: float = Field(ge=0, le=LATEST)
     """Unix time, in seconds."""
-    elapsed: float
+    elapsed: float = Field(ge=0, le=LATEST)
     """Seconds since this session began."""
     ended: bool = False
     """Whether the session said good-bye: a driver that was killed does not."""
@@ -83,7 +86,7 @@ class Snapshot(Record):
     """Shards of the run."""
     stages: dict[ShardStage, StageProgress]
     engine: EngineProgress = EngineProgress()
-    seconds_left: float | None = None
+    seconds_left: float | None = Field(default=None, ge=0, le=LATEST)
     """Estimated time until every shard is through all stages; None while too little has been seen."""
 
     @property
@@ -95,6 +98,6 @@ class Snapshot(Record):
 def read_snapshot(folder: AnyPath) -> Snapshot | None:
     """Return the last snapshot of a run folder; None if there is none, or none that this version understands."""
     try:
-        return Snapshot.model_validate_json((folder / PROGRESS_FILE).read_bytes())
+        return Snapshot.model_validate_json(read_small(folder / PROGRESS_FILE))
     except (OSError, ValidationError):
         return None

@@ -1,13 +1,14 @@
 """Reading a run folder that exists: its settings, its state, its figures."""
 
 import shlex
+from contextlib import suppress
 from typing import Any
 
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
 from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
-from stepforge.pipelines.reports.report import build_report, write_report
+from stepforge.pipelines.reports.report import build_report, save_report
 from stepforge.pipelines.reports.text import table
-from stepforge.pipelines.run_folder.ledger import build_ledger, committed_reports, stage_totals, write_ledger
+from stepforge.pipelines.run_folder.ledger import build_ledger, committed_reports, save_ledger, stage_totals
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.sessions import past_sessions
@@ -15,6 +16,7 @@ from stepforge.pipelines.run_folder.settings_guard import check_unchanged
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
+from stepforge.pipelines.storage.regular_files import check_tree
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 
@@ -23,9 +25,11 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and the layout of a run folder.
 
     Raises:
-        BadInput: it is none, or its ``run.toml`` is not what the shards were made with.
+        BadInput: it is none, holds links or other special files, or its ``run.toml`` is not what the shards were
+            made with.
     """
     layout = Layout(folder)
+    check_tree(folder)
     if not layout.run_file.exists():
         raise BadInput(f"{folder}: not a run folder (no run.toml in it); `stepforge run` makes one")
     run = folder_settings(layout.run_file)
@@ -34,14 +38,17 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
 
 
 def fresh_report(folder: AnyPath) -> dict[str, Any]:
-    """Return the figures of what is committed; written to ``report.json`` unless a driver is at work there."""
+    """Return the figures of what is committed, measured without a lock and so also where nothing can be written.
+
+    They are written to ``report.json`` at the end, unless a driver is at work there, which writes its own.
+    """
     run, layout = open_run(folder)
-    try:
-        with only_driver(layout):
-            ledger = write_ledger(layout, past_sessions(layout))
-            return write_report(run, layout, ledger)
-    except BadInput:
-        return build_report(run, layout, build_ledger(layout, past_sessions(layout)))
+    ledger = build_ledger(layout, past_sessions(layout))
+    report = build_report(run, layout, ledger)
+    with suppress(BadInput), only_driver(layout):
+        save_ledger(layout, ledger)
+        save_report(run, layout, report)
+    return report
 
 
 def run_status(folder: AnyPath) -> dict[str, Any]:

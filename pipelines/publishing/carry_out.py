@@ -55,9 +55,11 @@ def _created(plan: Plan, hub: HubRepo) -> Plan:
 def _write(plan: Plan, remote: Remote, hub: HubRepo, origin: str, note: Callable[[str], None]) -> str:
     from huggingface_hub import CommitOperationDelete
 
+    _check_private(plan, hub, "nothing was committed")
     operations = _staged(plan, remote, hub, note) if plan.staged else _sent(plan.uploads, MAIN, hub, note)
+    _check_private(plan, hub, f"nothing was committed to {MAIN}")
     note(f"committing to {MAIN}")
-    return hub.commit(
+    commit = hub.commit(
         [*operations, *(CommitOperationDelete(path, is_folder=False) for path in plan.removed)],
         revision=MAIN,
         parent=remote.head,
@@ -65,6 +67,14 @@ def _write(plan: Plan, remote: Remote, hub: HubRepo, origin: str, note: Callable
         holds=plan.local.files,
         lacks=plan.removed,
     )
+    _check_private(plan, hub, f"commit {commit[:8]} can be seen by everybody")
+    return commit
+
+
+def _check_private(plan: Plan, hub: HubRepo, what: str) -> None:
+    """Look again: somebody may have made the repository public since the plan was agreed to."""
+    if not plan.request.public and not hub.is_private():
+        raise RunFailed(f"{hub.repo}: is no longer private; {what}; make it private, or publish with --public")
 
 
 def _sent(files: list[LocalFile], revision: str, hub: HubRepo, note: Callable[[str], None]) -> "list[Operation]":

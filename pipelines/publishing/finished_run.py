@@ -7,6 +7,7 @@ from stepforge.pipelines.datasets.writer import is_up_to_date
 from stepforge.pipelines.progress.status import open_run, run_status
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 
@@ -58,9 +59,9 @@ def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
     """
     remedy = f"`stepforge report {layout.folder}` makes it and the card anew"
     try:
-        exports = json.loads(layout.report.read_text(encoding="utf-8"))["exports"]
+        exports = json.loads(read_small(layout.report))["exports"]
         reported = {name: _counted(exports[name]["rows"]) for name in rows}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(f"{layout.report}: missing or damaged; {remedy}") from None
     if reported != {name: _counted(splits) for name, splits in rows.items()}:
         raise BadInput(f"{layout.report}: older than the data sets; {remedy}")

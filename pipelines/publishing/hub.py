@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from stepforge.pipelines.publishing.hub_calls import HubCalls
 from stepforge.pipelines.publishing.hub_errors import MOVED, status_of
 from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
-from stepforge.pipelines.publishing.remote import Remote, RemoteFile, latest_version, listed_paths
+from stepforge.pipelines.publishing.ownership import listed_sums
+from stepforge.pipelines.publishing.remote import Remote, RemoteFile, latest_version
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.schemas.errors import RunFailed
 
@@ -41,7 +42,7 @@ class HubRepo:
         Args:
             tag: The version to look up; if None or not there, the latest one.
         """
-        private = self._calls.patiently("looking at the repository", self._is_private)
+        private = self.is_private()
         if private is None:
             return None
         refs = self._calls.patiently(
@@ -59,7 +60,7 @@ class HubRepo:
             tags=tags,
             tag=standing,
             tagged=self.commit_at(standing) if standing else None,
-            ours=self._ours(head) if head and SUMS in files else frozenset(),
+            ours=listed_sums(self.read(SUMS, head).decode(errors="replace")) if head and SUMS in files else {},
         )
 
     def files(self, revision: str) -> dict[str, RemoteFile]:
@@ -206,7 +207,11 @@ class HubRepo:
 
         self._calls.patiently(f"deleting the branch {name}", delete, writes=True)
 
-    def _is_private(self) -> bool | None:
+    def is_private(self) -> bool | None:
+        """Return whether only those who may see the repository do; None if there is none that this token can see."""
+        return self._calls.patiently("looking at the repository", self._privacy)
+
+    def _privacy(self) -> bool | None:
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
@@ -216,15 +221,16 @@ class HubRepo:
                 return None
             raise  # 401: the token is not accepted
 
-    def _ours(self, head: str) -> frozenset[str]:
+    def read(self, path: str, revision: str) -> bytes:
+        """Return the content of a small file."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-        url = hf_hub_url(self.repo, SUMS, repo_type=DATASET, revision=head, endpoint=self._api.endpoint)
+        url = hf_hub_url(self.repo, path, repo_type=DATASET, revision=revision, endpoint=self._api.endpoint)
 
-        def text() -> str:
+        def content() -> bytes:
             answer = get_session().get(url, headers=build_hf_headers(token=self._token.get_secret_value()))
             hf_raise_for_status(answer)
-            return str(answer.text)
+            return bytes(answer.content)
 
-        return listed_paths(self._calls.patiently(f"reading {SUMS}", text))
+        return self._calls.patiently(f"reading {path}", content)

@@ -1,12 +1,13 @@
-"""The data sets as they lie in the run folder: which files there are, that they are whole, and their checksums.
+"""The data sets as they lie in the run folder: the files that the run wrote, each with the SHA-256 that it had then.
 
-What is published is exactly ``DIR/datasets`` without hidden files, plus ``SHA256SUMS``, a list in the format that
-``sha256sum --check`` reads. That list also tells later publications which files of the repository are ours.
+Nothing else is published: what a stamp does not list, or lists with another checksum, is refused. ``SHA256SUMS`` is
+added, a list in the format that ``sha256sum --check`` reads; it tells later publications which files are ours.
 """
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,16 +15,16 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from stepforge.pipelines.publishing.data_files import checked_rows
+from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
+from stepforge.pipelines.publishing.data_files import PART, anew, checked_rows
+from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head
+from stepforge.pipelines.reports.card.kept import Card, read_card
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import open_regular, read_small
 from stepforge.schemas.errors import BadInput
 
 SUMS = "SHA256SUMS"
-CARD = "README.md"
-DATA = (".parquet", ".jsonl")
-BESIDE = (".md", ".svg", ".png", ".json", ".txt")
-"""What may lie beside the data: the card and its figures."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.=+-]*", re.ASCII)
 BLOCK = 1 << 20
 
@@ -45,111 +46,152 @@ class LocalDataset(NamedTuple):
 
     files: dict[str, LocalFile]
     rows: dict[str, dict[str, int]]
-    """Data set -> split -> rows, counted while the checksums were verified."""
+    """Data set -> split -> rows."""
+    card: Card
 
     @property
     def digest(self) -> str:
         """Identifies the content of all files."""
         return self.files[SUMS].sha256[:12]
 
+    def with_kept(self, kept: str) -> "LocalDataset":
+        """Return the same with another text of people's in the card."""
+        card = self.card._replace(kept=kept)
+        return LocalDataset(
+            _with_sums([*_without_card(self.files), _from_bytes(CARD, card.text.encode())]), self.rows, card
+        )
+
+
+def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
+    """Return the files that the run wrote into ``datasets/``, by their path there, as its stamps list them.
+
+    Raises:
+        BadInput: a stamp is missing or damaged, or names what cannot be a file of a data set.
+    """
+    listed: dict[str, FileStamp] = {}
+    for name in (export.name for export in run.export):
+        made = read_stamp(stamp_file(layout, name))
+        if made is None:
+            raise BadInput(f"{stamp_file(layout, name)}: missing or damaged; the same `stepforge run` command goes on")
+        listed |= {f"{name}/{file}": stamp for file, stamp in made.files.items()}
+    card = read_stamp(card_stamp_file(layout))
+    if card is None or CARD not in card.files:
+        raise BadInput(f"{card_stamp_file(layout)}: missing or damaged; {_card_anew(layout)}")
+    listed |= card.files
+    for path in listed:
+        if path == SUMS or not all(NAME.fullmatch(name) for name in path.split("/")) or path.count("/") > 1:
+            raise BadInput(f"{layout.datasets}: {path!a} cannot be a file of a data set; nothing was published")
+    return listed
+
 
 @contextmanager
-def local_folder(layout: Layout) -> Iterator[Path]:
-    """Give the data sets as a local folder: the run's own, or a copy where the run lies in a store."""
+def local_folder(run: RunFile, layout: Layout) -> Iterator[Path]:
+    """Give the data sets as a local folder: the run's own, or a copy of what is listed where the run is in a store."""
     if isinstance(layout.datasets, Path):
         yield layout.datasets
         return
     with TemporaryDirectory(prefix="stepforge-publish-") as scratch:
-        for path in layout.datasets.rglob("*"):
-            copy = Path(scratch, str(path).removeprefix(f"{layout.datasets}/"))
+        for path in listed_files(run, layout):
+            copy = Path(scratch, path)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+            copy.write_bytes((layout.datasets / path).read_bytes())
         yield Path(scratch)
 
 
-def read_dataset(run: RunFile, folder: Path, token: SecretStr | None) -> LocalDataset:
+def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | None) -> LocalDataset:
     """Check every file and return the whole, checksums computed.
 
     Args:
         run: The run's settings, which name the data sets.
-        folder: Where they lie.
+        layout: Where the run lies.
+        folder: Where its data sets lie, see ``local_folder``.
         token: Must not be in any file.
 
     Raises:
         BadInput: something is missing or damaged, or does not belong there; the line names it.
     """
-    paths = list(_paths(folder))
-    rows = {export.name: checked_rows(folder / export.name, export) for export in run.export}
-    for path in paths:
-        _check_place(path, folder, set(rows))
-    _check_card(folder / CARD, set(rows))
-    files = [_local_file(path, folder, token) for path in paths]
-    sums = "".join(f"{file.sha256}  {file.path}\n" for file in files).encode()
-    files.append(LocalFile(SUMS, len(sums), _sha256(sums), _blob_id(sums), sums))
-    return LocalDataset({file.path: file for file in files}, rows)
+    listed = listed_files(run, layout)
+    _check_nothing_else(layout, listed)
+    files = [_local_file(folder, path, token) for path in sorted(listed)]
+    for file in files:
+        if file.path != CARD and file.sha256 != listed[file.path].sha256:
+            raise BadInput(f"{folder / file.path}: damaged, not as it was written; {_remedy(file.path, layout)}")
+    card = _checked_card(run, layout, listed[CARD])
+    rows = {}
+    for export in run.export:
+        names = [path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")]
+        rows[export.name] = checked_rows(folder / export.name, names, export)
+    return LocalDataset(_with_sums(files), rows, card)
 
 
-def _paths(folder: Path) -> Iterator[Path]:
-    """Yield the files in order of their path; names that begin with a dot are work in progress and left out."""
-    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        names = path.relative_to(folder).parts
-        if any(name.startswith(".") for name in names):
+def _check_nothing_else(layout: Layout, listed: Mapping[str, FileStamp]) -> None:
+    """Names that begin with a dot are work in progress and left out."""
+    for path in sorted(layout.datasets.rglob("*")):
+        inside = str(path).removeprefix(f"{layout.datasets}/")
+        if any(name.startswith(".") for name in inside.split("/")) or (isinstance(path, Path) and path.is_dir()):
             continue
-        if path.is_symlink():
-            raise BadInput(f"{path}: a symbolic link; only files that the run made are published, move it away")
-        if not all(NAME.fullmatch(name) for name in names):
-            raise BadInput(f"{path}: a name that does not belong in a data set; move it away")
-        if path.is_file():
-            yield path
+        if inside not in listed:
+            raise BadInput(f"{path}: not written by this run; move it away")
 
 
-def _check_place(path: Path, folder: Path, exports: set[str]) -> None:
-    place = path.relative_to(folder).parts
-    if place == (SUMS,):
-        raise BadInput(f"{path}: is written while publishing; move this one away")
-    if path.suffix in DATA and (len(place) != 2 or place[0] not in exports):
-        raise BadInput(f"{path}: belongs to no export of this run; move it away")
-    if path.suffix not in DATA + BESIDE:
-        raise BadInput(f"{path}: not a file of a data set; move it away")
-
-
-def _check_card(path: Path, exports: set[str]) -> None:
-    """The card must say of every data set where its files are, or nobody can load them."""
-    from huggingface_hub import DatasetCard
-
+def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
+    """The card must be ours but for the kept section, and say of every data set where its files are."""
+    path = layout.datasets / CARD
     try:
-        configs = DatasetCard(path.read_text(encoding="utf-8")).data.get("configs") or []
-        named = {str(config["config_name"]) for config in configs}
-    except Exception as error:  # a YAML parser has errors of its own
-        reason = "missing" if isinstance(error, FileNotFoundError) else "not a card that can be read"
-        raise BadInput(f"{path}: {reason}; the same `stepforge run` command writes it anew") from None
-    if named != exports:
-        wrong = ", ".join(sorted(named ^ exports))
-        raise BadInput(f"{path}: does not describe the data sets there are ({wrong}); run again")
+        card = read_card(read_small(path, CARD_BYTES).decode())
+    except (OSError, ValueError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise BadInput(f"{path}: {reason}; {_card_anew(layout)}") from None
+    if card is None or not card.intact or stamp_of_text(card.rest) != stamp:
+        raise BadInput(
+            f"{path}: damaged, or changed outside its kept section; {_card_anew(layout)}, and keeps this text"
+        )
+    if not card.rest.startswith(card_head(run, layout)):
+        raise BadInput(f"{path}: does not describe the data sets there are; {_card_anew(layout)}")
+    return card
 
 
-def _local_file(path: Path, folder: Path, token: SecretStr | None) -> LocalFile:
-    size = path.stat().st_size
-    sha256, blob, before = hashlib.sha256(), _blob(size), b""
-    secret = token.get_secret_value().encode() if token is not None else None
-    with path.open("rb") as file:
+def _remedy(path: str, layout: Layout) -> str:
+    return anew(layout.datasets / path.split("/")[0]) if PART.search(path) else _card_anew(layout)
+
+
+def _card_anew(layout: Layout) -> str:
+    return f"`stepforge report {layout.folder}` makes the card anew"
+
+
+def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
+    path = folder / name
+    secret, before = token.get_secret_value().encode() if token is not None else None, b""
+    try:
+        file = os.fdopen(open_regular(path), "rb")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: missing; the same `stepforge run` command makes it anew") from None
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        sha256, blob = hashlib.sha256(), _blob(size)
         while block := file.read(BLOCK):
             sha256.update(block)
             blob.update(block)
             if secret is not None and secret in before + block:  # compressed pages hide text, cards and JSONL do not
                 raise BadInput(f"{path}: holds the Hub token; take it out of the run's settings and make it anew")
             before = block[-len(secret) :] if secret is not None else b""
-    return LocalFile(path.relative_to(folder).as_posix(), size, sha256.hexdigest(), blob.hexdigest(), path)
+    return LocalFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _without_card(files: Mapping[str, LocalFile]) -> list[LocalFile]:
+    return [file for path, file in files.items() if path not in (CARD, SUMS)]
 
 
-def _blob_id(content: bytes) -> str:
+def _with_sums(files: list[LocalFile]) -> dict[str, LocalFile]:
+    files = sorted(files, key=lambda file: file.path)
+    sums = "".join(f"{file.sha256}  {file.path}\n" for file in files).encode()
+    return {file.path: file for file in [*files, _from_bytes(SUMS, sums)]}
+
+
+def _from_bytes(path: str, content: bytes) -> LocalFile:
     blob = _blob(len(content))
     blob.update(content)
-    return blob.hexdigest()
+    return LocalFile(path, len(content), hashlib.sha256(content).hexdigest(), blob.hexdigest(), content)
 
 
 def _blob(size: int) -> "hashlib._Hash":

@@ -40,8 +40,8 @@ class Plan:
     @cached_property
     def removed(self) -> list[str]:
         """Files of an earlier publication that are no more."""
-        ours = self.remote.ours if self.remote else frozenset()
-        return sorted((ours & self._there.keys()) - self.local.files.keys() - {BY_THE_HUB})
+        ours = self.remote.ours if self.remote else {}
+        return sorted((ours.keys() & self._there.keys()) - self.local.files.keys() - {BY_THE_HUB})
 
     @cached_property
     def kept(self) -> list[str]:

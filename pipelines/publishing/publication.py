@@ -11,7 +11,8 @@ from stepforge.pipelines.publishing.endpoint import hub_client, hub_endpoint
 from stepforge.pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run
 from stepforge.pipelines.publishing.hub import HubRepo
 from stepforge.pipelines.publishing.hub_token import find_token, redacted, redacted_logs
-from stepforge.pipelines.publishing.local_dataset import local_folder, read_dataset
+from stepforge.pipelines.publishing.local_dataset import LocalDataset, local_folder, read_dataset
+from stepforge.pipelines.publishing.ownership import with_confirmed, with_hub_card
 from stepforge.pipelines.publishing.plan import Plan
 from stepforge.pipelines.publishing.plan_text import hub_text, local_text
 from stepforge.pipelines.publishing.request import PublishRequest, source_licences
@@ -19,6 +20,9 @@ from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import VERSION, content_digest
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+
+OFFLINE = "HF_HUB_OFFLINE is set; unset it to reach the Hub"
+NO_TOKEN = "no Hub token: set HF_TOKEN in the environment, or log in with `hf auth login`"  # noqa: S105 - no password
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,21 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
     run, layout = finished_run(folder)
     licences = source_licences(run)
     request.check_licences(licences)
-    with only_driver(layout), local_folder(layout) as datasets:
+    with nullcontext() if dry_run else only_driver(layout), local_folder(run, layout) as datasets:
         check_up_to_date(run, layout)
         token = find_token()
-        local = read_dataset(run, datasets, token)
+        local = read_dataset(run, layout, datasets, token)
         check_report(layout, local.rows)
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licences)}")
-        if is_offline_mode():
-            raise BadInput("HF_HUB_OFFLINE is set; unset it to reach the Hub")
-        if token is None:
-            raise BadInput("no Hub token: set HF_TOKEN in the environment, or log in with `hf auth login`")
+        missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
+        if missing and dry_run:
+            talk.show(f"repository  not looked at: {missing}")
+            return
+        if missing or token is None:
+            raise BadInput(missing or NO_TOKEN)
         with hub_client(endpoint), redacted_logs(token), _bars_on_terminals_only():
             hub = HubRepo(request.repo, endpoint, token, talk.note)
-            plan = Plan(request, local, hub.look(request.tag))
+            plan = _plan(request, local, hub)
             plan.check()
             talk.show(redacted(hub_text(plan), token))
             if dry_run or plan.nothing_to_do:
@@ -68,6 +74,18 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
             commit = carry_out(plan, hub, f"stepforge {VERSION}, run {content_digest(run)}", talk.note)
     version = f" {plan.tag}" if plan.tag else ""
     talk.show(f"published {request.repo}{version}: {endpoint}/datasets/{request.repo}/tree/{commit}")
+
+
+def _plan(request: PublishRequest, local: LocalDataset, hub: HubRepo) -> Plan:
+    remote = hub.look(request.tag)
+    if remote is None or remote.head is None:
+        return Plan(request, local, remote)
+
+    def read(path: str) -> bytes:
+        return hub.read(path, str(remote.head))
+
+    local = with_hub_card(local, remote, request.repo, read)
+    return Plan(request, local, with_confirmed(remote, local, read))
 
 
 def _bars_on_terminals_only() -> AbstractContextManager[Any]:

@@ -1,9 +1,10 @@
 """What a repository on the Hub holds, as far as publishing needs to know."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
+from stepforge.pipelines.publishing.local_dataset import LocalFile
 
 VERSION_TAG = re.compile(r"v(\d+)")
 STAGING = "stepforge-staging-"
@@ -36,8 +37,8 @@ class Remote(NamedTuple):
     """The tag asked for if it is there, else the latest version."""
     tagged: str | None
     """Commit that ``tag`` stands at."""
-    ours: frozenset[str]
-    """Files that an earlier publication put there, by its list of checksums."""
+    ours: Mapping[str, str]
+    """SHA-256 of the files that an earlier publication put there, by its list of checksums."""
 
     @property
     def next_version(self) -> str:
@@ -59,8 +60,3 @@ def number_of(tag: str) -> int:
 def latest_version(tags: frozenset[str]) -> str | None:
     """Return the version tag with the highest number."""
     return max((tag for tag in tags if number_of(tag)), key=number_of, default=None)
-
-
-def listed_paths(sums: str) -> frozenset[str]:
-    """Return the paths of a list of checksums, and that of the list itself."""
-    return frozenset({SUMS, *(line[66:] for line in sums.splitlines() if len(line) > 66)})

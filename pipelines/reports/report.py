@@ -93,10 +93,15 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
 def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
     """Write ``report.json``, and its figures into the data set card; return the report."""
     report = build_report(run, layout, ledger)
+    save_report(run, layout, report)
+    return report
+
+
+def save_report(run: RunFile, layout: Layout, report: dict[str, Any]) -> None:
+    """Write ``report.json``, and its figures into the data set card."""
     write_text(layout.report, json.dumps(report, indent=1) + "\n")
     if run.export and layout.datasets.exists():
         write_card(layout, run, report)
-    return report
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:

@@ -160,8 +160,13 @@ def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
 def write_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:
     """Write ``ledger.json`` from the committed shards, and return it."""
     ledger = build_ledger(layout, sessions)
-    write_text(layout.ledger, json.dumps(ledger, indent=1) + "\n")
+    save_ledger(layout, ledger)
     return ledger
+
+
+def save_ledger(layout: Layout, ledger: dict[str, Any]) -> None:
+    """Write ``ledger.json``."""
+    write_text(layout.ledger, json.dumps(ledger, indent=1) + "\n")
 
 
 def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:

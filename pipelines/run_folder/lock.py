@@ -1,9 +1,10 @@
-"""One driver a run: the second is refused at once.
+"""One driver a run: the second is refused at once. Who only looks writes nothing and holds nothing.
 
-On a local disk the lock is the kernel's and ends with the process that holds it. An object store has none, so a driver
-leaves an object there and renews another beside it: one that was renewed lately is alive. Two that come at the same
-time see each other, because listings are consistent and each looks only after a tick of the store's clock; the later
-one gives way.
+On a local disk the lock is the kernel's and ends with the process that holds it. The package ``filelock`` is no
+substitute: it empties the file on every attempt, and workers read there whose run it is. An object store has no locks,
+so a driver leaves an object there and renews another beside it: one that was renewed lately is alive. Two that come at
+the same time see each other, because listings are consistent and each looks only after a tick of the store's clock;
+the later one gives way.
 """
 
 import fcntl
@@ -12,14 +13,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import check_tree, open_regular, read_small
 from stepforge.pipelines.storage.store import StorePath, naming
 from stepforge.schemas.errors import BadInput
 
+LOCK_FILE = ".lock"
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """How long after its last renewal a driver of a store counts as dead; the store's own clock decides."""
@@ -29,26 +32,28 @@ PATIENCE_SECONDS = 0.5
 """For who only looks whether the lock is held."""
 
 
-class Taken(BadInput):
-    """Another driver holds the folder."""
-
-
 @contextmanager
 def only_driver(layout: Layout) -> Iterator[str]:
     """Hold the run folder's lock, and give the name of this session, which workers hold against ``is_current``.
 
     Raises:
-        BadInput: another driver is at work on it, or it cannot be written to.
+        BadInput: another driver is at work on it, it cannot be written to, or it holds links or other special files.
     """
     session = uuid4().hex
     if isinstance(layout.folder, StorePath):
         with _lease(layout.folder / "drivers", session, layout):
             yield session
-    else:
-        with _kernel_lock(layout.folder, layout):
-            with naming(layout.folder / ".lock"):
-                (layout.folder / ".lock").write_text(session)
-            yield session
+        return
+    check_tree(layout.folder)
+    descriptor = _opened(layout.folder)
+    try:
+        _lock(descriptor, layout)
+        with naming(layout.folder / LOCK_FILE):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, session.encode(), 0)
+        yield session
+    finally:
+        os.close(descriptor)
 
 
 def is_current(layout: Layout, session: str) -> bool:
@@ -56,39 +61,51 @@ def is_current(layout: Layout, session: str) -> bool:
     if isinstance(layout.folder, StorePath):
         return (layout.folder / "drivers" / session).exists()
     try:
-        return (layout.folder / ".lock").read_text() == session
+        return read_small(layout.folder / LOCK_FILE) == session.encode()
     except FileNotFoundError:
         return False
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether a driver is at work on the folder."""
-    try:
-        with only_driver(layout):
+    """Whether a driver is at work on the folder. Writes nothing, so it can tell on a read-only disk too."""
+    if isinstance(layout.folder, StorePath):
+        return _is_leased(layout.folder / "drivers")
+    with naming(layout.folder / LOCK_FILE):
+        try:
+            descriptor = open_regular(layout.folder / LOCK_FILE)
+        except FileNotFoundError:
             return False
-    except Taken:
-        return True
-    except BadInput:  # nobody can write to it
-        return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
-@contextmanager
-def _kernel_lock(folder: Path, layout: Layout) -> Iterator[None]:
+def _opened(folder: Path) -> int:
     try:
-        opened = (folder / ".lock").open("a+")
+        descriptor = open_regular(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise BadInput(f"{folder}: cannot be written to ({error.strerror}); give another --out") from None
-    with opened as file:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise _taken(layout) from None
-                time.sleep(0.05)
-        yield
+        raise BadInput(f"{folder}: cannot be written to ({error.strerror})") from None
+    if os.fstat(descriptor).st_nlink > 1:  # writing here would write into another folder's file
+        os.close(descriptor)
+        raise BadInput(f"{folder / LOCK_FILE}: a second name of another file; nothing was done, delete it")
+    return descriptor
+
+
+def _lock(descriptor: int, layout: Layout) -> None:
+    """Wait a moment, because somebody may just be looking."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise _taken(layout) from None
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -130,6 +147,16 @@ def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
             raise _taken(layout)
 
 
-def _taken(layout: Layout) -> Taken:
+def _is_leased(drivers: StorePath) -> bool:
+    """By this machine's clock: asking for the store's would mean to write there."""
+    oldest = time.time_ns() - int(STALE_SECONDS * 1e9)
+    for path in drivers.glob("*"):
+        with suppress(FileNotFoundError):  # its driver has just ended
+            if path.stat().st_mtime_ns > oldest:
+                return True
+    return False
+
+
+def _taken(layout: Layout) -> BadInput:
     lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
-    return Taken(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
+    return BadInput(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")

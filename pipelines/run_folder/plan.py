@@ -4,6 +4,8 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from pydantic import ValidationError
+
 from stepforge.generators.family import Family
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.problem_files import Print, ProblemSource, open_problems
@@ -11,7 +13,7 @@ from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
@@ -74,7 +76,10 @@ def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
 
 
 def _shards(plan: dict[str, Any]) -> list[ShardPlan]:
-    return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
+    try:
+        return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
+    except (ValidationError, TypeError):
+        raise RunFailed(f"{PLAN_FILE}: not a plan of this version; delete it and run again") from None
 
 
 def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:

@@ -1,11 +1,15 @@
 """What each session of a run took in time: the one thing that differs each time, and so is kept out of the shards."""
 
 import time
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
 
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.record import Record
 
 WRITE_SECONDS = 30.0
 ADDED = ("shards", "seconds", "engine_seconds", "replayed")
@@ -53,8 +57,24 @@ def past_sessions(layout: Layout) -> list[dict[str, Any]]:
     Raises:
         RunFailed: the file of one is damaged.
     """
-    found = [read_checksummed(path) for path in (layout.folder / "sessions").glob("*.json")]
+    found = [_figures(path) for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session["began"], session["seconds"]))
+
+
+def _figures(path: AnyPath) -> dict[str, Any]:
+    try:
+        return _Figures.model_validate(read_checksummed(path)).model_dump()
+    except ValidationError:
+        raise RunFailed(f"{path}: not a session of this version; delete it and run again") from None
+
+
+class _Figures(Record):
+    """What ``Session.figures`` returns, as it is read back."""
+
+    began: int
+    seconds: Annotated[float, Field(ge=0)]
+    pending_shards: int
+    stages: dict[ShardStage, dict[Literal["shards", "seconds", "engine_seconds", "replayed", "first", "last"], float]]
 
 
 def stage_times(sessions: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -9,9 +9,13 @@ from pydantic import ValidationError
 
 from stepforge.pipelines.settings.faults import faults
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.own_part import IMPORTING
+
+RUN_FILE_BYTES = 1 << 20
+"""Size of the largest ``run.toml`` that is read from a run folder."""
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -40,8 +44,8 @@ def folder_settings(path: AnyPath) -> RunFile:
         BadInput: it cannot be read, or a setting is unknown or impossible; the line names it.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        settings = tomllib.loads(read_small(path, RUN_FILE_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())
         raise BadInput(f"{path}: cannot be read ({line}); delete it and run again with the same settings") from None
     return parse_settings(settings, str(path))

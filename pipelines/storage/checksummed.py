@@ -7,6 +7,7 @@ import json
 from typing import Any
 from zlib import crc32
 
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
 
@@ -44,7 +45,7 @@ def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
         RunFailed: the file is damaged or another run's; the line names it.
     """
     try:
-        content = without_checksum(json.loads(path.read_bytes()))
+        content = without_checksum(json.loads(read_small(path)))
         if run is not None and content.get("run") != run:
             raise ValueError("it belongs to a run with other settings")
     except (OSError, ValueError, TypeError, RecursionError) as error:

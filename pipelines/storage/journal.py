@@ -10,7 +10,6 @@ import asyncio
 import math
 import os
 import struct
-import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from typing import Any, get_args
 from uuid import uuid4
 
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, naming
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
@@ -206,7 +206,7 @@ def _unpacked(payload: bytes) -> Completion:
 def _read(data: bytes, path: AnyPath) -> Iterator[tuple[bytes, Completion]]:
     if not data.startswith(MAGIC):
         if data:
-            _say(f"{path}: a journal without its first line; it is not read")
+            say(f"stepforge: {path}: a journal without its first line; it is not read", err=True)
         return
     for payload in _frames(data, path):
         yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
@@ -222,8 +222,7 @@ def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        _say(f"{path}: the last {len(data) - position} bytes are torn; what they held is sampled again")
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"stepforge: {message}\n")
+        say(
+            f"stepforge: {path}: the last {len(data) - position} bytes are torn; what they held is sampled again",
+            err=True,
+        )

@@ -34,7 +34,7 @@ def shard_index(path: AnyPath) -> int:
         RunFailed: it is no shard's name.
     """
     number = path.name.removeprefix("part-").removesuffix(".parquet")
-    if not number.isdigit() or shard_name(int(number)) != path.name:
+    if not (number.isascii() and number.isdigit()) or shard_name(int(number)) != path.name:
         raise RunFailed(f"{path}: not a shard of this run; move it away")
     return int(number)
 

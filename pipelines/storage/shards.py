@@ -7,6 +7,7 @@ its own, and a shard that lies in another's place is not read.
 """
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
 from stepforge.pipelines.storage.layout import shard_index, stage_of
+from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import arrow_schema, from_table, to_table
 from stepforge.schemas.errors import RunFailed
@@ -31,7 +33,10 @@ ROW_GROUP = "row_group"
 ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ValidationError)
+VALUES_FREE, VALUES_PER_BYTE = 1_000_000, 64
+"""The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
+one for each."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
 
 
@@ -98,6 +103,7 @@ def read_rows(
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             expected = _metadata(file.schema_arrow, path, run)["rows"]
+            check_values(file.metadata, path.stat().st_size)
             if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
                 raise ValueError("columns are not those of this version")
             for batch in file.iter_batches(ROWS_AT_A_TIME):
@@ -127,8 +133,10 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
         RunFailed: the shard is damaged, or not the one of its name.
     """
     try:
-        table = pq.read_table(_source(path), columns=columns, page_checksum_verification=True, partitioning=None)
-        _metadata(table.schema, path)
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            _metadata(file.schema_arrow, path)
+            check_values(file.metadata, path.stat().st_size)
+            table = file.read(columns)
     except UNREADABLE as error:
         raise _damaged(path, error) from error
     result: dict[str, list[Any]] = table.to_pydict()
@@ -180,8 +188,24 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
         raise _damaged(path, error) from error
 
 
+def check_values(footer: pq.FileMetaData, size: int) -> None:
+    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte.
+
+    Raises:
+        ValueError: there are more than files of this size have.
+    """
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    most = VALUES_FREE + VALUES_PER_BYTE * size
+    if values > most:
+        raise ValueError(f"it holds {values:,} values, more than the limit of {most:,} for a file of {size:,} bytes")
+
+
 def _source(path: AnyPath) -> Any:
-    return path if isinstance(path, Path) else path.open()
+    if not isinstance(path, Path):
+        return path.open()
+    os.close(open_regular(path))  # a link or a pipe ends here
+    return path
 
 
 def _damaged(path: AnyPath, error: Exception) -> RunFailed:

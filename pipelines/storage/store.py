@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -209,9 +210,9 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
             path.write_bytes(buffer.getvalue())
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
         try:
-            with beside.open("wb") as file:
+            with beside.open("xb") as file:  # a new file, never what lies or links there already
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

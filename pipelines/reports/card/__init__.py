@@ -1,22 +1,30 @@
 """The data set card: what ``load_dataset``, a trainer and a reader need, with the figures that were measured.
 
 YAML through ``DatasetCardData``, never by template; texts from models and files are shown, never interpreted; figures
-are SVG files beside the card.
+are SVG files beside the card. What people wrote into the card is kept.
 """
 
+from contextlib import suppress
 from typing import Any
 
+from stepforge.pipelines.datasets.stamp import card_stamp_file, stamp_of_text, write_stamp
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.figures import figure_files
+from stepforge.pipelines.reports.card.figures import FIGURE_FILES, figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
+from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import write_text
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.labeled import COMPLETIONS
 
 FIGURES = "figures"
+CARD = "README.md"
+CARD_BYTES = 8 << 20
+"""Size of the largest card that is read."""
 
 
 def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
@@ -26,8 +34,33 @@ def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
         for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
             contents.add(row)
     figures = figure_files(contents, report)
-    for name, (_, svg) in figures.items():
-        write_text(layout.datasets / FIGURES / name, svg)
     shown = {f"{FIGURES}/{name}": title for name, (title, _) in figures.items()}
-    text = body(run, report, contents, shown)
-    write_text(layout.datasets / "README.md", f"---\n{front_matter(run, layout).to_yaml()}\n---\n\n{text}")
+    card = Card(card_head(run, layout) + body(run, report, contents, shown) + "\n", _kept(layout))
+    stamp = {CARD: stamp_of_text(card.rest)}
+    for name in FIGURE_FILES:
+        if name in figures:
+            svg = figures[name][1]
+            stamp[f"{FIGURES}/{name}"] = stamp_of_text(svg)
+            write_text(layout.datasets / FIGURES / name, svg)
+        else:
+            (layout.datasets / FIGURES / name).unlink(missing_ok=True)
+    write_text(layout.datasets / CARD, card.text)
+    write_stamp(card_stamp_file(layout), stamp)
+
+
+def card_head(run: RunFile, layout: Layout) -> str:
+    """Return what a card begins with: its YAML, derived from the settings and the data files alone."""
+    return f"---\n{front_matter(run, layout).to_yaml()}\n---\n\n"
+
+
+def _kept(layout: Layout) -> str:
+    """Return what people wrote into the card. One that was changed elsewhere is put aside whole."""
+    with suppress(FileNotFoundError):
+        text = read_small(layout.datasets / CARD, CARD_BYTES).decode(errors="replace")
+        card = read_card(text)
+        if card is None or not card.intact:
+            aside = layout.folder / f"README.edited-{digest_of(text)[:8]}.md"
+            write_text(aside, text)
+            say(f"stepforge: the card was changed outside its kept section; that text is kept in {aside}", err=True)
+        return card.kept if card else ""
+    return ""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from stepforge.pipelines.reports.card.safe_text import shortened, visible
+from stepforge.pipelines.reports.card.safe_text import shortened
+from stepforge.pipelines.terminal.output import visible
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 210, 90, 48, 24
 BAR, WHISKER, TEXT = "#4269d0", "#222222", "#222222"

@@ -6,16 +6,18 @@ from stepforge.pipelines.reports.card.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
 
 STEPS_SHOWN = 20
+FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 
 
 def figure_files(contents: Contents, report: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return file name -> (title, SVG); a figure without data is left out."""
-    found = {
-        "first_errors.svg": ("First wrong step, solutions", _first_errors(contents)),
-        "values.svg": ("Value of a step: how often the policy ends right from there, steps", _values(contents)),
-        "label_noise.svg": ("Steps labelled right that are wrong, with 95 % intervals", _noise(report)),
-    }
-    return {name: (title, bars(title, data)) for name, (title, data) in found.items() if data}
+    found = (
+        ("First wrong step, solutions", _first_errors(contents)),
+        ("Value of a step: how often the policy ends right from there, steps", _values(contents)),
+        ("Steps labelled right that are wrong, with 95 % intervals", _noise(report)),
+    )
+    named = zip(FIGURE_FILES, found, strict=True)
+    return {name: (title, bars(title, data)) for name, (title, data) in named if data}
 
 
 def _first_errors(contents: Contents) -> list[Bar]:

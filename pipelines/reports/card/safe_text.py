@@ -4,20 +4,15 @@ What it holds may look like the end of a code fence, a table cell, HTML, a link 
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
+
+from stepforge.pipelines.terminal.output import visible
 
 LONGEST = 2000
 """Characters of a text that are shown."""
 _BACKTICKS = re.compile("`+")
 _ACTIVE = re.compile(r"([\\`*\[\]<>#|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 """What Markdown or HTML may act on; an underscore inside a word is none of it."""
-
-
-def visible(text: str) -> str:
-    """Return a text without control characters, bidirectional and zero-width marks; tabs and line breaks stay."""
-    kept = (c for c in text.replace("\r\n", "\n") if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
-    return "".join(kept)
 
 
 def cell(text: object) -> str:

@@ -52,8 +52,8 @@ def published(
 
 def dataset_of(folder: Path) -> LocalDataset:
     """Return what a run folder would publish."""
-    run, _ = open_run(folder)
-    return read_dataset(run, folder / "datasets", token=None)
+    run, layout = open_run(folder)
+    return read_dataset(run, layout, folder / "datasets", token=None)
 
 
 def holds_exactly(commit: Commit, local: LocalDataset) -> bool:

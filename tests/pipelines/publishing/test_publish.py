@@ -3,9 +3,10 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from test_cli import stepforge
 from typer.testing import CliRunner
 
 from stepforge.cli import app
+from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.schemas.errors import BadInput, RunFailed
 
 
@@ -107,6 +109,117 @@ def test_others_data_are_not_mixed_with_ours(run: Path, hub: LoopbackHub) -> Non
     repo.add("main", Commit(foreign, repo.branches["main"], "by hand"))
     with pytest.raises(BadInput, match="not from stepforge"):
         published(run)
+
+
+def test_a_list_of_checksums_makes_nothing_of_others_ours(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    """A line in SHA256SUMS does not make a LICENSE ours, nor a figure that was changed since."""
+    published(run)
+    repo = hub.repos[REPO]
+    theirs = {"LICENSE": File(b"MIT", lfs=False), "figures/old.svg": File(b"new", lfs=False)}
+    gone = {"figures/gone.svg": File(b"gone", lfs=False)}
+    sums = repo.main.files["SHA256SUMS"].content.decode()
+    sums += f"{theirs['LICENSE'].sha256}  LICENSE\n{'0' * 64}  figures/old.svg\n"
+    sums += f"{gone['figures/gone.svg'].sha256}  figures/gone.svg\n"
+    files = {**repo.main.files, **theirs, **gone, "SHA256SUMS": File(sums.encode(), lfs=False)}
+    repo.add("main", Commit(files, repo.branches["main"], "by hand"))
+    said = published(larger)
+    assert {path: repo.main.files.get(path) for path in (*theirs, *gone)} == {**theirs, "figures/gone.svg": None}
+    assert "kept, not from stepforge: LICENSE" in said
+
+
+def on_the_hub(hub: LoopbackHub, change: Callable[[str], str]) -> None:
+    """Change the card on the Hub as a person does."""
+    repo = hub.repos[REPO]
+    text = change(repo.main.files["README.md"].content.decode())
+    files = {**repo.main.files, "README.md": File(text.encode(), lfs=False)}
+    repo.add("main", Commit(files, repo.branches["main"], "by hand"))
+
+
+def kept(text: str) -> Callable[[str], str]:
+    return lambda card: card.replace("is kept -->\n", f"is kept -->\n{text}\n")
+
+
+def kept_on_the_hub(hub: LoopbackHub) -> str:
+    card = read_card(hub.repos[REPO].main.files["README.md"].content.decode())
+    assert card is not None
+    assert card.intact
+    return card.kept
+
+
+def test_the_kept_section_of_the_card_on_the_hub_stays(run: Path, larger: Path, hub: LoopbackHub) -> None:
+    published(run)
+    on_the_hub(hub, kept("Cite us."))
+    for folder in (run, larger, larger):
+        published(folder)
+        assert kept_on_the_hub(hub) == "Cite us.\n"
+    assert "none, everything is there" in published(larger)
+    assert read_card((larger / "datasets" / "README.md").read_text()) == dataset_of(larger).card
+
+
+def test_a_card_that_was_changed_elsewhere_on_the_hub_is_not_overwritten(
+    run: Path, larger: Path, hub: LoopbackHub
+) -> None:
+    published(run)
+    on_the_hub(hub, lambda card: card.replace("# Process supervision data", "# Our data"))
+    head = hub.repos[REPO].branches["main"]
+    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
+        published(larger)
+    on_the_hub(hub, lambda card: "# By hand\n")
+    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
+        published(larger)
+    assert hub.repos[REPO].main_history[1].parent == head or hub.commits_sent == 1
+
+
+def test_text_in_both_kept_sections_is_not_chosen_between(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    published(folder)
+    card = folder / "datasets" / "README.md"
+    card.write_text(kept("From here.")(card.read_text()))
+    on_the_hub(hub, kept("From there."))
+    with pytest.raises(BadInput, match="both have new text"):
+        published(folder)
+    card.write_text(kept("From here.")(dataset_of(run).card.text))
+    on_the_hub(hub, lambda text: text.replace("From there.\n", ""))
+    published(folder)
+    assert kept_on_the_hub(hub) == "From here.\n"
+    card.write_text(card.read_text().replace("From here.", "Newer."))
+    published(folder)
+    assert kept_on_the_hub(hub) == "Newer.\n"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_repository_that_turns_public_is_noticed(run: Path, larger: Path, hub: LoopbackHub, moment: str) -> None:
+    published(run)
+    repo, commits = hub.repos[REPO], hub.commits_sent
+
+    def reveal() -> None:
+        repo.private = False
+
+    def on_commit(method: str, path: str) -> None:
+        if path.endswith("/commit/main"):
+            reveal()
+
+    if moment == "after":
+        hub.on_call = on_commit
+    with pytest.raises(RunFailed, match="is no longer private; " + ("nothing was" if moment == "before" else "commit")):
+        published(larger, agree=reveal if moment == "before" else lambda: None)
+    assert hub.commits_sent == commits + (moment == "after")
+    assert "v2" not in repo.tags
+
+
+def test_a_dry_run_needs_no_token_and_no_lock(
+    run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr("stepforge.pipelines.publishing.publication.only_driver", None)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    code, said = command(run, "--repo", REPO, "--dry-run")
+    assert (code, "not looked at: no Hub token" in said) == (0, True)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert command(run, "--repo", REPO, "--dry-run")[0] == 0
+    assert hub.calls == []
 
 
 def test_a_missing_tag_is_set_without_a_commit(run: Path, hub: LoopbackHub) -> None:

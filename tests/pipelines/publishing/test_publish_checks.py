@@ -13,14 +13,17 @@ from loopback_hub import TOKEN, LoopbackHub
 from pyarrow.fs import LocalFileSystem
 from small_run import small_run
 
+from stepforge.pipelines.datasets.stamp import stamp_of_text
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.publishing.local_dataset import read_dataset
+from stepforge.pipelines.reports.card.kept import Card, read_card
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import StorePath
 from stepforge.schemas.errors import BadInput
 
+FLIPS = 200
 PART = "datasets/stepwise/train-00000-of-00001.parquet"
 
 
@@ -74,6 +77,46 @@ def newer_shards(run: Path) -> None:
     os.utime(run / "curated" / "part-00000.parquet", ns=(0, 0))
 
 
+STRAYS = (
+    "notes.docx",
+    "more.parquet",
+    "SHA256SUMS",
+    "a b.md",
+    "notes.md",
+    "figures/more.svg",
+    "stepwise/train-00000-of-00001.jsonl",
+    "old_export/train-00000-of-00001.parquet",
+)
+
+
+def stray(run: Path, name: str) -> None:
+    path = run / "datasets" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+
+
+def write_in_the_card(run: Path, text: str) -> None:
+    path = run / "datasets" / "README.md"
+    card = read_card(path.read_text())
+    assert card is not None
+    path.write_text(card._replace(kept=text).text)
+
+
+def another_card(run: Path) -> None:
+    card = Card("---\nconfigs: []\n---\n\n# Another\n", "")
+    (run / "datasets" / "README.md").write_text(card.text)
+    made = read_checksummed(run / "card.json")
+    write_checksummed(
+        run / "card.json", {**made, "files": {**made["files"], "README.md": stamp_of_text(card.rest).model_dump()}}
+    )
+
+
+def list_file(stamp: Path, name: str) -> None:
+    made = read_checksummed(stamp)
+    made["files"][name] = {"size": 1, "sha256": "0" * 64}
+    write_checksummed(stamp, made)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -89,15 +132,18 @@ def newer_shards(run: Path) -> None:
         (other_rows, "not made from the curated shards"),
         (half_a_split, "files of the train split are missing"),
         (lambda run: (run / "datasets" / "README.md").unlink(), "README.md: missing"),
-        (lambda run: (run / "datasets" / "README.md").write_text("# Hello\n"), "README.md: does not describe"),
-        (lambda run: (run / "datasets" / "README.md").write_text("---\na: [\n---\n"), "not a card that can be read"),
-        (lambda run: (run / "datasets" / "notes.docx").write_text("x"), "notes.docx: not a file of a data set"),
-        (lambda run: (run / "datasets" / "more.parquet").write_text("x"), "more.parquet: belongs to no export"),
-        (lambda run: (run / "datasets" / "SHA256SUMS").write_text("x"), "SHA256SUMS: is written while publishing"),
-        (lambda run: (run / "datasets" / "a b.md").write_text("x"), "a name that does not belong"),
+        (lambda run: (run / "datasets" / "README.md").write_text("# Hello\n"), "or changed outside its kept section"),
+        (lambda run: (run / "datasets" / "README.md").write_text("---\na: [\n---\n"), "or changed outside its kept"),
+        (another_card, "README.md: does not describe"),
+        (lambda run: write_in_the_card(run, f"it is {TOKEN}\n"), "README.md: holds the Hub token"),
+        (lambda run: (run / "card.json").unlink(), "card.json: missing or damaged"),
+        (lambda run: (run / "exports" / "stepwise.json").unlink(), "stepwise not made from the curated shards"),
+        (lambda run: list_file(run / "card.json", "../../secret.svg"), "cannot be a file of a data set"),
+        (lambda run: list_file(run / "exports" / "stepwise.json", "notes.parquet"), "not made from the curated shards"),
+        (lambda run: (run / "datasets" / "figures" / "values.svg").write_text("<svg/>"), "values.svg: damaged"),
+        (lambda run: (run / "datasets" / "figures" / "values.svg").unlink(), "values.svg: missing"),
+        *((lambda run, n=name: stray(run, n), f"{name}: not written by this run") for name in STRAYS),
         (lambda run: (run / "datasets" / "link.md").symlink_to("/etc/passwd"), "link.md: a symbolic link"),
-        (lambda run: (run / "datasets" / "secret.md").write_text(f"it is {TOKEN}"), "secret.md: holds the Hub token"),
-        (lambda run: (run / PART).with_suffix(".jsonl").write_text('{"a": 1}\n{"b'), "jsonl: damaged at line 2"),
     ],
 )  # fmt: skip
 def test_what_is_not_whole_is_refused(run: Path, hub: LoopbackHub, spoil: Callable[[Path], object], said: str) -> None:
@@ -109,32 +155,38 @@ def test_what_is_not_whole_is_refused(run: Path, hub: LoopbackHub, spoil: Callab
     assert hub.calls == []
 
 
-def test_figures_and_jsonl_go_along_and_unfinished_work_does_not(run: Path, hub: LoopbackHub) -> None:
-    (run / "datasets" / "figures").mkdir(exist_ok=True)
-    (run / "datasets" / "figures" / "noise.svg").write_text("<svg/>")
-    (run / "datasets" / "stepwise" / "train-00000-of-00001.jsonl").write_text('{"a": 1}\n')
+def test_unfinished_work_is_left_out(run: Path, hub: LoopbackHub) -> None:
     (run / "datasets" / ".stepwise.tmp").mkdir()
     (run / "datasets" / ".stepwise.tmp" / "train.0").write_text("half")
     published(run)
-    files = hub.repos[REPO].main.files
-    assert {"figures/noise.svg", "stepwise/train-00000-of-00001.jsonl"} < files.keys()
-    assert not [path for path in files if "tmp" in path]
+    assert not [path for path in hub.repos[REPO].main.files if "tmp" in path]
 
 
-def test_no_flipped_bit_is_published(run: Path) -> None:
-    settings, _ = open_run(run)
-    path = run / PART
-    content = path.read_bytes()
-    rng = random.Random(7)
-    for _ in range(60):
+def test_no_flipped_bit_of_any_file_is_published(tmp_path: Path, tell: Callable[[str], None]) -> None:
+    """Parquet, JSONL, the card and its figures: a third of the flips each but for Parquet."""
+    exports = ("stepwise", {"kind": "prm800k", "json_lines": True})
+    layout = small_run(tmp_path / "run", problems=4, exports=exports)
+    settings, rng = open_run(layout.folder)[0], random.Random(7)
+    files = [path for path in sorted(layout.datasets.rglob("*")) if path.is_file()]
+    assert {path.suffix for path in files} == {".parquet", ".jsonl", ".md", ".svg"}
+    unseen = []
+    for number in range(FLIPS):
+        path = files[number % len(files)]
+        content = path.read_bytes()
         bit = rng.randrange(8 * len(content))
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
-        with pytest.raises(BadInput, match=r"train-00000-of-00001.parquet: damaged \("):
-            read_dataset(settings, run / "datasets", None)
-    path.write_bytes(content)
-    assert read_dataset(settings, run / "datasets", None) == dataset_of(run)
+        try:
+            read_dataset(settings, layout, layout.datasets, None)
+            unseen.append((path.name, bit))
+        except BadInput as refused:
+            assert path.name in str(refused)
+            assert "\n" not in str(refused)
+        path.write_bytes(content)
+    tell(f"published files: {FLIPS} bits flipped in {len(files)} files, {len(unseen)} unseen")
+    assert unseen == []
+    assert read_dataset(settings, layout, layout.datasets, None) == dataset_of(layout.folder)
 
 
 def test_a_run_in_a_store_is_published_too(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The data set card: YAML that the Hub reads back, every section there, and no text that breaks out of its place."""
 
 import json
+import random
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -18,12 +19,14 @@ from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import front_matter, licences_of
-from stepforge.pipelines.reports.card.safe_text import cell, fenced, visible
+from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.report import build_report, write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.terminal.output import visible
 from stepforge.schemas.labeled import LabeledProblem
 
 SECTIONS = (
@@ -65,6 +68,14 @@ def yaml_of(text: str) -> dict[str, Any]:
     _, head, _ = text.split("---\n", 2)
     loaded: dict[str, Any] = yaml.safe_load(head)
     return loaded
+
+
+def without_marks(text: str) -> str:
+    """Return a card without the two comments around its kept section."""
+    card = read_card(text)
+    assert card is not None
+    assert card.intact
+    return card.rest
 
 
 def outside_fences(text: str) -> str:
@@ -154,7 +165,7 @@ def test_texts_from_outside_stay_in_their_place(tmp_path: Path) -> None:
     data = yaml_of(text)
     assert data["license"] == "apache-2.0"
     _, body = text.split("\n---\n", 1)
-    plain = outside_fences(body)
+    plain = outside_fences(without_marks(body))
     assert "<" not in plain.replace("&lt;", "")
     links = re.findall(r"(?<!\\)\]\(([^)]*)\)", plain)
     assert all(link.startswith("figures/") for link in links)
@@ -193,7 +204,7 @@ def test_a_fence_is_longer_than_what_it_holds(text: str) -> None:
 def test_long_texts_are_cut_and_say_so() -> None:
     assert fenced("y" * 5000).count("y") == 2000
     assert "3000 more characters" in fenced("y" * 5000)
-    assert visible("a\tb\r\nc\x1b") == "a\tb\nc"
+    assert visible("a\tb\r\nc\x1b") == "a\tb\nc\\u001b"
 
 
 def test_licences_and_language_of_problem_sets(tmp_path: Path) -> None:
@@ -220,7 +231,7 @@ def test_a_licence_from_outside_cannot_break_the_front_matter(tmp_path: Path, te
     assert loaded.data.license == "other"
     assert [config["config_name"] for config in loaded.data.configs] == ["stepwise"]
     assert loaded.text.lstrip().startswith("# Process supervision data")
-    assert "<" not in outside_fences(loaded.text)
+    assert "<" not in outside_fences(without_marks(loaded.text))
 
 
 def test_an_empty_run_has_a_card_too(tmp_path: Path) -> None:
@@ -255,3 +266,28 @@ def test_the_card_does_not_change_when_it_is_written_again(card: tuple[RunFile, 
     run, layout, text = card
     write_card(layout, run, build_report(run, layout, write_ledger(layout, [])))
     assert (layout.datasets / "README.md").read_text(encoding="utf-8") == text
+
+
+def test_what_people_write_into_the_card_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, layout, text = done(tmp_path, [])
+    path, ledger = layout.datasets / "README.md", write_ledger(layout, [])
+    mine = text.replace("is kept -->\n", "is kept -->\n## Mine\n\nMeasured twice.\n")
+    path.write_text(mine)
+    write_report(run, layout, ledger)
+    assert path.read_text() == mine
+    path.write_text(mine.replace("# Process supervision data", "# My title"))
+    write_report(run, layout, ledger)
+    assert path.read_text() == mine
+    (aside,) = layout.folder.glob("README.edited-*.md")
+    assert "# My title" in aside.read_text()
+    assert str(aside) in capsys.readouterr().err
+
+
+def test_a_card_tells_by_itself_whether_a_bit_was_flipped(tmp_path: Path) -> None:
+    _, _, text = done(tmp_path, [])
+    content, rng = text.encode(), random.Random(3)
+    for bit in rng.sample(range(8 * len(content)), 2000):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        card = read_card(damaged.decode(errors="replace"))
+        assert card is None or not card.intact

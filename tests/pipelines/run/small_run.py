@@ -27,7 +27,11 @@ EXPORTS = ("stepwise", "step_preference", "preference")
 
 
 def small_run(
-    folder: Path, *, problems: int = 12, licence: str | None = "mit", exports: tuple[str, ...] = EXPORTS
+    folder: Path,
+    *,
+    problems: int = 12,
+    licence: str | None = "mit",
+    exports: Sequence[str | dict[str, object]] = EXPORTS,
 ) -> Layout:
     """Commit a run of ``problems`` problems in shards of four, export it and report it."""
     source = {"kind": "problem_set", "path": "my_problems.jsonl", "licence": licence}
@@ -38,7 +42,7 @@ def small_run(
             "generate": [source],
             "engine": {"kind": "scripted"},
             "label": [{"kind": "math_shepherd"}],
-            "export": [{"kind": kind} for kind in exports],
+            "export": [{"kind": export} if isinstance(export, str) else export for export in exports],
         }
     )
     layout = Layout(folder)

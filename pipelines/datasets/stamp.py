@@ -1,0 +1,68 @@
+"""What a run wrote into ``datasets/``: the SHA-256 of every file, and what it was made from. Sealed and kept apart."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import open_regular
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.record import Record
+
+
+class FileStamp(Record):
+    """One file."""
+
+    size: int
+    sha256: str
+
+
+class Stamp(Record):
+    """The files of one data set, or of the card, by name."""
+
+    inputs: str = ""
+    """Digest of the shards and settings that a data set is made from."""
+    files: dict[str, FileStamp]
+
+
+def stamp_file(layout: Layout, name: str) -> AnyPath:
+    """Return where the stamp of a data set lies."""
+    return layout.folder / "exports" / f"{name}.json"
+
+
+def card_stamp_file(layout: Layout) -> AnyPath:
+    """Return where the stamp of the card and its figures lies."""
+    return layout.folder / "card.json"
+
+
+def read_stamp(path: AnyPath) -> Stamp | None:
+    """Return a stamp; None if there is none, or none that proves anything: damaged, or of another version."""
+    if not path.exists():
+        return None
+    try:
+        return Stamp.model_validate(read_checksummed(path))
+    except (RunFailed, ValidationError):
+        return None
+
+
+def write_stamp(path: AnyPath, files: Mapping[str, FileStamp], inputs: str = "") -> None:
+    """Commit a stamp."""
+    write_checksummed(path, Stamp(inputs=inputs, files=dict(files)).model_dump())
+
+
+def stamp_of(path: Path) -> FileStamp:
+    """Return size and SHA-256 of a local file."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileStamp(size=file.tell(), sha256=digest)
+
+
+def stamp_of_text(text: str) -> FileStamp:
+    """Return size and SHA-256 of a text as it is written."""
+    content = text.encode()
+    return FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())

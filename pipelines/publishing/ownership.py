@@ -1,0 +1,70 @@
+"""What on the Hub is ours to remove or to write over, by the checksums that an earlier publication left there."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+
+from stepforge.pipelines.publishing.data_files import PART
+from stepforge.pipelines.publishing.local_dataset import SUMS, LocalDataset
+from stepforge.pipelines.publishing.remote import Remote
+from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
+from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.schemas.errors import BadInput
+
+OURS = re.compile(rf"{CARD}|{SUMS}|{FIGURES}/[\w-]+\.svg|[A-Za-z0-9_][\w.=+-]*/{PART.pattern}", re.ASCII)
+"""What a publication's files are called. No list of checksums makes a file of another name ours."""
+Reader = Callable[[str], bytes]
+"""Returns the content of a file on the Hub."""
+
+
+def listed_sums(sums: str) -> dict[str, str]:
+    """Return path -> SHA-256 of a list of checksums, of those files that a publication may have made."""
+    lines = (line.split("  ", 1) for line in sums.splitlines() if "  " in line)
+    return {path: digest for digest, path in lines if OURS.fullmatch(path)}
+
+
+def with_confirmed(remote: Remote, local: LocalDataset, read: Reader) -> Remote:
+    """Return the repository with only those of our files to be removed that are still as we left them."""
+    ours = {
+        path: digest
+        for path, digest in remote.ours.items()
+        if path in local.files or (path in remote.files and _is_as_left(remote, path, digest, read))
+    }
+    return remote._replace(ours=ours)
+
+
+def _is_as_left(remote: Remote, path: str, digest: str, read: Reader) -> bool:
+    there = remote.files[path].sha256
+    return digest == (there if there is not None else hashlib.sha256(read(path)).hexdigest())
+
+
+def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) -> LocalDataset:
+    """Return the data set with what people wrote into the kept section on the Hub.
+
+    Raises:
+        BadInput: the card there was changed elsewhere, or people wrote into both cards; nothing was changed.
+    """
+    there = remote.files.get(CARD)
+    if there is None or there.holds(local.files[CARD]):
+        return local
+    content = read(CARD) if there.size <= CARD_BYTES else b""
+    card, published = read_card(content.decode(errors="replace")), _is_published(content, remote.ours)
+    if card is None and published:  # by a version whose cards had no kept section
+        return local
+    if card is None or not card.intact:
+        raise BadInput(
+            f"{repo}: {CARD} there is not as stepforge left it; copy what you want to keep into the kept section of "
+            f"the run's datasets/{CARD}, then delete the one on the Hub and publish again"
+        )
+    if not card.kept or card.kept == local.card.kept:
+        return local
+    if local.card.kept and not published:
+        raise BadInput(
+            f"{repo}: the kept sections of {CARD} here and there both have new text; put what you want to keep into "
+            f"the one of the run's datasets/{CARD}, empty the other, and publish again"
+        )
+    return local if local.card.kept else local.with_kept(card.kept)
+
+
+def _is_published(content: bytes, ours: Mapping[str, str]) -> bool:
+    return ours.get(CARD) == hashlib.sha256(content).hexdigest()
