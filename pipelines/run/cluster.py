@@ -26,7 +26,7 @@ need it in the environment of ``ray start``."""
 
 
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
-LONGEST_FOLDER = 40
+LONGEST_FOLDER = 20
 """Characters of a temporary folder in which Ray's sockets fit, whose addresses may have 107."""
 _private_folder: str | None = None
 
@@ -55,7 +55,7 @@ def start_ray(*, hub_token: bool = True) -> None:
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": True}
     if address is None:
-        options |= {"include_dashboard": False, "_temp_dir": _made_private_folder()}
+        options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
     with nullcontext() if hub_token else _without_hub_token():
         ray.init(address, **options)
 
@@ -81,10 +81,10 @@ def loads_from_hub(run: RunFile) -> bool:
 
 
 def _made_private_folder() -> str:
-    """Make a folder with mode 0700."""
+    """Make a folder with mode 0700; Ray opens those that it is given itself, and makes, to everybody."""
     global _private_folder
     where = tempfile.gettempdir()
-    _private_folder = tempfile.mkdtemp(prefix="stepforge-ray-", dir=where if len(where) <= LONGEST_FOLDER else "/tmp")  # noqa: S108
+    _private_folder = tempfile.mkdtemp(prefix="stepforge-", dir=where if len(where) <= LONGEST_FOLDER else "/tmp")  # noqa: S108
     return _private_folder
 
 

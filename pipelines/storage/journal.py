@@ -79,6 +79,7 @@ class Journal:
         if self._flushing is None or self._flushing.done():
             self._raise_failure()
             self._flushing = asyncio.get_running_loop().create_task(self._flush_until_empty())
+            self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
         """Write down what is left.
@@ -133,6 +134,12 @@ class Journal:
                 os.fsync(file.fileno())
             if number == 0:
                 fsync_folder(self._folder)
+
+
+def _take_note(task: "asyncio.Task[None]") -> None:
+    """Whoever adds or closes next raises the failure; asyncio need not complain beside it that nobody asked."""
+    if not task.cancelled():
+        task.exception()
 
 
 def forget_journal(folder: AnyPath) -> None:

@@ -29,7 +29,7 @@ for process in psutil.process_iter(["cmdline", "ppid"]):
             ports += [c.laddr.ip for c in found.net_connections("inet") if c.status == "LISTEN"]
 print(json.dumps({"ports": ports, "mode": os.environ["RAY_AUTH_MODE"], "address": node.gcs_address,
                   "token": os.environ["RAY_AUTH_TOKEN"], "hub": [os.environ["HF_TOKEN"], token],
-                  "folder": os.path.dirname(session), "folder_mode": os.stat(session + "/..").st_mode}))
+                  "folder": session.rsplit("/", 2)[0], "folder_mode": os.stat(session.rsplit("/", 2)[0]).st_mode}))
 {then}
 stop_ray()
 """
