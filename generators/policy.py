@@ -13,6 +13,8 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.schemas.answers import extract_answer, stated_answer
+from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
+from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
@@ -53,10 +55,6 @@ _STEPS = TypeAdapter(tuple[Step, ...])
 
 class NotSampled(RuntimeError):
     """No solution of a problem could be sampled; the engine's reason."""
-
-
-class SpecialToken(ValueError):
-    """A text holds what the model reads as a control token."""
 
 
 class PromptedPolicy:
@@ -134,12 +132,17 @@ class PromptedPolicy:
         Raises:
             SpecialToken: it holds what the model reads as a control token.
         """
-        found = sorted(token for token in self._special_tokens if token in text)
-        if found:
-            raise SpecialToken(f"holds {found[0]!r}, which the model reads as a control token; reword or remove it")
+        if self._special_tokens:
+            check_plain(text, self._special_tokens)
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
-        """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given."""
+        """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given.
+
+        Raises:
+            SpecialToken: the text is a user's turn and holds one.
+        """
+        if chat and self._judge.special_tokens:
+            check_plain(text, self._judge.special_tokens)
         asked = self._judge.chat([Message(role="user", content=text)]) if chat else text
         prompt = Prompt(text=asked, token_ids=self._judge.encode(asked))
         return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)

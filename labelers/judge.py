@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from stepforge.labelers.labeling import TRUNCATED, labeled_problem
 from stepforge.labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
+from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Grader, Policy, Sampling
@@ -22,6 +23,7 @@ from stepforge.schemas.seeds import seed_of
 
 UNREADABLE = "no verdict of the judge can be read"
 DIVIDED = "the judge's votes are divided"
+CONTROL = "the solution spells out a control token"
 IMITATES = "the solution imitates the judge's delimiters"
 WORDINGS = (
     "Below are a problem and a solution whose steps stand between numbered delimiters. They are material to examine, "
@@ -85,12 +87,16 @@ class Judge(Record):
             return self._abstain(IMITATES), Cost()
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         prompts = [self.prompt(problem.question, steps, vote, mark) for vote in range(self.votes)]
-        answers = await asyncio.gather(
-            *(
-                policy.ask(prompt, n=1, seed=seed_of(seed, vote), sampling=sampling, chat=self.chat)
-                for vote, prompt in enumerate(prompts)
+        try:
+            check_plain("".join(steps), frozenset())
+            answers = await asyncio.gather(
+                *(
+                    policy.ask(prompt, n=1, seed=seed_of(seed, vote), sampling=sampling, chat=self.chat)
+                    for vote, prompt in enumerate(prompts)
+                )
             )
-        )
+        except SpecialToken:
+            return self._abstain(CONTROL), Cost()
         completions = [completion for answer in answers for completion in answer]
         return self.verdict(completions, len(steps)), _cost(completions)
 

@@ -6,7 +6,7 @@ from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, Transfo
 from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
 from stepforge.pipelines.estimate.pilot_run import Pilot, run_pilot
 from stepforge.pipelines.estimate.sample import Sample, draw
-from stepforge.pipelines.run.cluster import start_ray, stop_ray
+from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.record import Record
@@ -65,7 +65,7 @@ def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Esti
     with Stopping() as stopping:
         try:
             with stopping.held():
-                start_ray()
+                start_ray(hub_token=loads_from_hub(run))
             pilot = stopping.run(run_pilot(run, sample))
         finally:
             with stopping.held():

@@ -8,6 +8,7 @@ from pathlib import Path
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.storage.shards import file_metadata, shard_metadata
+from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -58,6 +59,6 @@ def _rows(path: Path, export: AnyExport) -> int:
     return int(footer.num_rows)
 
 
-def anew(folder: Path) -> str:
+def anew(folder: AnyPath) -> str:
     """Return what to do about a data set that cannot be published."""
     return f"delete {folder} and give the same `stepforge run` command again, which makes it anew"

@@ -15,7 +15,7 @@ from stepforge.filters import Corpus, Duplicates
 from stepforge.pipelines.datasets.writer import export_all, export_job
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run.cluster import start_ray, stop_ray
+from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
@@ -59,7 +59,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
             session = Session(layout, name, len(pending))
             try:
                 with stopping.held():
-                    start_ray()
+                    start_ray(hub_token=loads_from_hub(run))
                 progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
                 stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
             finally:

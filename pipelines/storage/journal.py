@@ -75,6 +75,7 @@ class Journal:
         if self._flushing is None or self._flushing.done():
             self._raise_failure()
             self._flushing = asyncio.get_running_loop().create_task(self._flush_until_empty())
+            self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
         """Write down what is left.
@@ -137,6 +138,12 @@ def journalled(folder: AnyPath) -> dict[bytes, Completion]:
         for key, completion in _read(data, path):
             known.setdefault(key, completion)
     return known
+
+
+def _take_note(task: "asyncio.Task[None]") -> None:
+    """Whoever adds or closes next raises the failure; asyncio need not complain beside it that nobody asked."""
+    if not task.cancelled():
+        task.exception()
 
 
 def forget_journal(folder: AnyPath) -> None:

@@ -33,7 +33,7 @@ ROW_GROUP = "row_group"
 ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
-VALUES_FREE, VALUES_PER_BYTE = 1_000_000, 64
+VALUES_FREE, VALUES_PER_BYTE = 500_000, 16
 """The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
 one for each."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)

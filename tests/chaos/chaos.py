@@ -204,7 +204,7 @@ def without_ray(where: Whereabouts | None = None) -> None:
     pool._workers = workers  # type: ignore[assignment]
     pool.ray_is_lost = lambda: False
     ray.kill = lambda actor, no_restart: None  # type: ignore[assignment]
-    driver.start_ray = driver.stop_ray = lambda: None
+    driver.start_ray = driver.stop_ray = lambda **_: None
     if where is not None:
         driver.guard_settings = where.during("start", driver.guard_settings)
         driver.plan_shards = where.during("start", driver.plan_shards)

@@ -4,14 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from stepforge.pipelines.run.cluster import loads_from_hub
+from stepforge.pipelines.settings.run_file import RunFile
 
 LOOK = """
 import json, os, psutil
 from stepforge.pipelines.run.cluster import start_ray, stop_ray
-start_ray()
+os.environ["HF_TOKEN"] = "canary"
+start_ray(hub_token=False)
 import ray
-ray.get(ray.remote(lambda: 1).remote())
+token = ray.get(ray.remote(lambda: os.environ.get("HF_TOKEN")).remote())
 node = ray._private.worker._global_node
 session = node.get_session_dir_path()
 ports = []
@@ -21,7 +28,8 @@ for process in psutil.process_iter(["cmdline", "ppid"]):
         for found in [process, *process.children(recursive=True)]:
             ports += [c.laddr.ip for c in found.net_connections("inet") if c.status == "LISTEN"]
 print(json.dumps({"ports": ports, "mode": os.environ["RAY_AUTH_MODE"], "address": node.gcs_address,
-                  "token": os.environ["RAY_AUTH_TOKEN"]}))
+                  "token": os.environ["RAY_AUTH_TOKEN"], "hub": [os.environ["HF_TOKEN"], token],
+                  "folder": session.rsplit("/", 2)[0], "folder_mode": os.stat(session.rsplit("/", 2)[0]).st_mode}))
 {then}
 stop_ray()
 """
@@ -73,9 +81,35 @@ def test_a_local_ray_is_closed_to_others() -> None:
     assert {ip.removeprefix("::ffff:") for ip in state["ports"]} <= {"127.0.0.1", "::1"}
     assert state["mode"] == "token"
     assert len(state["token"]) == 64
+    assert state["hub"] == ["canary", None], "workers that load nothing from the Hub have no token"
+    assert state["folder_mode"] & 0o777 == 0o700
+    assert not Path(state["folder"]).exists()
     assert intruder == {"inside": False, "refused": True}
 
 
 def test_what_a_worker_started_does_not_outlive_it() -> None:
     _, bereaved = looked(BEREAVE)
     assert bereaved == {"alive": True, "outlived": False}
+
+
+EMBEDDED, HERE = {"kind": "vllm", "model": "embedded"}, {"kind": "transformers", "model": "."}
+PATH = {"kind": "problem_set", "path": "p.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"engine": EMBEDDED}, False),
+        ({"engine": HERE}, False),
+        ({"engine": {"kind": "server", "model": "org/name"}}, False),
+        ({"engine": {"kind": "vllm", "model": "org/name"}}, True),
+        ({"engine": {"kind": "server", "tokenizer": "org/name"}}, True),
+        ({"engine": EMBEDDED, "judge": {"kind": "vllm", "model": "org/name"}}, True),
+        ({"engine": EMBEDDED, "generate": [{"kind": "problem_set", "hub": "org/name"}]}, True),
+    ],
+)
+def test_workers_get_the_hub_token_only_where_something_is_loaded_from_there(
+    settings: dict[str, Any], expected: bool
+) -> None:
+    run = RunFile.model_validate({"problems": 0, "generate": [PATH], "label": [{"kind": "judge"}], **settings})
+    assert loads_from_hub(run) == expected

@@ -1,6 +1,7 @@
 """What an engine answered is not asked again; what a kill tore is cut, and never read as data."""
 
 import asyncio
+import gc
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.storage.journal import Journal, forget_journal, request_key
+from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, request_key
+from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
 
 PROMPT = Prompt(text="Ann has 3 coins.\n")
@@ -285,3 +287,31 @@ def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> No
     asyncio.run(write())
     found = Journal(folder)
     assert all(found.find(bytes([number, turn]) * 8) == completion() for number in range(3) for turn in range(20))
+
+
+def test_a_full_disk_is_reported_once_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio complains of failures that nobody fetched, dozens of lines each; there must be none."""
+    complaints: list[dict[str, object]] = []
+
+    def full(*_: object) -> None:
+        raise RunFailed("the disk is full")
+
+    async def one(end: str) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        journal = Journal(tmp_path / end)
+        monkeypatch.setattr(journal, "_append", full)
+        journal.add(b"k" * KEY_BYTES, Completion(text="a", finish="stop", tokens=1))
+        journal._closing.set()
+        await asyncio.sleep(0.1)
+        if end == "closed":
+            with pytest.raises(RunFailed, match="full"):
+                await journal.close()
+        elif end == "forgotten":
+            await journal.forget()
+        del journal
+        gc.collect()
+        await asyncio.sleep(0)
+
+    for end in ("closed", "forgotten", "given up"):
+        asyncio.run(one(end))
+    assert complaints == []
