@@ -55,6 +55,10 @@ class NotSampled(RuntimeError):
     """No solution of a problem could be sampled; the engine's reason."""
 
 
+class EngineFailed(NotSampled):
+    """The same, for a reason that is not the question's: it is worth another try."""
+
+
 class SpecialToken(ValueError):
     """A text holds what the model reads as a control token."""
 
@@ -121,10 +125,14 @@ class PromptedPolicy:
         Raises:
             SpecialToken: the question holds one.
             NotSampled: the engine failed over every one of them, as over a question longer than its context.
+            EngineFailed: it did so for a reason of its own.
         """
         self.check_plain(problem.question)
         completions = await self._complete(problem, (), n, seed)
         if all(completion.finish == "error" for completion in completions):
+            own = next((c for c in completions if c.cause != "request"), None)
+            if own is not None:
+                raise EngineFailed(own.error or "the engine does not say why")
             raise NotSampled(completions[0].error or "the engine does not say why")
         return self._rollouts(problem, (), seed, completions)
 
@@ -140,8 +148,9 @@ class PromptedPolicy:
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given."""
-        asked = self._judge.chat([Message(role="user", content=text)]) if chat else text
-        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked))
+        turns = (Message(role="user", content=text),) if chat else ()
+        asked = self._judge.chat(turns) if chat else text
+        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked), turns=turns)
         return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, text: str) -> str | None:
@@ -197,19 +206,28 @@ class PromptedPolicy:
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         asked = self._asked(problem.question)
-        text = asked + "".join(step.text for step in prefix)
+        before = "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
         if ids:
             for step in prefix:
                 ids.extend(step.token_ids or self.engine.encode(step.text))
-        return Prompt(text=text, token_ids=tuple(ids))
+        turns = (*self._turns(problem.question), *([Message(role="assistant", content=before)] if before else []))
+        return Prompt(
+            text=asked + before,
+            token_ids=tuple(ids),
+            turns=turns if self.settings.chat else (),
+            session=blake2b(problem.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
+        )
 
     def _asked(self, question: str) -> str:
-        text = self.settings.prompt.replace("{question}", question)
-        if not self.settings.chat:
-            return text
-        turns = [] if self.settings.system is None else [Message(role="system", content=self.settings.system)]
-        return self.engine.chat([*turns, Message(role="user", content=text)])
+        turns = self._turns(question)
+        return self.engine.chat(turns) if self.settings.chat else turns[-1].content
+
+    def _turns(self, question: str) -> list[Message]:
+        """The conversation that asks a question."""
+        asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
+        system = self.settings.system
+        return [asked] if system is None else [Message(role="system", content=system), asked]
 
     def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
         return Rollout(

@@ -78,6 +78,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "audit": audit.figures(),
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
+        "failures": ledger["failures"],
         "exports": export_summary(run, layout),
         "cost": {
             **ledger["total"],

@@ -34,7 +34,12 @@ def _stages(report: dict[str, Any]) -> str:
     for name, total in report["stages"].items():
         numbers = (total["rows_in"], total["rows_out"], _reasons(total["rejected"]), _reasons(total["failures"]))
         rows.append((name, *map(str, numbers), f"{total['seconds']:.0f}"))
-    return table(rows)
+    failures = [
+        f"failures in {stage}, most often ({count}): {message}"
+        for stage, messages in report.get("failures", {}).items()
+        for message, count in list(messages.items())[:1]
+    ]
+    return "\n".join([table(rows), *failures])
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.rates import Rates
 from stepforge.pipelines.engines import AnyEngine, open_engine
-from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of
+from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
@@ -115,4 +115,5 @@ class EngineWorker:
 
     async def _gate(self, settings: AnyEngine) -> EngineGate:
         capacity = self.run.workers.requests_in_flight or capacity_of(settings)
-        return EngineGate(await open_engine(settings), capacity, limit_of(settings))
+        engine = await open_engine(settings)
+        return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))

@@ -6,6 +6,7 @@ be there. What a committed file says is done is never done again: the same comma
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stopping import Stopping
+from stepforge.pipelines.run_folder.failures import take_back
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
@@ -53,6 +55,9 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
+        again = take_back(layout, committed)
+        if again:
+            sys.stderr.write(f"stepforge: {again} rows failed for a reason outside of them; they are tried again\n")
         pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
         if pending:
             session = Session(layout, name, len(pending))
@@ -222,7 +227,9 @@ def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
     for stage, total in ledger["stages"].items():
         failed, rows = sum(total["failures"].values()), total["rows_in"]
         if rows and failed / rows > run.max_failure_share:
+            (message, count), *_ = ledger["failures"].get(stage, {}).items() or [("no reason kept", failed)]
             raise RunFailed(
-                f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
-                f"max_failure_share = {run.max_failure_share}; see failures/{stage}/"
+                f"{stage}: {failed} of {rows} rows failed, most often ({count}) with {message}. That is more than "
+                f"max_failure_share = {run.max_failure_share:g}: mend the cause and run the same command to try them "
+                f"again, or raise max_failure_share to go on without them; all are in failures/{stage}/"
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.failures import commonest_failures
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
 from stepforge.pipelines.run_folder.sessions import stage_times
 from stepforge.pipelines.settings.digest import content_digest
@@ -152,6 +153,7 @@ def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, An
         **price_figures(stages),
         "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
         "total": total.model_dump(),
+        "failures": {s: found for s, found in commonest_failures(layout).items() if stages[s]["failures"]},
         "sessions": sessions,
     }
 

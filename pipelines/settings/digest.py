@@ -5,6 +5,7 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
 
 
@@ -17,7 +18,7 @@ def _installed_version() -> str:
 
 VERSION = _installed_version()
 
-FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train")
+FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "watch")
 """Settings that may differ when a run is gone on with: they add, or say where and how fast, never what."""
 
 
@@ -26,6 +27,10 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
         source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``
+    for engine in (settings["engine"], settings["judge"]):
+        if engine is not None and engine["kind"] == "server":
+            for name in SERVER_FREE_TO_CHANGE:
+                engine.pop(name)
     return settings
 
 
