@@ -141,7 +141,7 @@ class EngineGate:
             "running": self._clock.running,
             "waiting": self._waiting,
             "capacity": self.capacity,
-            "away_ms": int(self.outage.seconds * 1000),
+            "away_seconds": int(self.outage.seconds),
             "busy_ms": int(self._clock.busy() * 1000),
         }
 

@@ -20,7 +20,6 @@ class Outage:
         self._patience = patience
         self._first_wait = first_wait
         self._since: float | None = None
-        self._past = 0.0
         self._said = False
         self.answers = 0
         """How often it answered."""
@@ -28,8 +27,8 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """How long it was away, all outages together."""
-        return self._past + (0.0 if self._since is None else time.monotonic() - self._since)
+        """How long it has been away; 0 while it is there."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def wait(self, reason: str, tries: int) -> None:
         """Wait until it is back, or is worth another try after ``tries`` in vain.
@@ -59,7 +58,7 @@ class Outage:
         if self._since is None:
             return
         away = time.monotonic() - self._since
-        self._past, self._since = self._past + away, None
+        self._since = None
         self._back.set()
         if self._said:
             self._said = False

@@ -50,6 +50,11 @@ class ServerEngine:
         self._way = way
         self._turns = asyncio.Semaphore(settings.connections)
         self._closed = False
+        owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
+        self._refusal = (
+            f"({owner}) is not known to go on from the beginning of a solution (if it does, say how with "
+            "engine.goes_on)"
+        )
         self._identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
 
     @classmethod
@@ -73,7 +78,10 @@ class ServerEngine:
         except BaseException:
             await connection.close()
             raise
-        return cls(settings, connection, model, tokenizer=tokenizer, way=way)
+        engine = cls(settings, connection, model, tokenizer=tokenizer, way=way)
+        if way != "never":
+            await engine._try_to_go_on()
+        return engine
 
     @property
     def identity(self) -> EngineIdentity:
@@ -90,11 +98,7 @@ class ServerEngine:
         """What this server cannot do, in one line; None where it can go on from the beginning of a solution."""
         if self._settings.api == "completions" or self._way != "never":
             return None
-        owner = f"owned by {self._served.owner!r}" if self._served.owner else "of no known kind"
-        return (
-            f"{self._settings.address} ({owner}) takes chats and is not known to go on from the beginning of a "
-            "solution; it can sample whole solutions and judge. If it can, say how with engine.goes_on"
-        )
+        return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
 
     async def complete(
         self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
@@ -135,6 +139,22 @@ class ServerEngine:
         """Close all connections."""
         self._closed = True
         await self._connection.close()
+
+    async def _try_to_go_on(self) -> None:
+        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end."""
+        counts = []
+        for begun in ("2", "2\n"):
+            turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
+            (answer,) = await self.complete(
+                Prompt(text="", turns=turns), n=1, seed=0, sampling=Sampling(max_tokens=1, temperature=0)
+            )
+            if answer.finish == "error":
+                self._way, self._refusal = "never", f"does not go on from the beginning of a solution ({answer.error})"
+                return
+            counts.append(answer.prompt_tokens)
+        if 0 < counts[1] <= counts[0]:
+            self._way = "never"
+            self._refusal = "goes on from the beginning of a solution without the blanks at its end, which is not exact"
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         if self._settings.api == "chat":

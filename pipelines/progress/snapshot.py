@@ -4,6 +4,7 @@ import time
 
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.record import Record
@@ -46,6 +47,8 @@ class EngineProgress(Record):
     """Requests that were given up in the middle, because nobody needed their answer any more."""
     replayed: int = 0
     """Completions of committed shards that came from the journal of an earlier session."""
+    away_seconds: int = 0
+    """How long a server has been away that requests are waiting for; 0 while it is there."""
     running: int = 0
     """Requests under way."""
     waiting: int | None = None
@@ -83,6 +86,8 @@ class Snapshot(Record):
     """Shards of the run."""
     stages: dict[ShardStage, StageProgress]
     engine: EngineProgress = EngineProgress()
+    watched: Watched = Watched()
+    """What tells whether the engines answer as they are asked."""
     seconds_left: float | None = None
     """Estimated time until every shard is through all stages; None while too little has been seen."""
 

@@ -79,6 +79,7 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
         "failures": ledger["failures"],
+        "watched": ledger["watched"],
         "exports": export_summary(run, layout),
         "cost": {
             **ledger["total"],

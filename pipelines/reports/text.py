@@ -39,7 +39,10 @@ def _stages(report: dict[str, Any]) -> str:
         for stage, messages in report.get("failures", {}).items()
         for message, count in list(messages.items())[:1]
     ]
-    return "\n".join([table(rows), *failures])
+    watched = report.get("watched") or {}
+    seen = [f"watched: {watched['text']}"] if watched.get("solutions") else []
+    warned = [f"warning: {watched['warning']}"] if watched.get("warning") else []
+    return "\n".join([table(rows), *failures, *seen, *warned])
 
 
 def _reasons(counts: dict[str, int]) -> str:

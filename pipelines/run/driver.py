@@ -22,12 +22,13 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
-from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.journal import forget_journal
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
@@ -91,6 +92,7 @@ def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
     """Balance the books, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
+    _check_watched(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
 
@@ -120,6 +122,7 @@ class _Flow:
         self.rates: asyncio.Future[Rates] | None = None
         """Done once the pilot is labelled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
+        self.watched = Watched()
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
@@ -175,8 +178,16 @@ class _Flow:
         done.report.check()
         self.committed[stage].add(shard.index)
         self.progress.done(done.report, done.replayed)
+        self._look_out(done.report)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
+
+    def _look_out(self, report: ShardReport) -> None:
+        """Stop where what was seen in this session shows that the labels would be worthless."""
+        self.watched += report.watched
+        reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
+        if reason is not None:
+            raise RunFailed(f"stopped, what is done is kept: {reason}")
 
     def _forget_after(self, stage: ShardStage, index: int) -> None:
         """Delete what later stages made of a shard that is about to be made anew."""
@@ -221,6 +232,13 @@ async def _all(coroutines: Iterable[Any]) -> None:
                 group.create_task(coroutine)
     except* (BadInput, RunFailed) as errors:
         raise errors.exceptions[0] from None
+
+
+def _check_watched(run: RunFile, ledger: dict[str, Any]) -> None:
+    seen, temperature = Watched(**ledger["watched"]["counts"]), run.policy.temperature
+    reason = reason_to_stop(seen, run.watch, temperature=temperature, ended=True)
+    if reason is not None:
+        raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
 
 
 def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:

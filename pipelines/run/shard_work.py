@@ -21,6 +21,7 @@ from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate,
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
+from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.digest import VERSION, content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.journal import Journal
@@ -35,6 +36,7 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 R = TypeVar("R", bound=Record)
 
+NOTHING_WATCHED = Watched()
 BROUGHT = "brought"
 """In a generate shard's metadata: how many solutions came with its problems."""
 
@@ -104,6 +106,12 @@ class ShardWork:
             report = await asyncio.to_thread(self._curate, shard)
         return ShardDone(report, time.monotonic() - began)
 
+    def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
+        """Return the problems that an engine stage is to work on."""
+        if stage == "solve":
+            return self._read(stage, shard, Problem)
+        return [row.problem for row in self._read(stage, shard, SolvedProblem)]
+
     @asynccontextmanager
     async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
         """Give a policy whose completions are journalled until the shard is committed."""
@@ -164,6 +172,7 @@ class ShardWork:
             failures=failures,
             rollouts=rollouts,
             cost=Cost.of(rollouts),
+            watched=Watched() if brought else await asyncio.to_thread(watched_solutions, done),
         )
 
     async def _label(self, shard: ShardPlan, asking: _Asking, rates: Rates | None) -> ShardReport:
@@ -187,6 +196,7 @@ class ShardWork:
             rollouts=[r for row in done for r in (*row.evidence, *row.further)],
             cost=sum((entry.cost for entry in costs), Cost()),
             labelers=costs,
+            watched=await asyncio.to_thread(watched_labels, done),
         )
 
     def _vet(self, shard: ShardPlan, corpus: Corpus) -> ShardReport:
@@ -218,6 +228,7 @@ class ShardWork:
         rollouts: Sequence[Rollout] = (),
         cost: Cost | None = None,
         labelers: tuple[LabelerCost, ...] = (),
+        watched: Watched = NOTHING_WATCHED,
         stamps: Mapping[str, int] = MappingProxyType({}),
     ) -> ShardReport:
         """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
@@ -230,6 +241,7 @@ class ShardWork:
             failures=dict(sorted(Counter(f.error for f in failures).items())),
             cost=cost or Cost(),
             labelers=labelers,
+            watched=watched,
             outcomes=_outcomes(rollouts),
             labelled_steps=sum(r.labelled_steps for r in rows if stage == "curate" and isinstance(r, LabeledProblem)),
         )

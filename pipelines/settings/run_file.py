@@ -12,6 +12,7 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import AnyLabeler, Consensus, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.settings.watch import Watch
 from stepforge.pipelines.storage.sealed import sealed_text
 from stepforge.schemas.record import Record
 
@@ -88,6 +89,7 @@ class RunFile(Record):
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
+    watch: Watch = Watch()
     train: Training = Training()
 
     @model_validator(mode="after")
