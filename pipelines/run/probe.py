@@ -97,7 +97,7 @@ async def _check_seeds(engine: Engine, run: RunFile, problem: Problem) -> list[R
 
 
 async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole: Rollout, *, exact: bool) -> None:
-    """Go on from half of a solution: at temperature 0 if the solution is of it too (``exact``), and a few times more."""
+    """Go on from half of a solution: at temperature 0 if it was drawn so (``exact``), and a few times more."""
     half = (len(whole.steps) + 1) // 2
     before, rest = whole.steps[:half], "".join(step.text for step in whole.steps[half:])
     if exact:
