@@ -76,8 +76,8 @@ class EngineGate:
         self._answers = self._unanswered = 0
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
-    async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
-        """Return completion number ``first`` of a request, as soon as there is room for it.
+    async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
+        """Return the completion of a request, as soon as there is room for it.
 
         Raises:
             EngineDead: the engine is gone.
@@ -89,7 +89,7 @@ class EngineGate:
             self._waiting -= 1
         began = self._clock.start()
         try:
-            given = await self._given(prompt, first, seed, sampling)
+            given = await self._given(prompt, seed, sampling)
         except asyncio.CancelledError:
             self._cancelled += 1
             raise
@@ -100,15 +100,15 @@ class EngineGate:
         self._count(completion)
         return Answer(completion, seconds)
 
-    async def _given(self, prompt: Prompt, first: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
-            return await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+            return await self.engine.complete(prompt, seed=seed, sampling=sampling)
         before = self._answers
         try:
             async with asyncio.timeout(self._limit):
-                given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+                given = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         except TimeoutError:
-            return [self._hung(before)]
+            return self._hung(before)
         self._answers, self._unanswered = self._answers + 1, 0
         return given
 
@@ -146,15 +146,12 @@ class EngineGate:
         self._errors += completion.finish == "error"
 
 
-def sound(given: list[Completion]) -> Completion:
-    """Return the one completion, or an error in its place where the engine's answer cannot be true.
+def sound(completion: Completion) -> Completion:
+    """Return the completion, or an error in its place where it cannot be true.
 
-    An answer of the wrong number, a finished text that no token was written for, or tokens that do not fit the text
-    are faults of the engine. They say nothing about the steps that went before.
+    A finished text that no token was written for, or tokens that do not fit the text, are faults of the engine. They
+    say nothing about the steps that went before.
     """
-    if len(given) != 1:
-        return _fault(f"the engine returned {len(given)} completions for 1 request")
-    (completion,) = given
     if completion.finish == "error":
         return completion
     if completion.tokens < 1:

@@ -16,7 +16,6 @@ from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
 
 LONGEST_BACKOFF = 30.0
 CONNECT_SECONDS = 10.0
@@ -75,17 +74,15 @@ class ServerEngine:
         """Texts that are read as control tokens; unknown without a ``tokenizer`` setting."""
         return frozenset() if self._tokenizer is None else self._tokenizer.special_tokens
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``. A server that stays away gives errors."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``. A server that stays away gives an error."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
-            return [failed(0, str(error))] * n
-        return await self._ask_all([{**request, "seed": seed_of(seed, i)} for i in range(first, first + n)], sampling)
+            return failed(0, str(error))
+        return await self._ask({**request, "seed": seed}, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text; empty without a ``tokenizer`` setting."""
@@ -127,11 +124,6 @@ class ServerEngine:
         if self._settings.logprobs:
             request["logprobs"] = 0
         return request
-
-    async def _ask_all(self, requests: list[dict[str, Any]], sampling: Sampling) -> list[Completion]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._ask(request, sampling)) for request in requests]
-        return [task.result() for task in tasks]
 
     async def _ask(self, request: dict[str, Any], sampling: Sampling) -> Completion:
         message = ""
