@@ -37,8 +37,7 @@ class Tried:
             session="tried",
         )
         sampling = Sampling(**{"max_tokens": 60, "temperature": 0.0} | how)
-        (completion,) = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling)
-        return completion
+        return await self.engine.complete(prompt, seed=seed, sampling=sampling)
 
 
 def say(what: str, came: object) -> None:

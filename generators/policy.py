@@ -3,6 +3,7 @@
 Going on from a prefix gives the engine exactly the tokens that the policy wrote before, never re-encoded text.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -17,6 +18,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
+from stepforge.schemas.seeds import seed_of
 
 
 class PolicySettings(Record):
@@ -61,6 +63,12 @@ class EngineFailed(NotSampled):
 
 class SpecialToken(ValueError):
     """A text holds what the model reads as a control token."""
+
+
+async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    """Return ``n`` independent continuations of a prompt; number i is seeded by ``seed_of(seed, i)``."""
+    asked = (engine.complete(prompt, seed=seed_of(seed, i), sampling=sampling) for i in range(n))
+    return [await next(asked)] if n == 1 else await asyncio.gather(*asked)  # one needs no task of its own
 
 
 class PromptedPolicy:
@@ -151,7 +159,7 @@ class PromptedPolicy:
         turns = (Message(role="user", content=text),) if chat else ()
         asked = self._judge.chat(turns) if chat else text
         prompt = Prompt(text=asked, token_ids=self._judge.encode(asked), turns=turns)
-        return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)
+        return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, text: str) -> str | None:
         """Return the final answer of a whole solution's text, or None."""
@@ -195,7 +203,7 @@ class PromptedPolicy:
 
     async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
         prompt = self._prompt(problem, prefix)
-        return await self.engine.complete(prompt, n=n, seed=seed, sampling=self._sampling)
+        return await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self._sampling)
 
     def _rollouts(
         self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]

@@ -92,13 +92,11 @@ class Engine(Protocol):
         """Texts that ``encode`` reads as control tokens (the end of a turn or of a text); empty where it has none."""
         ...
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` independent continuations, numbers ``first`` on; number i is seeded by ``seed_of(seed, i)``.
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation, sampled with this seed.
 
-        A failed or timed-out request is a completion with ``finish="error"``, in its place. Cancelling the
-        awaiting task aborts what is still running.
+        A failed or timed-out request is a completion with ``finish="error"``. Cancelling the awaiting task aborts
+        the request.
 
         Raises:
             EngineDead: the engine is gone.

@@ -85,8 +85,8 @@ class EngineGate:
         self._answers = self._unanswered = 0
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
-    async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
-        """Return completion number ``first`` of a request, as soon as there is room for it.
+    async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
+        """Return the completion of a request, as soon as there is room for it.
 
         Raises:
             EngineDead: the engine is gone.
@@ -98,7 +98,7 @@ class EngineGate:
             self._waiting -= 1
         began = self._clock.start()
         try:
-            given = await self._given(prompt, first, seed, sampling)
+            given = await self._given(prompt, seed, sampling)
         except asyncio.CancelledError:
             self._cancelled += 1
             raise
@@ -110,15 +110,15 @@ class EngineGate:
             self._count(completion)
         return Answer(completion, seconds)
 
-    async def _given(self, prompt: Prompt, first: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
-            return await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+            return await self.engine.complete(prompt, seed=seed, sampling=sampling)
         before = self._answers
         try:
             async with asyncio.timeout(self._limit):
-                given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+                given = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         except TimeoutError:
-            return [self._hung(before)]
+            return self._hung(before)
         self._answers, self._unanswered = self._answers + 1, 0
         return given
 

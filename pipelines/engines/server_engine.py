@@ -24,7 +24,6 @@ from stepforge.pipelines.engines.server_requests import answer_bytes, chat_reque
 from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
 
 LONGEST_BACKOFF = 30.0
 GONE = frozenset({429, 502, 503, 504})
@@ -100,22 +99,15 @@ class ServerEngine:
             return None
         return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``. A server that stays away gives errors."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``. A server that stays away gives an error."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
-            return [failed(0, str(error))] * n
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._ask({**request, "seed": seed_of(seed, i)}, prompt, sampling))
-                for i in range(first, first + n)
-            ]
-        return [task.result() for task in tasks]
+            return failed(0, str(error))
+        return await self._ask({**request, "seed": seed}, prompt, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text; empty without a ``tokenizer`` setting."""
@@ -145,9 +137,8 @@ class ServerEngine:
         counts = []
         for begun in ("2", "2\n"):
             turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
-            (answer,) = await self.complete(
-                Prompt(text="", turns=turns), n=1, seed=0, sampling=Sampling(max_tokens=1, temperature=0)
-            )
+            sampling = Sampling(max_tokens=1, temperature=0)
+            answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
             if answer.finish == "error":
                 self._way, self._refusal = "never", f"does not go on from the beginning of a solution ({answer.error})"
                 return

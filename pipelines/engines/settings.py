@@ -134,7 +134,7 @@ class Faults(Record):
     slow_rate: float = Field(default=0.0, ge=0, le=1)
     """Share of the requests that take 100 times ``latency_ms``."""
     garbage_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of the requests whose answer cannot be true: of a wrong number, or with tokens that do not fit."""
+    """Share of the requests whose answer cannot be true: its tokens do not fit its text."""
     dies_after: int | None = Field(default=None, ge=0)
     """Requests after which the engine is dead, each time it was started."""
     dead_on_start: bool = False

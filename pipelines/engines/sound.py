@@ -8,16 +8,13 @@ MOST_TOKENS = 2**31
 """More than any context holds."""
 
 
-def sound(given: Sequence[Completion]) -> Completion:
-    """Return the one completion, or an error in its place where the engine's answer cannot be true.
+def sound(completion: Completion) -> Completion:
+    """Return the completion, or an error in its place where it cannot be true.
 
-    An answer of the wrong number, a finished text that no token was written for, tokens that do not fit the text, a
-    text that is no Unicode or counts that nobody can count are faults of the engine. They say nothing about the steps
-    that went before, and none of it may reach the journal: it would be found there again at every try.
+    A finished text that no token was written for, tokens that do not fit the text, a text that is no Unicode and
+    counts that nobody can count are faults of the engine. They say nothing about the steps that went before, and none
+    of it may reach the journal: it would be found there again at every try.
     """
-    if len(given) != 1:
-        return fault(f"the engine returned {len(given)} completions for 1 request")
-    (completion,) = given
     counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
     if not all(0 <= count <= MOST_TOKENS for count in counts):
         return fault(f"the engine counts its tokens as {', '.join(str(count)[:12] for count in counts)}")

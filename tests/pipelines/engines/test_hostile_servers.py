@@ -185,7 +185,7 @@ def test_no_body_escapes(run: Loop, body: bytes, status: int) -> None:
 def test_what_cannot_be_true_stops_before_the_journal(run: Loop, sent: dict[str, Any]) -> None:
     body = {"choices": [{"text": sent.get("text", "t2"), "finish_reason": "stop"}], "usage": sent.get("usage", USAGE)}
     engine = opened(run, Hostile(lambda request: httpx.Response(200, content=json.dumps(body))))
-    answer = run(EngineGate(engine, 4).ask(Prompt(text="Q\n"), first=0, seed=1, sampling=Sampling(max_tokens=8)))
+    answer = run(EngineGate(engine, 4).ask(Prompt(text="Q\n"), seed=1, sampling=Sampling(max_tokens=8)))
     completion = answer.completion
     assert (completion.finish, completion.cause, completion.tokens) == ("error", "server", 0)
 
@@ -305,7 +305,7 @@ def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_o
     engine = opened(run, server, api="chat", goes_on=goes_on)
     assert engine.cannot is None
     prompt = Prompt(text="QStep 1\n", turns=BEGUN, session="abc")
-    (completion,) = run(engine.complete(prompt, n=1, seed=1, sampling=Sampling(max_tokens=8)))
+    completion = run(engine.complete(prompt, seed=1, sampling=Sampling(max_tokens=8)))
     assert (completion.text, completion.tokens) == ("Step 2", 4)
     request = server.asked[-1]
     assert request["messages"] == [turn.model_dump() for turn in BEGUN]
@@ -318,9 +318,9 @@ def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_canno
     engine = opened(run, server, api="chat")
     assert "not known to go on from the beginning of a solution" in (engine.cannot or "")
     assert "engine.goes_on" in (engine.cannot or "")
-    (whole,) = run(engine.complete(Prompt(text="Q", turns=TURNS), n=1, seed=1, sampling=Sampling()))
+    whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
     assert whole.text == "Step 2"
-    (begun,) = run(engine.complete(Prompt(text="Q", turns=BEGUN), n=1, seed=1, sampling=Sampling()))
+    begun = run(engine.complete(Prompt(text="Q", turns=BEGUN), seed=1, sampling=Sampling()))
     assert (begun.finish, len(server.asked)) == ("error", 1)
 
 
