@@ -36,7 +36,7 @@ class Tried:
             turns=tuple(turns) if self.chat else (),
             session="tried",
         )
-        sampling = Sampling(**{"max_tokens": 60, "temperature": 0.0} | how)
+        sampling = Sampling(**{"max_tokens": 120, "temperature": 0.0} | how)
         return await self.engine.complete(prompt, seed=seed, sampling=sampling)
 
 
@@ -54,7 +54,7 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     same = 0
     for cut in cuts[:8]:
         rest = await tried.ask(whole.text[:cut])
-        same += whole.text[cut:].startswith(rest.text[:20]) and bool(rest.text)
+        same += rest.text.startswith(whole.text[cut : cut + 20])
     say("goes on from the beginning of a solution", f"{same} of {len(cuts[:8])} cuts give the known rest")
 
 

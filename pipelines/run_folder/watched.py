@@ -123,7 +123,9 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
 def _identical(seen: Watched, watch: Watch, temperature: float) -> str | None:
     known = temperature == 1 and seen.expected_of >= LEAST_PAIRS and seen.expected_of == seen.pairs
     allowed = seen.expected / seen.expected_of + watch.most_identical / 2 if known else watch.most_identical
-    if temperature == 0 or seen.pairs < LEAST_PAIRS or seen.identical <= min(1.0, allowed) * seen.pairs:
+    if temperature == 0 or watch.most_identical == 1 or seen.pairs < LEAST_PAIRS:
+        return None
+    if seen.identical <= allowed * seen.pairs:
         return None
     by_chance = f", where {seen.expected:.1f} would be by chance" if known else ""
     return (

@@ -26,7 +26,7 @@ class Asked:
         self.number = number
         self.memory = memory
         """Shared by the requests to one server."""
-        self.prompt: str = request["prompt"]
+        self.prompt: str = request["prompt"] if "prompt" in request else _rendered(request["messages"])
         self.seed: int = request["seed"]
         self.question, _, self.prefix = self.prompt.partition("\n")
 
@@ -44,10 +44,17 @@ class Asked:
         return f"{self.question}\n"
 
 
+def _rendered(messages: list[dict[str, str]]) -> str:
+    """A chat template: the question, a line break, and what the assistant has begun."""
+    begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    return f"{messages[0]['content']}\n{begun}"
+
+
 class LoopbackServer:
     """Listens on a port of its own until it is closed; may be down for a while."""
 
-    def __init__(self, behaviour: Behaviour | None = None) -> None:
+    def __init__(self, behaviour: Behaviour | None = None, owner: str = "loopback") -> None:
+        self.owner = owner
         self.behaviour = behaviour or (lambda asked: asked.honest())
         self.asked = 0
         self.sessions: set[str] = set()
@@ -115,7 +122,7 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if not self._turned_away():
-                self._send(200, {"data": [{"id": "scripted", "max_model_len": 4096, "owned_by": "loopback"}]})
+                self._send(200, {"data": [{"id": "scripted", "max_model_len": 4096, "owned_by": owner.owner}]})
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -154,5 +161,8 @@ def _answer(said: Any, request: Request) -> dict[str, Any]:
         return said
     most = request["max_tokens"]
     text, finish = (said, "stop") if len(said) < most else (said[:most], "length")
-    usage = {"prompt_tokens": len(request["prompt"]), "completion_tokens": len(text) + 1}
-    return {"choices": [{"text": text, "finish_reason": finish}], "usage": usage}
+    if "messages" not in request:
+        usage = {"prompt_tokens": len(request["prompt"]), "completion_tokens": len(text) + 1}
+        return {"choices": [{"text": text, "finish_reason": finish}], "usage": usage}
+    usage = {"prompt_tokens": len(_rendered(request["messages"])), "completion_tokens": len(text) + 1}
+    return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}

@@ -9,6 +9,7 @@ import pytest
 from chaos import KEPT, report_of, run
 from loopback_server import Asked, LoopbackServer
 
+from stepforge.labelers.verdict_text import VERDICT
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.labeled import LabeledProblem
 
@@ -146,8 +147,8 @@ BORNE: dict[str, Callable[[Asked], Any]] = {
 def server() -> Any:
     opened: list[LoopbackServer] = []
 
-    def serve(behaviour: Any = None) -> LoopbackServer:
-        opened.append(LoopbackServer(behaviour))
+    def serve(behaviour: Any = None, owner: str = "loopback") -> LoopbackServer:
+        opened.append(LoopbackServer(behaviour, owner))
         return opened[-1]
 
     yield serve
@@ -260,3 +261,67 @@ def test_rows_that_a_server_failed_over_are_tried_again_by_the_same_command(
     assert "1 rows failed for a reason outside of them; they are tried again" in said
     assert contents(out) == expected
     assert len(one.sessions - {""}) >= 12
+
+
+def as_chat(run_file: Path, label: str = "") -> Path:
+    """Have a run ask by conversations, and label by something else."""
+    text = run_file.read_text().replace('kind = "server"', 'kind = "server"\napi = "chat"')
+    text = text.replace("[policy]", '[policy]\nchat = true\nprompt = "{question}"')
+    if label:
+        text = text.replace('kind = "omega_prm"\nk = 4\nsearch_limit = 6', label)
+    run_file.write_text(text)
+    return run_file
+
+
+def rollouts_of(folder: Path) -> list[tuple[str, str, str]]:
+    """Return problem, text and outcome of every rollout."""
+    rows = [row for path in sorted((folder / "labeled").glob("*.parquet")) for row in read_shard(path, LabeledProblem)]
+    return sorted(
+        (row.problem.question, rollout.text, rollout.outcome)
+        for row in rows
+        for rollout in (*(s.rollout for s in row.solutions), *row.evidence)
+    )
+
+
+def test_a_chat_server_that_goes_on_is_labelled_with_as_one_for_completions(
+    undisturbed: Any, tmp_path: Path, server: Any
+) -> None:
+    """The same model under both kinds of requests: the same rollouts, whichever way prefixes are sent."""
+    plain = write_run(tmp_path / "plain", server().address, problems=12, rows=6)
+    run(plain, tmp_path / "plain" / "out")
+    chat = as_chat(write_run(tmp_path / "chat", server(owner="vllm").address, problems=12, rows=6))
+    run(chat, tmp_path / "chat" / "out")
+    assert rollouts_of(tmp_path / "chat" / "out") == rollouts_of(tmp_path / "plain" / "out")
+
+
+def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, server: Any) -> None:
+    def judges(asked: Asked) -> str:
+        return f"I see no mistake.\n{VERDICT} none" if VERDICT in asked.prompt else asked.honest()
+
+    hosted = server(judges, owner="somebody")
+    run_file = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6))
+    said = run(run_file, tmp_path / "refused", expect=2)
+    assert "is not known to go on from the beginning of a solution" in said
+    assert "omega_prm would need that: label by judge" in said
+    judged = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6), 'kind = "judge"\nvotes = 1')
+    run(judged, tmp_path / "out")
+    found = [row for path in (tmp_path / "out" / "labeled").glob("*") for row in read_shard(path, LabeledProblem)]
+    verdicts = [solution.verdict for row in found for solution in row.solutions]
+    assert len(verdicts) == 48
+    assert all(verdict.finds_no_error for verdict in verdicts)
+
+
+def test_temperature_0_is_refused_where_completions_are_counted(tmp_path: Path, server: Any) -> None:
+    said = run(write_run(tmp_path, server().address, temperature=0.0), tmp_path / "out", expect=2)
+    assert "policy.temperature: 0 gives one completion again and again, and omega_prm counts how many are right" in said
+
+
+def test_a_run_of_a_policy_that_cannot_solve_goes_on_if_told_to_and_the_card_says_so(
+    tmp_path: Path, server: Any
+) -> None:
+    run_file = write_run(tmp_path, server(another_answer).address)
+    run(run_file, tmp_path / "out", expect=1)
+    run_file.write_text(run_file.read_text() + "\n[watch]\nleast_pass_rate = 0\n")
+    run(run_file, tmp_path / "out")
+    card = (tmp_path / "out" / "datasets" / "README.md").read_text()
+    assert "**Warning.** The run was gone on with although the policy solves 0 of 128." in card
