@@ -36,7 +36,7 @@ class Tried:
             turns=tuple(turns) if self.chat else (),
             session="tried",
         )
-        sampling = Sampling(**{"max_tokens": 120, "temperature": 0.0} | how)
+        sampling = Sampling(**{"max_tokens": 72, "temperature": 0.0} | how)
         return await self.engine.complete(prompt, seed=seed, sampling=sampling)
 
 
@@ -52,10 +52,10 @@ async def going_on(tried: Tried, whole: Completion) -> None:
         return
     cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n"] or [len(whole.text) // 2]
     same = 0
-    for cut in cuts[:8]:
+    for cut in cuts[:3]:
         rest = await tried.ask(whole.text[:cut])
         same += rest.text.startswith(whole.text[cut : cut + 20])
-    say("goes on from the beginning of a solution", f"{same} of {len(cuts[:8])} cuts give the known rest")
+    say("goes on from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
 
 
 async def try_all(address: str, options: dict[str, Any]) -> None:
@@ -74,10 +74,10 @@ async def try_all(address: str, options: dict[str, Any]) -> None:
         )
         say("exact tokens come back", len(whole.token_ids))
         say("log-probabilities come back", whole.mean_logprob)
-        texts = [(await tried.ask(seed=seed, temperature=1.0)).text for seed in range(8)]
-        say("8 seeds at temperature 1", f"{len(set(texts))} different texts")
-        again = [(await tried.ask(seed=seed, temperature=1.0)).text for seed in range(8)]
-        say("the same seeds again", f"{sum(a == b for a, b in zip(texts, again, strict=True))} of 8 the same")
+        texts = [(await tried.ask(seed=seed, temperature=1.0)).text for seed in range(4)]
+        say("4 seeds at temperature 1", f"{len(set(texts))} different texts")
+        again = [(await tried.ask(seed=seed, temperature=1.0)).text for seed in range(4)]
+        say("the same seeds again", f"{sum(a == b for a, b in zip(texts, again, strict=True))} of 4 the same")
         await going_on(tried, whole)
         stopped = await tried.ask(stop=("\n",))
         say("a stop text", f"{stopped.finish}, {stopped.text[:40]!r}" if stopped.error is None else stopped.error)

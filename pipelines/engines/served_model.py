@@ -41,7 +41,7 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
         reply = await connection.get("models", seconds=CONNECT_SECONDS, most=MODELS_BYTES)
     except (NotAnswered, NotSent) as error:
         raise BadInput(
-            f"engine.address: {address} cannot be reached ({error}); start the server or correct it"
+            f"engine.address: no server answers at {address} ({error}); start it, or correct the address"
         ) from None
     if reply.status in (401, 403):
         raise BadInput(f"engine.api_key_variable: {address} refuses the key ({reply.status})")

@@ -11,7 +11,7 @@ from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, Transfo
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.progress.prometheus import check_metrics
-from stepforge.pipelines.run.probe import LONGEST, check_answers, completing, fitting
+from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
 from stepforge.pipelines.run_folder.plan import family_item
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -70,7 +70,7 @@ async def _answers(run: RunFile) -> None:
     if isinstance(run.engine, ServerEngineSettings):
         engine = await open_engine(run.engine)
         try:
-            _check_chat(engine, run)
+            check_going_on_is_known(engine, run)
             problem = fitting(_some_problems(run))
             if problem is not None:
                 await check_answers(engine, run, problem)
@@ -82,14 +82,6 @@ async def _answers(run: RunFile) -> None:
             await _check_judge(judge, run)
         finally:
             await judge.close()
-
-
-def _check_chat(engine: Engine, run: RunFile) -> None:
-    cannot = getattr(engine, "cannot", None)
-    if cannot is not None and completing(run):
-        raise BadInput(
-            f"engine: {cannot}. {', '.join(completing(run))} would need that: label by judge, or use an engine that can"
-        )
 
 
 async def _check_judge(judge: Engine, run: RunFile) -> None:

@@ -35,6 +35,19 @@ def fitting(problems: Sequence[Problem]) -> Problem | None:
     return min(problems, key=lambda problem: len(problem.question), default=None)
 
 
+def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
+    """Refuse a server that takes whole conversations only where labelers need more.
+
+    Raises:
+        BadInput: it does; the line says why it is not gone on with.
+    """
+    cannot = getattr(engine, "cannot", None)
+    if cannot is not None and completing(run):
+        raise BadInput(
+            f"engine: {cannot}. {', '.join(completing(run))} would need that: label by judge, or use an engine that can"
+        )
+
+
 async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
     """Ask for one solution.
 
@@ -59,6 +72,7 @@ async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
     """
     if isinstance(run.engine, ScriptedEngineSettings):
         return  # no model, and its rates are the settings'
+    check_going_on_is_known(engine, run)
     await check_answers(engine, run, problem)
     if not completing(run):
         return
