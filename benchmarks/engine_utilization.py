@@ -36,7 +36,6 @@ from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.storage.journal import Journal
 from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import SolvedProblem
-from stepforge.schemas.seeds import seed_of
 
 RESULTS = Path(__file__).parent / "results" / "engine_utilization.json"
 MAX_TOKENS = 240
@@ -83,15 +82,10 @@ class Recorder:
     def identity(self) -> EngineIdentity:
         return self.engine.identity
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        completions = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
-        now = time.perf_counter()
-        self.requests += [
-            Request(prompt.token_ids, seed_of(seed, i), c.tokens, now) for i, c in enumerate(completions, start=first)
-        ]
-        return completions
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        completion = await self.engine.complete(prompt, seed=seed, sampling=sampling)
+        self.requests.append(Request(prompt.token_ids, seed, completion.tokens, time.perf_counter()))
+        return completion
 
     @property
     def special_tokens(self) -> frozenset[str]:

@@ -78,19 +78,17 @@ class Recording:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.said: dict[tuple[str, int, int, int], list[Completion]] = {}
+        self.said: dict[tuple[str, int], Completion] = {}
         self.encoded: dict[str, tuple[int, ...]] = {}
 
     @property
     def identity(self) -> EngineIdentity:
         return self.engine.identity
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        key = (prompt.text, n, seed, first)
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        key = (prompt.text, seed)
         if key not in self.said:
-            self.said[key] = await self.engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+            self.said[key] = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         return self.said[key]
 
     @property

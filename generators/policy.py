@@ -3,6 +3,7 @@
 Going on from a prefix gives the engine exactly the tokens that the policy wrote before, never re-encoded text.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -19,6 +20,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
+from stepforge.schemas.seeds import seed_of
 
 
 class PolicySettings(Record):
@@ -55,6 +57,16 @@ _STEPS = TypeAdapter(tuple[Step, ...])
 
 class NotSampled(RuntimeError):
     """No solution of a problem could be sampled; the engine's reason."""
+
+
+class EngineFailed(NotSampled):
+    """The same, for a reason that is not the question's: it is worth another try."""
+
+
+async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
+    """Return ``n`` independent continuations of a prompt; number i is seeded by ``seed_of(seed, i)``."""
+    asked = (engine.complete(prompt, seed=seed_of(seed, i), sampling=sampling) for i in range(n))
+    return [await next(asked)] if n == 1 else await asyncio.gather(*asked)  # one needs no task of its own
 
 
 class PromptedPolicy:
@@ -119,10 +131,14 @@ class PromptedPolicy:
         Raises:
             SpecialToken: the question holds one.
             NotSampled: the engine failed over every one of them, as over a question longer than its context.
+            EngineFailed: it did so for a reason of its own.
         """
         self.check_plain(problem.question)
         completions = await self._complete(problem, (), n, seed)
         if all(completion.finish == "error" for completion in completions):
+            own = next((c for c in completions if c.cause != "request"), None)
+            if own is not None:
+                raise EngineFailed(own.error or "the engine does not say why")
             raise NotSampled(completions[0].error or "the engine does not say why")
         return self._rollouts(problem, (), seed, completions)
 
@@ -143,9 +159,10 @@ class PromptedPolicy:
         """
         if chat and self._judge.special_tokens:
             check_plain(text, self._judge.special_tokens)
-        asked = self._judge.chat([Message(role="user", content=text)]) if chat else text
-        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked))
-        return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)
+        turns = (Message(role="user", content=text),) if chat else ()
+        asked = self._judge.chat(turns) if chat else text
+        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked), turns=turns)
+        return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, text: str) -> str | None:
         """Return the final answer of a whole solution's text, or None."""
@@ -189,7 +206,7 @@ class PromptedPolicy:
 
     async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
         prompt = self._prompt(problem, prefix)
-        return await self.engine.complete(prompt, n=n, seed=seed, sampling=self._sampling)
+        return await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self._sampling)
 
     def _rollouts(
         self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]
@@ -200,19 +217,28 @@ class PromptedPolicy:
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         asked = self._asked(problem.question)
-        text = asked + "".join(step.text for step in prefix)
+        before = "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
         if ids:
             for step in prefix:
                 ids.extend(step.token_ids or self.engine.encode(step.text))
-        return Prompt(text=text, token_ids=tuple(ids))
+        turns = (*self._turns(problem.question), *([Message(role="assistant", content=before)] if before else []))
+        return Prompt(
+            text=asked + before,
+            token_ids=tuple(ids),
+            turns=turns if self.settings.chat else (),
+            session=blake2b(problem.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
+        )
 
     def _asked(self, question: str) -> str:
-        text = self.settings.prompt.replace("{question}", question)
-        if not self.settings.chat:
-            return text
-        turns = [] if self.settings.system is None else [Message(role="system", content=self.settings.system)]
-        return self.engine.chat([*turns, Message(role="user", content=text)])
+        turns = self._turns(question)
+        return self.engine.chat(turns) if self.settings.chat else turns[-1].content
+
+    def _turns(self, question: str) -> list[Message]:
+        """The conversation that asks a question."""
+        asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
+        system = self.settings.system
+        return [asked] if system is None else [Message(role="system", content=system), asked]
 
     def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
         return Rollout(

@@ -1,11 +1,18 @@
 """The three things a part may ask for: an engine, a policy, a grader. All asynchronous; who else asks is unseen."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Finish, Outcome, PolicyIdentity, Rollout, Step
+
+
+class Message(Record):
+    """One chat turn."""
+
+    role: str
+    content: str
 
 
 class Prompt(Record):
@@ -14,6 +21,15 @@ class Prompt(Record):
     text: str
     token_ids: tuple[int, ...] = ()
     """The same as tokens; where given, the engine goes on from exactly these and never re-encodes the text."""
+    turns: tuple[Message, ...] = ()
+    """The same as a conversation, for engines that render it themselves; an assistant's turn at its end is to be
+    gone on from."""
+    session: str = ""
+    """What requests of one problem have in common, so that a router can send them where their prefix is cached."""
+
+
+Cause = Literal["request", "server", "away"]
+"""Why a request failed: by itself (refused, too long), by a server that answers others, or since nobody answers."""
 
 
 class Completion(Record):
@@ -35,6 +51,8 @@ class Completion(Record):
     """Log-probability of each of ``token_ids``, in nats; empty where the engine does not tell."""
     error: str | None = None
     """What went wrong, when ``finish`` is ``error``."""
+    cause: Cause = "request"
+    """Whose fault that was."""
 
 
 class EngineIdentity(Record):
@@ -57,13 +75,6 @@ class Sampling(Record):
     """Texts that end a continuation; they are kept out of its text."""
 
 
-class Message(Record):
-    """One chat turn."""
-
-    role: str
-    content: str
-
-
 class EngineDead(RuntimeError):
     """The engine will not answer again: the worker must end, so that it can be started anew."""
 
@@ -81,13 +92,11 @@ class Engine(Protocol):
         """Texts that ``encode`` reads as control tokens (the end of a turn or of a text); empty where it has none."""
         ...
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` independent continuations, numbers ``first`` on; number i is seeded by ``seed_of(seed, i)``.
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation, sampled with this seed.
 
-        A failed or timed-out request is a completion with ``finish="error"``, in its place. Cancelling the
-        awaiting task aborts what is still running.
+        A failed or timed-out request is a completion with ``finish="error"``. Cancelling the awaiting task aborts
+        the request.
 
         Raises:
             EngineDead: the engine is gone.

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import EMBEDDED
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
@@ -131,4 +132,4 @@ async def ask(
 ) -> list[Completion]:
     """Complete a text or tokens."""
     prompt = Prompt(text=text, token_ids=engine.encode(text) if ids is None else ids)
-    return await engine.complete(prompt, n=n, seed=seed, sampling=Sampling(**how))
+    return await complete_each(engine, prompt, n=n, seed=seed, sampling=Sampling(**how))

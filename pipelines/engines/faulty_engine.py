@@ -39,20 +39,18 @@ class FaultyEngine:
         """There are none."""
         return frozenset()
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations, or do what the faults say; see ``Engine.complete``."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation, or do what the faults say; see ``Engine.complete``."""
         self._asked += 1
         if self._faults.dies_after is not None and self._asked > self._faults.dies_after:
             raise EngineDead(f"dead after {self._faults.dies_after} requests, as asked for by dies_after")
-        rng = rng_of("fault", seed, first)
+        rng = rng_of("fault", seed)
         if rng.random() < self._faults.hang_rate:
             await asyncio.Event().wait()
         if rng.random() < self._faults.slow_rate:
             await asyncio.sleep((SLOW - 1) * self._latency)
-        answers = await self._engine.complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
-        return _garbled(answers, rng) if rng.random() < self._faults.garbage_rate else answers
+        answer = await self._engine.complete(prompt, seed=seed, sampling=sampling)
+        return _garbled(answer, rng) if rng.random() < self._faults.garbage_rate else answer
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the code points of a text."""
@@ -71,24 +69,17 @@ class FaultyEngine:
         await self._engine.close()
 
 
-def _garbled(answers: list[Completion], rng: Random) -> list[Completion]:
-    """An answer no engine gives: none, one too many, or one with tokens that cannot be those of its text."""
-    answer = answers[0]
-    kinds: list[list[Completion]] = [
-        [],
-        [*answers, answer],
-        [answer.model_copy(update={"tokens": 0})],
-        [answer.model_copy(update={"token_ids": (*answer.token_ids, 7)})],
-        [
-            answer.model_copy(
-                update={
-                    "token_ids": tuple(-1 - i for i in (*answer.token_ids, 0)),
-                    "text": answer.text + "x",
-                    "token_ends": (*answer.token_ends, len(answer.text) + 1),
-                }
-            )
-        ],
-        [answer.model_copy(update={"text": answer.text + "?"})],
-        [answer.model_copy(update={"text": "ab", "token_ids": (97, 98, 99), "token_ends": (2, 1, 2)})],
+def _garbled(answer: Completion, rng: Random) -> Completion:
+    """An answer that cannot be true: its tokens cannot be those of its text."""
+    updates: list[dict[str, object]] = [
+        {"tokens": 0},
+        {"token_ids": (*answer.token_ids, 7)},
+        {
+            "token_ids": tuple(-1 - i for i in (*answer.token_ids, 0)),
+            "text": answer.text + "x",
+            "token_ends": (*answer.token_ends, len(answer.text) + 1),
+        },
+        {"text": answer.text + "?"},
+        {"text": "ab", "token_ids": (97, 98, 99), "token_ends": (2, 1, 2)},
     ]
-    return rng.choice(kinds)
+    return answer.model_copy(update=rng.choice(updates))

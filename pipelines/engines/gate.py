@@ -7,9 +7,9 @@ served.
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.engines.settings import (
     AnyEngine,
     ScriptedEngineSettings,
@@ -17,6 +17,7 @@ from stepforge.pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
+from stepforge.pipelines.engines.sound import fault, sound
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
@@ -63,21 +64,29 @@ def limit_of(settings: AnyEngine) -> float | None:
             return None
 
 
+def outage_of(settings: AnyEngine) -> Outage:
+    """Return what its requests share about an engine that may be away; one in this process never is."""
+    if isinstance(settings, ServerEngineSettings):
+        return Outage(f"the server at {settings.address}", settings.patience, settings.backoff)
+    return Outage("the engine", 0.0)
+
+
 class EngineGate:
     """Asks an engine for single completions on behalf of all shards of a worker."""
 
-    def __init__(self, engine: Engine, capacity: int, limit: float | None = None) -> None:
-        """``limit`` is the longest time for a request, in seconds."""
+    def __init__(self, engine: Engine, capacity: int, limit: float | None = None, outage: Outage | None = None) -> None:
+        """``limit`` is the longest time for a request, in seconds; ``outage`` says how long to wait for a server."""
         self.engine = engine
         self.capacity = capacity
         self._limit = limit
+        self.outage = outage or Outage("the engine", 0.0)
         self._turns = asyncio.Semaphore(capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
-    async def ask(self, prompt: Prompt, *, first: int, seed: int, sampling: Sampling) -> Answer:
-        """Return completion number ``first`` of a request, as soon as there is room for it.
+    async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
+        """Return the completion of a request, as soon as there is room for it.
 
         Raises:
             EngineDead: the engine is gone.
@@ -89,7 +98,7 @@ class EngineGate:
             self._waiting -= 1
         began = self._clock.start()
         try:
-            given = await self._given(prompt, first, seed, sampling)
+            given = await self._given(prompt, seed, sampling)
         except asyncio.CancelledError:
             self._cancelled += 1
             raise
@@ -97,18 +106,19 @@ class EngineGate:
             seconds = self._clock.stop() - began
             self._turns.release()
         completion = sound(given)
-        self._count(completion)
+        if completion.cause != "away":  # it is asked again
+            self._count(completion)
         return Answer(completion, seconds)
 
-    async def _given(self, prompt: Prompt, first: int, seed: int, sampling: Sampling) -> list[Completion]:
+    async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
-            return await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+            return await self.engine.complete(prompt, seed=seed, sampling=sampling)
         before = self._answers
         try:
             async with asyncio.timeout(self._limit):
-                given = await self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=first)
+                given = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         except TimeoutError:
-            return [self._hung(before)]
+            return self._hung(before)
         self._answers, self._unanswered = self._answers + 1, 0
         return given
 
@@ -117,7 +127,7 @@ class EngineGate:
         self._unanswered = self._unanswered + 1 if self._answers == before else 0
         if self._unanswered >= STUCK_REQUESTS:
             raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
-        return _fault(f"no answer within {self._limit:g} s; aborted")
+        return fault(f"no answer within {self._limit:g} s; aborted")
 
     def counters(self) -> dict[str, int]:
         """Return what was done so far, requests under way and waiting, and how many the engine takes at a time."""
@@ -131,6 +141,7 @@ class EngineGate:
             "running": self._clock.running,
             "waiting": self._waiting,
             "capacity": self.capacity,
+            "away_seconds": int(self.outage.seconds),
             "busy_ms": int(self._clock.busy() * 1000),
         }
 
@@ -144,33 +155,6 @@ class EngineGate:
         self._prompt += completion.prompt_tokens
         self._cached += completion.cached_tokens
         self._errors += completion.finish == "error"
-
-
-def sound(given: list[Completion]) -> Completion:
-    """Return the one completion, or an error in its place where the engine's answer cannot be true.
-
-    An answer of the wrong number, a finished text that no token was written for, or tokens that do not fit the text
-    are faults of the engine. They say nothing about the steps that went before.
-    """
-    if len(given) != 1:
-        return _fault(f"the engine returned {len(given)} completions for 1 request")
-    (completion,) = given
-    if completion.finish == "error":
-        return completion
-    if completion.tokens < 1:
-        return _fault("the engine returned a completion without a token")
-    ids, ends = completion.token_ids, completion.token_ends
-    if len(ids) != len(ends) or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or _falls(ends))):
-        return _fault("the engine returned tokens that do not fit their text")
-    return completion
-
-
-def _falls(ends: Sequence[int]) -> bool:
-    return sorted(ends) != list(ends)
-
-
-def _fault(message: str) -> Completion:
-    return Completion(text="", finish="error", tokens=0, error=message)
 
 
 class BusyClock:

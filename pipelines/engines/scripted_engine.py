@@ -11,7 +11,6 @@ from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.engines.tokenization import first_stop
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
-from stepforge.schemas.seeds import seed_of
 
 if TYPE_CHECKING:
     from _typeshed import SupportsLenAndGetItem
@@ -53,10 +52,8 @@ class ScriptedEngine:
         """There are none."""
         return frozenset()
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``."""
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
         if self._closed:
@@ -64,12 +61,12 @@ class ScriptedEngine:
         try:
             text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
         except (ValueError, OverflowError):
-            return [_failed("the prompt has tokens that are no characters")] * n
+            return _failed("the prompt has tokens that are no characters")
         if not 0 < len(text) < self._settings.max_model_len:
-            return [_failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")] * n
+            return _failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
         position = read_position(text)
         salt = crc32(text.encode("utf-8", "surrogatepass"))
-        return [self._complete(position, len(text), seed_of(seed, i) ^ salt, sampling) for i in range(first, first + n)]
+        return self._write(position, len(text), seed ^ salt, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the code points of a text."""
@@ -104,7 +101,7 @@ class ScriptedEngine:
             since=since,
         )
 
-    def _complete(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
+    def _write(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
         settings = self._settings
         rng = Random(seed) if sampling.temperature > 0 else _Likeliest()
         draw = rng.random

@@ -1,95 +1,163 @@
-"""What a completions server answers, read with distrust: anything unexpected is an error, never a wrong text."""
+"""What a server answers, read with distrust: anything unexpected is an error, never a wrong text."""
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx
-
+from stepforge.pipelines.engines.server_connection import Reply
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
-from stepforge.schemas.protocols import Completion
+from stepforge.schemas.protocols import Cause, Completion
 from stepforge.schemas.rollout import Finish
 
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200
+LONGEST_PAGE = 10_000
+"""Bytes looked at of an answer that is no JSON."""
+REFUSED = frozenset({400, 413, 422})
+"""Answers that speak of the request; others (401, 403, 404, ...) speak of the server, and may be another tomorrow."""
+Redacted = Callable[[str], str]
+"""Takes the API key out of a text."""
+UNFINISHED = "\ufffd"
+"""How a decoder shows a character whose last bytes were not generated; servers leave it out."""
 
 
-def failed(prompt_tokens: int, message: str) -> Completion:
+def failed(prompt_tokens: int, message: str, cause: Cause = "request") -> Completion:
     """Return the completion of a request that failed."""
-    return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message)
+    return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message, cause=cause)
 
 
-def read_completion(response: httpx.Response, tokenizer: ModelTokenizer | None, stop: Sequence[str]) -> Completion:
-    """Return what a server wrote, as tokens if there is a tokenizer."""
-    if response.status_code != 200:
-        return failed(0, f"the server answered {response.status_code}: {_message(response)}")
+def read_completion(
+    reply: Reply, tokenizer: ModelTokenizer | None, stop: Sequence[str], redacted: Redacted = str
+) -> Completion:
+    """Return what a server wrote: a completion or a chat message, as tokens if there is a tokenizer."""
+    if reply.status != 200:
+        words = server_message(reply.body, redacted)
+        return failed(0, f"the server answered {reply.status}: {words}", _cause(reply.status))
     try:
-        answer = response.json()
+        answer = parsed(reply.body)
         choice = answer["choices"][0]
-        if not isinstance(choice["text"], str):
-            raise TypeError("its text is no text")
-        completion = _read_choice(choice, answer.get("usage") or {}, tokenizer, stop)
+        completion = _read_choice(choice, answer.get("usage") or {}, redacted)
+        if tokenizer is not None and completion.finish != "error":
+            completion = _with_tokens(completion, choice, tokenizer, stop)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        return failed(0, f"the server's answer cannot be read: {type(error).__name__}: {str(error)[:LONGEST_MESSAGE]}")
+        words = redacted(str(error))[:LONGEST_MESSAGE]
+        message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
+        return failed(0, message, "server")
     return completion
 
 
-def _read_choice(
-    choice: dict[str, Any], usage: dict[str, Any], tokenizer: ModelTokenizer | None, stop: Sequence[str]
-) -> Completion:
-    finish = FINISHES.get(choice.get("finish_reason"), "error")
+def _cause(status: int) -> Cause:
+    return "request" if status in REFUSED else "server"
+
+
+def parsed(body: bytes) -> Any:
+    """Return a body as JSON.
+
+    Raises:
+        ValueError: it is none, or is nested too deep to be read.
+    """
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("JSON nested too deep") from None
+
+
+def _read_choice(choice: dict[str, Any], usage: dict[str, Any], redacted: Redacted) -> Completion:
+    reason = choice.get("finish_reason")
+    finish = FINISHES.get(reason if isinstance(reason, str) else None, "error")
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    completion = Completion(
-        text=choice["text"],
+    return Completion(
+        text=_text(choice),
         finish=finish,
         tokens=int(usage.get("completion_tokens") or 0),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         cached_tokens=int(cached),
-        mean_logprob=_mean_logprob(choice),
-        error=None if finish != "error" else f"the server ended the request: {choice.get('finish_reason')}",
+        mean_logprob=_mean(_token_logprobs(choice)),
+        error=None if finish != "error" else f"the server ended the request: {redacted(str(reason))[:LONGEST_MESSAGE]}",
+        cause="request" if finish != "error" else "server",
     )
-    if tokenizer is None:
-        return completion
+
+
+def _text(choice: dict[str, Any]) -> str:
+    """A completion's text, or a chat message's; what a server sets apart as reasoning is no part of either."""
+    message = choice.get("message")
+    if message is not None and message.get("tool_calls"):
+        raise TypeError("a tool call in place of a text")
+    text = choice["text"] if message is None else message["content"]
+    if text is None and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
+        raise TypeError("reasoning and no text: raise policy.max_tokens, or turn the server's reasoning parser off")
+    if not isinstance(text, str):
+        raise TypeError("its text is no text")
+    return text
+
+
+def _with_tokens(
+    completion: Completion, choice: dict[str, Any], tokenizer: ModelTokenizer, stop: Sequence[str]
+) -> Completion:
+    """Take the tokens for the text, if they decode to what the server says it wrote.
+
+    The last one may be the end-of-text token, which is left out of the text; some servers leave it out of the tokens.
+
+    Raises:
+        TypeError: there are none.
+        ValueError: they are tokens of another text, or of another model.
+    """
     ids = choice.get("token_ids")
     if not isinstance(ids, list):
         raise TypeError("no token_ids; leave out the engine's tokenizer setting for this server")
-    by_text = finish == "stop" and isinstance(choice.get("stop_reason"), str)
-    wanted = ids[:-1] if finish == "stop" and _ends_with_end(choice, ids, tokenizer) else ids
-    written = tokenizer.read(wanted, stop if by_text or "stop_reason" not in choice else ())
-    update = {"text": written.text, "token_ids": written.token_ids, "token_ends": written.token_ends}
-    logprobs = _logprobs(choice, ids, written.token_ids)
-    return completion.model_copy(update={**update, "tokens": len(ids), "logprobs": logprobs})
+    if not all(type(token) is int and tokenizer.has(token) for token in ids):
+        raise ValueError("token_ids that the tokenizer does not have: the server serves another model")
+    ended = completion.finish == "stop"
+    readings = [tokenizer.read(kept, stop if ended else ()) for kept in ((ids[:-1], ids) if ended else (ids,))]
+    written = next((w for w in readings if _same(w.text, completion.text)), None)
+    if written is None:
+        raise ValueError(f"token_ids of another text: {readings[-1].text[:40]!r} for {completion.text[:40]!r}")
+    update = {
+        "text": written.text,
+        "token_ids": written.token_ids,
+        "token_ends": written.token_ends,
+        "tokens": len(ids),
+        "logprobs": _kept_logprobs(_token_logprobs(choice), ids, written.token_ids),
+    }
+    return completion.model_copy(update=update)
 
 
-def _ends_with_end(choice: dict[str, Any], ids: list[int], tokenizer: ModelTokenizer) -> bool:
-    """vLLM tells by ``stop_reason`` (a text where a stop text ended it); of others the last token is looked at."""
-    if "stop_reason" in choice:
-        return bool(ids) and not isinstance(choice["stop_reason"], str)
-    return bool(ids) and ids[-1] in tokenizer.end_tokens
+def _same(decoded: str, said: str) -> bool:
+    """Whether two texts are one, but for a character cut off at the end and a blank that decoders drop at the start."""
+    decoded, said = decoded.rstrip(UNFINISHED), said.rstrip(UNFINISHED)
+    return decoded == said or f" {decoded}" == said
 
 
-def _logprobs(choice: dict[str, Any], ids: list[int], kept: tuple[int, ...]) -> tuple[float, ...]:
+def _token_logprobs(choice: dict[str, Any]) -> list[Any]:
+    """Return the log-probability of each token, as completions or chats tell it; empty where they do not."""
+    given = choice.get("logprobs") or {}
+    if given.get("content"):
+        return [token["logprob"] for token in given["content"]]
+    values = given.get("token_logprobs") or []
+    return values if isinstance(values, list) else []
+
+
+def _kept_logprobs(values: list[Any], ids: list[int], kept: tuple[int, ...]) -> tuple[float, ...]:
     """Of the tokens kept, where the server tells them of each token; else nothing."""
-    values = (choice.get("logprobs") or {}).get("token_logprobs") or []
     if len(values) < len(kept) or tuple(ids[: len(kept)]) != kept:
         return ()
     known = [float(v) for v in values[: len(kept)] if v is not None]
     return tuple(known) if len(known) == len(kept) and all(map(math.isfinite, known)) else ()
 
 
-def _mean_logprob(choice: dict[str, Any]) -> float | None:
-    values = (choice.get("logprobs") or {}).get("token_logprobs") or []
+def _mean(values: list[Any]) -> float | None:
     known = [float(v) for v in values if v is not None]
     mean = sum(known) / len(known) if known else math.nan
     return mean if math.isfinite(mean) else None
 
 
-def _message(response: httpx.Response) -> str:
-    """The server's own words, where it has any."""
+def server_message(body: bytes, redacted: Redacted) -> str:
+    """Return the server's own words, where it has any; redacted before they are cut."""
     try:
-        answer = response.json()
+        answer = parsed(body)
         error = answer.get("error", answer)
         text = error.get("message", "") if isinstance(error, dict) else str(error)
-    except (ValueError, AttributeError):
-        text = response.text
-    return " ".join(str(text).split())[:LONGEST_MESSAGE]
+    except (ValueError, AttributeError, RecursionError):
+        text = body[:LONGEST_PAGE].decode("utf-8", "replace")
+    return " ".join(redacted(str(text)).split())[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()

@@ -1,26 +1,33 @@
-"""An OpenAI-compatible completions server. Sent again, with the same seed, is only what the infrastructure lost.
+"""An OpenAI-compatible server. Sent again, with the same seed, is only what the infrastructure lost.
 
 Retrying on anything that the model wrote would bias every estimate made from the answers.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
 from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.served_model import MODELS_BYTES, Served, Way, served, way_of
 from stepforge.pipelines.engines.server_answers import failed, read_completion
+from stepforge.pipelines.engines.server_connection import (
+    CONNECT_SECONDS,
+    NotAnswered,
+    NotSent,
+    Reply,
+    ServerConnection,
+    TooSlow,
+)
+from stepforge.pipelines.engines.server_requests import answer_bytes, chat_request, completion_request
 from stepforge.pipelines.engines.settings import ServerEngineSettings
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
 
 LONGEST_BACKOFF = 30.0
-CONNECT_SECONDS = 10.0
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+GONE = frozenset({429, 502, 503, 504})
+"""Answers that speak of the server and not of the request."""
 
 
 class ServerEngine:
@@ -29,19 +36,25 @@ class ServerEngine:
     def __init__(
         self,
         settings: ServerEngineSettings,
-        client: httpx.AsyncClient,
-        model: str,
+        connection: ServerConnection,
+        model: Served,
         *,
-        longest: int | None = None,
         tokenizer: ModelTokenizer | None = None,
+        way: Way = "never",
     ) -> None:
         self._settings = settings
-        self._client = client
-        self._longest = longest
+        self._connection = connection
+        self._served = model
         self._tokenizer = tokenizer
+        self._way = way
         self._turns = asyncio.Semaphore(settings.connections)
         self._closed = False
-        self._identity = EngineIdentity(model=model, digest=settings.revision or "", engine="server", version="")
+        owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
+        self._refusal = (
+            f"({owner}) is not known to go on from the beginning of a solution (if it does, say how with "
+            "engine.goes_on)"
+        )
+        self._identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
 
     @classmethod
     async def open(
@@ -51,19 +64,23 @@ class ServerEngine:
 
         Raises:
             BadInput: the server cannot be reached, refuses the key or does not serve the model; the variable
-                for the key is not set; there is no such tokenizer.
+                for the key is not set, or the key would travel unencrypted; there is no such tokenizer.
         """
-        client = _client(settings, transport)
+        connection = ServerConnection(settings, transport)
         try:
-            model, longest = await _served(client, settings)
+            model = await served(connection, settings)
             tokenizer = None
             if settings.tokenizer is not None:
                 source = locate(settings.tokenizer)
                 tokenizer = await asyncio.to_thread(load_tokenizer, source, settings.revision)
+            way = way_of(settings, model.owner) if settings.api == "chat" else "never"
         except BaseException:
-            await client.aclose()
+            await connection.close()
             raise
-        return cls(settings, client, model, longest=longest, tokenizer=tokenizer)
+        engine = cls(settings, connection, model, tokenizer=tokenizer, way=way)
+        if way != "never":
+            await engine._try_to_go_on()
+        return engine
 
     @property
     def identity(self) -> EngineIdentity:
@@ -75,17 +92,22 @@ class ServerEngine:
         """Texts that are read as control tokens; unknown without a ``tokenizer`` setting."""
         return frozenset() if self._tokenizer is None else self._tokenizer.special_tokens
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``. A server that stays away gives errors."""
+    @property
+    def cannot(self) -> str | None:
+        """What this server cannot do, in one line; None where it can go on from the beginning of a solution."""
+        if self._settings.api == "completions" or self._way != "never":
+            return None
+        return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``. A server that stays away gives an error."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
-            return [failed(0, str(error))] * n
-        return await self._ask_all([{**request, "seed": seed_of(seed, i)} for i in range(first, first + n)], sampling)
+            return failed(0, str(error))
+        return await self._ask({**request, "seed": seed}, prompt, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text; empty without a ``tokenizer`` setting."""
@@ -96,119 +118,90 @@ class ServerEngine:
         return () if self._tokenizer is None else self._tokenizer.token_ends(token_ids)
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
+        """Render messages with the model's chat template; where the server does that itself, put them in a row."""
+        if self._settings.api == "chat":
+            return "\n\n".join(message.content for message in messages)
         if self._tokenizer is None:
-            raise ValueError("a chat prompt needs the model's template: give the engine a tokenizer setting")
+            raise ValueError(
+                'a chat prompt needs the model\'s template: give the engine a tokenizer setting, or api = "chat"'
+            )
         return self._tokenizer.chat(messages)
 
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        await self._client.aclose()
+        await self._connection.close()
+
+    async def _try_to_go_on(self) -> None:
+        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end."""
+        counts = []
+        for begun in ("2", "2\n"):
+            turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
+            sampling = Sampling(max_tokens=1, temperature=0)
+            answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
+            if answer.finish == "error":
+                self._way, self._refusal = "never", f"does not go on from the beginning of a solution ({answer.error})"
+                return
+            counts.append(answer.prompt_tokens)
+        if 0 < counts[1] <= counts[0]:
+            self._way = "never"
+            self._refusal = "goes on from the beginning of a solution without the blanks at its end, which is not exact"
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "model": self._identity.model,
-            "prompt": prompt.text,
-            "n": 1,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-        }
-        if self._tokenizer is not None:
-            ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
-            request |= {"prompt": ids, "return_token_ids": True}
-            if self._longest is not None and len(ids) < self._longest:
-                request["max_tokens"] = min(sampling.max_tokens, self._longest - len(ids))
-        if not request["prompt"]:
-            raise ValueError("the prompt is empty")
-        if sampling.stop:
-            request["stop"] = list(sampling.stop)
-        if self._settings.logprobs:
-            request["logprobs"] = 0
-        return request
+        if self._settings.api == "chat":
+            request = chat_request(prompt, sampling, model=self._served.name, way=self._way)
+            return {**request, "logprobs": True} if self._settings.logprobs else request
+        request = completion_request(
+            prompt, sampling, model=self._served.name, tokenizer=self._tokenizer, longest=self._served.longest
+        )
+        return {**request, "logprobs": 0} if self._settings.logprobs else request
 
-    async def _ask_all(self, requests: list[dict[str, Any]], sampling: Sampling) -> list[Completion]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._ask(request, sampling)) for request in requests]
-        return [task.result() for task in tasks]
-
-    async def _ask(self, request: dict[str, Any], sampling: Sampling) -> Completion:
-        message = ""
+    async def _ask(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Completion:
+        """Send a request until it is answered, as often as the settings allow."""
+        message, away = "", False
         for attempt in range(self._settings.retries + 1):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)
             try:
-                async with self._turns, asyncio.timeout(self._settings.request_timeout):
-                    response = await self._client.post("completions", json=request)
-            except TimeoutError:
-                return failed(0, f"no answer within {self._settings.request_timeout:g} s")
-            except httpx.ReadTimeout:
-                return failed(0, f"no answer within {self._settings.request_timeout:g} s")
-            except httpx.TransportError as error:
-                message = f"{type(error).__name__}: {first_line(error)}"
-            except (ValueError, RuntimeError, httpx.HTTPError) as error:
-                return failed(0, f"the request cannot be sent: {first_line(error)}")
+                reply = await self._send(request, prompt, sampling)
+            except TooSlow as error:  # sent again, it would take as long again
+                return failed(0, str(error), "server" if await self._is_there() else "away")
+            except NotSent as error:
+                return failed(0, str(error))
+            except NotAnswered as error:
+                message, away = str(error), True
             else:
-                if not _lost(response.status_code):
-                    return read_completion(response, self._tokenizer, sampling.stop)
-                message = f"the server answered {response.status_code}"
-                wait = max(wait, _asked_wait(response))
+                if reply.status != 429 and reply.status < 500:
+                    return self._read(reply, sampling)
+                message, away = f"the server answered {reply.status}", reply.status in GONE
+                wait = max(wait, reply.wait)
             if attempt < self._settings.retries:
                 await asyncio.sleep(wait)
-        return failed(0, f"{message}; sent {self._settings.retries + 1} times")
+        away = away or not await self._is_there()
+        sent = f"{message}; sent {self._settings.retries + 1} times"
+        return failed(0, sent, "away" if away else "server")
 
+    async def _send(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Reply:
+        path = "chat/completions" if self._settings.api == "chat" else "completions"
+        session = {"X-Session-ID": prompt.session} if prompt.session else {}
+        async with self._turns:
+            return await self._connection.post(
+                path,
+                request,
+                seconds=self._settings.request_timeout,
+                most=answer_bytes(sampling),
+                headers=session,
+            )
 
-def _client(settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
-    headers = {}
-    if settings.api_key_variable is not None:
-        key = os.environ.get(settings.api_key_variable, "").strip()
-        if not key:
-            raise BadInput(f"engine.api_key_variable: the variable {settings.api_key_variable} is not set")
-        headers["Authorization"] = f"Bearer {key}"
-    address = httpx.URL(settings.address.rstrip("/") + "/")
-    connections = settings.connections
-    return httpx.AsyncClient(
-        base_url=address,
-        headers=headers,
-        transport=transport,
-        timeout=httpx.Timeout(settings.request_timeout, connect=CONNECT_SECONDS, pool=None),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        trust_env=address.host not in LOOPBACK,  # a proxy in the environment must not get loopback requests
-    )
+    async def _is_there(self) -> bool:
+        """Whether the server answers at all."""
+        try:
+            reply = await self._connection.get("models", seconds=CONNECT_SECONDS, most=MODELS_BYTES)
+        except (NotAnswered, NotSent):
+            return False
+        return reply.status not in GONE
 
-
-async def _served(client: httpx.AsyncClient, settings: ServerEngineSettings) -> tuple[str, int | None]:
-    """Return the model's name at the server and, where it tells, the longest context in tokens."""
-    address = settings.address
-    try:
-        response = await client.get("models", timeout=CONNECT_SECONDS)
-    except httpx.HTTPError as error:
-        raise BadInput(
-            f"engine.address: {address} cannot be reached ({type(error).__name__}); start the server or correct it"
-        ) from error
-    if response.status_code in (401, 403):
-        raise BadInput(f"engine.api_key_variable: {address} refuses the key ({response.status_code})")
-    if response.status_code == 404 and settings.model:
-        return settings.model, None
-    try:
-        response.raise_for_status()
-        models = {str(m["id"]): m.get("max_model_len") for m in response.json()["data"]}
-    except (httpx.HTTPStatusError, ValueError, LookupError, TypeError, AttributeError):
-        raise BadInput(
-            f"engine.address: {address} does not answer like an OpenAI server ({response.status_code} at /models)"
-        ) from None
-    name = settings.model or (next(iter(models)) if len(models) == 1 else None)
-    if name not in models:
-        wanted = f"does not serve {name}" if name else "serves several models"
-        raise BadInput(f"engine.model: {address} {wanted}; it has {', '.join(sorted(models)[:10]) or 'none'}")
-    longest = models[name]
-    return name, longest if isinstance(longest, int) else None
-
-
-def _lost(status: int) -> bool:
-    return status == 429 or status >= 500
-
-
-def _asked_wait(response: httpx.Response) -> float:
-    asked = response.headers.get("retry-after", "")
-    return min(float(asked), LONGEST_BACKOFF) if asked.isdigit() else 0.0
+    def _read(self, reply: Reply, sampling: Sampling) -> Completion:
+        completion = read_completion(reply, self._tokenizer, sampling.stop, self._connection.redacted)
+        if self._connection.holds_key(completion.text):
+            return failed(0, "the server sent the API key back in place of an answer", "server")
+        return completion

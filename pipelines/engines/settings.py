@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.protocols import Engine
@@ -55,11 +55,16 @@ class VllmEngineSettings(Record):
 
 
 class ServerEngineSettings(Record):
-    """A server that speaks the OpenAI completions protocol: vLLM, SGLang, or what stands before a fleet of them."""
+    """A server that speaks the OpenAI protocol: vLLM, SGLang, llama.cpp, a hosted model, or a gateway."""
 
     kind: Literal["server"] = "server"
     address: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^\s@]+$")
     """Up to and with ``/v1``; a name or password in it is refused."""
+    api: Literal["completions", "chat"] = "completions"
+    """``chat`` sends conversations to ``/chat/completions``, and the server renders them with its own template."""
+    goes_on: Literal["auto", "continue_final_message", "assistant_message", "never"] = "auto"
+    """With ``api = "chat"``, how the server is made to go on from the beginning of a solution: by the flag that vLLM
+    and SGLang have, or by an assistant's message that stands last. ``auto`` goes by the owner named at ``/models``."""
     model: str | None = None
     """The name the server gives it; by default the only one it serves."""
     revision: str | None = None
@@ -68,7 +73,8 @@ class ServerEngineSettings(Record):
     """The model's tokenizer (a folder, a hub name or ``embedded``): prompts are then sent as exact tokens and
     tokens come back, which vLLM does; without it prompts are text."""
     api_key_variable: str | None = Field(default=None, pattern=KEY_NAME)
-    """Name of the environment variable that holds the key; the key itself is never written anywhere."""
+    """Name of the environment variable that holds the key; the key itself is never written anywhere, and is sent
+    over https or to this machine only."""
     connections: int = Field(default=256, ge=1)
     """Requests under way at a time."""
     retries: int = Field(default=4, ge=0)
@@ -77,7 +83,27 @@ class ServerEngineSettings(Record):
     """Seconds before the first repetition, doubled each time up to 30."""
     request_timeout: float = Field(default=600, gt=0)
     """Longest time for one answer, in seconds; a slower one is not asked for again."""
+    patience: float = Field(default=3600, ge=0)
+    """How long a run waits for a server that is away, in seconds, before it stops."""
     logprobs: bool = False
+
+    @model_validator(mode="after")
+    def _tokens_need_completions(self) -> "ServerEngineSettings":
+        if self.api == "chat" and self.tokenizer is not None:
+            raise ValueError('tokenizer: exact tokens can be sent with api = "completions" only; drop one of the two')
+        return self
+
+
+SERVER_FREE_TO_CHANGE = (
+    "address",
+    "api_key_variable",
+    "connections",
+    "retries",
+    "backoff",
+    "request_timeout",
+    "patience",
+)
+"""Settings of a server that may differ when a run is resumed: where it is, and how long it may take."""
 
 
 class TransformersEngineSettings(Record):
@@ -110,7 +136,7 @@ class Faults(Record):
     slow_rate: float = Field(default=0.0, ge=0, le=1)
     """Share of the requests that take 100 times ``latency_ms``."""
     garbage_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of the requests whose answer cannot be true: of a wrong number, or with tokens that do not fit."""
+    """Share of the requests whose answer cannot be true: its tokens do not fit its text."""
     dies_after: int | None = Field(default=None, ge=0)
     """Requests after which the engine is dead, each time it was started."""
     dead_on_start: bool = False

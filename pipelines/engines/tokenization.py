@@ -45,6 +45,10 @@ class ModelTokenizer:
         except (TypeError, UnicodeError) as error:
             raise ValueError(f"text cannot be encoded: {error}") from None
 
+    def has(self, token: int) -> bool:
+        """Return whether there is such a token."""
+        return token >= 0 and self._fast.id_to_token(token) is not None
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the text of tokens."""
         return str(self._fast.decode(list(token_ids), skip_special_tokens=True))

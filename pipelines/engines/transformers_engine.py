@@ -16,7 +16,6 @@ from stepforge.pipelines.engines.settings import TransformersEngineSettings
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
 
 if TYPE_CHECKING:
     from stepforge.pipelines.engines.sampling_loop import Row
@@ -83,28 +82,24 @@ class TransformersEngine:
         """Requests being computed or waiting for their turn."""
         return len(self._under_way) + self._asked.qsize()
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
             token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
             self._check(token_ids)
         except ValueError as error:
-            failed = Completion(text="", finish="error", tokens=0, error=str(error))
-            return [failed] * n
-        asked = [self._ask(token_ids, seed_of(seed, i), sampling) for i in range(first, first + n)]
+            return Completion(text="", finish="error", tokens=0, error=str(error))
+        asked = self._ask(token_ids, seed, sampling)
         try:
-            await asyncio.gather(*(a.future for a in asked))
+            await asked.future
         except asyncio.CancelledError:
-            for a in asked:
-                a.row.cancelled = True
+            asked.row.cancelled = True
             raise
         if self._closed:
             raise EngineDead("the engine is closed")
-        return [self._completion(a.row) for a in asked]
+        return self._completion(asked.row)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text, without special tokens added."""

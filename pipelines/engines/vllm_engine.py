@@ -22,7 +22,6 @@ from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line,
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
-from stepforge.schemas.seeds import seed_of
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
 CPU_KV_CACHE_GIB = 1.0
@@ -84,19 +83,17 @@ class VllmEngine:
         """Requests that the engine is working on or will be."""
         return self._stepper.unfinished
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` continuations; see ``Engine.complete``."""
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one continuation; see ``Engine.complete``."""
         try:
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
                 raise ValueError("the prompt is empty")
-            parameters = [self._parameters(sampling, seed_of(seed, i)) for i in range(first, first + n)]
+            parameters = self._parameters(sampling, seed)
         except Exception as error:  # vLLM's own errors about parameters are no ValueErrors
-            return [_failed(0, first_line(error))] * n
-        answers = await self._ask(token_ids, parameters)
-        return [self._completion(answer, len(token_ids), sampling) for answer in answers]
+            return _failed(0, first_line(error))
+        (answer,) = await self._ask(token_ids, [parameters])
+        return self._completion(answer, len(token_ids), sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text, without special tokens added."""

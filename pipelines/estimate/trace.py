@@ -1,6 +1,5 @@
 """What a pilot asked of its engine: each call with its time, and with how many others it shared the engine."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,14 +40,14 @@ class Trace:
         finally:
             _PROBLEM.reset(token)
 
-    async def ask(self, completion: Awaitable[list[Completion]]) -> list[Completion]:
+    async def ask(self, completion: Awaitable[Completion]) -> Completion:
         """Await one completion and note what it took."""
         self._advance()
         self._running += 1
         began, integral, tokens = self._at, self._integral, 0
         try:
             found = await completion
-            tokens = sum(c.tokens for c in found)
+            tokens = found.tokens
         finally:
             self._advance()
             self._running -= 1
@@ -75,15 +74,9 @@ class TracedEngine:
         """Which model this is."""
         return self.engine.identity
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Pass each completion on as a request of its own, as a run does, and note it."""
-        asked = [
-            self.engine.complete(prompt, n=1, seed=seed, sampling=sampling, first=number)
-            for number in range(first, first + n)
-        ]
-        return [c for found in await asyncio.gather(*map(self.trace.ask, asked)) for c in found]
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Pass the request on and note it."""
+        return await self.trace.ask(self.engine.complete(prompt, seed=seed, sampling=sampling))
 
     @property
     def special_tokens(self) -> frozenset[str]:

@@ -1,10 +1,8 @@
 """A plain async function as an engine: text and a seed in, the continuation out."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
 
 Complete = Callable[[str, int], Awaitable[str | Completion]]
 """``async def complete(text, seed)`` returns what a model writes after ``text``: a text that the model ended by itself,
@@ -28,16 +26,11 @@ class FunctionEngine:
         """None are known."""
         return frozenset()
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Ask the function ``n`` times. What it raises is an engine error, so the completion is ``undetermined``.
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Ask the function. What it raises is an engine error, so the completion is ``undetermined``.
 
         Tokens are counted as words where the function returns a text.
         """
-        return list(await asyncio.gather(*(self._one(prompt, seed_of(seed, i)) for i in range(first, first + n))))
-
-    async def _one(self, prompt: Prompt, seed: int) -> Completion:
         try:
             written = await self._complete(prompt.text, seed)
         except Exception as error:

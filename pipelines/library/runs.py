@@ -10,7 +10,8 @@ from stepforge.pipelines.commands.export import export_again
 from stepforge.pipelines.commands.relabel import relabel
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution
@@ -47,7 +48,7 @@ class Run:
         Without ``evidence`` the sampled completions are left unread, which is much faster.
         """
         for path in self._layout.shards("curate"):
-            yield from read_rows(path, LabeledProblem, without=() if evidence else COMPLETIONS)
+            yield from read_curated(self._layout, shard_index(path), without=() if evidence else COMPLETIONS)
 
     def steps(self) -> "polars.DataFrame":
         """Return one row per step of every labeled solution.

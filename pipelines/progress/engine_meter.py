@@ -70,6 +70,7 @@ class EngineMeter:
             cached_tokens=self._total["cached_tokens"],
             cancelled=self._total["cancelled"],
             replayed=self.replayed,
+            away_seconds=max((now.get("away_seconds", 0) for now in self._now), default=0),
             running=sum(now.get("running", 0) for now in self._now),
             waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
             capacity=capacity if 0 < capacity < UNBOUNDED else None,

@@ -19,6 +19,7 @@ from stepforge.pipelines.progress.text import (
     rows_text,
     speed_text,
 )
+from stepforge.pipelines.run_folder.watched import watched_text
 from stepforge.pipelines.terminal.output import say, visible
 
 
@@ -123,6 +124,8 @@ def _lines(snapshot: Snapshot) -> list[str]:
     lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
     if speed_text(engine):
         lines.append(f"speed    {speed_text(engine)}")
+    if snapshot.watched.solved:
+        lines.append(f"watched  {watched_text(snapshot.watched)}")
     for kind in ("rejected", "failures"):
         for name, stage in snapshot.stages.items():
             text = reasons(getattr(stage, kind))

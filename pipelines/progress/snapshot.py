@@ -4,6 +4,7 @@ import time
 
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
@@ -49,6 +50,8 @@ class EngineProgress(Record):
     """Requests that were given up in the middle, because nobody needed their answer any more."""
     replayed: int = 0
     """Completions of committed shards that came from the journal of an earlier session."""
+    away_seconds: int = 0
+    """How long a server has been away that requests are waiting for; 0 while it is there."""
     running: int = 0
     """Requests under way."""
     waiting: int | None = None
@@ -86,6 +89,8 @@ class Snapshot(Record):
     """Shards of the run."""
     stages: dict[ShardStage, StageProgress]
     engine: EngineProgress = EngineProgress()
+    watched: Watched = Watched()
+    """What tells whether the engines answer as they are asked."""
     seconds_left: float | None = Field(default=None, ge=0, le=LATEST)
     """Estimated time until every shard is through all stages; None while too little has been seen."""
 

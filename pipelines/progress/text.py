@@ -43,6 +43,8 @@ def fill_text(engine: EngineProgress) -> str:
         parts.append(f"{engine.waiting:,} waiting")
     if engine.busy is not None:
         parts.append(f"busy {engine.busy:.0%}")
+    if engine.away_seconds:
+        parts.append(f"the server has been away for {duration(engine.away_seconds)}: waiting for it")
     if engine.answering < engine.engines:
         parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
     return ", ".join(parts)

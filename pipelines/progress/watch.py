@@ -15,6 +15,7 @@ from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot, Stage
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
+from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata
@@ -59,6 +60,7 @@ class Progress:
         self._began = time.monotonic()
         self._meter = EngineMeter()
         self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)} if run else ())
+        self._watched = Watched()
         self._tallies = {stage: _Tally() for stage in SHARD_STAGES}
         self._before = _committed(layout, plan)
         for stage, _ in self._before:
@@ -69,6 +71,7 @@ class Progress:
         self._meter.replayed += replayed
         self._tallies[report.stage].shards += 1
         self._tallies[report.stage].add(report)
+        self._watched += report.watched
         self._pace.done(report, now=True)
 
     async def watch(self, engines: Sequence[EngineWorker]) -> None:
@@ -111,6 +114,7 @@ class Progress:
             shards=self._shards,
             stages={stage: tally.figures() for stage, tally in self._tallies.items()},
             engine=self._meter.figures(),
+            watched=self._watched,
             seconds_left=self._pace.seconds_left(self._meter, elapsed),
         )
 
@@ -120,6 +124,7 @@ class Progress:
             report = await asyncio.to_thread(_report, self._layout, stage, index)
             if report is not None:
                 self._tallies[stage].add(report)
+                self._watched += report.watched
                 self._pace.done(report, now=False)
 
     def _show(self, snapshot: Snapshot) -> None:

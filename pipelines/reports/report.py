@@ -79,6 +79,8 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
         "audit": audit.figures(),
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
+        "failures": ledger["failures"],
+        "watched": ledger["watched"],
         "exports": {e.name: {"kind": e.kind, "rows": rows_by_split(layout, e.name)} for e in run.export},
         "cost": {
             **ledger["total"],

@@ -34,7 +34,15 @@ def _stages(report: dict[str, Any]) -> str:
     for name, total in report["stages"].items():
         numbers = (total["rows_in"], total["rows_out"], _reasons(total["rejected"]), _reasons(total["failures"]))
         rows.append((name, *map(str, numbers), f"{total['seconds']:.0f}"))
-    return table(rows)
+    failures = [
+        f"failures in {stage}, most often ({count}): {message}"
+        for stage, messages in report.get("failures", {}).items()
+        for message, count in list(messages.items())[:1]
+    ]
+    watched = report.get("watched") or {}
+    seen = [f"watched: {watched['text']}"] if watched.get("solutions") else []
+    warned = [f"warning: {watched['warning']}"] if watched.get("warning") else []
+    return "\n".join([table(rows), *failures, *seen, *warned])
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.pipelines.engines import AnyEngine, open_engine
-from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of
+from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
+from stepforge.pipelines.run.probe import fitting, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.settings.run_file import RunFile
@@ -62,6 +63,7 @@ class EngineWorker:
         self.under_way: set[asyncio.Task[ShardDone]] = set()
         self.work: ShardWork | None = None
         self._loading = asyncio.Lock()
+        self._tried = False
 
     async def ready(self) -> bool:
         """Load the engine, unless it is loaded.
@@ -81,10 +83,12 @@ class EngineWorker:
 
         Raises:
             EngineDead: this process is of no use any more.
+            BadInput: the engine does not answer as it must.
         """
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
+        await self._probe(self.work, stage, shard)
         task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
@@ -120,6 +124,17 @@ class EngineWorker:
         self.engines = Engines(engine, judge)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
+    async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
+        """Try the engine on the first shard that has problems, before anything is sampled for it."""
+        async with self._loading:
+            if self._tried or self.engines is None:
+                return
+            problem = fitting(await asyncio.to_thread(work.problems, stage, shard))
+            if problem is not None:
+                await probe(self.engines.policy.engine, self.run, problem)
+                self._tried = True
+
     async def _gate(self, settings: AnyEngine) -> EngineGate:
         capacity = self.run.workers.requests_in_flight or capacity_of(settings)
-        return EngineGate(await open_engine(settings), capacity, limit_of(settings))
+        engine = await open_engine(settings)
+        return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))

@@ -21,18 +21,21 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.ledger import build_ledger, write_ledger
+from stepforge.pipelines.run_folder.failures import take_back
+from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
 
@@ -54,6 +57,9 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
+        again = take_back(layout, committed)
+        if again:
+            say(f"stepforge: {again} rows failed for a reason outside of them; they are tried again", err=True)
         pending = _pending(run, layout, plan, committed)
         if pending:
             session = Session(layout, name, len(pending))
@@ -96,6 +102,7 @@ def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
     """Balance the books, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
+    _check_watched(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
 
@@ -128,6 +135,7 @@ class _Flow:
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.made: set[int] = set()
         """Shards of which a stage was done now: what was made of them before may not fit any more."""
+        self.watched = Watched()
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
@@ -194,8 +202,16 @@ class _Flow:
         done.report.check()
         self.committed[stage].add(shard.index)
         self.progress.done(done.report, done.replayed)
+        self._look_out(done.report)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
+
+    def _look_out(self, report: ShardReport) -> None:
+        """Stop where what was seen in this session shows that the labels would be worthless."""
+        self.watched += report.watched
+        reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
+        if reason is not None:
+            raise RunFailed(f"stopped, what is done is kept: {reason}")
 
     def _stands(self, stage: ShardStage, index: int) -> bool:
         """Whether a stage's shard is there, and was made from the shard before it as that is now."""
@@ -245,11 +261,20 @@ async def _all(coroutines: Iterable[Any]) -> None:
         raise errors.exceptions[0] from None
 
 
+def _check_watched(run: RunFile, ledger: dict[str, Any]) -> None:
+    seen, temperature = Watched(**ledger["watched"]["counts"]), run.policy.temperature
+    reason = reason_to_stop(seen, run.watch, temperature=temperature, ended=True)
+    if reason is not None:
+        raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
+
+
 def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
     for stage, total in ledger["stages"].items():
         failed, rows = sum(total["failures"].values()), total["rows_in"]
         if rows and failed / rows > run.max_failure_share:
+            (message, count), *_ = ledger["failures"].get(stage, {}).items() or [("no reason kept", failed)]
             raise RunFailed(
-                f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
-                f"max_failure_share = {run.max_failure_share}; see failures/{stage}/"
+                f"{stage}: {failed} of {rows} rows failed, most often ({count}) with {message}. That is more than "
+                f"max_failure_share = {run.max_failure_share:g}: mend the cause and run the same command to try them "
+                f"again, or raise max_failure_share to go on without them; all are in failures/{stage}/"
             )

@@ -1,18 +1,20 @@
 """An engine as one shard sees it: what its journal holds is not asked again, and what is asked is journalled."""
 
-import asyncio
 from collections.abc import Sequence
 
 from stepforge.pipelines.engines.gate import EngineGate
-from stepforge.pipelines.storage.journal import Journal, RequestKeys
+from stepforge.pipelines.storage.journal import Journal, request_key
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
-from stepforge.schemas.seeds import seed_of
+
+LET_DOWN = 8
+"""How often a request may find nobody while others are answered."""
 
 
 class JournaledEngine:
     """Implements ``schemas.protocols.Engine``; every completion is a request of its own, kept as soon as it is there.
 
-    A failed completion is not journalled: after a kill the engine may do better.
+    A failed completion is not journalled: after a kill the engine may do better. While the engine is away, what it is
+    asked waits.
     """
 
     def __init__(self, gate: EngineGate, journal: Journal) -> None:
@@ -32,24 +34,35 @@ class JournaledEngine:
         """Texts that are read as control tokens."""
         return self._gate.engine.special_tokens
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
-        """Return ``n`` completions; see ``Engine.complete``."""
-        keys = RequestKeys(self._name, prompt, sampling)
-        wanted = (self._one(keys, prompt, i, seed, sampling) for i in range(first, first + n))
-        return [await next(wanted)] if n == 1 else await asyncio.gather(*wanted)
-
-    async def _one(self, keys: RequestKeys, prompt: Prompt, number: int, seed: int, sampling: Sampling) -> Completion:
-        key = keys.of(seed_of(seed, number))
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        """Return one completion; see ``Engine.complete``."""
+        key = request_key(self._name, prompt, seed, sampling)
         known = self._journal.find(key)
         if known is not None:
             return known
-        completion, seconds = await self._gate.ask(prompt, first=number, seed=seed, sampling=sampling)
-        self.seconds += seconds
+        completion = await self._asked(prompt, seed, sampling)
         if completion.finish != "error":
             self._journal.add(key, completion)
         return completion
+
+    async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
+        """Ask until somebody answers: that nobody does says nothing about the row.
+
+        A request that is let down again and again while others are answered fails by itself.
+        """
+        outage, tries, let_down = self._gate.outage, 0, 0
+        while True:
+            before = outage.answers
+            completion, seconds = await self._gate.ask(prompt, seed=seed, sampling=sampling)
+            self.seconds += seconds
+            if completion.cause != "away":
+                outage.over()
+                return completion
+            let_down += outage.answers > before
+            if let_down > LET_DOWN:
+                return completion.model_copy(update={"cause": "server"})
+            await outage.wait(completion.error or "no answer", tries)
+            tries += 1
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text."""

@@ -1,15 +1,26 @@
 """Everything that can be known to be wrong before a run starts: problem sets, the model, the engine, the server."""
 
+import asyncio
 import os
 from importlib.util import find_spec
 
+from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.labelers import Judge
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.progress.prometheus import check_metrics
+from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
+from stepforge.pipelines.run_folder.plan import family_item
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Rejected
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Engine, Sampling
+
+FEW = 8
+"""Problems among which the one for the test completion is chosen."""
 
 
 def preflight(run: RunFile) -> None:
@@ -22,9 +33,13 @@ def preflight(run: RunFile) -> None:
         if isinstance(part, ProblemSet):
             open_problems(part).check()
     check_metrics(run.workers)
+    _check_temperature(run)
+    _check_api(run)
     _check_engine(run.engine)
     if run.judge is not None:
         _check_engine(run.judge)
+    if "RAY_ADDRESS" not in os.environ:
+        asyncio.run(_answers(run))
 
 
 def _check_engine(engine: AnyEngine) -> None:
@@ -34,8 +49,10 @@ def _check_engine(engine: AnyEngine) -> None:
     if isinstance(engine, TransformersEngineSettings):
         _need("torch", "pip install torch")
         locate(engine.model)
-    if isinstance(engine, ServerEngineSettings) and "RAY_ADDRESS" not in os.environ:
-        _reach(engine)
+    if isinstance(engine, ServerEngineSettings):
+        from stepforge.pipelines.engines.server_connection import api_key
+
+        api_key(engine)
 
 
 def _need(module: str, remedy: str) -> None:
@@ -43,14 +60,61 @@ def _need(module: str, remedy: str) -> None:
         raise BadInput(f"engine: {module} is not installed: {remedy}, or name another engine.kind")
 
 
-def _reach(engine: ServerEngineSettings) -> None:
-    """Ask the server for its models from here; on a cluster only the workers may see it, and they ask themselves."""
-    import httpx
+async def _answers(run: RunFile) -> None:
+    """Ask each server for one completion from here, before anything starts.
 
+    On a cluster only the workers may see it, and they ask themselves.
+    """
+    from stepforge.pipelines.engines import open_engine
+
+    if isinstance(run.engine, ServerEngineSettings):
+        engine = await open_engine(run.engine)
+        try:
+            check_going_on_is_known(engine, run)
+            problem = fitting(_some_problems(run))
+            if problem is not None:
+                await check_answers(engine, run, problem)
+        finally:
+            await engine.close()
+    if isinstance(run.judge, ServerEngineSettings):
+        judge = await open_engine(run.judge)
+        try:
+            await _check_judge(judge, run)
+        finally:
+            await judge.close()
+
+
+async def _check_judge(judge: Engine, run: RunFile) -> None:
+    part = next((part for part in run.label if isinstance(part, Judge)), None)
+    if part is None:
+        return
     try:
-        httpx.get(f"{engine.address}/models", timeout=10)
-    except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
+        policy = PromptedPolicy(judge, run.policy)
+        sampling = Sampling(temperature=part.temperature, max_tokens=min(part.max_tokens, LONGEST))
+        (answer,) = await policy.ask("Is 1 + 1 = 2 right?", n=1, seed=run.seed, sampling=sampling, chat=part.chat)
+    except ValueError as error:
+        raise BadInput(f"judge: {error}") from None
+    if answer.finish == "error":
+        raise BadInput(f"judge: the test completion failed: {answer.error}")
+
+
+def _some_problems(run: RunFile) -> list[Problem]:
+    """Return a few problems of the run."""
+    for part in run.generate:
+        if isinstance(part, ProblemSet):
+            rows = list(open_problems(part).rows(0, FEW))
+            return [row.problem for row in rows if not isinstance(row, Rejected)]
+    return [family_item(run, index) for index in range(FEW)]
+
+
+def _check_temperature(run: RunFile) -> None:
+    if run.policy.temperature == 0 and completing(run):
         raise BadInput(
-            f"engine.address: no server answers at {engine.address} ({reason}); start it, or correct the address"
-        ) from None
+            f"policy.temperature: 0 gives one completion again and again, and {', '.join(completing(run))} counts how "
+            "many are right: set it above 0 (1 draws from the model as it is), or label by judge"
+        )
+
+
+def _check_api(run: RunFile) -> None:
+    if isinstance(run.engine, ServerEngineSettings) and run.engine.api == "chat" and not run.policy.chat:
+        raise BadInput('policy.chat: engine.api = "chat" sends conversations; set chat = true under [policy]')

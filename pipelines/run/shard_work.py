@@ -22,11 +22,13 @@ from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_d
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions, kept_completions
 from stepforge.pipelines.storage.journal import Journal
+from stepforge.pipelines.storage.kept import read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import shard_metadata, write_shard
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
 __all__ = ["Engines", "ShardDone", "ShardWork", "brought_with"]
@@ -96,6 +98,12 @@ class ShardWork:
         made = await STAGES[stage].work(task)
         return await asyncio.to_thread(self._commit, stage, task, made)
 
+    def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
+        """Return the problems that an engine stage is to work on."""
+        if stage == "label":
+            return [row.problem for row in read_vetted(self.layout, shard.index)]
+        return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
+
     @asynccontextmanager
     async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
         """Give a policy whose completions are journalled until the shard is committed, and then kept."""
@@ -126,6 +134,7 @@ class ShardWork:
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,
+            watched=made.watched,
             outcomes=outcomes(made.rollouts),
             labelled_steps=made.labelled_steps,
         )

@@ -12,6 +12,7 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
+from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
@@ -61,6 +62,7 @@ class Made(NamedTuple):
     rollouts: Sequence[Rollout] = ()
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
+    watched: Watched = Watched()
     labelled_steps: int = 0
     brought: Sequence[Brought] = ()
     """Solutions that came with the problems; they lie in a file of their own."""
@@ -107,7 +109,8 @@ async def _solve(task: Task) -> Made:
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in row.rollouts if r.tokens or not brought]
-    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts))
+    watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
+    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts), watched=watched)
 
 
 async def _vet(task: Task) -> Made:
@@ -137,6 +140,7 @@ async def _label(task: Task) -> Made:
         rollouts=[r for row in done for r in (*row.evidence, *row.further)],
         cost=sum((entry.cost for entry in costs), Cost()),
         labelers=costs,
+        watched=await asyncio.to_thread(watched_labels, done),
     )
 
 

@@ -11,11 +11,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.failures import commonest_failures
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
 from stepforge.pipelines.run_folder.sessions import stage_times
+from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop, watched_figures, watched_text
 from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
+from stepforge.pipelines.settings.watch import Watch
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
@@ -43,6 +46,8 @@ class ShardReport(Record):
     """The cost by labeler, in the label stage."""
     outcomes: dict[str, int] = Field(default_factory=dict)
     """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
+    watched: Watched = Watched()
+    """What tells whether the engine answers as it is asked, in the solve and label stages."""
     labelled_steps: int = 0
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
@@ -184,8 +189,16 @@ def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, An
         **price_figures(stages),
         "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
         "total": total.model_dump(),
+        "failures": {s: found for s, found in commonest_failures(layout).items() if stages[s]["failures"]},
+        "watched": _watched(sum((report.watched for report in reports), Watched())),
         "sessions": sessions,
     }
+
+
+def _watched(seen: Watched) -> dict[str, Any]:
+    """The counts, what they come to, and what would have stopped a run under the default limits."""
+    warning = reason_to_stop(seen, Watch(), temperature=1.0, ended=True)
+    return {"counts": seen.model_dump(), **watched_figures(seen), "text": watched_text(seen), "warning": warning}
 
 
 def price_figures(stages: dict[str, dict[str, Any]]) -> dict[str, Any]:

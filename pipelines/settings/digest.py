@@ -5,6 +5,7 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import ShardStage
 
@@ -18,7 +19,7 @@ def _installed_version() -> str:
 
 VERSION = _installed_version()
 
-FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "test_share")
+FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "test_share", "watch")
 """Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
 DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
@@ -37,6 +38,10 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
         source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``
+    for engine in (settings["engine"], settings["judge"]):
+        if engine is not None and engine["kind"] == "server":
+            for name in SERVER_FREE_TO_CHANGE:
+                engine.pop(name)
     return settings
 
 

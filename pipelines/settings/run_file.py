@@ -13,6 +13,7 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import AnyLabeler, Combiner, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
@@ -89,6 +90,7 @@ class RunFile(Record):
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
+    watch: Watch = Watch()
     train: Training = Training()
 
     @model_validator(mode="after")

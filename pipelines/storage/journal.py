@@ -163,6 +163,8 @@ class RequestKeys:
             self._shared.update(array("q", prompt.token_ids).tobytes())
         else:
             self._shared.update(prompt.text.encode("utf-8", "surrogatepass"))
+            for turn in prompt.turns:
+                self._shared.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
         settings = (sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
         self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
 

@@ -19,6 +19,7 @@ from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import EngineDead, Prompt, Sampling
 from stepforge.schemas.rollout import Rollout
+from stepforge.schemas.seeds import seed_of
 
 PROMPT = Prompt(text="A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 6.\n")
 SAMPLING = Sampling(max_tokens=400)
@@ -117,7 +118,7 @@ def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Call
 
     async def ask(number: int) -> tuple[str, float]:
         began = time.monotonic()
-        answer = await gate.ask(PROMPT, first=number, seed=1, sampling=SAMPLING)
+        answer = await gate.ask(PROMPT, seed=number, sampling=SAMPLING)
         return answer.completion.finish, time.monotonic() - began
 
     async def all_of_them() -> list[tuple[str, float]]:
@@ -145,19 +146,19 @@ async def throughput(hung: int, seconds: float) -> int:
     async def ask(number: int) -> int:
         answers = 0
         while time.monotonic() < ends:
-            await gate.ask(PROMPT, first=number, seed=answers, sampling=SAMPLING)
+            await gate.ask(PROMPT, seed=seed_of(number, answers), sampling=SAMPLING)
             answers += 1
         return answers
 
     complete = engine.complete
 
     async def hang(*arguments: Any, **options: Any) -> Any:
-        if options["first"] < 0:
+        if options["seed"] < 0:
             await asyncio.Event().wait()
         return await complete(*arguments, **options)
 
     engine.complete = hang  # type: ignore[method-assign]
-    stuck = [asyncio.create_task(gate.ask(PROMPT, first=-1 - i, seed=0, sampling=SAMPLING)) for i in range(hung)]
+    stuck = [asyncio.create_task(gate.ask(PROMPT, seed=-1 - i, sampling=SAMPLING)) for i in range(hung)]
     total = sum(await asyncio.gather(*(ask(i) for i in range(64))))
     for task in stuck:
         task.cancel()
@@ -180,7 +181,7 @@ def test_an_engine_that_hangs_altogether_is_dead() -> None:
     gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
 
     async def ask() -> list[object]:
-        asked = (gate.ask(PROMPT, first=i, seed=1, sampling=SAMPLING) for i in range(2 * STUCK_REQUESTS))
+        asked = (gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(2 * STUCK_REQUESTS))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert any(isinstance(answer, EngineDead) for answer in asyncio.run(ask()))
@@ -190,7 +191,7 @@ def test_a_few_hung_requests_at_the_end_are_no_death() -> None:
     gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
 
     async def ask() -> str:
-        return (await gate.ask(PROMPT, first=0, seed=1, sampling=SAMPLING)).completion.error or ""
+        return (await gate.ask(PROMPT, seed=1, sampling=SAMPLING)).completion.error or ""
 
     assert [asyncio.run(ask()) for _ in range(STUCK_REQUESTS - 1)] == ["no answer within 0.05 s; aborted"] * 7
 

@@ -72,12 +72,10 @@ class Shuffled(ScriptedEngine):
         super().__init__(settings)
         self.rng = rng
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self.rng is not None:
             await asyncio.sleep(self.rng.random() * 0.002)
-        return await super().complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+        return await super().complete(prompt, seed=seed, sampling=sampling)
 
 
 async def labelled(part: Labeler, rng: Random | None) -> list[LabeledProblem]:

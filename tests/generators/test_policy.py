@@ -27,19 +27,16 @@ class ThreeByThree:
 
     identity = EngineIdentity(model="three", digest="", engine="test", version="1")
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         self.asked.append(prompt)
         ids = self.encode(self.text)
-        one = Completion(
+        return Completion(
             text=self.text,
             token_ids=ids,
             token_ends=self.token_ends(ids),
             finish=self.finish,  # type: ignore[arg-type]
             tokens=len(ids),
         )
-        return [one] * n
 
     special_tokens: frozenset[str] = frozenset()
 
@@ -81,7 +78,7 @@ def test_a_prefix_is_given_as_the_tokens_that_were_written() -> None:
     engine = ThreeByThree("aa\nbbb")
     (first, _) = sampled(engine, PolicySettings())
     sampled(engine, PolicySettings(), first[:1])
-    before, after = engine.asked
+    before, _, after, _ = engine.asked
     assert after.token_ids == (*before.token_ids, *first[0].token_ids)
     assert after.text == before.text + first[0].text
 

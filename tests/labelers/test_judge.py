@@ -302,11 +302,9 @@ class Echo:
     def __init__(self, name: str) -> None:
         self.identity = EngineIdentity(model=name, digest="", engine="echo", version="1")
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         assert prompt.token_ids == self.encode(prompt.text)
-        return [Completion(text=f"{self.identity.model}:{prompt.text}", finish="stop", tokens=seed)] * n
+        return Completion(text=f"{self.identity.model}:{prompt.text}", finish="stop", tokens=1)
 
     special_tokens: frozenset[str] = frozenset()
 

@@ -30,6 +30,7 @@ def body(run: RunFile, report: dict[str, Any], contents: Contents, figures: Mapp
     """Return everything below the YAML."""
     sections = [
         _what(run, contents, report),
+        _warning(report),
         _loading(run.export),
         _training(run.export),
         _composition(contents, figures),
@@ -60,6 +61,12 @@ def _what(run: RunFile, contents: Contents, report: dict[str, Any]) -> str:
         + table(("data set", "train rows", "test rows", "what it is"), rows)
         + "\n\nTrain and test never share a template or a source group."
     )
+
+
+def _warning(report: dict[str, Any]) -> str:
+    """What would have stopped the run, had its limits not been moved."""
+    warning = (report.get("watched") or {}).get("warning")
+    return f"**Warning.** The run was gone on with although {warning.partition(' (')[0]}." if warning else ""
 
 
 def _loading(exports: tuple[AnyExport, ...]) -> str:

@@ -127,7 +127,7 @@ def test_ends_are_kept_apart(run: Loop, reason: str | None, finish: str) -> None
 def test_the_key_is_sent_and_said_nowhere(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEPFORGE_TEST_KEY", "sesame-4711")
     server = FakeServer(400)
-    engine = opened(run, server, api_key_variable="STEPFORGE_TEST_KEY")
+    engine = opened(run, server, api_key_variable="STEPFORGE_TEST_KEY", address="https://server.test/v1")
     (completion,) = run(ask(engine, "Q\n"))
     assert server.headers[-1]["authorization"] == "Bearer sesame-4711"
     assert "sesame" not in repr(completion) + repr(engine.identity) + repr(vars(engine)["_settings"])

@@ -8,6 +8,7 @@ import pytest
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.family import Family
+from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.scripted_plan import find_question
@@ -24,7 +25,8 @@ def engine(**rates: float) -> ScriptedEngine:
 
 
 def ask(asked: ScriptedEngine, text: str, n: int = 1, seed: int = 0, **how: object) -> list[Completion]:
-    return asyncio.run(asked.complete(Prompt(text=text), n=n, seed=seed, sampling=Sampling.model_validate(how)))
+    sampling = Sampling.model_validate(how)
+    return asyncio.run(complete_each(asked, Prompt(text=text), n=n, seed=seed, sampling=sampling))
 
 
 def answer(solution: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
@@ -30,14 +31,12 @@ class Counted(ScriptedEngine):
     asked = 0
     dies_after = 10**9
 
-    async def complete(
-        self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-    ) -> list[Completion]:
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self.asked >= self.dies_after:
             raise EngineDead("as asked")
-        self.asked += n
+        self.asked += 1
         await asyncio.sleep(0)
-        return await super().complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+        return await super().complete(prompt, seed=seed, sampling=sampling)
 
 
 def counted(**settings: float) -> Counted:
@@ -128,7 +127,7 @@ def test_what_was_answered_before_a_death_is_not_asked_again(folder: Path) -> No
         journal = Journal(folder)
         try:
             asking = JournaledEngine(EngineGate(engine, 4), journal)
-            answers = await asking.complete(PROMPT, n=30, seed=5, sampling=SAMPLING)
+            answers = await complete_each(asking, PROMPT, n=30, seed=5, sampling=SAMPLING)
             return answers, journal.replayed
         finally:
             await journal.close()
@@ -141,13 +140,14 @@ def test_what_was_answered_before_a_death_is_not_asked_again(folder: Path) -> No
     answers, replayed = asyncio.run(ask(second))
     assert replayed == 11
     assert second.asked == 30 - 11
-    assert answers == asyncio.run(counted().complete(PROMPT, n=30, seed=5, sampling=SAMPLING))
+    assert answers == asyncio.run(complete_each(counted(), PROMPT, n=30, seed=5, sampling=SAMPLING))
 
 
 def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
     async def ask(engine: Counted) -> list[Completion]:
         journal = Journal(folder)
-        answers = await JournaledEngine(EngineGate(engine, 4), journal).complete(PROMPT, n=5, seed=1, sampling=SAMPLING)
+        asking = JournaledEngine(EngineGate(engine, 4), journal)
+        answers = await complete_each(asking, PROMPT, n=5, seed=1, sampling=SAMPLING)
         await journal.close()
         return answers
 
@@ -184,20 +184,18 @@ def test_no_more_than_the_capacity_is_under_way() -> None:
     class Full(Counted):
         running = most = 0
 
-        async def complete(
-            self, prompt: Prompt, *, n: int, seed: int, sampling: Sampling, first: int = 0
-        ) -> list[Completion]:
+        async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
             self.running += 1
             self.most = max(self.most, self.running)
             await asyncio.sleep(0.001)
             self.running -= 1
-            return await super().complete(prompt, n=n, seed=seed, sampling=sampling, first=first)
+            return await super().complete(prompt, seed=seed, sampling=sampling)
 
     engine = Full(ScriptedEngineSettings())
     gate = EngineGate(engine, 7)
 
     async def ask() -> None:
-        tasks = [asyncio.create_task(gate.ask(PROMPT, first=i, seed=1, sampling=SAMPLING)) for i in range(60)]
+        tasks = [asyncio.create_task(gate.ask(PROMPT, seed=i, sampling=SAMPLING)) for i in range(60)]
         await asyncio.sleep(0.002)
         tasks[-1].cancel()  # one that waits gives its place up, and nobody is left behind
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -231,15 +229,13 @@ def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("given_back", "message"),
     [
-        ([], "0 completions"),
-        ([completion(), completion()], "2 completions"),
-        ([completion(tokens=0)], "without a token"),
-        ([completion(token_ids=(1, 2), token_ends=(1,))], "do not fit"),
-        ([completion(token_ids=(1, 2), token_ends=(1, 2))], "do not fit"),
-        ([completion("ab", token_ids=(1, -2), token_ends=(1, 2))], "do not fit"),
+        (completion(tokens=0), "without a token"),
+        (completion(token_ids=(1, 2), token_ends=(1,)), "do not fit"),
+        (completion(token_ids=(1, 2), token_ends=(1, 2)), "do not fit"),
+        (completion("ab", token_ids=(1, -2), token_ends=(1, 2)), "do not fit"),
     ],
 )
-def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: list[Completion], message: str) -> None:
+def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: Completion, message: str) -> None:
     judged = sound(given_back)
     assert judged.finish == "error"
     assert judged.error is not None
@@ -247,8 +243,8 @@ def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: lis
 
 
 def test_a_sound_answer_passes() -> None:
-    assert sound([completion()]) == completion()
-    assert sound([completion("", token_ids=(), token_ends=(), tokens=1)]).finish == "stop"
+    assert sound(completion()) == completion()
+    assert sound(completion("", token_ids=(), token_ends=(), tokens=1)).finish == "stop"
 
 
 def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:

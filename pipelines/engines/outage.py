@@ -1,0 +1,70 @@
+"""A server that is away: all who ask it wait for it together, a person is told why, and no row is failed for it."""
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+
+from stepforge.schemas.errors import RunFailed
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 30.0
+
+
+class Outage:
+    """What the requests to one engine know together of whether it is there. Belongs to one event loop."""
+
+    def __init__(self, name: str, patience: float, first_wait: float = FIRST_WAIT) -> None:
+        """``patience``: seconds to wait before the run ends; ``first_wait`` is doubled from try to try, up to 30 s."""
+        self._name = name
+        self._patience = patience
+        self._first_wait = first_wait
+        self._since: float | None = None
+        self._said = False
+        self.answers = 0
+        """How often it answered."""
+        self._back = asyncio.Event()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been away; 0 while it is there."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    async def wait(self, reason: str, tries: int) -> None:
+        """Wait until it is back, or is worth another try after ``tries`` in vain.
+
+        Raises:
+            RunFailed: it has been away for longer than the run's patience.
+        """
+        if self._since is None:
+            self._since = time.monotonic()
+            self._back.clear()
+        away = time.monotonic() - self._since
+        if tries and not self._said:  # one that is away for a moment only is not worth a line
+            self._said = True
+            _say(f"{self._name} is away ({reason}); waiting for it, for up to {self._patience:g} s")
+        if away >= self._patience:
+            raise RunFailed(
+                f"{self._name} has been away for {away:.0f} s ({reason}); what is done is kept. Start it, or give its "
+                "new address, then run the same command to resume"
+            )
+        seconds = min(self._first_wait * 2**tries, LONGEST_WAIT, self._patience - away)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._back.wait(), seconds)
+
+    def over(self) -> None:
+        """Take note that it answered."""
+        self.answers += 1
+        if self._since is None:
+            return
+        away = time.monotonic() - self._since
+        self._since = None
+        self._back.set()
+        if self._said:
+            self._said = False
+            _say(f"{self._name} is back after {away:.0f} s")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"stepforge: {message}\n")
+    sys.stderr.flush()

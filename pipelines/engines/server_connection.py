@@ -1,0 +1,175 @@
+"""The connection to a server: where the key may go, how much of an answer is read, and for how long."""
+
+import asyncio
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import httpx
+
+from stepforge.pipelines.engines.settings import ServerEngineSettings
+from stepforge.pipelines.engines.tokenization import first_line
+from stepforge.schemas.errors import BadInput
+
+CONNECT_SECONDS = 10.0
+LONGEST_WAIT = 30.0
+"""Most seconds that a server's ``Retry-After`` is heeded for."""
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+REDACTED = "[API key]"
+SAFE_KEY = re.compile(r"[!-~]+")
+
+
+class Reply(NamedTuple):
+    """What a server sent, read to its end."""
+
+    status: int
+    body: bytes
+    wait: float
+    """How long it asks to be left alone, in seconds."""
+
+
+class NotAnswered(Exception):
+    """No whole answer came, for a reason that lies outside the request."""
+
+
+class TooSlow(NotAnswered):
+    """The answer did not end in time."""
+
+
+class NotSent(Exception):
+    """The request cannot be sent, or its answer may not be read."""
+
+
+class ServerConnection:
+    """Sends requests to one server; no text of the server's leaves it with the key in it."""
+
+    def __init__(self, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """``transport`` stands in for the network in tests.
+
+        Raises:
+            BadInput: the key is not set, is no key, or would travel unencrypted.
+        """
+        self._key = api_key(settings)
+        address = httpx.URL(settings.address.rstrip("/") + "/")
+        headers = {"Accept-Encoding": "identity"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        connections = settings.connections
+        self._client = httpx.AsyncClient(
+            base_url=address,
+            headers=headers,
+            transport=transport,
+            timeout=httpx.Timeout(settings.request_timeout, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            trust_env=not is_loopback(address.host),  # a proxy in the environment must not get loopback requests
+        )
+
+    async def get(self, path: str, *, seconds: float, most: int) -> Reply:
+        """Return the answer to a GET request; see ``post``."""
+        return await self._reply(self._client.build_request("GET", path), seconds, most)
+
+    async def post(
+        self, path: str, body: dict[str, Any], *, seconds: float, most: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Reply:
+        """Return the answer to a request, of ``most`` bytes unpacked and within ``seconds`` from start to end.
+
+        Raises:
+            NotAnswered: the connection failed, or the answer was not there in time (``TooSlow``).
+            NotSent: the request holds what cannot be sent, or the answer is too long or packed in an unknown way.
+        """
+        try:
+            request = self._client.build_request("POST", path, json=body, headers=dict(headers))
+        except (ValueError, RecursionError) as error:
+            raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
+        return await self._reply(request, seconds, most)
+
+    async def _reply(self, request: httpx.Request, seconds: float, most: int) -> Reply:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._client.send(request, stream=True)
+                try:
+                    return Reply(response.status_code, await _read(response, most), asked_wait(response.headers))
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.ReadTimeout):
+            raise TooSlow(f"no answer within {seconds:g} s") from None
+        except httpx.TransportError as error:
+            raise NotAnswered(f"{type(error).__name__}: {self.redacted(first_line(error))}") from None
+        except (ValueError, RuntimeError, httpx.HTTPError) as error:
+            raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
+
+    def redacted(self, text: str) -> str:
+        """Return a text of the server's without the key."""
+        return text if self._key is None else text.replace(self._key, REDACTED)
+
+    def holds_key(self, text: str) -> bool:
+        """Return whether a text that is to be kept holds the key (of a length that no text holds by chance)."""
+        return self._key is not None and len(self._key) >= 8 and self._key in text
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    """Read a body piece by piece, unpacking no more than may be kept: a few KiB can unpack to gigabytes."""
+    packed = response.headers.get("content-encoding", "").strip().lower()
+    if packed not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise NotSent(f"the server packs its answer as {packed[:20]!r}, though asked not to")
+    unpack = zlib.decompressobj(wbits=47) if packed not in ("", "identity") else None  # 47: gzip or zlib, as it comes
+    parts: list[bytes] = []
+    room = most
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise NotSent("the answer cannot be read piece by piece")
+    async for chunk in response.stream:
+        try:
+            part = chunk if unpack is None else unpack.decompress(chunk, room + 1)
+        except zlib.error:
+            raise NotSent(f"the server's answer is not {packed}, as it says") from None
+        room -= len(part)
+        if room < 0:
+            raise NotSent(f"the server's answer is longer than {most:,} bytes; the rest was not read")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def asked_wait(headers: httpx.Headers) -> float:
+    """Return the seconds of a ``Retry-After`` header; 0 for a date, and for anything that is no plain number."""
+    asked = headers.get("retry-after", "").strip()
+    return min(float(asked), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,6}", asked) else 0.0
+
+
+def api_key(settings: ServerEngineSettings) -> str | None:
+    """Return the key from the environment.
+
+    Raises:
+        BadInput: it is not set, is no key, or would travel unencrypted.
+    """
+    if settings.api_key_variable is None:
+        return None
+    key = os.environ.get(settings.api_key_variable, "").strip()
+    if not key:
+        raise BadInput(f"engine.api_key_variable: the variable {settings.api_key_variable} is not set")
+    if not SAFE_KEY.fullmatch(key):
+        raise BadInput(
+            f"engine.api_key_variable: {settings.api_key_variable} holds blanks or other characters that no key has"
+        )
+    address = httpx.URL(settings.address)
+    if address.scheme != "https" and not is_loopback(address.host):
+        raise BadInput(
+            f"engine.address: http://{address.host} is not encrypted, and the key of {settings.api_key_variable} would "
+            "be sent in clear; use https, or a tunnel to this machine"
+        )
+    return key
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

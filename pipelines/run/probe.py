@@ -1,0 +1,152 @@
+"""What an engine is asked before anything is sampled with it: whether it answers as a policy's engine must.
+
+An engine that ignores seeds, or the beginning it is to go on from, or that breaks off and calls it finished, makes
+labels that look like any others. A dozen completions of the run's own problem tell most of them.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from stepforge.generators.policy import NotSampled, PromptedPolicy, SpecialToken
+from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Engine
+from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.seeds import seed_of
+
+LONGEST = 512
+"""Tokens that a completion of the probe may take."""
+SAMPLES = 8
+WARM = 1.5
+"""The temperature of the second look: no model gives one text eight times over there, but for a cache."""
+READS_ONLY = frozenset({"judge", "oracle", "consensus"})
+"""Labelers that go on from no beginning."""
+
+
+def completing(run: RunFile) -> list[str]:
+    """Return the labelers of a run that sample completions of solutions that are begun."""
+    return [part.name for part in run.label if part.kind not in READS_ONLY]
+
+
+def fitting(problems: Sequence[Problem]) -> Problem | None:
+    """Return the problem to ask with: the one with the shortest question."""
+    return min(problems, key=lambda problem: len(problem.question), default=None)
+
+
+def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
+    """Refuse a server that takes whole conversations only where labelers need more.
+
+    Raises:
+        BadInput: it does; the line says why it is not gone on with.
+    """
+    cannot = getattr(engine, "cannot", None)
+    if cannot is not None and completing(run):
+        raise BadInput(
+            f"engine: {cannot}. {', '.join(completing(run))} would need that: label by judge, or use an engine that can"
+        )
+
+
+async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
+    """Ask for one solution.
+
+    Raises:
+        BadInput: there is none; the line says why.
+    """
+    try:
+        (solution,) = await _policy(engine, run).solve(problem, n=1, seed=seed_of(run.seed, "probe"))
+    except SpecialToken:
+        return  # the row's fault
+    except (NotSampled, ValueError) as error:
+        raise BadInput(f"engine: the test completion failed: {error}") from None
+    if getattr(run.engine, "logprobs", False) and solution.mean_logprob is None:
+        raise BadInput("engine.logprobs: the engine tells no log-probabilities; leave the setting out")
+
+
+async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
+    """See whether an engine draws by its seeds and goes on from where it is told to.
+
+    Raises:
+        BadInput: it does not; the line says what it does.
+    """
+    if isinstance(run.engine, ScriptedEngineSettings):
+        return  # no model, and its rates are the settings'
+    check_going_on_is_known(engine, run)
+    await check_answers(engine, run, problem)
+    if not completing(run):
+        return
+    drawn = await _check_seeds(engine, run, problem)
+    greedy = await _policy(engine, run, 0.0).sample(problem, (), n=1, seed=0)
+    for rollout in (*greedy, *drawn):
+        if len(rollout.steps) > 1:
+            await _check_going_on(engine, run, problem, rollout, exact=rollout is greedy[0])
+            return
+
+
+def _policy(engine: Engine, run: RunFile, temperature: float | None = None) -> PromptedPolicy:
+    settings = run.policy.model_copy(update={"max_tokens": min(run.policy.max_tokens, LONGEST)})
+    if temperature is not None:
+        settings = settings.model_copy(update={"temperature": temperature, "top_p": 1.0})
+    return PromptedPolicy(engine, settings)
+
+
+async def _check_seeds(engine: Engine, run: RunFile, problem: Problem) -> list[Rollout]:
+    """Solutions of different seeds differ: in the second look, at a temperature that leaves them no other way."""
+    drawn: list[Rollout] = []
+    for temperature in (max(1.0, run.policy.temperature), WARM):
+        seed = seed_of(run.seed, "probe seeds", str(temperature))
+        found = await _policy(engine, run, temperature).sample(problem, (), n=SAMPLES, seed=seed)
+        drawn += [rollout for rollout in found if rollout.finish != "error"]
+        texts = Counter(rollout.text for rollout in drawn)
+        if len(texts) > 2 or min(texts.values(), default=0) == 1:
+            return drawn
+    different = "one text" if len(texts) == 1 else f"{len(texts)} texts"
+    if len(drawn) > SAMPLES:
+        raise BadInput(
+            f"engine: {len(drawn)} solutions with different seeds are {different}, at temperatures up to {WARM:g}: "
+            "seeds are ignored, or answers come from a cache; labels from such samples would be wrong"
+        )
+    return drawn
+
+
+async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole: Rollout, *, exact: bool) -> None:
+    """Go on from half of a solution: at temperature 0 if it was drawn so (``exact``), and a few times more."""
+    half = (len(whole.steps) + 1) // 2
+    before, rest = whole.steps[:half], "".join(step.text for step in whole.steps[half:])
+    if exact:
+        (likeliest,) = await _policy(engine, run, 0.0).sample(problem, before, n=1, seed=0)
+        _check_likeliest(likeliest, whole, rest)
+    seed = seed_of(run.seed, "probe prefix")
+    found = await _policy(engine, run).sample(problem, before, n=3, seed=seed)
+    if all(rollout.finish == "error" for rollout in found):
+        raise BadInput("engine: it fails when it is to go on from half of a solution")
+    wrong = [fault for fault in (_fault(rollout, before, whole.steps[half]) for rollout in found) if fault]
+    if len(wrong) > 1:
+        raise BadInput(f"engine: asked to go on from half of a solution, it {wrong[0]}; labels would be wrong")
+
+
+def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
+    """At temperature 0 the rest of a solution is known, up to rounding: it cannot be a piece of itself."""
+    if rollout.finish == "stop" and len(rollout.text) < len(rest) and rest.startswith(rollout.text):
+        what = "breaks off" if rollout.text else "ends at once"
+        raise BadInput(
+            f"engine: asked to go on from half of a solution, it {what} and calls it finished; labels would be wrong"
+        )
+    if 0 < rollout.prompt_tokens <= whole.prompt_tokens:
+        raise BadInput(
+            f"engine: it counts {rollout.prompt_tokens} prompt tokens with half of a solution and "
+            f"{whole.prompt_tokens} without: it ignores what it is to go on from; labels would be wrong"
+        )
+
+
+def _fault(rollout: Rollout, before: Sequence[Step], after: Step) -> str | None:
+    """Say what is wrong with a continuation, if it is plain."""
+    text = rollout.text.strip()
+    given = "".join(step.text for step in before).strip()
+    if text.startswith(given) and len(given) > len(before[0].text.strip()):
+        return "repeats what it was given"
+    first = before[0].text.strip()
+    if first and text.startswith(first) and not after.text.strip().startswith(first):
+        return "begins anew: it ignores the beginning, or repeats it"
+    return None

@@ -1,0 +1,61 @@
+"""Rows that could not be finished: the commonest reasons, and those that are tried again by the same command."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.labeled import Failure
+
+TRIED_AGAIN = frozenset(
+    {"EngineFailed", "BrokenProcessPool", "ConnectionError", "ConnectionResetError", "TimeoutError"}
+)
+"""Classes of errors that are no fault of the row."""
+NAMED = 3
+"""Reasons that are told of a stage."""
+
+
+def commonest_failures(layout: Layout) -> dict[str, dict[str, int]]:
+    """Return the commonest messages of each stage's failed rows, and how many rows each stands for."""
+    found = {stage: _messages(layout, stage) for stage in SHARD_STAGES}
+    return {stage: messages for stage, messages in found.items() if messages}
+
+
+def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
+    """Messages that differ in their numbers only count as one; an example stands for them."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    paths: list[AnyPath] = list((layout.folder / "failures" / stage).glob("*.parquet"))
+    for path in sorted(paths, key=lambda path: path.name):
+        for failure in read_shard(path, Failure):
+            message = f"{failure.error}: {failure.message}"
+            key = re.sub("[0-9]+", "0", message)
+            counts[key] += 1
+            examples.setdefault(key, message)
+    return {examples[key]: count for key, count in counts.most_common(NAMED)}
+
+
+def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
+    """Delete the shards in which rows failed for a reason outside of them, and return how many rows those are.
+
+    They are done again; what their other rows were answered is the same again, since it follows from their seeds.
+    """
+    rows = 0
+    for stage in ("solve", "label"):
+        for index in sorted(committed[stage]):
+            again = _tried_again(layout, stage, index)
+            if again:
+                layout.shard(stage, index).unlink(missing_ok=True)
+                layout.failures(stage, index).unlink(missing_ok=True)
+                committed[stage].discard(index)
+                rows += again
+    return rows
+
+
+def _tried_again(layout: Layout, stage: ShardStage, index: int) -> int:
+    if not layout.failures(stage, index).exists():
+        return 0
+    report: dict[str, Any] = shard_metadata(layout.shard(stage, index)).get("report") or {}
+    return sum(count for error, count in report.get("failures", {}).items() if error in TRIED_AGAIN)

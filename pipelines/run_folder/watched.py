@@ -1,0 +1,185 @@
+"""Three figures of every run that tell an engine that answers from one that only seems to, and the policy's pass rate.
+
+They are counted shard by shard, from what is committed: what a proxy, a cache or a broken server does to the
+completions shows in them long before anybody looks at a label.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import exp
+
+from stepforge.pipelines.settings.watch import Watch
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+LEAST_SOLUTIONS = 40
+"""Solutions below which a run's pass rate says nothing, while it goes on; at its end, half of them do."""
+LEAST_WRONG = 40
+LEAST_PAIRS = 60
+LEAST_AFTER = 60
+"""Completions after one right step below which their pass rate says nothing."""
+
+
+class Watched(Record):
+    """Counts over shards; they add up."""
+
+    solved: int = 0
+    """The policy's own solutions that have a verdict."""
+    right: int = 0
+    wrong: int = 0
+    """Wrong rollouts, solutions and completions."""
+    without_answer: int = 0
+    """Those of them that ended by themselves and state no answer."""
+    pairs: int = 0
+    """Pairs of solutions of one problem of which at least one is wrong."""
+    identical: int = 0
+    expected_of: int = 0
+    """Those of the pairs whose log-probabilities are known."""
+    expected: float = 0.0
+    """How many of those would be identical by chance, at temperature 1."""
+    after: int = 0
+    """Completions with a verdict that start after a first step that a right solution has too."""
+    after_right: int = 0
+    after_root: float = 0.0
+    """How many of them would be right at the pass rate of their question."""
+
+    def __add__(self, other: "Watched") -> "Watched":
+        names = type(self).model_fields
+        return Watched(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+def watched_solutions(rows: Sequence[SolvedProblem]) -> Watched:
+    """Count what the policy itself wrote in the solve stage."""
+    return sum((_of_solutions([r for r in row.rollouts if r.tokens]) for row in rows), Watched())
+
+
+def _of_solutions(rollouts: Sequence[Rollout]) -> Watched:
+    verdicts = [r for r in rollouts if r.outcome != "undetermined"]
+    pairs = [pair for pair in combinations(verdicts, 2) if any(r.outcome == "wrong" for r in pair)]
+    chances = [_chance(a) + _chance(b) for a, b in pairs if _known(a) and _known(b)]
+    return Watched(
+        solved=len(verdicts),
+        right=sum(r.outcome == "correct" for r in verdicts),
+        pairs=len(pairs),
+        identical=sum(a.text == b.text for a, b in pairs),
+        expected_of=len(chances),
+        expected=sum(chances) / 2,
+    ) + _answers(verdicts)
+
+
+def _known(rollout: Rollout) -> bool:
+    return bool(rollout.steps) and all(step.logprob is not None for step in rollout.steps)
+
+
+def _chance(rollout: Rollout) -> float:
+    """How likely it is to be drawn a second time."""
+    return exp(min(0.0, sum(step.logprob or 0.0 for step in rollout.steps)))
+
+
+def _answers(rollouts: Sequence[Rollout]) -> Watched:
+    wrong = [r for r in rollouts if r.outcome == "wrong"]
+    return Watched(wrong=len(wrong), without_answer=sum(r.answer is None for r in wrong))
+
+
+def watched_labels(rows: Sequence[LabeledProblem]) -> Watched:
+    """Count what completions showed in the label stage."""
+    return sum((_answers(row.evidence) + _after_right_step(row) for row in rows), Watched())
+
+
+def _after_right_step(row: LabeledProblem) -> Watched:
+    solutions = [solution.rollout for solution in row.solutions if solution.rollout.steps]
+    first_steps = {r.steps[0].text for r in solutions if r.outcome == "correct" and len(r.steps) > 1}
+    starts = {r.id for r in solutions if r.steps[0].text in first_steps and len(r.steps) > 1}
+    drawn = [r for r in row.evidence if r.start is not None and r.start.rollout in starts and r.start.steps == 1]
+    verdicts = [r for r in drawn if r.outcome != "undetermined"]
+    return Watched(
+        after=len(verdicts),
+        after_right=sum(r.outcome == "correct" for r in verdicts),
+        after_root=len(verdicts) * (row.pass_rate or 0.0),
+    )
+
+
+def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
+    """Return why a run must not go on, or None. ``ended``: nothing more will come, so less is asked for."""
+    enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
+    if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
+        return (
+            f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so that "
+            "step 1 of everything would be labelled wrong. Check policy.prompt, the answers' form and "
+            "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to go on all "
+            "the same"
+        )
+    if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
+        return (
+            f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
+            f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
+            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
+            "watch.most_without_answer = 1 to go on all the same"
+        )
+    return _identical(seen, watch, temperature) or _after(seen, watch)
+
+
+def _identical(seen: Watched, watch: Watch, temperature: float) -> str | None:
+    known = temperature == 1 and seen.expected_of >= LEAST_PAIRS and seen.expected_of == seen.pairs
+    allowed = seen.expected / seen.expected_of + watch.most_identical / 2 if known else watch.most_identical
+    if temperature == 0 or watch.most_identical == 1 or seen.pairs < LEAST_PAIRS:
+        return None
+    if seen.identical <= allowed * seen.pairs:
+        return None
+    by_chance = f", where {seen.expected:.1f} would be by chance" if known else ""
+    return (
+        f"{seen.identical} of {seen.pairs} pairs of solutions with a wrong one among them are identical{by_chance} "
+        f"(temperature {temperature:g}, most_identical = {watch.most_identical:g}): the engine ignores seeds, or "
+        "something before it answers from a cache. Turn caching of answers off; set watch.most_identical = 1 to go on "
+        "all the same"
+    )
+
+
+def _after(seen: Watched, watch: Watch) -> str | None:
+    if seen.after < LEAST_AFTER or seen.after_right >= watch.least_after_right_step * seen.after_root:
+        return None
+    return (
+        f"after one right step {seen.after_right} of {seen.after} completions are right, and from the question "
+        f"{seen.after_root:.0f} of as many would be (least_after_right_step = {watch.least_after_right_step:g}): the "
+        "engine does not go on from where it is told to. Look at some with `stepforge show`; set "
+        "watch.least_after_right_step = 0 to go on all the same"
+    )
+
+
+def watched_figures(seen: Watched) -> dict[str, float | int | None]:
+    """Return the figures as they are reported; None where nothing was counted."""
+    return {
+        "policy_pass_rate": _share(seen.right, seen.solved),
+        "solutions": seen.solved,
+        "wrong_without_answer": _share(seen.without_answer, seen.wrong),
+        "wrong_rollouts": seen.wrong,
+        "identical_pairs": _share(seen.identical, seen.pairs),
+        "identical_pairs_by_chance": _share(seen.expected, seen.expected_of),
+        "pairs_with_a_wrong_one": seen.pairs,
+        "pass_rate_after_right_step": _share(seen.after_right, seen.after),
+        "pass_rate_of_their_questions": _share(seen.after_root, seen.after),
+        "completions_after_right_step": seen.after,
+    }
+
+
+def watched_text(seen: Watched) -> str:
+    """Return the figures in one line."""
+    parts = [f"pass rate {_percent(seen.right, seen.solved)}"]
+    if seen.wrong:
+        parts.append(f"wrong without an answer {_percent(seen.without_answer, seen.wrong)}")
+    if seen.pairs:
+        chance = f" (by chance {_percent(seen.expected, seen.expected_of)})" if seen.expected_of else ""
+        parts.append(f"identical pairs {_percent(seen.identical, seen.pairs)}{chance}")
+    if seen.after:
+        root = _percent(seen.after_root, seen.after)
+        parts.append(f"after one right step {_percent(seen.after_right, seen.after)}, from the question {root}")
+    return "; ".join(parts)
+
+
+def _percent(part: float, whole: int) -> str:
+    return f"{part / whole:.0%} of {whole:,}" if whole else "-"
+
+
+def _share(part: float, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

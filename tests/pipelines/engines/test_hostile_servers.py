@@ -1,0 +1,338 @@
+"""What a hostile server sends: bodies without end, bombs, drips, deep JSON, other tokens, and the key itself."""
+
+import asyncio
+import json
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from engine_setup import Loop, ask
+
+from stepforge.pipelines.engines import EMBEDDED, ServerEngineSettings
+from stepforge.pipelines.engines.gate import EngineGate
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.engines.server_engine import ServerEngine
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
+
+MODELS = {"data": [{"id": "tiny", "max_model_len": 512, "owned_by": "vllm"}]}
+USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
+KEY = "sesame-4711-open"
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+class Stream(httpx.AsyncByteStream):
+    """Bytes as they are made, so that only what is read takes memory."""
+
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks():
+            yield chunk
+
+
+class Hostile(httpx.AsyncBaseTransport):
+    """Answers completions with what it was made with; keeps the requests."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], models: Any = MODELS) -> None:
+        self.answer = answer
+        self.models = models
+        self.asked: list[dict[str, Any]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/models"):
+            return self.models() if callable(self.models) else httpx.Response(200, json=self.models)
+        self.asked.append(json.loads(request.content))
+        return self.answer(request)
+
+
+def opened(run: Loop, server: Hostile, **settings: Any) -> ServerEngine:
+    settings = {"backoff": 0.001, "retries": 1, "address": "https://server.test/v1", "request_timeout": 5, **settings}
+    return run(ServerEngine.open(ServerEngineSettings(**settings), transport=server))
+
+
+def asked(run: Loop, server: Hostile, **settings: Any) -> Completion:
+    (completion,) = run(ask(opened(run, server, **settings), "Q\n", max_tokens=16))
+    return completion
+
+
+def streamed(chunks: Callable[[], AsyncIterator[bytes]], **headers: str) -> Hostile:
+    return Hostile(lambda request: httpx.Response(200, headers=headers, stream=Stream(chunks)))
+
+
+async def without_end() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x" * (64 << 10)
+
+
+async def bomb() -> AsyncIterator[bytes]:
+    pack = zlib.compressobj(9, wbits=31)
+    for _ in range(600):
+        yield pack.compress(bytes(MIB))
+    yield pack.flush()
+
+
+async def drip() -> AsyncIterator[bytes]:
+    while True:
+        await asyncio.sleep(0.01)
+        yield b" "
+
+
+def answered(**choice: Any) -> Hostile:
+    body = {"choices": [{"text": "t2 = 7", "finish_reason": "stop", **choice}], "usage": USAGE}
+    return Hostile(lambda request: httpx.Response(200, content=json.dumps(body)))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "packing", "said"),
+    [
+        (without_end, "identity", "longer than 1,081,344 bytes"),
+        (bomb, "gzip", "longer than 1,081,344 bytes"),
+        (bomb, "br", "packs its answer as 'br'"),
+        (without_end, "gzip", "is not gzip, as it says"),
+    ],
+)
+def test_a_body_is_read_up_to_its_cap(run: Loop, chunks: Any, packing: str, said: str, tell: Any) -> None:
+    server = streamed(chunks, **{"content-encoding": packing})
+    tracemalloc.start()
+    completion = asked(run, server)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert completion.finish == "error"
+    assert said in (completion.error or "")
+    assert peak < 8 * MIB
+    tell(f"hostile body, {chunks.__name__} as {packing}: {peak / MIB:.1f} MiB at most; {completion.error}")
+
+
+def test_a_packed_answer_is_read(run: Loop) -> None:
+    body = json.dumps({"choices": [{"text": "t2 = 7", "finish_reason": "stop"}], "usage": USAGE}).encode()
+    packed = zlib.compressobj(wbits=31)
+    data = packed.compress(body) + packed.flush()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data[:20]
+        yield data[20:]
+
+    assert asked(run, streamed(chunks, **{"content-encoding": "gzip"})).text == "t2 = 7"
+
+
+def test_an_answer_that_drips_ends_at_its_time_limit(run: Loop) -> None:
+    completion = asked(run, streamed(drip), request_timeout=0.2)
+    assert completion.error == "no answer within 0.2 s"
+
+
+def test_a_list_of_models_that_drips_or_has_no_end_is_refused(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepforge.pipelines.engines.served_model.CONNECT_SECONDS", 0.2)
+    for chunks, said in ((drip, "no answer within 0.2 s"), (without_end, "longer than")):
+        answer = Hostile(
+            lambda request: httpx.Response(500), lambda chunks=chunks: httpx.Response(200, stream=Stream(chunks))
+        )
+        with pytest.raises(BadInput, match=said):
+            opened(run, answer)
+
+
+@pytest.mark.parametrize("wait", ["²", "-1", "1e9", "inf", "NaN", "9" * 5000, "Fri, 31 Dec 1999 23:59:59 GMT", "٣"])
+def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
+    server = Hostile(lambda request: httpx.Response(503, headers={"retry-after": wait.encode()}))
+    completion = asked(run, server)
+    assert (completion.finish, completion.cause, len(server.asked)) == ("error", "away", 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"choices":' * 100_000,
+        b'{"error":' + b"[" * 200_000,
+        b'{"choices": [{"text": "a", "finish_reason": {"a": 1}}]}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop"}], "usage": {"completion_tokens": ' + b"9" * 5000 + b"}}",
+        b'{"choices": [{"text": "a", "finish_reason": "stop", "logprobs": {"content": [1]}}]}',
+        b'{"choices": [{"message": {"content": null, "reasoning_content": "I think"}, "finish_reason": "length"}]}',
+        b'{"choices": [{"message": {"content": "", "tool_calls": [{}]}, "finish_reason": "stop"}]}',
+    ],
+    ids=lambda body: body[:60].decode(),
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_no_body_escapes(run: Loop, body: bytes, status: int) -> None:
+    completion = asked(run, Hostile(lambda request: httpx.Response(status, content=body)))
+    assert completion.finish == "error"
+    assert len(completion.error or "") < 300
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"text": "t2 = \ud800 7"},
+        {"usage": {"completion_tokens": 9 * 10**18, "prompt_tokens": 4}},
+        {"usage": {"completion_tokens": 4, "prompt_tokens": -1}},
+        {"usage": {"completion_tokens": -4}},
+        {"usage": {"completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 2**40}}},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_true_stops_before_the_journal(run: Loop, sent: dict[str, Any]) -> None:
+    body = {"choices": [{"text": sent.get("text", "t2"), "finish_reason": "stop"}], "usage": sent.get("usage", USAGE)}
+    engine = opened(run, Hostile(lambda request: httpx.Response(200, content=json.dumps(body))))
+    answer = run(EngineGate(engine, 4).ask(Prompt(text="Q\n"), seed=1, sampling=Sampling(max_tokens=8)))
+    completion = answer.completion
+    assert (completion.finish, completion.cause, completion.tokens) == ("error", "server", 0)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ModelTokenizer:
+    return load_tokenizer(str(embedded_folder()))
+
+
+def with_ids(run: Loop, text: str, ids: list[Any], **choice: Any) -> Completion:
+    return asked(run, answered(text=text, token_ids=ids, **choice), tokenizer=EMBEDDED)
+
+
+def test_tokens_of_another_text_are_an_error(run: Loop, tokenizer: ModelTokenizer) -> None:
+    (end,) = tokenizer.end_tokens
+    ids = list(tokenizer.encode("Answer: 56"))
+    for kept in ([*ids, end], ids):  # with the end-of-text token, and without
+        completion = with_ids(run, "Answer: 56", kept)
+        assert (completion.text, completion.finish, completion.token_ids) == ("Answer: 56", "stop", tuple(ids))
+    others = {
+        "of another number": [*tokenizer.encode("Answer: 57"), end],
+        "cut short": ids[:-1],
+        "out of vocabulary": [*ids[:-1], 10**6],
+        "negative": [*ids, -1],
+        "none": [],
+        "no numbers": ["5", "6"],
+        "truth values": [True, False],
+    }
+    for kind, wrong in others.items():
+        completion = with_ids(run, "Answer: 56", wrong)
+        assert completion.finish == "error", kind
+        assert completion.cause == "server", kind
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+@pytest.mark.parametrize("place", ["message", "page", "text", "escaped", "at the cut", "reason"])
+def test_the_key_comes_back_in_nothing(run: Loop, monkeypatch: pytest.MonkeyPatch, place: str, status: int) -> None:
+    monkeypatch.setenv("STEPFORGE_TEST_KEY", KEY)
+    bodies: dict[str, bytes] = {
+        "message": json.dumps({"error": {"message": f"Authorization: Bearer {KEY}"}}).encode(),
+        "page": f"<html>{KEY}</html>".encode(),
+        "text": json.dumps({"choices": [{"text": KEY, "finish_reason": "stop"}], "usage": USAGE}).encode(),
+        "escaped": b'{"error": {"message": "' + "".join(f"\\u{ord(c):04x}" for c in KEY).encode() + b'"}}',
+        "at the cut": json.dumps({"error": {"message": "x" * 190 + KEY}}).encode(),
+        "reason": json.dumps({"choices": [{"text": "a", "finish_reason": KEY}], "usage": USAGE}).encode(),
+    }
+    server = Hostile(lambda request: httpx.Response(status, content=bodies[place]))
+    completion = asked(run, server, api_key_variable="STEPFORGE_TEST_KEY")
+    assert completion.finish == "error"
+    assert "sesame" not in repr(completion)
+
+
+def test_a_model_named_by_the_key_is_refused(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPFORGE_TEST_KEY", KEY)
+    for models in ({"data": [{"id": KEY}]}, {"data": [{"id": KEY}, {"id": "b"}]}, {"error": f"no, {KEY}"}):
+        with pytest.raises(BadInput) as refused:
+            opened(run, Hostile(lambda request: httpx.Response(500), models), api_key_variable="STEPFORGE_TEST_KEY")
+        assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("https://server.test/v1", True),
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("http://server.test/v1", False),
+        ("http://127.0.0.1.server.test/v1", False),
+        ("http://10.0.0.7:8000/v1", False),
+    ],
+)
+def test_the_key_is_sent_encrypted_or_nowhere(
+    run: Loop, monkeypatch: pytest.MonkeyPatch, address: str, sent: bool
+) -> None:
+    monkeypatch.setenv("STEPFORGE_TEST_KEY", KEY)
+    server = answered()
+    if sent:
+        assert asked(run, server, api_key_variable="STEPFORGE_TEST_KEY", address=address).finish == "stop"
+        return
+    with pytest.raises(BadInput, match="is not encrypted"):
+        asked(run, server, api_key_variable="STEPFORGE_TEST_KEY", address=address)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nb", "schlüssel", "a\x7fb"])
+def test_what_is_no_key_is_refused_unseen(run: Loop, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("STEPFORGE_TEST_KEY", key)
+    with pytest.raises(BadInput) as refused:
+        opened(run, answered(), api_key_variable="STEPFORGE_TEST_KEY")
+    assert key not in str(refused.value)
+
+
+TURNS = (Message(role="user", content="Q"),)
+BEGUN = (*TURNS, Message(role="assistant", content="Step 1\n"))
+
+
+def chat_answer(request: httpx.Request) -> httpx.Response:
+    message = {"role": "assistant", "content": "Step 2"}
+    tokens = sum(len(turn["content"]) for turn in json.loads(request.content)["messages"])
+    usage = {"prompt_tokens": tokens, "completion_tokens": 4}
+    return httpx.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("owner", "goes_on", "flagged"),
+    [
+        ("vllm", "auto", True),
+        ("sglang", "auto", True),
+        ("llamacpp", "auto", False),
+        ("somebody", "continue_final_message", True),
+        ("somebody", "assistant_message", False),
+    ],
+)
+def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_on: str, flagged: bool) -> None:
+    server = Hostile(chat_answer, {"data": [{"id": "tiny", "owned_by": owner}]})
+    engine = opened(run, server, api="chat", goes_on=goes_on)
+    assert engine.cannot is None
+    prompt = Prompt(text="QStep 1\n", turns=BEGUN, session="abc")
+    completion = run(engine.complete(prompt, seed=1, sampling=Sampling(max_tokens=8)))
+    assert (completion.text, completion.tokens) == ("Step 2", 4)
+    request = server.asked[-1]
+    assert request["messages"] == [turn.model_dump() for turn in BEGUN]
+    assert ("continue_final_message" in request) == flagged
+    assert request.get("add_generation_prompt", True) is not flagged
+
+
+def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
+    server = Hostile(chat_answer, {"data": [{"id": "tiny", "owned_by": "somebody"}]})
+    engine = opened(run, server, api="chat")
+    assert "not known to go on from the beginning of a solution" in (engine.cannot or "")
+    assert "engine.goes_on" in (engine.cannot or "")
+    whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
+    assert whole.text == "Step 2"
+    begun = run(engine.complete(Prompt(text="Q", turns=BEGUN), seed=1, sampling=Sampling()))
+    assert (begun.finish, len(server.asked)) == ("error", 1)
+
+
+def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run: Loop) -> None:
+    def trims(request: httpx.Request) -> httpx.Response:
+        answer = {"message": {"content": "Step 2"}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"choices": [answer], "usage": USAGE})
+
+    said = opened(run, Hostile(trims), api="chat").cannot
+    assert "without the blanks at its end" in (said or "")
+    refuses = Hostile(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
+    said = opened(run, refuses, api="chat").cannot
+    assert "does not go on from the beginning of a solution (the server answered 400: no prefix, please)" in (
+        said or ""
+    )

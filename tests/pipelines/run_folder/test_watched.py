@@ -1,0 +1,82 @@
+"""The figures that are watched: what is counted, and where a run is stopped."""
+
+import pytest
+from fakes import a_problem, a_solution, solved
+
+from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop, watched_labels, watched_solutions
+from stepforge.pipelines.settings.watch import Watch
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.rollout import Rollout, Start
+
+NO_VERDICT = Verdict(labeler="t", first_error=None, abstained=True)
+
+
+def test_solutions_are_counted_by_answer_and_by_pairs() -> None:
+    empty = a_solution("e", "", "wrong").model_copy(update={"answer": None, "tokens": 1})
+    row = solved(
+        a_solution("a", "abc", "correct"),
+        a_solution("b", "abd", "wrong"),
+        a_solution("c", "abd", "wrong"),
+        empty,
+        a_solution("d", "abx", "undetermined"),
+    )
+    seen = watched_solutions([row, row])
+    assert (seen.solved, seen.right, seen.wrong, seen.without_answer) == (8, 2, 6, 2)
+    assert (seen.pairs, seen.identical) == (12, 2)  # of 6 pairs with a wrong one, one is b and c
+
+
+def test_chance_is_read_from_log_probabilities() -> None:
+    one = a_solution("a", "ab", "wrong")
+    likely = one.model_copy(update={"steps": tuple(s.model_copy(update={"logprob": -0.5}) for s in one.steps)})
+    seen = watched_solutions([solved(likely, likely.model_copy(update={"id": "b"}))])
+    assert seen.expected_of == 1
+    assert seen.expected == pytest.approx(0.3679, abs=1e-4)
+
+
+def test_completions_after_a_right_first_step_are_held_against_the_question() -> None:
+    right, wrong = a_solution("r", "abc", "correct"), a_solution("w", "axy", "wrong")
+    other = a_solution("o", "zxy", "wrong")
+    solutions = tuple(
+        LabeledSolution(rollout=rollout, labels=(None,) * 3, verdict=NO_VERDICT) for rollout in (right, wrong, other)
+    )
+
+    def after(name: str, start: str, steps: int, outcome: str) -> Rollout:
+        rollout = a_solution(name, "q", "correct" if outcome == "correct" else "wrong")
+        return rollout.model_copy(update={"start": Start(rollout=start, steps=steps)})
+
+    evidence = (
+        after("1", "w", 1, "correct"),
+        after("2", "r", 1, "wrong"),
+        after("3", "w", 2, "wrong"),  # later
+        after("4", "o", 1, "wrong"),  # no right solution begins so
+    )
+    row = LabeledProblem(
+        problem=a_problem(), solutions=solutions, evidence=evidence, policy=solved(right).policy, costs=()
+    )
+    seen = watched_labels([row])
+    assert (seen.after, seen.after_right, seen.wrong) == (2, 1, 3)
+    assert seen.after_root == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (Watched(solved=40, right=0), "solves 0 of 40"),
+        (Watched(solved=39, right=0), None),
+        (Watched(solved=100, right=2), None),
+        (Watched(solved=40, right=20, wrong=40, without_answer=21), "21 of 40 wrong rollouts end without an answer"),
+        (Watched(solved=40, right=20, wrong=40, without_answer=20), None),
+        (Watched(solved=40, right=20, pairs=60, identical=31), "31 of 60 pairs"),
+        (Watched(solved=40, right=20, pairs=60, identical=30), None),
+        (Watched(solved=40, right=20, pairs=60, identical=20, expected_of=60, expected=3), "3.0 would be by chance"),
+        (Watched(solved=40, right=20, pairs=60, identical=40, expected_of=60, expected=35), None),
+        (Watched(solved=40, right=20, after=60, after_right=9, after_root=20), "after one right step 9 of 60"),
+        (Watched(solved=40, right=20, after=60, after_right=10, after_root=20), None),
+    ],
+)
+def test_a_run_is_stopped_past_a_limit_and_not_before(seen: Watched, said: str | None) -> None:
+    reason = reason_to_stop(seen, Watch(), temperature=1.0)
+    assert (reason is None) if said is None else (said in (reason or ""))
+    moved = Watch(least_pass_rate=0, most_without_answer=1, most_identical=1, least_after_right_step=0)
+    assert reason_to_stop(seen, moved, temperature=1.0) is None
+    assert reason is None or "to go on all the same" in reason
