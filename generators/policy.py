@@ -5,7 +5,7 @@ Going on from a prefix gives the engine exactly the tokens that the policy wrote
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ class PromptedPolicy:
         self.engine = engine
         self._judge = judge or engine
         self.settings = settings
-        self._encode_question = lru_cache(maxsize=1024)(engine.encode)
+        self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
         """A question is asked many times; its tokens are worked out once."""
         self._sampling = Sampling(
             temperature=settings.temperature,
@@ -141,7 +141,7 @@ class PromptedPolicy:
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Return ``n`` answers of the judge's engine, which is the policy's own unless another was given."""
         asked = self._judge.chat([Message(role="user", content=text)]) if chat else text
-        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked))
+        prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat))
         return await self._judge.complete(prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, text: str) -> str | None:
@@ -196,7 +196,7 @@ class PromptedPolicy:
         return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
-        asked = self._asked(problem.question)
+        asked = self._asked(problem.question.strip())  # as exports write it: many chat templates trim a turn
         text = asked + "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
         if ids:
