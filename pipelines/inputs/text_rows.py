@@ -1,27 +1,35 @@
 """Rows of JSON-lines, JSON and CSV files, read from any row on.
 
 Opening a JSON-lines or CSV file scans it once and keeps a sparse index, so that ``read(start)`` begins near row
-``start`` and never holds the file. A line that is no row comes as a reason; blank lines are no rows.
+``start`` and never holds the file. A line that is no row comes as a reason; blank lines are no rows. polars and
+`datasets` read such files as columns of one type, which refuses a whole file over one bad line, takes the last of two
+equal keys and rounds long integers.
 """
 
 import csv
 import gzip
+import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol, cast
 
+import pyarrow as pa
+
 from stepforge.schemas.errors import BadInput
 
-MAX_LINE = 64 * 2**20
+MAX_LINE = 16 * 2**20
 """Most bytes of one line."""
+MAX_COLUMNS = 10_000
+"""Most columns of a table, and keys of one object."""
 MAX_JSON = 512 * 2**20
 """Most bytes of a plain JSON file, which has to be read whole."""
-MAX_GZIP = 64 * 2**30
-MAX_GZIP_RATIO = 200
-"""A compressed file may grow to 64 MiB or so many times its size, and never beyond ``MAX_GZIP`` bytes."""
+MAX_UNPACKED = 64 * 2**30
+MAX_RATIO = 200
+"""A compressed file may grow to 64 MiB or so many times its size, and never beyond ``MAX_UNPACKED`` bytes."""
+MIN_UNPACKED = 64 * 2**20
 INDEX_EVERY = 256
 """Rows from one index entry to the next."""
 PEEKED = 100
@@ -59,23 +67,49 @@ class _Mark(NamedTuple):
     number: int
 
 
+def _unpacked(path: Path) -> IO[bytes]:
+    name = path.name.lower()
+    if name.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path))
+    if name.endswith(".zst"):
+        return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, pa.input_stream(path, compression="zstd"))))
+    return path.open("rb")
+
+
 class _Lines:
     """The lines of a file from a mark on, each bounded; ``mark`` is where the next one begins."""
 
     def __init__(self, path: Path, mark: _Mark) -> None:
         self.path = path
         self.mark = mark
-        self.compressed = path.name.lower().endswith(".gz")
-        self.most = min(MAX_GZIP, max(MAX_LINE, MAX_GZIP_RATIO * path.stat().st_size))
+        self.compressed = path.suffix.lower() in (".gz", ".zst")
+        self.most = min(MAX_UNPACKED, max(MIN_UNPACKED, MAX_RATIO * path.stat().st_size))
 
     def __iter__(self) -> Iterator[bytes]:
-        with cast(IO[bytes], gzip.open(self.path) if self.compressed else self.path.open("rb")) as file:
+        with _unpacked(self.path) as file:
             try:
-                file.seek(self.mark.offset)
+                self._skip(file)
                 while line := file.readline(MAX_LINE + 1):
                     yield self._checked(line)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise BadInput(f"{self._place}: not a whole gzip file ({error}); make it anew") from error
+            except (gzip.BadGzipFile, EOFError, zlib.error, pa.ArrowException) as error:
+                raise self._torn(error) from error
+            except OSError as error:
+                if self.compressed and error.errno is None:  # how Arrow says that a zstd frame is damaged
+                    raise self._torn(error) from error
+                raise
+
+    def _torn(self, error: Exception) -> BadInput:
+        kind = "gzip" if self.path.suffix.lower() == ".gz" else "zstd"
+        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); make it anew")
+
+    def _skip(self, file: IO[bytes]) -> None:
+        """Go to the mark; what is compressed by zstd has to be unpacked up to there."""
+        if file.seekable():
+            file.seek(self.mark.offset)
+            return
+        left = self.mark.offset
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            left -= len(block)
 
     @property
     def _place(self) -> str:
@@ -83,10 +117,12 @@ class _Lines:
 
     def _checked(self, line: bytes) -> bytes:
         if len(line) > MAX_LINE:
-            raise BadInput(f"{self._place}: over {MAX_LINE >> 20} MiB; is this one row a line?")
+            raise BadInput(f"{self._place}: over the limit of {MAX_LINE >> 20} MiB for a line; is this one row a line?")
         offset = self.mark.offset + len(line)
         if self.compressed and offset > self.most:
-            raise BadInput(f"{self._place}: unpacks to over {self.most >> 20} MiB; unpack it if that is right")
+            raise BadInput(
+                f"{self._place}: unpacks to over {self.most >> 20} MiB, the limit; unpack it if that is right"
+            )
         if self.mark.offset == 0:
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise BadInput(f"{self.path.name}: is UTF-16; store it as UTF-8")
@@ -96,7 +132,7 @@ class _Lines:
 
 
 class JsonLines:
-    """One JSON object a line, plain or compressed by gzip; far rows of a compressed file cost unpacking up to them."""
+    """One JSON object a line; far rows of a compressed file cost unpacking up to them."""
 
     exact = False
 
@@ -134,10 +170,17 @@ class Json:
     exact = False
 
     def __init__(self, path: Path) -> None:
-        if path.stat().st_size > MAX_JSON:
-            raise BadInput(f"{path.name}: over {MAX_JSON >> 20} MiB; plain JSON is read whole: store it as .jsonl")
         try:
-            self.rows = _row_list(json.loads(path.read_bytes().decode("utf-8-sig")))
+            with _unpacked(path) as file:
+                text = file.read(MAX_JSON + 1)
+        except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
+            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it anew") from error
+        if len(text) > MAX_JSON:
+            raise BadInput(
+                f"{path.name}: over {MAX_JSON >> 20} MiB, the limit; plain JSON is read whole: store it as .jsonl"
+            )
+        try:
+            self.rows = _row_list(json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique_object))
         except json.JSONDecodeError as error:
             remedy = "if each line is an object, name it .jsonl" if error.msg == "Extra data" else "mend it"
             raise BadInput(f"{path.name}, line {error.lineno}: not JSON ({error.msg}); {remedy}") from error
@@ -202,10 +245,30 @@ def unique_names(names: list[str], path: Path) -> tuple[str, ...]:
     Raises:
         BadInput: two are the same.
     """
-    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-    if twice:
-        raise BadInput(f"{path.name}: two columns are called {twice[0]!r}; rename one")
+    if len(names) > MAX_COLUMNS:
+        raise BadInput(f"{path.name}: {len(names):,} columns, the limit is {MAX_COLUMNS:,}; keep those that are needed")
+    if twice := _repeated(names):
+        raise BadInput(f"{path.name}: two columns are called {twice!r}; rename one")
     return tuple(names)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
+
+
+def _unique_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object; which of two equal keys was meant nobody knows.
+
+    Raises:
+        ValueError: a key is there twice, or there are too many.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"key {str(_repeated(key for key, _ in pairs))[:60]!r} is there twice; remove one")
+    if len(found) > MAX_COLUMNS:
+        raise ValueError(f"has {len(found):,} keys, the limit is {MAX_COLUMNS:,}; keep those that are needed")
+    return found
 
 
 def _row_list(parsed: object) -> list[object]:
@@ -222,7 +285,7 @@ def _row_list(parsed: object) -> list[object]:
 
 def _json_row(number: int, line: bytes) -> RawRow:
     try:
-        return _object_row(number, json.loads(line.decode()))
+        return _object_row(number, json.loads(line.decode(), object_pairs_hook=_unique_object))
     except (ValueError, RecursionError) as error:
         return RawRow(number, {"line": line[:2000].decode(errors="replace")}, _reason(error))
 

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from stepforge.filters import Corpus
+from stepforge.filters import Corpus, Difficulty
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.labelers import AnyPart, ChangePoint
 from stepforge.labelers.rates import Rates
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.inputs.problem_files import open_once
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run_folder.ledger import ShardReport
@@ -130,7 +130,7 @@ class ShardWork:
             if not isinstance(part, ProblemSet):
                 raise TypeError(f"source {shard.source} is not a problem set")
             problems = []
-            for item in open_problems(part).rows(shard.start, shard.stop):
+            for item in open_once(part).rows(shard.start, shard.stop):
                 if isinstance(item, Rejected):
                     rejected.append(item)
                 else:
@@ -146,14 +146,14 @@ class ShardWork:
     async def _solve(self, shard: ShardPlan, asking: _Asking) -> ShardReport:
         problems = await asyncio.to_thread(self._read, "solve", shard, Problem)
         brought = await asyncio.to_thread(self._read_brought, shard)
-        policy = asking.policy
+        run, policy, pass_rate = self.run, asking.policy, asks_pass_rate(self.run)
 
         async def work(problem: Problem) -> SolvedProblem:
             own = brought.get(problem.id, [])
-            return await solve(problem, own, policy, self.grader, n=self.run.solutions, seed=self.run.seed)
+            return await solve(problem, own, policy, self.grader, n=run.solutions, seed=run.seed, pass_rate=pass_rate)
 
         done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
-        rollouts = [r for row in done for r in row.rollouts if r.tokens or not brought]
+        rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
         return await asyncio.to_thread(
             self._commit,
             "solve",
@@ -273,6 +273,11 @@ def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     return part.model_copy(update={"rates": rates})
 
 
+def asks_pass_rate(run: RunFile) -> bool:
+    """Whether a filter of the run goes by the policy's own pass rate."""
+    return any(isinstance(part, Difficulty) for part in run.vet)
+
+
 def brought_with(item: SourceItem) -> list[Brought]:
     """Return the solutions that came with a problem, as the solve stage takes them."""
     return [
@@ -280,6 +285,7 @@ def brought_with(item: SourceItem) -> list[Brought]:
             problem_id=item.problem.id,
             text=solution.text,
             steps=solution.cut(lambda text: (text,)) if solution.steps else (),
+            people=solution.people,
         )
         for solution in item.solutions
     ]

@@ -193,7 +193,7 @@ def sentencepiece_tokenizer(template: str = "") -> ModelTokenizer:
     joint = {"\u2581S": 400, "\u2581a": 401, "So": 402}
     vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2} | bytes_ | letters | joint
     merges = [("\u2581", "S"), ("\u2581", "a"), ("S", "o")]
-    fast = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, unk_token="<unk>"))
+    fast = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, unk_token="<unk>"))  # noqa: S106
     fast.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
     fast.decoder = decoders.Sequence(
         [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
