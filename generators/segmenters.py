@@ -21,9 +21,6 @@ from stepforge.schemas.record import Record
 
 _WORD_GAP = re.compile(r"(?<!\s)\s++(?=\S)|(?<=[\u3040-\u30ff\u3400-\u9fff])(?=\w)")
 
-LONG = 600
-"""Characters of a solution that a person would have written in more than one step."""
-
 
 class Segmenter(Record, ABC):
     """Cuts a text into pieces; an empty text has none."""

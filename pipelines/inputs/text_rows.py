@@ -7,29 +7,22 @@ equal keys and rounds long integers.
 """
 
 import csv
-import gzip
-import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import pyarrow as pa
 
+from stepforge.pipelines.inputs.text_lines import MAX_LINE, Lines, Mark, unpacked
 from stepforge.schemas.errors import BadInput
 
-MAX_LINE = 16 * 2**20
-"""Most bytes of one line."""
 MAX_COLUMNS = 10_000
 """Most columns of a table, and keys of one object."""
 MAX_JSON = 512 * 2**20
 """Most bytes of a plain JSON file, which has to be read whole."""
-MAX_UNPACKED = 64 * 2**30
-MAX_RATIO = 200
-"""A compressed file may grow to 64 MiB or so many times its size, and never beyond ``MAX_UNPACKED`` bytes."""
-MIN_UNPACKED = 64 * 2**20
 INDEX_EVERY = 256
 """Rows from one index entry to the next."""
 PEEKED = 100
@@ -62,75 +55,6 @@ class Table(Protocol):
         ...
 
 
-class _Mark(NamedTuple):
-    offset: int
-    number: int
-
-
-def _unpacked(path: Path) -> IO[bytes]:
-    name = path.name.lower()
-    if name.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(path))
-    if name.endswith(".zst"):
-        return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, pa.input_stream(path, compression="zstd"))))
-    return path.open("rb")
-
-
-class _Lines:
-    """The lines of a file from a mark on, each bounded; ``mark`` is where the next one begins."""
-
-    def __init__(self, path: Path, mark: _Mark) -> None:
-        self.path = path
-        self.mark = mark
-        self.compressed = path.suffix.lower() in (".gz", ".zst")
-        self.most = min(MAX_UNPACKED, max(MIN_UNPACKED, MAX_RATIO * path.stat().st_size))
-
-    def __iter__(self) -> Iterator[bytes]:
-        with _unpacked(self.path) as file:
-            try:
-                self._skip(file)
-                while line := file.readline(MAX_LINE + 1):
-                    yield self._checked(line)
-            except (gzip.BadGzipFile, EOFError, zlib.error, pa.ArrowException) as error:
-                raise self._torn(error) from error
-            except OSError as error:
-                if self.compressed and error.errno is None:  # how Arrow says that a zstd frame is damaged
-                    raise self._torn(error) from error
-                raise
-
-    def _torn(self, error: Exception) -> BadInput:
-        kind = "gzip" if self.path.suffix.lower() == ".gz" else "zstd"
-        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); make it anew")
-
-    def _skip(self, file: IO[bytes]) -> None:
-        """Go to the mark; what is compressed by zstd has to be unpacked up to there."""
-        if file.seekable():
-            file.seek(self.mark.offset)
-            return
-        left = self.mark.offset
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
-            left -= len(block)
-
-    @property
-    def _place(self) -> str:
-        return f"{self.path.name}, line {self.mark.number}"
-
-    def _checked(self, line: bytes) -> bytes:
-        if len(line) > MAX_LINE:
-            raise BadInput(f"{self._place}: over the limit of {MAX_LINE >> 20} MiB for a line; is this one row a line?")
-        offset = self.mark.offset + len(line)
-        if self.compressed and offset > self.most:
-            raise BadInput(
-                f"{self._place}: unpacks to over {self.most >> 20} MiB, the limit; unpack it if that is right"
-            )
-        if self.mark.offset == 0:
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise BadInput(f"{self.path.name}: is UTF-16; store it as UTF-8")
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        self.mark = _Mark(offset, self.mark.number + 1)
-        return line
-
-
 class JsonLines:
     """One JSON object a line; far rows of a compressed file cost unpacking up to them."""
 
@@ -138,9 +62,9 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self.count = 0
-        for mark, _ in self._lines(_Mark(0, 1)):
+        for mark, _ in self._lines(Mark(0, 1)):
             if self.count % INDEX_EVERY == 0:
                 self.marks.append(mark)
             self.count += 1
@@ -156,8 +80,8 @@ class JsonLines:
             for mark, line in islice(lines, start % INDEX_EVERY, None):
                 yield _json_row(mark.number, line)
 
-    def _lines(self, mark: _Mark) -> Iterator[tuple[_Mark, bytes]]:
-        lines = _Lines(self.path, mark)
+    def _lines(self, mark: Mark) -> Iterator[tuple[Mark, bytes]]:
+        lines = Lines(self.path, mark)
         for line in lines:
             if line.strip():
                 yield mark, line
@@ -171,7 +95,7 @@ class Json:
 
     def __init__(self, path: Path) -> None:
         try:
-            with _unpacked(path) as file:
+            with unpacked(path) as file:
                 text = file.read(MAX_JSON + 1)
         except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
             raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it anew") from error
@@ -204,10 +128,10 @@ class Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self.columns: tuple[str, ...] = ()
         self.count = -1  # the header is the first record
-        for mark, fields in self._records(_Mark(0, 1)):
+        for mark, fields in self._records(Mark(0, 1)):
             if self.count < 0:
                 self.columns = unique_names(fields, path)
             elif self.count % INDEX_EVERY == 0:
@@ -227,9 +151,9 @@ class Csv:
             wrong = f"has {len(fields)} fields, the header has {len(self.columns)}; quote fields that hold commas"
             yield RawRow(mark.number, row, "" if len(fields) == len(self.columns) else wrong)
 
-    def _records(self, mark: _Mark) -> Iterator[tuple[_Mark, list[str]]]:
+    def _records(self, mark: Mark) -> Iterator[tuple[Mark, list[str]]]:
         csv.field_size_limit(MAX_LINE)  # a setting of the whole process; its default refuses long questions
-        lines = _Lines(self.path, mark)
+        lines = Lines(self.path, mark)
         try:
             for fields in csv.reader((line.decode() for line in lines), strict=True):
                 if fields:

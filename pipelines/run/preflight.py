@@ -33,7 +33,7 @@ def _check_problems(run: RunFile) -> None:
     """Read the problem sets as far as the run will."""
     for part in run.generate:
         if isinstance(part, ProblemSet):
-            limits = [limit for limit in (part.limit, run.problems) if limit is not None]
+            limits = [limit for limit in (part.limit, run.problems) if limit]
             source = open_problems(part.model_copy(update={"limit": min(limits, default=None)}))
             _check_answers(run, source, source.check())
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from stepforge.filters import Corpus, Difficulty
+from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import AnyPart, ChangePoint
 from stepforge.labelers.rates import Rates
 from stepforge.pipelines.engines.gate import EngineGate
@@ -18,6 +18,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_once
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
@@ -154,6 +155,7 @@ class ShardWork:
 
         done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
         rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
+        warn_uncut(done, run.policy.segmenter.kind)
         return await asyncio.to_thread(
             self._commit,
             "solve",
@@ -271,24 +273,6 @@ def with_rates(part: AnyPart, rates: Rates | None) -> AnyPart:
     if rates is None or not isinstance(part, ChangePoint) or not part.pilot:
         return part
     return part.model_copy(update={"rates": rates})
-
-
-def asks_pass_rate(run: RunFile) -> bool:
-    """Whether a filter of the run goes by the policy's own pass rate."""
-    return any(isinstance(part, Difficulty) for part in run.vet)
-
-
-def brought_with(item: SourceItem) -> list[Brought]:
-    """Return the solutions that came with a problem, as the solve stage takes them."""
-    return [
-        Brought(
-            problem_id=item.problem.id,
-            text=solution.text,
-            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
-            people=solution.people,
-        )
-        for solution in item.solutions
-    ]
 
 
 def _cause(stage: ShardStage, rejected: Rejected) -> str:

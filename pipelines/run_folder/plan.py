@@ -64,9 +64,7 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
 def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
     """Return how many problems come from each source."""
     from_families = FROM_FAMILIES if run.problems is None else run.problems
-    from_sets = {
-        i: len(opened) if run.problems is None else min(len(opened), run.problems) for i, opened in sets.items()
-    }
+    from_sets = {i: min(len(opened), run.problems or len(opened)) for i, opened in sets.items()}
     return ({FAMILIES: from_families} if families(run) else {}) | from_sets
 
 

@@ -25,13 +25,13 @@ def guard_settings(run: RunFile, layout: Layout) -> None:
                 f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "
                 "give another --out, or the settings of its run.toml"
             )
-        if run.problems is not None and (before.problems is None or run.problems < before.problems):
+        if run.problems and (not before.problems or run.problems < before.problems):
             raise BadInput(f"{layout.folder}: holds problems = {_total(before)}, which cannot become {run.problems}")
     write_text(layout.run_file, run.toml())
 
 
 def _total(run: RunFile) -> str:
-    return "all there are" if run.problems is None else str(run.problems)
+    return str(run.problems) if run.problems else "all there are"
 
 
 def _changes(before: Any, after: Any, path: str = "") -> list[str]:

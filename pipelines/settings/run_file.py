@@ -68,9 +68,9 @@ class RunFile(Record):
     """Everything a run is made of."""
 
     seed: int = Field(default=0, ge=0)
-    problems: int | None = Field(default=None, ge=1)
+    problems: int | None = Field(default=None, ge=0)
     """Problems from each source: from the families together, and from each problem set, of which a ``limit`` may ask
-    fewer. By default 100 from the families, and all that a problem set holds."""
+    fewer. By default 100 from the families, and all that a problem set holds; 0, where no family is listed, is all."""
     solutions: int = Field(default=4, ge=1)
     """Solutions sampled per problem. Where solutions are supplied, none, or as many for the policy's own pass rate if
     ``difficulty`` is listed under ``vet``."""
@@ -99,6 +99,9 @@ class RunFile(Record):
             raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
+        families = any(not isinstance(part, ProblemSet) for part in self.generate)
+        if families and self.problems == 0:
+            raise ValueError("problems: 0, and families are listed under generate")
         return self
 
     def toml(self) -> str:
@@ -116,7 +119,7 @@ def limited(run: RunFile, limit: int | None) -> RunFile:
     """Return the run with at most ``limit`` problems from each source."""
     if limit is None:
         return run
-    return run.model_copy(update={"problems": limit if run.problems is None else min(run.problems, limit)})
+    return run.model_copy(update={"problems": min(run.problems, limit) if run.problems else limit})
 
 
 def _without_none(value: Any) -> Any:
