@@ -73,6 +73,8 @@ def test_duplicates_are_told_by_the_question_alone() -> None:
     row = solved(a_solution("s", "a", "correct"), problem=a_problem("copy"))
     assert Duplicates()(row, Corpus(duplicate_of={"copy": "first"})) == Dropped(reason="duplicate question")
     assert Duplicates()(row, CORPUS) == row
+    supplied = row.model_copy(update={"rollouts": (row.rollouts[0].model_copy(update={"tokens": 0}),)})
+    assert Duplicates()(supplied, Corpus(duplicate_of={"copy": "first"})) == supplied
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_the_layout_of_verl_and_dapo() -> None:
     assert found.id == "x:9a9b6eb4-a1cb-49d1-8c1e-62eaf2f74079"
 
 
+def test_the_layout_of_prm800k() -> None:
+    steps = [{"completions": [{"text": text, "rating": rating}]} for text, rating in (("a", 1), ("b", 0), ("c", -1))]
+    row: dict[str, object] = {
+        "question": {"problem": "What is 3 + 4?", "ground_truth_answer": "7"},
+        "label": {"steps": steps, "finish_reason": "found_error"},
+    }
+    found = item(
+        row,
+        question="question.problem",
+        answer="question.ground_truth_answer",
+        steps="label.steps.completions.0.text",
+        ratings="label.steps.completions.0.rating",
+    )
+    assert (found.problem.question, found.problem.answer) == ("What is 3 + 4?", "7")
+    assert found.solutions[0].steps == ("a", "b", "c")
+    assert found.solutions[0].people == PeopleLabel(first_error=2, ratings=(1, 0, -1))
+
+
 @pytest.mark.parametrize(
     "messages",
     [
