@@ -24,7 +24,6 @@ class Duplicates(Record):
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Drop a problem that the corpus knows as the copy of an earlier one."""
-        supplied = bool(row.rollouts) and not any(rollout.tokens for rollout in row.rollouts)
-        if not supplied and row.problem.id in corpus.duplicate_of:
+        if not row.supplied and row.problem.id in corpus.duplicate_of:
             return Dropped(reason="duplicate question")
         return row

@@ -31,6 +31,10 @@ class Start(Record):
     steps: int
 
 
+SUPPLIED = "brought along"
+"""The model that solutions are said to be of, where they came with their problem."""
+
+
 class PeopleLabel(Record):
     """What people found in a supplied solution: truth for audits, never read by a labeler."""
 
@@ -99,8 +103,13 @@ class SolvedProblem(Record):
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
 
     @property
+    def supplied(self) -> bool:
+        """Whether the solutions came with the problem: the policy wrote none of them."""
+        return self.policy.model == SUPPLIED
+
+    @property
     def pass_rate(self) -> float | None:
         """Share of correct ones among the policy's own rollouts with a determined outcome; None if there are none."""
-        sampled = self.own or [r for r in self.rollouts if r.tokens]
+        sampled = self.own if self.supplied else self.rollouts
         outcomes = [r.outcome for r in sampled if r.outcome != "undetermined"]
         return outcomes.count("correct") / len(outcomes) if outcomes else None

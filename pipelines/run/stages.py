@@ -14,7 +14,7 @@ from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import EngineDead, Grader
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import PeopleLabel, Rollout, SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 Row = TypeVar("Row", bound=Record)
@@ -93,7 +93,7 @@ async def solve(
     if brought:
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
-        identity = policy.identity.model_copy(update={"model": "brought along", "digest": "", "engine": ""})
+        identity = policy.identity.model_copy(update={"model": SUPPLIED, "digest": "", "engine": ""})
         rollouts = await graded(problem, rollouts, grader)
         return SolvedProblem(problem=problem, rollouts=tuple(rollouts), policy=identity, own=tuple(own))
     return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
