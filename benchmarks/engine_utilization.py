@@ -94,6 +94,9 @@ class Recorder:
     def encode(self, text: str) -> tuple[int, ...]:
         return self.engine.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return self.engine.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return self.engine.token_ends(token_ids)
 

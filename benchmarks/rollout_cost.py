@@ -100,6 +100,9 @@ class Recording:
             self.encoded[text] = self.engine.encode(text)
         return self.encoded[text]
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return self.encode(text)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return self.engine.token_ends(token_ids)
 

@@ -15,12 +15,15 @@ def question_key(question: str) -> str:
 
 
 class Duplicates(Record):
-    """Keep the first problem of those that ask the same question."""
+    """Keep the first problem of those that ask the same question, and those whose solutions were supplied.
+
+    Supplied solutions are other data for the same question: dropping the problem would lose them.
+    """
 
     kind: Literal["duplicates"] = "duplicates"
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Drop a problem that the corpus knows as the copy of an earlier one."""
-        if row.problem.id in corpus.duplicate_of:
+        if not row.supplied and row.problem.id in corpus.duplicate_of:
             return Dropped(reason="duplicate question")
         return row

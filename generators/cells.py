@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
 from stepforge.schemas.answers import MAX_ANSWER, stated_answer
@@ -35,7 +36,7 @@ class Cells(NamedTuple):
         """Return the value as it is; None where the column, the value or its text is missing."""
         column = self.columns.get(field)
         value = None if column is None else self.row.get(column)
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float | Decimal) and not math.isfinite(value):
             self.bad(field, f"{value} is not a value; leave it empty where it is unknown")
         return None if isinstance(value, str) and not value.strip() else value
 
@@ -124,10 +125,12 @@ class Cells(NamedTuple):
 
 
 def _number_text(value: object) -> str:
-    """Return a number as text, a whole one without a point; empty for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a number as text, without an exponent and a whole one without a point; empty for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else str(value)
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _kind(value: object) -> str:

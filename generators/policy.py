@@ -6,7 +6,7 @@ Going on from a prefix gives the engine exactly the tokens that the policy wrote
 import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class PromptedPolicy:
         self.engine = engine
         self._judge = judge or engine
         self.settings = settings
-        self._encode_question = lru_cache(maxsize=1024)(engine.encode)
+        self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
         """A question is asked many times; its tokens are worked out once."""
         self._sampling = Sampling(
             temperature=settings.temperature,
@@ -161,7 +161,7 @@ class PromptedPolicy:
             check_plain(text, self._judge.special_tokens)
         turns = (Message(role="user", content=text),) if chat else ()
         asked = self._judge.chat(turns) if chat else text
-        prompt = Prompt(text=asked, token_ids=self._judge.encode(asked), turns=turns)
+        prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, text: str) -> str | None:
@@ -216,17 +216,17 @@ class PromptedPolicy:
         return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
-        asked = self._asked(problem.question)
-        before = "".join(step.text for step in prefix)
+        question = problem.question.strip()  # as exports write it: many chat templates trim a turn
+        asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
         if ids:
             for step in prefix:
                 ids.extend(step.token_ids or self.engine.encode(step.text))
-        turns = (*self._turns(problem.question), *([Message(role="assistant", content=before)] if before else []))
+        written = [Message(role="assistant", content=before)] if before else []
         return Prompt(
             text=asked + before,
             token_ids=tuple(ids),
-            turns=turns if self.settings.chat else (),
+            turns=(*self._turns(question), *written) if self.settings.chat else (),
             session=blake2b(problem.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
         )
 

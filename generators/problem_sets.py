@@ -5,8 +5,7 @@ field) and a remedy; a value that is not there (null, or an empty text) is unkno
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Literal
@@ -14,17 +13,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.generators.cells import Cells
-from stepforge.schemas.errors import BadInput
-from stepforge.schemas.problem import AnswerKind, Problem
+from stepforge.generators.columns import as_text, asked_in, lookup
+from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
+from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")
+FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+COMPRESSED = ("", ".gz", ".zst")
+SUFFIXES = tuple(f + c for f in FORMATS for c in COMPRESSED if not (c and f == ".parquet"))
 """What a problem file's name ends in, and so its format."""
-OTHER_NAMES = {
-    "question": ("problem", "prompt", "query", "input", "instruction"),
-    "answer": ("final_answer", "target", "solution"),
-}
-"""What a column is often called, for the question back when it is not there."""
 
 
 class ProblemSet(Record):
@@ -32,7 +29,7 @@ class ProblemSet(Record):
 
     kind: Literal["problem_set"] = "problem_set"
     path: str | None = None
-    """A .jsonl, .jsonl.gz, .json, .csv or .parquet file, or a folder of such files, all of one format."""
+    """A .jsonl, .json, .csv (also compressed: .gz, .zst) or .parquet file, or a folder of files of one format."""
     hub: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
     """Name of a dataset on the Hub."""
     config: str | None = None
@@ -46,24 +43,36 @@ class ProblemSet(Record):
     """Licence of the problems, for the dataset card."""
 
     question: str = "question"
-    """Column of the question."""
+    """Column of the question: a text, or chat messages with one user turn. A column inside another is named with
+    dots, here and below: ``extra_info.question``."""
     answer: str | None = None
     """Column of the reference answer: bare, or a worked solution in GSM8K's or MATH's style."""
     id: str | None = None
-    """Column of a text or whole number that no other row has; by default a hash of the question."""
+    """Column of a text or whole number that names a problem; by default a hash of the question. Rows that share it are
+    one problem with several solutions where ``solution`` or ``steps`` is named, and repeated rows otherwise."""
     solution: str | None = None
-    """Column of an existing solution's text."""
+    """Column of an existing solution: a text or chat messages with an assistant turn, or a list of either."""
     steps: str | None = None
-    """Column of an existing solution as a list of its steps."""
+    """Column of an existing solution as a list of its steps, or of several solutions as a list of such lists."""
+    first_error: str | None = None
+    """Column of the first wrong step of the solution as people judged it: 0-based, -1 where there is none."""
+    ratings: str | None = None
+    """Column of people's ratings of the steps: a list of -1, 0, 1 and null."""
+    error_span: str | None = None
+    """Column of the characters of ``solution`` that people marked as wrong: ``[start, end]`` or a list of such, empty
+    where nothing is wrong."""
     domain: str | None = None
     difficulty: str | None = None
     """Column of a whole number, also written ``Level 3``."""
     group: str | None = None
     """Column of what train and test splits must not share; by default each question is its own group."""
 
+    keep: tuple[str, ...] = ()
+    """Other columns to carry along with each problem, as text."""
+
     answer_kind: AnswerKind = "math"
     limit: int | None = Field(default=None, ge=1)
-    """Read only the first so many rows."""
+    """Read only the first so many problems."""
     on_bad_row: Literal["stop", "reject"] = "stop"
     """Whether a bad or repeated row is an error before the run, or is kept with the reason and left out."""
 
@@ -75,6 +84,13 @@ class ProblemSet(Record):
             raise ValueError("config, split and revision belong to hub; this set has a path")
         if self.solution and self.steps:
             raise ValueError("name solution (a text) or steps (a list of texts), not both")
+        said = [name for name in PEOPLE if getattr(self, name)]
+        if len(said) > 1:
+            raise ValueError(f"name one of {' and '.join(said)}, not both")
+        if said and not self.supplies:
+            raise ValueError(f"{said[0]} speaks of a solution; name its column as solution or steps")
+        if self.error_span and not self.solution:
+            raise ValueError("error_span counts characters of one text; name it as solution")
         return self
 
     @property
@@ -89,28 +105,16 @@ class ProblemSet(Record):
         return name[: len(name) - len(suffix)].replace(":", "-") or "problems"
 
     @property
+    def supplies(self) -> bool:
+        """Whether solutions come with the problems."""
+        return bool(self.solution or self.steps)
+
+    @property
     def columns(self) -> dict[str, str]:
         """Field to column, for the fields that have one."""
-        fields = ("question", "answer", "id", "solution", "steps", "domain", "difficulty", "group")
+        fields = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
         named = {field: getattr(self, field) for field in fields}
         return {field: column for field, column in named.items() if column is not None}
-
-
-class BroughtSolution(Record):
-    """A solution that came with its problem: already cut into steps, or a text still to cut."""
-
-    steps: tuple[str, ...] = ()
-    text: str = ""
-
-    def cut(self, segment: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-        """Return its steps so that joined with nothing between they are the solution's text.
-
-        Steps that came as a list get a blank line after each but the last, unless one ends in a line break already.
-        """
-        if not self.steps:
-            return segment(self.text)
-        *first, last = self.steps
-        return (*(step if step.endswith("\n") else f"{step}\n\n" for step in first), last)
 
 
 class SourceItem(Record):
@@ -128,8 +132,9 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     Raises:
         BadInput: a value cannot be used.
     """
-    cells = Cells(part.columns, row, f"{source}, row {number}")
-    question = cells.required_text("question")
+    values = {column: lookup(row, column) for column in part.columns.values()}
+    cells = Cells(part.columns, values, f"{source}, row {number}")
+    question = _question(cells, part.question)
     own_id = cells.identifier() if part.id else hash_of(question)
     problem = Problem(
         id=f"{part.label}:{own_id}",
@@ -140,8 +145,9 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
         answer_kind=part.answer_kind,
         difficulty=cells.difficulty(),
         group=cells.label("group") or f"question-{hash_of(_normal(question))}",
+        kept=_kept(cells, row, part.keep),
     )
-    return SourceItem(problem=problem, solutions=_solutions(cells))
+    return SourceItem(problem=problem, solutions=solutions_of(cells) if part.supplies else ())
 
 
 def hash_of(text: str) -> str:
@@ -149,32 +155,22 @@ def hash_of(text: str) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def check_columns(columns: Mapping[str, str], there: Iterable[str], source: str) -> None:
-    """Check that every column (field to column) is there.
-
-    Raises:
-        BadInput: one is not; names the file, the columns that are there and the likeliest one.
-    """
-    present = list(dict.fromkeys(there))
-    for field, column in columns.items():
-        if column not in present:
-            listed = ", ".join(present[:30]) or "none"
-            hint = _hint(field, column, present)
-            raise BadInput(f"{source}: no column {column!r} for {field}; there are: {listed}; {hint}")
+def _question(cells: Cells, column: str) -> str:
+    try:
+        asked = asked_in(cells.row[column])
+    except ValueError as error:
+        cells.bad("question", str(error))
+    return cells._replace(row={column: asked}).required_text("question")
 
 
-def _hint(field: str, column: str, columns: list[str]) -> str:
-    alike = get_close_matches(column, columns, n=1, cutoff=0.75) or [
-        c for c in OTHER_NAMES.get(field, ()) if c in columns
-    ]
-    return f'did you mean {field} = "{alike[0]}"?' if alike else f"set {field} to the right one"
-
-
-def _solutions(cells: Cells) -> tuple[BroughtSolution, ...]:
-    if steps := cells.steps():
-        return (BroughtSolution(steps=steps),)
-    text = cells.text("solution")
-    return (BroughtSolution(text=text),) if text else ()
+def _kept(cells: Cells, row: Mapping[str, object], names: tuple[str, ...]) -> tuple[KeptColumn, ...]:
+    kept = []
+    for name in names:
+        value = lookup(row, name)
+        if value is not None:
+            text = Cells({"keep": name}, {name: as_text(value)}, cells.where).text("keep")
+            kept.append(KeptColumn(name=name, value=text or ""))
+    return tuple(kept)
 
 
 def _normal(question: str) -> str:

@@ -32,6 +32,14 @@ class Truth(Record):
     quantities: tuple[Quantity, ...]
 
 
+class KeptColumn(Record):
+    """A column of a problem set that is carried along with its problem."""
+
+    name: str
+    value: str
+    """As text; what is no text in the source, as JSON."""
+
+
 class Problem(Record):
     """A question with a reference answer where one is known."""
 
@@ -48,6 +56,7 @@ class Problem(Record):
     group: str
     """Template or source group; train and test splits never share one."""
     truth: Truth | None = None
+    kept: tuple[KeptColumn, ...] = ()
 
     @property
     def reference_solution(self) -> str | None:

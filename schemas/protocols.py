@@ -104,7 +104,15 @@ class Engine(Protocol):
         ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text, without special tokens added; empty where the engine has no tokenizer."""
+        """Return the tokens of a text that goes on from another; empty where the engine has no tokenizer."""
+        ...
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with.
+
+        ``bos``: with the token that the tokenizer puts first, if it has one and the text does not begin with it; a
+        chat template writes its own.
+        """
         ...
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:

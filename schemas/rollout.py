@@ -31,6 +31,21 @@ class Start(Record):
     steps: int
 
 
+SUPPLIED = "brought along"
+"""The model that solutions are said to be of, where they came with their problem."""
+
+
+class PeopleLabel(Record):
+    """What people found in a supplied solution: truth for audits, never read by a labeler."""
+
+    first_error: int | None = None
+    """0-based index of the first wrong step; None if there is none."""
+    ratings: tuple[int | None, ...] = ()
+    """Per step -1 (wrong), 0 (neutral) or 1 (right), None where nobody rated it (PRM800K, arXiv 2305.20050)."""
+    error_start: int | None = None
+    """First character of the text that is wrong, where people marked characters instead of steps."""
+
+
 class Rollout(Record):
     """One sampled solution or completion."""
 
@@ -50,6 +65,7 @@ class Rollout(Record):
     """Those of the prompt tokens that came from the engine's prefix cache."""
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
+    people: PeopleLabel | None = None
 
     @property
     def text(self) -> str:
@@ -78,14 +94,22 @@ class PolicyIdentity(Record):
 
 
 class SolvedProblem(Record):
-    """A problem and the solutions sampled for it (or brought along)."""
+    """A problem and the solutions sampled for it (or supplied with it)."""
 
     problem: Problem
     rollouts: tuple[Rollout, ...]
     policy: PolicyIdentity
+    own: tuple[Rollout, ...] = ()
+    """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
+
+    @property
+    def supplied(self) -> bool:
+        """Whether the solutions came with the problem: the policy wrote none of them."""
+        return self.policy.model == SUPPLIED
 
     @property
     def pass_rate(self) -> float | None:
-        """Share of correct rollouts among those with a determined outcome; None if there are none."""
-        outcomes = [r.outcome for r in self.rollouts if r.outcome != "undetermined"]
+        """Share of correct ones among the policy's own rollouts with a determined outcome; None if there are none."""
+        sampled = self.own if self.supplied else self.rollouts
+        outcomes = [r.outcome for r in sampled if r.outcome != "undetermined"]
         return outcomes.count("correct") / len(outcomes) if outcomes else None

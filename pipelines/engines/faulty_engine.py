@@ -56,6 +56,10 @@ class FaultyEngine:
         """Return the code points of a text."""
         return self._engine.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return self._engine.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return 1, 2, 3 and so on."""
         return self._engine.token_ends(token_ids)

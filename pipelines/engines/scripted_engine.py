@@ -75,6 +75,10 @@ class ScriptedEngine:
         except UnicodeEncodeError:
             return tuple(map(ord, text))
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return self.encode(text)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return 1, 2, 3 and so on."""
         return tuple(range(1, len(token_ids) + 1))

@@ -113,6 +113,10 @@ class ServerEngine:
         """Return the tokens of a text; empty without a ``tokenizer`` setting."""
         return () if self._tokenizer is None else self._tokenizer.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return () if self._tokenizer is None else self._tokenizer.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return, for each token, the length in characters of the decoded text up to its end."""
         return () if self._tokenizer is None else self._tokenizer.token_ends(token_ids)

@@ -23,8 +23,16 @@ class Written(NamedTuple):
     token_ends: tuple[int, ...]
 
 
+ANCHORS = ("\n", ".", "0", "x")
+"""Texts that something may go on from; the first that never grows together with what follows is used."""
+
+
 class ModelTokenizer:
-    """Encodes and decodes without ever adding special tokens; special tokens decode to nothing."""
+    """Encodes and decodes pieces of text that go on from others; special tokens decode to nothing.
+
+    SentencePiece writes a blank before the beginning of a text, and takes one away when it decodes. What goes on from
+    a prompt is no beginning: where it matters, every piece is encoded and decoded after an anchor.
+    """
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -33,15 +41,41 @@ class ModelTokenizer:
         self.special_tokens = frozenset({*source.all_special_tokens, *(t.content for t in added if t.special)})
         """Texts that ``encode`` reads as control tokens; they decode to nothing."""
         self._piece = lru_cache(maxsize=PIECES)(lambda token: self.decode((token,)))
+        self._bos = self._opening_tokens()
+        self._anchor, self._anchor_text = self._find_anchor()
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text.
+        """Return the tokens of a text that goes on from another.
 
         Raises:
             ValueError: the text is not valid Unicode (a lone surrogate).
         """
+        if not self._anchor:
+            return self._tokens(text)
+        tokens = self._tokens(self._anchor_text + text)
+        after = tokens[len(self._anchor) :]
+        exact = tokens[: len(self._anchor)] == self._anchor and self.decode(after) == text
+        return after if exact else self._tokens(text)
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with.
+
+        ``bos``: with the tokens that the tokenizer puts before a text, as vLLM and transformers give a plain text to
+        the model, unless the text begins with them.
+
+        Raises:
+            ValueError: the text is not valid Unicode (a lone surrogate).
+        """
+        tokens = self._tokens(text)
+        return tokens if not bos or tokens[: len(self._bos)] == self._bos else self._bos + tokens
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of tokens that go on from others."""
+        return self._plain((*self._anchor, *token_ids))[len(self._anchor_text) :]
+
+    def _tokens(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         try:
-            return tuple(self._fast.encode(text, add_special_tokens=False).ids)
+            return tuple(self._fast.encode(text, add_special_tokens=special).ids)
         except (TypeError, UnicodeError) as error:
             raise ValueError(f"text cannot be encoded: {error}") from None
 
@@ -49,9 +83,27 @@ class ModelTokenizer:
         """Return whether there is such a token."""
         return token >= 0 and self._fast.id_to_token(token) is not None
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens."""
+    def _plain(self, token_ids: Sequence[int]) -> str:
         return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
+
+    def _opening_tokens(self) -> tuple[int, ...]:
+        """Return what the tokenizer puts before a text: a beginning-of-text token, for many models."""
+        bare, dressed = self._tokens("a"), self._tokens("a", special=True)
+        places = [i for i in range(len(dressed)) if dressed[i : i + len(bare)] == bare]
+        return dressed[: places[0]] if places else ()
+
+    def _find_anchor(self) -> tuple[tuple[int, ...], str]:
+        """Return the tokens and the text of an anchor; nothing where a piece reads the same at a beginning."""
+        for text in ANCHORS:
+            tokens = self._tokens(text)
+            together = self._tokens(f"{text} b")
+            if self._plain(tokens) != text or together[: len(tokens)] != tokens:
+                continue
+            alone = self._plain(together[len(tokens) :])
+            decodes = alone == self._plain(together)[len(text) :]
+            encodes = self._tokens(f"{text}b")[len(tokens) :] in (self._tokens("b"), ())
+            return ((), "") if decodes and encodes else (tokens, text)
+        return (), ""
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return the length in characters of the text up to each token's end, in linear time.
@@ -66,6 +118,8 @@ class ModelTokenizer:
         if "".join(pieces) == text:
             return tuple(accumulate(map(len, pieces)))
         stream, ends, end = DecodeStream(skip_special_tokens=True), [], 0
+        for token in self._anchor:
+            stream.step(self._fast, token)
         for token in token_ids:
             piece = stream.step(self._fast, token) or ""
             if not text.startswith(piece, end):

@@ -105,6 +105,10 @@ class TransformersEngine:
         """Return the tokens of a text, without special tokens added."""
         return self._model.tokenizer.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return self._model.tokenizer.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return, for each token, the length in characters of the decoded text up to its end."""
         return self._model.tokenizer.token_ends(token_ids)

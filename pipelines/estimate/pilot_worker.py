@@ -10,8 +10,8 @@ from stepforge.labelers import AnyPart
 from stepforge.pipelines.engines import open_engine
 from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.run.shard_work import brought_with
 from stepforge.pipelines.run.stages import attempt_all, label, solve
+from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Failure, LabeledProblem
@@ -67,7 +67,15 @@ class PilotWorker:
 
         async def work(item: SourceItem) -> SolvedProblem:
             run, brought = self.run, brought_with(item)
-            return await solve(item.problem, brought, self.policy, self.grader, n=run.solutions, seed=run.seed)
+            return await solve(
+                item.problem,
+                brought,
+                self.policy,
+                self.grader,
+                n=run.solutions,
+                seed=run.seed,
+                pass_rate=asks_pass_rate(run),
+            )
 
         return await self._phase(items, work, lambda item: item.problem.id)
 

@@ -87,6 +87,10 @@ class TracedEngine:
         """Return the tokens of a text."""
         return self.engine.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return self.engine.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return where each token ends in the decoded text."""
         return self.engine.token_ends(token_ids)

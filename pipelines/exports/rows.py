@@ -20,7 +20,7 @@ class Turn(Record):
 
 def asked(problem: LabeledProblem) -> str:
     """Return the prompt as the policy saw it, so that rows train the policy that wrote them."""
-    return problem.policy.prompt.replace("{question}", problem.problem.question)
+    return problem.policy.prompt.replace("{question}", problem.problem.question.strip())
 
 
 def origin(problem: LabeledProblem, solution: LabeledSolution) -> dict[str, str | int | None]:

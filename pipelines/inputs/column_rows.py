@@ -1,11 +1,12 @@
 """Rows of Parquet files and Hub datasets, read from any row on, only the columns asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stepforge.generators.problem_sets import ProblemSet
@@ -14,6 +15,12 @@ from stepforge.schemas.errors import BadInput
 
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
+MAX_VALUES = 16 * 2**20
+"""Most values of one column in one row group: repeated ones take no room in the file, and all of it in memory."""
+MAX_ITEMS = 100_000
+"""Most items of one list."""
+MAX_CELL = 8 * 2**20
+"""Most bytes of one text."""
 BATCH = 64
 """Rows in memory at a time: a question may be long."""
 
@@ -27,7 +34,10 @@ class Parquet:
         self.path = path
         with self._opened() as file:
             self.columns = unique_names(list(file.schema_arrow.names), path)
-            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            metadata = file.metadata
+            groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+            leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+            self.texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         self.ends = list(accumulate(int(group.num_rows) for group in groups))
         if max((group.total_byte_size for group in groups), default=0) > MAX_ROW_GROUP:
             raise BadInput(f"{path.name}: a row group of over {MAX_ROW_GROUP >> 30} GiB; write smaller ones")
@@ -42,8 +52,10 @@ class Parquet:
             return
         number = self.ends[groups[0] - 1] if groups[0] else 0
         with self._opened() as file:
+            self._check_values(file.metadata, groups, names)
             try:
                 for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(names)):
+                    self._check_cells(batch, number)
                     skipped = min(max(start - number, 0), batch.num_rows)
                     for position, row in enumerate(batch.slice(skipped).to_pylist(), start=number + skipped + 1):
                         yield RawRow(position, row)
@@ -51,11 +63,56 @@ class Parquet:
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; make it anew") from error
 
+    def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
+        for group in groups:
+            for index in range(metadata.num_columns):
+                chunk = metadata.row_group(group).column(index)
+                if chunk.num_values > MAX_VALUES and chunk.path_in_schema.partition(".")[0] in names:
+                    raise BadInput(
+                        f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
+                        f"group, the limit is {MAX_VALUES:,}; write smaller row groups"
+                    )
+
+    def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if (items := _most_items(column)) > MAX_ITEMS:
+                limit = f"a list of {items:,} items, the limit is {MAX_ITEMS:,}"
+            elif (size := _longest(column)) > MAX_CELL:
+                limit = f"a text of {size >> 20} MiB, the limit is {MAX_CELL >> 20} MiB"
+            else:
+                continue
+            raise BadInput(f"{self.path.name}, after row {number}: column {name!r} has {limit}; remove the row")
+
     def _opened(self) -> Any:
+        """Texts stay dictionaries where the file has them so: one that is repeated takes its room once."""
+        texts = getattr(self, "texts", None)
         try:
-            return pq.ParquetFile(self.path, page_checksum_verification=True)
+            return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
             raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); make it anew") from error
+
+
+def _most_items(column: pa.Array) -> int:
+    """Return the most items that any list of a column holds, the lists inside it too."""
+    if pa.types.is_struct(column.type):
+        return max((_most_items(child) for child in column.flatten()), default=0)
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        return 0
+    longest = pc.max(pc.list_value_length(column)).as_py() or 0
+    return max(longest, _most_items(column.flatten()))
+
+
+def _longest(column: pa.Array) -> int:
+    """Return the bytes of a column's longest text."""
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return max((_longest(child) for child in column.flatten()), default=0)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _longest(column.flatten())
+    if pa.types.is_dictionary(kind):
+        return _longest(column.dictionary)
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+    return int(pc.max(pc.binary_length(column)).as_py() or 0) if texts else 0
 
 
 class HubRows:

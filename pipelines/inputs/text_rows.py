@@ -1,27 +1,28 @@
 """Rows of JSON-lines, JSON and CSV files, read from any row on.
 
 Opening a JSON-lines or CSV file scans it once and keeps a sparse index, so that ``read(start)`` begins near row
-``start`` and never holds the file. A line that is no row comes as a reason; blank lines are no rows.
+``start`` and never holds the file. A line that is no row comes as a reason; blank lines are no rows. polars and
+`datasets` read such files as columns of one type, which refuses a whole file over one bad line, takes the last of two
+equal keys and rounds long integers.
 """
 
 import csv
-import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
+import pyarrow as pa
+
+from stepforge.pipelines.inputs.text_lines import MAX_LINE, Lines, Mark, unpacked
 from stepforge.schemas.errors import BadInput
 
-MAX_LINE = 64 * 2**20
-"""Most bytes of one line."""
+MAX_COLUMNS = 10_000
+"""Most columns of a table, and keys of one object."""
 MAX_JSON = 512 * 2**20
 """Most bytes of a plain JSON file, which has to be read whole."""
-MAX_GZIP = 64 * 2**30
-MAX_GZIP_RATIO = 200
-"""A compressed file may grow to 64 MiB or so many times its size, and never beyond ``MAX_GZIP`` bytes."""
 INDEX_EVERY = 256
 """Rows from one index entry to the next."""
 PEEKED = 100
@@ -54,57 +55,16 @@ class Table(Protocol):
         ...
 
 
-class _Mark(NamedTuple):
-    offset: int
-    number: int
-
-
-class _Lines:
-    """The lines of a file from a mark on, each bounded; ``mark`` is where the next one begins."""
-
-    def __init__(self, path: Path, mark: _Mark) -> None:
-        self.path = path
-        self.mark = mark
-        self.compressed = path.name.lower().endswith(".gz")
-        self.most = min(MAX_GZIP, max(MAX_LINE, MAX_GZIP_RATIO * path.stat().st_size))
-
-    def __iter__(self) -> Iterator[bytes]:
-        with cast(IO[bytes], gzip.open(self.path) if self.compressed else self.path.open("rb")) as file:
-            try:
-                file.seek(self.mark.offset)
-                while line := file.readline(MAX_LINE + 1):
-                    yield self._checked(line)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise BadInput(f"{self._place}: not a whole gzip file ({error}); make it anew") from error
-
-    @property
-    def _place(self) -> str:
-        return f"{self.path.name}, line {self.mark.number}"
-
-    def _checked(self, line: bytes) -> bytes:
-        if len(line) > MAX_LINE:
-            raise BadInput(f"{self._place}: over {MAX_LINE >> 20} MiB; is this one row a line?")
-        offset = self.mark.offset + len(line)
-        if self.compressed and offset > self.most:
-            raise BadInput(f"{self._place}: unpacks to over {self.most >> 20} MiB; unpack it if that is right")
-        if self.mark.offset == 0:
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise BadInput(f"{self.path.name}: is UTF-16; store it as UTF-8")
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        self.mark = _Mark(offset, self.mark.number + 1)
-        return line
-
-
 class JsonLines:
-    """One JSON object a line, plain or compressed by gzip; far rows of a compressed file cost unpacking up to them."""
+    """One JSON object a line; far rows of a compressed file cost unpacking up to them."""
 
     exact = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self.count = 0
-        for mark, _ in self._lines(_Mark(0, 1)):
+        for mark, _ in self._lines(Mark(0, 1)):
             if self.count % INDEX_EVERY == 0:
                 self.marks.append(mark)
             self.count += 1
@@ -120,8 +80,8 @@ class JsonLines:
             for mark, line in islice(lines, start % INDEX_EVERY, None):
                 yield _json_row(mark.number, line)
 
-    def _lines(self, mark: _Mark) -> Iterator[tuple[_Mark, bytes]]:
-        lines = _Lines(self.path, mark)
+    def _lines(self, mark: Mark) -> Iterator[tuple[Mark, bytes]]:
+        lines = Lines(self.path, mark)
         for line in lines:
             if line.strip():
                 yield mark, line
@@ -134,10 +94,17 @@ class Json:
     exact = False
 
     def __init__(self, path: Path) -> None:
-        if path.stat().st_size > MAX_JSON:
-            raise BadInput(f"{path.name}: over {MAX_JSON >> 20} MiB; plain JSON is read whole: store it as .jsonl")
         try:
-            self.rows = _row_list(json.loads(path.read_bytes().decode("utf-8-sig")))
+            with unpacked(path) as file:
+                text = file.read(MAX_JSON + 1)
+        except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
+            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it anew") from error
+        if len(text) > MAX_JSON:
+            raise BadInput(
+                f"{path.name}: over {MAX_JSON >> 20} MiB, the limit; plain JSON is read whole: store it as .jsonl"
+            )
+        try:
+            self.rows = _row_list(json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique_object))
         except json.JSONDecodeError as error:
             remedy = "if each line is an object, name it .jsonl" if error.msg == "Extra data" else "mend it"
             raise BadInput(f"{path.name}, line {error.lineno}: not JSON ({error.msg}); {remedy}") from error
@@ -161,10 +128,10 @@ class Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self.columns: tuple[str, ...] = ()
         self.count = -1  # the header is the first record
-        for mark, fields in self._records(_Mark(0, 1)):
+        for mark, fields in self._records(Mark(0, 1)):
             if self.count < 0:
                 self.columns = unique_names(fields, path)
             elif self.count % INDEX_EVERY == 0:
@@ -184,9 +151,9 @@ class Csv:
             wrong = f"has {len(fields)} fields, the header has {len(self.columns)}; quote fields that hold commas"
             yield RawRow(mark.number, row, "" if len(fields) == len(self.columns) else wrong)
 
-    def _records(self, mark: _Mark) -> Iterator[tuple[_Mark, list[str]]]:
+    def _records(self, mark: Mark) -> Iterator[tuple[Mark, list[str]]]:
         csv.field_size_limit(MAX_LINE)  # a setting of the whole process; its default refuses long questions
-        lines = _Lines(self.path, mark)
+        lines = Lines(self.path, mark)
         try:
             for fields in csv.reader((line.decode() for line in lines), strict=True):
                 if fields:
@@ -202,10 +169,30 @@ def unique_names(names: list[str], path: Path) -> tuple[str, ...]:
     Raises:
         BadInput: two are the same.
     """
-    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-    if twice:
-        raise BadInput(f"{path.name}: two columns are called {twice[0]!r}; rename one")
+    if len(names) > MAX_COLUMNS:
+        raise BadInput(f"{path.name}: {len(names):,} columns, the limit is {MAX_COLUMNS:,}; keep those that are needed")
+    if twice := _repeated(names):
+        raise BadInput(f"{path.name}: two columns are called {twice!r}; rename one")
     return tuple(names)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
+
+
+def _unique_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object; which of two equal keys was meant nobody knows.
+
+    Raises:
+        ValueError: a key is there twice, or there are too many.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"key {str(_repeated(key for key, _ in pairs))[:60]!r} is there twice; remove one")
+    if len(found) > MAX_COLUMNS:
+        raise ValueError(f"has {len(found):,} keys, the limit is {MAX_COLUMNS:,}; keep those that are needed")
+    return found
 
 
 def _row_list(parsed: object) -> list[object]:
@@ -222,7 +209,7 @@ def _row_list(parsed: object) -> list[object]:
 
 def _json_row(number: int, line: bytes) -> RawRow:
     try:
-        return _object_row(number, json.loads(line.decode()))
+        return _object_row(number, json.loads(line.decode(), object_pairs_hook=_unique_object))
     except (ValueError, RecursionError) as error:
         return RawRow(number, {"line": line[:2000].decode(errors="replace")}, _reason(error))
 

@@ -43,6 +43,10 @@ class FunctionEngine:
         """Return no tokens: the function takes text."""
         return ()
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return no tokens: the function takes text."""
+        return ()
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return nothing, since there are no tokens."""
         return ()

@@ -5,7 +5,7 @@ wrong, those behind it not at all. Solutions on which the labeler abstains expor
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
@@ -70,24 +70,35 @@ def labelled_steps(verdict: Verdict, truth: Verdict) -> Iterable[LabelledStep]:
             yield LabelledStep(i != verdict.first_error, step == "right")
 
 
+TruthOf = Callable[[LabeledProblem, LabeledSolution], Verdict | None]
+"""The truth of one solution, None where there is none."""
+
+
+def oracle_truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
+    """Return the oracle's verdict on a solution that has a known end."""
+    known = row.problem.truth is not None and solution.rollout.outcome != "undetermined"
+    return oracle_verdict(row.problem, solution.rollout) if known else None
+
+
 class Audit:
     """Adds up rows; holds counts only."""
 
-    def __init__(self) -> None:
+    def __init__(self, truth_of: TruthOf = oracle_truth) -> None:
+        self._truth_of = truth_of
         self._slices: dict[str, _Counts] = defaultdict(_Counts)
 
     def add(self, row: LabeledProblem) -> None:
         """Take in a problem; one without a truth counts nowhere."""
         problem = row.problem
-        if problem.truth is None:
+        truths = [self._truth_of(row, solution) if solution.rollout.steps else None for solution in row.solutions]
+        if not any(truths):
             return
         names = ["all", f"domain: {problem.domain}", f"source: {problem.source}"]
         names += [] if problem.difficulty is None else [f"difficulty: {problem.difficulty}"]
         for name in names:
             self._slices[name].problems += 1
-        for solution in row.solutions:
-            if solution.rollout.outcome != "undetermined" and solution.rollout.steps:
-                truth = oracle_verdict(problem, solution.rollout)
+        for solution, truth in zip(row.solutions, truths, strict=True):
+            if truth is not None:
                 for name in names:
                     self._slices[name].add(solution, truth)
 

@@ -4,12 +4,14 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
-from stepforge.pipelines.reports.label_accuracy import LabelCounts, RunningMean, judge_problem, step_auc, truths_of
+from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.pair_audit import PairAudit
+from stepforge.pipelines.reports.people import AgainstTruth, people_truth
 from stepforge.pipelines.settings.digest import VERSION, content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
@@ -31,9 +33,9 @@ class _Tally:
     """What is gathered while the labelled shards pass by."""
 
     def __init__(self) -> None:
-        self.judged: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
-        """labeler -> slice -> what its verdicts add up to"""
-        self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
+        self.oracle, self.people = AgainstTruth(), AgainstTruth()
+        self.uncut = 0
+        """Long solutions of a single step."""
         self.solutions = 0
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: Record | None = None
@@ -44,14 +46,10 @@ class _Tally:
         for solution in row.solutions:
             for name in ("all", *_policy_slices(row)):
                 self.outcomes[name][solution.rollout.outcome] += 1
-        truths = truths_of(row)
-        for labeler, judged in judge_problem(row, truths).items():
-            counts = LabelCounts(judged)
-            for name in ("all", *_label_slices(row)):
-                self.judged[labeler][name].add(counts)
-            auc = step_auc(row, labeler, truths)
-            if auc is not None:
-                self.aucs[labeler].add(auc)
+            self.uncut += uncut(solution.rollout)
+        truths, slices = truths_of(row), _label_slices(row)
+        self.oracle.add(row, judge_problem(row, truths), truths, slices)
+        self.people.add_people(row, slices)
 
 
 def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -64,19 +62,24 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             tally.add(row)
-    audit, pairs = Audit(), PairAudit()
+    audit, people_audit, pairs = Audit(), Audit(people_truth), PairAudit()
     for path in layout.shards("curate"):
         for row in read_curated(layout, shard_index(path)):
             audit.add(row)
+            people_audit.add(row)
             pairs.add(row)
     return {
         "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
         "policy": {
             "identity": tally.policy.model_dump() if tally.policy else None,
             "pass_rate": {name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+            "long_solutions_in_one_step": tally.uncut,
         },
         "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
+        "oracle": tally.oracle.figures(),
+        "people": tally.people.figures(),
         "audit": audit.figures(),
+        "people_audit": people_audit.figures(),
         "pairs": pairs.figures(),
         "stages": ledger["stages"],
         "failures": ledger["failures"],
@@ -110,23 +113,20 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
     """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
     listed = [part.name for part in speaking(run.label)]
     return [
-        *(name for name in tally.judged if name not in listed),
-        *(n for n in listed if n in tally.judged or not tally.judged),
+        *(name for name in tally.oracle.counts if name not in listed),
+        *(n for n in listed if n in tally.oracle.counts or not tally.oracle.counts),
     ]
 
 
 def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:
-    slices = tally.judged[name]
-    whole = slices["all"].figures()
+    against = tally.oracle.of(name)
     cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
-    exact = whole["exact_first_errors_of_wrong_solutions"]
+    exact = against["exact_first_errors_of_wrong_solutions"]
     return {
-        **whole,
-        "step_auc_within_problem": tally.aucs[name].value,
+        **against,
         "rollouts_per_solution": cost["rollouts"] / tally.solutions if tally.solutions else None,
         "generated_tokens_per_solution": cost["generated_tokens"] / tally.solutions if tally.solutions else None,
         "generated_tokens_per_correct_first_error": cost["generated_tokens"] / exact if exact else None,
-        "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from stepforge.generators.uncut import uncut_warning
 from stepforge.pipelines.storage.store import AnyPath
 
 LABEL_FIGURES = (
@@ -24,8 +25,8 @@ LABEL_FIGURES = (
 
 def report_text(report: dict[str, Any], folder: AnyPath) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _audit(report), _pairs(report)]
-    blocks += [_exports(report), _cost(report)]
+    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _people(report), _audit(report)]
+    blocks += [_pairs(report), _exports(report), _cost(report), _uncut(report)]
     return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
 
 
@@ -66,6 +67,25 @@ def _labelers(report: dict[str, Any]) -> str:
     for key, title in LABEL_FIGURES:
         rows.append((title, *(figure(report["labelers"][name].get(key)) for name in names)))
     return table(rows)
+
+
+def _people(report: dict[str, Any]) -> str:
+    """The same figures against people's labels, where the problem sets carry some."""
+    people = report.get("people") or {}
+    if not people:
+        return ""
+    rows: list[tuple[str, ...]] = [("labels against people", *people)]
+    for key, title in LABEL_FIGURES:
+        if any(key in figures for figures in people.values()):
+            rows.append((title, *(figure(figures.get(key)) for figures in people.values())))
+    audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report["people_audit"])])
+    return "\n\n".join([table(rows), *([audit] if report["people_audit"] else [])])
+
+
+def _uncut(report: dict[str, Any]) -> str:
+    count = report["policy"].get("long_solutions_in_one_step", 0)
+    solutions = report["policy"]["pass_rate"].get("all", {}).get("solutions", 0)
+    return f"warning: {uncut_warning(count, solutions, 'the segmenter')}" if count else ""
 
 
 def _strata(report: dict[str, Any]) -> str:

@@ -68,6 +68,10 @@ class JournaledEngine:
         """Return the tokens of a text."""
         return self._gate.engine.encode(text)
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        """Return the tokens of a text that a prompt begins with."""
+        return self._gate.engine.encode_prompt(text, bos=bos)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return where each token ends in the decoded text."""
         return self._gate.engine.token_ends(token_ids)

@@ -4,12 +4,15 @@ import asyncio
 import os
 from importlib.util import find_spec
 
+from stepforge.filters import SelfConsistency
+from stepforge.generators.columns import hint
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import Judge
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
 from stepforge.pipelines.run_folder.plan import family_item
@@ -29,9 +32,7 @@ def preflight(run: RunFile) -> None:
     Raises:
         BadInput: one line with what is wrong, where, and the remedy.
     """
-    for part in run.generate:
-        if isinstance(part, ProblemSet):
-            open_problems(part).check()
+    _check_problems(run)
     check_metrics(run.workers)
     _check_temperature(run)
     _check_api(run)
@@ -40,6 +41,29 @@ def preflight(run: RunFile) -> None:
         _check_engine(run.judge)
     if "RAY_ADDRESS" not in os.environ:
         asyncio.run(_answers(run))
+
+
+def _check_problems(run: RunFile) -> None:
+    """Read the problem sets as far as the run will."""
+    for part in run.generate:
+        if isinstance(part, ProblemSet):
+            limits = [limit for limit in (part.limit, run.problems) if limit]
+            source = open_problems(part.model_copy(update={"limit": min(limits, default=None)}))
+            _check_answers(run, source, source.check())
+
+
+def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> None:
+    """Without a reference no outcome is known, and every labeler but a judge has nothing to go by."""
+    supplied = any(isinstance(part, SelfConsistency) for part in run.vet)
+    if count.without_answer < count.problems or supplied or any(isinstance(part, Judge) for part in run.label):
+        return
+    part, columns = source.part, source.tables[0][1].columns
+    column = "no answer column is named" if part.answer is None else f"column {part.answer!r} is empty in every row"
+    raise BadInput(
+        f"generate: {part.path or part.hub}: no problem has a reference answer ({column}); "
+        f"{hint('answer', part.answer or 'answer', columns)}, or list self_consistency under vet, which takes the "
+        "majority's answer"
+    )
 
 
 def _check_engine(engine: AnyEngine) -> None:

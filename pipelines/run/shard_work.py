@@ -12,7 +12,7 @@ from stepforge.generators.policy import PromptedPolicy
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, brought_with, cause, outcomes
+from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -30,8 +30,6 @@ from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
-
-__all__ = ["Engines", "ShardDone", "ShardWork", "brought_with"]
 
 
 class Engines(NamedTuple):

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
-from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.inputs.problem_files import open_once
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
@@ -89,7 +90,7 @@ def _drawn(task: Task) -> Made:
     part = run.generate[shard.source]
     if not isinstance(part, ProblemSet):
         raise TypeError(f"source {shard.source} is not a problem set")
-    items = list(open_problems(part).rows(shard.start, shard.stop))
+    items = list(open_once(part).rows(shard.start, shard.stop))
     found = [item for item in items if not isinstance(item, Rejected)]
     return Made(
         [item.problem for item in found],
@@ -102,13 +103,15 @@ def _drawn(task: Task) -> Made:
 async def _solve(task: Task) -> Made:
     problems = await asyncio.to_thread(_read, task, "generate", Problem)
     brought = await asyncio.to_thread(_read_brought, task)
+    run, pass_rate = task.run, asks_pass_rate(task.run)
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(problem, own, task.asked, task.grader, n=task.run.solutions, seed=task.run.seed)
+        return await solve(problem, own, task.asked, task.grader, n=run.solutions, seed=run.seed, pass_rate=pass_rate)
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
-    rollouts = [r for row in done for r in row.rollouts if r.tokens or not brought]
+    rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
+    warn_uncut(done, run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
     return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts), watched=watched)
 
@@ -185,18 +188,6 @@ def _read_brought(task: Task) -> dict[str, list[Brought]]:
     for solution in brought:
         solutions.setdefault(solution.problem_id, []).append(solution)
     return solutions
-
-
-def brought_with(item: SourceItem) -> list[Brought]:
-    """Return the solutions that came with a problem, as the solve stage takes them."""
-    return [
-        Brought(
-            problem_id=item.problem.id,
-            text=solution.text,
-            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
-        )
-        for solution in item.solutions
-    ]
 
 
 def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:

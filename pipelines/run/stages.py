@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
 from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.supplied import on_steps
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.grading import graded
@@ -13,7 +14,7 @@ from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import EngineDead, Grader
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 Row = TypeVar("Row", bound=Record)
@@ -27,6 +28,7 @@ class Brought(Record):
     text: str
     steps: tuple[str, ...]
     """Its steps, where the source has them cut; else empty, and the policy's segmenter cuts the text."""
+    people: PeopleLabel | None = None
 
 
 class Sifted(NamedTuple):
@@ -66,22 +68,35 @@ async def attempt_all(
 
 
 async def solve(
-    problem: Problem, brought: Sequence[Brought], policy: PromptedPolicy, grader: Grader, *, n: int, seed: int
+    problem: Problem,
+    brought: Sequence[Brought],
+    policy: PromptedPolicy,
+    grader: Grader,
+    *,
+    n: int,
+    seed: int,
+    pass_rate: bool = False,
 ) -> SolvedProblem:
     """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
+
+    ``pass_rate``: sample also where solutions came along, because the policy's own pass rate is asked for.
 
     Raises:
         NotSampled: the engine failed over all of them.
         SpecialToken: the question, or a solution that came along, holds one.
+        LabelMismatch: people's label names a step that a solution that came along does not have.
     """
+    own: list[Rollout] = []
+    if pass_rate or not brought:
+        sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
+        own = await graded(problem, sampled, grader)
     if brought:
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
-        identity = policy.identity.model_copy(update={"model": "brought along", "digest": "", "engine": ""})
-    else:
-        sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
-        rollouts, identity = sampled, policy.identity
-    return SolvedProblem(problem=problem, rollouts=tuple(await graded(problem, rollouts, grader)), policy=identity)
+        identity = policy.identity.model_copy(update={"model": SUPPLIED, "digest": "", "engine": ""})
+        rollouts = await graded(problem, rollouts, grader)
+        return SolvedProblem(problem=problem, rollouts=tuple(rollouts), policy=identity, own=tuple(own))
+    return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
 
 
 def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
@@ -97,6 +112,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         outcome="undetermined",
         finish="stop",
         tokens=0,
+        people=None if brought.people is None else on_steps(brought.people, [step.text for step in steps]),
     )
 
 

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from stepforge.generators.family import Family
 from stepforge.generators.problem_sets import ProblemSet
-from stepforge.pipelines.inputs.problem_files import Print, ProblemSource, open_problems
+from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.inputs.tables import Print
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
@@ -21,6 +22,8 @@ from stepforge.schemas.seeds import rng_of
 FAMILIES = -1
 """The source number of the mix of procedural families."""
 PLAN_FILE = "plan.json"
+FROM_FAMILIES = 100
+"""Problems of the families where the run file names no number."""
 
 
 class ShardPlan(Record):
@@ -44,8 +47,7 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     before = _read(folder, digest)
     planned = _shards(before)
     sets = {i: open_problems(part) for i, part in enumerate(run.generate) if isinstance(part, ProblemSet)}
-    totals = {FAMILIES: run.problems} if families(run) else {}
-    for source, total in (totals | {i: len(opened) for i, opened in sets.items()}).items():
+    for source, total in _totals(run, sets).items():
         start = max((shard.stop for shard in planned if shard.source == source), default=0)
         for first in range(start, total, run.rows_per_shard):
             stop = min(first + run.rows_per_shard, total)
@@ -59,6 +61,13 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     }
     write_checksummed(folder / PLAN_FILE, plan)
     return planned
+
+
+def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
+    """Return how many problems come from each source."""
+    from_families = FROM_FAMILIES if run.problems is None else run.problems
+    from_sets = {i: min(len(opened), run.problems or len(opened)) for i, opened in sets.items()}
+    return ({FAMILIES: from_families} if families(run) else {}) | from_sets
 
 
 def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
@@ -86,7 +95,7 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
     if before and not opened.goes_on_from(before):
         source = opened.part.path or opened.part.hub
         raise BadInput(
-            f"{source}: has changed since the run was begun, and not only by rows added at its end; "
+            f"{source}: has changed since the run was begun, and not only by problems added at its end; "
             "put it back, or give another --out"
         )
 

@@ -30,15 +30,16 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
     stages: list[ShardStage] = []
     if before is not None:
         _check_fixed(before, now, layout)
-        if run.problems < problems:
-            raise BadInput(f"{layout.folder}: holds problems = {problems}, which cannot become {run.problems}")
+        if run.problems and (not problems or run.problems < problems):
+            held = problems or "all there are"
+            raise BadInput(f"{layout.folder}: holds problems = {held}, which cannot become {run.problems}")
         stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now[n] for n in DEPENDS_ON[stage])]
     for stage in stages:
         for path in layout.shards(stage):
             path.unlink(missing_ok=True)
     if "label" in stages:
         layout.rates.unlink(missing_ok=True)
-    made_with = {"run": content_digest(run), "problems": run.problems, "settings": now}
+    made_with = {"run": content_digest(run), "problems": run.problems or 0, "settings": now}
     write_checksummed(layout.folder / SETTINGS_FILE, made_with)
     write_text(layout.run_file, run.toml())
     return stages
@@ -60,14 +61,14 @@ def check_unchanged(run: RunFile, layout: Layout) -> None:
 
 
 def _made_with(layout: Layout) -> tuple[dict[str, Any] | None, int]:
-    """Return the settings that shards depend on, and the number of problems; None in a new folder."""
+    """Return the settings that shards depend on, and the number of problems, 0 for all; None in a new folder."""
     path = layout.folder / SETTINGS_FILE
     if path.exists():
         kept = read_checksummed(path)
         return dict(kept["settings"]), int(kept["problems"])
     if layout.run_file.exists():
         run = folder_settings(layout.run_file)
-        return content_settings(run), run.problems
+        return content_settings(run), run.problems or 0
     return None, 0
 
 

@@ -70,10 +70,12 @@ class RunFile(Record):
     """Everything a run is made of."""
 
     seed: int = Field(default=0, ge=0)
-    problems: int = Field(default=100, ge=0)
-    """Problems drawn from the families together; problem sets add all of theirs."""
+    problems: int | None = Field(default=None, ge=0)
+    """Problems from each source: from the families together, and from each problem set, of which a ``limit`` may ask
+    fewer. By default 100 from the families, and all that a problem set holds; 0, where no family is listed, is all."""
     solutions: int = Field(default=4, ge=1)
-    """Solutions sampled per problem (none where solutions are brought along)."""
+    """Solutions sampled per problem. Where solutions are supplied, none, or as many for the policy's own pass rate if
+    ``difficulty`` is listed under ``vet``."""
     rows_per_shard: int = Field(default=25, ge=1, le=10_000)
     test_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of template groups that go to the test split."""
@@ -117,17 +119,10 @@ def _distinct(setting: str, names: list[str]) -> None:
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:
-    """Return the run with at most ``limit`` problems from the families and from each problem set."""
+    """Return the run with at most ``limit`` problems from each source."""
     if limit is None:
         return run
-    sources = tuple(_limited_source(part, limit) for part in run.generate)
-    return run.model_copy(update={"problems": min(run.problems, limit), "generate": sources})
-
-
-def _limited_source(part: Any, limit: int) -> Any:
-    if not isinstance(part, ProblemSet):
-        return part
-    return part.model_copy(update={"limit": limit if part.limit is None else min(limit, part.limit)})
+    return run.model_copy(update={"problems": min(run.problems, limit) if run.problems else limit})
 
 
 def _without_none(value: Any) -> Any:

@@ -8,7 +8,7 @@ from stepforge.filters import Corpus, Decided, Difficulty, Dropped, Duplicates, 
 from stepforge.filters.self_consistency import normal_answer
 from stepforge.pipelines.run.stages import vet
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem
 
 CORPUS = Corpus()
 
@@ -73,6 +73,8 @@ def test_duplicates_are_told_by_the_question_alone() -> None:
     row = solved(a_solution("s", "a", "correct"), problem=a_problem("copy"))
     assert Duplicates()(row, Corpus(duplicate_of={"copy": "first"})) == Dropped(reason="duplicate question")
     assert Duplicates()(row, CORPUS) == row
+    supplied = row.model_copy(update={"policy": row.policy.model_copy(update={"model": SUPPLIED})})
+    assert Duplicates()(supplied, Corpus(duplicate_of={"copy": "first"})) == supplied
 
 
 @pytest.mark.parametrize(

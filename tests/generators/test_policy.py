@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
+from stepforge.pipelines.exports.rows import asked
+from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Step
 
@@ -42,6 +44,9 @@ class ThreeByThree:
 
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(hash(text[i : i + WIDTH]) & 0xFFFFFF for i in range(0, len(text), WIDTH))
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return self.encode(text)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         ends = [WIDTH * (i + 1) for i in range(len(token_ids))]
@@ -125,3 +130,35 @@ def test_the_identity_tells_the_prompt_as_the_model_is_given_it() -> None:
 def test_a_prompt_without_the_question_is_refused() -> None:
     with pytest.raises(ValidationError, match="has no"):
         PolicySettings(prompt="Solve this.")
+
+
+class Trimming(ThreeByThree):
+    """A model whose chat template trims each turn, as Llama 3's does, and whose tokenizer has a first token."""
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        return "".join(f"<{m.role}>{m.content.strip()}" for m in messages) + "<assistant>"
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return (*([-1] if bos else []), *self.encode(text))
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("question", ["  What is 3 + 4?\n\n", "What is 3 + 4?"])
+def test_an_exported_prompt_is_the_one_that_was_sent(question: str, chat: bool) -> None:
+    engine = Trimming("aa\n")
+    policy = PromptedPolicy(engine, PolicySettings(chat=chat))
+    problem = a_problem().model_copy(update={"question": question})
+    asyncio.run(policy.sample(problem, (), n=1, seed=7))
+    row = LabeledProblem(problem=problem, solutions=(), evidence=(), policy=policy.identity, costs=())
+    assert asked(row) == engine.asked[0].text
+
+
+def test_a_plain_prompt_has_the_models_first_token_and_a_chat_prompt_the_templates_own() -> None:
+    for chat in (False, True):
+        engine = Trimming("aa\n")
+        policy = PromptedPolicy(engine, PolicySettings(chat=chat))
+        (rollout, *_) = asyncio.run(policy.sample(a_problem(), (), n=1, seed=7))
+        asyncio.run(policy.sample(a_problem(), rollout.steps, n=1, seed=7))
+        assert [prompt.token_ids.count(-1) for prompt in engine.asked] == [0 if chat else 1] * 2
+        asyncio.run(policy.ask("a", n=1, seed=1, sampling=Sampling(), chat=chat))
+        assert engine.asked[-1].token_ids.count(-1) == (0 if chat else 1)

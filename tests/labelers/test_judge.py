@@ -311,6 +311,9 @@ class Echo:
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(map(ord, text))
 
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return self.encode(text)
+
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return tuple(range(1, len(token_ids) + 1))
 

@@ -13,6 +13,14 @@ from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.text import audit_rows, figure
 from stepforge.pipelines.settings.run_file import RunFile
 
+AUDIT_COLUMNS = (
+    "slice",
+    "solutions",
+    "abstained",
+    "labelled exactly",
+    "steps labelled right: of these wrong",
+    "steps labelled wrong: of these right",
+)
 LIMITS = """## Limits
 
 - Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
@@ -103,9 +111,9 @@ def _composed(name: str, counts: Counts) -> tuple[object, ...]:
 def _noise(report: dict[str, Any]) -> str:
     """The label noise card: how often the labels are wrong, where that can be known."""
     head = "## Label noise\n\n"
+    people = _people(report.get("people_audit") or {})
     if not report["audit"]:
-        return f"{head}Not measured: none of the problems has a known truth for every step."
-    columns = ("slice", "solutions", "abstained", "labelled exactly", "steps labelled right: of these wrong")
+        return head + (people or "Not measured: none of the problems has a known truth for every step.")
     rates = [
         (
             name,
@@ -120,11 +128,22 @@ def _noise(report: dict[str, Any]) -> str:
     return (
         f"{head}Measured on this run's own procedural problems, whose every step has a known truth: the labels that\n"
         "the curated rows carry, step by step, with 95 % intervals.\n\n"
-        + table((*columns, "steps labelled wrong: of these right"), audit_rows(report["audit"]))
+        + table(AUDIT_COLUMNS, audit_rows(report["audit"]))
         + "\n\nBy labeler, before curation: first errors of solutions with a wrong answer named exactly, right\n"
         "solutions left clean, their harmonic mean, and generated tokens for each exact first error.\n\n"
         + table(("labeler", "first error", "clean", "F1", "tokens"), rates)
         + _pairs(report["pairs"])
+        + (f"\n\n{people}" if people else "")
+    )
+
+
+def _people(audit: dict[str, Any]) -> str:
+    """The same, where people have judged supplied solutions."""
+    if not audit:
+        return ""
+    return (
+        "Against people's labels of the supplied solutions, which no labeler has seen, with 95 % intervals:\n\n"
+        + table(AUDIT_COLUMNS, audit_rows(audit))
     )
 
 

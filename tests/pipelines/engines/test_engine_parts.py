@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from engine_setup import Loop
 from pydantic import TypeAdapter, ValidationError
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings
 from stepforge.pipelines.engines.model_files import digest, locate
@@ -184,6 +184,55 @@ def test_a_stop_text_inside_a_token_leaves_the_characters_before_it() -> None:
     assert written.text == "xa"
     assert tokenizer.decode(written.token_ids) == "xa"
     assert written.token_ends == (1, 2)
+
+
+def sentencepiece_tokenizer(template: str = "") -> ModelTokenizer:
+    """As Llama 2's: a blank before every text, taken away by decoding, and a token before every plain text."""
+    bytes_ = {f"<0x{i:02X}>": 3 + i for i in range(256)}
+    letters = {letter: 300 + i for i, letter in enumerate("\u2581abcdefghijklmnopqrstuvwxyzASTQ:.0123456789+=[]/")}
+    joint = {"\u2581S": 400, "\u2581a": 401, "So": 402}
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2} | bytes_ | letters | joint
+    merges = [("\u2581", "S"), ("\u2581", "a"), ("S", "o")]
+    fast = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, unk_token="<unk>"))  # noqa: S106
+    fast.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    fast.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    fast.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    fast.add_special_tokens([AddedToken("<s>", normalized=False), AddedToken("</s>", normalized=False)])
+    added = {1: AddedToken("<s>", special=True), 2: AddedToken("</s>", special=True)}
+    source = SimpleNamespace(backend_tokenizer=fast, added_tokens_decoder=added, all_special_tokens=["<s>", "</s>"])
+    return ModelTokenizer(source)
+
+
+@pytest.mark.parametrize("text", [" So a", "So a", "  two", "\n\n So", "a\u4e2d b", " ", "\n", "", "7 + 1 = 8.\n"])
+def test_a_continuation_keeps_its_leading_blank(text: str) -> None:
+    tokenizer = sentencepiece_tokenizer()
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert len(tokenizer.token_ends(ids)) == len(ids)
+    assert tokenizer.token_ends(ids)[-1:] == ((len(text),) if text else ())
+    assert tokenizer.read(ids) == (text, ids, tokenizer.token_ends(ids))
+
+
+def test_pieces_of_a_solution_join_to_its_tokens() -> None:
+    tokenizer = sentencepiece_tokenizer()
+    prompt = tokenizer.encode_prompt("Q: 3 + 4 =\n", bos=True)
+    steps = ["So a is 7.", " So b.\n\n", "So c."]
+    ids = [tokenizer.encode(step) for step in steps]
+    assert [tokenizer.decode(step) for step in ids] == steps
+    assert (*prompt, *ids[0], *ids[1], *ids[2]) == tokenizer.encode_prompt("Q: 3 + 4 =\n" + "".join(steps), bos=True)
+
+
+def test_a_plain_prompt_begins_with_one_token_of_its_own() -> None:
+    tokenizer = sentencepiece_tokenizer()
+    bare, dressed = (tokenizer.encode_prompt("Q: 3 + 4", bos=bos) for bos in (False, True))
+    assert dressed == (1, *bare)
+    assert bare[0] != 1
+    for text in ("<s>Q: 3", "<s>[TSA] Q: 3"):
+        assert tokenizer.encode_prompt(text, bos=True) == tokenizer.encode_prompt(text, bos=False)
+        assert tokenizer.encode_prompt(text, bos=True).count(1) == 1
+    assert byte_tokenizer().encode_prompt("a b", bos=True) == byte_tokenizer().encode("a b")
 
 
 def test_importing_the_settings_loads_no_model_library() -> None:

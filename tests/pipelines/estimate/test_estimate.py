@@ -63,15 +63,15 @@ def test_a_pilot_has_every_kind_in_its_proportion_and_is_the_same_each_time() ->
 
 def test_a_pilot_mixes_problem_sets_with_families(tmp_path: Path) -> None:
     rows = [{"q": f"What is {i} + 1?", "a": str(i + 1), "s": f"It is {i + 1}."} for i in range(60)]
-    rows += [{"q": "What is 7 + 1?", "a": "8", "s": "8"}]
+    rows += [{"q": "What is 7 + 1?", "a": "8", "s": "8"}, {"q": "What is 8 + 1?", "a": "8", "s": "8"}]
     (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, rows)))
     problem_set = {"kind": "problem_set", "path": str(tmp_path / "set.jsonl"), "question": "q", "answer": "a"}
-    settings = SETTINGS | {"problems": 30, "generate": [SETTINGS["generate"][0], problem_set | {"solution": "s"}]}
+    settings = SETTINGS | {"problems": 60, "generate": [SETTINGS["generate"][0], problem_set | {"solution": "s"}]}
     settings["generate"][1]["on_bad_row"] = "reject"
     sample = draw(RunFile.model_validate(settings), 30)
     counts = Counter(item.problem.source for item in sample.items)
-    assert sample.problems == 90
-    assert abs(counts["set"] - 20) <= 1
+    assert sample.problems == 120
+    assert abs(counts["set"] - 15) <= 1
     assert all(item.solutions for item in sample.items if item.problem.source == "set")
     assert not any(item.solutions for item in sample.items if item.problem.source == "sequence")
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from stepforge.generators.problem_sets import BroughtSolution, ProblemSet, Sourc
 from stepforge.generators.segmenters import BlankLine
 from stepforge.pipelines.inputs.column_rows import HubRows
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 
@@ -30,6 +32,11 @@ def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
 
 def write_gzip(path: Path, rows: list[dict[str, str]]) -> None:
     path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+
+
+def write_zstd(path: Path, rows: list[dict[str, str]]) -> None:
+    with pa.output_stream(path, compression="zstd") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def write_json(path: Path, rows: list[dict[str, str]]) -> None:
@@ -50,6 +57,8 @@ def write_parquet(path: Path, rows: list[dict[str, str]]) -> None:
 WRITERS: dict[str, Callable[[Path, list[dict[str, str]]], None]] = {
     ".jsonl": write_jsonl,
     ".jsonl.gz": write_gzip,
+    ".jsonl.zst": write_zstd,
+    ".ndjson": write_jsonl,
     ".json": write_json,
     ".csv": write_csv,
     ".parquet": write_parquet,
@@ -133,6 +142,9 @@ def test_byte_order_mark_crlf_and_blank_lines_are_no_rows(tmp_path: Path) -> Non
         (b'{"question": ' + b"9" * 5000 + b"}", "digits"),
         (b'{"question": "good"}', "question is that of x.jsonl, row 1"),
         (b'{"question": "\\ud800"}', "surrogate"),
+        (b'{"question": "a", "question": "b"}', "key 'question' is there twice"),
+        (b'{"question": "c", "meta": {"a": 1, "a": 2}}', "key 'a' is there twice"),
+        (b"{" + b",".join(b'"%d":0' % i for i in range(10_001)) + b"}", "10,001 keys, the limit is 10,000"),
     ],
 )
 def test_a_bad_line_stops_the_check_or_is_rejected_with_its_reason(tmp_path: Path, line: bytes, message: str) -> None:
@@ -149,6 +161,10 @@ def test_a_bad_line_stops_the_check_or_is_rejected_with_its_reason(tmp_path: Pat
     json.loads(rejected.row.encode())
     count = source.check()
     assert (count.rows, count.problems, count.rejected) == (3, 2, 1)
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(content, asbytes=True))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +185,13 @@ def test_a_bad_line_stops_the_check_or_is_rejected_with_its_reason(tmp_path: Pat
         ("x.jsonl.gz", b"not gzip", "gzip"),
         ("x.jsonl.gz", gzip.compress(b'{"question": "a"}\n' * 9, mtime=0)[:-12], "gzip"),
         ("x.jsonl.gz", gzip.compress((b" " * 9999 + b"\n") * 9000, mtime=0), "unpacks to over 64 MiB"),
+        ("x.jsonl.zst", b"not zstd", "zstd"),
+        ("x.jsonl.zst", zstd(b'{"question": "a"}\n' * 9)[:-4], "zstd"),
+        ("x.jsonl.zst", zstd((b" " * 9999 + b"\n") * 9000), "unpacks to over 64 MiB, the limit"),
+        ("x.json.gz", b"not gzip", "cannot be read"),
+        ("x.csv", b"," * 99_999 + b"\n", "100,000 columns, the limit is 10,000"),
+        ("x.jsonl", b"a" * (16 * 2**20 + 1), "limit of 16 MiB for a line"),
+        ("x.json", b'[{"question": "a", "question": "b"}]', "key 'question' is there twice"),
         ("x.txt", b"a", "what is read is called"),
     ],
 )
@@ -188,6 +211,57 @@ def test_a_damaged_parquet_page_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(bytes(damaged))
     with pytest.raises(BadInput, match=r"x\.parquet, after row"):
         opened(path).check()
+
+
+def parquet_bomb(path: Path, items: pa.Array) -> None:
+    table = pa.table(
+        {"question": ["q"], "steps": pa.ListArray.from_arrays(pa.array([0, len(items)], pa.int32()), items)}
+    )
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 20_000
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (
+            pa.repeat(7, 20_000_000),
+            "20,000,000 values of column 'steps.list.element' in one row group, the limit is 16,777,216",
+        ),
+        (pa.repeat("step", 1_000_000), "'steps' has a list of 1,000,000 items, the limit is 100,000"),
+        (pa.repeat("a" * 9 * 2**20, 3), "'steps' has a text of 9 MiB, the limit is 8 MiB"),
+    ],
+)
+def test_a_small_parquet_file_that_unpacks_to_a_large_one(tmp_path: Path, items: pa.Array, message: str) -> None:
+    parquet_bomb(tmp_path / "x.parquet", items)
+    with pytest.raises(BadInput, match=message):
+        opened(tmp_path / "x.parquet", steps="steps").check()
+    assert opened(tmp_path / "x.parquet").check().problems == 1
+
+
+def test_columns_inside_others_of_a_parquet_file(tmp_path: Path) -> None:
+    row = {"prompt": [{"role": "user", "content": "3 + 4?"}], "reward_model": {"ground_truth": "7", "style": "rule"}}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "x.parquet")
+    (item,) = items(opened(tmp_path / "x.parquet", question="prompt", answer="reward_model.ground_truth"))
+    assert (item.problem.question, item.problem.answer) == ("3 + 4?", "7")
+    with pytest.raises(BadInput, match=r'did you mean answer = "reward_model.ground_truth"'):
+        opened(tmp_path / "x.parquet", question="prompt", answer="answer")
+
+
+def test_decimals_of_a_parquet_file(tmp_path: Path) -> None:
+    table = pa.table({"question": ["q"], "answer": pa.array([Decimal("3.50")], pa.decimal128(10, 2))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert items(opened(tmp_path / "x.parquet", answer="answer"))[0].problem.answer == "3.50"
+
+
+@every_format
+def test_whole_rows_of_any_file(tmp_path: Path, suffix: str) -> None:
+    WRITERS[suffix](tmp_path / f"x{suffix}", ROWS[:3])
+    assert [dict(row) for _, row in rows_of(tmp_path / f"x{suffix}")] == ROWS[:3]
+    if "json" in suffix and suffix != ".json":
+        (tmp_path / "y.jsonl").write_text('{"question": "a"}\n[1]\n')
+        with pytest.raises(BadInput, match=r"y\.jsonl, row 2: is not a JSON object"):
+            list(rows_of(tmp_path / "y.jsonl"))
 
 
 def test_folders_and_places_that_cannot_be_read(tmp_path: Path) -> None:

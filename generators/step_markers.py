@@ -1,0 +1,114 @@
+r"""Lines that open a step, in many languages: ``Step 1.``, ``**Step 1**``, ``### Step 1``, ``\textbf{Step 1:}``.
+
+Where no line says "step" in any language known here, the items of a numbered list are the steps.
+"""
+
+import re
+from typing import NamedTuple
+
+_WORDS = (
+    "step stage",  # English
+    "étape etape",  # French
+    "schritt",  # German
+    "paso etapa",  # Spanish
+    "passo",  # Portuguese, Italian
+    "passaggio fase",  # Italian
+    "stap",  # Dutch
+    "steg trinn trin",  # Swedish, Norwegian, Danish
+    "vaihe",  # Finnish
+    "krok",  # Polish, Czech, Slovak
+    "korak",  # Croatian, Serbian, Slovene
+    "pasul pas",  # Romanian, Catalan
+    "lépés",  # Hungarian
+    "adım adim",  # Turkish
+    "langkah",  # Indonesian, Malay
+    "bước",  # Vietnamese
+    "hakbang hatua",  # Filipino, Swahili
+    "шаг этап",  # Russian
+    "крок",  # Ukrainian
+    "стъпка корак",  # Bulgarian, Serbian
+    "βήμα",  # Greek
+    "الخطوة خطوة",  # Arabic
+    "گام مرحله",  # Persian
+    "שלב צעד",  # Hebrew
+    "चरण कदम",  # Hindi
+    "ধাপ",  # Bengali
+    "படி",  # Tamil
+    "ขั้นตอนที่ ขั้นที่ ขั้นตอน",  # Thai
+    "步骤 步驟 步",  # Chinese
+    "ステップ 手順 段階",  # Japanese
+    "단계 스텝",  # Korean
+)
+_WORD = "|".join(re.escape(word) for words in _WORDS for word in words.split())
+_COUNTED = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_HAN = "一二三四五六七八九十百兩两〇零"
+_NUMBER = rf"(?:\d{{1,6}}|[{_HAN}]{{1,4}}|(?-i:[IVX]{{1,5}})|{_COUNTED})"
+_LATEX = r"\\[A-Za-z]{2,20}\*?[ \t]*(?:\{|(?=[ \t\\]))"
+_LEAD = rf"^[ \t]*+(?P<lead>(?:[^\w\r\n\\]|_|{_LATEX}){{0,16}}+)(?:\d{{1,4}}[.)][ \t]*(?P<bold>[*_]{{2}})?)?"
+_NAMED = r"(?:(?:n[°ºo]\.?|no\.|nr\.|№|\#|第)[ \t]{0,2})?"
+_MARKER = re.compile(
+    rf"{_LEAD}(?:"
+    rf"(?:{_WORD})(?:[ \t]{{1,4}}{_NAMED}|(?=[\d{_HAN}])){_NUMBER}(?![^\W_])"
+    rf"|第[ \t]?{_NUMBER}[ \t]?(?:步骤|步驟|步|段階|ステップ|단계)"
+    rf"|\d{{1,6}}[ \t]?(?:단계|ステップ|번째[ \t]단계)"
+    rf"|\d{{1,6}}(?:\.|st|nd|rd|th|er|e|\.?[ºª°])?[ \t](?:{_WORD})(?=[ \t]?[*_]*[:：])"
+    rf"|(?!\d)\w{{3,20}}[ \t](?:{_WORD})(?=[ \t]?[*_]*[:：])"
+    r")",
+    re.I | re.M,
+)
+_ENDED = re.compile(
+    r"(?:[ \t]?(?:/|of)[ \t]?\d{1,6})?[*_}\])】]*[ \t]*"
+    r"(?:[(（\[][^\r\n()（）]{1,120}[)）\]][*_}]*[ \t]*)?"
+    r"(?:[:：)）、，．。|]|\.(?!\d)|[-\u2013\u2014](?=\s)|\r?$)",
+    re.M,
+)
+"""What follows the number where it opens a step: a sign, perhaps after a title in brackets, or the line's end."""
+_TITLE = re.compile(r"[ \t]+[^\W\d_a-z]")
+"""A title that follows without a sign begins with a capital, or is written in letters that have none."""
+_OPENED = ("**", "__", "#", "{", "[", "【")
+"""What makes a marker of its line without a sign behind the number."""
+_ITEM = re.compile(
+    r"^(?P<indent>[ \t]*)(?:#{1,6}[ \t]+)?(?:[*_]{2})?[(（]?(?P<number>\d{1,4})(?:[.)）](?=[\s*_])|[、．）])", re.M
+)
+
+
+class _Run(NamedTuple):
+    """A list item and the run of items that it ends."""
+
+    place: int
+    before: "_Run | None"
+    length: int
+
+
+def step_starts(text: str) -> list[int]:
+    """Return where the lines that open a step begin: all of one kind."""
+    marked = [match.start() for match in _MARKER.finditer(text) if _opens(text, match)]
+    return marked or _numbered(text)
+
+
+def _opens(text: str, match: re.Match[str]) -> bool:
+    if match["bold"] or any(opened in match["lead"] for opened in _OPENED):
+        return True
+    return bool(_ENDED.match(text, match.end()) or _TITLE.match(text, match.end()))
+
+
+def _numbered(text: str) -> list[int]:
+    """Return the longest run of list items numbered one after the other, at the smallest indentation there is."""
+    items = [(match.start(), len(match["indent"]), int(match["number"])) for match in _ITEM.finditer(text)]
+    least = min((indent for _, indent, _ in items), default=0)
+    runs: dict[int, _Run] = {}
+    longest: _Run | None = None
+    for place, indent, number in items:
+        if indent > least:
+            continue
+        before = runs.get(number - 1)
+        run = _Run(place, before, before.length + 1 if before else 1)
+        if number not in runs or run.length > runs[number].length:
+            runs[number] = run
+        if longest is None or run.length > longest.length:
+            longest = run
+    places = []
+    while longest is not None:
+        places.append(longest.place)
+        longest = longest.before
+    return places[::-1]

@@ -1,0 +1,165 @@
+"""The solutions that a row supplies, one or several, and what people say of them."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+
+from stepforge.generators.cells import Cells
+from stepforge.generators.columns import answered_in, is_chat
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import PeopleLabel
+
+MAX_SOLUTIONS = 1_000
+"""Most solutions of one row."""
+PEOPLE = ("first_error", "ratings", "error_span")
+"""The fields that hold what people say; a set names one of them."""
+
+
+class BroughtSolution(Record):
+    """A solution that came with its problem: already cut into steps, or a text still to cut."""
+
+    steps: tuple[str, ...] = ()
+    text: str = ""
+    people: PeopleLabel | None = None
+
+    def cut(self, segment: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+        """Return its steps so that joined with nothing between they are the solution's text.
+
+        Steps that came as a list get a blank line after each but the last, unless one ends in a line break already.
+        """
+        if not self.steps:
+            return segment(self.text)
+        *first, last = self.steps
+        return (*(step if step.endswith("\n") else f"{step}\n\n" for step in first), last)
+
+
+class LabelMismatch(ValueError):
+    """People's label names a step that is not there."""
+
+
+def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
+    """Return a label as one of these steps, where people marked characters.
+
+    Raises:
+        LabelMismatch: there are fewer steps than the label speaks of.
+    """
+    if label.error_start is not None:
+        ends = list(accumulate(map(len, steps)))
+        return label.model_copy(update={"first_error": bisect_right(ends, label.error_start)})
+    named = max(len(label.ratings), 0 if label.first_error is None else label.first_error + 1)
+    if named > len(steps):
+        raise LabelMismatch(
+            f"people's label speaks of step {named}, and the solution is cut into {len(steps)}; "
+            "name a column of steps, or the segmenter that cuts as people did"
+        )
+    return label
+
+
+def solutions_of(cells: Cells) -> tuple[BroughtSolution, ...]:
+    """Return the solutions of a row.
+
+    Raises:
+        BadInput: a value cannot be used.
+    """
+    field = "steps" if "steps" in cells.columns else "solution"
+    value = cells.value(field)
+    label = next((name for name in PEOPLE if name in cells.columns), None)
+    said = None if label is None else cells.value(label)
+    if not _several(field, value):
+        found = _solution(cells, field, value)
+        return () if found is None else (_labeled(cells, label, said, found),)
+    if not isinstance(value, list | tuple) or len(value) > MAX_SOLUTIONS:
+        cells.bad(field, f"has over {MAX_SOLUTIONS:,} solutions; keep fewer")
+    said_of_each = said if label is not None and said is not None else [None] * len(value)
+    if not isinstance(said_of_each, list | tuple) or len(said_of_each) != len(value):
+        cells.bad(label or field, f"is not a list with one entry for each of the {len(value)} solutions")
+    found_all = [_solution(cells, field, item) for item in value]
+    return tuple(
+        _labeled(cells, label, one, found)
+        for found, one in zip(found_all, said_of_each, strict=True)
+        if found is not None
+    )
+
+
+def _several(field: str, value: object) -> bool:
+    if not isinstance(value, list | tuple) or is_chat(value):
+        return False
+    return field == "solution" or any(isinstance(item, list | tuple) for item in value)
+
+
+def _solution(cells: Cells, field: str, value: object) -> BroughtSolution | None:
+    if field == "steps":
+        steps = _holding(cells, field, value).steps()
+        return BroughtSolution(steps=steps) if steps else None
+    try:
+        answered = answered_in(value)
+    except ValueError as error:
+        cells.bad(field, str(error))
+    text = _holding(cells, field, answered).text(field)
+    return BroughtSolution(text=text) if text else None
+
+
+def _holding(cells: Cells, field: str, value: object) -> Cells:
+    """Return the row with another value in a field: strict reading is the same for one of several."""
+    row: Mapping[str, object] = {**cells.row, cells.columns[field]: value}
+    return cells._replace(row=row)
+
+
+def _labeled(cells: Cells, field: str | None, said: object, solution: BroughtSolution) -> BroughtSolution:
+    if field is None or said is None:
+        return solution
+    if field == "ratings":
+        people = _ratings(cells, said, len(solution.steps))
+    elif field == "error_span":
+        people = PeopleLabel(error_start=_start(cells, said, len(solution.text)))
+    else:
+        people = _first_error(cells, said, len(solution.steps))
+    return solution.model_copy(update={"people": people})
+
+
+def _first_error(cells: Cells, said: object, steps: int) -> PeopleLabel:
+    index = _whole(said)
+    if index is None or index < -1:
+        cells.bad("first_error", f"{str(said)[:40]!r} is not the 0-based number of a step, or -1 for no error")
+    if steps and index >= steps:
+        cells.bad("first_error", f"names step {index} (from 0) of {steps}")
+    return PeopleLabel(first_error=None if index == -1 else index)
+
+
+def _ratings(cells: Cells, said: object, steps: int) -> PeopleLabel | None:
+    """Return None where people stopped without a wrong step: nobody knows whether there is one."""
+    values = [_whole(one) for one in said] if isinstance(said, list | tuple) else []
+    given = list(said) if isinstance(said, list | tuple) else [said]
+    if len(values) != len(given) or any(
+        (value is None and one is not None) or (value is not None and abs(value) > 1)
+        for value, one in zip(values, given, strict=True)
+    ):
+        cells.bad("ratings", "is not a list of -1, 0, 1 and null, one for each step")
+    if steps and len(values) > steps:
+        cells.bad("ratings", f"has {len(values)} ratings for {steps} steps")
+    if -1 in values:
+        return PeopleLabel(first_error=values.index(-1), ratings=tuple(values))
+    unknown = None in values or not values or (steps and len(values) < steps)
+    return None if unknown else PeopleLabel(ratings=tuple(values))
+
+
+def _start(cells: Cells, said: object, length: int) -> int | None:
+    """Return where the first span begins: ``[start, end]``, ``{"start": ..., "end": ...}``, or a list of such."""
+    spans = said if isinstance(said, list | tuple) and not (said and _whole(said[0]) is not None) else [said]
+    starts: list[int] = []
+    for span in spans:
+        first = span.get("start") if isinstance(span, Mapping) else span[0] if isinstance(span, list | tuple) else None
+        start = _whole(first)
+        if start is None or not 0 <= start < length:
+            cells.bad("error_span", f"{str(span)[:60]!r} is not a span [start, end] of the solution's characters")
+        starts.append(start)
+    return min(starts, default=None)
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"\s*-?[0-9]{1,9}\s*", value) else None
+    return int(value) if isinstance(value, int) or (isinstance(value, float) and value.is_integer()) else None

@@ -1,0 +1,73 @@
+"""People's labels as truth: the same figures as against the oracle, on whatever solutions people judged.
+
+They are read here and nowhere else: no labeler sees them.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
+from stepforge.schemas.rollout import Rollout
+
+_NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="nobody judged it")
+
+
+class AgainstTruth:
+    """What verdicts add up to against one truth, by labeler and slice."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
+        self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
+
+    def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
+        """Take in the solutions of a problem that people judged, with a known final answer or without."""
+        truths = [people_verdict(solution.rollout) or _NOBODY for solution in row.solutions]
+        judged: dict[str, list[Judged]] = defaultdict(list)
+        for solution, truth in zip(row.solutions, truths, strict=True):
+            for verdict in () if truth.abstained else (solution.verdict, *solution.others):
+                judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
+        self.add(row, judged, truths, slices)
+
+    def add(
+        self, row: LabeledProblem, judged: dict[str, list[Judged]], truths: list[Verdict], slices: list[str]
+    ) -> None:
+        """Take in the verdicts on a problem's solutions beside the truths."""
+        for labeler, found in judged.items():
+            counts = LabelCounts(found)
+            for name in ("all", *slices):
+                self.counts[labeler][name].add(counts)
+            auc = step_auc(row, labeler, truths)
+            if auc is not None:
+                self.aucs[labeler].add(auc)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of each labeler; empty where nothing could be held against this truth."""
+        return {name: self.of(name) for name in self.counts}
+
+    def of(self, labeler: str) -> dict[str, Any]:
+        """Return the figures of one labeler."""
+        slices = self.counts[labeler]
+        return {
+            **slices["all"].figures(),
+            "step_auc_within_problem": self.aucs[labeler].value,
+            "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
+        }
+
+
+def people_verdict(rollout: Rollout) -> Verdict | None:
+    """Return what people say of a solution, None if nobody judged it; nobody says whether a step was made good."""
+    said = rollout.people
+    if said is None:
+        return None
+    classes: list[StepClass] = ["unknown"] * len(rollout.steps)
+    for i in range(len(rollout.steps) if said.first_error is None else said.first_error + 1):
+        classes[i] = "wrong" if i == said.first_error else "right"
+    for i, rating in enumerate(said.ratings):
+        classes[i] = "unknown" if rating is None else "wrong" if rating < 0 else "right"
+    return Verdict(labeler="people", first_error=said.first_error, classes=tuple(classes))
+
+
+def people_truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
+    """Return people's verdict on a labeled solution, as the audit asks for it."""
+    return people_verdict(solution.rollout)

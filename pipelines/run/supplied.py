@@ -1,0 +1,41 @@
+"""What came with the problems, on its way to the solve stage; and the warning when solutions are not cut."""
+
+from collections.abc import Sequence
+
+from stepforge.filters import Difficulty
+from stepforge.generators.problem_sets import SourceItem
+from stepforge.generators.uncut import uncut, uncut_warning
+from stepforge.pipelines.run.stages import Brought
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.terminal.output import say
+from stepforge.schemas.rollout import SolvedProblem
+
+_WARNED: set[str] = set()
+"""Segmenters of which this process has said that they find no steps."""
+
+
+def asks_pass_rate(run: RunFile) -> bool:
+    """Whether a filter of the run goes by the policy's own pass rate."""
+    return any(isinstance(part, Difficulty) for part in run.vet)
+
+
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return the solutions that came with a problem, as the solve stage takes them."""
+    return [
+        Brought(
+            problem_id=item.problem.id,
+            text=solution.text,
+            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
+            people=solution.people,
+        )
+        for solution in item.solutions
+    ]
+
+
+def warn_uncut(solved: Sequence[SolvedProblem], segmenter: str) -> None:
+    """Say once, before labels are paid for, that no steps are found; a worker's standard error reaches the driver's."""
+    solutions = [rollout for row in solved for rollout in row.rollouts]
+    count = sum(map(uncut, solutions))
+    if count and segmenter not in _WARNED:
+        _WARNED.add(segmenter)
+        say(f"stepforge: warning: {uncut_warning(count, len(solutions), segmenter)}", err=True)
