@@ -3,7 +3,7 @@
 They are read here and nowhere else: no labeler sees them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
@@ -19,6 +19,7 @@ class AgainstTruth:
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
         self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
+        self.places: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
         """Take in the solutions of a problem that people judged, with a known final answer or without."""
@@ -37,6 +38,7 @@ class AgainstTruth:
             counts = LabelCounts(found)
             for name in ("all", *slices):
                 self.counts[labeler][name].add(counts)
+            self.places[labeler].update(map(_place, found))
             auc = step_auc(row, labeler, truths)
             if auc is not None:
                 self.aucs[labeler].add(auc)
@@ -51,8 +53,19 @@ class AgainstTruth:
         return {
             **slices["all"].figures(),
             "step_auc_within_problem": self.aucs[labeler].value,
+            "first_error_places": dict(sorted(self.places[labeler].items())),
             "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
         }
+
+
+def _place(judged: Judged) -> str:
+    """Return where a verdict puts the first error: steps after the true one, negative before it, or in a word."""
+    named, true = judged.verdict.first_error, judged.truth.first_error
+    if judged.verdict.abstained:
+        return "abstained"
+    if true is None:
+        return "clean" if named is None else "false alarm"
+    return "missed" if named is None else f"{named - true:+d}"
 
 
 def people_verdict(rollout: Rollout) -> Verdict | None:

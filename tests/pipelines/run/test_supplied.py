@@ -85,6 +85,7 @@ def test_figures_against_people() -> None:
     assert figures["correct_solution_accuracy"] == 0.5
     assert figures["first_error_accuracy_all_erroneous"] == 0.5
     assert figures["by"]["source: s"]["correct_solutions"] == 2
+    assert figures["first_error_places"] == {"+0": 1, "-1": 1, "clean": 1, "false alarm": 1}
     audit = Audit(people_truth)
     audit.add(row)
     whole = audit.figures()["all"]
