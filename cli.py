@@ -203,16 +203,26 @@ def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROB
 
 @app.command()
 def grade(
-    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
     answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
     response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
     out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(help="Compare with this column of other verdicts (true/false, 1/0, correct/wrong), by kind."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL."""
-    with one_line_errors():
-        from stepforge.pipelines.grading.file import grade_file
+    """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL.
 
-        say(str(grade_file(file, answer, response, out)), err=True)
+    With --audit, the verdicts are compared with another grader's; rows are then written to --out only.
+    """
+    with one_line_errors():
+        from stepforge.pipelines.commands.grade import grade_file
+
+        summary = grade_file(file, answer, response, out, audit=audit)
+        text = summary.model_dump_json(indent=1) if as_json else str(summary)
+        say(text, err=audit is None)
 
 
 @app.command()
@@ -221,7 +231,7 @@ def settings(kind: Annotated[str | None, typer.Argument(help="A kind of part, su
     with one_line_errors():
         from stepforge.pipelines.commands.settings import settings_text
 
-        typer.echo(settings_text(kind))
+        say(settings_text(kind))
 
 
 @app.command()

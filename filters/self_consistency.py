@@ -2,15 +2,19 @@
 
 A problem without a reference gets the majority answer as its reference, and its rollouts their outcomes; a problem
 with one may be dropped where a clear majority disagrees with it (a wrong reference, or a question too hard).
+Answers are grouped as the grader compares them, never by spelling.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from stepforge.filters.dropped import Corpus, Dropped
-from stepforge.schemas.exact import ExactError, evaluate
+from stepforge.grading.verdict import decide
+from stepforge.grading.votes import equal_answers
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem
 
@@ -28,43 +32,42 @@ class SelfConsistency(Record):
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Supply a missing reference, or weigh the one there is."""
-        answers = [normal_answer(r.answer) for r in row.rollouts if r.answer is not None and r.finish == "stop"]
+        answers = [r.answer for r in row.rollouts if r.answer is not None and r.finish == "stop"]
         if row.problem.answer is not None:
-            return self._weighed(row, answers)
+            return self._weighed(row, len(answers))
         if len(answers) < self.min_answers:
             return Dropped(reason="too few answers for a majority")
-        (majority, count), *_ = Counter(answers).most_common(1)
+        majority, count = _majority(row.problem, answers)
         if count / len(answers) < self.min_agreement:
             return Dropped(reason="no majority answer")
         return _with_reference(row, majority)
 
-    def _weighed(self, row: SolvedProblem, answers: list[str]) -> SolvedProblem | Dropped:
-        if self.drop_contradicted is None or len(answers) < self.min_answers:
+    def _weighed(self, row: SolvedProblem, answers: int) -> SolvedProblem | Dropped:
+        against = [r.answer for r in row.rollouts if r.outcome == "wrong" and r.answer is not None]
+        if self.drop_contradicted is None or answers < self.min_answers or not against:
             return row
-        against = [normal_answer(r.answer) for r in row.rollouts if r.outcome == "wrong" and r.answer is not None]
-        most = Counter(against).most_common(1)
-        if most and most[0][1] / len(answers) >= self.drop_contradicted:
+        if _majority(row.problem, against)[1] / answers >= self.drop_contradicted:
             return Dropped(reason="majority contradicts the reference")
         return row
 
 
-def normal_answer(answer: str | None) -> str:
-    """Return one spelling for answers that are equal: the exact value where it can be read, else folded text."""
-    text = (answer or "").strip().strip("$").strip()
-    try:
-        return str(evaluate(text.replace(",", "")))
-    except ExactError:
-        return " ".join(text.rstrip(".").casefold().split())
+def _majority(problem: Problem, answers: Sequence[str]) -> tuple[str, int]:
+    """Return the answer that most agree on, in its most frequent spelling, and how many they are."""
+    leaders = equal_answers(answers, problem.answer_kind)
+    return Counter(leaders[answer] for answer in answers).most_common(1)[0]
 
 
 def _with_reference(row: SolvedProblem, majority: str) -> SolvedProblem:
-    rollouts = tuple(r.model_copy(update={"outcome": _outcome(r, majority)}) for r in row.rollouts)
-    written = next(r.answer for r in row.rollouts if r.answer is not None and normal_answer(r.answer) == majority)
-    problem = row.problem.model_copy(update={"answer": written})
+    problem = row.problem.model_copy(update={"answer": majority})
+    rollouts = tuple(r.model_copy(update={"outcome": _outcome(problem, r)}) for r in row.rollouts)
     return row.model_copy(update={"problem": problem, "rollouts": rollouts})
 
 
-def _outcome(rollout: Rollout, majority: str) -> Outcome:
+def _outcome(problem: Problem, rollout: Rollout) -> Outcome:
     if rollout.finish != "stop":
         return "undetermined"
-    return "correct" if rollout.answer is not None and normal_answer(rollout.answer) == majority else "wrong"
+    if rollout.answer is None:
+        return "wrong"
+    if rollout.answer == problem.answer:
+        return "correct"
+    return decide(problem.answer, rollout.answer, problem.answer_kind) or "undetermined"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
-from stepforge.schemas.answers import MAX_ANSWER, stated_answer
+from stepforge.grading.final_answer import MAX_ANSWER, reference_answer
 from stepforge.schemas.errors import BadInput
 
 MAX_TEXT = 1_000_000
@@ -70,19 +70,19 @@ class Cells(NamedTuple):
         return label
 
     def answer(self) -> str | None:
-        """Return the reference answer: out of ``#### ...`` or the last ``\\boxed{...}``, otherwise as it is."""
+        """Return the reference answer: out of a frame such as ``#### ...``, or as it is where it is nothing else."""
         value = self.value("answer")
         if value is None:
             return None
         text = _number_text(value) or self._sound("answer", value).strip()
-        if "####" in text or "\\boxed" in text or "\\fbox" in text:
-            found = stated_answer(text)  # never a guess: a wrong reference falsifies every label
-            if not found:
-                self.bad("answer", "has a #### or \\boxed without an answer in it; write the answer alone")
-            text = found
-        if len(text) > MAX_ANSWER:
+        found = reference_answer(text)
+        if found is None:
+            framed = any(frame in text for frame in ("####", "\\boxed", "\\fbox"))
+            what = "has a #### or \\boxed without an answer in it" if framed else "is a text that frames no answer"
+            self.bad("answer", f"{what}; write the answer alone")
+        if len(found) > MAX_ANSWER:
             self.bad("answer", f"is over {MAX_ANSWER} characters; name the column of the final answer")
-        return text
+        return found
 
     def difficulty(self) -> int | None:
         """Return the level, a whole number."""

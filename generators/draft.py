@@ -7,7 +7,7 @@ honest ``say`` records the truth; one that returns a wrong value shows how the s
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-from stepforge.schemas.exact import Exact, exact_text
+from stepforge.grading.exact import Exact, exact_text
 from stepforge.schemas.problem import AnswerKind, Quantity
 
 V = TypeVar("V", bound=Exact)

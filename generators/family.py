@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from stepforge.generators.draft import Draft, Transcript
-from stepforge.schemas.exact import exact_text
+from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Problem, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of

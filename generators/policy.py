@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.schemas.answers import extract_answer, stated_answer
+from stepforge.grading.final_answer import extract_answer, stated_answer
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem

@@ -9,9 +9,9 @@ from random import Random
 from typing import NamedTuple, cast
 
 from stepforge.generators.draft import Draft, Transcript, V
-from stepforge.schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from stepforge.grading.statement import REPAIR_MARK
 from stepforge.schemas.problem import Quantity
-from stepforge.schemas.statement import REPAIR_MARK
 
 
 class Piece(NamedTuple):

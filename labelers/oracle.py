@@ -9,14 +9,14 @@ Used for audits alone; no labeler takes it as evidence.
 
 from typing import Literal
 
+from stepforge.grading.exact import ExactError, evaluate
+from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.labeling import labeled_problem
-from stepforge.schemas.exact import ExactError, evaluate
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
-from stepforge.schemas.statement import ANSWER, Claim, read_claim
 
 NO_TRUTH = "the problem carries no truth"
 

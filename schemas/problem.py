@@ -15,7 +15,7 @@ class Quantity(Record):
     expression: str
     """How it is worked out from earlier ones, as a reference solution writes it; empty for a given number."""
     value: str
-    """Canonical exact text (``schemas.exact``)."""
+    """Canonical exact text (``grading.exact``)."""
     needed: bool = True
     """False for a distractor: true, but not on the way to the answer."""
 

@@ -24,7 +24,7 @@ def run(*command: str | Path, cwd: Path, path: str = "") -> subprocess.Completed
 
 def test_the_import_name_holds_links_to_the_folders_at_the_top() -> None:
     links = {path.name: path for path in (ROOT / "stepforge").iterdir() if path.is_symlink()}
-    assert {"pipelines", "generators", "labelers", "filters", "schemas", "cli.py"} <= set(links)
+    assert {"pipelines", "generators", "labelers", "filters", "grading", "schemas", "cli.py"} <= set(links)
     for name, link in links.items():
         assert link.resolve() == (ROOT / name).resolve()
         assert not link.readlink().is_absolute()

@@ -14,11 +14,11 @@ from typing import Any
 from benchmarks.embedded_policy.judge_exam import examine_judge
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.schemas.grading import graded
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of

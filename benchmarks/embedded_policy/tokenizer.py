@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.schemas.statement import REPAIR_MARK
+from stepforge.grading.statement import REPAIR_MARK
 
 END = "<|end|>"
 SPLIT = r" ?\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\n|\s+"

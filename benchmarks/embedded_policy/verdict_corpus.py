@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 
 from stepforge.generators.draft import Draft, Transcript, V
 from stepforge.generators.slips import solution, wrong_value
+from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
 from stepforge.labelers.verdict_text import delimiter, numbered, verdict_line
-from stepforge.schemas.exact import Exact, ExactError, Polynomial, evaluate, exact_text
 
 WORDINGS = ("Check each step.", "Which step is wrong?", "Is every step right?")
 CHECK = "Check:"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.filters.self_consistency import normal_answer
+from stepforge.grading.votes import equal_answers
 from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
@@ -39,11 +39,12 @@ class Ballot(NamedTuple):
 def ballot(row: SolvedProblem) -> Ballot:
     """Return the votes of a problem's solutions."""
     known = [r for r in row.rollouts if r.answer is not None and r.outcome != "undetermined"]
-    names = sorted({normal_answer(r.answer) for r in known})
+    leaders = equal_answers([r.answer for r in known if r.answer is not None], row.problem.answer_kind)
+    names = sorted(set(leaders.values()))
     answers, right = np.zeros((len(row.rollouts), len(names))), np.zeros(len(names))
     for i, rollout in enumerate(row.rollouts):
         if rollout.answer is not None and rollout.outcome != "undetermined":
-            place = names.index(normal_answer(rollout.answer))
+            place = names.index(leaders[rollout.answer])
             answers[i, place] = 1
             right[place] = rollout.outcome == "correct"
     return Ballot(answers, right, tuple(r.text for r in row.rollouts))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact
+from stepforge.grading.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
 """A level draws from the first ``level + 2``."""

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact, Polynomial
+from stepforge.grading.exact import Exact, Polynomial
 
 
 class _Side(NamedTuple):

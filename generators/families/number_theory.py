@@ -7,7 +7,7 @@ from pydantic import Field
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact
+from stepforge.grading.exact import Exact
 
 LARGEST = 120
 """Times the level: no number of a question is above this."""

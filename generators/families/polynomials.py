@@ -5,7 +5,7 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact, Polynomial
+from stepforge.grading.exact import Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
 BY_LEVEL: dict[int, tuple[Task, ...]] = {

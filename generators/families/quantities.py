@@ -11,7 +11,7 @@ from pydantic import Field
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact
+from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
 
 PEOPLE = [

@@ -5,7 +5,7 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Say
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Exact
+from stepforge.grading.exact import Exact
 
 LARGEST = 100
 """Times the level: no term is above this."""

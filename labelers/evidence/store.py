@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from stepforge.grading.outcomes import graded
 from stepforge.labelers.evidence.ahead import Ahead
 from stepforge.labelers.evidence.prefix_index import Counts, PrefixIndex, SiblingCounts
-from stepforge.schemas.grading import graded
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import Cost, StepLabel, Stopping
 from stepforge.schemas.protocols import Grader, Policy

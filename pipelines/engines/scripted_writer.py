@@ -10,8 +10,8 @@ from random import Random
 from typing import NamedTuple
 
 from stepforge.generators.slips import wrong_value
+from stepforge.grading.statement import REPAIR_MARK, read_claim
 from stepforge.pipelines.engines.scripted_plan import Plan, find_question
-from stepforge.schemas.statement import REPAIR_MARK, read_claim
 
 
 class Position(NamedTuple):

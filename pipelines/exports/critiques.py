@@ -7,11 +7,11 @@ that is trained on it learns to claim samples that it never drew.
 import re
 from collections.abc import Sequence
 
+from stepforge.grading.exact import ExactError, evaluate, exact_text
+from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.verdict_text import VERDICT
-from stepforge.schemas.exact import ExactError, evaluate, exact_text
 from stepforge.schemas.problem import Problem, Quantity
 from stepforge.schemas.rollout import Step
-from stepforge.schemas.statement import ANSWER, Claim, read_claim
 
 _OPENING = re.compile(
     r"[ \t]*(?:<|#{1,6}[ \t]*|\*\*)?(?:[Ss]tep[ \t]+)?(\d{1,4})\b[^\n]{0,40}?(?:>|:|\.|\))[ \t]*(?:\*\*)?"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
-from stepforge.filters.verification import decide
+from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import GradingPool
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
@@ -65,7 +65,7 @@ class PooledGrader:
         key = (problem.answer, answer)
         known = self._verdicts.get(key)
         if known is None or (known.done() and known.exception() is not None):
-            known = self._verdicts[key] = self._pool.submit(*key)
+            known = self._verdicts[key] = self._pool.submit(problem.id, *key)
             if len(self._verdicts) > self._remembered:
                 self._verdicts.popitem(last=False)
         else:

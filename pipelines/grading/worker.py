@@ -1,35 +1,66 @@
 """The process that asks Math-Verify: limited in memory, processor time and files, and given no secrets.
 
-It reads comparisons as JSON lines and answers each with one line, in order. Nothing of what it reads is executed,
-and nothing it writes is unpickled. It ends when its input ends, so it never outlives the process that started it.
+It reads comparisons as JSON lines and answers each with one line, in order: an outcome, or ``slow`` where the time was
+over. Nothing of what it reads is executed, and nothing it writes is unpickled. It ends when its input ends, so it
+never outlives the process that started it.
 """
 
 import json
 import logging
 import math
 import resource
+import signal
 import sys
+from types import FrameType
 from typing import TextIO
 
-from stepforge.filters.symbolic import symbolic_outcome
+from stepforge.grading.symbolic import symbolic_outcome
+
+WARM_UP_SECONDS = 60.0
 
 
-def serve(requests: TextIO, replies: TextIO, *, seconds: int, memory_bytes: int) -> None:
-    """Answer comparisons until the input ends; ``seconds`` bounds each phase of one (see ``symbolic_outcome``)."""
+class _TimeOver(BaseException):
+    """Raised by the timer; no ``Exception``, as the libraries catch those."""
+
+
+def serve(requests: TextIO, replies: TextIO, *, seconds: float, memory_bytes: int) -> None:
+    """Answer comparisons until the input ends; each may take ``seconds`` of processor time."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    _warm_up()
+    signal.signal(signal.SIGPROF, _time_over)
+    logging.disable(logging.CRITICAL)  # Math-Verify logs whole answers
+    _within(WARM_UP_SECONDS, r"\frac{1}{2}x", r"\int_0^1 \frac{x}{2} dx")
     _limit(resource.RLIMIT_FSIZE, 0)
     _reply(replies, "ready")
     for line in requests:
         reference, answer = json.loads(line)
-        _limit_processor_time(4 * seconds + 2)
-        _reply(replies, symbolic_outcome(reference, answer, seconds))
+        _limit_processor_time(seconds + 2)
+        _reply(replies, _within(seconds, reference, answer))
 
 
-def _warm_up() -> None:
-    logging.disable(logging.CRITICAL)  # Math-Verify logs whole answers
-    symbolic_outcome(r"\frac{1}{2}x", r"\frac{x}{2}", 30)
+def _within(seconds: float, reference: str, answer: str) -> str:
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)  # again, where a library swallows the first
+        return symbolic_outcome(reference, answer)
+    except _TimeOver:
+        return "slow"
+    except (MemoryError, RecursionError):
+        return "undetermined"
+    finally:
+        _stop_timer()
+
+
+def _stop_timer() -> None:
+    for _ in range(3):
+        try:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            return
+        except _TimeOver:
+            continue
+
+
+def _time_over(number: int, frame: FrameType | None) -> None:
+    raise _TimeOver
 
 
 def _reply(replies: TextIO, word: str) -> None:
@@ -42,11 +73,11 @@ def _limit(what: int, soft: int) -> None:
     resource.setrlimit(what, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _limit_processor_time(seconds: int) -> None:
+def _limit_processor_time(seconds: float) -> None:
     """Let the kernel end a comparison that hangs in C code even where nobody is left to kill this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime) + seconds)
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds))
 
 
 if __name__ == "__main__":
-    serve(sys.stdin, sys.stdout, seconds=int(sys.argv[1]), memory_bytes=int(sys.argv[2]))
+    serve(sys.stdin, sys.stdout, seconds=float(sys.argv[1]), memory_bytes=int(sys.argv[2]))

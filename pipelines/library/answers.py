@@ -7,9 +7,9 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from stepforge.generators.segmenters import AnySegmenter, Segmenter
+from stepforge.grading.final_answer import extract_answer, reference_answer
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.waiting import finished
-from stepforge.schemas.answers import extract_answer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
@@ -42,13 +42,13 @@ async def _grades(pairs: list[tuple[str, str]]) -> list[Grade]:
                 source="pair",
                 domain="pair",
                 question="",
-                answer=extract_answer(reference) or reference,
+                answer=reference_answer(reference),
                 answer_kind="math",
                 difficulty=None,
                 group="pair",
             )
             (outcome,) = await grader.grade(problem, [found])
-            return Grade(outcome if found is not None else "wrong", found)
+            return Grade(outcome, found)
 
         return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
 

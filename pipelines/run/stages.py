@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeVar
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.supplied import on_steps
+from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.grading import graded
 from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import EngineDead, Grader

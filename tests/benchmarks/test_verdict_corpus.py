@@ -24,11 +24,11 @@ from benchmarks.embedded_policy.verdict_corpus import (
 from stepforge.generators.draft import Draft, Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
+from stepforge.grading.exact import Polynomial, evaluate, exact_text
 from stepforge.labelers import Judge
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.verdict_text import imitates, numbered, read_verdict
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.schemas.exact import Polynomial, evaluate, exact_text
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout, Step
 from stepforge.schemas.seeds import rng_of

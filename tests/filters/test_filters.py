@@ -5,7 +5,7 @@ from fakes import a_problem, a_solution, solved
 from pydantic import ValidationError
 
 from stepforge.filters import Corpus, Decided, Difficulty, Dropped, Duplicates, SelfConsistency, Shape, question_key
-from stepforge.filters.self_consistency import normal_answer
+from stepforge.grading.votes import equal_answers
 from stepforge.pipelines.run.stages import vet
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem
@@ -45,10 +45,34 @@ def test_a_reference_that_most_contradict_is_dropped_only_on_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "X =  3."), ("2x+1", "1 + 2x")]
+    ("one", "other"),
+    [
+        ("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "x =  3."), ("2x+1", "1 + 2x"), ("1/2", r"\frac{1}{2}"),
+        ("18", "18 dollars"), ("18", r"\$18"), ("5", "x=5"), ("50%", r"50\%"), ("18", "**18**"), ("-3", "\u22123"),
+        (r"\sqrt{8}", r"2\sqrt{2}"),
+    ],
+)  # fmt: skip
+def test_equal_answers_are_one_vote(one: str, other: str) -> None:
+    assert equal_answers([one, one, other], "math") == {one: one, other: one}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("(1,2)", "12"), ("3,4,5", "345"), ("1, 2", "2"), ("(-1,3)", "-13"), ("AB", "BA"), ("R", "r")]
 )
-def test_equal_answers_have_one_spelling(one: str, other: str) -> None:
-    assert normal_answer(one) == normal_answer(other)
+def test_different_answers_are_several_votes(one: str, other: str) -> None:
+    assert equal_answers([one, one, other], "math") == {one: one, other: other}
+
+
+def test_what_the_grader_leaves_open_is_undetermined_beside_a_majority() -> None:
+    answers = [r"\frac{1}{2}", r"\frac{1}{2}", "1/2", "0.5", "2", "one half", r"\int_0^1 x\,dx"]
+    row = solved(
+        *(answering(str(i), a) for i, a in enumerate(answers)),
+        problem=a_problem(answer=None).model_copy(update={"answer_kind": "math"}),
+    )
+    kept = SelfConsistency(min_agreement=0.5)(row, CORPUS)
+    assert isinstance(kept, SolvedProblem)
+    assert kept.problem.answer == r"\frac{1}{2}"
+    assert [r.outcome for r in kept.rollouts] == ["correct"] * 4 + ["wrong"] + ["undetermined"] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.families.polynomials import derivative
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.family import Family
-from stepforge.schemas.exact import Polynomial, evaluate
+from stepforge.grading.exact import Polynomial, evaluate
 from stepforge.schemas.problem import Problem
 
 every_family = pytest.mark.parametrize("family", ALL_FAMILIES)

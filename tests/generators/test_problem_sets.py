@@ -1,6 +1,7 @@
 """One row of a problem set: its reference answer, its bad values, and settings that contradict each other."""
 
 import math
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
@@ -23,7 +24,11 @@ def test_copies_of_a_question_share_a_group() -> None:
         (r"So $x = \boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
         ("Paris", "Paris"),
         (" x = 5 ", "x = 5"),
-        ("the answer is blowing", "the answer is blowing"),
+        ("the answer is blowing", "blowing"),
+        ("Because 3+4=7.\nAnswer: 7", "7"),
+        (1e-07, "0.0000001"),
+        (1e22, "10000000000000000000000"),
+        (Decimal("3.50"), "3.50"),
         (7, "7"),
         (7.0, "7"),
         (0.25, "0.25"),
@@ -97,3 +102,9 @@ def test_a_bad_row_is_named_with_file_row_and_field(change: dict[str, object], m
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ProblemSet.model_validate(settings)
+
+
+def test_a_reference_that_frames_no_answer_is_refused() -> None:
+    row = {"question": "q", "answer": "First we add 3 and 4 to get 7. Then it is 14."}
+    with pytest.raises(BadInput, match="frames no answer"):
+        row_to_problem(ProblemSet(path="x.csv", answer="answer"), row, 1, "x")

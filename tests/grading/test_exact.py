@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepforge.schemas.exact import (
+from stepforge.grading.exact import (
     MAX_DEGREE,
     MAX_DIGITS,
     MAX_EXPONENT,

@@ -6,8 +6,8 @@ from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
 from stepforge.generators.slips import Piece, solution
+from stepforge.grading.exact import evaluate, exact_text
 from stepforge.labelers.oracle import first_fatal, judge, oracle_verdict
-from stepforge.schemas.exact import evaluate, exact_text
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Rollout, Step
 from stepforge.schemas.seeds import rng_of

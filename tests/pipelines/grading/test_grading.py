@@ -1,17 +1,23 @@
 """The grader and its processes: hostile answers end, honest neighbours are unharmed, nothing is left behind."""
 
 import asyncio
+import gzip
 import json
+import math
 import os
 import resource
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from stepforge.pipelines.grading.file import grade_file, reference_answer
+from stepforge.grading.final_answer import reference_answer
+from stepforge.pipelines.commands.grade import grade_file
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.pipelines.grading.queue import Comparison, FairQueue
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import AnswerKind, Problem
 from stepforge.schemas.protocols import Grader
@@ -22,6 +28,11 @@ FEW = Path(__file__).parents[2] / "fixtures" / "processbench_few.jsonl"
 
 def problem(answer: str | None, kind: AnswerKind = "math") -> Problem:
     return Problem(id="p", source="s", domain="d", question="q", answer=answer, answer_kind=kind, group="g")
+
+
+def hard(value: int) -> str:
+    """An answer that only Math-Verify reads."""
+    return rf"\int_0^1 2x\,dx + {value - 1}"
 
 
 def alive(process: int) -> bool:
@@ -51,13 +62,13 @@ def hostile(canary: Path) -> list[str]:
 def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = hostile(canary)
-    honest = [f"{i} - {i} + \\sqrt{{117}}" if i % 2 else f"{i + 1} + \\sqrt{{117}}" for i in range(len(attacks))]
+    honest = [rf"{hard(i + 1)} - {i + i % 2}" for i in range(len(attacks))]
     mixed = [answer for pair in zip(attacks, honest, strict=True) for answer in pair]
 
     async def work() -> tuple[list[Outcome], float]:
         async with PooledGrader(limit_seconds=3.0) as grader:
             started = time.monotonic()
-            return await grader.grade(problem(r"3\sqrt{13}"), mixed), time.monotonic() - started
+            return await grader.grade(problem("0"), mixed), time.monotonic() - started
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcomes, seconds = asyncio.run(work())
@@ -74,9 +85,9 @@ def test_the_processes_withstand_what_the_gates_would_refuse(tmp_path: Path) -> 
     attacks = [attack for attack in hostile(canary) if len(attack) <= 2000][:8]
     pool = GradingPool(processes=1, limit_seconds=1.0, memory_bytes=2**30)
     try:
-        futures = [pool.submit("x+1", answer) for attack in attacks for answer in (attack, "1+x")]
+        futures = [pool.submit("p", "x+1", answer) for attack in attacks for answer in (attack, "1+x")]
         outcomes = [future.result(timeout=100) for future in futures]
-        oversized = pool.submit("x+1", "1" * 1_000_000).result(timeout=1)
+        oversized = pool.submit("p", "x+1", "1" * 1_000_000).result(timeout=1)
     finally:
         pool.close()
     assert "correct" not in outcomes[::2]
@@ -104,10 +115,10 @@ def test_hostile_answers_to_other_kinds_and_as_references(tmp_path: Path) -> Non
 def test_a_process_killed_in_mid_work_is_replaced() -> None:
     async def work() -> list[Outcome]:
         async with PooledGrader() as grader:
-            first = await grader.grade(problem("x+1"), ["1+x"])
+            first = await grader.grade(problem("5"), [hard(5)])
             os.kill(grader.process_ids[0], 9)
-            await grader.grade(problem("x+1"), ["x+2+x"])  # may be lost with the process
-            return first + await grader.grade(problem("x+1"), ["x+2-1", "x+3"])
+            await grader.grade(problem("5"), [hard(7)])  # may be lost with the process
+            return first + await grader.grade(problem("5"), [hard(4) + "+1", hard(6)])
 
     assert asyncio.run(work()) == ["correct", "correct", "wrong"]
 
@@ -118,7 +129,7 @@ def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPat
 
     async def work() -> tuple[bytes, str]:
         async with PooledGrader(memory_bytes=2**30) as grader:
-            assert await grader.grade(problem("x+1"), ["1+x"]) == ["correct"]
+            assert await grader.grade(problem("5"), [hard(5)]) == ["correct"]
             of = Path(f"/proc/{grader.process_ids[0]}")
             return (of / "environ").read_bytes(), (of / "limits").read_text()
 
@@ -130,9 +141,9 @@ def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPat
 def test_closing_leaves_no_process_and_answers_what_is_queued() -> None:
     async def work() -> tuple[list[int], list[Outcome]]:
         grader = PooledGrader(processes=2)
-        await grader.grade(problem("x+1"), ["1+x"])
+        await grader.grade(problem("5"), [hard(5)])
         processes = grader.process_ids
-        queued = asyncio.create_task(grader.grade(problem("x+1"), [f"x+{n}" for n in range(500)]))
+        queued = asyncio.create_task(grader.grade(problem("5"), [hard(n) for n in range(500)]))
         await asyncio.sleep(0.01)
         await grader.close()
         await grader.close()
@@ -159,10 +170,59 @@ def test_exact_comparisons_start_nothing() -> None:
     assert asyncio.run(work()) == []
 
 
+SLOW = [rf"\int_0^{{\infty}} \frac{{\sin(x^{{{90 + k}}})}}{{x^{{7}}+\sqrt{{x}}+1}} dx" for k in range(5)]
+
+
+def test_slow_answers_hold_up_no_other_problem() -> None:
+    async def work() -> tuple[list[Outcome], int]:
+        async with PooledGrader() as grader:
+            slow = [asyncio.create_task(grader.grade(problem(r"\frac{1}{3}"), [answer])) for answer in SLOW]
+            await asyncio.sleep(0.01)
+            honest = problem("2").model_copy(update={"id": "other"})
+            outcomes = await grader.grade(honest, [hard(2), hard(3)])
+            return outcomes, sum(not task.done() for task in slow)
+
+    outcomes, unanswered = asyncio.run(work())
+    assert outcomes == ["correct", "wrong"]
+    assert unanswered >= 4
+
+
+def test_a_problem_has_a_budget_for_slow_answers() -> None:
+    async def work() -> list[Outcome]:
+        async with PooledGrader(limit_seconds=1.0) as grader:
+            return await grader.grade(problem(r"\frac{1}{3}"), SLOW * 2)
+
+    assert asyncio.run(work()) == ["undetermined"] * 10
+
+
+def test_comparisons_are_taken_round_robin_by_problem() -> None:
+    queue = FairQueue()
+    for name in ("a", "a", "a", "b", "c"):
+        assert queue.put(Comparison(name, "1", "2", Future()))
+    taken = [queue.take() for _ in range(4)]
+    assert [comparison.problem for comparison in taken if comparison is not None] == ["a", "b", "c", "a"]
+    assert [comparison.problem for comparison in queue.close()] == ["a"]
+    assert queue.take() is None
+    assert not queue.put(Comparison("a", "1", "2", Future()))
+
+
+def test_whatever_the_grader_raises_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*sides: object) -> Outcome:
+        raise RecursionError
+
+    monkeypatch.setattr("stepforge.grading.verdict.compare", broken)
+
+    async def work() -> list[Outcome]:
+        async with PooledGrader() as grader:
+            return await grader.grade(problem("x+41"), ["41+x"])
+
+    assert asyncio.run(work()) == ["undetermined"]
+
+
 def test_thousands_of_calls_from_one_loop() -> None:
     async def work() -> list[list[Outcome]]:
         async with PooledGrader() as grader:
-            calls = [grader.grade(problem(f"x+{n % 40}"), [f"{n % 40}+x", f"{n % 40}-x"]) for n in range(4000)]
+            calls = [grader.grade(problem(f"{n % 40}"), [hard(n % 40), hard(n % 40 + 1)]) for n in range(4000)]
             return await asyncio.gather(*calls)
 
     assert asyncio.run(work()) == [["correct", "wrong"]] * 4000
@@ -171,8 +231,8 @@ def test_thousands_of_calls_from_one_loop() -> None:
 def test_a_cancelled_call_takes_no_verdict_from_another() -> None:
     async def work() -> list[Outcome]:
         async with PooledGrader() as grader:
-            given_up = asyncio.create_task(grader.grade(problem("x+1"), ["1+x"]))
-            kept = asyncio.create_task(grader.grade(problem("x+1"), ["1+x"]))
+            given_up = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
+            kept = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
             await asyncio.sleep(0)
             given_up.cancel()
             return await kept
@@ -226,6 +286,74 @@ def test_a_bad_file_is_refused_with_its_place_and_nothing_is_written(tmp_path: P
     assert "\n" not in str(refused.value)
     assert out.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "rows.jsonl"]
+
+
+ROWS = [
+    {"a": "1/2", "r": "So \\boxed{0.5}.", "other": True, "score": math.nan},
+    {"a": "1/2", "r": "So \\boxed{0.5}.", "other": "wrong", "score": math.inf},
+    {"a": "18", "r": "The answer is 19.", "other": 1, "score": 0.5},
+    {"a": "18", "r": "I give up", "other": "0", "score": 1},
+    {"a": "18", "r": "The answer is 19.", "other": None, "score": 1},
+]
+
+
+def packed(folder: Path, suffix: str) -> Path:
+    path = folder / f"rows.jsonl{suffix}"
+    data = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+    if suffix == ".gz":
+        path.write_bytes(gzip.compress(data))
+    elif suffix == ".zst":
+        with pa.CompressedOutputStream(str(path), "zstd") as stream:
+            stream.write(data)
+    else:
+        path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_an_audit_lists_disagreements_by_kind(tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / "graded.jsonl"
+    audit = grade_file(packed(tmp_path, suffix), "a", "r", out, audit="other").audit
+    assert audit is not None
+    assert (audit.agree, audit.disagree, audit.we_leave_open, audit.they_leave_open) == (1, 2, 1, 1)
+    kinds = {(found.ours, found.theirs, found.kind, found.rows) for found in audit.disagreements}
+    assert kinds == {
+        ("correct", "wrong", "number, equal values", 1),
+        ("wrong", "correct", "number", 1),
+        ("undetermined", "wrong", "no answer found", 1),
+        ("wrong", "undetermined", "number", 1),
+    }
+    assert "we say correct, they say wrong: number, equal values" in str(audit)
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in out.read_text().splitlines()]
+    assert [row["score"] for row in rows] == [None, None, 0.5, 1, 1]
+
+
+def test_an_audit_alone_writes_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grade_file(packed(tmp_path, ""), "a", "r", None, audit="other")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"a": "1", "r": "1", "other": 0.7}, "column 'other' is '0.7'"),
+        ({"a": "1", "r": "1"}, "no column 'other'"),
+        ({"a": "1", "r": "1", "other": 1, "verdict": "correct"}, "has a column 'verdict' already"),
+        ({"a": "1", "r": "1", "other": 1, "extracted": None}, "has a column 'extracted' already"),
+    ],
+)
+def test_an_audit_of_a_column_that_is_none_is_refused(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row))
+    with pytest.raises(BadInput, match=message):
+        grade_file(path, "a", "r", None, audit="other")
+
+
+def test_a_compressed_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    for name in ("rows.jsonl.gz", "rows.jsonl.zst"):
+        (tmp_path / name).write_text("plain")
+        with pytest.raises(BadInput, match="not a whole"):
+            grade_file(tmp_path / name, "a", "r", None)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ MAX_FACTORIAL = 1000
 
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000-\uf8ff]")
-_READ_DIGITS = "0123456789\u00b2\u00b3" + "".join(map(chr, range(0xFF10, 0xFF1A)))
+_READ_DIGITS = "0123456789⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉" + "".join(map(chr, range(0xFF10, 0xFF1A)))
 _CODE = re.compile(r"__|\b(?:import|eval|exec|lambda|open|system|subprocess|getattr)\b\s*[('\"]")
 _RUN = re.compile(r"\d+", re.ASCII)
 _PYTHON_POWER = re.compile(r"(?<=[\w)}\]])\s{0,3}\*\*\s{0,3}(?=[\w({\\-])")

@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from stepforge.grading.final_answer import extract_answer, reference_answer
+from stepforge.pipelines.commands.grade_audit import Audit, Auditor
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.schemas.answers import extract_answer, stated_answer
+from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
@@ -21,8 +22,7 @@ from stepforge.schemas.rollout import Outcome
 
 CHUNK = 2000
 """Rows graded at once."""
-MAX_BARE = 300
-"""Longest reference without a frame that is taken as it stands, in characters; a longer one is searched."""
+ADDED = ("verdict", "extracted")
 
 Row = dict[str, Any]
 
@@ -35,6 +35,13 @@ class GradeSummary(Record):
     wrong: int
     undetermined: int
     seconds: float
+    audit: Audit | None = None
+
+    def __str__(self) -> str:
+        """Say it in a line, and the audit below."""
+        counts = f"{self.correct} correct, {self.wrong} wrong, {self.undetermined} undetermined"
+        line = f"{self.rows} rows in {self.seconds:.1f} s: {counts}"
+        return line if self.audit is None else f"{line}\n{self.audit}"
 
 
 def grade_file(
@@ -43,12 +50,14 @@ def grade_file(
     response: str,
     out: Path | None,
     *,
+    audit: str | None = None,
     limit_seconds: float = 6.0,
     processes: int = 1,
 ) -> GradeSummary:
     """Grade column ``response`` against column ``answer``; write JSON lines to ``out``, or to standard output.
 
-    The answer is a bare answer or a worked solution that frames it. ``limit_seconds`` bounds one comparison.
+    The answer is a bare answer or a worked solution that frames it. ``audit`` names a column of other verdicts to
+    compare with; without ``out``, no rows are written then. ``limit_seconds`` bounds one comparison.
 
     Raises:
         BadInput: the file cannot be read, a row is malformed, or a column is missing; ``out`` is left as it was.
@@ -59,35 +68,65 @@ def grade_file(
     if out is not None and out.is_dir():
         raise BadInput(f"{out}: a folder; name a file with --out")
     folder = out.parent if out is not None else None
+    auditor = None if audit is None else Auditor(audit)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".grade-") as beside:
         written = Path(beside) / "graded.jsonl"
+        columns = (answer, response)
         with written.open("w", encoding="utf-8") as stream:
-            counts = asyncio.run(_grade_rows(path, answer, response, stream, limit_seconds, processes))
+            counts = asyncio.run(_grade_rows(path, columns, stream, auditor, limit_seconds, processes))
         if out is not None:
             written.replace(out)
-        else:
+        elif auditor is None:
             with written.open(encoding="utf-8") as graded:
                 shutil.copyfileobj(graded, sys.stdout)
-    return GradeSummary(rows=sum(counts.values()), seconds=time.monotonic() - started, **counts)
+    result = None if auditor is None else auditor.result()
+    return GradeSummary(rows=sum(counts.values()), seconds=time.monotonic() - started, audit=result, **counts)
 
 
 async def _grade_rows(
-    path: Path, answer: str, response: str, stream: IO[str], limit_seconds: float, processes: int
+    path: Path,
+    columns: tuple[str, str],
+    stream: IO[str],
+    auditor: Auditor | None,
+    limit_seconds: float,
+    processes: int,
 ) -> dict[Outcome, int]:
     counts: dict[Outcome, int] = {"correct": 0, "wrong": 0, "undetermined": 0}
-    rows = _rows(path)
+    rows = ((f"{path}, row {number}", dict(row)) for number, row in rows_of(path))
     async with PooledGrader(limit_seconds=limit_seconds, processes=processes) as grader:
         while chunk := list(islice(rows, CHUNK)):
-            found = [_found(row, place, answer, response) for place, row in chunk]
+            found = [_found(row, place, *columns) for place, row in chunk]
+            theirs = [None if auditor is None else auditor.theirs(row, place) for place, row in chunk]
             graded = await asyncio.gather(*(grader.grade(problem, [stated]) for problem, stated in found))
-            for (_, row), (_, stated), (outcome,) in zip(chunk, found, graded, strict=True):
+            for (place, row), (problem, stated), said, (outcome,) in zip(chunk, found, theirs, graded, strict=True):
                 counts[outcome] += 1
-                stream.write(json.dumps({**row, "verdict": outcome, "extracted": stated}, default=str) + "\n")
+                if auditor is not None and said is not None:
+                    auditor.add(place, outcome, said, problem.answer, stated)
+                stream.write(_line({**row, "verdict": outcome, "extracted": stated}))
     return counts
+
+
+def _line(row: Row) -> str:
+    """Return a row as JSON; a number that is none, or infinite, is null there."""
+    try:
+        return json.dumps(row, default=str, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(row), default=str, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _found(row: Row, place: str, answer: str, response: str) -> tuple[Problem, str | None]:
     """Return the problem with its reference, and the answer that the response states."""
+    taken = [column for column in ADDED if column in row]
+    if taken:
+        raise BadInput(f"{place}: has a column {taken[0]!r} already, which would be lost; rename it")
     reference = _text(row, answer, place, "answer")
     text = _text(row, response, place, "response")
     problem = Problem(
@@ -100,15 +139,6 @@ def _found(row: Row, place: str, answer: str, response: str) -> tuple[Problem, s
         group=place,
     )
     return problem, None if text is None else extract_answer(text)
-
-
-def reference_answer(text: str) -> str | None:
-    r"""Return the answer that a worked solution frames (``#### 18``, ``\boxed{18}``), or a bare answer as it is."""
-    framed = stated_answer(text)
-    if framed is not None:
-        return framed
-    bare = text.strip()
-    return (bare if len(bare) <= MAX_BARE and "\n" not in bare else extract_answer(text)) or None
 
 
 def _text(row: Row, column: str, place: str, option: str) -> str | None:
@@ -124,41 +154,3 @@ def _text(row: Row, column: str, place: str, option: str) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return str(value)
     raise BadInput(f"{place}: column {column!r} is a {type(value).__name__}; give a text, a number or a list of texts")
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield every row with the words that name its place."""
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; give a .jsonl, .csv or .parquet file")
-    if path.suffix.lower() in (".csv", ".parquet"):
-        yield from _table_rows(path)
-    else:
-        yield from _json_rows(path)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            place = f"{path}, row {number}"
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BadInput(f"{place}: not JSON ({error}); give one JSON object a line") from error
-            if not isinstance(row, dict):
-                raise BadInput(f"{place}: a {type(row).__name__}, not a JSON object; give one object a line")
-            yield place, row
-
-
-def _table_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    import polars
-
-    try:
-        csv = path.suffix.lower() == ".csv"
-        table = polars.read_csv(path, infer_schema=False) if csv else polars.read_parquet(path)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise BadInput(f"{path}: cannot be read ({first}); give a .jsonl, .csv or .parquet file") from error
-    for number, row in enumerate(table.iter_rows(named=True), start=1):
-        yield f"{path}, row {number}", row

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stepforge.schemas.answers import MAX_ANSWER, extract_answer, stated_answer
+from stepforge.grading.final_answer import MAX_ANSWER, extract_answer, stated_answer
 
 FOUND = [
     (r"So \boxed{18}.", "18"),
@@ -78,13 +78,15 @@ ADVERSARIAL = [
     "{", "\\boxed{", "\\boxed{}", "\\boxed", "#### ", "#### a\n", "Answer: ", "the answer is ", "answer ", "answer",
     "$", "$1", "\\(",
     "**", "* ", "1,", "1,111", "1 ", "1/", "\n", " ", "=", "\\", "a. ", "Answer:\n", "1", "$$", "\\$", "\t", "\\text{",
+    "<|x|>", "</think>", "<answer>", "答案", "答案是", "{\"a", "\n{", "\nQuestion:", "\\boxed{1} and ", "24 (", "`a",
+    "\"",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", ADVERSARIAL)
 def test_a_megabyte_of_anything_is_read_in_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n"):
         extract_answer(adversarial)
-    assert time.perf_counter() - started < 10.0
+    assert time.process_time() - started < 10.0

@@ -1,0 +1,90 @@
+"""What an answer may be, once it is read."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from stepforge.grading.formula import Formula
+from stepforge.grading.plain_numbers import PlainNumber
+from stepforge.grading.regions import Region
+from stepforge.grading.units import Unit
+
+ItemsKind = Literal["list", "tuple", "interval", "matrix"]
+"""``list`` is an unordered collection (``1, -2`` or ``\\{1, -2\\}``), ``tuple`` may be an open or closed interval,
+``interval`` is a half-open one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One quantity: a plain number, a formula, or both where ``20m`` may be a number with a unit or a product."""
+
+    text: str
+    number: PlainNumber | None
+    formula: Formula | None
+    unit: Unit
+    """The formula's unit; a plain number has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A name, a day, yes or no; folded and without punctuation."""
+
+    text: str
+    written: bool
+    r"""Whether it was marked as text by ``\text``."""
+    plain: str
+    """As written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option, and its text where that was given along."""
+
+    letter: str
+    rest: str
+    marked: bool
+    """Whether it is bracketed or has a text, so that it cannot be a variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A collection; the cells of a matrix go row by row."""
+
+    kind: ItemsKind
+    parts: tuple["Reading", ...]
+    rows: int = 1
+    text: str = ""
+    bracket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """Two formulas said to be equal; a name where the left side is nothing else."""
+
+    name: str | None
+    left: Formula | None
+    right: "Reading"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """``2:3``, or a time of day."""
+
+    parts: tuple[Fraction, ...]
+    half: str
+    """``am`` or ``pm``, in any case; empty where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The empty set, or no solution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What this module does not read."""
+
+    text: str
+
+
+Reading = Value | Words | Choice | Items | Equation | Ratio | Nothing | Region | Unread

@@ -1,0 +1,181 @@
+r"""Comparing two answers that have been read. None means that neither side settles it, and Math-Verify may be asked.
+
+* Equal means exactly equal: ``0.3333333`` is not ``1/3``.
+* An answer of another shape or arity than the reference's is ``wrong``: ``1,1,1`` is not ``1``.
+* A unit that only one side names is ignored; two different ones are ``undetermined``, unless they convert and the
+  values show that the quantities differ. ``40%`` answers ``40``; ``100%`` for ``1`` is ``undetermined``.
+"""
+
+from fractions import Fraction
+
+from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
+from stepforge.grading.equations import same_equation
+from stepforge.grading.items import one_and_many, same_items
+from stepforge.grading.quantities import same_quantity
+from stepforge.grading.reading import read_answer
+from stepforge.grading.regions import Region, as_region, same_region
+from stepforge.grading.vocabulary import words
+from stepforge.schemas.rollout import Outcome
+
+_NUMBER_WORDS = words(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
+    "million billion half halves third thirds quarter quarters fourth fourths dozen score none nothing nobody "
+    "couple pair single once twice thrice no"
+)
+_CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
+
+
+def compare(gold: Reading, answer: Reading) -> Outcome | None:
+    """Return the verdict on an answer against the reference."""
+    match gold, answer:
+        case (Unread(), _) | (_, Unread()):
+            return _unread(gold, answer)
+        case Equation(), Equation():
+            return _equations(gold, answer)
+        case Equation(), _:
+            return _named(gold, answer)
+        case _, Equation():
+            return _named(answer, gold)
+        case Nothing(), Nothing():
+            return "correct"
+        case (Region(), _) | (_, Region()):
+            return _regions(gold, answer)
+        case (Choice(), _) | (_, Choice()):
+            return _choices(gold, answer)
+        case (Ratio(), _) | (_, Ratio()):
+            return _ratios(gold, answer)
+        case Value(), Value():
+            return same_quantity(gold, answer)
+        case Items(), Items():
+            return same_items(gold, answer, compare)
+        case Words(), Words():
+            return _words(gold, answer)
+        case (Words(), _) | (_, Words()) | (Nothing(), _) | (_, Nothing()):
+            return _words_and_other(gold, answer)
+        case (Items(), _) | (_, Items()):
+            return one_and_many(gold, answer, compare)
+    return None
+
+
+def _unread(gold: Reading, answer: Reading) -> Outcome | None:
+    """A collection is none of the formulas that are not read here, unless they are collections."""
+    sides = (gold, answer)
+    if any(isinstance(side, Words | Choice | Nothing | Ratio) for side in sides):
+        return "undetermined"
+    if isinstance(answer, Items) and answer.kind in ("list", "matrix") and isinstance(gold, Unread):
+        return "wrong" if answer.kind == "matrix" and "matrix" not in gold.text and "array" not in gold.text else None
+    return None
+
+
+def _regions(gold: Reading, answer: Reading) -> Outcome | None:
+    sides = [_region_of(side) for side in (gold, answer)]
+    if sides[0] is not None and sides[1] is not None:
+        return same_region(sides[0], sides[1])
+    other = answer if isinstance(gold, Region) else gold
+    if isinstance(other, Items) and other.kind in ("tuple", "interval") and len(other.parts) == 2:
+        return None
+    return "undetermined" if isinstance(other, Words) and other is gold else "wrong"
+
+
+def _region_of(side: Reading) -> Region | None:
+    if isinstance(side, Region):
+        return side
+    return as_region(side.text) if isinstance(side, Items) and side.kind in ("tuple", "interval") else None
+
+
+def _choices(gold: Reading, answer: Reading) -> Outcome:
+    letters = [_letter(side) for side in (gold, answer)]
+    if all(letters):
+        return "correct" if letters[0] == letters[1] else "wrong"
+    option, other = (gold, answer) if isinstance(gold, Choice) else (answer, gold)
+    if not isinstance(option, Choice) or not option.rest:
+        return "undetermined"
+    outcome = compare(read_answer(option.rest), other) if option is gold else compare(other, read_answer(option.rest))
+    return outcome or "undetermined"
+
+
+def _letter(side: Reading) -> str | None:
+    if isinstance(side, Choice):
+        return side.letter
+    if isinstance(side, Words) and len(side.plain) == 1:
+        return side.plain.upper()
+    if isinstance(side, Words) and (option := side.plain.split())[0].lower() in ("option", "choice", "answer"):
+        return option[1].upper() if len(option) == 2 and len(option[1]) == 1 else None
+    return side.text.strip().upper() if isinstance(side, Value) and len(side.text.strip()) == 1 else None
+
+
+def _ratios(gold: Reading, answer: Reading) -> Outcome:
+    if isinstance(gold, Ratio) and isinstance(answer, Ratio):
+        return _two_ratios(gold, answer)
+    one, other = (gold, answer) if isinstance(gold, Ratio) else (answer, gold)
+    if isinstance(one, Ratio) and isinstance(other, Value) and len(one.parts) == 2 and one.parts[1]:
+        quotient = one.parts[0] / one.parts[1]
+        equal = other.number is not None and other.number.value == quotient
+        return "undetermined" if equal or other.number is None else "wrong"
+    return "undetermined" if isinstance(other, Words | Items) else "wrong"
+
+
+def _two_ratios(gold: Ratio, answer: Ratio) -> Outcome:
+    halves = {gold.half, answer.half} - {""}
+    if gold.parts == answer.parts:
+        return "correct" if len(halves) < 2 else "wrong"
+    times = [_minutes(side) for side in (gold, answer)]
+    if len(halves) == 1 and times[0] == times[1] is not None:
+        return "correct"
+    if len(gold.parts) != len(answer.parts) or halves:
+        return "wrong"
+    crossed = all(
+        a * d == b * c for a, b in zip(gold.parts, answer.parts, strict=True)
+        for c, d in zip(gold.parts, answer.parts, strict=True)
+    )  # fmt: skip
+    return "undetermined" if crossed else "wrong"
+
+
+def _minutes(time: Ratio) -> Fraction | None:
+    """Return the time of day in minutes, a 24-hour clock where no half is given."""
+    if len(time.parts) != 2 or time.parts[0] > 24:
+        return None
+    hour = time.parts[0] % 12 if time.half else time.parts[0]
+    return (hour + (12 if time.half == "pm" else 0)) * 60 + time.parts[1]
+
+
+def _equations(gold: Equation, answer: Equation) -> Outcome | None:
+    if gold.name is not None and answer.name is not None:
+        outcome = compare(gold.right, answer.right)
+        same_name = gold.name.replace(" ", "") == answer.name.replace(" ", "") or "" in (gold.name, answer.name)
+        if same_name or outcome != "correct":
+            return outcome if outcome != "wrong" or same_name else same_equation(gold, answer) or "wrong"
+        return "undetermined"
+    return same_equation(gold, answer)
+
+
+def _named(equation: Equation, other: Reading) -> Outcome | None:
+    """Compare ``x = 5`` with ``5``."""
+    if equation.name is None:
+        if isinstance(other, Value) and equation.left is not None and other.formula is None:
+            outcome = compare(other, equation.right)  # 42 and a + b = 42
+            return "undetermined" if outcome == "correct" else "wrong"
+        return None if isinstance(other, Value | Unread) else "wrong"
+    return compare(equation.right, other)
+
+
+def _words(gold: Words, answer: Words) -> Outcome:
+    if gold.text == answer.text:
+        return "correct"
+    left, right = set(gold.plain.casefold().split()), set(answer.plain.casefold().split())
+    return "undetermined" if left <= right else "wrong"
+
+
+def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:
+    """Compare words with a value: words may name a number, and a word may be a product of letters."""
+    words, other = (gold, answer) if isinstance(gold, Words | Nothing) else (answer, gold)
+    if isinstance(words, Nothing):
+        zero = isinstance(other, Value) and other.number is not None and other.number.value == 0
+        return "undetermined" if zero or isinstance(other, Words) else "wrong"
+    if not isinstance(words, Words):
+        return None
+    named = set(words.plain.casefold().replace("-", " ").split())
+    if named & _NUMBER_WORDS or _CHINESE_NUMBERS & set(words.plain) or any(c.isdigit() for c in words.plain):
+        return "undetermined"
+    return "undetermined" if isinstance(other, Value) and other.formula is not None and not words.written else "wrong"

@@ -1,0 +1,96 @@
+r"""Finding the final answer in a solution's text, in linear time.
+
+These frames are known, tried in this order: ``<answer>`` tags, ``\boxed{...}`` (MATH), ``#### ...`` (GSM8K), JSON,
+``Answer: ...``, and ``the answer is ...``, in several languages. The last occurrence of the first frame found counts.
+A text without a frame still states an answer where its closing sentences name a number or a formula;
+``stated_answer`` leaves that last resort out.
+"""
+
+import re
+from collections.abc import Callable
+
+from stepforge.grading.frames import (
+    MAX_ANSWER,
+    after_hashes,
+    bare,
+    boxed,
+    in_json,
+    last_word,
+    tagged,
+    unfinished_thought,
+)
+from stepforge.grading.last_resort import last_value, whole_answer
+from stepforge.grading.phrases import after_colon, after_is, answer_of
+from stepforge.grading.spelling import narrow
+
+MAX_BARE = 300
+"""Longest reference in words, without a frame, that is taken as it stands, in characters."""
+
+_SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
+_PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+
+__all__ = ["MAX_ANSWER", "extract_answer", "reference_answer", "stated_answer"]
+
+
+def extract_answer(text: str) -> str | None:
+    """Return the final answer as written, without its frame; None where the text names none at all.
+
+    Without a frame, a text that is one formula or one word is the answer itself; of any other, the last number or
+    formula of the last sentence that has one is returned.
+    """
+    body = last_word(narrow(text))
+    stated = _stated(body)
+    if stated is not None or unfinished_thought(body):
+        return stated or None
+    return _cut(whole_answer(body) or last_value(body))
+
+
+def stated_answer(text: str) -> str | None:
+    """Return the final answer in one of the frames, as written; None where the text has no frame."""
+    return _stated(last_word(narrow(text))) or None
+
+
+def reference_answer(text: str) -> str | None:
+    r"""Return the answer that a worked solution frames (``#### 18``, ``\boxed{18}``), or a bare answer as it is.
+
+    None where there is neither: a reference is never guessed, as a wrong one falsifies every label.
+    """
+    stated = stated_answer(text)
+    if stated is not None:
+        return stated
+    plain = text.strip()
+    if "####" in plain or "\\boxed" in plain or "\\fbox" in plain:
+        return None
+    prose = _PROSE.search(plain) is not None
+    if prose and (len(plain) > MAX_BARE or "\n" in plain or _SENTENCES.search(plain)):
+        return None
+    return plain or None
+
+
+def _stated(text: str) -> str | None:
+    """Return the framed answer; empty where a box was cut off."""
+    tag = tagged(text)
+    if tag is not None:
+        return _cut(_stated(tag) or _short(tag) or last_value(tag))
+    box = boxed(text)
+    if box is not None:
+        return _cut(box) or ""
+    finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is)
+    for find in finders:
+        found = _cut(find(text))
+        if found:
+            return found
+    return None
+
+
+def _short(text: str) -> str | None:
+    return bare(text) if len(text) <= MAX_BARE and "\n" not in text else None
+
+
+def _hashes(text: str) -> str | None:
+    found = after_hashes(text)
+    return None if found is None else answer_of(found[: 2 * MAX_ANSWER]) or bare(found)
+
+
+def _cut(found: str | None) -> str | None:
+    return found[: MAX_ANSWER + 1] if found else None

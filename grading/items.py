@@ -1,0 +1,145 @@
+"""Comparing collections: lists in any order, tuples in theirs, named values by name."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from stepforge.grading.answer_types import Equation, Items, Reading, Value, Words
+from stepforge.grading.regions import as_region
+from stepforge.schemas.rollout import Outcome
+
+FEW = 12
+"""Most elements that are all compared with each other."""
+Compare = Callable[[Reading, Reading], Outcome | None]
+"""How two elements are compared."""
+
+
+def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
+    pairs = _by_name(gold), _by_name(answer)
+    if pairs[0] is not None and pairs[1] is not None:
+        return _same_names(pairs[0], pairs[1], compare)
+    left, right = (
+        list(p.values()) if p is not None else list(s.parts) for p, s in zip(pairs, (gold, answer), strict=True)
+    )
+    kinds = {gold.kind, answer.kind}
+    if len(left) != len(right) or (gold.rows != answer.rows and "matrix" in kinds and len(kinds) == 1):
+        return "wrong"
+    if any(p is not None for p in pairs):
+        return "undetermined" if _in_order(left, right, compare) != "wrong" else "wrong"
+    if kinds == {"list"}:
+        return _in_any_order(left, right, compare)
+    if len(kinds) == 1:
+        return (
+            _in_order(left, right, compare)
+            if gold.bracket == answer.bracket
+            else _other_brackets(gold, answer, compare)
+        )
+    if "interval" in kinds and not _might_be_closed(gold, answer):
+        return "wrong"
+    if "interval" in kinds:
+        return "wrong"
+    ordered = _in_order(left, right, compare) if "matrix" in kinds else _in_any_order(left, right, compare)
+    return "wrong" if ordered == "wrong" else "undetermined"
+
+
+def _might_be_closed(gold: Items, answer: Items) -> bool:
+    return {gold.bracket, answer.bracket} <= {"(", "["}
+
+
+def _other_brackets(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
+    """Compare ``(3,5)`` with ``[3,5]``: an interval has other ends; a vector or a list may be written with either."""
+    if gold.kind == "interval":
+        return "wrong"
+    outcome = _in_order(list(gold.parts), list(answer.parts), compare)
+    if outcome == "correct" and len(gold.parts) == 2 and as_region(gold.text) is not None:
+        return "wrong"
+    return "wrong" if outcome == "wrong" else "undetermined"
+
+
+def _by_name(items: Items) -> dict[str, Reading] | None:
+    """Return the values of ``x = 1, y = 2`` by their names; None where it names none, or one twice."""
+    equations = [part for part in items.parts if isinstance(part, Equation) and part.name]
+    named = {equation.name or "": equation.right for equation in equations}
+    return named if len(named) == len(items.parts) > 0 else None
+
+
+def _same_names(left: dict[str, Reading], right: dict[str, Reading], compare: Compare) -> Outcome | None:
+    if set(left) != set(right):
+        return "undetermined" if len(left) == len(right) else "wrong"
+    return _all([compare(value, right[name]) for name, value in left.items()])
+
+
+def _in_order(left: list[Reading], right: list[Reading], compare: Compare) -> Outcome | None:
+    return _all([compare(one, other) for one, other in zip(left, right, strict=True)])
+
+
+def _all(outcomes: list[Outcome | None]) -> Outcome | None:
+    for outcome in ("wrong", None, "undetermined"):
+        if outcome in outcomes:
+            return outcome
+    return "correct"
+
+
+def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -> Outcome | None:
+    """Match each element with an equal one; an element that has no match at all settles it."""
+    if len(left) > FEW and left != right:
+        return _many_numbers(left, right)
+    open_left, unused = False, list(range(len(right)))
+    for one in left:
+        outcomes = {i: compare(one, right[i]) for i in unused}
+        equal = next((i for i, outcome in outcomes.items() if outcome == "correct"), None)
+        if equal is not None:
+            unused.remove(equal)
+        elif all(compare(one, other) == "wrong" for other in right):
+            return "wrong"
+        elif all(outcome == "wrong" for outcome in outcomes.values()):
+            return "wrong" if not open_left else "undetermined"
+        else:
+            open_left = True
+    return "undetermined" if open_left else "correct"
+
+
+def _many_numbers(left: list[Reading], right: list[Reading]) -> Outcome:
+    values = [[v.number.value for v in side if isinstance(v, Value) and v.number] for side in (left, right)]
+    if len(values[0]) < len(left) or len(values[1]) < len(right):
+        return "undetermined"
+    return "correct" if sorted(values[0]) == sorted(values[1]) else "wrong"
+
+
+def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | None:
+    """Compare a single answer with a collection: only a collection of one may be equal."""
+    one, many = (answer, gold) if isinstance(gold, Items) else (gold, answer)
+    if not isinstance(many, Items):
+        return None
+    if len(many.parts) == 1 and many.kind == "list":
+        return compare(many.parts[0], one) if many is gold else compare(one, many.parts[0])
+    if not isinstance(one, Value):
+        return None
+    equal = (
+        [compare(one, part) == "correct" for part in many.parts]
+        if many is answer and len(many.parts) <= FEW
+        else [False]
+    )
+    if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
+        return "correct"  # one value in several spellings
+    if any(equal) and _with_different_units(many):
+        return "undetermined"
+    return "undetermined" if _decimal_comma(one, many) else "wrong"
+
+
+def _with_different_units(many: Items) -> bool:
+    """Whether it lists several quantities, as ``24 hours, or 1 day``; ``17 or 18`` are rivals."""
+    units = {p.number.unit.name for p in many.parts if isinstance(p, Value) and p.number is not None}
+    words = any(isinstance(part, Words) for part in many.parts)
+    return many.kind == "list" and (words or (len(units) > 1 and any(units)))
+
+
+def _decimal_comma(one: Value, many: Items) -> bool:
+    numbers = [p.number for p in many.parts if isinstance(p, Value) and p.number is not None]
+    if len(numbers) != 2 or one.number is None or ", " in many.text or "," not in many.text:
+        return False
+    whole, _, part = many.text.partition(",")
+    return (
+        whole.strip().lstrip("-").isdigit()
+        and part.isdigit()
+        and one.number.value == Fraction(f"{whole.strip()}.{part}")
+    )

@@ -1,0 +1,79 @@
+"""The answer of a text that frames none: the text itself, or the last value of its closing sentences."""
+
+import re
+
+from stepforge.grading.frames import bare
+
+TAIL = 1500
+"""How much of a text's end the last resort reads, in characters."""
+LONGEST_WHOLE = 300
+"""Longest text taken as an answer as it stands, in characters."""
+
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
+    r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?:\s?/\s?\d+(?![\d/]))?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
+    r"|degrees below zero|below zero|below)\b)?",
+    re.ASCII,
+)
+_MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$|</?[a-z]")
+_LONE_WORD = re.compile(r"(?:^|\s)[A-Za-z]{2,}(?=[\s.,:;!?]|$)")
+_QUANTITY = re.compile(r"[-\u2212]?\\?[$€£¥]?\d[\d,.]*(?: [A-Za-z]+){1,3}\.?", re.ASCII)
+_NOT_UNIT = re.compile(r"\b(?:and|or|is|are|in|of|for|to|so|the|from|left)\b")
+_OTHER_SCRIPT = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u0900-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
+_PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
+_NO_PROSE = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
+
+
+def whole_answer(text: str) -> str | None:
+    """Return a text that is nothing but an answer: one line of mathematics, one quantity, or one word."""
+    whole = text.strip()
+    if len(whole) > LONGEST_WHOLE or _NOT_WHOLE.search(whole):
+        return None
+    if _QUANTITY.fullmatch(whole) and not _NOT_UNIT.search(whole):
+        return bare(whole)
+    if " " in whole and _LONE_WORD.search(_NO_PROSE.sub(" ", whole)):
+        return None
+    if _OTHER_SCRIPT.search(whole) and (len(whole) > 12 or " " in whole or any(c.isdigit() for c in whole)):
+        return None
+    left, _, right = bare(whole).rpartition("=")
+    return right.strip() if not re.search("[A-Za-z]", _COMMAND.sub("", left)) else bare(whole)
+
+
+def last_value(text: str) -> str | None:
+    """Return the last number or formula of the last sentence that has one."""
+    for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
+        bold = [b for b in _BOLD.findall(sentence) if any(c.isdigit() for c in b)]
+        values = _after_equals(sentence) or values_of(bold[-1] if bold else sentence)
+        if values:
+            return values[-1]
+    return None
+
+
+def _after_equals(sentence: str) -> list[str]:
+    """Return what an equation in plain text gives: ``60 * 2 = 120 in 2 weeks`` names 120, not 2."""
+    before, equals, after = sentence.rpartition("=")
+    if not equals or not before or "\\" in sentence or _GOES_ON.search(after):
+        return []
+    return values_of(after)[:1]
+
+
+def values_of(sentence: str) -> list[str]:
+    """Return the numbers and formulas of a sentence, in their order; of a formula, what its last ``=`` gives."""
+    found: list[tuple[int, str]] = []
+    rest = sentence
+    for span in _MATH.finditer(sentence):
+        content = next(group for group in span.groups() if group is not None)
+        if span.group(3) is not None and _PROSE_IN_MATH.search(content):
+            continue  # "$5 and $6" is money
+        rest = rest[: span.start()] + " " * (span.end() - span.start()) + rest[span.end() :]
+        value = bare(content.rsplit("=", 1)[-1])
+        if any(c.isdigit() for c in value) or "\\" in value:
+            found.append((span.start(), value))
+    found += [(match.start(), match.group().strip()) for match in _NUMBER.finditer(rest)]
+    return [value for _, value in sorted(found)]

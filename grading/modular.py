@@ -1,0 +1,122 @@
+"""Working out formulas exactly: modulo a prime at a point, and as rational numbers."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from math import comb, factorial
+
+from stepforge.grading.formula import Node
+
+PRIME = 2**127 - 39
+"""1 modulo 4, so that -1 has a root."""
+MAX_EXPONENT = 10_000
+MAX_BITS = 1 << 17
+"""Largest exact number, in bits."""
+
+
+class Beyond(ArithmeticError):
+    """A formula that this way of working it out does not cover."""
+
+
+def _root_of_minus_one() -> int:
+    return next(r for b in range(2, 99) if (r := pow(b, (PRIME - 1) // 4, PRIME)) * r % PRIME == PRIME - 1)
+
+
+_I = _root_of_minus_one()
+
+
+def modular(node: Node, point: Mapping[str, int]) -> int:
+    """Return a formula's value modulo ``PRIME``.
+
+    Raises:
+        Beyond: it holds a root, a function, or an exponent that is no whole number.
+        ZeroDivisionError: it divides by zero at this point.
+    """
+    match node.op:
+        case "number":
+            return node.value.numerator * _inverse(node.value.denominator) % PRIME
+        case "variable":
+            return point[node.name]
+        case "constant":
+            return _I if node.name == "i" else point[node.name]
+        case "negative":
+            return -modular(node.args[0], point) % PRIME
+        case "sum":
+            return sum(modular(arg, point) for arg in node.args) % PRIME
+        case "product":
+            return modular(node.args[0], point) * modular(node.args[1], point) % PRIME
+        case "quotient":
+            return modular(node.args[0], point) * _inverse(modular(node.args[1], point)) % PRIME
+        case "power":
+            exponent = whole(node.args[1])
+            base = modular(node.args[0], point)
+            return pow(base if exponent >= 0 else _inverse(base), abs(exponent), PRIME)
+        case "factorial" | "binomial":
+            exact = rational(node)
+            if exact is not None:
+                return exact.numerator % PRIME
+    raise Beyond(node.op)
+
+
+def _inverse(value: int) -> int:
+    if value % PRIME == 0:
+        raise ZeroDivisionError
+    return pow(value, -1, PRIME)
+
+
+def whole(node: Node) -> int:
+    """Return the whole number that a formula without variables is.
+
+    Raises:
+        Beyond: it is none, or beyond a bound.
+    """
+    value = rational(node)
+    if value is None or value.denominator != 1 or abs(value) > MAX_EXPONENT:
+        raise Beyond("exponent")
+    return int(value)
+
+
+@lru_cache(maxsize=1 << 12)
+def rational(node: Node) -> Fraction | None:
+    """Return the exact value of a formula of rational numbers; None where it is not one, or too big."""
+    try:
+        return _rational(node)
+    except (Beyond, ZeroDivisionError):
+        return None
+
+
+def _rational(node: Node) -> Fraction:
+    if node.op == "number":
+        return node.value
+    values = [_rational(arg) for arg in node.args]
+    match node.op:
+        case "negative":
+            value = -values[0]
+        case "sum":
+            value = sum(values, Fraction(0))
+        case "product":
+            value = values[0] * values[1]
+        case "quotient":
+            value = values[0] / values[1]
+        case "abs":
+            value = abs(values[0])
+        case "floor" | "ceiling":
+            value = Fraction(values[0].__floor__() if node.op == "floor" else values[0].__ceil__())
+        case "power":
+            value = _raised(*values)
+        case "factorial" if values[0].denominator == 1 and 0 <= values[0] <= 1000:
+            value = Fraction(factorial(int(values[0])))
+        case "binomial" if all(v.denominator == 1 and 0 <= v <= 1000 for v in values):
+            value = Fraction(comb(int(values[0]), int(values[1])))
+        case _:
+            raise Beyond(node.op)
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise Beyond("a big number")
+    return value
+
+
+def _raised(base: Fraction, exponent: Fraction) -> Fraction:
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if exponent.denominator != 1 or bits * abs(exponent) > MAX_BITS:
+        raise Beyond("exponent")
+    return base ** int(exponent)

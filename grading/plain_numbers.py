@@ -1,0 +1,84 @@
+r"""Reading an answer that is one number, exactly: ``-7``, ``$1,234.50``, ``18 dollars``, ``40%``, ``1\frac{4}{5}``.
+
+The whole text must be the number and its unit. A percent sign is a unit, so ``100%`` is 100 and not 1. Digits are
+ASCII, and bounded before any arithmetic.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from stepforge.grading.units import Unit, read_unit
+
+_PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_NUMBER = re.compile(
+    rf"(?P<approx>(?:\\approx|~|\\sim|=)\s*)?(?P<sign>[-+]?)\s*"
+    rf"(?P<money>(?:(?:US)?\$|\\text\{{\s*(?:Rs\.?|USD|US\$|EUR|GBP|INR)\s*\}}|(?:Rs\.?|USD|EUR|GBP)\s)?)\s*(?P<inner>[-+]?)\s*"
+    rf"(?:(?:(?P<whole>\d+)\s*)?\\frac\s*(?:\{{\s*(?P<na>-?\d+)\s*\}}|(?P<nb>\d))\s*"
+    rf"(?:\{{\s*(?P<da>-?\d+)\s*\}}|(?P<db>\d))"
+    rf"|(?:(?P<whole2>\d+)\s+)?(?P<n2>\d+)\s*/\s*(?P<d2>\d+)"
+    rf"|(?P<plain>{_PLAIN})(?P<power>\s*\\times\s*10\s*\^\s*(?:\{{\s*(?P<ea>[-+]?\d{{1,3}})\s*\}}|(?P<eb>[-+]?\d{{1,3}})))?)"
+    rf"(?P<unit>.*)",
+    re.ASCII | re.DOTALL,
+)
+_DEBT = re.compile(r"\(\s*(\$\s*\d[\d.,]*)\s*\)", re.ASCII)
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainNumber:
+    """An exact value and the unit it was written with."""
+
+    value: Fraction
+    unit: Unit
+    other: Fraction | None = None
+    """What else it may have been meant as."""
+
+    @property
+    def percent(self) -> bool:
+        """Whether it was written as a percentage."""
+        return self.unit.name == "%"
+
+    @property
+    def in_base_ten(self) -> int | None:
+        """The value of a whole number written with its base, as ``52_8``; None where it has no base, or a wrong one."""
+        kind, _, base = self.unit.name.partition(" ")
+        digits = str(self.value).lstrip("-")
+        if kind != "base" or not 2 <= int(base) <= 10 or not digits.isdigit() or int(max(digits)) >= int(base):
+            return None
+        return int(str(self.value), int(base))
+
+
+def read_number(text: str) -> PlainNumber | None:
+    """Return the number that a cleaned answer is; None where it is anything else or more than one number."""
+    ordinal = _ORDINAL.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
+    if match is None or "..." in text or (match["sign"] and match["inner"]):
+        return _in_debt(text)
+    value = _value(match)
+    unit = read_unit(match["unit"]) if value is not None else None
+    if value is None or unit is None:
+        return None
+    if match["money"]:
+        unit = Unit("dollar", unit.scale, unit.other)
+    value = -value if "-" in (match["sign"], match["inner"]) else value
+    return PlainNumber(value * unit.scale, unit, None if unit.other is None else value * unit.other)
+
+
+def _in_debt(text: str) -> PlainNumber | None:
+    """Read ``($5)``, which an accountant writes for -5."""
+    debt = _DEBT.fullmatch(text.strip())
+    number = read_number(debt[1]) if debt is not None else None
+    return None if number is None else PlainNumber(-number.value, Unit("turned"), number.value)
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    if match["plain"] is not None:
+        value = Fraction(match["plain"].replace(",", "").replace(" ", ""))
+        return value * Fraction(10) ** int(match["ea"] or match["eb"]) if match["power"] else value
+    whole = match["whole"] or match["whole2"] or "0"
+    top = int(match["na"] or match["nb"] or match["n2"])
+    bottom = int(match["da"] or match["db"] or match["d2"])
+    if bottom == 0 or (whole != "0" and not 0 <= top < bottom):  # 5\frac{7}{2} is a product, not a mixed number
+        return None
+    return int(whole) + Fraction(top, bottom)

@@ -1,0 +1,111 @@
+"""Comparing two quantities: numbers and formulas, with the units that they were written with."""
+
+from fractions import Fraction
+
+from stepforge.grading.answer_types import Value
+from stepforge.grading.equality import same_formula
+from stepforge.grading.formula import Formula, Node
+from stepforge.grading.modular import rational
+from stepforge.grading.plain_numbers import PlainNumber
+from stepforge.grading.units import ratio
+from stepforge.schemas.rollout import Outcome
+
+
+def same_quantity(gold: Value, answer: Value) -> Outcome | None:
+    if "..." in (gold.unit.name, answer.unit.name):
+        return "undetermined" if _formulas(gold, answer) == "correct" else "wrong"
+    if gold.number is not None and answer.number is not None:
+        return _numbers(gold.number, answer.number)
+    outcome = _formulas(gold, answer)
+    if outcome != "wrong":
+        units = gold.unit.name, answer.unit.name
+        return "undetermined" if all(units) and units[0] != units[1] and outcome == "correct" else outcome
+    return _apart_from_units(gold, answer)
+
+
+def _formulas(gold: Value, answer: Value) -> Outcome | None:
+    left, right = formula_of(gold, answer), formula_of(answer, gold)
+    return None if left is None or right is None else same_formula(left, right)
+
+
+def formula_of(value: Value, other: Value) -> Formula | None:
+    """Return a side's formula: ``3h`` is a product beside ``h + 2h``, and a number with a unit beside a number."""
+    if value.formula is not None and (value.number is None or (other.formula is not None and other.formula.names)):
+        return value.formula
+    if value.number is None:
+        return None
+    return Formula(Node("number", value=value.number.value), frozenset(), frozenset(), doubtful=False)
+
+
+def _apart_from_units(gold: Value, answer: Value) -> Outcome:
+    """Leave open what a percentage, an angle or a unit read as a factor may make equal."""
+    for one, other in ((gold, answer), (answer, gold)):
+        if one.number is None or other.formula is None:
+            continue
+        if one.number.percent and _equals(other.formula, one.number.value / 100):
+            return "correct" if one is gold else "undetermined"
+        if one.unit.name == "degree" and "pi" in other.formula.operations and _equals_angle(other, one.number.value):
+            return "undetermined"
+    for one, other in ((gold, answer), (answer, gold)):
+        if one.unit.name == "%" and not other.unit.name and _a_hundredth(one, other):
+            return "undetermined"
+    return "wrong"
+
+
+def _a_hundredth(percentage: Value, plain: Value) -> bool:
+    """Whether a formula with a percent sign gives the other side."""
+    left, right = formula_of(percentage, plain), formula_of(plain, percentage)
+    if left is None or right is None:
+        return False
+    share = Node("quotient", (left.node, Node("number", value=Fraction(100))))
+    operations = left.operations | {"quotient"}
+    return same_formula(Formula(share, left.names, operations, left.doubtful), right) == "correct"
+
+
+def _equals(formula: Formula, value: Fraction) -> bool:
+    return rational(formula.node) == value
+
+
+def _equals_angle(side: Value, degrees: Fraction) -> bool:
+    angle = Node("product", (Node("number", value=degrees / 180), Node("constant", name="pi")))
+    turned = Formula(angle, frozenset(), frozenset({"product", "pi"}), doubtful=False)
+    return side.formula is not None and same_formula(side.formula, turned) == "correct"
+
+
+def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:
+    others = {v for v in (gold.other, answer.other) if v is not None}
+    if "turned" in (gold.unit.name, answer.unit.name):
+        return "undetermined" if abs(gold.value) == abs(answer.value) else "wrong"
+    if gold.unit.name and answer.unit.name and gold.unit.name != answer.unit.name:
+        return _other_unit(gold, answer)
+    if gold.value == answer.value:
+        return "correct"
+    if others & {gold.value, answer.value} or (len(others) == 2 and gold.other == answer.other):
+        return "undetermined"
+    return _one_unit(gold, answer)
+
+
+def _one_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
+    """Judge two numbers of one unit, or of a unit that only one names."""
+    if gold.percent and not answer.unit.name:
+        return "correct" if answer.value * 100 == gold.value else "wrong"
+    if answer.percent and not gold.unit.name and answer.value == gold.value * 100:
+        return "undetermined"
+    for one, other in ((gold, answer), (answer, gold)):
+        if one.in_base_ten is not None and not other.unit.name and one.in_base_ten == other.value:
+            return "undetermined"
+    if answer.unit.name == "cent" and not gold.unit.name and answer.value == gold.value * 100:
+        return "undetermined"
+    return "wrong"
+
+
+def _other_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
+    """Judge two numbers of different units: say nothing where one of them could be worked out from the other."""
+    left, right = gold.in_base_ten, answer.in_base_ten
+    if left is not None and right is not None:
+        return "correct" if left == right else "wrong"
+    factor = ratio(gold.unit, answer.unit)
+    if factor is not None:
+        return "undetermined" if gold.value * factor == answer.value else "wrong"
+    same = gold.unit.measure == answer.unit.measure is not None
+    return "undetermined" if gold.value == answer.value or same else "wrong"

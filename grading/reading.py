@@ -1,0 +1,308 @@
+r"""Reading an answer as what it is: a number, a formula, a collection, a region, an equation, a choice, or words.
+
+An answer of another kind or arity than its reference's is never handed on, so that ``1,1,1`` is not ``1``.
+"""
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+from stepforge.grading.answer_types import (
+    Choice,
+    Equation,
+    Items,
+    ItemsKind,
+    Nothing,
+    Ratio,
+    Reading,
+    Unread,
+    Value,
+    Words,
+)
+from stepforge.grading.formula import read_formula
+from stepforge.grading.plain_numbers import PlainNumber, read_number
+from stepforge.grading.regions import read_region, standard_brackets
+from stepforge.grading.spelling import without_text_commands
+from stepforge.grading.units import Unit, read_unit, split_unit
+
+_LIST = re.compile(
+    r"\s(?:and|or)\s|\\text\{\s*(?:,\s*)?(?:and|or)\s*\}|\\(?:lor|vee)(?![A-Za-z])|(?<=,)\s*(?:and|or)\s", re.IGNORECASE
+)
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", re.ASCII)
+_THOUSANDS_INSIDE = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?=\s*(?:, |$|;))", re.ASCII)
+_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)", re.ASCII)
+_JUXTAPOSED = re.compile(r"(?<![\d_^,.])\d[\d.]*\s+(?=[\d.]*\d(?!\d*\s*/))", re.ASCII)
+_MATRIX = re.compile(r"\\begin\{[a-z]*(?:matrix|array)\}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
+_MEMBERSHIP = re.compile(r"\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
+_NAME = re.compile(
+    r"(?:[A-Za-z]|\\[A-Za-z]+|\\text\{[^{}]*\})(?:'|_\{?\w+\}?)?\s*(?:\([A-Za-z](?:,\s*[A-Za-z])*\))?\s*|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\)\s*"
+    r"|[A-Z][a-z]*\s*"
+)
+_OPTION = re.compile(r"\(\s*([A-Ja-j])\s*\)|\\text\{\s*\(?\s*([A-Ja-j])\s*\)?\s*\}")
+_MARKED_CHOICE = re.compile(r"\(\s*([A-Za-z])\s*\)\s*(.*)|\s*([A-J])\s*[).:]\s*(.*)", re.DOTALL)
+_RATIO = re.compile(
+    r"(\d+(?:\.\d+)?(?:\s*(?::|\\text\{\s*to\s*\}|\bto\b|\\colon)\s*\d+(?:\.\d+)?)+)\s*(?:\\text\{\s*)?([AaPp]\.?[Mm]\.?)?\s*\}?",
+    re.ASCII,
+)
+_BASED = re.compile(r"(?:\\text\{)?\s*([0-9]*[A-Fa-f][0-9A-Fa-f]*)\s*\}?_\{?(\d{2})\}?", re.ASCII)
+_REMAINDER = re.compile(r"(\d+)\s*(?:\\text\{)?\s*(?:R|r|remainder|rem\.?)\s*\}?\s*(\d+)", re.ASCII)
+_WORDS = re.compile(r"[^\W\d_][\w .,'’\-/]*", re.UNICODE)
+_ENGLISH = re.compile(r"[A-Za-z]{3}")
+_NAMELIKE = re.compile(
+    r"^[A-Z][a-z]{2,}$|(?<![\\A-Za-z{_])(?!(?:sin|cos|tan|log|ln|pi|sqrt)\b)[A-Za-z]{2,}\s+[A-Za-z]{2,}"
+)
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_NOTHING = frozenset(
+    {"", "no solution", "no solutions", "none", "emptyset", "empty set", "the empty set", "no real solution",
+     "no real solutions", "no such number", "no values"}
+)  # fmt: skip
+_TEXT_ONLY = re.compile(r"\\text\{[^{}]*\}")
+_TRIGONOMETRIC = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*degrees", re.ASCII)
+_PREFIX = re.compile(r"\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
+_DOTTED = re.compile(r"(-?)(\d*)\.(\d*?)(\d{1,6}?)\4{1,}\d*\.\.\.", re.ASCII)
+_FRENCH = re.compile(r"\]([^\[\]]*)([\[\]])|([\[])([^\[\]]*)\[")
+_MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*\w+\s*\}?\s*\)?)\s*$")
+
+
+@lru_cache(maxsize=1 << 14)
+def read_answer(text: str) -> Reading:
+    """Return what a cleaned answer is."""
+    body = text.strip()
+    prefix = _PREFIX.match(body)
+    body = body[prefix.end() :] if prefix else body
+    body = _MOD.sub("", body) or body
+    member = _MEMBERSHIP.match(body)
+    body = body[member.end() :] if member else body
+    if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
+        return read_answer(body[6:-1])
+    option = _OPTION.fullmatch(body)
+    if option is not None:
+        return Choice((option[1] or option[2]).upper(), "", marked=True)
+    return _value(body, whole=True) or _special(body) or _compound(body)
+
+
+def _special(text: str) -> Reading | None:
+    """Read what has a form of its own: matrices, ratios, remainders, the empty set, marked choices."""
+    if _MATRIX.search(text):
+        return _matrix(text)
+    if text.replace(" ", "") in ("\\emptyset", "\\{\\}", "{}") or (
+        without_text_commands(text).strip().casefold().rstrip(".") in _NOTHING
+    ):
+        return Nothing()
+    ratio = _RATIO.fullmatch(text)
+    if ratio is not None:
+        parts = tuple(Fraction(part) for part in re.findall(r"\d+(?:\.\d+)?", ratio[1]))
+        return Ratio(parts, (ratio[2] or "").replace(".", "").casefold())
+    remainder = _REMAINDER.fullmatch(text)
+    if remainder is not None:
+        return Items("tuple", tuple(_scalar(part) for part in remainder.groups()), text=text, bracket="R")
+    based = _BASED.fullmatch(text)
+    if based is not None and 10 < int(based[2]) <= 16 and _largest_digit(based[1]) < int(based[2]):
+        return Value(text, PlainNumber(Fraction(int(based[1], int(based[2]))), Unit("base 10")), None, Unit())
+    choice = _MARKED_CHOICE.fullmatch(without_text_commands(text))
+    if choice is not None:
+        rest = choice[2] if choice[1] else choice[4]
+        return Choice((choice[1] or choice[3]).upper(), rest.strip(), marked=True)
+    return None
+
+
+def _largest_digit(digits: str) -> int:
+    return max(int(digit, 16) for digit in digits)
+
+
+def _compound(text: str) -> Reading:
+    """Read regions, equations and collections; what is none of these is words, or is not read."""
+    flat = _LIST.sub(" , ", text)
+    region = read_region(text)
+    if region is not None:
+        return region
+    if _TEXT_ONLY.fullmatch(text):
+        return _words(text) or Unread(text)
+    inside, kind, bracket = _inside(standard_brackets(text))
+    parts = _split(inside, bracketed=kind != "list" or bool(bracket))
+    if len(parts) == 1 and bracket:
+        return _single(inside, kind, bracket)
+    if len(parts) > 1:
+        return _items(kind, parts, text, bracket)
+    equation = _equation(text)
+    if equation is not None:
+        return equation
+    if "\\pm" in text or "\\mp" in text:
+        return _both_signs(text)
+    words = _words(flat if flat != text and "," in flat else text)
+    return words if words is not None else Unread(text)
+
+
+def _single(inside: str, kind: ItemsKind, bracket: str) -> Reading:
+    """Read what stands alone in brackets: a set of one, or a bracketed formula."""
+    inner = read_answer(inside)
+    if bracket in ("\\{", "{") and isinstance(inner, Value):
+        return Items("list", (inner,), text=inside, bracket=bracket)
+    return inner if kind != "interval" else Unread(inside)
+
+
+def _items(kind: ItemsKind, parts: tuple[str, ...], text: str, bracket: str) -> Reading:
+    name, parts = _shared_name(parts) if not bracket else (None, parts)
+    readings: list[Reading] = []
+    for part in parts:
+        if "\\pm" in part or "\\mp" in part:
+            both = _both_signs(part)
+            readings += both.parts if isinstance(both, Items) else [both]
+        else:
+            readings.append(read_answer(part) if part.startswith(("(", "[", "\\{")) else _scalar(part))
+    items = Items(kind, tuple(readings), text=text, bracket=bracket)
+    return Equation(name, None, items) if name else items
+
+
+def _shared_name(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Take the name off ``n=3, 4, 5`` and off ``x=1 or x=2``."""
+    split = [part.split("=", 1) for part in parts]
+    names = [side[0].strip() for side in split if len(side) == 2]
+    if not names or len(split[0]) != 2 or len(set(names)) != 1 or not _NAME.fullmatch(names[0]):
+        return None, parts
+    return names[0], tuple(side[-1].strip() for side in split)
+
+
+def _scalar(text: str) -> Reading:
+    return _value(text, whole=False) or _special(text) or _equation(text) or _words(text) or Unread(text)
+
+
+def _value(text: str, *, whole: bool) -> Value | None:
+    """Read a number or a formula with its unit; None where it is neither."""
+    number = read_number(text)
+    if number is not None:
+        formula = read_formula(text) if number.unit.letter else None
+        return Value(text, number, formula, number.unit)
+    if not text or text[-1] in ",;" or (whole and _is_collection(text)):
+        return None
+    if "degrees" in text and _TRIGONOMETRIC.search(text):
+        text = _DEGREES.sub(r"(\1 \\pi /180)", text)
+    formula = None if _is_word(text) else read_formula(text)
+    if formula is not None:
+        return Value(text, None, formula, Unit())
+    body, written = split_unit(text)
+    unit = read_unit(" " + written) if written else None
+    formula = read_formula(body) if unit is not None and not _is_word(body) else None
+    if formula is not None and unit is not None:
+        return Value(text, None, formula, unit)
+    dotted = _DOTTED.fullmatch(text)
+    if dotted is not None:
+        return Value(
+            text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")
+        )
+    return None
+
+
+def _is_collection(text: str) -> bool:
+    return text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
+
+
+def _is_word(text: str) -> bool:
+    """Tell ``silent`` from a product of letters."""
+    bare = text.strip()
+    return _NAMELIKE.search(bare) is not None or (
+        len(bare) >= 4 and bare.isalpha() and bare.isascii() and _VOWEL.search(bare) is not None
+    )
+
+
+def _matrix(text: str) -> Reading:
+    rows = [row.split("&") for row in _ENVIRONMENT.sub(" ", text).split("\\\\") if row.strip()]
+    cells = tuple(_scalar(cell.strip()) for row in rows for cell in row)
+    outside = _ENVIRONMENT.split(text)
+    if outside[0].strip() or outside[-1].strip():
+        return Unread(text)
+    return Items("matrix", cells, rows=len(rows), text=text)
+
+
+def _equation(text: str) -> Equation | None:
+    """Read ``x = 5`` and ``2x + y = 3``; of a chain of equalities, its first name and its last value."""
+    if re.search(r"[<>]|\\(?:le|ge|ne|approx|in|equiv|sim|subset)(?![A-Za-z])", text):
+        approximated = re.split(r"\\approx(?![A-Za-z])", text)
+        if len(approximated) == 2 and approximated[0].strip():  # 4\pi \approx 12.57
+            named = _NAME.fullmatch(approximated[0].strip()) is not None
+            inner = read_answer(approximated[1 if named else 0].strip())
+            return inner if isinstance(inner, Equation) else Equation("", None, inner)
+        return None
+    sides = [side.strip() for side in text.split("=")]
+    if len(sides) < 2 or not all(sides):
+        return None
+    name = sides[0] if _NAME.fullmatch(sides[0]) else None
+    left = read_formula(sides[0])
+    if name is None and left is not None and (len(sides) > 2 or not left.names):
+        name = ""
+    if name is None and "\\text" in sides[0]:
+        name = sides[0]
+    if name is None and left is None:
+        return None
+    return Equation(name, left, read_answer(sides[-1]))
+
+
+def _both_signs(text: str) -> Reading:
+    r"""Read ``1 \pm \sqrt{2}`` as its two values."""
+    name, equals, value = text.rpartition("=")
+    pair = tuple(
+        _scalar(value.replace("\\pm", upper).replace("\\mp", lower).strip())
+        for upper, lower in (("+", "-"), ("-", "+"))
+    )
+    items = Items("list", pair, text=text)
+    return Equation(name.strip(), None, items) if equals else items
+
+
+def _words(text: str) -> Words | Items | None:
+    plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).strip()
+    plain = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", plain).rstrip(".!").strip()
+    written = "\\text" in text
+    if not _WORDS.fullmatch(plain) or not (written or _ENGLISH.search(plain) or not plain.isascii() or plain.isalpha()):
+        return None
+    names = [part.strip() for part in re.split(r",|\band\b|\bor\b", plain) if part.strip()]
+    if len(names) > 1 and all(len(name.split()) <= 2 for name in names):
+        parts = tuple(
+            Choice(name, "", marked=True) if len(name) == 1 else Words(_folded(name), written, name) for name in names
+        )
+        return Items("list", parts, text=text)
+    return Words(_folded(plain), written, plain)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _inside(text: str) -> tuple[str, ItemsKind, str]:
+    """Return what the outermost brackets hold, which collection they make, and the bracket; empty where none is."""
+    for opening, closing in (("\\{", "\\}"), ("{", "}")):
+        if text.startswith(opening) and text.endswith(closing) and _closes_at_end(text.replace("\\", "")):
+            return text[len(opening) : -len(closing)], "list", opening
+    if text[:1] in ("(", "[") and text[-1:] in (")", "]") and _closes_at_end(text):
+        return text[1:-1], "tuple" if text[0] + text[-1] in ("()", "[]") else "interval", text[0]
+    return text, "list", ""
+
+
+def _closes_at_end(text: str) -> bool:
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return position == len(text) - 1
+    return False
+
+
+def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
+    """Split at the separators that stand in no bracket; thousands separators are none."""
+    flat = _LIST.sub(" , ", text)
+    if not bracketed:
+        flat = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), flat)
+        flat = _GROUPED.sub(lambda m: m[0].replace(" ", ""), flat)
+    elif ", " in flat:  # (1,000, 2,000)
+        flat = _THOUSANDS_INSIDE.sub(lambda m: m[0].replace(",", ""), flat)
+    flat = _JUXTAPOSED.sub(lambda m: m[0].strip() + " , ", flat)
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(flat):
+        depth += (character in "([{") - (character in ")]}")
+        if character in ",;" and depth <= 0:
+            parts.append(flat[start:position].strip())
+            start = position + 1
+    parts.append(flat[start:].strip())
+    named = tuple(part for part in parts if part)
+    return named or (text,)

@@ -1,0 +1,90 @@
+r"""The verdict on an answer: pure functions, bounded, without ``eval``.
+
+``decide`` settles what can be settled exactly, and refuses what is hostile. The rest is for ``symbolic_outcome``,
+which calls Math-Verify and must only ever run in a process that can be killed. What a gate refuses, cannot be read, or
+is past a limit is ``undetermined``: infrastructure never makes a negative label. So is an answer of None or of blanks;
+whether a solution without an answer is wrong is for its caller to say.
+"""
+
+import re
+from functools import lru_cache
+
+from stepforge.grading.comparison import compare
+from stepforge.grading.exact import ExactError, Polynomial, evaluate
+from stepforge.grading.gates import MAX_LENGTH, power_growth, refusal
+from stepforge.grading.reading import read_answer
+from stepforge.grading.spelling import cleaned, without_text_commands
+from stepforge.schemas.problem import AnswerKind
+from stepforge.schemas.rollout import Outcome
+
+MAX_EXACT_GROWTH = 1000
+"""Largest exponent that powers of powers may come to where they are worked out in this process."""
+EXACT_KINDS: frozenset[AnswerKind] = frozenset({"integer", "rational", "expression"})
+_TWO_NUMBERS = re.compile(r"\d\s+[\d.]")
+_BLANKS = re.compile(r"\s+")
+_IDLE_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
+_CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
+_LETTERS = re.compile(r"[A-Za-z]{2,}")
+
+
+def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
+    """Return the outcome where it can be had exactly or must be refused; None where Math-Verify has to be asked."""
+    if reference is None or answer is None or max(len(reference), len(answer)) > MAX_LENGTH:
+        return "undetermined"
+    try:
+        return _decide(reference, answer, kind)
+    except Exception:  # an exotic answer never costs a problem, whatever it breaks
+        return "undetermined"
+
+
+@lru_cache(maxsize=1 << 14)  # the rollouts of a problem end at few different answers
+def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
+    if not answer.strip() or not reference.strip():
+        return "undetermined"
+    if refusal(answer) is not None or refusal(reference) is not None:
+        return "undetermined"
+    if kind in ("choice", "text"):
+        return _outcome(_as_text(reference, kind) == _as_text(answer, kind))
+    if kind in EXACT_KINDS:
+        left, right = _exact(reference), _exact(answer)
+        if left is not None and right is not None:
+            return _outcome(left == right)
+    return _decide_math(cleaned(reference), cleaned(answer))
+
+
+def _outcome(equal: bool) -> Outcome:
+    return "correct" if equal else "wrong"
+
+
+def _exact(text: str) -> Polynomial | None:
+    stripped = text.strip()
+    if _TWO_NUMBERS.search(stripped) or power_growth(stripped) > MAX_EXACT_GROWTH:  # "3 4" is two answers, no product
+        return None
+    try:
+        return evaluate(stripped)
+    except ExactError:
+        return None
+
+
+def _as_text(text: str, kind: AnswerKind) -> str:
+    plain = _BLANKS.sub(" ", without_text_commands(cleaned(text))).strip().casefold()
+    choice = _CHOICE.fullmatch(plain) if kind == "choice" else None
+    return choice[1] if choice else plain
+
+
+def _decide_math(reference: str, answer: str) -> Outcome | None:
+    if not answer or not reference:
+        return "undetermined"
+    if _IDLE_BLANKS.sub("", reference) == _IDLE_BLANKS.sub("", answer):
+        return "correct"
+    plain = [without_text_commands(side) for side in (reference, answer)]
+    if all(map(_LETTERS.fullmatch, plain)) and any(side != side.lower() or len(side) > 3 for side in plain):
+        return _letters(*plain)
+    return compare(read_answer(reference), read_answer(answer))
+
+
+def _letters(reference: str, answer: str) -> Outcome:
+    """Compare words and orders of letters: ``THT`` is not ``TTH``, and ``AB`` may be ``BA``."""
+    if reference.casefold() == answer.casefold():
+        return "correct" if reference == answer or len(reference) > 2 else "undetermined"
+    return "undetermined" if len(reference) == 2 and sorted(reference) == sorted(answer) else "wrong"

@@ -1,0 +1,125 @@
+"""Comparing our verdicts with those of another grader or of people, by kind of answer."""
+
+from collections import Counter
+
+from stepforge.grading.subject import subject
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Outcome
+
+EXAMPLES = 3
+"""Rows shown of each kind."""
+_SAID: dict[str, Outcome] = {
+    **dict.fromkeys(("true", "1", "1.0", "correct", "right", "yes", "pass", "passed"), "correct"),
+    **dict.fromkeys(("false", "0", "0.0", "wrong", "incorrect", "no", "fail", "failed"), "wrong"),
+    **dict.fromkeys(("", "none", "null", "undetermined", "unknown"), "undetermined"),
+}
+
+
+class Example(Record):
+    """A row on which the verdicts differ."""
+
+    row: str
+    reference: str | None
+    extracted: str | None
+
+
+class Disagreement(Record):
+    """Rows of one kind on which the verdicts differ in one way."""
+
+    ours: Outcome
+    theirs: Outcome
+    kind: str
+    rows: int
+    examples: tuple[Example, ...]
+
+
+class Audit(Record):
+    """How another column of verdicts compares with ours."""
+
+    column: str
+    agree: int
+    disagree: int
+    we_leave_open: int
+    """Rows that we call undetermined and they do not."""
+    they_leave_open: int
+    disagreements: tuple[Disagreement, ...]
+    """The most frequent first; what we leave open is listed as well."""
+
+    def __str__(self) -> str:
+        """Say it in lines."""
+        lines = [
+            f"against {self.column!r}: {self.agree} agree, {self.disagree} disagree, "
+            f"{self.we_leave_open} left open by us, {self.they_leave_open} by them"
+        ]
+        for found in self.disagreements:
+            lines.append(f"  {found.rows} x we say {found.ours}, they say {found.theirs}: {found.kind}")
+            lines += [
+                f"      {e.row}: reference {_short(e.reference)}, answer {_short(e.extracted)}" for e in found.examples
+            ]
+        return "\n".join(lines)
+
+
+class Auditor:
+    """Counts as rows are graded."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._counts: Counter[tuple[Outcome, Outcome, str]] = Counter()
+        self._examples: dict[tuple[Outcome, Outcome, str], list[Example]] = {}
+        self._agree = 0
+
+    def theirs(self, row: dict[str, object], place: str) -> Outcome:
+        """Return the other verdict of a row.
+
+        Raises:
+            BadInput: there is none, or it is none that we know.
+        """
+        if self.column not in row:
+            raise BadInput(f"{place}: no column {self.column!r}; name the column of the other verdicts with --audit")
+        said = _SAID.get(str(row[self.column]).strip().casefold())
+        if said is None:
+            raise BadInput(
+                f"{place}: column {self.column!r} is {str(row[self.column])[:40]!r}; give true or false, 1 or 0, "
+                "correct or wrong, or nothing"
+            )
+        return said
+
+    def add(self, place: str, ours: Outcome, theirs: Outcome, reference: str | None, extracted: str | None) -> None:
+        """Count a row."""
+        if ours == theirs:
+            self._agree += 1
+            return
+        key = (ours, theirs, subject(reference, extracted))
+        self._counts[key] += 1
+        examples = self._examples.setdefault(key, [])
+        if len(examples) < EXAMPLES:
+            examples.append(Example(row=place, reference=reference, extracted=extracted))
+
+    def result(self) -> Audit:
+        """Return the counts so far."""
+        found = tuple(
+            Disagreement(ours=key[0], theirs=key[1], kind=key[2], rows=rows, examples=tuple(self._examples[key]))
+            for key, rows in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        )
+        opened = [sum(f.rows for f in found if side(f) == "undetermined") for side in (_ours, _theirs)]
+        return Audit(
+            column=self.column,
+            agree=self._agree,
+            disagree=sum(f.rows for f in found) - sum(opened),
+            we_leave_open=opened[0],
+            they_leave_open=opened[1],
+            disagreements=found,
+        )
+
+
+def _ours(found: Disagreement) -> Outcome:
+    return found.ours
+
+
+def _theirs(found: Disagreement) -> Outcome:
+    return found.theirs
+
+
+def _short(text: str | None) -> str:
+    return "none" if text is None else repr(text if len(text) <= 60 else text[:57] + "...")
