@@ -268,7 +268,7 @@ def test_csv_is_read_and_standard_output_written(tmp_path: Path, capsys: pytest.
 
 BAD = [
     ('{"a": "1", "r": "1"}\n{"a": ', "row 2: not JSON"),
-    ('{"a": "1", "r": "1"}\n[1]', "row 2: a list"),
+    ('{"a": "1", "r": "1"}\n[1]', "row 2: is not a JSON object"),
     ('{"a": "1"}', "row 1: no column 'r'"),
     ('{"a": "1", "r": {"x": 1}}', "row 1: column 'r' is a dict"),
     ('{"a": "1", "r": ["x", 1]}', "row 1: column 'r' is a list"),
@@ -362,7 +362,7 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         grade_file(FEW, "answer", "steps", tmp_path / "none" / "out.jsonl")
     (tmp_path / "broken.parquet").write_text("no parquet")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="not a Parquet file"):
         grade_file(tmp_path / "broken.parquet", "a", "r", None)
 
 
