@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.pipelines.exports.chat_labels import QwenPRM, RLHFlow
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
@@ -51,7 +52,7 @@ AnyExport = Annotated[
     | Reflection
     | Verification,
     Field(discriminator="kind"),
-    OrOwn(),
+    OrOwn(Export),
 ]
 
 __all__ = [

@@ -27,7 +27,7 @@ READS_ONLY = frozenset({"judge", "oracle", "consensus"})
 
 def completing(run: RunFile) -> list[str]:
     """Return the labelers of a run that sample completions of solutions that are begun."""
-    return [part.name for part in run.label if part.kind not in READS_ONLY]
+    return [part.name for part in run.label if getattr(part, "kind", "") not in READS_ONLY]
 
 
 def fitting(problems: Sequence[Problem]) -> Problem | None:
