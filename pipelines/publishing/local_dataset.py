@@ -152,7 +152,7 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
 
 
 def _remedy(path: str, layout: Layout) -> str:
-    return anew(layout.datasets / path.split("/")[0]) if PART.search(path) else _card_anew(layout)
+    return anew(Path(str(layout.datasets), path.split("/")[0])) if PART.search(path) else _card_anew(layout)
 
 
 def _card_anew(layout: Layout) -> str:
