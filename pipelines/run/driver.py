@@ -249,6 +249,6 @@ def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
             again = "mend the cause and run the same command to try them again, or " if may_be_tried(total) else ""
             raise RunFailed(
                 f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
-                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}raise "
-                f"max_failure_share; see failures/{stage}/"
+                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}"
+                f"raise max_failure_share; see failures/{stage}/"
             )

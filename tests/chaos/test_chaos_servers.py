@@ -93,7 +93,7 @@ def forgets_the_question(asked: Asked) -> str:
 def another_answer(asked: Asked) -> str:
     """The work of a model that errs in every line."""
     head, _, answer = asked.honest().rpartition("Answer: ")
-    return f"{head}Answer: {int(answer) + 1}"
+    return f"{head}Answer: {int(answer) + 7919}"
 
 
 def in_words(asked: Asked) -> str:
