@@ -116,7 +116,7 @@ def counts(usage: dict[str, Any]) -> Callable[[Asked], Any]:
 STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
     "ends at once after a prefix": (empty, 2, "ends at once and calls it finished"),
     "ends at once, after a while": (after_a_while(empty), 1, "end without an answer"),
-    "cuts short, and says stop": (cut_short, 1, "the policy solves 0 of"),
+    "cuts short, and says stop": (cut_short, 1, "end without an answer"),
     "cuts short after a while": (after_a_while(cut_short), 1, "end without an answer"),
     "one sample for all seeds": (lambda a: a.honest(seed=1), 2, "different seeds are one text"),
     "temperature 0 whatever is asked": (lambda a: a.honest(greedy=True), 2, "different seeds are one text"),
@@ -132,7 +132,7 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
     "repeats the whole prompt": (lambda a: a.prompt + a.honest(), 2, "begins anew"),
     "forgets the question after a prefix": (forgets_the_question, 1, "after one right step 0 of"),
     "cannot solve anything": (another_answer, 1, "the policy solves 0 of"),
-    "answers in a form that is not read": (in_words, 1, "the policy solves 0 of"),
+    "answers in a form that is not read": (in_words, 1, "end without an answer"),
     "refuses every request": (lambda a: 400, 2, "the test completion failed: the server answered 400"),
 }
 BORNE: dict[str, Callable[[Asked], Any]] = {
