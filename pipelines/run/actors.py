@@ -114,5 +114,6 @@ class EngineWorker:
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
     async def _gate(self, settings: AnyEngine) -> EngineGate:
-        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
-        return EngineGate(await open_engine(settings), capacity, limit_of(settings))
+        engine = await open_engine(settings)
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
+        return EngineGate(engine, capacity, limit_of(settings))
