@@ -135,6 +135,6 @@ class EngineWorker:
                 self._tried = True
 
     async def _gate(self, settings: AnyEngine) -> EngineGate:
-        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
         engine = await open_engine(settings)
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))

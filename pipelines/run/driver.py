@@ -21,7 +21,7 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.failures import take_back
+from stepforge.pipelines.run_folder.failures import may_be_tried, take_back
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
@@ -273,8 +273,9 @@ def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
         failed, rows = sum(total["failures"].values()), total["rows_in"]
         if rows and failed / rows > run.max_failure_share:
             (message, count), *_ = ledger["failures"].get(stage, {}).items() or [("no reason kept", failed)]
+            again = "mend the cause and run the same command to try them again, or " if may_be_tried(total) else ""
             raise RunFailed(
-                f"{stage}: {failed} of {rows} rows failed, most often ({count}) with {message}. That is more than "
-                f"max_failure_share = {run.max_failure_share:g}: mend the cause and run the same command to try them "
-                f"again, or raise max_failure_share to go on without them; all are in failures/{stage}/"
+                f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
+                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}"
+                f"raise max_failure_share; see failures/{stage}/"
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
@@ -35,6 +36,11 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
             counts[key] += 1
             examples.setdefault(key, message)
     return {examples[key]: count for key, count in counts.most_common(NAMED)}
+
+
+def may_be_tried(total: Mapping[str, Any]) -> bool:
+    """Return whether the same command tries some of a stage's failed rows again."""
+    return any(error in TRIED_AGAIN for error in total["failures"])
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:

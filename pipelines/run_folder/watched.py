@@ -102,6 +102,13 @@ def _after_right_step(row: LabeledProblem) -> Watched:
 
 def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
     """Return why a run must not go on, or None. ``ended``: nothing more will come, so less is asked for."""
+    if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
+        return (
+            f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
+            f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
+            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
+            "watch.most_without_answer = 1 to go on all the same"
+        )
     enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
     if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
         return (
@@ -109,13 +116,6 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
             "step 1 of everything would be labelled wrong. Check policy.prompt, the answers' form and "
             "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to go on all "
             "the same"
-        )
-    if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
-        return (
-            f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
-            f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
-            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
-            "watch.most_without_answer = 1 to go on all the same"
         )
     return _identical(seen, watch, temperature) or _after(seen, watch)
 

@@ -254,6 +254,7 @@ def test_no_engine_is_faster_than_its_workers_own_thread() -> None:
 
 def test_how_many_an_engine_computes_together() -> None:
     assert computed_together(VllmEngineSettings(max_num_seqs=64)) == 64
+    assert computed_together(VllmEngineSettings()) == 256
     assert computed_together(ScriptedEngineSettings()) > 10_000
 
 
