@@ -1,10 +1,9 @@
 """``stepforge export``: further formats, or the same ones anew, from the curated rows of a run. Generates nothing."""
 
-from typing import Any
-
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
@@ -14,7 +13,7 @@ from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 
 
-def export_again(folder: AnyPath, names: list[str]) -> dict[str, Any]:
+def export_again(folder: AnyPath, names: list[str]) -> Report:
     """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
 
     One that the run does not list is added to it with its defaults, under its kind's name.

@@ -15,6 +15,7 @@ from stepforge.filters import Corpus, Duplicates
 from stepforge.labelers.rates import Rates
 from stepforge.pipelines.datasets.writer import export_all, export_job
 from stepforge.pipelines.progress.watch import Progress
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.cluster import start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
@@ -22,12 +23,12 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.ledger import build_ledger, write_ledger
+from stepforge.pipelines.run_folder.ledger import Ledger, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
-from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.run_folder.settings_guard import guard_settings, with_folder_exports
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
@@ -37,7 +38,7 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput, RunFailed
 
 
-def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> Report:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
@@ -51,6 +52,9 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
     except OSError as error:
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
+        if layout.rule.exists():
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
+        run = with_folder_exports(run, layout)
         guard_settings(run, layout)
         plan = plan_shards(run, folder)
         committed = layout.committed()
@@ -92,7 +96,7 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
+def finish(run: RunFile, layout: Layout) -> Report:
     """Balance the books, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
@@ -245,11 +249,11 @@ async def _all(coroutines: Iterable[Any]) -> None:
         raise errors.exceptions[0] from None
 
 
-def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
-    for stage, total in ledger["stages"].items():
-        failed, rows = sum(total["failures"].values()), total["rows_in"]
+def _check_failures(run: RunFile, ledger: Ledger) -> None:
+    for stage, total in ledger.stages.items():
+        failed, rows = sum(total.failures.values()), total.rows_in
         if rows and failed / rows > run.max_failure_share:
             raise RunFailed(
-                f"{stage}: {failed} of {rows} rows could not be finished ({total['failures']}), more than "
+                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
                 f"max_failure_share = {run.max_failure_share}; see failures/{stage}/"
             )

@@ -44,6 +44,15 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
     return stages
 
 
+def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
+    """Return the run with the data sets that the folder has beside its own: ``stepforge export --only`` adds some."""
+    if not layout.run_file.exists():
+        return run
+    own = {export.name for export in run.export}
+    others = [export for export in folder_settings(layout.run_file).export if export.name not in own]
+    return run.model_copy(update={"export": (*run.export, *others)})
+
+
 def check_unchanged(run: RunFile, layout: Layout) -> None:
     """Check that the shards were made with the settings of ``run.toml``.
 

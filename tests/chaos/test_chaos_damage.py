@@ -20,7 +20,6 @@ from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
-from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
 from stepforge.pipelines.storage.journal import Journal
 from stepforge.pipelines.storage.layout import FOLDERS
@@ -90,7 +89,7 @@ def small_targets(folder: Path) -> list[Target]:
     return [
         Target(folder / "plan.json", lambda: read_plan(folder)),
         Target(folder / "rates.json", lambda: rates_of_run(run_file, layout, [])),
-        Target(folder / "run.toml", lambda: folder_settings(folder / "run.toml")),
+        Target(folder / "settings.json", lambda: open_run(folder)),
         Target(stamp, made),
         *(Target(path, lambda: past_sessions(layout)) for path in (folder / "sessions").glob("*.json")),
     ]

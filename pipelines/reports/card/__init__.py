@@ -4,12 +4,11 @@ YAML through ``DatasetCardData``, never by template; texts from models and files
 are SVG files beside the card.
 """
 
-from typing import Any
-
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.sections import body
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
@@ -19,7 +18,7 @@ from stepforge.schemas.labeled import COMPLETIONS
 FIGURES = "figures"
 
 
-def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
+def write_card(layout: Layout, run: RunFile, report: Report) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.settings.run_file import RunFile
@@ -28,7 +29,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     """Return the card's data; sizes come from the files themselves."""
     from huggingface_hub import DatasetCardData
 
-    infos = [_dataset_info(export, layout) for export in run.export]
+    filled = exports_with_rows(run, layout)
+    infos = [_dataset_info(export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
     licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
     return DatasetCardData(
@@ -40,8 +42,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=["synthetic", "process-reward-model", "prm", "process-supervision", "reasoning", "stepforge"],
-        configs=[_config(export, first=i == 0) for i, export in enumerate(run.export)],
-        dataset_info=infos,
+        configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
+        dataset_info=infos or None,
     )
 
 
@@ -57,8 +59,14 @@ def _tasks(run: RunFile) -> list[str]:
     return [name for name, there in (("token-classification", labels), ("text-generation", texts)) if there]
 
 
-def _config(export: AnyExport, *, first: bool) -> dict[str, Any]:
-    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in SPLITS]
+def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
+    """Return the exports that hold anything: ``load_dataset`` fails for all where one has no file."""
+    return [export for export in run.export if any(rows_by_split(layout, export.name).values())]
+
+
+def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]:
+    splits = [split for split, rows in rows_by_split(layout, export.name).items() if rows]
+    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in splits]
     config: dict[str, Any] = {"config_name": export.name, "data_files": files}
     return {**config, "default": True} if first else config
 
@@ -69,6 +77,7 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     splits = [
         {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
         for split, paths in files.items()
+        if paths
     ]
     return {
         "config_name": export.name,
