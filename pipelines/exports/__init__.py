@@ -1,6 +1,6 @@
 """Exports: parts that turn a labelled problem into flat training rows. A union written out by hand."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -13,25 +13,6 @@ from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPrefer
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
 from stepforge.pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
-
-EXPORTS = (
-    Stepwise,
-    SoftStepwise,
-    MathShepherdText,
-    PRM800K,
-    QwenPRM,
-    RLHFlow,
-    ProcessBench,
-    StepPreference,
-    StepDPO,
-    Pairwise,
-    Preference,
-    KTO,
-    RejectionSampling,
-    Reflection,
-    Verification,
-)
-"""Every export there is, with its defaults."""
 
 AnyExport = Annotated[
     Stepwise
@@ -51,6 +32,9 @@ AnyExport = Annotated[
     | Verification,
     Field(discriminator="kind"),
 ]
+
+EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
+"""Every export there is."""
 
 __all__ = [
     "EXPORTS",

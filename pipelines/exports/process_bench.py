@@ -37,6 +37,7 @@ class ProcessBench(Export):
 
     kind: Literal["process_bench"] = "process_bench"
     row: ClassVar[type[Record]] = ProcessBenchRow
+    task = "token-classification"
     name: ExportName = "process_bench"
 
     def rows(self, problem: LabeledProblem) -> Iterator[ProcessBenchRow]:

@@ -7,18 +7,18 @@ be there. What a committed file says is done is never done again: the same comma
 import asyncio
 import shutil
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepforge.filters import Corpus, Duplicates
 from stepforge.labelers.rates import Rates
-from stepforge.pipelines.datasets.writer import export_all, export_job
+from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.cluster import start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.export_work import export_on
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
@@ -159,9 +159,7 @@ class _Flow:
     async def _export(self, cpu: Pool) -> None:
         """Have the workers write the data sets, unless too many rows have failed."""
         _check_failures(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
-        with export_job(self.run_file, self.layout) as job:
-            await _all(cpu.call("call", partial(job.make_part, index), rank=(index,)) for index in job.shards())
-            await _all(cpu.call("call", partial(job.join, name)) for name in job.names)
+        await export_on(cpu, self.run_file, self.layout)
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""

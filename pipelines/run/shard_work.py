@@ -131,7 +131,7 @@ class ShardWork:
             labelled_steps=made.labelled_steps,
         )
         report.check()
-        self._check_session()
+        self.check_session()
         stamp = self._stamp(stage, task)
         _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
@@ -142,7 +142,8 @@ class ShardWork:
         write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)
         return report
 
-    def _check_session(self) -> None:
+    def check_session(self) -> None:
+        """Raise ``RunFailed`` once another driver has the folder: an orphan must not write into its run."""
         if self.session is not None and not is_current(self.layout, self.session):
             raise RunFailed(
                 f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"

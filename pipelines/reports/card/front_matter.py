@@ -21,7 +21,6 @@ LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's licence identifiers look like; anything else is named in the card's text only."""
 OWN_LICENCE = "apache-2.0"
 """Of the problem families: problems and truths are written by the project."""
-PRM_KINDS = ("stepwise", "soft_stepwise", "math_shepherd_text", "prm800k", "qwen_prm", "process_bench")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
@@ -54,9 +53,7 @@ def licences_of(run: RunFile) -> list[str]:
 
 
 def _tasks(run: RunFile) -> list[str]:
-    kinds = {export.kind for export in run.export}
-    labels, texts = kinds & set(PRM_KINDS), kinds - set(PRM_KINDS)
-    return [name for name, there in (("token-classification", labels), ("text-generation", texts)) if there]
+    return sorted({export.task for export in run.export}, reverse=True)
 
 
 def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
