@@ -7,9 +7,9 @@ label, so two opinions stand behind each row: the labeler's, and the judge's or 
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
+from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, Turn, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -90,7 +90,7 @@ def _true_chain(problem: LabeledProblem, marked: Marked) -> Chain | None:
     steps = marked.solution.rollout.steps[: len(marked.steps)]
     if problem.problem.truth is None:
         return None
-    classes = judge(problem.problem, marked.solution.rollout.steps)[: len(steps)]
+    classes = (truths_of(problem)[marked.solution.rollout.id].classes or ())[: len(steps)]
     verdicts = tuple(c == "right" for c in classes)
     if "unknown" in classes or verdicts != marked.labels:
         return None

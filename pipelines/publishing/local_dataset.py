@@ -82,6 +82,8 @@ def read_dataset(run: RunFile, folder: Path, token: SecretStr | None) -> LocalDa
     # One without rows has no folder; that none is missing otherwise, the export stamps say.
     there = [export for export in run.export if (folder / export.name).exists()]
     rows = {export.name: checked_rows(folder / export.name, export) for export in there}
+    if not rows:
+        raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     for path in paths:
         _check_place(path, folder, set(rows))
     _check_card(folder / CARD, set(rows))

@@ -21,7 +21,9 @@ from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
+from stepforge.pipelines.storage.completions import KeptCompletion
 from stepforge.pipelines.storage.journal import Journal
+from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import FOLDERS
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
@@ -33,10 +35,11 @@ from stepforge.schemas.rollout import SolvedProblem
 RECORDS: dict[str, type[Record]] = {
     "problems": Problem,
     "solved": SolvedProblem,
-    "vetted": SolvedProblem,
+    "vetted": Kept,
     "labeled": LabeledProblem,
-    "curated": LabeledProblem,
+    "curated": Kept,
     "rejected": Rejected,
+    "completions": KeptCompletion,
 }
 
 
