@@ -15,7 +15,7 @@ from stepforge.pipelines.estimate.sample import Sample
 from stepforge.pipelines.estimate.speed import parallel
 from stepforge.pipelines.estimate.trace import Call
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.shard_work import with_rates
+from stepforge.pipelines.run.stage_table import with_rates
 from stepforge.pipelines.run.stages import vet
 from stepforge.pipelines.run_folder.pooled_rates import fitted_rates, pooling_labeler
 from stepforge.pipelines.settings.run_file import RunFile

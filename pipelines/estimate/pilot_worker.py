@@ -10,7 +10,7 @@ from stepforge.labelers import AnyPart
 from stepforge.pipelines.engines import open_engine
 from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.run.shard_work import brought_with
+from stepforge.pipelines.run.stage_table import brought_with
 from stepforge.pipelines.run.stages import attempt_all, label, solve
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput

@@ -6,6 +6,7 @@ be there. What a committed file says is done is never done again: the same comma
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput, RunFailed
 
 
@@ -55,7 +56,12 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         if layout.rule.exists():
             raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
         run = with_folder_exports(run, layout)
-        guard_settings(run, layout)
+        redone = guard_settings(run, layout)
+        if redone and not quiet:
+            sys.stderr.write(
+                f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is made again, from "
+                "the completions that are kept\n"
+            )
         plan = plan_shards(run, folder)
         committed = layout.committed()
         pending = _pending(run, layout, plan, committed)
@@ -71,14 +77,20 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                     stop_ray()
                     session.write()
         _forget_leftovers(layout, committed)
-        return finish(run, layout)
+        report = finish(run, layout)
+        layout.unsettled.unlink(missing_ok=True)
+        return report
 
 
 def _pending(
     run: RunFile, layout: Layout, plan: Sequence[ShardPlan], committed: dict[ShardStage, set[int]]
 ) -> list[ShardPlan]:
-    """Return the shards on which something is to be done: all while the rates that their labels need are not known."""
-    if pilot_shards(run, plan) and not layout.rates.exists():
+    """Return the shards on which something is to be done.
+
+    All, where the rates that labels need are not known, or where an earlier driver ended between making a shard again
+    and looking at those made from it.
+    """
+    if layout.unsettled.exists() or (pilot_shards(run, plan) and not layout.rates.exists()):
         return list(plan)
     return [shard for shard in plan if any(shard.index not in done for done in committed.values())]
 
@@ -130,8 +142,9 @@ class _Flow:
         self.rates: asyncio.Future[Rates] | None = None
         """Done once the pilot is labelled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
-        self.made: set[int] = set()
-        """Shards of which a stage was done now: what was made of them before may not fit any more."""
+        self.unsettled = layout.unsettled.exists()
+        self.made = {shard.index for shard in plan} if self.unsettled else set()
+        """Shards of which a stage was done again: what was made from them before may not fit any more."""
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
@@ -177,13 +190,14 @@ class _Flow:
             await self._stage(stage, shard, pool)
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
                 self.labelled[shard.index].set()
+                await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         rates = await self._rates_for(shard) if stage == "label" else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return
-        self.made.add(shard.index)
+        await asyncio.to_thread(self._begin, stage, shard.index)
         if stage == "label" and shard in self.pilot:
             await asyncio.to_thread(self.layout.rates.unlink, missing_ok=True)
         corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
@@ -198,6 +212,14 @@ class _Flow:
         self.progress.done(done.report, done.replayed)
         self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
         await asyncio.to_thread(self.session.write, now=False)
+
+    def _begin(self, stage: ShardStage, index: int) -> None:
+        """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
+        self.made.add(index)
+        later = SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]
+        if not self.unsettled and any(index in self.committed[stage] for stage in later):
+            write_text(self.layout.unsettled, "")
+            self.unsettled = True
 
     def _stands(self, stage: ShardStage, index: int) -> bool:
         """Whether a stage's shard is there, and was made from the shard before it as that is now."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from stepforge.labelers.rates import Rates
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, brought_with, cause, outcomes, with_rates
+from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -29,8 +29,6 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
 from stepforge.schemas.record import Record
-
-__all__ = ["Engines", "ShardDone", "ShardWork", "brought_with", "with_rates"]
 
 
 class Engines(NamedTuple):
@@ -167,8 +165,8 @@ class ShardWork:
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: "Any", record: type[Record], stamp: dict[str, Any]) -> None:
-    """Write rows that are set aside; where there are none, an earlier attempt's are in the way."""
+def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: dict[str, Any]) -> None:
+    """Write rows that are set aside; where there are none, delete those of an earlier attempt. None: no such file."""
     if rows:
         write_shard(path, rows, record, stamp)
     elif rows is not None:

@@ -33,6 +33,8 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
         if run.problems < problems:
             raise BadInput(f"{layout.folder}: holds problems = {problems}, which cannot become {run.problems}")
         stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now[n] for n in DEPENDS_ON[stage])]
+    if stages:
+        write_text(layout.unsettled, "")
     for stage in stages:
         for path in layout.shards(stage):
             path.unlink(missing_ok=True)

@@ -3,10 +3,12 @@ nothing that was sampled before is sampled again."""
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 from chaos import contents, run, write_run
+from chaos_files import CRASH, install
 
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run
 from stepforge.pipelines.storage.layout import Layout
@@ -148,3 +150,19 @@ def test_the_status_of_a_relabelled_folder_names_no_command_that_destroys_it(fir
 
 def contents_of_relabelled(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("stage", ["solved", "vetted", "labeled"])
+def test_a_change_survives_a_kill_between_a_shard_and_those_made_from_it(
+    first: Path, tmp_path: Path, stage: str
+) -> None:
+    again, fresh = tmp_path / "again", tmp_path / "fresh"
+    shutil.copytree(first, again)
+    path = changed(tmp_path / "changed", CHANGES["more solutions"])
+    at = f"open /{stage}/.part-00001.parquet.PID.tmp #1"
+    crash = partial(install, again, tmp_path / "operations", at, None, 0.02)
+    run(path, again, prepare=crash, expect=CRASH)
+    run(path, again)
+    run(path, fresh)
+    assert contents(again) == contents(fresh)
+    assert not Layout(again).unsettled.exists()
