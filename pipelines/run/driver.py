@@ -177,7 +177,7 @@ class _Flow:
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
         wanted = any(not self._is_labelled(shard.index) for shard in pending)
-        wanted |= bool(self.pilot) and not self.layout.rates.exists()
+        wanted |= self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
@@ -226,7 +226,7 @@ class _Flow:
         path = self.layout.shard(stage, index)
         if index not in self.committed[stage] or (stage == "label" and not path.exists()):
             return False
-        if index not in self.made:
+        if index not in self.made or stage == SHARD_STAGES[0]:
             return True
         source = shard_metadata(self.layout.source(stage, index))["digest"]
         return bool(shard_metadata(path, self.digest).get("source") == source)
