@@ -158,7 +158,7 @@ class _Flow:
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if self._is_labelled(index):
+                    if self._is_labelled(index) and not self.unsettled:
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
             await _ended(watcher)
