@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepforge.pipelines.terminal.output import say, say_traceback
 
 if TYPE_CHECKING:
+    from stepforge.pipelines.reports.records import Report
     from stepforge.pipelines.settings.run_file import RunFile
     from stepforge.pipelines.storage.store import AnyPath
 
@@ -112,7 +113,7 @@ def run(
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
 
-        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+        def run_one(one: "RunFile", place: "AnyPath") -> "Report":
             with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
                 return run_all(one, place, quiet=quiet, as_json=as_json)
 
@@ -144,10 +145,10 @@ def report(
         _show_report(figures, place, as_json=as_json)
 
 
-def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
+def _show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None:
     from stepforge.pipelines.reports.text import report_text
 
-    say(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
+    say(json.dumps(figures.model_dump(mode="json"), indent=1) if as_json else report_text(figures, folder))
 
 
 @app.command()

@@ -120,7 +120,10 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     rows = {}
     for export in run.export:
         names = [path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")]
-        rows[export.name] = checked_rows(folder / export.name, names, export)
+        if names:  # one without rows has no folder; that none is missing otherwise, the stamps say
+            rows[export.name] = checked_rows(folder / export.name, names, export)
+    if not rows:
+        raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     return LocalDataset(_with_sums(files), rows, card)
 
 

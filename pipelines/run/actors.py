@@ -44,6 +44,7 @@ class CpuWorker:
     async def call(self, task: Callable[[], None]) -> None:
         """Do something that is no stage of a shard, one thing at a time."""
         async with self._alone:
+            await asyncio.to_thread(self.work.check_session)
             await asyncio.to_thread(task)
 
     async def close(self) -> None:

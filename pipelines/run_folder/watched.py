@@ -49,6 +49,25 @@ class Watched(Record):
         return Watched(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
+class WatchedFigures(Record):
+    """What was counted, what it comes to (None where nothing was counted), and what to think of it."""
+
+    counts: Watched
+    policy_pass_rate: float | None
+    solutions: int
+    wrong_without_answer: float | None
+    wrong_rollouts: int
+    identical_pairs: float | None
+    identical_pairs_by_chance: float | None
+    pairs_with_a_wrong_one: int
+    pass_rate_after_right_step: float | None
+    pass_rate_of_their_questions: float | None
+    completions_after_right_step: int
+    text: str
+    warning: str | None
+    """What would have stopped the run under the default limits."""
+
+
 def watched_solutions(rows: Sequence[SolvedProblem]) -> Watched:
     """Count what the policy itself wrote in the solve stage."""
     return sum((_of_solutions([r for r in row.rollouts if r.tokens]) for row in rows), Watched())
@@ -147,20 +166,23 @@ def _after(seen: Watched, watch: Watch) -> str | None:
     )
 
 
-def watched_figures(seen: Watched) -> dict[str, float | int | None]:
-    """Return the figures as they are reported; None where nothing was counted."""
-    return {
-        "policy_pass_rate": _share(seen.right, seen.solved),
-        "solutions": seen.solved,
-        "wrong_without_answer": _share(seen.without_answer, seen.wrong),
-        "wrong_rollouts": seen.wrong,
-        "identical_pairs": _share(seen.identical, seen.pairs),
-        "identical_pairs_by_chance": _share(seen.expected, seen.expected_of),
-        "pairs_with_a_wrong_one": seen.pairs,
-        "pass_rate_after_right_step": _share(seen.after_right, seen.after),
-        "pass_rate_of_their_questions": _share(seen.after_root, seen.after),
-        "completions_after_right_step": seen.after,
-    }
+def watched_figures(seen: Watched) -> WatchedFigures:
+    """Return the figures as they are reported."""
+    return WatchedFigures(
+        counts=seen,
+        policy_pass_rate=_share(seen.right, seen.solved),
+        solutions=seen.solved,
+        wrong_without_answer=_share(seen.without_answer, seen.wrong),
+        wrong_rollouts=seen.wrong,
+        identical_pairs=_share(seen.identical, seen.pairs),
+        identical_pairs_by_chance=_share(seen.expected, seen.expected_of),
+        pairs_with_a_wrong_one=seen.pairs,
+        pass_rate_after_right_step=_share(seen.after_right, seen.after),
+        pass_rate_of_their_questions=_share(seen.after_root, seen.after),
+        completions_after_right_step=seen.after,
+        text=watched_text(seen),
+        warning=reason_to_stop(seen, Watch(), temperature=1.0, ended=True),
+    )
 
 
 def watched_text(seen: Watched) -> str:
