@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepforge.pipelines.terminal.output import say, say_traceback
 
 if TYPE_CHECKING:
+    from stepforge.pipelines.reports.records import Report
     from stepforge.pipelines.settings.run_file import RunFile
     from stepforge.pipelines.storage.store import AnyPath
 
@@ -112,7 +113,7 @@ def run(
         preflight(settings)
         folder = place_of(out or Path("runs") / run_file.stem)
 
-        def run_one(one: "RunFile", place: "AnyPath") -> dict[str, Any]:
+        def run_one(one: "RunFile", place: "AnyPath") -> "Report":
             with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
                 return run_all(one, place, quiet=quiet, as_json=as_json)
 
@@ -144,10 +145,10 @@ def report(
         _show_report(figures, place, as_json=as_json)
 
 
-def _show_report(figures: dict[str, object], folder: "AnyPath", *, as_json: bool) -> None:
+def _show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None:
     from stepforge.pipelines.reports.text import report_text
 
-    say(json.dumps(figures, indent=1) if as_json else report_text(figures, folder))
+    say(json.dumps(figures.model_dump(mode="json"), indent=1) if as_json else report_text(figures, folder))
 
 
 @app.command()
@@ -329,12 +330,13 @@ def bench_labelers(
     out: Annotated[
         Path | None, typer.Option(help="Where the recordings go; kept, so that a second run is short.")
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Where the figures go; by default beside the recordings.")
+    results: Annotated[Path | None, typer.Option(help="Where the figures go; else beside the recordings.")] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="A finished run, labeled by math_shepherd first, to replay instead.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare all labelers on the same recorded completions of held-out solutions."""
+    """Compare all labelers on the same recorded completions, each family left out in turn."""
     with one_line_errors(goes_on=True):
         from importlib.resources import files
 
@@ -343,9 +345,8 @@ def bench_labelers(
         name = "labelers_smoke" if smoke else "labelers"
         settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
         folder = out or Path("runs") / f"bench_{name}"
-        result, text = compare(
-            settings, folder, (results or folder) / f"{name}.json", say=lambda line: say(line, err=True)
-        )
+        target = (results or folder) / f"{name}.json"
+        result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
         say(json.dumps(result) if as_json else text)
 
 

@@ -30,14 +30,17 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.export_work import export_apart
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.ledger import build_ledger, write_ledger
+from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, Workers
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata
@@ -57,8 +60,12 @@ RUN: dict[str, Any] = {
     "curate": [{"kind": "decided"}],
     "export": [{"kind": "stepwise"}, {"kind": "step_preference"}, {"kind": "preference"}],
 }
-EXPORTS = tuple(export["kind"] for export in RUN["export"])
-MEASURED = ("start", "duplicates", "vet", "curate", *(f"export {name}" for name in EXPORTS), "report", "relabel")
+SOME = tuple(export["kind"] for export in RUN["export"])
+MEASURED = (
+    *("start", "duplicates", "vet", "curate"),
+    *(f"export {name}" for name in SOME),
+    *("export all", "export all on 2 workers", "report", "relabel"),
+)
 
 
 class Run(NamedTuple):
@@ -112,6 +119,16 @@ def _export(run: Run, name: str) -> None:
     export_all(run.settings.model_copy(update={"export": chosen}), run.layout)
 
 
+def _export_all(run: Run, workers: int) -> None:
+    """Write all formats there are; with more than one worker under Ray, whose start counts too."""
+    for path in (run.layout.folder / "exports").glob("*.json"):
+        path.unlink()
+    kinds = tuple(part() for part in EXPORTS)
+    settings = run.settings.model_copy(update={"export": kinds, "workers": Workers(cpu=workers)})
+    with only_driver(run.layout) as session:
+        export_apart(settings, run.layout, session)
+
+
 def _report(run: Run) -> None:
     write_report(run.settings, run.layout, write_ledger(run.layout, []))
 
@@ -128,10 +145,12 @@ def measured(run: Run, stage: str) -> None:
         "duplicates": lambda run: print(len(duplicate_questions(run.layout.shards("generate")))),
         "vet": lambda run: _every_shard(run, "vet"),
         "curate": lambda run: _every_shard(run, "curate"),
+        "export all": lambda run: _export_all(run, 1),
+        "export all on 2 workers": lambda run: _export_all(run, 2),
         "report": _report,
         "relabel": _relabel,
     }
-    names |= {f"export {name}": lambda run, name=name: _export(run, name) for name in EXPORTS}
+    names |= {f"export {name}": lambda run, name=name: _export(run, name) for name in SOME}
     collect_seldom()  # as workers and the command line do
     began, cpu = time.monotonic(), time.process_time()
     names[stage](run)

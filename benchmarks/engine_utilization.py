@@ -28,7 +28,7 @@ from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.vllm_engine import vllm_arguments
+from stepforge.pipelines.engines.vllm_arguments import vllm_arguments
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -111,7 +111,7 @@ async def labelling(settings: VllmEngineSettings, problems: int, in_flight: int)
     """Return how labelling went. Solving is done before and not timed."""
     recorder, grader, folder = Recorder(await open_engine(settings)), PooledGrader(), TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal")
-    engine = JournaledEngine(EngineGate(recorder, capacity_of(settings)), journal)
+    engine = JournaledEngine(EngineGate(recorder, capacity_of(settings, recorder.engine)), journal)
     policy = PromptedPolicy(engine, PolicySettings(max_tokens=MAX_TOKENS, answer="stated"))
     try:
         asked = [ALL_FAMILIES[i % len(ALL_FAMILIES)]().item(31, i) for i in range(problems)]
@@ -166,23 +166,16 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=128, help="problems under way at a time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--in-process", action="store_true", help="the engine computes in the searches' own process")
     arguments = parser.parse_args()
-    settings = VllmEngineSettings(model="embedded", threads=arguments.threads, multiprocessing=not arguments.in_process)
+    settings = VllmEngineSettings(model="embedded", threads=arguments.threads)
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     rounds: list[dict[str, Any]] = []
     collect_seldom()  # as workers do
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for number in range(arguments.rounds):
         rounds.append(_round(settings, arguments, number))
         ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
-        kept["in_process" if arguments.in_process else "own_process"] = {
-            "median_ratio": ratios,
-            "problems": arguments.problems,
-            "rounds": rounds,
-            "machine": machine,
-        }
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        found = {"median_ratio": ratios, "problems": arguments.problems, "rounds": rounds, "machine": machine}
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(
         f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds)\n{machine}"
     )

@@ -50,7 +50,9 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     if tried.engine.cannot is not None:
         say("goes on from the beginning of a solution", f"no: {tried.engine.cannot}")
         return
-    cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n"] or [len(whole.text) // 2]
+    cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n" != whole.text[at + 1]] or [
+        len(whole.text) // 2
+    ]
     same = 0
     for cut in cuts[:3]:
         rest = await tried.ask(whole.text[:cut])

@@ -62,6 +62,9 @@ command -v ray >/dev/null || complain 'ray is not on the PATH; activate its envi
 [[ $out == /* || $out == *://* ]] || complain "$out: not an absolute path or an address; a relative one would be lost with the job's folder"
 # Without an address Ray would quietly start a cluster on this machine.
 [[ ${RAY_ADDRESS:-} == http*://* ]] || complain 'RAY_ADDRESS: set it to the address of the job server, such as http://127.0.0.1:8265'
+# The token and the run travel as they are: plain http only to this machine, which is where a tunnel ends.
+[[ $RAY_ADDRESS == https://* || $RAY_ADDRESS =~ ^http://(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?/?$ ]] ||
+  complain 'RAY_ADDRESS: plain http to another machine would show the token to the network; use https, or a tunnel: ssh -L 8265:127.0.0.1:8265 HEAD'
 export RAY_AUTH_MODE=${RAY_AUTH_MODE:-token}
 
 id=stepforge-$(basename "$out" | tr -c 'A-Za-z0-9\n' '-')-$(printf '%s' "$out" | sha256sum | cut -c 1-8)

@@ -1,11 +1,10 @@
 """``stepforge export``: further formats, or the same ones anew, from the curated rows of a run. Generates nothing."""
 
-from typing import Any
-
-from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.export_work import export_apart
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.sessions import past_sessions
@@ -14,7 +13,7 @@ from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 
 
-def export_again(folder: AnyPath, names: list[str]) -> dict[str, Any]:
+def export_again(folder: AnyPath, names: list[str]) -> Report:
     """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
 
     One that the run does not list is added to it with its defaults, under its kind's name.
@@ -29,9 +28,9 @@ def export_again(folder: AnyPath, names: list[str]) -> dict[str, Any]:
     run = with_exports(run, names)
     if not run.export:
         raise BadInput(f"{folder}: the run lists no export; name one with --only: {_kinds()}")
-    with only_driver(layout):
+    with only_driver(layout) as session:
         wanted = [export for export in run.export if not names or export.name in names]
-        export_all(run.model_copy(update={"export": tuple(wanted)}), layout)
+        export_apart(run.model_copy(update={"export": tuple(wanted)}), layout, session)
         # The run lists what it was asked for only once that is there.
         write_text(layout.run_file, run.toml())
         return write_report(run, layout, write_ledger(layout, past_sessions(layout)))

@@ -4,7 +4,6 @@ The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``
 """
 
 from collections import defaultdict
-from typing import Any
 
 from stepforge.labelers import ChangePoint, PooledLabeler
 from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
@@ -13,6 +12,7 @@ from stepforge.labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opin
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
@@ -30,7 +30,7 @@ POOLED_SOLUTIONS = 2000
 """Solutions that rates are pooled from at most; more change nothing that matters."""
 
 
-def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, dict[str, Any]]:
+def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
     """Apply a rule to a finished run; return the new run folder and its report.
 
     Raises:
@@ -47,7 +47,7 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, dict[str, Any]]:
     with only_driver(layout):
         rule = _fitted(RULES[name](), run, layout)
         write_text(target.run_file, run.toml())
-        write_text(target.folder / "rule.json", rule.model_dump_json(indent=1) + "\n")
+        write_text(target.rule, rule.model_dump_json(indent=1) + "\n")
         for source in layout.shards("label"):
             _relabel_shard(source, run, target, rule)
         export_all(run, target)

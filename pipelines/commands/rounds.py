@@ -11,12 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from stepforge.pipelines.engines import TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import VETTED_BASE_RATE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
@@ -26,7 +26,7 @@ from stepforge.schemas.interval import wilson
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
-RunAll = Callable[[RunFile, Path], dict[str, Any]]
+RunAll = Callable[[RunFile, Path], Report]
 VETTED = f"base rate: at least {VETTED_BASE_RATE}"
 
 
@@ -114,24 +114,25 @@ def _filled(part: str, values: dict[str, str]) -> str:
     return part
 
 
-def round_figures(number: int, model: str, report: dict[str, Any]) -> Round:
+def round_figures(number: int, model: str, report: Report) -> Round:
     """Return what a round's report says of policy, labels and cost."""
-    outcomes = report["stages"].get("solve", {}).get("outcomes", {})  # of all problems: vetting comes later
+    solved = report.stages.get("solve")
+    outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
     interval = wilson(right, trials) if trials else (None, None)
-    standing: dict[str, Any] = next(iter(report["labelers"].values()), {})
-    vetted = standing.get("by", {}).get(VETTED, {})
+    standing = next(iter(report.labelers.values()), None)
+    vetted = standing.by.get(VETTED) if standing else None
     return Round(
         number=number,
         model=Path(model).parent.name if Path(model).name == "model" else model,
         pass_rate=right / trials if trials else None,
         pass_low=interval[0],
         pass_high=interval[1],
-        first_error_accuracy=vetted.get("first_error_accuracy"),
-        correct_solution_accuracy=vetted.get("correct_solution_accuracy"),
-        generated_tokens=report["cost"]["generated_tokens"],
-        tokens_per_solution=standing.get("generated_tokens_per_solution"),
-        rows={name: export["rows"]["train"] for name, export in report["exports"].items()},
+        first_error_accuracy=vetted.first_error_accuracy if vetted else None,
+        correct_solution_accuracy=vetted.correct_solution_accuracy if vetted else None,
+        generated_tokens=report.cost.generated_tokens,
+        tokens_per_solution=standing.generated_tokens_per_solution if standing else None,
+        rows={name: export.rows["train"] for name, export in report.exports.items()},
     )
 
 

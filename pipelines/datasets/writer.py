@@ -30,7 +30,7 @@ from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
-from stepforge.pipelines.storage.shards import row_count
+from stepforge.pipelines.storage.shards import row_count, rows_where
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
 from stepforge.schemas.labeled import COMPLETIONS
 
@@ -110,7 +110,7 @@ class ExportJob(NamedTuple):
             return
         classes = partial(_classes, parts, export, split)
         for table, stay in zip(tables, rows_that_stay(classes, export.most_of_a_class), strict=True):
-            yield table.filter(pa.array(stay))
+            yield rows_where(table, stay)
 
 
 def _forget(folder: AnyPath) -> None:

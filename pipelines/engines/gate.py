@@ -1,14 +1,15 @@
 """What stands between the searches and an engine: a cap, a clock, a check, and the counters of progress.
 
-Thousands of searches ask at once; no more than ``capacity`` requests are under way in the engine, so that its own queue
-stays short and a request's time limit speaks of computing, not of waiting. The others wait here, first come, first
-served.
+Thousands of searches ask at once; no more than ``capacity`` requests are under way in the engine, and fewer where the
+engine reports that its cache does not hold so many. So its own queue stays short, and a request's time limit speaks of
+computing, not of waiting. The others wait here, first come, first served.
 """
 
 import asyncio
 import time
 from typing import NamedTuple
 
+from stepforge.pipelines.engines.load import LoadReporting, Turns
 from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.engines.settings import (
     AnyEngine,
@@ -39,11 +40,11 @@ class Answer(NamedTuple):
     shares of all requests add up to the time in which the engine was busy."""
 
 
-def capacity_of(settings: AnyEngine) -> int:
-    """Return how many requests an engine is given at a time."""
+def capacity_of(settings: AnyEngine, engine: Engine) -> int:
+    """Return how many requests an engine is given at a time, at most."""
+    if isinstance(engine, LoadReporting):
+        return QUEUED * engine.max_num_seqs
     match settings:
-        case VllmEngineSettings():
-            return QUEUED * settings.max_num_seqs
         case TransformersEngineSettings():
             return QUEUED * settings.batch_size
         case ServerEngineSettings():
@@ -58,7 +59,7 @@ def limit_of(settings: AnyEngine) -> float | None:
         case TransformersEngineSettings():
             limit = settings.request_timeout  # it looks at the clock between tokens; here, it may hang inside one
             return None if limit is None else limit + STUCK_SECONDS
-        case ScriptedEngineSettings():
+        case ScriptedEngineSettings() | VllmEngineSettings():
             return settings.request_timeout
         case _:
             return None
@@ -80,7 +81,7 @@ class EngineGate:
         self.capacity = capacity
         self._limit = limit
         self.outage = outage or Outage("the engine", 0.0)
-        self._turns = asyncio.Semaphore(capacity)
+        self._turns = Turns(engine, capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
@@ -93,7 +94,7 @@ class EngineGate:
         """
         self._waiting += 1
         try:
-            await self._turns.acquire()
+            await self._turns.take()
         finally:
             self._waiting -= 1
         began = self._clock.start()
@@ -104,7 +105,7 @@ class EngineGate:
             raise
         finally:
             seconds = self._clock.stop() - began
-            self._turns.release()
+            self._turns.give_back()
         completion = sound(given)
         if completion.cause != "away":  # it is asked again
             self._count(completion)
@@ -140,7 +141,7 @@ class EngineGate:
             "cancelled": self._cancelled,
             "running": self._clock.running,
             "waiting": self._waiting,
-            "capacity": self.capacity,
+            "capacity": self._turns.size,
             "away_seconds": int(self.outage.seconds),
             "busy_ms": int(self._clock.busy() * 1000),
         }

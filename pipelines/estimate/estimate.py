@@ -14,6 +14,9 @@ from stepforge.schemas.record import Record
 NO_LIMIT = 1_000_000
 """Requests under way in an engine that computes nothing."""
 
+ASSUMED_SEQS = 256
+"""Requests that vLLM computes together where it finds out by itself when it starts."""
+
 
 class PilotFacts(Record):
     """What the pilot was."""
@@ -110,7 +113,7 @@ def computed_together(settings: AnyEngine) -> int:
     """Return how many requests an engine computes at a time; more wait."""
     match settings:
         case VllmEngineSettings():
-            return settings.max_num_seqs
+            return settings.max_num_seqs or ASSUMED_SEQS
         case TransformersEngineSettings():
             return settings.batch_size
         case ServerEngineSettings():

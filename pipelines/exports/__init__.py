@@ -1,6 +1,6 @@
 """Exports: parts that turn a labelled problem into flat training rows. A union written out by hand."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -15,25 +15,6 @@ from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
 from stepforge.pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
 from stepforge.schemas.own_part import OrOwn
-
-EXPORTS = (
-    Stepwise,
-    SoftStepwise,
-    MathShepherdText,
-    PRM800K,
-    QwenPRM,
-    RLHFlow,
-    ProcessBench,
-    StepPreference,
-    StepDPO,
-    Pairwise,
-    Preference,
-    KTO,
-    RejectionSampling,
-    Reflection,
-    Verification,
-)
-"""Every export there is, with its defaults."""
 
 AnyExport = Annotated[
     Stepwise
@@ -54,6 +35,9 @@ AnyExport = Annotated[
     Field(discriminator="kind"),
     OrOwn(Export),
 ]
+
+EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
+"""Every export there is."""
 
 __all__ = [
     "EXPORTS",

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
@@ -20,7 +18,6 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
 R = TypeVar("R", bound=Record)
-Mask = NDArray[np.bool_]
 
 _DRAW = "draw"
 """Column of a number in [0, 1) that follows from the row alone."""
@@ -45,20 +42,17 @@ def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
     return pa.table(columns)
 
 
-def rows_that_stay(parts: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[Mask]:
+def rows_that_stay(parts: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[list[bool]]:
     """Yield for each table of ``class_columns`` which rows stay; ``parts`` is called twice."""
     counts: dict[str, Counter[str]] = {}
     for table in parts():
         for axis in table.column_names[1:]:
-            found = table[axis].value_counts().to_pylist()
-            counts.setdefault(axis, Counter()).update({entry["values"]: entry["counts"] for entry in found})
+            counts.setdefault(axis, Counter()).update(table[axis].to_pylist())
     shares = {axis: _shares(count, evenness) for axis, count in counts.items()}
     for table in parts():
-        stay = np.ones(table.num_rows, bool)
-        for axis in table.column_names[1:]:
-            allowed = np.array([shares[axis][name] for name in table[axis].to_pylist()])
-            stay &= table[_DRAW].to_numpy() < allowed
-        yield stay
+        allowed = [[shares[axis][name] for name in table[axis].to_pylist()] for axis in table.column_names[1:]]
+        draws = table[_DRAW].to_pylist()
+        yield [draw < min(most) for draw, *most in zip(draws, *allowed, strict=True)]
 
 
 def _shares(count: Counter[str], evenness: float) -> dict[str, float]:

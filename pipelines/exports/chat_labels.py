@@ -52,6 +52,7 @@ class QwenPRM(StepLabels, Export):
 
     kind: Literal["qwen_prm"] = "qwen_prm"
     row: ClassVar[type[Record]] = QwenPRMRow
+    task = "token-classification"
     name: ExportName = "qwen_prm"
     step_end: str = Field(default="<extra_0>", min_length=1)
     system: str = SYSTEM

@@ -5,7 +5,7 @@ A new export is a file with a subclass, a line in the union of ``exports/__init_
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem
@@ -17,6 +17,8 @@ class Export(Record, ABC):
 
     row: ClassVar[type[Record]]
     """Class of its rows; the columns follow from it."""
+    task: ClassVar[Literal["text-generation", "token-classification"]] = "text-generation"
+    """What the Hub calls what is trained on it: models that write text, or that judge steps."""
     needs_completions: ClassVar[bool] = False
     """Whether it reads ``evidence`` and ``further``; reading them takes most of the time."""
     kind: str

@@ -1,8 +1,9 @@
 """Solutions with a boolean and, where known, a value for each step: what all stepwise exports are made from."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
+from stepforge.pipelines.exports.last_problem import LastProblem
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel
 from stepforge.schemas.record import Record
 
@@ -39,22 +40,31 @@ class StepLabels(Record):
     after_first_error: Literal["drop", "wrong"] = "drop"
     """Steps behind the first error: nothing is known of them, so they are dropped, or called wrong on request."""
 
-    def marked(self, problem: LabeledProblem) -> Iterator[Marked]:
-        """Yield each solution that has a verdict; identical solutions of a problem once."""
-        seen = set()
-        for solution in problem.solutions:
-            text = solution.rollout.text
-            if solution.verdict.abstained or not solution.rollout.steps or text in seen:
-                continue
-            seen.add(text)
-            error, steps = solution.verdict.first_error, solution.rollout.steps
-            count = len(steps) if error is None or self.after_first_error == "wrong" else error + 1
-            yield Marked(
-                solution,
-                steps=tuple(step.text.rstrip("\n") for step in steps[:count]),
-                labels=tuple(error is None or i < error for i in range(count)),
-                measured=tuple(measured(label) for label in solution.labels[:count]),
-            )
+    def marked(self, problem: LabeledProblem) -> list[Marked]:
+        """Return each solution that has a verdict; identical solutions of a problem once."""
+        return _ALL_MARKED(problem) if self.after_first_error == "wrong" else _MARKED(problem)
+
+
+def _marked(problem: LabeledProblem, *, further: bool) -> list[Marked]:
+    """Mark the solutions up to the first error, or with ``further`` the steps after it too, as wrong."""
+    found: dict[str, Marked] = {}
+    for solution in problem.solutions:
+        text = solution.rollout.text
+        if solution.verdict.abstained or not solution.rollout.steps or text in found:
+            continue
+        error, steps = solution.verdict.first_error, solution.rollout.steps
+        count = len(steps) if error is None or further else error + 1
+        found[text] = Marked(
+            solution,
+            steps=tuple(step.text.rstrip("\n") for step in steps[:count]),
+            labels=tuple(error is None or i < error for i in range(count)),
+            measured=tuple(measured(label) for label in solution.labels[:count]),
+        )
+    return list(found.values())
+
+
+_MARKED = LastProblem(partial(_marked, further=False))
+_ALL_MARKED = LastProblem(partial(_marked, further=True))
 
 
 def measured(label: StepLabel | None) -> Measured | None:

@@ -75,6 +75,7 @@ class MathShepherdText(MarkedText, Export):
 
     kind: Literal["math_shepherd_text"] = "math_shepherd_text"
     row: ClassVar[type[Record]] = MathShepherdRow
+    task = "token-classification"
     name: ExportName = "math_shepherd_text"
 
     def rows(self, problem: LabeledProblem) -> Iterator[MathShepherdRow]:
@@ -95,6 +96,7 @@ class SoftStepwise(MarkedText, Export):
 
     kind: Literal["soft_stepwise"] = "soft_stepwise"
     row: ClassVar[type[Record]] = SoftStepwiseRow
+    task = "token-classification"
     name: ExportName = "soft_stepwise"
 
     def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:

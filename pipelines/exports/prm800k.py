@@ -73,6 +73,7 @@ class PRM800K(StepLabels, Export):
 
     kind: Literal["prm800k"] = "prm800k"
     row: ClassVar[type[Record]] = PRM800KRow
+    task = "token-classification"
     name: ExportName = "prm800k"
     json_lines: bool = True
     """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so

@@ -8,8 +8,8 @@ out. Rows of the test split share no template with anything that was trained on.
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
@@ -37,6 +37,7 @@ class ProcessBench(Export):
 
     kind: Literal["process_bench"] = "process_bench"
     row: ClassVar[type[Record]] = ProcessBenchRow
+    task = "token-classification"
     name: ExportName = "process_bench"
 
     def rows(self, problem: LabeledProblem) -> Iterator[ProcessBenchRow]:
@@ -45,7 +46,7 @@ class ProcessBench(Export):
             return
         distinct = {solution.rollout.text: solution for solution in reversed(problem.solutions)}
         for solution in reversed(distinct.values()):
-            truth = oracle_verdict(problem.problem, solution.rollout)
+            truth = truths_of(problem)[solution.rollout.id]
             if _judged(solution, truth):
                 yield _row(problem, solution, truth)
 

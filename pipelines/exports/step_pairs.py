@@ -12,7 +12,7 @@ from pydantic import Field
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
-from stepforge.pipelines.exports.forks import forks_of
+from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record

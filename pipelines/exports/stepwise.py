@@ -46,6 +46,7 @@ class Stepwise(StepLabels, Export):
 
     kind: Literal["stepwise"] = "stepwise"
     row: ClassVar[type[Record]] = StepwiseRow
+    task = "token-classification"
     name: ExportName = "stepwise"
     """Folder under ``datasets/``."""
 

@@ -7,9 +7,9 @@ label, so two opinions stand behind each row: the labeler's, and the judge's or 
 from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
+from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.pipelines.exports.rows import ExportName, Turn, origin
 from stepforge.schemas.labeled import LabeledProblem
@@ -57,7 +57,7 @@ class Verification(StepLabels, Export):
         """Yield a row for each solution whose chain agrees with its labels throughout."""
         for marked in self.marked(problem):
             chains = (_chain(source, problem, marked) for source in self.critiques)
-            chain = next((c for c in chains if c is not None and c.verdicts == marked.labels), None)
+            chain = next((c for c in chains if c is not None), None)
             if chain is not None:
                 turns = _one_answer if self.style == "think_prm" else _turn_by_turn
                 yield VerificationRow(
@@ -69,6 +69,7 @@ class Verification(StepLabels, Export):
 
 
 def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:
+    """Return a chain that agrees with the labels throughout."""
     return _judges_chain(marked) if source == "judge" else _true_chain(problem, marked)
 
 
@@ -80,17 +81,21 @@ def _judges_chain(marked: Marked) -> Chain | None:
         last = len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error + 1
         critiques = judged_critiques(verdict.critique, last)
         if critiques is not None and last == count:
-            return Chain(critiques, tuple(i != verdict.first_error for i in range(count)), "judge")
+            verdicts = tuple(i != verdict.first_error for i in range(count))
+            return Chain(critiques, verdicts, "judge") if verdicts == marked.labels else None
     return None
 
 
 def _true_chain(problem: LabeledProblem, marked: Marked) -> Chain | None:
     steps = marked.solution.rollout.steps[: len(marked.steps)]
-    classes = judge(problem.problem, marked.solution.rollout.steps)[: len(steps)]
-    critiques = worked_critiques(problem.problem, steps)
-    if critiques is None or "unknown" in classes:
+    if problem.problem.truth is None:
         return None
-    return Chain(critiques, tuple(c == "right" for c in classes), "truth")
+    classes = (truths_of(problem)[marked.solution.rollout.id].classes or ())[: len(steps)]
+    verdicts = tuple(c == "right" for c in classes)
+    if "unknown" in classes or verdicts != marked.labels:
+        return None
+    critiques = worked_critiques(problem.problem, steps)
+    return None if critiques is None else Chain(critiques, verdicts, "truth")
 
 
 def _one_answer(question: str, steps: tuple[str, ...], chain: Chain) -> tuple[Turn, ...]:

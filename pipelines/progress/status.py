@@ -6,9 +6,16 @@ from typing import Any
 
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
 from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import build_report, save_report
 from stepforge.pipelines.reports.text import table
-from stepforge.pipelines.run_folder.ledger import build_ledger, committed_reports, save_ledger, stage_totals
+from stepforge.pipelines.run_folder.ledger import (
+    StageTotal,
+    build_ledger,
+    committed_reports,
+    save_ledger,
+    stage_totals,
+)
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.sessions import past_sessions
@@ -37,7 +44,7 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     return run, layout
 
 
-def fresh_report(folder: AnyPath) -> dict[str, Any]:
+def fresh_report(folder: AnyPath) -> Report:
     """Return the figures of what is committed, measured without a lock and so also where nothing can be written.
 
     They are written to ``report.json`` at the end, unless a driver is at work there, which writes its own.
@@ -54,9 +61,10 @@ def fresh_report(folder: AnyPath) -> dict[str, Any]:
 def run_status(folder: AnyPath) -> dict[str, Any]:
     """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
     _, layout = open_run(folder)
-    shards = len(read_plan(folder))
+    relabelled = layout.rule.exists()
+    shards = len(layout.shards("label")) if relabelled else len(read_plan(folder))
     totals = stage_totals(committed_reports(layout, whole=False))
-    stages = {stage: totals.get(stage, {"shards": 0, "rows_in": 0, "rows_out": 0}) for stage in SHARD_STAGES}
+    stages = {stage: totals.get(stage, StageTotal()).model_dump() for stage in SHARD_STAGES}
     running = is_held(layout)
     finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running
     state = "running" if running else "finished" if finished else "stopped"
@@ -73,6 +81,9 @@ def run_status(folder: AnyPath) -> dict[str, Any]:
 
 
 def _command(layout: Layout) -> str:
+    if layout.rule.exists():
+        origin = layout.folder.parent.parent
+        return shlex.join(["stepforge", "relabel", str(origin), "--rule", layout.folder.name])
     return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
 
 

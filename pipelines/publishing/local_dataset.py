@@ -120,7 +120,10 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     rows = {}
     for export in run.export:
         names = [path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")]
-        rows[export.name] = checked_rows(folder / export.name, names, export)
+        if names:  # one without rows has no folder; that none is missing otherwise, the stamps say
+            rows[export.name] = checked_rows(folder / export.name, names, export)
+    if not rows:
+        raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     return LocalDataset(_with_sums(files), rows, card)
 
 
@@ -152,7 +155,7 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
 
 
 def _remedy(path: str, layout: Layout) -> str:
-    return anew(layout.datasets / path.split("/")[0]) if PART.search(path) else _card_anew(layout)
+    return anew(Path(str(layout.datasets), path.split("/")[0])) if PART.search(path) else _card_anew(layout)
 
 
 def _card_anew(layout: Layout) -> str:

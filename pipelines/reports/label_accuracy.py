@@ -10,9 +10,10 @@ second kind at all. An abstention is never right; it is also counted by itself.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.labelers.oracle import first_fatal, oracle_verdict
+from stepforge.pipelines.reports.records import LabelFigures
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
@@ -97,29 +98,29 @@ class LabelCounts:
         """Take in what other verdicts add up to."""
         self._counts.update(other._counts)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> LabelFigures:
         """Return the label figures of what was added; None where there is nothing to measure."""
         n = self._counts
         first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
         exact = n["wrong_answer exact"] + n["lucky exact"]
         every = _share(exact, n["wrong_answer"] + n["lucky"])
-        return {
-            "first_error_accuracy": first,
-            "correct_solution_accuracy": clean,
-            "processbench_f1": harmonic_mean(first, clean),
-            "first_error_within_one": _share(n["wrong_answer near"], n["wrong_answer"]),
-            "first_error_accuracy_all_erroneous": every,
-            "processbench_f1_all_erroneous": harmonic_mean(every, clean),
-            "first_fatal_accuracy": _share(n["fatal exact"], n["fatal"]),
-            "right_answer_wrong_step_recall": _share(n["lucky flagged"], n["lucky"]),
-            "right_answer_wrong_step_precision": _share(n["lucky flagged"], n["flagged"]),
-            "abstained_share": _share(n["abstained"], n["all"]),
-            "wrong_solutions": n["wrong_answer"],
-            "correct_solutions": n["right"],
-            "right_answer_through_wrong_step": n["lucky"],
-            "exact_first_errors": exact,
-            "exact_first_errors_of_wrong_solutions": n["wrong_answer exact"],
-        }
+        return LabelFigures(
+            first_error_accuracy=first,
+            correct_solution_accuracy=clean,
+            processbench_f1=harmonic_mean(first, clean),
+            first_error_within_one=_share(n["wrong_answer near"], n["wrong_answer"]),
+            first_error_accuracy_all_erroneous=every,
+            processbench_f1_all_erroneous=harmonic_mean(every, clean),
+            first_fatal_accuracy=_share(n["fatal exact"], n["fatal"]),
+            right_answer_wrong_step_recall=_share(n["lucky flagged"], n["lucky"]),
+            right_answer_wrong_step_precision=_share(n["lucky flagged"], n["flagged"]),
+            abstained_share=_share(n["abstained"], n["all"]),
+            wrong_solutions=n["wrong_answer"],
+            correct_solutions=n["right"],
+            right_answer_through_wrong_step=n["lucky"],
+            exact_first_errors=exact,
+            exact_first_errors_of_wrong_solutions=n["wrong_answer exact"],
+        )
 
 
 class RunningMean:
@@ -139,9 +140,9 @@ class RunningMean:
         return self._sum / self._count if self._count else None
 
 
-def accuracies(judged: Iterable[Judged]) -> dict[str, Any]:
-    """Return the label figures of a set of solutions; None where there is nothing to measure."""
-    return LabelCounts(judged).figures()
+def accuracies(judged: Iterable[Judged]) -> dict[str, float | int | None]:
+    """Return the label figures of a set of solutions by name; None where there is nothing to measure."""
+    return LabelCounts(judged).figures().model_dump()
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:

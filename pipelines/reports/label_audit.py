@@ -6,10 +6,10 @@ wrong, those behind it not at all. Solutions on which the labeler abstains expor
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.schemas.interval import wilson
+from stepforge.pipelines.reports.records import AuditFigures, share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
@@ -40,18 +40,18 @@ class _Counts:
                 self.labelled_wrong += 1
                 self.labelled_wrong_but_right += true
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> AuditFigures:
         decided = self.solutions - self.abstained
-        return {
-            "problems": self.problems,
-            "solutions": self.solutions,
-            "abstained_share": self.abstained / self.solutions if self.solutions else None,
-            "steps_labelled_right": self.labelled_right,
-            "of_these_wrong": _share(self.labelled_right_but_wrong, self.labelled_right),
-            "steps_labelled_wrong": self.labelled_wrong,
-            "of_these_right": _share(self.labelled_wrong_but_right, self.labelled_wrong),
-            "solutions_labelled_exactly": _share(self.first_error_exact, decided),
-        }
+        return AuditFigures(
+            problems=self.problems,
+            solutions=self.solutions,
+            abstained_share=self.abstained / self.solutions if self.solutions else None,
+            steps_labelled_right=self.labelled_right,
+            of_these_wrong=share_of(self.labelled_right_but_wrong, self.labelled_right),
+            steps_labelled_wrong=self.labelled_wrong,
+            of_these_right=share_of(self.labelled_wrong_but_right, self.labelled_wrong),
+            solutions_labelled_exactly=share_of(self.first_error_exact, decided),
+        )
 
 
 class LabelledStep(NamedTuple):
@@ -102,14 +102,6 @@ class Audit:
                 for name in names:
                     self._slices[name].add(solution, truth)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, AuditFigures]:
         """Return the error rates by slice, ``all`` first; empty if no problem has a truth."""
         return {name: self._slices[name].figures() for name in sorted(self._slices, key=lambda n: (n != "all", n))}
-
-
-def _share(part: int, whole: int) -> dict[str, float] | None:
-    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
-    if not whole:
-        return None
-    low, high = wilson(part, whole)
-    return {"share": round(part / whole, 5), "low": round(low, 5), "high": round(high, 5)}

@@ -1,9 +1,8 @@
 """``report.html``: the report as one self-contained page; no scripts, nothing loaded from elsewhere."""
 
-from typing import Any
-
 from jinja2 import Environment
 
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.text import report_text
 from stepforge.pipelines.storage.store import AnyPath, write_text
 
@@ -43,7 +42,7 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
 """
 
 
-def write_page(folder: AnyPath, report: dict[str, Any]) -> AnyPath:
+def write_page(folder: AnyPath, report: Report) -> AnyPath:
     """Write the page beside ``report.json`` and return its path."""
     from stepforge.pipelines.reports.text import figure
 

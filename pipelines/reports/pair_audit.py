@@ -3,12 +3,10 @@
 Counted over the curated rows, before pairs are thinned; a pair is what ``step_preference`` exports by default.
 """
 
-from typing import Any
-
 from stepforge.labelers.evidence.siblings import Fork, fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge, oracle_verdict
-from stepforge.schemas.interval import wilson
+from stepforge.pipelines.reports.records import PairFigures, share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 
 
@@ -36,16 +34,16 @@ class PairAudit:
                 self._apart += 1
                 self._check(row, solution, fork)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> PairFigures:
         """Return the counts, and shares with 95 % Wilson intervals where the truth is known."""
-        return {
-            "first_errors": self._first_errors,
-            "with_a_right_step": self._with_a_right_step,
-            "apart": self._apart,
-            "checked": self._checked,
-            "chosen_right_rejected_wrong": _share(self._right_against_wrong, self._checked),
-            "at_the_true_first_error": _share(self._at_the_first_error, self._checked),
-        }
+        return PairFigures(
+            first_errors=self._first_errors,
+            with_a_right_step=self._with_a_right_step,
+            apart=self._apart,
+            checked=self._checked,
+            chosen_right_rejected_wrong=share_of(self._right_against_wrong, self._checked),
+            at_the_true_first_error=share_of(self._at_the_first_error, self._checked),
+        )
 
     def _check(self, row: LabeledProblem, solution: LabeledSolution, fork: Fork) -> None:
         if row.problem.truth is None or fork.right is None:
@@ -55,10 +53,3 @@ class PairAudit:
         self._checked += 1
         self._right_against_wrong += chosen == "right" and rejected == "wrong"
         self._at_the_first_error += oracle_verdict(row.problem, solution.rollout).first_error == fork.error
-
-
-def _share(part: int, whole: int) -> dict[str, float] | None:
-    if not whole:
-        return None
-    low, high = wilson(part, whole)
-    return {"share": round(part / whole, 5), "low": round(low, 5), "high": round(high, 5)}

@@ -4,9 +4,9 @@ They are read here and nowhere else: no labeler sees them.
 """
 
 from collections import Counter, defaultdict
-from typing import Any
 
 from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
+from stepforge.pipelines.reports.records import AgainstFigures
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
 
@@ -43,19 +43,19 @@ class AgainstTruth:
             if auc is not None:
                 self.aucs[labeler].add(auc)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, AgainstFigures]:
         """Return the figures of each labeler; empty where nothing could be held against this truth."""
         return {name: self.of(name) for name in self.counts}
 
-    def of(self, labeler: str) -> dict[str, Any]:
+    def of(self, labeler: str) -> AgainstFigures:
         """Return the figures of one labeler."""
         slices = self.counts[labeler]
-        return {
-            **slices["all"].figures(),
-            "step_auc_within_problem": self.aucs[labeler].value,
-            "first_error_places": dict(sorted(self.places[labeler].items())),
-            "by": {key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
-        }
+        return AgainstFigures(
+            **dict(slices["all"].figures()),
+            step_auc_within_problem=self.aucs[labeler].value,
+            first_error_places=dict(sorted(self.places[labeler].items())),
+            by={key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
+        )
 
 
 def _place(judged: Judged) -> str:

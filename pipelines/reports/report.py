@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from typing import Any
 
 from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
@@ -12,14 +11,24 @@ from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_truth
-from stepforge.pipelines.settings.digest import VERSION, content_digest
+from stepforge.pipelines.reports.records import (
+    CostFigures,
+    DatasetRows,
+    LabelerFigures,
+    PassRate,
+    PolicyFigures,
+    Report,
+    RunIdentity,
+)
+from stepforge.pipelines.run_folder.ledger import Ledger
+from stepforge.pipelines.settings.digest import VERSION, settings_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
-from stepforge.schemas.record import Record
+from stepforge.schemas.labeled import COMPLETIONS, Cost, LabeledProblem
+from stepforge.schemas.rollout import PolicyIdentity
 
 VETTED_BASE_RATE = 0.4
 """Below this pass rate every Monte Carlo label is guesswork; figures are given on both sides of it."""
@@ -38,7 +47,7 @@ class _Tally:
         """Long solutions of a single step."""
         self.solutions = 0
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self.policy: Record | None = None
+        self.policy: PolicyIdentity | None = None
 
     def add(self, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
@@ -52,7 +61,7 @@ class _Tally:
         self.people.add_people(row, slices)
 
 
-def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     """Return the report of what is committed.
 
     Raises:
@@ -68,43 +77,43 @@ def build_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[s
             audit.add(row)
             people_audit.add(row)
             pairs.add(row)
-    return {
-        "run": {"folder": layout.folder.name, "digest": content_digest(run), "seed": run.seed, "version": VERSION},
-        "policy": {
-            "identity": tally.policy.model_dump() if tally.policy else None,
-            "pass_rate": {name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
-            "long_solutions_in_one_step": tally.uncut,
-        },
-        "labelers": {name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
-        "oracle": tally.oracle.figures(),
-        "people": tally.people.figures(),
-        "audit": audit.figures(),
-        "people_audit": people_audit.figures(),
-        "pairs": pairs.figures(),
-        "stages": ledger["stages"],
-        "failures": ledger["failures"],
-        "watched": ledger["watched"],
-        "exports": {e.name: {"kind": e.kind, "rows": rows_by_split(layout, e.name)} for e in run.export},
-        "cost": {
-            **ledger["total"],
-            "per_labelled_step": ledger["per_labelled_step"],
-            "per_kept_row": ledger["per_kept_row"],
-            "labelers": ledger["labelers"],
-            "sessions": ledger["sessions"],
-        },
-    }
+    return Report(
+        run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
+        policy=PolicyFigures(
+            identity=tally.policy,
+            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+            long_solutions_in_one_step=tally.uncut,
+        ),
+        labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
+        oracle=tally.oracle.figures(),
+        people=tally.people.figures(),
+        audit=audit.figures(),
+        people_audit=people_audit.figures(),
+        pairs=pairs.figures(),
+        stages=dict(ledger.stages),
+        failures=ledger.failures,
+        watched=ledger.watched,
+        exports={e.name: DatasetRows(kind=e.kind, rows=rows_by_split(layout, e.name)) for e in run.export},
+        cost=CostFigures(
+            **dict(ledger.total),
+            per_labelled_step=ledger.per_labelled_step,
+            per_kept_row=ledger.per_kept_row,
+            labelers=ledger.labelers,
+            sessions=ledger.sessions,
+        ),
+    )
 
 
-def write_report(run: RunFile, layout: Layout, ledger: dict[str, Any]) -> dict[str, Any]:
+def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     """Write ``report.json``, and its figures into the data set card; return the report."""
     report = build_report(run, layout, ledger)
     save_report(run, layout, report)
     return report
 
 
-def save_report(run: RunFile, layout: Layout, report: dict[str, Any]) -> None:
+def save_report(run: RunFile, layout: Layout, report: Report) -> None:
     """Write ``report.json``, and its figures into the data set card."""
-    write_text(layout.report, json.dumps(report, indent=1) + "\n")
+    write_text(layout.report, json.dumps(report.model_dump(mode="json"), indent=1) + "\n")
     if run.export and layout.datasets.exists():
         write_card(layout, run, report)
 
@@ -118,16 +127,16 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
     ]
 
 
-def _labeler(name: str, tally: _Tally, ledger: dict[str, Any]) -> dict[str, Any]:
+def _labeler(name: str, tally: _Tally, ledger: Ledger) -> LabelerFigures:
     against = tally.oracle.of(name)
-    cost = ledger["labelers"].get(name, {"rollouts": 0, "generated_tokens": 0})
-    exact = against["exact_first_errors_of_wrong_solutions"]
-    return {
-        **against,
-        "rollouts_per_solution": cost["rollouts"] / tally.solutions if tally.solutions else None,
-        "generated_tokens_per_solution": cost["generated_tokens"] / tally.solutions if tally.solutions else None,
-        "generated_tokens_per_correct_first_error": cost["generated_tokens"] / exact if exact else None,
-    }
+    cost = ledger.labelers.get(name, Cost())
+    exact = against.exact_first_errors_of_wrong_solutions
+    return LabelerFigures(
+        **dict(against),
+        rollouts_per_solution=cost.rollouts / tally.solutions if tally.solutions else None,
+        generated_tokens_per_solution=cost.generated_tokens / tally.solutions if tally.solutions else None,
+        generated_tokens_per_correct_first_error=cost.generated_tokens / exact if exact else None,
+    )
 
 
 def _label_slices(row: LabeledProblem) -> list[str]:
@@ -145,10 +154,10 @@ def _policy_slices(row: LabeledProblem) -> list[str]:
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
 
 
-def _pass_rate(counts: dict[str, int]) -> dict[str, Any]:
+def _pass_rate(counts: dict[str, int]) -> PassRate:
     determined = counts["correct"] + counts["wrong"]
-    return {
-        "pass_rate": counts["correct"] / determined if determined else None,
-        "solutions": sum(counts.values()),
-        "undetermined": counts["undetermined"],
-    }
+    return PassRate(
+        pass_rate=counts["correct"] / determined if determined else None,
+        solutions=sum(counts.values()),
+        undetermined=counts["undetermined"],
+    )

@@ -1,9 +1,10 @@
 """A report for the terminal: the same figures as ``report.json``, the ones a person looks at first."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
+from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, LabelFigures, Report, Share
+from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 
 LABEL_FIGURES = (
@@ -23,26 +24,26 @@ LABEL_FIGURES = (
 )
 
 
-def report_text(report: dict[str, Any], folder: AnyPath) -> str:
+def report_text(report: Report, folder: AnyPath) -> str:
     """Return the report as text."""
     blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _people(report), _audit(report)]
     blocks += [_pairs(report), _exports(report), _cost(report), _uncut(report)]
     return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
 
 
-def _stages(report: dict[str, Any]) -> str:
-    rows = [("stage", "rows in", "rows out", "rejected", "failures", "seconds")]
-    for name, total in report["stages"].items():
-        numbers = (total["rows_in"], total["rows_out"], _reasons(total["rejected"]), _reasons(total["failures"]))
-        rows.append((name, *map(str, numbers), f"{total['seconds']:.0f}"))
+def _stages(report: Report) -> str:
+    rows: list[tuple[str, ...]] = [("stage", "rows in", "rows out", "rejected", "failures", "seconds")]
+    for name, total in report.stages.items():
+        numbers = (total.rows_in, total.rows_out, _reasons(total.rejected), _reasons(total.failures))
+        rows.append((name, *map(str, numbers), f"{total.seconds:.0f}"))
     failures = [
         f"failures in {stage}, most often ({count}): {message}"
-        for stage, messages in report.get("failures", {}).items()
+        for stage, messages in report.failures.items()
         for message, count in list(messages.items())[:1]
     ]
-    watched = report.get("watched") or {}
-    seen = [f"watched: {watched['text']}"] if watched.get("solutions") else []
-    warned = [f"warning: {watched['warning']}"] if watched.get("warning") else []
+    watched = report.watched
+    seen = [f"watched: {watched.text}"] if watched.counts.solved else []
+    warned = [f"warning: {watched.warning}"] if watched.warning else []
     return "\n".join([table(rows), *failures, *seen, *warned])
 
 
@@ -50,80 +51,78 @@ def _reasons(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "0"
 
 
-def _policy(report: dict[str, Any]) -> str:
-    rates = {name: entry for name, entry in report["policy"]["pass_rate"].items() if entry["pass_rate"] is not None}
-    if not rates:
-        return ""
-    rows = [("vetted problems", "solutions", "pass rate")]
-    rows += [(name, str(entry["solutions"]), f"{entry['pass_rate']:.2f}") for name, entry in rates.items()]
-    return table(rows)
+def _policy(report: Report) -> str:
+    rows = [
+        (name, str(entry.solutions), f"{entry.pass_rate:.2f}")
+        for name, entry in report.policy.pass_rate.items()
+        if entry.pass_rate is not None
+    ]
+    return table([("vetted problems", "solutions", "pass rate"), *rows]) if rows else ""
 
 
-def _labelers(report: dict[str, Any]) -> str:
-    names = list(report["labelers"])
+def _labelers(report: Report) -> str:
+    names = list(report.labelers)
     if not names:
         return ""
     rows: list[tuple[str, ...]] = [("labels against the oracle", *names)]
     for key, title in LABEL_FIGURES:
-        rows.append((title, *(figure(report["labelers"][name].get(key)) for name in names)))
+        rows.append((title, *(figure(getattr(report.labelers[name], key)) for name in names)))
     return table(rows)
 
 
-def _people(report: dict[str, Any]) -> str:
+def _people(report: Report) -> str:
     """The same figures against people's labels, where the problem sets carry some."""
-    people = report.get("people") or {}
-    if not people:
+    if not report.people:
         return ""
-    rows: list[tuple[str, ...]] = [("labels against people", *people)]
+    rows: list[tuple[str, ...]] = [("labels against people", *report.people)]
     for key, title in LABEL_FIGURES:
-        if any(key in figures for figures in people.values()):
-            rows.append((title, *(figure(figures.get(key)) for figures in people.values())))
-    audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report["people_audit"])])
-    return "\n\n".join([table(rows), *([audit] if report["people_audit"] else [])])
+        if key in AgainstFigures.model_fields:
+            rows.append((title, *(figure(getattr(figures, key)) for figures in report.people.values())))
+    audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
+    return "\n\n".join([table(rows), *([audit] if report.people_audit else [])])
 
 
-def _uncut(report: dict[str, Any]) -> str:
-    count = report["policy"].get("long_solutions_in_one_step", 0)
-    solutions = report["policy"]["pass_rate"].get("all", {}).get("solutions", 0)
-    return f"warning: {uncut_warning(count, solutions, 'the segmenter')}" if count else ""
+def _uncut(report: Report) -> str:
+    count, all_ = report.policy.long_solutions_in_one_step, report.policy.pass_rate.get("all")
+    return f"warning: {uncut_warning(count, all_.solutions if all_ else 0, 'the segmenter')}" if count else ""
 
 
-def _strata(report: dict[str, Any]) -> str:
-    names = list(report["labelers"])
-    slices = sorted({key for name in names for key in report["labelers"][name]["by"]})
+def _strata(report: Report) -> str:
+    names = list(report.labelers)
+    slices = sorted({key for name in names for key in report.labelers[name].by})
     if not slices:
         return ""
     rows: list[tuple[str, ...]] = [("first error, exact (of n wrong)", *names)]
     for key in slices:
-        cells = [report["labelers"][name]["by"].get(key) for name in names]
+        cells = [report.labelers[name].by.get(key) for name in names]
         rows.append((key, *(_of(cell) for cell in cells)))
     return table(rows)
 
 
-def _of(cell: dict[str, Any] | None) -> str:
-    if not cell or cell["first_error_accuracy"] is None:
+def _of(cell: LabelFigures | None) -> str:
+    if cell is None or cell.first_error_accuracy is None:
         return "-"
-    return f"{cell['first_error_accuracy']:.2f} of {cell['wrong_solutions']}"
+    return f"{cell.first_error_accuracy:.2f} of {cell.wrong_solutions}"
 
 
-def _audit(report: dict[str, Any]) -> str:
+def _audit(report: Report) -> str:
     """What the data sets hold, in steps: how many labels are wrong."""
-    if not report["audit"]:
+    if not report.audit:
         return ""
-    return table([AUDIT_HEAD, *audit_rows(report["audit"])])
+    return table([AUDIT_HEAD, *audit_rows(report.audit)])
 
 
-def _pairs(report: dict[str, Any]) -> str:
+def _pairs(report: Report) -> str:
     """How many first errors make a pair of steps, how often it is right, and what was drawn on for it."""
-    pairs = report["pairs"]
-    if not pairs["first_errors"]:
+    pairs = report.pairs
+    if not pairs.first_errors:
         return ""
-    line = f"step pairs: {pairs['apart']} of {pairs['first_errors']} first errors have values apart"
-    if pairs["checked"]:
-        line += f"; right against wrong by the truth {_with_interval(pairs['chosen_right_rejected_wrong'])}"
-        line += f", at the true first error {_with_interval(pairs['at_the_true_first_error'])}"
-    spent = report["cost"]["labelers"].get("contrast")
-    return line + (f"; contrast: {spent['rollouts']} rollouts, {spent['generated_tokens']} tokens" if spent else "")
+    line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have values apart"
+    if pairs.checked:
+        line += f"; right against wrong by the truth {_with_interval(pairs.chosen_right_rejected_wrong)}"
+        line += f", at the true first error {_with_interval(pairs.at_the_true_first_error)}"
+    spent = report.cost.labelers.get("contrast")
+    return line + (f"; contrast: {spent.rollouts} rollouts, {spent.generated_tokens} tokens" if spent else "")
 
 
 AUDIT_HEAD = (
@@ -136,53 +135,48 @@ AUDIT_HEAD = (
 )
 
 
-def audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
+def audit_rows(audit: Mapping[str, AuditFigures]) -> list[tuple[str, ...]]:
     """Return the audit as cells, a slice a row, with 95 % intervals."""
     return [
         (
             name,
-            str(f["solutions"]),
-            figure(f["abstained_share"]),
-            _with_interval(f["solutions_labelled_exactly"]),
-            f"{f['steps_labelled_right']}: {_with_interval(f['of_these_wrong'])}",
-            f"{f['steps_labelled_wrong']}: {_with_interval(f['of_these_right'])}",
+            str(f.solutions),
+            figure(f.abstained_share),
+            _with_interval(f.solutions_labelled_exactly),
+            f"{f.steps_labelled_right}: {_with_interval(f.of_these_wrong)}",
+            f"{f.steps_labelled_wrong}: {_with_interval(f.of_these_right)}",
         )
         for name, f in audit.items()
     ]
 
 
-def _with_interval(share: dict[str, float] | None) -> str:
-    return "-" if share is None else f"{share['share']:.3f} ({share['low']:.3f} to {share['high']:.3f})"
+def _with_interval(share: Share | None) -> str:
+    return "-" if share is None else f"{share.share:.3f} ({share.low:.3f} to {share.high:.3f})"
 
 
-def _exports(report: dict[str, Any]) -> str:
+def _exports(report: Report) -> str:
     rows = [("data set", "train", "test")]
-    rows += [(name, str(e["rows"]["train"]), str(e["rows"]["test"])) for name, e in report["exports"].items()]
+    rows += [(name, str(e.rows["train"]), str(e.rows["test"])) for name, e in report.exports.items()]
     return table(rows) if len(rows) > 1 else ""
 
 
-def _cost(report: dict[str, Any]) -> str:
-    cost = report["cost"]
-    seconds = sum(session["seconds"] for session in cost["sessions"])
-    cached = cost["cached_prompt_tokens"] / cost["prompt_tokens"] if cost["prompt_tokens"] else 0.0
+def _cost(report: Report) -> str:
+    cost = report.cost
+    cached = cost.cached_prompt_tokens / cost.prompt_tokens if cost.prompt_tokens else 0.0
     total = (
-        f"cost: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
-        f"{cost['prompt_tokens']} prompt tokens ({cached:.0%} cached), {seconds:.0f} s"
+        f"cost: {cost.rollouts} rollouts, {cost.generated_tokens} generated tokens, "
+        f"{cost.prompt_tokens} prompt tokens ({cached:.0%} cached), {cost.seconds:.0f} s"
     )
-    return "\n".join([total, *_prices(cost)])
+    prices = ((cost.per_labelled_step, "labelled step"), (cost.per_kept_row, "kept row"))
+    return "\n".join([total, *(_price(price, what) for price, what in prices if price is not None)])
 
 
-def _prices(cost: dict[str, Any]) -> list[str]:
-    lines = []
-    for key, title in (("per_labelled_step", "labelled step"), ("per_kept_row", "kept row")):
-        price = cost.get(key)
-        if price:
-            engine = f", {price['engine_seconds']:.3g} engine-seconds" if price.get("engine_seconds") else ""
-            lines.append(
-                f"per {title} ({price['count']}): {price['rollouts']:.3g} rollouts, {price['generated_tokens']:.4g} "
-                f"generated and {price['prompt_tokens']:.4g} prompt tokens{engine}"
-            )
-    return lines
+def _price(price: Price, what: str) -> str:
+    engine = f", {price.engine_seconds:.3g} engine-seconds" if price.engine_seconds else ""
+    return (
+        f"per {what} ({price.count}): {price.rollouts:.3g} rollouts, {price.generated_tokens:.4g} "
+        f"generated and {price.prompt_tokens:.4g} prompt tokens{engine}"
+    )
 
 
 def figure(value: float | None) -> str:

@@ -44,6 +44,7 @@ class CpuWorker:
     async def call(self, task: Callable[[], None]) -> None:
         """Do something that is no stage of a shard, one thing at a time."""
         async with self._alone:
+            await asyncio.to_thread(self.work.check_session)
             await asyncio.to_thread(task)
 
     async def close(self) -> None:
@@ -135,6 +136,6 @@ class EngineWorker:
                 self._tried = True
 
     async def _gate(self, settings: AnyEngine) -> EngineGate:
-        capacity = self.run.workers.requests_in_flight or capacity_of(settings)
         engine = await open_engine(settings)
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))

@@ -7,40 +7,41 @@ be there. What a committed file says is done is never done again: the same comma
 import asyncio
 import shutil
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stepforge.filters import Corpus, Duplicates
-from stepforge.pipelines.datasets.writer import export_all, export_job
+from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.export_work import export_on
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.failures import take_back
-from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
+from stepforge.pipelines.run_folder.failures import may_be_tried, take_back
+from stepforge.pipelines.run_folder.ledger import Ledger, ShardReport, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
-from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.run_folder.settings_guard import guard_settings, with_folder_exports
 from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
 
 
-def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> dict[str, Any]:
+def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> Report:
     """Do everything of a run that is not done yet, and return its report.
 
     Raises:
@@ -54,7 +55,16 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
     except OSError as error:
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
-        guard_settings(run, layout)
+        if layout.rule.exists():
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
+        run = with_folder_exports(run, layout)
+        redone = guard_settings(run, layout)
+        if redone and not quiet:
+            say(
+                f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is made again, from "
+                "the completions that are kept",
+                err=True,
+            )
         plan = plan_shards(run, folder)
         committed = layout.committed()
         again = take_back(layout, committed)
@@ -73,14 +83,20 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                     stop_ray()
                     session.write()
         _forget_leftovers(layout, committed)
-        return finish(run, layout)
+        report = finish(run, layout)
+        layout.unsettled.unlink(missing_ok=True)
+        return report
 
 
 def _pending(
     run: RunFile, layout: Layout, plan: Sequence[ShardPlan], committed: dict[ShardStage, set[int]]
 ) -> list[ShardPlan]:
-    """Return the shards on which something is to be done: all while the rates that their labels need are not known."""
-    if pilot_shards(run, plan) and not layout.rates.exists():
+    """Return the shards on which something is to be done.
+
+    All, where the rates that labels need are not known, or where an earlier driver ended between making a shard again
+    and looking at those made from it.
+    """
+    if layout.unsettled.exists() or (pilot_shards(run, plan) and not layout.rates.exists()):
         return list(plan)
     return [shard for shard in plan if any(shard.index not in done for done in committed.values())]
 
@@ -98,7 +114,7 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def finish(run: RunFile, layout: Layout) -> dict[str, Any]:
+def finish(run: RunFile, layout: Layout) -> Report:
     """Balance the books, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
@@ -133,8 +149,9 @@ class _Flow:
         self.rates: asyncio.Future[Record] | None = None
         """Done once the pilot is labelled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
-        self.made: set[int] = set()
-        """Shards of which a stage was done now: what was made of them before may not fit any more."""
+        self.unsettled = layout.unsettled.exists()
+        self.made = {shard.index for shard in plan} if self.unsettled else set()
+        """Shards of which a stage was done again: what was made from them before may not fit any more."""
         self.watched = Watched()
 
     async def run(self, pending: list[ShardPlan]) -> None:
@@ -149,7 +166,7 @@ class _Flow:
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
-                    if self._is_labelled(index):
+                    if self._is_labelled(index) and not self.unsettled:
                         labelled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
             await _ended(watcher)
@@ -163,14 +180,12 @@ class _Flow:
     async def _export(self, cpu: Pool) -> None:
         """Have the workers write the data sets, unless too many rows have failed."""
         _check_failures(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
-        with export_job(self.run_file, self.layout) as job:
-            await _all(cpu.call("call", partial(job.make_part, index), rank=(index,)) for index in job.shards())
-            await _all(cpu.call("call", partial(job.join, name)) for name in job.names)
+        await export_on(cpu, self.run_file, self.layout)
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
         wanted = any(not self._is_labelled(shard.index) for shard in pending)
-        wanted |= bool(self.pilot) and not self.layout.rates.exists()
+        wanted |= self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
@@ -183,13 +198,14 @@ class _Flow:
             await self._stage(stage, shard, pool)
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
                 self.labelled[shard.index].set()
+                await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         rates = await self._rates_for(shard) if stage == "label" else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return
-        self.made.add(shard.index)
+        await asyncio.to_thread(self._begin, stage, shard.index)
         if stage == "label" and shard in self.pilot:
             await asyncio.to_thread(self.layout.rates.unlink, missing_ok=True)
         corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
@@ -213,12 +229,20 @@ class _Flow:
         if reason is not None:
             raise RunFailed(f"stopped, what is done is kept: {reason}")
 
+    def _begin(self, stage: ShardStage, index: int) -> None:
+        """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
+        self.made.add(index)
+        later = SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]
+        if not self.unsettled and any(index in self.committed[stage] for stage in later):
+            write_text(self.layout.unsettled, "")
+            self.unsettled = True
+
     def _stands(self, stage: ShardStage, index: int) -> bool:
         """Whether a stage's shard is there, and was made from the shard before it as that is now."""
         path = self.layout.shard(stage, index)
         if index not in self.committed[stage] or (stage == "label" and not path.exists()):
             return False
-        if index not in self.made:
+        if index not in self.made or stage == SHARD_STAGES[0]:
             return True
         source = shard_metadata(self.layout.source(stage, index))["digest"]
         return bool(shard_metadata(path, self.digest).get("source") == source)
@@ -261,20 +285,22 @@ async def _all(coroutines: Iterable[Any]) -> None:
         raise errors.exceptions[0] from None
 
 
-def _check_watched(run: RunFile, ledger: dict[str, Any]) -> None:
-    seen, temperature = Watched(**ledger["watched"]["counts"]), run.policy.temperature
-    reason = reason_to_stop(seen, run.watch, temperature=temperature, ended=True)
+def _check_watched(run: RunFile, ledger: Ledger) -> None:
+    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
     if reason is not None:
         raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
 
 
-def _check_failures(run: RunFile, ledger: dict[str, Any]) -> None:
-    for stage, total in ledger["stages"].items():
-        failed, rows = sum(total["failures"].values()), total["rows_in"]
+def _check_failures(run: RunFile, ledger: Ledger) -> None:
+    for stage, total in ledger.stages.items():
+        failed, rows = sum(total.failures.values()), total.rows_in
         if rows and failed / rows > run.max_failure_share:
-            (message, count), *_ = ledger["failures"].get(stage, {}).items() or [("no reason kept", failed)]
+            (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
+            again = (
+                "mend the cause and run the same command to try them again, or " if may_be_tried(total.failures) else ""
+            )
             raise RunFailed(
-                f"{stage}: {failed} of {rows} rows failed, most often ({count}) with {message}. That is more than "
-                f"max_failure_share = {run.max_failure_share:g}: mend the cause and run the same command to try them "
-                f"again, or raise max_failure_share to go on without them; all are in failures/{stage}/"
+                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
+                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}"
+                f"raise max_failure_share; see failures/{stage}/"
             )

@@ -271,7 +271,7 @@ def engine_gpus(run: RunFile) -> float:
         return run.workers.gpus_per_engine
     import ray
 
-    wanted = run.engine.tensor_parallel_size if isinstance(run.engine, VllmEngineSettings) else 0
+    wanted = run.engine.gpus if isinstance(run.engine, VllmEngineSettings) else 0
     return float(wanted) if ray.cluster_resources().get("GPU", 0) else 0.0
 
 

@@ -70,6 +70,10 @@ def _check_engine(engine: AnyEngine) -> None:
     if isinstance(engine, VllmEngineSettings):
         _need("vllm", "pip install 'stepforge[cpu]' on a CPU, 'stepforge[gpu]' on a GPU")
         locate(engine.model)
+        if engine.vllm:
+            from stepforge.pipelines.engines.vllm_arguments import check_arguments
+
+            check_arguments(engine)
     if isinstance(engine, TransformersEngineSettings):
         _need("torch", "pip install torch")
         locate(engine.model)

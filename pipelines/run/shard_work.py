@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -137,7 +137,7 @@ class ShardWork:
             labelled_steps=made.labelled_steps,
         )
         report.check()
-        self._check_session()
+        self.check_session()
         stamp = self._stamp(stage, task)
         _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
@@ -148,7 +148,8 @@ class ShardWork:
         write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)
         return report
 
-    def _check_session(self) -> None:
+    def check_session(self) -> None:
+        """Raise ``RunFailed`` once another driver has the folder: an orphan must not write into its run."""
         if self.session is not None and not is_current(self.layout, self.session):
             raise RunFailed(
                 f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
@@ -172,8 +173,8 @@ class ShardWork:
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: "Any", record: type[Record], stamp: dict[str, Any]) -> None:
-    """Write rows that are set aside; where there are none, an earlier attempt's are in the way."""
+def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: dict[str, Any]) -> None:
+    """Write rows that are set aside; where there are none, delete those of an earlier attempt. None: no such file."""
     if rows:
         write_shard(path, rows, record, stamp)
     elif rows is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
@@ -17,7 +18,7 @@ NAMED = 3
 """Reasons that are told of a stage."""
 
 
-def commonest_failures(layout: Layout) -> dict[str, dict[str, int]]:
+def commonest_failures(layout: Layout) -> dict[ShardStage, dict[str, int]]:
     """Return the commonest messages of each stage's failed rows, and how many rows each stands for."""
     found = {stage: _messages(layout, stage) for stage in SHARD_STAGES}
     return {stage: messages for stage, messages in found.items() if messages}
@@ -35,6 +36,11 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
             counts[key] += 1
             examples.setdefault(key, message)
     return {examples[key]: count for key, count in counts.most_common(NAMED)}
+
+
+def may_be_tried(failures: Mapping[str, int]) -> bool:
+    """Return whether the same command tries some of a stage's failed rows again."""
+    return any(error in TRIED_AGAIN for error in failures)
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:

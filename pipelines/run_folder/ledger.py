@@ -1,4 +1,4 @@
-"""The books: a report per shard and stage, kept in the shard's own metadata, added up into ``ledger.json``.
+"""The ledger: a report per shard and stage, kept in the shard's own metadata, added up into ``ledger.json``.
 
 For every shard, rows in = rows out + rejected + failures, and rows in = the rows out of the shard before; anything else
 fails the run.
@@ -13,12 +13,11 @@ from pydantic import Field, ValidationError
 
 from stepforge.pipelines.run_folder.failures import commonest_failures
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
-from stepforge.pipelines.run_folder.sessions import stage_times
-from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop, watched_figures, watched_text
+from stepforge.pipelines.run_folder.sessions import SessionFigures, StageTime
+from stepforge.pipelines.run_folder.watched import Watched, WatchedFigures, watched_figures
 from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
-from stepforge.pipelines.settings.watch import Watch
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
@@ -52,10 +51,50 @@ class ShardReport(Record):
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
-        """Raise ``RunFailed`` unless the books balance."""
+        """Raise ``RunFailed`` unless rows in and rows out agree."""
         lost = self.rows_in - self.rows_out - sum(self.rejected.values()) - sum(self.failures.values())
         if lost:
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
+
+
+class StageTotal(Record):
+    """What one stage did with all shards so far."""
+
+    shards: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    labelled_steps: int = 0
+    rejected: dict[str, int] = Field(default_factory=dict)
+    failures: dict[str, int] = Field(default_factory=dict)
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    seconds: float = 0.0
+    engine_seconds: float = 0.0
+    cost: Cost = Cost()
+
+
+class Price(Record):
+    """What was spent for one of ``count``, on average."""
+
+    count: int
+    rollouts: float
+    generated_tokens: float
+    prompt_tokens: float
+    cached_prompt_tokens: float
+    engine_seconds: float
+
+
+class Ledger(Record):
+    """The reports of all shards added up; ``ledger.json``."""
+
+    stages: dict[ShardStage, StageTotal]
+    per_labelled_step: Price | None
+    per_kept_row: Price | None
+    labelers: dict[str, Cost]
+    total: Cost
+    failures: dict[ShardStage, dict[str, int]]
+    """The commonest messages of failed rows, and how many rows each stands for."""
+    watched: WatchedFigures
+    sessions: tuple[SessionFigures, ...]
 
 
 def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport]:
@@ -137,20 +176,40 @@ def _report(path: AnyPath, stamp: dict[str, Any]) -> ShardReport:
         raise RunFailed(f"{path}: not a shard of a run; move it away") from None
 
 
-def stage_totals(reports: Iterable[ShardReport]) -> dict[str, dict[str, Any]]:
+def stage_totals(
+    reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
+) -> dict[ShardStage, StageTotal]:
     """Return rows, reasons, cost and seconds by stage."""
-    totals: dict[str, dict[str, Any]] = {}
+    by_stage: dict[ShardStage, list[ShardReport]] = {}
     for report in reports:
         report.check()
-        total = totals.setdefault(report.stage, _empty_total())
-        total["shards"] += 1
-        total["rows_in"] += report.rows_in
-        total["rows_out"] += report.rows_out
-        total["labelled_steps"] += report.labelled_steps
-        for name in ("rejected", "failures", "outcomes"):
-            total[name] = dict(sorted((Counter(total[name]) + Counter(getattr(report, name))).items()))
-        total["cost"] = (Cost(**total["cost"]) + report.cost).model_dump()
-    return totals
+        by_stage.setdefault(report.stage, []).append(report)
+    return {
+        stage: _total(found, [s.stages[stage] for s in sessions if stage in s.stages])
+        for stage, found in by_stage.items()
+    }
+
+
+def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageTotal:
+    return StageTotal(
+        shards=len(reports),
+        rows_in=sum(report.rows_in for report in reports),
+        rows_out=sum(report.rows_out for report in reports),
+        labelled_steps=sum(report.labelled_steps for report in reports),
+        rejected=_added(report.rejected for report in reports),
+        failures=_added(report.failures for report in reports),
+        outcomes=_added(report.outcomes for report in reports),
+        seconds=round(sum(time.seconds for time in times), 6),
+        engine_seconds=round(sum(time.engine_seconds for time in times), 6),
+        cost=sum((report.cost for report in reports), Cost()),
+    )
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return {name: number for name, number in sorted(total.items()) if number > 0}
 
 
 def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
@@ -162,68 +221,40 @@ def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
     return costs
 
 
-def write_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
     """Write ``ledger.json`` from the committed shards, and return it."""
     ledger = build_ledger(layout, sessions)
     save_ledger(layout, ledger)
     return ledger
 
 
-def save_ledger(layout: Layout, ledger: dict[str, Any]) -> None:
+def save_ledger(layout: Layout, ledger: Ledger) -> None:
     """Write ``ledger.json``."""
-    write_text(layout.ledger, json.dumps(ledger, indent=1) + "\n")
+    write_text(layout.ledger, json.dumps(ledger.model_dump(mode="json"), indent=1) + "\n")
 
 
-def build_ledger(layout: Layout, sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the books of the committed shards."""
+def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
+    """Return the ledger of the committed shards."""
     reports = committed_reports(layout)
-    total = Cost()
-    for report in reports:
-        total = total + report.cost
-    stages = stage_totals(reports)
-    for stage, times in stage_times(sessions).items():
-        if stage in stages:
-            stages[stage] |= {key: times[key] for key in ("seconds", "engine_seconds")}
-    return {
-        "stages": stages,
-        **price_figures(stages),
-        "labelers": {name: cost.model_dump() for name, cost in labeler_costs(reports).items()},
-        "total": total.model_dump(),
-        "failures": {s: found for s, found in commonest_failures(layout).items() if stages[s]["failures"]},
-        "watched": _watched(sum((report.watched for report in reports), Watched())),
-        "sessions": sessions,
-    }
+    stages = stage_totals(reports, sessions)
+    curated = stages.get("curate")
+    failures = commonest_failures(layout)
+    return Ledger(
+        stages=stages,
+        per_labelled_step=price(stages, curated.labelled_steps if curated else 0),
+        per_kept_row=price(stages, curated.rows_out if curated else 0),
+        labelers=labeler_costs(reports),
+        total=sum((report.cost for report in reports), Cost()),
+        failures={stage: found for stage, found in failures.items() if stage in stages and stages[stage].failures},
+        watched=watched_figures(sum((report.watched for report in reports), Watched())),
+        sessions=tuple(sessions),
+    )
 
 
-def _watched(seen: Watched) -> dict[str, Any]:
-    """The counts, what they come to, and what would have stopped a run under the default limits."""
-    warning = reason_to_stop(seen, Watch(), temperature=1.0, ended=True)
-    return {"counts": seen.model_dump(), **watched_figures(seen), "text": watched_text(seen), "warning": warning}
-
-
-def price_figures(stages: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what the run spent per labelled step and per row among those kept; None where nothing is kept yet."""
-    curate = stages.get("curate", {})
-    spent = {name: sum(total["cost"][name] for total in stages.values()) for name in Cost.model_fields}
-    spent["engine_seconds"] = sum(total["engine_seconds"] for total in stages.values())
-    counts = {"per_labelled_step": curate.get("labelled_steps", 0), "per_kept_row": curate.get("rows_out", 0)}
-    return {name: _shares(spent, count) for name, count in counts.items()}
-
-
-def _shares(spent: dict[str, Any], count: int) -> dict[str, Any] | None:
-    return {"count": count, **{name: round(value / count, 6) for name, value in spent.items()}} if count else None
-
-
-def _empty_total() -> dict[str, Any]:
-    return {
-        "shards": 0,
-        "rows_in": 0,
-        "rows_out": 0,
-        "labelled_steps": 0,
-        "rejected": {},
-        "failures": {},
-        "outcomes": {},
-        "seconds": 0.0,
-        "engine_seconds": 0.0,
-        "cost": Cost().model_dump(),
-    }
+def price(stages: Mapping[ShardStage, StageTotal], count: int) -> Price | None:
+    """Return what the run spent for each of ``count``; None where nothing is kept yet."""
+    if not count:
+        return None
+    spent = {name: sum(getattr(total.cost, name) for total in stages.values()) for name in Cost.model_fields}
+    spent["engine_seconds"] = sum(total.engine_seconds for total in stages.values())
+    return Price(count=count, **{name: round(value / count, 6) for name, value in spent.items()})

@@ -34,6 +34,8 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
             held = problems or "all there are"
             raise BadInput(f"{layout.folder}: holds problems = {held}, which cannot become {run.problems}")
         stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now[n] for n in DEPENDS_ON[stage])]
+    if stages:
+        write_text(layout.unsettled, "")
     for stage in stages:
         for path in layout.shards(stage):
             path.unlink(missing_ok=True)
@@ -43,6 +45,15 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
     write_checksummed(layout.folder / SETTINGS_FILE, made_with)
     write_text(layout.run_file, run.toml())
     return stages
+
+
+def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
+    """Return the run with the data sets that the folder has beside its own: ``stepforge export --only`` adds some."""
+    if not layout.run_file.exists():
+        return run
+    own = {export.name for export in run.export}
+    others = [export for export in folder_settings(layout.run_file).export if export.name not in own]
+    return run.model_copy(update={"export": (*run.export, *others)})
 
 
 def check_unchanged(run: RunFile, layout: Layout) -> None:

@@ -49,6 +49,25 @@ class Watched(Record):
         return Watched(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
+class WatchedFigures(Record):
+    """What was counted, what it comes to (None where nothing was counted), and what to think of it."""
+
+    counts: Watched
+    policy_pass_rate: float | None
+    solutions: int
+    wrong_without_answer: float | None
+    wrong_rollouts: int
+    identical_pairs: float | None
+    identical_pairs_by_chance: float | None
+    pairs_with_a_wrong_one: int
+    pass_rate_after_right_step: float | None
+    pass_rate_of_their_questions: float | None
+    completions_after_right_step: int
+    text: str
+    warning: str | None
+    """What would have stopped the run under the default limits."""
+
+
 def watched_solutions(rows: Sequence[SolvedProblem]) -> Watched:
     """Count what the policy itself wrote in the solve stage."""
     return sum((_of_solutions([r for r in row.rollouts if r.tokens]) for row in rows), Watched())
@@ -102,6 +121,13 @@ def _after_right_step(row: LabeledProblem) -> Watched:
 
 def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
     """Return why a run must not go on, or None. ``ended``: nothing more will come, so less is asked for."""
+    if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
+        return (
+            f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
+            f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
+            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
+            "watch.most_without_answer = 1 to go on all the same"
+        )
     enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
     if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
         return (
@@ -109,13 +135,6 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
             "step 1 of everything would be labelled wrong. Check policy.prompt, the answers' form and "
             "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to go on all "
             "the same"
-        )
-    if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
-        return (
-            f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
-            f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
-            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
-            "watch.most_without_answer = 1 to go on all the same"
         )
     return _identical(seen, watch, temperature) or _after(seen, watch)
 
@@ -147,20 +166,23 @@ def _after(seen: Watched, watch: Watch) -> str | None:
     )
 
 
-def watched_figures(seen: Watched) -> dict[str, float | int | None]:
-    """Return the figures as they are reported; None where nothing was counted."""
-    return {
-        "policy_pass_rate": _share(seen.right, seen.solved),
-        "solutions": seen.solved,
-        "wrong_without_answer": _share(seen.without_answer, seen.wrong),
-        "wrong_rollouts": seen.wrong,
-        "identical_pairs": _share(seen.identical, seen.pairs),
-        "identical_pairs_by_chance": _share(seen.expected, seen.expected_of),
-        "pairs_with_a_wrong_one": seen.pairs,
-        "pass_rate_after_right_step": _share(seen.after_right, seen.after),
-        "pass_rate_of_their_questions": _share(seen.after_root, seen.after),
-        "completions_after_right_step": seen.after,
-    }
+def watched_figures(seen: Watched) -> WatchedFigures:
+    """Return the figures as they are reported."""
+    return WatchedFigures(
+        counts=seen,
+        policy_pass_rate=_share(seen.right, seen.solved),
+        solutions=seen.solved,
+        wrong_without_answer=_share(seen.without_answer, seen.wrong),
+        wrong_rollouts=seen.wrong,
+        identical_pairs=_share(seen.identical, seen.pairs),
+        identical_pairs_by_chance=_share(seen.expected, seen.expected_of),
+        pairs_with_a_wrong_one=seen.pairs,
+        pass_rate_after_right_step=_share(seen.after_right, seen.after),
+        pass_rate_of_their_questions=_share(seen.after_root, seen.after),
+        completions_after_right_step=seen.after,
+        text=watched_text(seen),
+        warning=reason_to_stop(seen, Watch(), temperature=1.0, ended=True),
+    )
 
 
 def watched_text(seen: Watched) -> str:

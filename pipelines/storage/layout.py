@@ -50,6 +50,10 @@ class Layout:
     def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
         self.run_file = folder / "run.toml"
+        self.rule = folder / "rule.json"
+        """Only in a relabelled folder, two levels below the run that it was made from: the rule."""
+        self.unsettled = folder / "unsettled"
+        """There while a shard may have been made again and those made from it before may still lie there."""
         self.ledger = folder / "ledger.json"
         self.rates = folder / "rates.json"
         self.report = folder / "report.json"

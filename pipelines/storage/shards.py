@@ -8,8 +8,9 @@ its own, and a shard that lies in another's place is not read.
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,13 +110,23 @@ def read_rows(
             for batch in file.iter_batches(ROWS_AT_A_TIME):
                 table = _emptied(pa.Table.from_batches([batch]), without)
                 if only is not None:
-                    table = table.take([i for i in range(table.num_rows) if rows + i in only])
+                    table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
                 rows += batch.num_rows
                 yield from from_table(table, record)
         if rows != expected:
             raise ValueError(f"{rows} rows where {expected} were written")
     except UNREADABLE as error:
         raise _damaged(path, error) from error
+
+
+def rows_where(table: pa.Table, flags: Sequence[bool]) -> pa.Table:
+    """Return the rows whose flag is set, as slices: ``Table.filter`` would import pandas."""
+    if all(flags):
+        return table
+    runs = [(flag, len(list(run))) for flag, run in groupby(flags)]
+    ends = accumulate(length for _, length in runs)
+    slices = [table.slice(end - length, length) for (flag, length), end in zip(runs, ends, strict=True) if flag]
+    return pa.concat_tables([table.slice(0, 0), *slices])
 
 
 def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:

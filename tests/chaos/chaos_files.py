@@ -116,4 +116,4 @@ def _path_of(descriptor: int) -> str:
 
 def _steady(path: str) -> str:
     """A path without what differs from run to run: session and journal names, process ids."""
-    return re.sub(r"\.\d+\.tmp", ".PID.tmp", re.sub(r"[0-9a-f]{32}", "NAME", path))
+    return re.sub(r"\.[0-9a-f]{12}\.tmp", ".PID.tmp", re.sub(r"[0-9a-f]{32}", "NAME", path))

@@ -20,9 +20,10 @@ from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
-from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
+from stepforge.pipelines.storage.completions import KeptCompletion
 from stepforge.pipelines.storage.journal import Journal
+from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import FOLDERS
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
@@ -34,10 +35,11 @@ from stepforge.schemas.rollout import SolvedProblem
 RECORDS: dict[str, type[Record]] = {
     "problems": Problem,
     "solved": SolvedProblem,
-    "vetted": SolvedProblem,
+    "vetted": Kept,
     "labeled": LabeledProblem,
-    "curated": LabeledProblem,
+    "curated": Kept,
     "rejected": Rejected,
+    "completions": KeptCompletion,
 }
 
 
@@ -90,7 +92,7 @@ def small_targets(folder: Path) -> list[Target]:
     return [
         Target(folder / "plan.json", lambda: read_plan(folder)),
         Target(folder / "rates.json", lambda: rates_of_run(run_file, layout, [])),
-        Target(folder / "run.toml", lambda: folder_settings(folder / "run.toml")),
+        Target(folder / "settings.json", lambda: open_run(folder)),
         Target(stamp, made),
         *(Target(path, lambda: past_sessions(layout)) for path in (folder / "sessions").glob("*.json")),
     ]
@@ -181,7 +183,7 @@ def test_what_is_only_written_is_made_anew(folder: Path) -> None:
         path = folder / name
         path.write_bytes(flipped(path.read_bytes(), rng))
         assert fresh_report(folder) == before
-    assert json.loads((folder / "report.json").read_text()) == before
+    assert json.loads((folder / "report.json").read_text()) == before.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", FOLDERS.values())

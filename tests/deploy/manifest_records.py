@@ -49,6 +49,7 @@ class Capabilities(Manifest):
 
 class ContainerSecurity(Manifest):
     allowPrivilegeEscalation: Literal[False]
+    readOnlyRootFilesystem: Literal[True]
     capabilities: Capabilities
 
 
@@ -91,8 +92,13 @@ class ConfigMap(Manifest):
     name: Name
 
 
+class EmptyFolder(Manifest):
+    sizeLimit: Quantity
+
+
 class Volume(Manifest):
     name: Name
+    emptyDir: EmptyFolder | None = None
     persistentVolumeClaim: Claim | None = None
     configMap: ConfigMap | None = None
 

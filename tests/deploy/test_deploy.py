@@ -21,7 +21,9 @@ CRONTAB = DEPLOY / "cron" / "stepforge.cron"
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SECRET = re.compile(r"hf_\w{10}|AKIA\w{12}|-----BEGIN|(?i:token|password|secret)\s*[:=]\s*['\"]?[\w-]{16}|[0-9a-f]{32}")
+SECRET = re.compile(
+    r"hf_\w{10}|AKIA\w{12}|-----BEGIN|(?i:token|password|secret)\s*[:=]\s*['\"]?[\w-]{16}|(?<!@sha256:)\b[0-9a-f]{32}"
+)
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -145,21 +147,38 @@ def test_one_version_of_the_project_and_one_of_ray() -> None:
 
 def test_the_image_is_pinned_complete_and_not_root() -> None:
     bases = re.findall(r"^FROM (\S+)", CONTAINERFILE, re.MULTILINE)
-    assert all(re.fullmatch(r"python:3\.1[1-3]\.\d+-slim-\w+", base) for base in bases)
+    assert all(re.fullmatch(r"python:3\.1[1-3]\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base) for base in bases)
     assert re.findall(r"^USER (\S+)", CONTAINERFILE, re.MULTILINE) == ["1000"]
     assert not re.search(r"^(ARG|ENV).*(TOKEN|SECRET|PASSWORD)", CONTAINERFILE, re.MULTILINE)
     copied = {
         name for line in re.findall(r"^COPY (?!--)(.*)", CONTAINERFILE, re.MULTILINE) for name in line.split()[:-1]
     }
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]
-    assert copied == {
-        *build["force-include"],
-        "stepforge",
-        "pyproject.toml",
-        PROJECT["readme"],
-        *PROJECT["license-files"],
-    }
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (package,) = build["packages"]
+    links = {path.name for path in (ROOT / package).iterdir() if path.is_symlink()}
+    constraints = {"deploy/constraints-*.txt"}
+    assert copied - constraints == {package, *links, "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
     assert {"cpu", "gpu", "cluster"} <= set(PROJECT["optional-dependencies"])
     excluded = re.findall(r"printf '(.*?)'", CONTAINERFILE)[0].split(r"\n")[:-1]
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert excluded == tools["uv"]["exclude-dependencies"]
+
+
+def test_every_version_of_the_image_is_pinned_and_meets_what_the_project_asks_for() -> None:
+    lines = [line for line in (DEPLOY / "constraints-cpu.txt").read_text().splitlines() if not line.startswith("#")]
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1].split(" ;")[0] for line in lines}
+    assert len(pinned) == len(lines) > 100
+    assert not [line for line in lines if re.search(r"://|/|@", line)]
+    extras = PROJECT["optional-dependencies"]
+    for need in map(Requirement, [*PROJECT["dependencies"], *extras["cpu"], *extras["cluster"]]):
+        assert need.specifier.contains(pinned[re.sub(r"[-_.]+", "-", need.name).lower()]), need
+    assert pinned["ray"] == re.findall(r"ARG RAY_VERSION=(\S+)", CONTAINERFILE)[0]
+
+
+def test_no_container_can_write_to_its_image() -> None:
+    for path in MANIFESTS:
+        text = path.read_text()
+        assert text.count("allowPrivilegeEscalation: false") == text.count("readOnlyRootFilesystem: true")
+        assert (
+            text.count("mountPath: /tmp") == text.count("mountPath: /runs") == text.count("mountPath: /home/stepforge")
+        )

@@ -5,7 +5,6 @@ are SVG files beside the card. What people wrote into the card is kept.
 """
 
 from contextlib import suppress
-from typing import Any
 
 from stepforge.pipelines.datasets.stamp import card_stamp_file, stamp_of_text, write_stamp
 from stepforge.pipelines.reports.card.contents import Contents
@@ -13,6 +12,7 @@ from stepforge.pipelines.reports.card.figures import FIGURE_FILES, figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
@@ -27,7 +27,7 @@ CARD_BYTES = 8 << 20
 """Size of the largest card that is read."""
 
 
-def write_card(layout: Layout, run: RunFile, report: dict[str, Any]) -> None:
+def write_card(layout: Layout, run: RunFile, report: Report) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):

@@ -1,15 +1,14 @@
 """The card's figures: where solutions go wrong, how values lie, and how often labels are wrong."""
 
-from typing import Any
-
 from stepforge.pipelines.reports.card.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
+from stepforge.pipelines.reports.records import Report
 
 STEPS_SHOWN = 20
 FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 
 
-def figure_files(contents: Contents, report: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def figure_files(contents: Contents, report: Report) -> dict[str, tuple[str, str]]:
     """Return file name -> (title, SVG); a figure without data is left out."""
     found = (
         ("First wrong step, solutions", _first_errors(contents)),
@@ -37,10 +36,10 @@ def _values(contents: Contents) -> list[Bar]:
     return [Bar(name, float(contents.values[i]), note=str(contents.values[i])) for i, name in enumerate(names)]
 
 
-def _noise(report: dict[str, Any]) -> list[Bar]:
-    shares = {name: figures["of_these_wrong"] for name, figures in report["audit"].items()}
+def _noise(report: Report) -> list[Bar]:
+    shares = {name: figures.of_these_wrong for name, figures in report.audit.items()}
     return [
-        Bar(name, share["share"], share["low"], share["high"], f"{share['share']:.2%}")
+        Bar(name, share.share, share.low, share.high, f"{share.share:.2%}")
         for name, share in shares.items()
         if share is not None and not name.startswith("source: ")
     ]

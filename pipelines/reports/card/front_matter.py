@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.settings.run_file import RunFile
@@ -20,7 +21,6 @@ LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's licence identifiers look like; anything else is named in the card's text only."""
 OWN_LICENCE = "apache-2.0"
 """Of the problem families: problems and truths are written by the project."""
-PRM_KINDS = ("stepwise", "soft_stepwise", "math_shepherd_text", "prm800k", "qwen_prm", "process_bench")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
@@ -28,7 +28,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     """Return the card's data; sizes come from the files themselves."""
     from huggingface_hub import DatasetCardData
 
-    infos = [_dataset_info(export, layout) for export in run.export]
+    filled = exports_with_rows(run, layout)
+    infos = [_dataset_info(export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
     licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
     return DatasetCardData(
@@ -40,8 +41,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=["synthetic", "process-reward-model", "prm", "process-supervision", "reasoning", "stepforge"],
-        configs=[_config(export, first=i == 0) for i, export in enumerate(run.export)],
-        dataset_info=infos,
+        configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
+        dataset_info=infos or None,
     )
 
 
@@ -52,13 +53,17 @@ def licences_of(run: RunFile) -> list[str]:
 
 
 def _tasks(run: RunFile) -> list[str]:
-    kinds = {export.kind for export in run.export}
-    labels, texts = kinds & set(PRM_KINDS), kinds - set(PRM_KINDS)
-    return [name for name, there in (("token-classification", labels), ("text-generation", texts)) if there]
+    return sorted({export.task for export in run.export}, reverse=True)
 
 
-def _config(export: AnyExport, *, first: bool) -> dict[str, Any]:
-    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in SPLITS]
+def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
+    """Return the exports that hold anything: ``load_dataset`` fails for all where one has no file."""
+    return [export for export in run.export if any(rows_by_split(layout, export.name).values())]
+
+
+def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]:
+    splits = [split for split, rows in rows_by_split(layout, export.name).items() if rows]
+    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in splits]
     config: dict[str, Any] = {"config_name": export.name, "data_files": files}
     return {**config, "default": True} if first else config
 
@@ -69,6 +74,7 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     splits = [
         {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
         for split, paths in files.items()
+        if paths
     ]
     return {
         "config_name": export.name,

@@ -9,6 +9,7 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.text import figure
 from stepforge.pipelines.settings.run_file import RunFile
 
@@ -16,23 +17,19 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 """Settings that say nothing about the data, and something about the machine."""
 
 
-def cost_section(report: dict[str, Any], contents: Contents) -> str:
+def cost_section(report: Report, contents: Contents) -> str:
     """Return what was spent: in all, by labeler and labelled step, and by kept row."""
-    cost = report["cost"]
+    cost = report.cost
     steps = contents.labelled_steps.total()
-    seconds = sum(session["seconds"] for session in cost["sessions"])
-    engine = sum(total["engine_seconds"] for total in report["stages"].values())
+    engine = sum(total.engine_seconds for total in report.stages.values())
     labelers = [
-        (name, c["rollouts"], c["generated_tokens"], _per(c["rollouts"], steps), _per(c["generated_tokens"], steps))
-        for name, c in cost["labelers"].items()
+        (name, c.rollouts, c.generated_tokens, _per(c.rollouts, steps), _per(c.generated_tokens, steps))
+        for name, c in cost.labelers.items()
     ]
-    kept = [
-        (name, entry["rows"]["train"] + entry["rows"]["test"], _per(cost["generated_tokens"], _rows(entry)))
-        for name, entry in report["exports"].items()
-    ]
+    kept = [(name, entry.total, _per(cost.generated_tokens, entry.total)) for name, entry in report.exports.items()]
     return (
-        f"## Cost\n\nThe whole run: {cost['rollouts']} rollouts, {cost['generated_tokens']} generated tokens, "
-        f"{cost['prompt_tokens']} prompt tokens ({cost['cached_prompt_tokens']} of them cached), {seconds:.0f} s of "
+        f"## Cost\n\nThe whole run: {cost.rollouts} rollouts, {cost.generated_tokens} generated tokens, "
+        f"{cost.prompt_tokens} prompt tokens ({cost.cached_prompt_tokens} of them cached), {cost.seconds:.0f} s of "
         f"wall clock, {engine:.0f} s of engines. {steps} steps carry a label, which is "
         f"{_per(engine, steps)} s of an engine for each.\n\n"
         + table(("labeler", "rollouts", "tokens", "rollouts per labelled step", "tokens per labelled step"), labelers)
@@ -41,14 +38,14 @@ def cost_section(report: dict[str, Any], contents: Contents) -> str:
     )
 
 
-def identity_section(run: RunFile, report: dict[str, Any]) -> str:
+def identity_section(run: RunFile, report: Report) -> str:
     """Return policy, engine, code and settings."""
-    policy = dict(report["policy"]["identity"] or {})
+    policy = report.policy.identity.model_dump() if report.policy.identity else {}
     policy["model"] = name_only(policy.get("model", "-"))
     wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")
     rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
-    rows += [("stepforge", report["run"]["version"]), ("settings' digest", report["run"]["digest"])]
-    rows += [("seed", report["run"]["seed"])]
+    rows += [("stepforge", report.run.version), ("settings' digest", report.run.digest)]
+    rows += [("seed", report.run.seed)]
     prompt = f"\n\nThe prompt, as the model was given it:\n\n{fenced(policy['prompt'])}" if "prompt" in policy else ""
     settings = f"\n\nThe settings:\n\n{fenced(_settings(run), 'toml', 20_000)}"
     return f"## Policy, engine and code\n\n{table(('', ''), rows)}{prompt}{settings}"
@@ -86,9 +83,5 @@ def name_only(model: object) -> object:
     return Path(model).name if isinstance(model, str) and Path(model).is_absolute() else model
 
 
-def _rows(entry: dict[str, Any]) -> int:
-    return int(sum(entry["rows"].values()))
-
-
-def _per(amount: int, count: int) -> str:
+def _per(amount: float, count: int) -> str:
     return figure(amount / count) if count else "-"

@@ -1,7 +1,6 @@
 """The card's text, section by section."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
@@ -10,6 +9,7 @@ from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
+from stepforge.pipelines.reports.records import AuditFigures, PairFigures, Report
 from stepforge.pipelines.reports.text import audit_rows, figure
 from stepforge.pipelines.settings.run_file import RunFile
 
@@ -34,12 +34,12 @@ LIMITS = """## Limits
 """
 
 
-def body(run: RunFile, report: dict[str, Any], contents: Contents, figures: Mapping[str, str]) -> str:
+def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
     """Return everything below the YAML."""
     sections = [
         _what(run, contents, report),
         _warning(report),
-        _loading(run.export),
+        _loading(run, report),
         _training(run.export),
         _composition(contents, figures),
         _noise(report),
@@ -53,13 +53,13 @@ def body(run: RunFile, report: dict[str, Any], contents: Contents, figures: Mapp
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _what(run: RunFile, contents: Contents, report: dict[str, Any]) -> str:
+def _what(run: RunFile, contents: Contents, report: Report) -> str:
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
     solutions = sum(counts.solutions for counts in contents.domains.values())
     rows = [
-        (name, entry["rows"]["train"], entry["rows"]["test"], training_note(export).about)
-        for export, (name, entry) in zip(run.export, report["exports"].items(), strict=True)
+        (name, entry.rows["train"], entry.rows["test"], training_note(export).about)
+        for export, (name, entry) in zip(run.export, report.exports.items(), strict=True)
     ]
     return (
         "# Process supervision data\n\n"
@@ -71,19 +71,21 @@ def _what(run: RunFile, contents: Contents, report: dict[str, Any]) -> str:
     )
 
 
-def _warning(report: dict[str, Any]) -> str:
+def _warning(report: Report) -> str:
     """What would have stopped the run, had its limits not been moved."""
-    warning = (report.get("watched") or {}).get("warning")
-    return f"**Warning.** The run was gone on with although {warning.partition(' (')[0]}." if warning else ""
+    warning = report.watched.warning
+    return f"**Warning.** The run was continued although {warning.partition(' (')[0]}." if warning else ""
 
 
-def _loading(exports: tuple[AnyExport, ...]) -> str:
+def _loading(run: RunFile, report: Report) -> str:
+    exports = [export for export in run.export if report.exports[export.name].total]
     if not exports:
         return ""
+    split = next(split for split, rows in report.exports[exports[0].name].rows.items() if rows)
     return (
         "## How to load it\n\n"
         "```python\nfrom datasets import load_dataset\n\n"
-        f'rows = load_dataset("path/of/this/folder", "{exports[0].name}", split="train")\n```'
+        f'rows = load_dataset("path/of/this/folder", "{exports[0].name}", split="{split}")\n```'
     )
 
 
@@ -108,36 +110,36 @@ def _composed(name: str, counts: Counts) -> tuple[object, ...]:
     return (name, counts.problems, counts.solutions, counts.right_answers, counts.with_error, counts.abstained)
 
 
-def _noise(report: dict[str, Any]) -> str:
+def _noise(report: Report) -> str:
     """The label noise card: how often the labels are wrong, where that can be known."""
     head = "## Label noise\n\n"
-    people = _people(report.get("people_audit") or {})
-    if not report["audit"]:
+    people = _people(report.people_audit)
+    if not report.audit:
         return head + (people or "Not measured: none of the problems has a known truth for every step.")
     rates = [
         (
             name,
-            figure(f["first_error_accuracy"]),
-            figure(f["correct_solution_accuracy"]),
-            figure(f["processbench_f1"]),
-            figure(f["generated_tokens_per_correct_first_error"]),
+            figure(f.first_error_accuracy),
+            figure(f.correct_solution_accuracy),
+            figure(f.processbench_f1),
+            figure(f.generated_tokens_per_correct_first_error),
         )
-        for name, f in report["labelers"].items()
+        for name, f in report.labelers.items()
         if name != "oracle"
     ]
     return (
         f"{head}Measured on this run's own procedural problems, whose every step has a known truth: the labels that\n"
         "the curated rows carry, step by step, with 95 % intervals.\n\n"
-        + table(AUDIT_COLUMNS, audit_rows(report["audit"]))
+        + table(AUDIT_COLUMNS, audit_rows(report.audit))
         + "\n\nBy labeler, before curation: first errors of solutions with a wrong answer named exactly, right\n"
         "solutions left clean, their harmonic mean, and generated tokens for each exact first error.\n\n"
         + table(("labeler", "first error", "clean", "F1", "tokens"), rates)
-        + _pairs(report["pairs"])
+        + _pairs(report.pairs)
         + (f"\n\n{people}" if people else "")
     )
 
 
-def _people(audit: dict[str, Any]) -> str:
+def _people(audit: dict[str, AuditFigures]) -> str:
     """The same, where people have judged supplied solutions."""
     if not audit:
         return ""
@@ -147,24 +149,24 @@ def _people(audit: dict[str, Any]) -> str:
     )
 
 
-def _pairs(pairs: dict[str, Any]) -> str:
-    right = pairs["chosen_right_rejected_wrong"]
+def _pairs(pairs: PairFigures) -> str:
+    right = pairs.chosen_right_rejected_wrong
     if right is None:
         return ""
     return (
-        f"\n\nPairs of steps: of {pairs['first_errors']} first errors {pairs['apart']} have a wrong and a right step "
+        f"\n\nPairs of steps: of {pairs.first_errors} first errors {pairs.apart} have a wrong and a right step "
         "whose values are apart. By the truth the chosen step is right and the rejected one wrong in "
-        f"{right['share']:.3f} ({right['low']:.3f} to {right['high']:.3f}) of them."
+        f"{right.share:.3f} ({right.low:.3f} to {right.high:.3f}) of them."
     )
 
 
-def _filters(report: dict[str, Any]) -> str:
+def _filters(report: Report) -> str:
     rows = [
         (stage, reason, count)
-        for stage, total in report["stages"].items()
-        for kind in ("rejected", "failures")
-        for reason, count in total[kind].items()
+        for stage, total in report.stages.items()
+        for counts in (total.rejected, total.failures)
+        for reason, count in counts.items()
     ]
-    kept = ", ".join(f"{cell(stage)} {t['rows_out']} of {t['rows_in']}" for stage, t in report["stages"].items())
+    kept = ", ".join(f"{cell(stage)} {t.rows_out} of {t.rows_in}" for stage, t in report.stages.items())
     dropped = table(("stage", "reason", "problems"), rows) if rows else "Nothing was dropped."
     return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}"

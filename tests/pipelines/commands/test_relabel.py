@@ -107,7 +107,10 @@ def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None
     assert len(rows(again)) < len(rows(done))
     run_all(read_run_file(tmp_path / "run.toml"), again, quiet=True)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
-    assert shard_metadata(again / "labeled/part-00000.parquet")[SETTLED] is True
+    assert (
+        shard_metadata(again / "labeled/part-00000.parquet")[SETTLED]
+        == shard_metadata(done / "labeled/part-00000.parquet")[SETTLED]
+    )
 
 
 def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:

@@ -86,9 +86,9 @@ def test_running_counts_give_what_lists_of_all_verdicts_give(rows: list[LabeledP
         counts = LabelCounts()
         for start in range(0, len(judged), 7):
             counts.add(LabelCounts(judged[start : start + 7]))
-        assert counts.figures() == expected
+        assert counts.figures().model_dump() == expected
         assert expected["wrong_solutions"] > 40, labeler
-    assert LabelCounts().figures() == from_lists([])
+    assert LabelCounts().figures().model_dump() == from_lists([])
     assert RunningMean().value is None
 
 
@@ -103,7 +103,7 @@ def test_the_report_of_a_run_gives_the_figures_of_its_rows(tmp_path: Path, rows:
     run, layout = curated_run(tmp_path, rows, [])
     report = build_report(run, layout, build_ledger(layout, []))
     for labeler, judged in verdicts(rows).items():
-        figures = report["labelers"][labeler]
+        figures = report.labelers[labeler].model_dump()
         assert {key: figures[key] for key in from_lists([])} == from_lists(judged)
         aucs = [auc for row in rows if (auc := step_auc(row, labeler)) is not None]
         assert figures["step_auc_within_problem"] == pytest.approx(sum(aucs) / len(aucs), abs=1e-12)

@@ -1,149 +1,19 @@
-"""Parts of engines alone: the thread that steps vLLM, tokenization, settings."""
+"""Parts of engines alone: tokenization, settings, digests."""
 
-import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from engine_setup import Loop
 from pydantic import TypeAdapter, ValidationError
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings
 from stepforge.pipelines.engines.model_files import digest, locate
-from stepforge.pipelines.engines.stepping import Call, Stepper
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import EngineDead
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-class FakeVllm:
-    """Finishes a request in the step after it was added, unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.open: list[str] = []
-        self.aborted: list[str] = []
-        self.idle = False
-        self.breaks = False
-        self.closed = False
-        self.engine_core = SimpleNamespace(shutdown=self.shutdown)
-
-    def shutdown(self) -> None:
-        self.closed = True
-
-    def add_request(self, name: str, prompt: dict[str, Any], parameters: Any) -> None:
-        if parameters == "bad":
-            raise ValueError("bad parameters\nsecond line")
-        self.open.append(name)
-
-    def abort_request(self, names: list[str]) -> None:
-        self.aborted += names
-        self.open = [name for name in self.open if name not in names]
-
-    def step(self) -> list[Any]:
-        if self.breaks:
-            raise RuntimeError("out of memory")
-        if self.idle:
-            return []
-        done, self.open = self.open, []
-        return [SimpleNamespace(request_id=name, finished=True) for name in done]
-
-
-async def stepper_with(vllm: FakeVllm) -> Stepper:
-    stepper = Stepper(lambda: vllm, lambda error: isinstance(error, ValueError))
-    await stepper.start()
-    return stepper
-
-
-def call(parameters: list[Any], deadline: float = float("inf")) -> Call:
-    return Call(asyncio.get_running_loop().create_future(), [1, 2], parameters, deadline)
-
-
-def test_calls_end_and_a_refused_request_harms_no_other(run: Loop) -> None:
-    async def work() -> None:
-        vllm = FakeVllm()
-        stepper = await stepper_with(vllm)
-        calls = [call(["fine", "bad", "fine"]), call(["bad"]), call([])]
-        for one in calls:
-            stepper.submit(one)
-        first, second, third = await asyncio.gather(*(one.future for one in calls))
-        assert [isinstance(answer, str) for answer in first] == [False, True, False]
-        assert second == ["the engine refuses the request: bad parameters"]
-        assert third == []
-        await stepper.close()
-        assert vllm.closed
-        with pytest.raises(EngineDead):
-            stepper.submit(call(["fine"]))
-
-    run(work())
-
-
-def test_a_failing_step_kills_the_engine_for_everyone(run: Loop) -> None:
-    async def work() -> None:
-        vllm = FakeVllm()
-        vllm.idle = True
-        stepper = await stepper_with(vllm)
-        calls = [call(["fine"]), call(["fine", "fine"])]
-        for one in calls:
-            stepper.submit(one)
-        await asyncio.sleep(0.05)
-        vllm.breaks = True
-        for one in calls:
-            with pytest.raises(EngineDead, match="out of memory"):
-                await one.future
-        with pytest.raises(EngineDead, match="out of memory"):
-            stepper.submit(call(["fine"]))
-        await stepper.close()
-
-    run(work())
-
-
-def test_late_and_cancelled_calls_leave_nothing_behind(run: Loop) -> None:
-    async def work() -> None:
-        vllm = FakeVllm()
-        vllm.idle = True
-        stepper = await stepper_with(vllm)
-        late, cancelled = call(["fine", "fine"], deadline=0.0), call(["fine"])
-        stepper.submit(late)
-        stepper.submit(cancelled)
-        answers = await late.future
-        assert all("request_timeout" in answer for answer in answers)
-        stepper.cancel(cancelled)
-        for _ in range(500):
-            await asyncio.sleep(0.01 if stepper.unfinished else 0)
-        assert len(vllm.aborted) == 3
-        vllm.idle = False
-        again = call(["fine"])
-        stepper.submit(again)
-        assert len(await again.future) == 1
-        await stepper.close()
-
-    run(work())
-
-
-def test_closing_fails_those_who_wait(run: Loop) -> None:
-    async def work() -> None:
-        vllm = FakeVllm()
-        vllm.idle = True
-        stepper = await stepper_with(vllm)
-        waiting = call(["fine"])
-        stepper.submit(waiting)
-        await stepper.close()
-        with pytest.raises(EngineDead, match="closed"):
-            await waiting.future
-
-    run(work())
 
 
 def byte_tokenizer() -> ModelTokenizer:
@@ -237,7 +107,7 @@ def test_a_plain_prompt_begins_with_one_token_of_its_own() -> None:
 
 def test_importing_the_settings_loads_no_model_library() -> None:
     code = (
-        "import sys, pipelines.engines as e; e.VllmEngineSettings();"
+        "import sys, stepforge.pipelines.engines as e; e.VllmEngineSettings();"
         "print([m for m in ('torch', 'vllm', 'transformers', 'httpx', 'tokenizers') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

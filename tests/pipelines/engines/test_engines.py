@@ -27,7 +27,6 @@ ENGINES = [
     "scripted",
     "transformers",
     pytest.param("vllm", marks=needs_vllm),
-    pytest.param("vllm in its own process", marks=[needs_vllm, pytest.mark.slow]),
     pytest.param("server", marks=needs_vllm),
 ]
 
@@ -68,8 +67,8 @@ def engine(
             )
         case "transformers":
             settings = TransformersEngineSettings(**common)
-        case "vllm" | "vllm in its own process":
-            settings = VllmEngineSettings(**common, kv_cache_gib=0.5, multiprocessing=request.param != "vllm")
+        case "vllm":
+            settings = VllmEngineSettings(**common, kv_cache_gib=0.5)
         case _:
             assert starting_server is not None
             starting_server.wait_until_ready()

@@ -17,7 +17,7 @@ from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.engines.server_engine import ServerEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 MODELS = {"data": [{"id": "tiny", "max_model_len": 512, "owned_by": "vllm"}]}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
@@ -277,62 +277,3 @@ def test_what_is_no_key_is_refused_unseen(run: Loop, monkeypatch: pytest.MonkeyP
     with pytest.raises(BadInput) as refused:
         opened(run, answered(), api_key_variable="STEPFORGE_TEST_KEY")
     assert key not in str(refused.value)
-
-
-TURNS = (Message(role="user", content="Q"),)
-BEGUN = (*TURNS, Message(role="assistant", content="Step 1\n"))
-
-
-def chat_answer(request: httpx.Request) -> httpx.Response:
-    message = {"role": "assistant", "content": "Step 2"}
-    tokens = sum(len(turn["content"]) for turn in json.loads(request.content)["messages"])
-    usage = {"prompt_tokens": tokens, "completion_tokens": 4}
-    return httpx.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
-
-
-@pytest.mark.parametrize(
-    ("owner", "goes_on", "flagged"),
-    [
-        ("vllm", "auto", True),
-        ("sglang", "auto", True),
-        ("llamacpp", "auto", False),
-        ("somebody", "continue_final_message", True),
-        ("somebody", "assistant_message", False),
-    ],
-)
-def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_on: str, flagged: bool) -> None:
-    server = Hostile(chat_answer, {"data": [{"id": "tiny", "owned_by": owner}]})
-    engine = opened(run, server, api="chat", goes_on=goes_on)
-    assert engine.cannot is None
-    prompt = Prompt(text="QStep 1\n", turns=BEGUN, session="abc")
-    completion = run(engine.complete(prompt, seed=1, sampling=Sampling(max_tokens=8)))
-    assert (completion.text, completion.tokens) == ("Step 2", 4)
-    request = server.asked[-1]
-    assert request["messages"] == [turn.model_dump() for turn in BEGUN]
-    assert ("continue_final_message" in request) == flagged
-    assert request.get("add_generation_prompt", True) is not flagged
-
-
-def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
-    server = Hostile(chat_answer, {"data": [{"id": "tiny", "owned_by": "somebody"}]})
-    engine = opened(run, server, api="chat")
-    assert "not known to go on from the beginning of a solution" in (engine.cannot or "")
-    assert "engine.goes_on" in (engine.cannot or "")
-    whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
-    assert whole.text == "Step 2"
-    begun = run(engine.complete(Prompt(text="Q", turns=BEGUN), seed=1, sampling=Sampling()))
-    assert (begun.finish, len(server.asked)) == ("error", 1)
-
-
-def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run: Loop) -> None:
-    def trims(request: httpx.Request) -> httpx.Response:
-        answer = {"message": {"content": "Step 2"}, "finish_reason": "stop"}
-        return httpx.Response(200, json={"choices": [answer], "usage": USAGE})
-
-    said = opened(run, Hostile(trims), api="chat").cannot
-    assert "without the blanks at its end" in (said or "")
-    refuses = Hostile(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
-    said = opened(run, refuses, api="chat").cannot
-    assert "does not go on from the beginning of a solution (the server answered 400: no prefix, please)" in (
-        said or ""
-    )

@@ -133,9 +133,9 @@ def test_slots_wait_for_their_slowest_problem() -> None:
 
 
 def test_a_trace_knows_whose_request_it_was_and_who_was_there() -> None:
-    async def completion(seconds: float, tokens: int) -> list[Completion]:
+    async def completion(seconds: float, tokens: int) -> Completion:
         await asyncio.sleep(seconds)
-        return [Completion(text="x", finish="stop", tokens=tokens)]
+        return Completion(text="x", finish="stop", tokens=tokens)
 
     async def work(trace: Trace, name: str, seconds: float, tokens: int) -> None:
         with trace.problem(name):
@@ -254,6 +254,7 @@ def test_no_engine_is_faster_than_its_workers_own_thread() -> None:
 
 def test_how_many_an_engine_computes_together() -> None:
     assert computed_together(VllmEngineSettings(max_num_seqs=64)) == 64
+    assert computed_together(VllmEngineSettings()) == 256
     assert computed_together(ScriptedEngineSettings()) > 10_000
 
 

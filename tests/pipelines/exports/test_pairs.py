@@ -141,7 +141,7 @@ def test_contrast_never_draws_a_sample_twice() -> None:
 
 @pytest.mark.parametrize("first", [OmegaPRM(grow=False), ChangePoint(pilot=0)], ids=lambda part: part.kind)
 def test_chosen_steps_are_right_and_rejected_ones_wrong_by_the_truth(first: OmegaPRM | ChangePoint) -> None:
-    rows = scripted_rows([first, Contrast()], 24, error_rate=0.06)
+    rows = scripted_rows([first, Contrast()], 36, error_rate=0.06)
     pairs = good = 0
     for row in rows:
         tree = EvidenceTree(row)
@@ -165,14 +165,14 @@ def test_pairs_are_counted_and_held_against_the_truth() -> None:
         audit.add(row)
     figures = audit.figures()
     named = sum(s.verdict.first_error is not None for row in rows for s in row.solutions)
-    assert figures["first_errors"] == named
-    assert 0 < figures["apart"] == figures["checked"] <= figures["with_a_right_step"] <= named
-    assert figures["chosen_right_rejected_wrong"]["share"] >= 0.8
+    assert figures.first_errors == named
+    assert 0 < figures.apart == figures.checked <= figures.with_a_right_step <= named
+    assert figures.chosen_right_rejected_wrong.share >= 0.8
     untold = PairAudit()
     untold.add(labeled(OmegaPRM(k=16)))
-    assert untold.figures()["apart"] == 1
-    assert untold.figures()["checked"] == 0
-    assert untold.figures()["chosen_right_rejected_wrong"] is None
+    assert untold.figures().apart == 1
+    assert untold.figures().checked == 0
+    assert untold.figures().chosen_right_rejected_wrong is None
 
 
 def test_step_dpo_has_the_columns_of_its_own_trainer() -> None:
@@ -235,7 +235,7 @@ class Plain(Evened):
 def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
     part = Plain(evenness=evenness)
     tables = [class_columns(rows[i : i + at_a_time], part) for i in range(0, len(rows), at_a_time)]
-    stay = [bool(flag) for mask in rows_that_stay(lambda: tables, evenness) for flag in mask]
+    stay = [flag for flags in rows_that_stay(lambda: tables, evenness) for flag in flags]
     return [row for row, flag in zip(rows, stay, strict=True) if flag]
 
 

@@ -31,7 +31,7 @@ from stepforge.pipelines.progress.snapshot import (
 from stepforge.pipelines.progress.status import run_status, status_text
 from stepforge.pipelines.progress.text import duration, end_text, engine_text, progress_line, reasons
 from stepforge.pipelines.progress.watch import Progress
-from stepforge.pipelines.run_folder.ledger import ShardReport, price_figures, stage_totals
+from stepforge.pipelines.run_folder.ledger import ShardReport, price, stage_totals
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
 from stepforge.pipelines.settings.digest import content_digest
@@ -461,14 +461,14 @@ def test_prices_divide_what_was_spent_by_what_was_kept() -> None:
     label = report("label", 0, 80)
     curate = report("curate", 0).model_copy(update={"rows_out": 8, "rejected": {"decided: x": 2}, "labelled_steps": 40})
     stages = stage_totals([solve, label, curate])
-    stages["label"]["engine_seconds"] = 6.0
-    stages["solve"]["engine_seconds"] = 2.0
-    prices = price_figures(stages)
-    assert prices["per_labelled_step"]["count"] == 40
-    assert prices["per_labelled_step"]["rollouts"] == 2.5
-    assert prices["per_kept_row"]["generated_tokens"] == 125.0
-    assert prices["per_kept_row"]["engine_seconds"] == 1.0
-    assert price_figures(stage_totals([solve]))["per_kept_row"] is None
+    stages["label"] = stages["label"].model_copy(update={"engine_seconds": 6.0})
+    stages["solve"] = stages["solve"].model_copy(update={"engine_seconds": 2.0})
+    by_step, by_row = price(stages, 40), price(stages, 8)
+    assert by_step is not None
+    assert (by_step.count, by_step.rollouts) == (40, 2.5)
+    assert by_row is not None
+    assert (by_row.generated_tokens, by_row.engine_seconds) == (125.0, 1.0)
+    assert price(stage_totals([solve]), 0) is None
 
 
 @pytest.mark.slow

@@ -65,14 +65,14 @@ def test_steps_are_counted_as_they_are_exported() -> None:
     assert list(figures) == ["all", "difficulty: 3", "domain: d", "source: s"]
     whole = figures["all"]
     assert whole == figures["domain: d"]
-    assert (whole["problems"], whole["solutions"], whole["abstained_share"]) == (1, 5, 1 / 5)
+    assert (whole.problems, whole.solutions, whole.abstained_share) == (1, 5, 1 / 5)
     # a: A, B; b: A; c: A; d: all three.
-    assert whole["steps_labelled_right"] == 2 + 1 + 1 + 3
-    assert isclose(whole["of_these_wrong"]["share"], 1 / 7, abs_tol=1e-5)
-    assert whole["steps_labelled_wrong"] == 3
-    assert isclose(whole["of_these_right"]["share"], 1 / 3, abs_tol=1e-5)
-    assert isclose(whole["solutions_labelled_exactly"]["share"], 2 / 4)
-    assert whole["of_these_wrong"]["low"] < 1 / 7 < whole["of_these_wrong"]["high"]
+    assert whole.steps_labelled_right == 2 + 1 + 1 + 3
+    assert isclose(whole.of_these_wrong.share, 1 / 7, abs_tol=1e-5)
+    assert whole.steps_labelled_wrong == 3
+    assert isclose(whole.of_these_right.share, 1 / 3, abs_tol=1e-5)
+    assert isclose(whole.solutions_labelled_exactly.share, 2 / 4)
+    assert whole.of_these_wrong.low < 1 / 7 < whole.of_these_wrong.high
 
 
 def test_problems_without_a_truth_count_nowhere() -> None:

@@ -218,11 +218,14 @@ def test_licences_and_language_of_problem_sets(tmp_path: Path) -> None:
     assert "language" not in data
 
 
+FEW = scripted_rows([OmegaPRM(grow=False)], 3)
+
+
 @pytest.mark.parametrize("text", [*HOSTILE, "a: b\n---\n- c", "!!python/object/apply:os.system [id]", "&a *a"])
 def test_a_licence_from_outside_cannot_break_the_front_matter(tmp_path: Path, text: str) -> None:
     from huggingface_hub import DatasetCard
 
-    run, layout = curated_run(tmp_path, [], [Stepwise()])
+    run, layout = curated_run(tmp_path, FEW, [Stepwise()])
     other = run.model_copy(update={"generate": (ProblemSet(path="p.jsonl", licence=text),)})
     export_all(other, layout)
     write_report(other, layout, write_ledger(layout, []))

@@ -17,7 +17,8 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, request_key
+from stepforge.pipelines.storage.completions import keep_completions, kept_completions
+from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, journalled, request_key
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
 
@@ -155,18 +156,29 @@ def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
     assert "error" not in {c.finish for c in asyncio.run(ask(counted()))}
 
 
-def test_nothing_is_added_to_a_journal_that_is_forgotten(folder: Path) -> None:
+def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:
     """A search that was cancelled may still get an answer: nothing appears beside a shard that is committed."""
 
     async def write() -> None:
         journal = Journal(folder)
         journal.add(b"k" * 16, completion())
-        await journal.forget()
+        await journal.end()
         journal.add(b"l" * 16, completion())
         await journal.close()
 
     asyncio.run(write())
+    assert set(journalled(folder)) == {b"k" * 16}
+
+
+def test_the_completions_of_a_committed_shard_are_kept_and_found_again(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "part-00000.parquet"
+    rows = dict(filled(folder))
+    keep_completions(folder, kept)
     assert not folder.exists()
+    assert kept_completions(kept) == rows
+    assert Journal(folder, kept_completions(kept)).known == rows
+    kept.write_bytes(kept.read_bytes()[:-20])
+    assert kept_completions(kept) == {}  # damaged: what it held is sampled again
 
 
 def test_requests_that_differ_in_anything_have_other_keys() -> None:

@@ -139,9 +139,9 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
     run_file = write_run_file(tmp_path)
-    refused = stepforge("run", run_file, "--out", folder, "--set", "label.omega_prm.k=4")
+    refused = stepforge("run", run_file, "--out", folder, "--set", "policy.temperature=0.5")
     assert refused.returncode == 2
-    assert "begun with other settings: label.0.k" in refused.stderr
+    assert "begun with other settings: policy.temperature" in refused.stderr
     first = labelled(folder)
     result = stepforge("run", run_file, "--out", folder, "--set", "problems=70", "--json")
     assert result.returncode == 0, result.stderr

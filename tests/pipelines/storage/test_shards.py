@@ -39,7 +39,15 @@ def test_records_come_back_equal(tmp_path: Path) -> None:
     rows = problems(50)
     assert write_shard(tmp_path / "a.parquet", rows, Problem, {"seed": 3}) == 50
     assert read_shard(tmp_path / "a.parquet", Problem) == rows
-    assert shard_metadata(tmp_path / "a.parquet") == {"seed": 3, "rows": 50}
+    metadata = shard_metadata(tmp_path / "a.parquet")
+    digest = metadata.pop("digest")
+    assert metadata == {"seed": 3, "rows": 50}
+    write_shard(tmp_path / "b.parquet", rows, Problem, {"seed": 4})
+    write_shard(tmp_path / "c.parquet", rows[::-1], Problem, {"seed": 3})
+    write_shard(tmp_path / "d.parquet", rows, Problem, {"seed": 3, "source": "another shard"})
+    digests = [shard_metadata(tmp_path / f"{name}.parquet")["digest"] for name in "bcd"]
+    assert digests[0] == digest
+    assert len({digest, *digests}) == 3
     assert read_columns(tmp_path / "a.parquet", ["id"])["id"] == [p.id for p in rows]
 
 

@@ -94,7 +94,7 @@ def test_a_shard_comes_back_and_damage_is_named(bucket: StorePath) -> None:
     path = bucket / "part-00000.parquet"
     write_shard(path, rows, Problem, {"seed": 3})
     assert read_shard(path, Problem) == rows
-    assert shard_metadata(path) == {"seed": 3, "rows": 20}
+    assert shard_metadata(path).items() >= {"seed": 3, "rows": 20}.items()
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(RunFailed, match=rf"s3://{BUCKET}/.*part-00000.parquet: damaged shard"):
         read_shard(path, Problem)

@@ -1,0 +1,95 @@
+"""How busy an engine says it is, and how many requests it is given because of that."""
+
+import asyncio
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from stepforge.schemas.protocols import Engine
+
+FULL = 0.95
+"""Share of the cache in use above which no more requests are let in than before."""
+
+
+class EngineLoad(NamedTuple):
+    """What an engine reports of itself after its last step."""
+
+    running: int
+    """Requests computed together."""
+    waiting: int
+    """Requests that it holds and does not compute."""
+    cache_usage: float
+    """Share of the key-value cache in use."""
+    preemptions: int
+    """Requests put back so far for want of cache; their tokens must be computed again."""
+
+
+@runtime_checkable
+class LoadReporting(Protocol):
+    """An engine that knows its load."""
+
+    @property
+    def load(self) -> EngineLoad:
+        """What it reported last."""
+        ...
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Requests that it computes together at most."""
+        ...
+
+
+class Window:
+    """How many requests an engine is given at a time.
+
+    After a preemption only as many as then ran; then one more for every windowful of answers, as long as the cache is
+    not full, up to the fixed bound (additive increase, multiplicative decrease, as TCP does).
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = float(most)
+        self._preemptions = 0
+
+    @property
+    def size(self) -> int:
+        """Requests, at least one."""
+        return int(self._size)
+
+    def follow(self, load: EngineLoad) -> None:
+        """Take note of the engine's load at the time of an answer."""
+        if load.preemptions > self._preemptions:
+            self._preemptions = load.preemptions
+            self._size = max(1.0, min(self._size, load.running))
+        elif load.cache_usage < FULL:
+            self._size = min(self._most, self._size + 1 / self._size)
+
+
+class Turns:
+    """Hands out turns at an engine, first come, first served; no more at a time than its window says."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._engine = engine if isinstance(engine, LoadReporting) else None
+        self._most = most
+        self._window = Window(most)
+        self._turns = asyncio.Semaphore(most)
+        self._withheld = 0
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        await self._turns.acquire()
+
+    def give_back(self) -> None:
+        """End a turn; another begins, unless the window has shrunk."""
+        if self._engine is not None:
+            self._window.follow(self._engine.load)
+        surplus = self._most - self._window.size
+        if self._withheld < surplus:
+            self._withheld += 1
+            return
+        for _ in range(1 + self._withheld - surplus):
+            self._turns.release()
+        self._withheld = surplus
+
+    @property
+    def size(self) -> int:
+        """How many there are at a time at present."""
+        return self._most - self._withheld

@@ -1,0 +1,96 @@
+"""What processes write to standard error while they start: passed on once they have, else searched for the reason.
+
+vLLM raises no more than "initialization failed" for a process that did not start. The reason stands on standard error,
+in the middle of two or three tracebacks.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ERROR = re.compile(
+    r"(?:\([^)]*\) *)*(?:ERROR [^\]]*\] *)?"  # (EngineCore pid=7) ERROR 11-21 18:44:48 [core.py:1510]
+    r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception): *(?P<message>\S.*)"
+)
+"""The last line of a traceback, as Python writes it, or with the name of its process and the time before it."""
+SECONDS = 5.0
+"""How long the last words of a process that has ended are waited for."""
+LONGEST = 500
+_ONE_AT_A_TIME = threading.Lock()
+"""There is one standard error."""
+
+
+@contextmanager
+def reason_from_stderr() -> Iterator[None]:
+    """Hold standard error back in this block, and pass it on at the end.
+
+    Processes started in the block keep the pipe; what they write later is passed on at once.
+
+    Raises:
+        RuntimeError: the block raised one; the message is the first error that was written, where there is one.
+    """
+    with _ONE_AT_A_TIME:
+        pump = _Pump()
+        try:
+            try:
+                yield
+            finally:
+                pump.restore()
+        except RuntimeError as error:
+            if (reason := pump.reason()) is not None:
+                raise RuntimeError(reason) from error
+            raise
+        finally:
+            pump.release()
+
+
+class _Pump:
+    """Reads what is written to standard error, from its creation on."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._holding = True
+        self._turn = threading.Lock()
+        self._ours = os.dup(2)
+        read, write = os.pipe()
+        os.dup2(write, 2)
+        os.close(write)
+        self._thread = threading.Thread(target=self._pass_on, args=(read,), name="stderr", daemon=True)
+        self._thread.start()
+
+    def restore(self) -> None:
+        """Give this process its own standard error back; the processes keep the pipe."""
+        os.dup2(self._ours, 2)
+        os.close(self._ours)
+
+    def release(self) -> None:
+        """Write what was held back, and everything later as it comes."""
+        with self._turn:
+            self._holding = False
+            _write("".join(self._lines))
+
+    def reason(self) -> str | None:
+        """Return the message of the first error, which led to the others; it then stands for all that was written."""
+        self._thread.join(SECONDS)
+        found = next(filter(None, map(ERROR.match, self._lines)), None)
+        if found is None:
+            return None
+        self._lines.clear()
+        return found["message"].strip()[:LONGEST]
+
+    def _pass_on(self, read: int) -> None:
+        with open(read, encoding="utf-8", errors="replace") as pipe:
+            for line in pipe:
+                with self._turn:
+                    if self._holding:
+                        self._lines.append(line)
+                    else:
+                        _write(line)
+
+
+def _write(text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    while data:
+        data = data[os.write(2, data) :]

@@ -1,0 +1,122 @@
+"""What vLLM is started with: the engine's settings, what its table ``vllm`` adds, and what a CPU needs."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from stepforge.pipelines.engines.settings import VllmEngineSettings
+from stepforge.schemas.errors import BadInput
+
+GIB = 1 << 30
+CPU_KV_CACHE_GIB = 1.0
+CPU_BATCHED_TOKENS = 4096
+CPU_BLOCK_SIZE = 32
+COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+TYPICAL_TOKENS = 512
+"""Prompt and what is written of a continuation, on average while it runs; for the requests that fit the cache."""
+FEWEST, MOST = 16, 1024
+"""Bounds of a computed ``max_num_seqs``; more cost memory for logits and gain nothing."""
+BYTES = {"float32": 4, "fp8": 1}
+
+
+def check_arguments(settings: VllmEngineSettings) -> None:
+    """Check the names in the table ``engine.vllm``; imports vLLM.
+
+    Raises:
+        BadInput: one is unknown to this vLLM, or is a setting of the engine.
+    """
+    import vllm
+    from vllm import AsyncEngineArgs
+
+    known = {field.name for field in fields(AsyncEngineArgs)}
+    for name in settings.vllm:
+        if name in VllmEngineSettings.model_fields:
+            raise BadInput(f"engine.vllm.{name}: set engine.{name} instead")
+        if name not in known:
+            raise BadInput(f"engine.vllm.{name}: vLLM {vllm.__version__} has no such engine argument")
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment of vLLM's own processes on a CPU: by default they take every core, and all the same."""
+    return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+
+
+def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
+    """Return what vLLM's ``EngineArgs`` or ``LLM`` take, for a model as ``locate`` gives it; imports vLLM."""
+    from vllm.platforms import current_platform
+
+    on_cpu = current_platform.is_cpu()
+    arguments = _arguments(settings, model) | (_cpu_arguments(settings) if on_cpu else {}) | settings.vllm
+    if settings.max_num_seqs is None:
+        total = 0 if on_cpu else current_platform.get_device_total_memory()
+        arguments["max_num_seqs"] = fitting_requests(arguments, Path(model), total)
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def fitting_requests(arguments: dict[str, Any], folder: Path, device_memory: int) -> int | None:
+    """Return how many requests of typical length the cache holds; None where the model's files are not here.
+
+    The cache is as large as it is set, or what the weights leave of a device's share of memory (in bytes).
+    """
+    if not (folder / "config.json").is_file():
+        return None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    per_token = _cache_bytes_per_token(config, str(arguments.get("kv_cache_dtype") or arguments["dtype"]))
+    cache = arguments.get("kv_cache_memory_bytes")
+    devices = arguments["tensor_parallel_size"] * arguments.get("pipeline_parallel_size", 1)
+    if cache is None:
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        cache = device_memory * arguments["gpu_memory_utilization"] - weights / devices
+    tokens = min(TYPICAL_TOKENS, arguments.get("max_model_len") or TYPICAL_TOKENS)
+    return max(FEWEST, min(MOST, int(cache * devices / per_token / tokens)))
+
+
+def _cache_bytes_per_token(config: dict[str, Any], dtype: str) -> int:
+    """Keys and values of every layer; models with latent or windowed attention need less."""
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    if dtype == "auto":
+        dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+    size = next((size for name, size in BYTES.items() if dtype.startswith(name)), 2)
+    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head_dim * size)
+
+
+def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+        "seed": settings.seed % (1 << 31),
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "max_num_batched_tokens": settings.max_num_batched_tokens,
+        "block_size": settings.block_size,
+        "kv_cache_memory_bytes": None if settings.kv_cache_gib is None else int(settings.kv_cache_gib * GIB),
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "enforce_eager": bool(settings.enforce_eager),
+        "enable_prefix_caching": settings.prefix_caching,
+        "disable_log_stats": True,
+        "trust_remote_code": False,
+        "use_tqdm_on_load": False,
+    }
+
+
+def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, Any]:
+    """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
+    generator has no offset to set back), so prompts are read whole, in steps that hold the longest one.
+
+    Where the threads are given, vLLM's process computes by itself: of its own accord it would start another for that,
+    to bind its threads to cores, and wait for it in a loop that keeps a core busy.
+    """
+    longest = settings.max_model_len or CPU_BATCHED_TOKENS
+    alone = settings.threads is not None and settings.gpus == 1
+    return ({"distributed_executor_backend": COMPUTES_ITSELF} if alone else {}) | {
+        "enforce_eager": settings.enforce_eager is not False,
+        "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
+        "block_size": settings.block_size or CPU_BLOCK_SIZE,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(settings.max_num_batched_tokens or CPU_BATCHED_TOKENS, longest),
+    }

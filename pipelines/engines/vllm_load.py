@@ -1,0 +1,45 @@
+"""vLLM's statistics, through its interface for stat loggers. Importing this imports vLLM."""
+
+from typing import Any
+
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from stepforge.pipelines.engines.load import EngineLoad
+
+
+class LoadLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed here
+    """Keeps the last statistics of one engine process."""
+
+    def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+        self.last = EngineLoad(0, 0, 0.0, 0)
+
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+        """Take note of one step."""
+        preempted = 0 if iteration_stats is None else iteration_stats.num_preempted_reqs
+        preemptions = self.last.preemptions + preempted
+        if scheduler_stats is None:
+            self.last = self.last._replace(preemptions=preemptions)
+            return
+        running, waiting = scheduler_stats.num_running_reqs, scheduler_stats.num_waiting_reqs
+        self.last = EngineLoad(running, waiting, scheduler_stats.kv_cache_usage, preemptions)
+
+    def log_engine_initialized(self) -> None:
+        """Required; there is nothing to say."""
+
+
+class LoadReports:
+    """Makes a logger for each engine process (there are several with data parallelism) and adds up what they keep."""
+
+    def __init__(self) -> None:
+        self._loggers: list[LoadLogger] = []
+
+    def logger(self, vllm_config: Any, engine_index: int = 0) -> LoadLogger:
+        """Make one; this is what vLLM is given."""
+        self._loggers.append(LoadLogger(vllm_config, engine_index))
+        return self._loggers[-1]
+
+    @property
+    def load(self) -> EngineLoad:
+        """Sums over the processes, and the fullest cache."""
+        running, waiting, usage, preemptions = zip(*(logger.last for logger in self._loggers), strict=True)
+        return EngineLoad(sum(running), sum(waiting), max(usage), sum(preemptions))

@@ -1,0 +1,160 @@
+"""The figures of a run as records; ``report.json`` is a ``Report``."""
+
+from stepforge.pipelines.run_folder.ledger import Price, StageTotal
+from stepforge.pipelines.run_folder.sessions import SessionFigures
+from stepforge.pipelines.run_folder.watched import WatchedFigures
+from stepforge.pipelines.storage.layout import ShardStage
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import Cost
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import PolicyIdentity
+
+
+class RunIdentity(Record):
+    """Which run this is."""
+
+    folder: str
+    digest: str
+    """Of the settings that decide what shards hold."""
+    seed: int
+    version: str
+
+
+class PassRate(Record):
+    """How often the policy was right, over the vetted problems."""
+
+    pass_rate: float | None
+    solutions: int
+    undetermined: int
+
+
+class PolicyFigures(Record):
+    """The policy, and its pass rate by slice."""
+
+    identity: PolicyIdentity | None
+    pass_rate: dict[str, PassRate]
+    long_solutions_in_one_step: int
+
+
+class LabelFigures(Record):
+    """Verdicts of one labeler against the oracle; see ``label_accuracy``. None where there is nothing to measure."""
+
+    first_error_accuracy: float | None
+    correct_solution_accuracy: float | None
+    processbench_f1: float | None
+    first_error_within_one: float | None
+    first_error_accuracy_all_erroneous: float | None
+    processbench_f1_all_erroneous: float | None
+    first_fatal_accuracy: float | None
+    right_answer_wrong_step_recall: float | None
+    right_answer_wrong_step_precision: float | None
+    abstained_share: float | None
+    wrong_solutions: int
+    correct_solutions: int
+    right_answer_through_wrong_step: int
+    exact_first_errors: int
+    exact_first_errors_of_wrong_solutions: int
+
+
+class AgainstFigures(LabelFigures):
+    """One labeler against one truth over the whole run, and by slice."""
+
+    step_auc_within_problem: float | None
+    first_error_places: dict[str, int]
+    """Solutions by where the verdict puts the first error: steps after the true one, or in a word."""
+    by: dict[str, LabelFigures]
+
+
+class LabelerFigures(AgainstFigures):
+    """One labeler against the oracle, with what it spent."""
+
+    rollouts_per_solution: float | None
+    generated_tokens_per_solution: float | None
+    generated_tokens_per_correct_first_error: float | None
+
+
+class Share(Record):
+    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
+
+    share: float
+    low: float
+    high: float
+
+
+def share_of(part: int, whole: int) -> Share | None:
+    """Return a share; None of nothing."""
+    if not whole:
+        return None
+    low, high = wilson(part, whole)
+    return Share(share=round(part / whole, 5), low=round(low, 5), high=round(high, 5))
+
+
+class AuditFigures(Record):
+    """Error rates of the exported labels in one slice."""
+
+    problems: int
+    solutions: int
+    abstained_share: float | None
+    steps_labelled_right: int
+    of_these_wrong: Share | None
+    steps_labelled_wrong: int
+    of_these_right: Share | None
+    solutions_labelled_exactly: Share | None
+
+
+class PairFigures(Record):
+    """First errors that make a pair of steps, and how often the pair is right."""
+
+    first_errors: int
+    with_a_right_step: int
+    apart: int
+    checked: int
+    chosen_right_rejected_wrong: Share | None
+    at_the_true_first_error: Share | None
+
+
+class DatasetRows(Record):
+    """One data set: its kind, and rows by split."""
+
+    kind: str
+    rows: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Rows of all splits."""
+        return sum(self.rows.values())
+
+
+class CostFigures(Cost):
+    """What the run spent, in all and by what it gave."""
+
+    per_labelled_step: Price | None
+    per_kept_row: Price | None
+    labelers: dict[str, Cost]
+    sessions: tuple[SessionFigures, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of all sessions."""
+        return sum(session.seconds for session in self.sessions)
+
+
+class Report(Record):
+    """Every figure of a run."""
+
+    run: RunIdentity
+    policy: PolicyFigures
+    labelers: dict[str, LabelerFigures]
+    oracle: dict[str, AgainstFigures]
+    people: dict[str, AgainstFigures]
+    """The same figures against people's labels; empty if nobody judged a solution."""
+    audit: dict[str, AuditFigures]
+    """By slice, ``all`` first; empty if no problem has a known truth."""
+    people_audit: dict[str, AuditFigures]
+    pairs: PairFigures
+    stages: dict[str, StageTotal]
+    failures: dict[ShardStage, dict[str, int]]
+    """The commonest messages of failed rows, and how many rows each stands for."""
+    watched: WatchedFigures
+    exports: dict[str, DatasetRows]
+    cost: CostFigures

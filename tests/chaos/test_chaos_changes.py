@@ -1,0 +1,168 @@
+"""Settings that change between two commands: the folder ends as if it had been made with the new ones at once, and
+nothing that was sampled before is sampled again."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+from chaos import contents, run, write_run
+from chaos_files import CRASH, install
+
+from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run
+from stepforge.pipelines.storage.layout import Layout
+
+CHANGES = {
+    "a threshold": ("min_pass_rate = 0.3", "min_pass_rate = 0.5"),
+    "a lower threshold": ("min_pass_rate = 0.3", "min_pass_rate = 0.0"),
+    "another labeler": ("[[curate]]", '[[label]]\nkind = "math_shepherd"\nk = 3\n\n[[curate]]'),
+    "more solutions": ("solutions = 3", "solutions = 5"),
+    "a setting of the first labeler": ("budget = 8", "budget = 12"),
+    "a curation filter less": ('[[curate]]\nkind = "decided"', ""),
+    "another split": ("test_share = 0.3", "test_share = 0.6"),
+}
+
+
+REPLAYED = ("another labeler", "more solutions", "a setting of the first labeler")
+"""After these every shard is labelled again."""
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("first")
+    run(write_run(folder), folder / "out")
+    return folder / "out"
+
+
+def changed(folder: Path, change: tuple[str, str]) -> Path:
+    path = write_run(folder)
+    assert change[0] in path.read_text()
+    path.write_text(path.read_text().replace(*change, 1))
+    return path
+
+
+def sampled(folder: Path, known: set[str]) -> dict[str, int]:
+    """Return the completions that the last session found, by stage."""
+    sessions = [json.loads(path.read_text()) for path in (folder / "sessions").glob("*.json") if path.name not in known]
+    return {stage: int(times["replayed"]) for session in sessions for stage, times in session["stages"].items()}
+
+
+def completions(folder: Path) -> int:
+    from stepforge.pipelines.storage.shards import row_count
+
+    return sum(row_count(path) for path in (folder / "completions").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_setting_redoes_only_what_depends_on_it(first: Path, tmp_path: Path, name: str) -> None:
+    path = changed(tmp_path / "changed", CHANGES[name])
+    again, fresh = tmp_path / "again", tmp_path / "fresh"
+    shutil.copytree(first, again)
+    known = {file.name for file in (again / "sessions").glob("*.json")}
+    run(path, again)
+    run(path, fresh)
+    assert contents(again) == contents(fresh)
+    redone = sampled(again, known)
+    assert "generate" not in redone
+    assert completions(again) < completions(first) + completions(fresh)  # what both ask was sampled once
+    if name in REPLAYED:
+        assert redone["label"] > 0.3 * completions(first)
+    if name != "more solutions":
+        assert "solve" not in redone
+    if name in ("a curation filter less", "another split"):
+        assert set(redone) <= {"curate"}
+        assert completions(again) == completions(first)
+
+
+def test_a_change_that_is_taken_back_samples_nothing(first: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(first, again)
+    run(changed(tmp_path / "changed", CHANGES["another labeler"]), again)
+    asked = completions(again)
+    run(write_run(tmp_path / "back"), again)
+    assert contents(again) == contents(first)
+    assert completions(again) == asked
+
+
+def test_a_shard_of_another_run_with_the_same_settings_is_refused(first: Path, tmp_path: Path) -> None:
+    """Such as one that a sampler without fixed seeds has made: all digests of settings are equal."""
+    from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+    from stepforge.schemas.rollout import SolvedProblem
+
+    again = tmp_path / "again"
+    shutil.copytree(first, again)
+    path = Layout(again).shard("solve", 1)
+    write_shard(path, read_shard(path, SolvedProblem)[::-1], SolvedProblem, shard_metadata(path))
+    said = run(write_run(tmp_path / "same"), again, expect=1)
+    assert f"{Layout(again).shard('vet', 1)}: was not made from {path}" in said
+    Layout(again).shard("vet", 1).unlink()
+    run(write_run(tmp_path / "same"), again)
+
+
+def test_a_run_file_may_be_edited_by_hand(first: Path, tmp_path: Path) -> None:
+    from stepforge.pipelines.progress.status import fresh_report, open_run
+    from stepforge.schemas.errors import BadInput
+
+    again = tmp_path / "again"
+    shutil.copytree(first, again)
+    path, text = again / "run.toml", (again / "run.toml").read_text()
+    path.write_text("# mine\n" + text.replace("max_restarts = 3", "max_restarts = 5"))
+    assert open_run(again)[0].workers.max_restarts == 5
+    fresh_report(again)
+    path.write_text(text.replace("seed = 7", "seed = 8"))
+    with pytest.raises(BadInput, match="not the settings that the shards were made with: seed"):
+        open_run(again)
+    assert "begun with other settings: seed" in run(path, again, expect=2)
+    path.write_text(text.replace("seed = 7", "sede = 7"))
+    with pytest.raises(BadInput, match="sede: unknown setting, did you mean seed"):
+        open_run(again)
+
+
+def test_an_added_data_set_stays_when_the_run_goes_on(first: Path, tmp_path: Path) -> None:
+    from stepforge.pipelines.commands.export import export_again
+
+    again = tmp_path / "again"
+    shutil.copytree(first, again)
+    export_again(again, ["kto"])
+    run(write_run(tmp_path / "same"), again)
+    settings, layout = finished_run(again)
+    assert [export.name for export in settings.export] == ["stepwise", "step_preference", "kto"]
+    check_up_to_date(settings, layout)
+    assert "config_name: kto" in (again / "datasets/README.md").read_text()
+
+
+def test_the_status_of_a_relabelled_folder_names_no_command_that_destroys_it(first: Path, tmp_path: Path) -> None:
+    from stepforge.pipelines.commands.relabel import relabel
+    from stepforge.pipelines.progress.status import run_status
+
+    again = tmp_path / "again"
+    shutil.copytree(first, again)
+    target, _ = relabel(again, "soft")
+    assert (run_status(target)["state"], run_status(target)["go_on"]) == ("finished", None)
+    before = contents_of_relabelled(Path(str(target)))
+    said = run(write_run(tmp_path / "same"), Path(str(target)), expect=2)
+    assert "was made by `stepforge relabel`" in said
+    assert contents_of_relabelled(Path(str(target))) == before
+    (Path(str(target)) / "report.json").unlink()
+    assert run_status(target)["go_on"] == f"stepforge relabel {again} --rule soft"
+
+
+def contents_of_relabelled(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("stage", ["solved", "vetted", "labeled"])
+def test_a_change_survives_a_kill_between_a_shard_and_those_made_from_it(
+    first: Path, tmp_path: Path, stage: str
+) -> None:
+    again, fresh = tmp_path / "again", tmp_path / "fresh"
+    shutil.copytree(first, again)
+    path = changed(tmp_path / "changed", CHANGES["more solutions"])
+    at = f"open /{stage}/.part-00001.parquet.PID.tmp #1"
+    crash = partial(install, again, tmp_path / "operations", at, None, 0.02)
+    run(path, again, prepare=crash, expect=CRASH)
+    run(path, again)
+    run(path, fresh)
+    assert contents(again) == contents(fresh)
+    assert not Layout(again).unsettled.exists()

@@ -1,0 +1,76 @@
+"""Servers that go away, or fail over single rows: what a run says, and that nothing is lost or wrong for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from chaos import run
+from loopback_server import Asked
+from server_runs import contents, write_run
+
+SCALE = 40
+"""An outage of 60 s, with back-off and patience, in a fortieth of the time."""
+OUTAGES, QUICK = 20, 6
+
+
+@pytest.mark.parametrize(
+    "number", [*range(QUICK), *(pytest.param(number, marks=pytest.mark.slow) for number in range(QUICK, OUTAGES))]
+)
+def test_an_outage_costs_time_and_nothing_else(
+    number: int, undisturbed: Any, tmp_path: Path, server: Any, tell: Callable[[str], None]
+) -> None:
+    """At a random moment the server is away for (scaled) 60 s: the run waits, says why, and ends in the same bytes."""
+    expected, requests = undisturbed
+    rng = Random(number)
+    away = server()
+    away.mode = ("refuses", "answers 503", "hangs up")[number % 3]
+    away.down_at, away.down_seconds = rng.randint(30, requests - 30), 60 / SCALE
+    said = run(write_run(tmp_path, away.address, problems=12, rows=6), tmp_path / "out")
+    assert contents(tmp_path / "out") == expected
+    assert "is away (" in said
+    assert "is back after" in said
+    tell(f"outage {number} ({away.mode}, at request {away.down_at} of about {requests}): none lost, none wrong")
+
+
+def test_a_server_that_stays_away_ends_the_run_with_the_reason_and_another_address_resumes_it(
+    undisturbed: Any, tmp_path: Path, server: Any
+) -> None:
+    expected, requests = undisturbed
+    away = server()
+    away.down_at, away.down_seconds = requests // 2, 6.0
+    out = tmp_path / "out"
+    said = run(write_run(tmp_path, away.address, problems=12, rows=6, patience=1), out, expect=1)
+    assert "has been away for" in said
+    assert "run the same command to resume" in said
+    run(write_run(tmp_path, server().address, problems=12, rows=6, backoff=0.5, patience=60), out)
+    assert contents(out) == expected
+
+
+def test_rows_that_a_server_failed_over_are_tried_again_by_the_same_command(
+    undisturbed: Any, tmp_path: Path, server: Any
+) -> None:
+    """One problem gets 500 for all its requests: its row fails with the server's words, and is there the next time."""
+    expected, _ = undisturbed
+    out, hit = tmp_path / "out", dict[str, str]()
+
+    def fails(asked: Asked) -> Any:
+        """The first question is what the engine is tried with; the second one is hit."""
+        tried = hit.setdefault("tried", asked.question)
+        if asked.question == tried or hit.setdefault("question", asked.question) != asked.question:
+            return asked.honest()
+        return 500
+
+    one = server(fails)
+    run_file = write_run(tmp_path, one.address, problems=12, rows=6)
+    said = run(run_file, out, expect=1)
+    assert "1 of 12 rows could not be finished" in said
+    assert "most often (1): EngineFailed: the server answered 500; sent 3 times" in said
+    assert "mend the cause and run the same command to try them again" in said
+    assert "max_failure_share = 0.01" in said
+    hit["question"] = "mended"
+    said = run(run_file, out)
+    assert "1 rows failed for a reason outside of them; they are tried again" in said
+    assert contents(out) == expected
+    assert len(one.sessions - {""}) >= 12

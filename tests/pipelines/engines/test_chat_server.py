@@ -1,0 +1,101 @@
+"""Chats: how a server is made to go on from the beginning of a solution, and what it cannot do."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from engine_setup import Loop
+
+from stepforge.pipelines.engines import ServerEngineSettings
+from stepforge.pipelines.engines.server_engine import ServerEngine
+from stepforge.schemas.protocols import Message, Prompt, Sampling
+
+USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+class ChatServer(httpx.AsyncBaseTransport):
+    """Answers with what it was made with; keeps the requests."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], owner: str = "vllm") -> None:
+        self.answer = answer
+        self.owner = owner
+        self.asked: list[dict[str, Any]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/models"):
+            return httpx.Response(200, json={"data": [{"id": "tiny", "owned_by": self.owner}]})
+        self.asked.append(json.loads(request.content))
+        return self.answer(request)
+
+
+def opened(run: Loop, server: ChatServer, **settings: Any) -> ServerEngine:
+    settings = {"retries": 0, "api": "chat", "address": "https://server.test/v1", **settings}
+    return run(ServerEngine.open(ServerEngineSettings(**settings), transport=server))
+
+
+TURNS = (Message(role="user", content="Q"),)
+BEGUN = (*TURNS, Message(role="assistant", content="Step 1\n"))
+
+
+def chat_answer(request: httpx.Request) -> httpx.Response:
+    message = {"role": "assistant", "content": "Step 2"}
+    tokens = sum(len(turn["content"]) for turn in json.loads(request.content)["messages"])
+    usage = {"prompt_tokens": tokens, "completion_tokens": 4}
+    return httpx.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("owner", "goes_on", "flagged"),
+    [
+        ("vllm", "auto", True),
+        ("sglang", "auto", True),
+        ("llamacpp", "auto", False),
+        ("somebody", "continue_final_message", True),
+        ("somebody", "assistant_message", False),
+    ],
+)
+def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_on: str, flagged: bool) -> None:
+    server = ChatServer(chat_answer, owner)
+    engine = opened(run, server, goes_on=goes_on)
+    assert engine.cannot is None
+    prompt = Prompt(text="QStep 1\n", turns=BEGUN, session="abc")
+    completion = run(engine.complete(prompt, seed=1, sampling=Sampling(max_tokens=8)))
+    assert (completion.text, completion.tokens) == ("Step 2", 4)
+    request = server.asked[-1]
+    assert request["messages"] == [turn.model_dump() for turn in BEGUN]
+    assert ("continue_final_message" in request) == flagged
+    assert request.get("add_generation_prompt", True) is not flagged
+
+
+def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
+    server = ChatServer(chat_answer, "somebody")
+    engine = opened(run, server)
+    assert "not known to go on from the beginning of a solution" in (engine.cannot or "")
+    assert "engine.goes_on" in (engine.cannot or "")
+    whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
+    assert whole.text == "Step 2"
+    begun = run(engine.complete(Prompt(text="Q", turns=BEGUN), seed=1, sampling=Sampling()))
+    assert (begun.finish, len(server.asked)) == ("error", 1)
+
+
+def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run: Loop) -> None:
+    def trims(request: httpx.Request) -> httpx.Response:
+        answer = {"message": {"content": "Step 2"}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"choices": [answer], "usage": USAGE})
+
+    said = opened(run, ChatServer(trims)).cannot
+    assert "without the blanks at its end" in (said or "")
+    refuses = ChatServer(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
+    said = opened(run, refuses).cannot
+    assert "does not go on from the beginning of a solution (the server answered 400: no prefix, please)" in (
+        said or ""
+    )

@@ -1,0 +1,103 @@
+"""How many requests an engine is given follows what it reports of its cache."""
+
+import asyncio
+
+import pytest
+
+from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.engines.gate import QUEUED, EngineGate, capacity_of
+from stepforge.pipelines.engines.load import EngineLoad, Turns, Window
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
+
+IDLE = EngineLoad(running=0, waiting=0, cache_usage=0.0, preemptions=0)
+
+
+def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_again() -> None:
+    window = Window(64)
+    window.follow(IDLE._replace(running=20, cache_usage=0.99, preemptions=3))
+    assert window.size == 20
+    window.follow(IDLE._replace(running=12, cache_usage=0.99, preemptions=3))
+    assert window.size == 20, "the same three preemptions count once, and a full cache lets no more in"
+    for _ in range(21):
+        window.follow(IDLE._replace(running=20, cache_usage=0.6, preemptions=3))
+    assert window.size == 21
+    for _ in range(10_000):
+        window.follow(IDLE._replace(preemptions=3))
+    assert window.size == 64, "the fixed count is the upper bound"
+
+
+def test_one_request_is_always_let_in() -> None:
+    window = Window(4)
+    window.follow(IDLE._replace(running=0, preemptions=1))
+    assert window.size == 1
+
+
+class SmallCache(ScriptedEngine):
+    """Has room for eight requests, and preempts one whenever more are under way."""
+
+    max_num_seqs = 32
+
+    def __init__(self) -> None:
+        super().__init__(ScriptedEngineSettings(latency_ms=1))
+        self.under_way: list[int] = []
+        self.running = self.preemptions = 0
+
+    @property
+    def load(self) -> EngineLoad:
+        return EngineLoad(min(self.running, 8), max(self.running - 8, 0), min(1.0, self.running / 8), self.preemptions)
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        self.running += 1
+        self.under_way.append(self.running)
+        self.preemptions += self.running > 8
+        try:
+            return await super().complete(prompt, seed=seed, sampling=sampling)
+        finally:
+            self.running -= 1
+
+
+def ask(gate: EngineGate, requests: int) -> list[Completion]:
+    async def all_of_them() -> list[Completion]:
+        asked = (gate.ask(Prompt(text="x"), seed=i, sampling=Sampling()) for i in range(requests))
+        return [answer.completion for answer in await asyncio.gather(*asked)]
+
+    return asyncio.run(all_of_them())
+
+
+def test_the_gate_settles_at_what_the_cache_holds() -> None:
+    engine = SmallCache()
+    gate = EngineGate(engine, capacity_of(ScriptedEngineSettings(), engine))
+    assert gate.counters()["capacity"] == QUEUED * 32
+    assert len(ask(gate, 400)) == 400
+    assert engine.under_way[:64] == list(range(1, 65)), "before the first report the bound alone holds"
+    assert max(engine.under_way[200:]) <= 12
+    assert 7 <= gate.counters()["capacity"] <= 12
+
+
+def test_an_engine_that_reports_nothing_keeps_its_fixed_count() -> None:
+    gate = EngineGate(ScriptedEngine(ScriptedEngineSettings()), 7)
+    ask(gate, 50)
+    assert gate.counters()["capacity"] == 7
+
+
+@pytest.mark.parametrize("preempted", [0, 1])
+def test_no_turn_is_lost_when_the_window_shrinks_and_grows(preempted: int) -> None:
+    async def turns() -> int:
+        engine = SmallCache()
+        given = Turns(engine, 5)
+        for _ in range(5):
+            await given.take()
+        engine.preemptions = preempted
+        for _ in range(5):
+            given.give_back()
+        engine.running = 0
+        taken = 0
+        for _ in range(200):
+            await asyncio.wait_for(given.take(), 10)
+            taken += 1
+            given.give_back()
+        assert taken == 200
+        return given.size
+
+    assert asyncio.run(turns()) == 5

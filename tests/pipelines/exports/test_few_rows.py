@@ -1,0 +1,63 @@
+"""Data sets of 0, 1 and 2 rows, and empty splits: ``load_dataset`` reads what there is and fails for none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_rows import curated_run, scripted_rows
+
+from stepforge.labelers import Contrast, MathShepherd
+from stepforge.pipelines.datasets.writer import export_all, rows_by_split
+from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.schemas.labeled import LabeledProblem
+
+ROWS = scripted_rows([MathShepherd(k=8), Contrast()], 24)
+
+
+NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto")
+"""Exports that set solutions or steps beside each other."""
+
+
+def one_solution(row: LabeledProblem) -> LabeledProblem:
+    return row.model_copy(update={"solutions": row.solutions[:1], "evidence": (), "further": ()})
+
+
+def without_values(row: LabeledProblem) -> LabeledProblem:
+    solutions = tuple(s.model_copy(update={"labels": (None,) * len(s.labels)}) for s in row.solutions)
+    return row.model_copy(update={"solutions": solutions})
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("kind", EXPORTS, ids=lambda part: part().kind)
+def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    part = kind(max_per_problem=1) if "max_per_problem" in kind.model_fields else kind()
+    rows = ROWS if part.kind in NEEDS_TWO else [one_solution(row) for row in ROWS]
+    chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
+    assert len(chosen) == count, part.kind
+    run, layout = curated_run(tmp_path, chosen, [part])
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
+    assert sum(written.values()) == count
+    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*")} == set(written)
+    if count:
+        loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
+        assert {split: loaded[split].num_rows for split in loaded} == written
+
+
+def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
+    """Without a belief or a fixed number of completions there is no value, and so no ``soft_stepwise``."""
+    datasets = pytest.importorskip("datasets")
+    bare = [without_values(row) for row in ROWS[:6]]
+    run, layout = curated_run(tmp_path, bare, [part() for part in EXPORTS])
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    there = datasets.get_dataset_config_names(str(layout.datasets))
+    assert "soft_stepwise" not in there
+    assert "stepwise" in there
+    for name in there:
+        loaded = datasets.load_dataset(str(layout.datasets), name, cache_dir=str(tmp_path / "cache"))
+        assert {s: loaded[s].num_rows for s in loaded} == {s: n for s, n in rows_by_split(layout, name).items() if n}
