@@ -351,7 +351,7 @@ def bench_labelers(
 
 
 def main() -> None:
-        from stepforge.pipelines.run.garbage_collection import collect_seldom
+    from stepforge.pipelines.run.garbage_collection import collect_seldom
 
     sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from the shell's current folder
     collect_seldom()
