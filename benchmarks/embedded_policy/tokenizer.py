@@ -11,7 +11,7 @@ from stepforge.grading.statement import REPAIR_MARK
 
 END = "<|end|>"
 SPLIT = r" ?\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\n|\s+"
-"""One digit a token: sums are learnt faster, and no number is a token of its own (design: single digits)."""
+"""One digit a token: sums are learned faster, and no number is a token of its own (design: single digits)."""
 
 
 def _corpus(problems_per_family: int) -> Iterator[str]:

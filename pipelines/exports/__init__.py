@@ -1,4 +1,4 @@
-"""Exports: parts that turn a labelled problem into flat training rows. A union written out by hand."""
+"""Exports: parts that turn a labeled problem into flat training rows. A union written out by hand."""
 
 from typing import Annotated, get_args
 

@@ -1,4 +1,4 @@
-"""One run: plan the shards, send each through the stages, balance the books, export, report.
+"""One run: plan the shards, send each through the stages, check the row counts, export, report.
 
 A shard goes on to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem to
 be there. What a committed file says is done is never done again: the same command resumes.
@@ -46,8 +46,8 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
 
     Raises:
         BadInput: nothing was started.
-        RunFailed: what is done is kept; the line says how to go on.
-        Stopped: by a signal; the workers are closed, and what is done is kept.
+        RunFailed: finished work is kept; the line says how to resume.
+        Stopped: by a signal; the workers are closed, and finished work is kept.
     """
     layout = Layout(folder)
     try:
@@ -56,7 +56,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         if layout.rule.exists():
-            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it again; give another --out")
         run = with_folder_exports(run, layout)
         redone = guard_settings(run, layout)
         if redone and not quiet:
@@ -115,7 +115,7 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 
 def finish(run: RunFile, layout: Layout) -> Report:
-    """Balance the books, export and report what is committed."""
+    """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     _check_failures(run, ledger)
     _check_watched(run, ledger)
@@ -147,7 +147,7 @@ class _Flow:
         self.digest = content_digest(run)
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
-        """Done once the pilot is labelled; None where nothing is pooled."""
+        """Done once the pilot is labeled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
@@ -189,7 +189,7 @@ class _Flow:
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
-        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
@@ -227,7 +227,7 @@ class _Flow:
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
-            raise RunFailed(f"stopped, what is done is kept: {reason}")
+            raise RunFailed(f"stopped, finished work is kept: {reason}")
 
     def _begin(self, stage: ShardStage, index: int) -> None:
         """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
@@ -252,7 +252,7 @@ class _Flow:
         return None if self.rates is None or shard in self.pilot else await self.rates
 
     async def _pool_rates(self) -> None:
-        """Pool the rates as soon as every shard of the pilot is labelled."""
+        """Pool the rates as soon as every shard of the pilot is labeled."""
         if self.rates is None:
             return
         for labelled in self.labelled.values():
@@ -288,7 +288,7 @@ async def _all(coroutines: Iterable[Any]) -> None:
 def _check_watched(run: RunFile, ledger: Ledger) -> None:
     reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
     if reason is not None:
-        raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
+        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
 
 
 def _check_failures(run: RunFile, ledger: Ledger) -> None:
@@ -297,7 +297,7 @@ def _check_failures(run: RunFile, ledger: Ledger) -> None:
         if rows and failed / rows > run.max_failure_share:
             (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
             again = (
-                "mend the cause and run the same command to try them again, or " if may_be_tried(total.failures) else ""
+                "fix the cause and run the same command to try them again, or " if may_be_tried(total.failures) else ""
             )
             raise RunFailed(
                 f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
