@@ -28,7 +28,7 @@ def picture(problem: stepforge.Problem, solution: stepforge.LabeledSolution) -> 
     body = [
         *(_text(LEFT, 30 + 20 * i, line, SANS, INK) for i, line in enumerate(question)),
         _text(LEFT, top + 22, "step", SANS, QUIET),
-        _text(BAR_LEFT, top + 22, "chance of a right answer after the step, 90 % interval", SANS, QUIET),
+        _text(BAR_LEFT, top + 22, "chance of a right answer, 90 % interval", SANS, QUIET),
         *_steps(problem, solution, top + 44),
         _text(LEFT, height - 14, _caption(problem, solution), SANS, QUIET),
     ]

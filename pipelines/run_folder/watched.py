@@ -120,7 +120,7 @@ def _after_right_step(row: LabeledProblem) -> Watched:
 
 
 def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
-    """Return why a run must not go on, or None. ``ended``: nothing more will come, so less is asked for."""
+    """Return why a run must stop, or None. ``ended``: nothing more will come, so less is asked for."""
     if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
         return (
             f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
@@ -133,8 +133,8 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
         return (
             f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so that "
             "step 1 of everything would be labeled wrong. Check policy.prompt, the answers' form and "
-            "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to go on all "
-            "the same"
+            "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to continue "
+            "anyway"
         )
     return _identical(seen, watch, temperature) or _after(seen, watch)
 
@@ -150,8 +150,8 @@ def _identical(seen: Watched, watch: Watch, temperature: float) -> str | None:
     return (
         f"{seen.identical} of {seen.pairs} pairs of solutions with a wrong one among them are identical{by_chance} "
         f"(temperature {temperature:g}, most_identical = {watch.most_identical:g}): the engine ignores seeds, or "
-        "something before it answers from a cache. Turn caching of answers off; set watch.most_identical = 1 to go on "
-        "all the same"
+        "something before it answers from a cache. Turn caching of answers off; set watch.most_identical = 1 to "
+        "continue anyway"
     )
 
 
