@@ -66,3 +66,13 @@ def test_prose_lines_are_short(page: Path) -> None:
 @pytest.mark.parametrize("name, limit", [("README.md", 200), ("docs/architecture.md", 200)])
 def test_front_pages_stay_short(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= limit
+
+
+LARGE = {"labelers.json"}
+"""Results whose rows are not thinned yet."""
+
+
+def test_committed_results_are_small() -> None:
+    results = [path for path in (ROOT / "benchmarks" / "results").iterdir() if path.name not in LARGE]
+    assert results
+    assert not [path.name for path in results if path.stat().st_size > 200_000]

@@ -1,11 +1,10 @@
 """Best-of-N: choosing among N solutions of a problem by votes, by votes that a reward model weighs, or by it alone.
 
-A solution's weight is its step scores' smallest, last, or product. Every figure is the expected share of right
+A solution's weight is its step scores' smallest or last. Every figure is the expected share of right
 choices over random sets of N out of the solutions that there are; ties are broken at random.
 """
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 Array = NDArray[np.float64]
-AGGREGATORS: dict[str, Callable[[Sequence[float]], float]] = {"min": min, "last": lambda s: s[-1], "product": prod}
+AGGREGATORS: dict[str, Callable[[Sequence[float]], float]] = {"min": min, "last": lambda s: s[-1]}
 TIE = 1e-12
 
 
