@@ -9,7 +9,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 
 def question_key(question: str) -> str:
-    """Return what two equal questions share: a hash of the text without case and runs of white space."""
+    """Hash of a question without case and runs of white space; equal questions share it."""
     folded = " ".join(question.casefold().split())
     return blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

@@ -36,7 +36,7 @@ _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "sol
 
 
 def last_word(text: str) -> str:
-    """Return what a response says in the end: without its thinking, and without what follows its end of turn."""
+    """The response without its thinking and without anything after its end of turn."""
     opening = _OPENING.match(text)
     text = text[opening.end() :] if opening is not None else text
     end = _END_OF_TURN.search(text)
@@ -63,7 +63,7 @@ def _before_next_question(text: str) -> str:
 
 
 def tagged(text: str) -> str | None:
-    """Return what the last ``<answer>`` tag holds."""
+    """The content of the last ``<answer>`` tag."""
     if "<" not in text:
         return None
     openings = list(_TAG.finditer(text))
@@ -92,7 +92,7 @@ def in_json(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    r"""Return what the last box holds; of several boxes joined by commas, "and" or "or", all of them.
+    r"""The content of the last box; of several boxes joined by commas, "and" or "or", all of them.
 
     Empty where the last box is not closed: the text was cut off over its answer.
     """
@@ -111,7 +111,7 @@ def boxed(text: str) -> str | None:
 
 
 def _content(text: str, start: int, limit: int | None = None) -> tuple[str, int] | None:
-    """Return what a box holds and where it ends; empty for the mere word, None where it is not closed."""
+    """The content of a box and where it ends; empty for the mere word, None where it is not closed."""
     box = _BOX.match(text, start)
     if box is None:
         return "", start

@@ -112,7 +112,7 @@ def power_growth(text: str) -> int:
 
 
 def _exponent(text: str, start: int) -> str:
-    """Return what is raised: a bracketed group, or everything up to a blank or an operator."""
+    """The base of a power: a bracketed group, or everything up to a blank or an operator."""
     body = text[start:].lstrip()
     if not body.startswith(("{", "(")):
         match = re.match(r"-?\\?[\w.]+(?:\^-?[\w.]+)*", body)

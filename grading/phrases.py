@@ -90,7 +90,7 @@ _VERB = re.compile(
 
 
 def after_colon(text: str) -> str | None:
-    """Return what follows ``Answer:``."""
+    """The text after ``Answer:``."""
     return _framed(_places(text, _COLON, foreign=False))
 
 

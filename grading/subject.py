@@ -8,7 +8,7 @@ from stepforge.grading.spelling import cleaned
 
 
 def subject(reference: str | None, answer: str | None) -> str:
-    """Return what kind of answer was compared, as ``number, percent`` or ``list``."""
+    """Kind of the answer that was compared, such as ``number, percent`` or ``list``."""
     if reference is None or not reference.strip():
         return "no reference"
     if answer is None or not answer.strip():

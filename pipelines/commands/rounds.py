@@ -115,7 +115,7 @@ def _filled(part: str, values: dict[str, str]) -> str:
 
 
 def round_figures(number: int, model: str, report: Report) -> Round:
-    """Return what a round's report says of policy, labels and cost."""
+    """Figures of a round's policy, labels and cost."""
     solved = report.stages.get("solve")
     outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)

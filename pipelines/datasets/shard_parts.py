@@ -47,7 +47,7 @@ class Part:
         return list(self._tables(export, split, "arrow"))
 
     def classes(self, export: Export, split: str) -> list[pa.Table]:
-        """Return what thinning needs to know of the same rows, table by table."""
+        """Classes of the same rows, which thinning needs, table by table."""
         return list(self._tables(export, split, "classes"))
 
     def _tables(self, export: Export, split: str, suffix: str) -> Iterator[pa.Table]:

@@ -66,7 +66,7 @@ def limit_of(settings: AnyEngine) -> float | None:
 
 
 def outage_of(settings: AnyEngine) -> Outage:
-    """Return what its requests share about an engine that may be away; one in this process never is."""
+    """State shared by all requests to an engine that may be away; one in this process never is."""
     if isinstance(settings, ServerEngineSettings):
         return Outage(f"the server at {settings.address}", settings.patience, settings.backoff)
     return Outage("the engine", 0.0)
@@ -131,7 +131,7 @@ class EngineGate:
         return fault(f"no answer within {self._limit:g} s; aborted")
 
     def counters(self) -> dict[str, int]:
-        """Return what was done so far, requests under way and waiting, and how many the engine takes at a time."""
+        """Counts so far, requests in flight and waiting, and how many the engine takes at a time."""
         return {
             "rollouts": self._rollouts,
             "generated_tokens": self._tokens,

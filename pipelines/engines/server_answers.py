@@ -30,7 +30,7 @@ def failed(prompt_tokens: int, message: str, cause: Cause = "request") -> Comple
 def read_completion(
     reply: Reply, tokenizer: ModelTokenizer | None, stop: Sequence[str], redacted: Redacted = str
 ) -> Completion:
-    """Return what a server wrote: a completion or a chat message, as tokens if there is a tokenizer."""
+    """Read a completion or a chat message, as tokens if there is a tokenizer."""
     if reply.status != 200:
         words = server_message(reply.body, redacted)
         return failed(0, f"the server answered {reply.status}: {words}", _cause(reply.status))

@@ -87,7 +87,7 @@ class ModelTokenizer:
         return str(self._fast.decode(list(token_ids), skip_special_tokens=True))
 
     def _opening_tokens(self) -> tuple[int, ...]:
-        """Return what the tokenizer puts before a text: a beginning-of-text token, for many models."""
+        """Tokens that the tokenizer puts before a text: for many models, one for its beginning."""
         bare, dressed = self._tokens("a"), self._tokens("a", special=True)
         places = [i for i in range(len(dressed)) if dressed[i : i + len(bare)] == bare]
         return dressed[: places[0]] if places else ()

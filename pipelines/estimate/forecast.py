@@ -83,7 +83,7 @@ class _Columns(NamedTuple):
     steps: Array
 
     def label_of(self, draw: Draw) -> dict[str, Array]:
-        """Return what labeling the run's problems takes, but for those that the rates are pooled from."""
+        """Cost of labeling the run's problems, except those that the rates are pooled from."""
         chosen = self.label if draw.rates is None else [self.label[draw.rates]]
         return {name: np.mean([draw.rest @ label[name] for label in chosen], axis=0) for name in self.label_pooling}
 

@@ -45,7 +45,7 @@ class PilotPhases(NamedTuple):
 
 
 def pilot_problems(run: RunFile, sample: Sample, phases: PilotPhases) -> list[PilotProblem]:
-    """Return what each problem of the sample took."""
+    """The cost of each problem of the sample."""
     solved = {row.problem.id: row for row in rows_of(phases.solving, SolvedProblem)}
     labelled = {row.problem.id: row for row in rows_of(phases.labelling, LabeledProblem)}
     curated = curate([*labelled.values()], run.curate).kept
@@ -95,7 +95,6 @@ class _Books:
 
 
 def rows_of(phases: Sequence[Phase], record: type[R]) -> list[R]:
-    """Return what the phases made."""
     return [row for phase in phases for row in phase.rows if isinstance(row, record)]
 
 

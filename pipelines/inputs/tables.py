@@ -96,6 +96,6 @@ def digest_of(path: Path, size: int) -> str:
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Return what changes when a file does."""
+    """A stamp that changes when the file does."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Return what the work returns, or raise what it raises."""
+    """Run the work to its end, also where an event loop is running already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

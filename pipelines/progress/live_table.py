@@ -54,10 +54,10 @@ class Nothing:
     seconds = 5.0
 
     def show(self, snapshot: Snapshot) -> None:
-        """Do nothing."""
+        pass
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 class Lines:
@@ -70,7 +70,7 @@ class Lines:
         say(progress_line(snapshot), err=True)
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 class JsonLines:
@@ -83,7 +83,7 @@ class JsonLines:
         say(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}', err=True)
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 class LiveTable:

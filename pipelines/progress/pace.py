@@ -110,12 +110,12 @@ class _Work:
         self._committed += amount if now else 0
 
     def left(self, groups: "list[tuple[float, list[Group]]]", meter: EngineMeter) -> float:
-        """Return what is still to be made, whether its shards are begun or not."""
+        """Work left, in shards that have started and in those that have not."""
         total = sum(factor * sum(self._known[group] for group in told_by) for factor, told_by in groups)
         return max(0.0, total - self._under_way(meter))
 
     def _under_way(self, meter: EngineMeter) -> int:
-        """Return what was made for shards that are not committed yet.
+        """Work done for shards that are not committed yet.
 
         Committed shards may hold completions that the engines did not make in this session (replayed ones); what is
         missing for that reason stays missing.

@@ -84,7 +84,7 @@ class Snapshot(Record):
     elapsed: float = Field(ge=0, le=LATEST)
     """Seconds since this session began."""
     ended: bool = False
-    """Whether the session said good-bye: a driver that was killed does not."""
+    """Whether the session ended; false after a driver was killed."""
     shards: int
     """Shards of the run."""
     stages: dict[ShardStage, StageProgress]

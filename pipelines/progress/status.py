@@ -59,7 +59,7 @@ def fresh_report(folder: AnyPath) -> Report:
 
 
 def run_status(folder: AnyPath) -> dict[str, Any]:
-    """Return what is done by stage, whether a driver is at work and what it last said, and how to resume."""
+    """Progress by stage, whether a driver is running and its last report, and the command that resumes the run."""
     _, layout = open_run(folder)
     relabelled = layout.rule.exists()
     shards = len(layout.shards("label")) if relabelled else len(read_plan(folder))

@@ -29,7 +29,7 @@ def end_text(snapshot: Snapshot) -> str:
 
 
 def engine_text(engine: EngineProgress) -> str:
-    """Return what the engines do and have done, in one line."""
+    """The state and the counts of the engines in one line."""
     return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
 
 
@@ -51,7 +51,7 @@ def fill_text(engine: EngineProgress) -> str:
 
 
 def speed_text(engine: EngineProgress) -> str:
-    """Return what the engines give, and what they were spared; empty before the first completion."""
+    """Speeds and the cached share; empty before the first completion."""
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean

@@ -37,7 +37,7 @@ class HubRepo:
         self._api = HfApi(endpoint=endpoint, token=secret, library_name="stepforge", library_version=VERSION)
 
     def look(self, tag: str | None) -> Remote | None:
-        """Return what is there; None if there is no such repository, or none that this token can see.
+        """State of the repository; None if there is none, or none that this token can see.
 
         Args:
             tag: The version to look up; if None or not there, the latest one.

@@ -8,7 +8,7 @@ LISTED = 20
 
 
 def local_text(local: LocalDataset, licences: dict[str, str | None]) -> str:
-    """Return what lies here: the part of the plan that needs no Hub."""
+    """The local part of the plan, which needs no Hub."""
     known = ", ".join(f"{name}: {licence or 'UNKNOWN'}" for name, licence in licences.items())
     size = _size(sum(file.size for file in local.files.values()))
     return (
@@ -19,7 +19,7 @@ def local_text(local: LocalDataset, licences: dict[str, str | None]) -> str:
 
 
 def hub_text(plan: Plan) -> str:
-    """Return what would be done on the Hub."""
+    """The changes that would be made on the Hub."""
     lines = [
         f"repository  {_repository(plan)}",
         f"changes     {summary(plan)}, {len(plan.local.files) - len(plan.uploads)} unchanged",

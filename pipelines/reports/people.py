@@ -69,7 +69,7 @@ def _place(judged: Judged) -> str:
 
 
 def people_verdict(rollout: Rollout) -> Verdict | None:
-    """Return what people say of a solution, None if nobody judged it; nobody says whether a step was made good."""
+    """People's verdict on a solution, None if nobody judged it; people do not mark repaired steps."""
     said = rollout.people
     if said is None:
         return None

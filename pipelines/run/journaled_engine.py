@@ -81,4 +81,4 @@ class JournaledEngine:
         return self._gate.engine.chat(messages)
 
     async def close(self) -> None:
-        """Do nothing: the engine belongs to the worker."""
+        """The engine belongs to the worker."""

@@ -156,7 +156,7 @@ class ShardWork:
             )
 
     def _stamp(self, stage: ShardStage, task: Task) -> dict[str, Any]:
-        """Return what a shard says of itself: what it depends on, and the shard that it was made from."""
+        """Metadata of a shard: what it depends on, and the shard that it was made from."""
         index = task.shard.index
         stamp: dict[str, Any] = {
             "run": self._digest,

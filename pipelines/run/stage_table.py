@@ -199,7 +199,7 @@ def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
 
 
 def cause(stage: ShardStage, rejected: Rejected) -> str:
-    """Return what a rejection is counted under: a malformed source row's own message is unlike any other's."""
+    """Key under which a rejection is counted: messages of malformed source rows all differ."""
     return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
 
 

@@ -146,7 +146,7 @@ def _sift(rows: Sequence[Record], filters: list[tuple[str, Callable[..., Record 
 
 
 def _through(row: Record, filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Record:
-    """Return what the filters make of a row, or its rejection by the first that drops it."""
+    """Apply the filters to a row; returns the row, or its rejection by the first filter that drops it."""
     result = row
     for name, keep in filters:
         answer = keep(result)

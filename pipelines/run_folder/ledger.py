@@ -213,7 +213,7 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
-    """Return what each labeler spent over the whole run."""
+    """Cost of each labeler over the whole run."""
     costs: dict[str, Cost] = {}
     for report in reports:
         for entry in report.labelers:
@@ -252,7 +252,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
 
 
 def price(stages: Mapping[ShardStage, StageTotal], count: int) -> Price | None:
-    """Return what the run spent for each of ``count``; None where nothing is kept yet."""
+    """Cost of the run divided by ``count``; None where nothing is kept yet."""
     if not count:
         return None
     spent = {name: sum(getattr(total.cost, name) for total in stages.values()) for name in Cost.model_fields}

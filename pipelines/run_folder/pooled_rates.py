@@ -67,7 +67,7 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
 
 
 def rates_digest(rates: Record) -> str:
-    """Return what names rates in a shard's metadata."""
+    """Digest that names rates in a shard's metadata."""
     return digest_of(rates.model_dump(mode="json"))
 
 

@@ -69,7 +69,6 @@ class Session:
             write_checksummed(self._path, self.figures().model_dump())
 
     def figures(self) -> SessionFigures:
-        """Return what is known so far."""
         seconds = round(time.monotonic() - self._clock, 1)
         return SessionFigures(
             began=int(self._began), seconds=seconds, pending_shards=self._pending, stages=self._stages

@@ -1,4 +1,4 @@
-"""Three figures of every run that tell an engine that answers from one that only seems to, and the policy's pass rate.
+"""Figures of every run that show whether an engine really answers, and the policy's pass rate.
 
 They are counted shard by shard, from what is committed: what a proxy, a cache or a broken server does to the
 completions shows in them long before anybody looks at a label.

@@ -39,7 +39,7 @@ def write_checksummed(path: AnyPath, content: dict[str, Any]) -> None:
 
 
 def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    """Return what was written; ``run`` is the digest of the settings that it must belong to.
+    """Read a file; ``run`` is the digest of the settings that it must belong to.
 
     Raises:
         RunFailed: the file is damaged or another run's; the line names it.

@@ -19,7 +19,7 @@ class KeptCompletion(Record):
 
 
 def kept_completions(path: AnyPath) -> dict[bytes, Completion]:
-    """Return what is kept, by request; nothing where there is no file or a damaged one: it is sampled again."""
+    """Kept completions by request; none where the file is missing or damaged: they are sampled again."""
     if not path.exists():
         return {}
     try:

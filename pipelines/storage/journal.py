@@ -129,7 +129,7 @@ class Journal:
 
 
 def journalled(folder: AnyPath) -> dict[bytes, Completion]:
-    """Return what a journal holds, by request; the first answer to a request counts."""
+    """Completions of a journal by request; the first answer to a request counts."""
     known: dict[bytes, Completion] = {}
     files: list[AnyPath] = list(folder.glob("*.frames"))
     for path in sorted(files, key=lambda path: path.name):
@@ -176,7 +176,7 @@ class RequestKeys:
 
 
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Return what names a request of one completion: engine, prompt, seed and sampling."""
+    """Key of a request: engine, prompt, seed and sampling."""
     return RequestKeys(identity, prompt, sampling).of(seed)
 
 

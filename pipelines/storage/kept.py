@@ -30,7 +30,7 @@ class Kept(Record):
 
 
 def kept_rows(before: Sequence[R], after: Iterable[R]) -> list[Kept]:
-    """Return what to store of ``after``, whose rows come in the order of those they were made from."""
+    """Rows of ``after`` as they are stored; they come in the order of the rows they were made from."""
     numbers = iter(enumerate(before))
     kept = []
     for row in after:

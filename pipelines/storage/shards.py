@@ -155,7 +155,7 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    """Return what was written into a shard's Parquet metadata.
+    """Read a shard's own entry in its Parquet metadata.
 
     Raises:
         RunFailed: the shard is damaged, not one of ours, or not the one of its name and ``run``.

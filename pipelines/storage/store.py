@@ -121,7 +121,7 @@ class StorePath:
                 raise
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
-        """Do nothing: a store has no folders."""
+        """A store has no folders."""
 
     def stat(self) -> Stamp:
         """Return size and time of the object.

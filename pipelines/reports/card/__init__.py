@@ -49,12 +49,12 @@ def write_card(layout: Layout, run: RunFile, report: Report) -> None:
 
 
 def card_head(run: RunFile, layout: Layout) -> str:
-    """Return what a card begins with: its YAML, derived from the settings and the data files alone."""
+    """The YAML at the top of a card, derived from the settings and the data files alone."""
     return f"---\n{front_matter(run, layout).to_yaml()}\n---\n\n"
 
 
 def _kept(layout: Layout) -> str:
-    """Return what people wrote into the card. One that was changed elsewhere is put aside whole."""
+    """Text that people added to the card. A card that was changed elsewhere is set aside whole."""
     with suppress(FileNotFoundError):
         text = read_small(layout.datasets / CARD, CARD_BYTES).decode(errors="replace")
         card = read_card(text)

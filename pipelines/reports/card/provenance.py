@@ -18,7 +18,7 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 
 
 def cost_section(report: Report, contents: Contents) -> str:
-    """Return what was spent: in all, by labeler and labeled step, and by kept row."""
+    """Costs in all, by labeler and labeled step, and by kept row."""
     cost = report.cost
     steps = contents.labelled_steps.total()
     engine = sum(total.engine_seconds for total in report.stages.values())
