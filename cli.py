@@ -5,15 +5,15 @@ Ctrl-C or SIGTERM; what is done is kept.
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.terminal.output import say, say_traceback
 
 if TYPE_CHECKING:
@@ -47,42 +47,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@contextmanager
-def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and an exit code.
-
-    ``goes_on``: the same command, given again, goes on where this one was stopped.
-    """
-    from stepforge.schemas.errors import BadInput, RunFailed
-
-    try:
-        yield
-    except BadInput as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(2) from None
-    except RunFailed as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(1) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        from stepforge.pipelines.storage.store import io_failure
-
-        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt as stop:
-        say(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
-        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
-
-
-def _how_to_go_on() -> str:
-    return f"; what is done is kept. To go on: {shlex.join(['stepforge', *sys.argv[1:]])}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 @app.command()
