@@ -76,7 +76,7 @@ def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: floa
 
 
 def _slip(quantity: Quantity) -> list[Piece]:
-    # The space belongs to the value: a tokenizer makes " 25" one thing, and a space that is learnt before a value
+    # The space belongs to the value: a tokenizer makes " 25" one thing, and a space that is learned before a value
     # that is not would teach the policy to announce its slips.
     value = f" {quantity.value}"
     return [Piece(quantity.statement.removesuffix(value)), Piece(value, learn=False), Piece("\n")]

@@ -42,7 +42,7 @@ def solved(*solutions: Rollout, problem: Problem | None = None) -> SolvedProblem
 
 
 class KnownPolicy:
-    """Goes on from a prefix rightly with the probability that ``value`` gives; counts what it is asked."""
+    """Continues from a prefix rightly with the probability that ``value`` gives; counts what it is asked."""
 
     def __init__(
         self, value: Callable[[str], float], *, truncated: Callable[[str], bool] = lambda prefix: False

@@ -1,4 +1,4 @@
-"""Labelled problems of the real families, written by the scripted engine, without Ray and in a second or two."""
+"""Labeled problems of the real families, written by the scripted engine, without Ray and in a second or two."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ STAGES: tuple[ShardStage, ...] = ("label", "curate")
 
 
 def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: float = 0.12) -> list[LabeledProblem]:
-    """Return problems with four solutions each, labelled by these parts."""
+    """Return problems with four solutions each, labeled by these parts."""
     engine = ScriptedEngine(ScriptedEngineSettings(error_rate=error_rate, recovery_rate=0.05))
     policy = PromptedPolicy(engine, PolicySettings(answer="stated"))
     family = FAMILY(levels=(2, 3))
@@ -44,7 +44,7 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
 
 
 def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:
-    """Commit rows as a labelled shard, and as one that curation left as it was."""
+    """Commit rows as a labeled shard, and as one that curation left as it was."""
     for stage in STAGES:
         report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows))
         stamp = {**stamp, "report": report.model_dump(mode="json")}
@@ -56,7 +56,7 @@ def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], s
 
 
 def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
-    """Return a run folder in which these rows were labelled and curated, three a shard; nothing is exported yet."""
+    """Return a run folder in which these rows were labeled and curated, three a shard; nothing is exported yet."""
     run = RunFile.model_validate(
         {
             "problems": max(1, len(rows)),

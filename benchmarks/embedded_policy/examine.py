@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--wording", choices=("plain", "free"), default="plain")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--problems", type=int, default=40, help="problems a family and level")
-    parser.add_argument("--solutions", type=int, default=4, help="solutions a problem")
-    parser.add_argument("--recoveries", type=int, default=1000, help="erroneous solutions to go on from")
+    parser.add_argument("--solutions", type=int, default=4, help="solutions per problem")
+    parser.add_argument("--recoveries", type=int, default=1000, help="erroneous solutions to continue from")
     parser.add_argument("--threads", type=int, default=1)
     asyncio.run(_main(parser.parse_args()))
 

@@ -15,7 +15,7 @@ from stepforge.schemas.seeds import rng_of
 
 END = "<|end|>"
 SPLIT = r" ?\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\n|\s+"
-"""One digit a token: sums are learnt faster, and no number is a token of its own (design: single digits)."""
+"""One digit a token: sums are learned faster, and no number is a token of its own (design: single digits)."""
 RAREST = 3
 """A word seen less often than this in the corpus is spelled in bytes."""
 

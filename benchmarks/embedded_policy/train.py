@@ -4,7 +4,7 @@ A small Llama-architecture model on the project's own families: to solve their p
 check solutions. bfloat16 compute with float32 master weights
 (on a CPU with AMX about twice as fast as float32), Muon for the matrices and AdamW for the rest, a constant
 rate that falls linearly to zero over the last 30 % of the time. Checkpoints every few minutes; the same command
-goes on from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
+continues from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
 """
 
 import argparse
@@ -88,7 +88,7 @@ class Trainer:
         self.full_rate = 1.0
 
     def restore(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
+        """Continue from the last checkpoint, if there is one."""
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True, map_location=self.device)

@@ -12,10 +12,10 @@ from stepforge.schemas.errors import BadInput, RunFailed
 
 
 @contextmanager
-def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
+def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
     """Turn the errors that a person can fix into one line and an exit code.
 
-    ``goes_on``: the same command resumes where this one was stopped.
+    ``resumes``: the same command resumes where this one was stopped.
     """
     try:
         yield
@@ -33,12 +33,12 @@ def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
         say(f"stepforge: {_one_line(io_failure(error))}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
-        say(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
+        say(f"stepforge: stopped{_how_to_resume() if resumes else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 
-def _how_to_go_on() -> str:
-    return f"; what is done is kept. To resume: {shlex.join(['stepforge', *sys.argv[1:]])}"
+def _how_to_resume() -> str:
+    return f"; finished work is kept. To resume: {shlex.join(['stepforge', *sys.argv[1:]])}"
 
 
 def _one_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ def check_watched(run: RunFile, ledger: Ledger) -> None:
     """Raise ``RunFailed`` where the watched figures show that the labels would be worthless."""
     reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
     if reason is not None:
-        raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
+        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
 
 
 def check_failures(run: RunFile, ledger: Ledger) -> None:

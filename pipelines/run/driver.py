@@ -1,4 +1,4 @@
-"""One run: plan the shards, send each through the stages, balance the books, export, report.
+"""One run: plan the shards, send each through the stages, check the row counts, export, report.
 
 A shard goes on to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem to
 be there. What a committed file says is done is never done again: the same command resumes.
@@ -47,8 +47,8 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
 
     Raises:
         BadInput: nothing was started.
-        RunFailed: what is done is kept; the line says how to go on.
-        Stopped: by a signal; the workers are closed, and what is done is kept.
+        RunFailed: finished work is kept; the line says how to resume.
+        Stopped: by a signal; the workers are closed, and finished work is kept.
     """
     layout = Layout(folder)
     try:
@@ -57,7 +57,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         if layout.rule.exists():
-            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it again; give another --out")
         run = with_folder_exports(run, layout)
         redone = guard_settings(run, layout)
         if redone and not quiet:
@@ -116,7 +116,7 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 
 def finish(run: RunFile, layout: Layout) -> Report:
-    """Balance the books, export and report what is committed."""
+    """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     check_failures(run, ledger)
     check_watched(run, ledger)
@@ -148,7 +148,7 @@ class _Flow:
         self.digest = content_digest(run)
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
-        """Done once the pilot is labelled; None where nothing is pooled."""
+        """Done once the pilot is labeled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
@@ -192,7 +192,7 @@ class _Flow:
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
-        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
@@ -230,7 +230,7 @@ class _Flow:
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
-            raise RunFailed(f"stopped, what is done is kept: {reason}")
+            raise RunFailed(f"stopped, finished work is kept: {reason}")
 
     def _begin(self, stage: ShardStage, index: int) -> None:
         """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
@@ -255,7 +255,7 @@ class _Flow:
         return None if self.rates is None or shard in self.pilot else await self.rates
 
     async def _pool_rates(self) -> None:
-        """Pool the rates as soon as every shard of the pilot is labelled."""
+        """Pool the rates as soon as every shard of the pilot is labeled."""
         if self.rates is None:
             return
         for labelled in self.labelled.values():

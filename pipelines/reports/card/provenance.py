@@ -19,7 +19,7 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 
 
 def cost_section(report: Report, contents: Contents) -> str:
-    """Return what was spent: in all, by labeler and labelled step, and by kept row."""
+    """Return what was spent: in all, by labeler and labeled step, and by kept row."""
     cost = report.cost
     steps = contents.labelled_steps.total()
     engine = sum(total.engine_seconds for total in report.stages.values())
@@ -33,7 +33,7 @@ def cost_section(report: Report, contents: Contents) -> str:
         f"{cost.prompt_tokens} prompt tokens ({cost.cached_prompt_tokens} of them cached), {cost.seconds:.0f} s of "
         f"wall clock, {engine:.0f} s of engines. {steps} steps carry a label, which is "
         f"{_per(engine, steps)} s of an engine for each.\n\n"
-        + table(("labeler", "rollouts", "tokens", "rollouts per labelled step", "tokens per labelled step"), labelers)
+        + table(("labeler", "rollouts", "tokens", "rollouts per labeled step", "tokens per labeled step"), labelers)
         + "\n\nGenerated tokens of the whole run, solutions and all labelers, for each row that was kept:\n\n"
         + table(("data set", "rows", "tokens per row"), kept)
     )

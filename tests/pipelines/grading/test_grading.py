@@ -1,4 +1,4 @@
-"""The grader and its processes: hostile answers end, honest neighbours are unharmed, nothing is left behind."""
+"""The grader and its processes: hostile answers end, honest neighbors are unharmed, nothing is left behind."""
 
 import asyncio
 import gzip
