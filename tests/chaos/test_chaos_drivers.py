@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from chaos import Attempt, Reference, left_behind, run, write_run
+from chaos import Attempt, Reference, run
+from chaos_runs import left_behind, write_run
 
 from stepforge.filters import Corpus
 from stepforge.pipelines.grading.grader import PooledGrader

@@ -8,7 +8,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from chaos import report_of, run, write_run
+from chaos import run
+from chaos_runs import report_of, write_run
 
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
