@@ -330,12 +330,13 @@ def bench_labelers(
     out: Annotated[
         Path | None, typer.Option(help="Where the recordings go; kept, so that a second run is short.")
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Where the figures go; by default beside the recordings.")
+    results: Annotated[Path | None, typer.Option(help="Where the figures go; else beside the recordings.")] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="A finished run, labeled by math_shepherd first, to replay instead.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare all labelers on the same recorded completions of held-out solutions."""
+    """Compare all labelers on the same recorded completions, each family left out in turn."""
     with one_line_errors(goes_on=True):
         from importlib.resources import files
 
@@ -344,9 +345,8 @@ def bench_labelers(
         name = "labelers_smoke" if smoke else "labelers"
         settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
         folder = out or Path("runs") / f"bench_{name}"
-        result, text = compare(
-            settings, folder, (results or folder) / f"{name}.json", say=lambda line: say(line, err=True)
-        )
+        target = (results or folder) / f"{name}.json"
+        result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
         say(json.dumps(result) if as_json else text)
 
 

@@ -17,10 +17,22 @@ from stepforge.labelers.oracle import Oracle
 from stepforge.labelers.run_parts import label_with_all
 from stepforge.labelers.scan import SCAN
 from stepforge.labelers.sequential import Sequential
+from stepforge.labelers.sprt import SPRT
 from stepforge.schemas.own_part import OrOwn
 
 AnyLabeler = Annotated[
-    ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | Judge | Consensus | Oracle | Contrast,
+    ChangePoint
+    | MathShepherd
+    | Sequential
+    | OmegaPRM
+    | EpicPRM
+    | AMCS
+    | SCAN
+    | SPRT
+    | Judge
+    | Consensus
+    | Oracle
+    | Contrast,
     Field(discriminator="kind"),
     OrOwn(Labeler, Combiner, FollowUp),
 ]
@@ -28,6 +40,7 @@ AnyLabeler = Annotated[
 __all__ = [
     "AMCS",
     "SCAN",
+    "SPRT",
     "AnyLabeler",
     "AnyPart",
     "ChangePoint",

@@ -13,7 +13,8 @@ from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import Evidence, Trajectory
 from stepforge.labelers.labeling import label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
-from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
@@ -46,7 +47,14 @@ class AMCS(Record):
 
     async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         async def alive(count: int) -> bool | None:
-            return (await evidence.until_narrow(path, count, self.first, self.most, self.half_width)).hard
+            return (await evidence.until(path, count, self.first, self.most, self.narrow)).hard
 
         error, asked = await bisect(0, len(path.steps), alive)
         return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+
+    def narrow(self, label: StepLabel) -> bool:
+        """Whether all agree, or the Wilson interval is narrow (released code: 6, 20, 0.2)."""
+        if label.trials < self.first:
+            return False
+        low, high = wilson(label.successes, label.trials)
+        return label.successes in (0, label.trials) or (high - low) / 2 <= self.half_width

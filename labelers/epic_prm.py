@@ -1,9 +1,10 @@
 """EpicPRM's adaptive bisection (arXiv 2503.02382, section 3; released code): start and sample count by difficulty.
 
 A probe of the question gives its solve rate. The harder the question, the earlier the first look (by up to a quarter
-of the solution) and the more completions a look takes. A prefix is lost if its score is below half of the question's
-own; the score weights each completion by its likelihood per token (exp of the mean log-probability), or counts alike
-where the engine tells none. One completer instead of the paper's two; the probe is charged.
+of the solution) and the more completions a look takes: as many as the probe took for its tenth right one, in eights.
+A prefix is lost if its score is below half of the question's own; the score weights each completion by its likelihood
+per token (exp of the mean log-probability), or counts alike where the engine tells none. One completer instead of the
+paper's two; the probe is charged.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,9 @@ class EpicPRM(Record):
     """Right ones among them below which the question is left alone."""
     fewest: int = Field(default=16, ge=1)
     most: int = Field(default=72, ge=1)
-    """Completions at a prefix of a question that is always, or never, solved."""
+    """Completions at a prefix, least and most."""
+    tenth: int = Field(default=10, ge=1)
+    """Right completion of the probe whose place among them says how many a prefix takes."""
     threshold: float = Field(default=0.5, gt=0, le=1)
     """Share of the question's own score below which a prefix is lost."""
 
@@ -65,7 +68,7 @@ class EpicPRM(Record):
         rate = right / sum(r.outcome != "undetermined" for r in question)
 
         async def alive(count: int) -> bool | None:
-            await evidence.measure(path, count, self.completions(rate))
+            await evidence.measure(path, count, self.completions(question))
             found = score(evidence.completions(path, count))
             return None if found is None else found >= self.threshold * base
 
@@ -73,10 +76,11 @@ class EpicPRM(Record):
         error, asked = await bisect(0, last, alive, first_look(last, rate))
         return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
 
-    def completions(self, rate: float) -> int:
-        """Return how many completions a look takes at a solve rate, in eighths of the range."""
-        eighths = round((1 - rate) * 8)
-        return self.fewest + eighths * (self.most - self.fewest) // 8
+    def completions(self, probe: Sequence[Rollout]) -> int:
+        """Return how many completions a look takes (released code: two completers' probes are counted together)."""
+        right = [place for place, rollout in enumerate(probe, 1) if rollout.outcome == "correct"]
+        place = right[self.tenth - 1] if len(right) >= self.tenth else self.most
+        return min(self.most, max(self.fewest, 8 * -(-place // 8)))
 
 
 def first_look(steps: int, rate: float) -> int:

@@ -127,12 +127,12 @@ class PosteriorRule(Record):
         rollout = solution.rollout
         if rollout.outcome == "undetermined" or not rollout.steps:
             return View((None,) * len(rollout.steps), _verdict(self.kind, solution, None))
-        belief = self.model.believe_stored(rollout, stored_evidence(row))
+        verdict = self.model.verdict_on(rollout, stored_evidence(row)).model_copy(update={"labeler": self.kind})
         left, targets = 1.0, []
-        for p in belief.first_error[:-1]:
+        for p in (verdict.posterior or ())[:-1]:
             left -= p
             targets.append(max(0.0, left))
-        return View(tuple(targets), self.model.verdict(belief).model_copy(update={"labeler": self.kind}))
+        return View(tuple(targets), verdict)
 
 
 class Agreement(Record):

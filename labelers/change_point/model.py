@@ -1,209 +1,196 @@
 """The model behind ``change_point``: where a solution goes wrong, given what completions of its prefixes did.
 
-A solution of T steps. Step i is wrong with a prior chance h_i that its surprise gives. A wrong step is *harmless* with
-a fixed share: the policy goes on to succeed as if nothing had happened. The first wrong step is e; the first that is
-wrong and not harmless, after which the solution is lost, is f >= e. Either may be absent, written T.
+V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in three regimes:
+*right* so far, *lost* since a wrong step, *repaired* since. Over a right step V moves a little or rises; at a wrong
+step it drops below half; once lost it stays low until a repair. The first wrong step is where the chain leaves the
+first regime. Every rollout counts once: a completion as a trial of V where it was drawn, another solution of the
+problem where it leaves this one. If the policy writes the solution's next step with probability q, then
+V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the policy was sure of
+cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free text q is near 0:
+then w is V(t), and none of this says anything.
 
-Evidence speaks of f. A prefix of t <= f steps is alive: V(t) ~ Beta with mean b^(1 - t/T), where b is the problem's
-base rate, unknown and shared by its prefixes, and a precision that leaves room for jitter. A prefix of t > f steps is
-lost: V(t) ~ Beta with the recovery rate as its mean. The solution's own outcome counts as the last completion.
-
-Assumptions, and what their failure does (measured in the tests): V falls once and stays down, so a solution
-that recovers half-way is read as alive; surprise and evidence are independent given the errors; steps are equally
-hard, so b^(1 - t/T) is only a rough mean.
+Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
-from math import exp, log
-from operator import add, mul
 from typing import NamedTuple
 
-from stepforge.labelers.change_point.rates import Rates, log_beta_binomial
+import numpy as np
 
-BASE_GRID = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-"""Base rates that are summed over."""
+from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels
 
-LOG_BASES = tuple((log(base), log(1 - base)) for base in BASE_GRID)
-
-Counts = tuple[int, int]
-"""(successes, failures)"""
-
-Priors = tuple[tuple[float, float], ...]
-"""Parameters of a Beta for each base rate of the grid."""
+RIGHT, LOST, REPAIRED = (slice(i * SIZE, (i + 1) * SIZE) for i in range(3))
+"""Places of the regimes in a state vector."""
+MISGRADED = 0.02
+"""Chance that the reference or the grader is wrong about the solution's own answer."""
+SLACK = 0.1
+"""How far V(t) = q V(t+1) + (1 - q) w may be missed, about the width of the grid's cells."""
 
 
 class Observed(NamedTuple):
-    """What is known of one solution."""
+    """What is known of one solution of T steps; all arrays have T entries."""
 
-    chances: tuple[float, ...]
-    """h_i, a step each."""
-    agreement: tuple[Counts, ...]
-    """Of the right rollouts through the prefix before each step, how many (do, do not) write that same step."""
     right: bool
-    """Whether the solution's own answer is right."""
-    root: Counts
-    """Outcomes of completions of the bare question."""
-    prefixes: tuple[Counts, ...]
-    """Outcomes of all rollouts through the prefixes of 1 to T - 1 steps."""
-    leaving: tuple[Counts, ...]
-    """Outcomes of the rollouts that leave the solution's way after 0 to T - 1 steps: each counts once, at the last
-    prefix that it shares."""
+    """Whether its own answer is right."""
+    successes: Array
+    """``[t]``: right completions drawn from its first t steps."""
+    failures: Array
+    left_right: Array
+    """``[t]``: right solutions of the problem that leave it after t steps."""
+    left_wrong: Array
+    written: Array
+    """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
 
 
 class Posterior(NamedTuple):
     """What follows."""
 
     first_error: tuple[float, ...]
-    """Probability of each e; the last is that of no error."""
-    joint: tuple[tuple[float, ...], ...]
-    """Probability of (e, f)."""
-    success: tuple[tuple[float, ...], ...]
-    """``success[t - 1][f]``: probability that the next completion of the prefix of t steps succeeds, given f."""
-    base: tuple[tuple[float, ...], ...]
-    """``base[f]``: probability of each base rate of the grid, given f."""
+    """Probability of each first wrong step; the last is that of none."""
+    states: Array
+    """``[t, state]`` for 0 to T steps, before tempering."""
+    moved: Array
+    """``[from, to]``: expected steps that are right, by V before and after."""
+    dropped: Array
+    """The same of wrong steps."""
+    repairs: float
+    """Expected number."""
+    events: float
+    """Expected wrong steps, in units of ``hazard`` times ``exposure``."""
+    exposure: float
     log_evidence: float
     """Log-probability of all that was observed."""
 
+    def success(self, t: int) -> tuple[float, float]:
+        """Return the chance that one more completion of t steps ends right, if (no error, an error) is among them."""
+        right, rest = self.states[t, RIGHT], self.states[t, LOST] + self.states[t, REPAIRED]
+        return _mean(right), _mean(rest)
 
-def prior(chances: Sequence[float], harmless: float) -> list[list[float]]:
-    """Return P(e, f) before any outcome; index T stands for "never"."""
-    steps = len(chances)
-    joint = [[0.0] * (steps + 1) for _ in range(steps + 1)]
-    reached = 1.0
-    for e, chance in enumerate(chances):
-        joint[e][e] = reached * chance * (1 - harmless)
-        limbo = reached * chance * harmless
-        for f in range(e + 1, steps):
-            lost = chances[f] * (1 - harmless)
-            joint[e][f] = limbo * lost
-            limbo *= 1 - lost
-        joint[e][steps] = limbo
-        reached *= 1 - chance
-    joint[steps][steps] = reached
-    return joint
+    def wrong_by(self, t: int) -> float:
+        """Return the probability that one of the first t steps is wrong."""
+        return min(1.0, sum(self.first_error[:t]))
+
+
+class _Chain(NamedTuple):
+    """``[t, from, to]``: probabilities of each kind of step and of what left before it."""
+
+    move: Array
+    drop: Array
+    stay: Array
+    """From lost to lost."""
+    repair: Array
 
 
 def posterior(seen: Observed, rates: Rates) -> Posterior:
-    """Return the posterior of (e, f), and what further completions would do."""
-    steps = len(seen.chances)
-    weights = _log_likelihoods(seen, rates)  # [f][base rate]
-    joint = prior(_agreed(seen, rates), rates.harmless)
-    # The solution's own end: a lost one ends right only by recovery, one that was never lost ends right.
-    lost_end = rates.recovery if seen.right else 1 - rates.recovery
-    end = [lost_end] * steps + [1.0 if seen.right else 0.0]
-    top = max(map(max, weights))
-    likely = [[exp(w - top) for w in row] for row in weights]
-    mass = [sum(row) for row in likely]
-    unnormalised = [[joint[e][f] * end[f] * mass[f] for f in range(steps + 1)] for e in range(steps + 1)]
-    total = sum(map(sum, unnormalised))
-    if total <= 0:  # a wrong end where no step can have gone wrong: the chances were all but zero
-        unnormalised = [[float(e == f < steps) for f in range(steps + 1)] for e in range(steps + 1)]
-        total = float(steps)
-    table = _tempered([[p / total for p in row] for row in unnormalised], rates.temper)
-    base = tuple(
-        tuple(p / whole if whole else 1 / len(row) for p in row) for row, whole in zip(likely, mass, strict=True)
-    )
+    """Return the posterior of the first wrong step and of V at every prefix."""
+    chain = _chain(seen, rates)
+    forward, scales = _forward(chain, rates)
+    backward = _backward(chain, seen.right)
+    states = forward * backward
+    whole = states.sum(axis=1, keepdims=True)
+    ahead = backward[1:] / (scales[:, None] * whole[1:])  # so that a step's joint probabilities sum to 1
+    right, lost, repaired = forward[:-1, RIGHT], forward[:-1, LOST], forward[:-1, REPAIRED]
+    falling = _joint(right, chain.drop, ahead[:, LOST])
+    again = _joint(repaired, chain.drop, ahead[:, LOST])
+    moved = _joint(right, chain.move, ahead[:, RIGHT]) + _joint(repaired, chain.move, ahead[:, REPAIRED])
+    repairs = _joint(lost, chain.repair, ahead[:, REPAIRED])
+    states /= whole
+    fell = falling.sum(axis=(1, 2))
+    first = np.append(fell, states[-1, RIGHT].sum()) ** rates.temper
+    exposure = _exposure(seen)
+    # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
+    events = rates.hazard * exposure / np.maximum(-np.expm1(-rates.hazard * exposure), 1e-12)
     return Posterior(
-        first_error=tuple(sum(row) for row in table),
-        joint=table,
-        success=_next_success(seen, rates, base),
-        base=base,
-        log_evidence=log(total) + top + _log_agreement(seen, rates),
+        first_error=tuple((first / first.sum()).tolist()),
+        states=states,
+        moved=moved.sum(axis=0),
+        dropped=(falling + again).sum(axis=0),
+        repairs=float(repairs.sum()),
+        events=float(events @ (fell + again.sum(axis=(1, 2)))),
+        exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
+        log_evidence=float(np.log(scales).sum() + np.log(whole[-1, 0])),
     )
 
 
-def _log_agreement(seen: Observed, rates: Rates) -> float:
-    """Return the log-probability of the agreement counts, each step wrong with its own chance."""
-    total = 0.0
-    for chance, (same, other) in zip(seen.chances, seen.agreement, strict=True):
-        right = exp(log_beta_binomial(same, other, *rates.same_if_right))
-        wrong = exp(log_beta_binomial(same, other, *rates.same_if_wrong))
-        total += log((1 - chance) * right + chance * wrong)
-    return total
+def information(belief: Posterior, t: int) -> float:
+    """Return the mutual information, in nats, of one more completion of ``t`` steps and whether an error is in them."""
+    right, wrong = belief.success(t)
+    share = belief.wrong_by(t)
+    whole = (1 - share) * right + share * wrong
+    return max(0.0, _entropy(whole) - (1 - share) * _entropy(right) - share * _entropy(wrong))
 
 
-def _tempered(table: list[list[float]], power: float) -> tuple[tuple[float, ...], ...]:
-    """Raise the marginal of e to a power; what is known of f given e stays as it is."""
-    marginal = [sum(row) for row in table]
-    powered = [p**power for p in marginal]
-    total = sum(powered)
-    factors = [q / total / p if p > 0 else 0.0 for p, q in zip(marginal, powered, strict=True)]
-    return tuple(tuple(p * factor for p in row) for row, factor in zip(table, factors, strict=True))
+def _exposure(seen: Observed) -> Array:
+    """Return the share of ``hazard`` that each step gets: none if the policy had no other step to write."""
+    exposure: Array = (1 - seen.written) / len(seen.written)
+    return exposure
 
 
-def _agreed(seen: Observed, rates: Rates) -> list[float]:
-    """Return the chances after looking at what right rollouts wrote in each step's place.
-
-    Policies that succeed seldom write a wrong step; how often they write the same right one is a rate of the policy,
-    near 1 where there is one way to say it and near 0 in free prose, where this says nothing.
-    """
-    chances = []
-    for chance, (same, other) in zip(seen.chances, seen.agreement, strict=True):
-        right = log_beta_binomial(same, other, *rates.same_if_right)
-        wrong = log_beta_binomial(same, other, *rates.same_if_wrong)
-        odds = chance / (1 - chance) * exp(max(-50.0, min(50.0, wrong - right)))
-        chances.append(min(max(odds / (1 + odds), 1e-6), 1 - 1e-6))
-    return chances
+def _chain(seen: Observed, rates: Rates) -> _Chain:
+    laws, left = kernels(), _leaving(seen)
+    wrong = -np.expm1(-rates.hazard * _exposure(seen))[:, None, None]
+    mended = -np.expm1(-rates.repair / len(seen.written))
+    return _Chain(
+        move=(1 - wrong) * np.tensordot(np.array(rates.moves), laws.moves, 1) * left,
+        drop=wrong * np.tensordot(np.array(rates.drops), laws.drops, 1) * left,
+        stay=(1 - mended) * laws.lost * left,
+        repair=mended * laws.repair * left,
+    )
 
 
-def _log_likelihoods(seen: Observed, rates: Rates) -> list[list[float]]:
-    """Return log P(evidence, base rate | f), for f = 0 to T and each base rate of the grid."""
-    steps = len(seen.chances)
-    lost = [log_beta_binomial(c, d, rates.lost_success, rates.lost_failure) for c, d in seen.leaving]
-    lost_after = [0.0] * (steps + 1)  # [f]: prefixes of more than f steps
-    for f in range(steps - 2, -1, -1):
-        lost_after[f] = lost_after[f + 1] + lost[f + 1]
-    successes = seen.root[0] + rates.base_success - 1
-    failures = seen.root[1] + rates.base_failure - 1
-    before = [successes * right + failures * wrong for right, wrong in LOG_BASES]
-    rows = []
-    for f, counts in enumerate(seen.leaving):
-        at_error = _log_alive(counts, f, steps, rates.precision)
-        rows.append([b + a + lost_after[f] for b, a in zip(before, at_error, strict=True)])
-        alive = _log_alive(counts, f, steps, rates.precision, rates.detour)
-        before = list(map(add, before, alive))
-    return [*rows, before]
+def _leaving(seen: Observed) -> Array:
+    """Return ``[t, from, to]``: probability of what was drawn and what left at t, given V before and after the step."""
+    q = seen.written[:, None, None]
+    gap = GRID[None, :, None] - q * GRID[None, None, :]
+    w = np.clip(gap / np.maximum(1 - q, 1e-6), 0.005, 0.995)
+    missed = np.maximum(0.0, np.maximum(gap - (1 - q), -gap)) / SLACK
+    left = seen.left_right[:, None, None] * np.log(w) + seen.left_wrong[:, None, None] * np.log(1 - w)
+    drawn = seen.successes[:, None] * np.log(GRID) + seen.failures[:, None] * np.log(1 - GRID)
+    probabilities: Array = np.exp(drawn[:, :, None] + left - missed**2)
+    return np.maximum(probabilities, 1e-280)
 
 
-@lru_cache(maxsize=1 << 14)
-def _log_alive(counts: Counts, t: int, steps: int, precision: float, share: float = 1.0) -> tuple[float, ...]:
-    """Return the log-probability of what left an alive prefix of ``t`` steps, for each base rate."""
-    return tuple(log_beta_binomial(*counts, *prior) for prior in alive_priors(t, steps, precision, share))
+def _joint(before: Array, step: Array, after: Array) -> Array:
+    """Return ``[t, from, to]``: expected steps of one kind."""
+    return before[:, :, None] * step * after[:, None, :]
 
 
-def _next_success(seen: Observed, rates: Rates, base: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-    steps = len(seen.chances)
-    table = []
-    for t in range(1, steps):
-        right, wrong = seen.prefixes[t - 1]
-        lost = (rates.lost_success + right) / (rates.lost_success + rates.lost_failure + right + wrong)
-        priors = alive_priors(t, steps, rates.precision)
-        alive = [(success + right) / (rates.precision + right + wrong) for success, _ in priors]
-        table.append(tuple(lost if f < t else sum(map(mul, base[f], alive)) for f in range(steps + 1)))
-    return tuple(table)
+def _forward(chain: _Chain, rates: Rates) -> tuple[Array, Array]:
+    """Return ``[t, state]``, each row scaled to sum to 1, and what each step was scaled by."""
+    steps = len(chain.move)
+    forward, scales = np.zeros((steps + 1, 3 * SIZE)), np.empty(steps)
+    forward[0, RIGHT] = rates.base_law
+    for t in range(steps):
+        right, lost, repaired = forward[t, RIGHT], forward[t, LOST], forward[t, REPAIRED]
+        after = forward[t + 1]
+        after[RIGHT] = right @ chain.move[t]
+        after[LOST] = (right + repaired) @ chain.drop[t] + lost @ chain.stay[t]
+        after[REPAIRED] = repaired @ chain.move[t] + lost @ chain.repair[t]
+        scales[t] = after.sum()
+        after /= scales[t]
+    return forward, scales
 
 
-@lru_cache(maxsize=4096)
-def alive_priors(t: int, steps: int, precision: float, share: float = 1.0) -> Priors:
-    """Return the Beta parameters of V(t), or of a share of it, for an alive prefix at each base rate."""
-    means = [share * base ** (1 - t / steps) for base in BASE_GRID]
-    return tuple((precision * mean, precision * (1 - mean)) for mean in means)
+def _backward(chain: _Chain, ends_right: bool) -> Array:
+    """Return ``[t, state]``: probability of all that comes after, each row but the last up to a factor."""
+    steps = len(chain.move)
+    backward = np.full((steps + 1, 3 * SIZE), 1 - MISGRADED if ends_right else MISGRADED)
+    backward[steps, LOST] = 1 - backward[steps, LOST]
+    for t in range(steps - 1, -1, -1):
+        right, lost, repaired = backward[t + 1, RIGHT], backward[t + 1, LOST], backward[t + 1, REPAIRED]
+        before = backward[t]
+        fall = chain.drop[t] @ lost
+        before[RIGHT] = chain.move[t] @ right + fall
+        before[LOST] = chain.stay[t] @ lost + chain.repair[t] @ repaired
+        before[REPAIRED] = chain.move[t] @ repaired + fall
+        before /= before.max()
+    return backward
 
 
-def information(post: Posterior, t: int) -> float:
-    """Return the mutual information, in nats, of e and the outcome of one more completion of ``t`` steps."""
-    success = post.success[t - 1]
-    total = 0.0
-    given = 0.0
-    for row, weight in zip(post.joint, post.first_error, strict=True):
-        joint = sum(map(mul, row, success))
-        total += joint
-        if weight > 0:
-            given += weight * entropy(joint / weight)
-    return max(0.0, entropy(total) - given)
+def _mean(weights: Array) -> float:
+    whole = float(weights.sum())
+    return float(weights @ GRID) / whole if whole > 1e-12 else 0.5
 
 
-def entropy(p: float) -> float:
+def _entropy(p: float) -> float:
     """Return the entropy of a coin, in nats."""
-    return 0.0 if p <= 0 or p >= 1 else -p * log(p) - (1 - p) * log(1 - p)
+    return 0.0 if p <= 0 or p >= 1 else float(-p * np.log(p) - (1 - p) * np.log(1 - p))

@@ -1,64 +1,62 @@
 """What evidence says of one solution, counted before any rate is applied: the change-point model's only input."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import exp
 
-from stepforge.labelers.change_point.model import Counts, Observed
-from stepforge.labelers.change_point.rates import Rates
+import numpy as np
+
+from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import Step
+from stepforge.schemas.rollout import Rollout, Step
 
 
-class Seen(NamedTuple):
-    """The counts of one solution; see ``Observed`` for their meaning."""
+def observe(path: Trajectory, evidence: Evidence, *, surprise: bool = True, passing: bool = True) -> Observed:
+    """Count the evidence on a solution.
 
-    path: Trajectory
-    agreement: tuple[Counts, ...]
-    root: Counts
-    prefixes: tuple[Counts, ...]
-    leaving: tuple[Counts, ...]
+    Without ``surprise`` the log-probabilities of its own steps are not looked at; without ``passing`` the other
+    solutions count at the question, wherever they leave.
+    """
+    steps = len(path.steps)
+    labels = [evidence.label(path, count) for count in range(steps)]
+    right = np.array([0 if label is None else label.successes for label in labels], float)
+    wrong = np.array([0 if label is None else label.failures for label in labels], float)
+    counted = evidence.root if passing else [r for r in evidence.root if r.id == path.rollout]
+    right[0] -= sum(r.outcome == "correct" for r in counted)
+    wrong[0] -= sum(r.outcome == "wrong" for r in counted)
+    if not passing:
+        nothing = np.zeros(steps)
+        return Observed(path.outcome == "correct", right, wrong, nothing, nothing, nothing)
+    beside = evidence.along(path)
+    told = [step.logprob if surprise else None for step in path.steps]
+    written = [
+        exp(min(0.0, logprob)) if logprob is not None else on / (on + left + lost + 1)
+        for logprob, on, left, lost in zip(told, beside.going_on, beside.right, beside.wrong, strict=True)
+    ]
+    return Observed(
+        right=path.outcome == "correct",
+        successes=right,
+        failures=wrong,
+        left_right=np.array(beside.right, float),
+        left_wrong=np.array(beside.wrong, float),
+        written=np.minimum(np.array(written), 0.999),
+    )
 
-    def observed(self, rates: Rates, *, surprise: bool) -> Observed:
-        """Return what the model is given under certain rates."""
-        return Observed(
-            chances=chances(self.path.steps, rates, surprise),
-            agreement=self.agreement,
-            right=self.path.outcome == "correct",
-            root=self.root,
-            prefixes=self.prefixes,
-            leaving=self.leaving,
-        )
 
-
-def see(path: Trajectory, evidence: Evidence, *, passing: bool = True) -> Seen:
-    """Count the evidence on a solution; without ``passing``, only what was drawn at its own prefixes."""
-    question = evidence.label(QUESTION, 0)
-    root = (0, 0) if question is None else (question.successes, question.failures)
-    steps = range(len(path.steps))
-    if passing:
-        along = evidence.along(path)
-        return Seen(path, along.agreement, root, prefixes=along.passing[1:], leaving=along.leaving)
-    drawn = tuple(_drawn(path, count, evidence) for count in steps[1:])
-    return Seen(path, ((0, 0),) * len(steps), root, drawn, ((0, 0), *drawn))
-
-
-def seen_in(row: LabeledProblem, *, passing: bool = True) -> list[Seen]:
-    """Return what a labelled problem's stored evidence says of each of its solutions."""
+def observed_in(row: LabeledProblem, *, surprise: bool = True, passing: bool = True) -> list[Observed]:
+    """Return what a labeled problem's stored evidence says of each of its solutions with a verdict."""
     evidence = stored_evidence(row)
-    paths = [solution_trajectory(solution.rollout) for solution in row.solutions]
-    known = [path for path in paths if path.outcome != "undetermined" and path.steps]
-    return [see(path, evidence, passing=passing) for path in known]
+    paths = [solution_trajectory(solution.rollout) for solution in row.solutions if has_verdict(solution.rollout)]
+    return [observe(path, evidence, surprise=surprise, passing=passing) for path in paths]
 
 
-def chances(steps: Sequence[Step], rates: Rates, surprise: bool) -> tuple[float, ...]:
-    """Return each step's prior chance of being wrong."""
-    if surprise:
-        return tuple(rates.error_chance(step) for step in steps)
-    return tuple(rates.error_chance(step.model_copy(update={"lowest_logprob": None})) for step in steps)
+def has_verdict(rollout: Rollout) -> bool:
+    """Whether a solution can be judged at all: it has steps, and its answer is right or wrong."""
+    return rollout.outcome != "undetermined" and bool(rollout.steps)
 
 
-def _drawn(path: Trajectory, count: int, evidence: Evidence) -> Counts:
-    label = evidence.label(path, count)
-    return (0, 0) if label is None else (label.successes, label.failures)
+def share_left(steps: Sequence[Step], count: int) -> float:
+    """Return the part of a solution after ``count`` steps, in tokens (or characters), at least one step's worth."""
+    lengths = [len(step.token_ids) or len(step.text) for step in steps]
+    return max(sum(lengths[count:]) / max(1, sum(lengths)), 1 / len(steps))

@@ -1,114 +1,116 @@
-"""Rates pooled over a run (empirical Bayes): the ones under which what was observed is likeliest. No truth is used.
+"""Rates pooled over a run (empirical Bayes): those under which its evidence is likeliest. No truth is used.
 
-Maximises the summed log-probability of all evidence and outcomes under ``labelers.change_point.model`` (type-II maximum
-likelihood), one rate after another on a shrinking grid, with a weak pull towards the defaults so that a small run
-cannot run away with them.
+Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on the mixtures of ``change_point.rates``,
+with a few invented transitions so that a small run cannot run away with them. How far to trust the result, ``temper``,
+is then chosen to make completions likeliest that the model was not shown.
 """
 
-from collections.abc import Callable, Sequence
-from math import exp, inf, log
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stepforge.labelers.change_point.model import Observed, posterior
-from stepforge.labelers.change_point.observations import Seen
-from stepforge.labelers.change_point.rates import Rates
+import numpy as np
 
-SWEEPS = 3
-FIRST_STEP = 0.8
-POWERS = tuple(i / 20 for i in range(2, 21))
-HARMLESS = (0.03, 0.06, 0.12, 0.25, 0.5)
-LEAST_SHARE = 1e-9
-PULL = 2.0
-"""Weight of the pull, in solutions: what a rate's departure by one step unit costs, in halves of a square."""
+from stepforge.labelers.change_point.model import LOST, RIGHT, Observed, posterior
+from stepforge.labelers.change_point.rates import GRID, Array, Rates, kernels
+
+ROUNDS = 15
+INVENTED = 10.0
+"""Solutions' worth of transitions that go as the rates to start from say."""
+POWERS = tuple(i / 20 for i in range(4, 21))
 
 
-class _Rate(NamedTuple):
-    name: str
-    """Field of ``Rates``."""
-    log_scale: bool
-    """Whether steps multiply it."""
+def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
+    """Return the rates of a run, starting from, and pulled towards, ``start``."""
+    rates = start
+    for _ in range(ROUNDS if seen else 0):
+        rates = _improved(seen, rates, start)
+    return rates if not seen else rates.model_copy(update={"temper": fitted_temper(seen, rates)})
 
 
-RATES = (
-    _Rate("surprise_intercept", False),
-    _Rate("surprise_slope", True),
-    _Rate("hazard", False),
-    _Rate("harmless", True),
-    _Rate("agreement", True),
-    _Rate("agreement_wrong", True),
-    _Rate("agreement_precision", True),
-    _Rate("detour", True),
-    _Rate("precision", True),
-    _Rate("lost_success", True),
-    _Rate("lost_failure", True),
-)
+def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
+    """One round: expected moves under the present rates, and the rates that fit them best."""
+    found = [posterior(one, rates) for one in seen]
+    laws, steps = kernels(), sum(len(one.written) for one in seen) / len(seen)
+    lost = sum(float(f.states[:-1, LOST].sum()) / (len(f.states) - 1) for f in found)
+    initial = np.sum([f.states[0, RIGHT] for f in found], axis=0) + INVENTED * start.base_law
+    moved: Array = np.sum([f.moved for f in found], axis=0)
+    dropped: Array = np.sum([f.dropped for f in found], axis=0)
+    hits, exposure, repairs = (sum(getattr(f, name) for f in found) for name in ("events", "exposure", "repairs"))
+    return rates.model_copy(
+        update={
+            "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
+            "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
+            "initial": tuple((initial / initial.sum()).tolist()),
+            "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
+            "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
+        }
+    )
 
 
-def pooled_rates(seen: Sequence[Seen], start: Rates, *, surprise: bool = True, passing: bool = True) -> Rates:
-    """Return the rates of a run, starting from, and pulled towards, ``start``.
-
-    Say which of the free signals count: a rate that nothing was observed of stays as it is.
-    """
-    told = surprise and any(step.lowest_logprob is not None for s in seen for step in s.path.steps)
-    silent = not told or any(step.lowest_logprob is None for s in seen for step in s.path.steps)
-
-    def score(rates: Rates) -> float:
-        return sum(posterior(s.observed(rates, surprise=told), rates).log_evidence for s in seen) - _pull(rates, start)
-
-    idle = set() if told else {"surprise_intercept", "surprise_slope"}
-    idle |= set() if silent else {"hazard"}
-    idle |= set() if passing else {"agreement", "agreement_wrong", "agreement_precision", "detour"}
-    start = start if passing else start.model_copy(update={"detour": 1.0})
-    wanted = [r for r in RATES if r.name not in idle]
-    rates, best, step = start, score(start), FIRST_STEP
-    for _ in range(SWEEPS):
-        for rate in wanted:
-            rates, best = _climb(rates, best, rate, step, score)
-        step /= 2
-    return rates
+def _shares(expected: Array, weights: Array, laws: Array, invented: Array) -> tuple[float, ...]:
+    """Return the weights of a mixture after one round."""
+    parts = weights[:, None, None] * laws
+    blame = parts / np.maximum(parts.sum(axis=0), 1e-300)
+    counts = (blame * expected).sum(axis=(1, 2)) + invented
+    return tuple((counts / counts.sum()).tolist())
 
 
-def measured_rates(cases: Sequence[tuple[Observed, int | None]], rates: Rates) -> Rates:
-    """Return the rates with the two that pooling cannot learn without the truth, from solutions whose truth is known.
+class HeldOut(NamedTuple):
+    """What left a solution at one prefix, foretold from everything else."""
 
-    ``harmless``: an error that does no harm leaves no trace in outcomes. ``temper``: how far the model is sure of more
-    than it knows. Both by the mean log score of the true first errors.
-    """
-    best, best_score = rates, -inf
-    for harmless in sorted({*HARMLESS, rates.harmless}):
-        flat = rates.model_copy(update={"harmless": harmless, "temper": 1.0})
-        beliefs = [(posterior(seen, flat).first_error, truth) for seen, truth in cases]
-        for power in POWERS:
-            score = sum(_log_score(shares, truth, power) for shares, truth in beliefs)
-            if score > best_score:
-                best, best_score = flat.model_copy(update={"temper": power}), score
-    return best
+    log_right: float
+    """Log-probability of the outcomes if no step of the prefix is wrong."""
+    log_wrong: float
+    first_error: tuple[float, ...]
+    """The posterior from everything else."""
+    prefix: int
 
-
-def _log_score(shares: Sequence[float], truth: int | None, power: float) -> float:
-    powered = [max(p, LEAST_SHARE) ** power for p in shares]
-    return log(powered[-1 if truth is None else truth] / sum(powered))
+    def log_probability(self, temper: float) -> float:
+        """Return the log-probability of the outcomes under a tempered posterior."""
+        powered = np.array(self.first_error) ** temper
+        wrong = _within(float(powered[: self.prefix].sum() / powered.sum()))
+        return float(np.logaddexp(np.log1p(-wrong) + self.log_right, np.log(wrong) + self.log_wrong))
 
 
-def _climb(rates: Rates, best: float, rate: _Rate, step: float, score: Callable[[Rates], float]) -> tuple[Rates, float]:
-    """Walk one rate up or down as long as that helps."""
-    for direction in (step, -step):
-        while (moved := _moved(rates, rate, direction)) is not None and (found := score(moved)) > best:
-            rates, best = moved, found
-    return rates, best
+def held_out(seen: Observed, rates: Rates) -> Iterator[HeldOut]:
+    """Yield a prediction for each prefix that something left, the question aside."""
+    flat = rates.model_copy(update={"temper": 1.0})
+    known = posterior(seen, flat)
+    for t in range(1, len(seen.written)):
+        if seen.successes[t] + seen.failures[t]:
+            rest = seen._replace(successes=_without(seen.successes, t), failures=_without(seen.failures, t))
+            belief = posterior(rest, flat)
+            whole = known.log_evidence - belief.log_evidence
+            after, before = _within(known.wrong_by(t)), _within(belief.wrong_by(t))
+            log_right, log_wrong = np.log((1 - after) / (1 - before)), np.log(after / before)
+            yield HeldOut(whole + float(log_right), whole + float(log_wrong), belief.first_error, t)
 
 
-def _moved(rates: Rates, rate: _Rate, by: float) -> Rates | None:
-    value: float = getattr(rates, rate.name)
-    new = value * exp(by) if rate.log_scale else value + by
-    if rate.name in ("harmless", "detour", "agreement", "agreement_wrong") and not 0.005 <= new <= 0.95:
-        return None
-    return rates.model_copy(update={rate.name: new}) if abs(new) < 100 and (not rate.log_scale or new > 0.01) else None
+def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
+    """Return the power under which completions are likeliest that the model was not shown, pulled towards 1."""
+    cases = [case for one in seen if not one.right for case in held_out(one, rates)]
+
+    def score(power: float) -> float:
+        return sum(case.log_probability(power) for case in cases) - INVENTED * float(np.log(power)) ** 2
+
+    return max(POWERS, key=score)
 
 
-def _pull(rates: Rates, start: Rates) -> float:
-    total = 0.0
-    for rate in RATES:
-        a, b = getattr(rates, rate.name), getattr(start, rate.name)
-        total += ((log(a) - log(b)) if rate.log_scale and a > 0 and b > 0 else a - b) ** 2
-    return PULL * total / 2
+def fails_check(seen: Observed, rates: Rates) -> bool:
+    """Whether completions come as too great a surprise: chance alone, V anything, foretells them 20 times better."""
+    ours = chance = 0.0
+    for t, case in ((case.prefix, case) for case in held_out(seen, rates)):
+        ours += case.log_probability(rates.temper)
+        outcomes = GRID ** seen.successes[t] * (1 - GRID) ** seen.failures[t]
+        chance += float(np.log(outcomes.mean()))
+    return bool(ours < chance - np.log(20))
+
+
+def _within(probability: float) -> float:
+    return min(max(probability, 1e-9), 1 - 1e-9)
+
+
+def _without(counts: Array, t: int) -> Array:
+    rest = counts.copy()
+    rest[t] = 0
+    return rest

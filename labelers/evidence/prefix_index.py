@@ -1,70 +1,66 @@
 """Which rollouts go through which prefix, wherever they started.
 
 Given that a rollout reaches a prefix, what it writes next is a sample of what the policy writes there, so each counts
-like a completion drawn from it. Nothing is worked out before it is asked for: most labelers never ask.
+like a completion drawn from it. Prefixes are kept as digests: their texts would grow with the square of a solution's
+length. Nothing is read before it is asked for: most labelers never ask.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
-from stepforge.schemas.rollout import Rollout
-
-Counts = tuple[int, int]
-"""(successes, failures)"""
+from stepforge.schemas.rollout import Rollout, Step
 
 
 class SiblingCounts(NamedTuple):
-    """The rollouts beside a solution's way, an entry for each prefix of 0 to T - 1 steps; its own is left out."""
+    """The rollouts beside a solution, an entry for each prefix of 0 to T - 1 steps; its own is left out."""
 
-    passing: tuple[Counts, ...]
-    """Outcomes of those that go through the prefix."""
-    agreement: tuple[tuple[int, int], ...]
-    """Of those that go through it and succeed, how many (do, do not) write the same next step as the solution."""
-    leaving: tuple[Counts, ...]
-    """Outcomes of those whose last prefix in common with the solution is this one."""
+    going_on: tuple[int, ...]
+    """Those that go through the prefix and write the solution's next step."""
+    right: tuple[int, ...]
+    """Right ones whose last prefix in common with the solution is this one."""
+    wrong: tuple[int, ...]
 
 
 class PrefixIndex:
-    """The ids of the rollouts with a verdict, by the text of each prefix that they go through."""
+    """The ids of the rollouts with a verdict, by each prefix that they go through."""
 
     def __init__(self) -> None:
-        self._unread: list[tuple[str, Rollout]] = []
-        self._right: defaultdict[str, set[str]] = defaultdict(set)
-        self._wrong: defaultdict[str, set[str]] = defaultdict(set)
+        self._unread: list[tuple[Sequence[Step], Rollout]] = []
+        self._right: defaultdict[bytes, set[str]] = defaultdict(set)
+        self._wrong: defaultdict[bytes, set[str]] = defaultdict(set)
 
-    def add(self, before: str, rollout: Rollout) -> None:
-        """Take in a rollout that starts from a prefix of this text."""
-        self._unread.append((before, rollout))
+    def add(self, before: Sequence[Step], rollout: Rollout) -> None:
+        """Take in a rollout that starts from a prefix of these steps."""
+        if rollout.outcome != "undetermined":
+            self._unread.append((before, rollout))
 
-    def through(self, prefix: str) -> tuple[set[str], set[str]]:
-        """Return the ids of the (right, wrong) rollouts that go through a prefix."""
+    def beside(self, rollout: str, steps: Sequence[Step]) -> SiblingCounts:
+        """Return what happens beside a solution, given its id and its steps."""
         while self._unread:
             self._read(*self._unread.pop())
-        return self._right.get(prefix, _NOBODY), self._wrong.get(prefix, _NOBODY)
+        own = {rollout}
+        sets = [(self._right.get(key, own) - own, self._wrong.get(key, own) - own) for key in prefix_keys(steps)]
+        going_on, right, wrong = [], [], []
+        for (here_right, here_wrong), (next_right, next_wrong) in pairwise(sets):
+            going_on.append(len(here_right & next_right) + len(here_wrong & next_wrong))
+            right.append(len(here_right - next_right))
+            wrong.append(len(here_wrong - next_wrong))
+        return SiblingCounts(tuple(going_on), tuple(right), tuple(wrong))
 
-    def along(self, rollout: str, texts: list[str]) -> SiblingCounts:
-        """Return what happens beside a solution, given its id and the texts of its prefixes of 0 to T steps."""
-        sets = [self.through(text) for text in texts]
-        passing, agreement, leaving = [], [], []
-        for (right, wrong), (right_on, wrong_on) in pairwise(sets):
-            own_right, own_wrong = rollout in right, rollout in wrong
-            successes, failures = len(right) - own_right, len(wrong) - own_wrong
-            same = len(right & right_on) - own_right
-            passing.append((successes, failures))
-            agreement.append((same, successes - same))
-            leaving.append((successes - same, failures - (len(wrong & wrong_on) - own_wrong)))
-        return SiblingCounts(tuple(passing), tuple(agreement), tuple(leaving))
-
-    def _read(self, before: str, rollout: Rollout) -> None:
-        if rollout.outcome == "undetermined":
-            return
+    def _read(self, before: Sequence[Step], rollout: Rollout) -> None:
         place = self._right if rollout.outcome == "correct" else self._wrong
-        text = before
-        place[text].add(rollout.id)
-        for step in rollout.steps:
-            text += step.text
-            place[text].add(rollout.id)
+        for count, key in enumerate(prefix_keys((*before, *rollout.steps))):
+            if count >= len(before):
+                place[key].add(rollout.id)
 
 
-_NOBODY: set[str] = set()
+def prefix_keys(steps: Iterable[Step]) -> Iterator[bytes]:
+    """Yield a digest of the text of each prefix, that of no steps first."""
+    text = blake2b(digest_size=16)
+    yield text.digest()
+    for step in steps:
+        text.update(step.text.encode("utf-8", "surrogatepass"))
+        yield text.digest()

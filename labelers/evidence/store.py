@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.evidence.ahead import Ahead
-from stepforge.labelers.evidence.prefix_index import Counts, PrefixIndex, SiblingCounts
-from stepforge.schemas.interval import wilson
+from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts
 from stepforge.schemas.labeled import Cost, StepLabel, Stopping
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
@@ -83,9 +81,9 @@ class Evidence:
         for path in map(solution_trajectory, solved.rollouts if shared else ()):
             for count in range(1, len(path.steps)):
                 self._first.setdefault(path.prefix(count), (path, count))
-        self._passing = PrefixIndex()
+        self._siblings = PrefixIndex()
         for rollout in self.root:
-            self._passing.add("", rollout)
+            self._siblings.add((), rollout)
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
@@ -112,17 +110,9 @@ class Evidence:
         known = self._known(key, count)
         return count_outcomes(known, self._stopping.get(key, "fixed")) if known else None
 
-    def passing(self, path: Trajectory, count: int) -> Counts:
-        """Return (successes, failures) of all rollouts that go through a prefix, wherever they started.
-
-        The path's own rollout is left out.
-        """
-        right, wrong = self._passing.through(path.prefix(count))
-        return len(right - {path.rollout}), len(wrong - {path.rollout})
-
     def along(self, path: Trajectory) -> SiblingCounts:
-        """Return what the other rollouts did on a path's way, prefix by prefix."""
-        return self._passing.along(path.rollout, list(accumulate((s.text for s in path.steps), initial="")))
+        """Return where the problem's other solutions leave one of them."""
+        return self._siblings.beside(path.rollout, path.steps)
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
@@ -142,20 +132,10 @@ class Evidence:
         """
         return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success", ahead)
 
-    async def until_narrow(self, path: Trajectory, count: int, first: int, most: int, half_width: float) -> StepLabel:
-        """Draw ``first``; stop if all agree; else go on until the Wilson interval is narrow, or ``most`` are drawn.
-
-        AMCS's rule (arXiv 2509.24351, released code: 6, 20, 0.2).
-        """
-
-        def narrow(label: StepLabel) -> bool:
-            if label.trials < first:
-                return False
-            low, high = wilson(label.successes, label.trials)
-            return label.successes in (0, label.trials) or (high - low) / 2 <= half_width
-
+    async def until(self, path: Trajectory, count: int, first: int, most: int, enough: Enough) -> StepLabel:
+        """Draw ``first`` completions of a prefix, then one at a time until they are enough or ``most`` are drawn."""
         await self._grow(path, count, first, first, lambda label: False, "adaptive")
-        return await self._grow(path, count, most, 1, narrow, "adaptive")
+        return await self._grow(path, count, most, 1, enough, "adaptive")
 
     async def more(self, path: Trajectory, count: int, n: int) -> StepLabel:
         """Draw ``n`` further completions of a prefix, whatever is known of it."""
@@ -179,7 +159,7 @@ class Evidence:
                     label = count_outcomes(known, self._stopping.get(key, stopping))
                     if len(known) >= k or enough(label):
                         return label
-                    self._take(key, path.prefix(count), await draws.next())
+                    self._drawn[key].extend(await draws.next())
                     self._stopping[key] = stopping
 
     async def _draw(self, key: str, path: Trajectory, count: int, position: int, n: int) -> list[Rollout]:
@@ -189,16 +169,10 @@ class Evidence:
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
         return await graded(self.problem, sampled, self._grader, Start(rollout=path.rollout, steps=count))
 
-    def _take(self, key: str, before: str, done: Sequence[Rollout]) -> None:
-        self._drawn[key].extend(done)
-        for rollout in done:
-            self._passing.add(before, rollout)
-
     def add(self, rollout: Rollout, before: Sequence[Step]) -> None:
         """Take in a completion that was drawn earlier, from a prefix of these steps."""
         text = "".join(step.text for step in before)
         self._drawn.setdefault(text, []).append(rollout)
-        self._passing.add(text, rollout)
 
     def _key(self, path: Trajectory, count: int) -> str:
         prefix = path.prefix(count)

@@ -5,10 +5,11 @@ sample of how the policy ends from there. How often a step is written is not tol
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
+from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import Belief, LabeledProblem
 from stepforge.schemas.rollout import Outcome, Rollout, Step
@@ -83,7 +84,7 @@ class EvidenceTree:
         for solution in problem.solutions:
             if solution.rollout.tokens:  # brought along otherwise: the policy never wrote it
                 self.add(solution.rollout)
-            for key, label in zip(_keys(solution.rollout.steps), solution.labels, strict=True):
+            for key, label in zip(islice(prefix_keys(solution.rollout.steps), 1, None), solution.labels, strict=True):
                 if label is not None and label.belief is not None:
                     self._beliefs[key].append(label.belief)
         for rollout in (*problem.evidence, *problem.further):
@@ -94,7 +95,7 @@ class EvidenceTree:
         start = rollout.start
         before = self.steps[start.rollout][: start.steps] if start is not None and start.steps else ()
         whole = self.steps[rollout.id] = (*before, *rollout.steps)
-        keys = (_key(()), *_keys(whole))
+        keys = tuple(prefix_keys(whole))
         # From a step's end is through that step, so it counts at the prefix before it as well.
         for count in range(max(0, len(before) - 1), len(whole)):
             self._ways[keys[count]].append(Continuation(rollout.id, whole[count:], rollout.outcome))
@@ -124,13 +125,5 @@ class EvidenceTree:
 
 
 def _key(steps: Sequence[Step]) -> bytes:
-    *_, last = (blake2b(digest_size=16).digest(), *_keys(steps))
+    *_, last = prefix_keys(steps)
     return last
-
-
-def _keys(steps: Iterable[Step]) -> Iterable[bytes]:
-    """Yield a digest for each prefix of one step or more."""
-    text = blake2b(digest_size=16)
-    for step in steps:
-        text.update(step.text.encode("utf-8", "surrogatepass"))
-        yield text.digest()

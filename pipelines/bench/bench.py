@@ -6,226 +6,160 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepforge.labelers import ChangePoint, MathShepherd
-from stepforge.labelers.change_point.rates import Rates
-from stepforge.labelers.evidence.replay import solved_part
+from stepforge.labelers import ChangePoint, MathShepherd, PooledLabeler
+from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.bench.bench_text import bench_text
-from stepforge.pipelines.bench.cases import UNVETTED, VETTED, BenchProblem, Outcome, bench_problem, replay
-from stepforge.pipelines.bench.controls import (
-    agreement_outcomes,
-    control_outcomes,
-    controls,
-    fusion_outcomes,
-    judge_outcomes,
-)
+from stepforge.pipelines.bench.cases import ABLE, WEAK, BenchProblem, Outcome, bench_problem, labeled_rows, replay
+from stepforge.pipelines.bench.comparison import Key, all_comparisons, primary_comparison
+from stepforge.pipelines.bench.controls import control_outcomes, controls
 from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import Sums, as_row, counted, difference, figures, mean_sums, resamples, sums
+from stepforge.pipelines.bench.measure import Sums, as_row, counted, figures, resamples, sums
 from stepforge.pipelines.bench.picture import curves_of, picture
-from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy
-from stepforge.pipelines.bench.settings import BenchFile, Sweep, read_bench_file
+from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
 from stepforge.pipelines.bench.values import estimates, value_figures
+from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
-from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import rng_of
 
 Say = Callable[[str], None]
-REFERENCE = ("change_point", 16.0)
-"""What differences are taken from."""
-POOLING_BUDGET = 16
-VALUE_SEED = 5
-FUSED = "fusion: change_point and judge"
-AGREED = "consensus: change_point and judge"
-AGREED_MC = "consensus: omega_prm and judge"
+EACH = "each in turn"
+"""What is left out where a row is about all families, each measured under what was learned from the others."""
+FEWEST = 8
 
 
 class Bench:
-    """One bench: its recordings, and what every labeler did with them."""
+    """One bench: its recording, and what every labeler did with it."""
 
-    def __init__(self, settings: BenchFile, folder: Path, say: Say) -> None:
+    def __init__(self, settings: BenchFile, problems: Sequence[BenchProblem], say: Say) -> None:
         self.settings = settings
-        self.seeds = settings.seeds
-        self.folder = folder
+        self.problems = problems
         self.say = say
-        self.problems: list[BenchProblem] = []
-        self.rates: dict[tuple[bool, bool], Rates] = {}
-        """Fitted rates: (with log-probabilities, with rollouts that pass through)."""
-        self.outcomes: dict[tuple[str, float | None], list[list[Outcome]]] = {}
-        """Per setting, a list of outcomes for each seed."""
+        self.families = sorted({p.family for p in problems})
+        self.outcomes: dict[Key, list[list[Outcome]]] = {}
+        """Outcomes of each setting, for each seed."""
 
     def run(self) -> dict[str, Any]:
-        """Do everything and return the result."""
-        began = time.monotonic()
-        self.record()
-        recorded = time.monotonic()
-        self.load()
-        self.pool()
-        self.replay_all()
-        totals = {key: mean_sums([self._sums(o) for o in seeds]) for key, seeds in self.outcomes.items()}
-        result = {
-            "problems": self._composition(),
-            "rates": {
-                "all free signals": self.rates[True, True].model_dump(),
-                "no log-probabilities": self.rates[False, True].model_dump(),
-                "nothing free": self.rates[False, False].model_dump(),
-            },
-            "rows": self._rows(totals),
-            "differences": self._differences(totals),
+        """Replay everything and return the result."""
+        self._replay_all()
+        totals = {key: sums(by_seed, self.problems) for key, by_seed in self.outcomes.items()}
+        wording = "free" if any(p.wording == "free" for p in self.problems) else "plain"
+        weights = self._weights(wording=wording)
+        primary = primary_comparison(totals, weights, self.settings.primary)
+        rival = (primary["rival"], primary["rival_setting"])
+        return {
+            "problems": {f: sum(p.family == f for p in self.problems) for f in self.families},
+            "primary": {"wording": wording, "stratum": "all", **primary},
+            "comparisons": all_comparisons(totals, weights, rival),
             "coverage": self._coverage(),
-            "values": self._values(),
+            "reused": self._reused(),
+            "rows": [*self._rows(totals)],
         }
-        ended = time.monotonic()
-        result["seconds"] = {"recording": round(recorded - began), "replay": round(ended - recorded)}
-        return result
 
-    def record(self) -> None:
-        """Make the recordings, or what is missing of them."""
-        for name, run in (("recording", self.settings.recording), ("values", self._value_run())):
-            self.say(f"{name}: {self.folder / name}")
-            preflight(run)
-            run_all(run, self.folder / name)
+    def without(self, part: PooledLabeler, family: str) -> Record:
+        """Return the rates that a run on the other families would pool."""
+        others = [p for p in self.problems if p.family != family]
+        chosen = rng_of(self.settings.seeds[0], "pilot", family).sample(others, min(self.settings.pilot, len(others)))
+        return part.fitted_rates(labeled_rows(part, chosen, self.settings.seeds[0]))
 
-    def load(self) -> None:
-        """Read the recorded problems."""
-        s = self.settings
-        rows = _rows(self.folder / "recording")
-        self.problems = [bench_problem(row, s.held_out_families, s.longest_chain, s.recording.seed) for row in rows]
-        if not any("tuning" in p.slices for p in self.problems) or len(self.problems) < 8:
-            raise RunFailed(f"{self.folder}: {len(self.problems)} recorded problems are too few; raise problems")
-
-    def pool(self) -> None:
-        """Fit the rates, as a run does on its pilot, to what the search itself would ask on the tuning problems."""
-        tuning = [p for p in self.problems if "tuning" in p.slices]
-        for surprise, passing in ((True, True), (False, True), (False, False), (True, False)):
-            part = ChangePoint(budget=POOLING_BUDGET, surprise=surprise, passing=passing)
-            self.rates[surprise, passing] = part.fitted_rates([_label(part, p, self.seeds[0]) for p in tuning])
-
-    def replay_all(self) -> None:
-        """Run every labeler at every budget under every seed."""
+    def _replay_all(self) -> None:
         for sweep in self.settings.sweep:
             for budget in sweep.at:
-                part = self._pooled(sweep.part(budget), sweep)
-                self._keep((sweep.title, budget), [replay(part, self.problems, seed) for seed in self.seeds])
-        if any(entry.labeler == "judge" for p in self.problems for entry in p.row.costs):
-            self._replay_judge()
-        tuning = [p for p in self.problems if "tuning" in p.slices]
-        by_seed = [controls(tuning, seed) for seed in self.seeds]
+                part = sweep.part(budget)
+                rates = {f: self.without(part, f) for f in self.families} if isinstance(part, PooledLabeler) else {}
+                self._keep((sweep.title, budget), [self._replayed(part, rates, seed) for seed in self.settings.seeds])
+        by_seed = [controls(self.problems, seed) for seed in self.settings.seeds]
         for name in by_seed[0]:
-            self._keep((name, None), [control_outcomes(self.problems, named[name]) for named in by_seed])
+            self._keep((name, None), [control_outcomes(self.problems, name, named[name]) for named in by_seed])
 
-    def _replay_judge(self) -> None:
-        for votes in (1, 3, 5):
-            self._keep(("judge", float(votes)), [judge_outcomes(self.problems, votes, seed) for seed in self.seeds])
-        judge = self.outcomes["judge", 3.0]
-        ours, omega = self.outcomes[REFERENCE], self.outcomes.get(("omega_prm", 8.0))
-        self._keep((AGREED, 16.0), [agreement_outcomes(AGREED, a, b) for a, b in zip(ours, judge, strict=True)])
-        if omega:
-            both = zip(omega, judge, strict=True)
-            self._keep((AGREED_MC, 8.0), [agreement_outcomes(AGREED_MC, a, b) for a, b in both])
-        names = ["change_point", "judge"]
-        self._keep(
-            (FUSED, 16.0),
-            [fusion_outcomes(FUSED, [a, b], names, self.problems) for a, b in zip(ours, judge, strict=True)],
-        )
+    def _replayed(self, part: Any, rates: dict[str, Record], seed: int) -> Iterator[Outcome]:
+        """Yield the outcome of each problem, its family's rates learned from the other families."""
+        found: dict[int, Outcome] = {}
+        for family in self.families:
+            own = [i for i, p in enumerate(self.problems) if p.family == family]
+            chosen = with_rates(part, rates[family]) if rates else part
+            found |= zip(own, replay(chosen, [self.problems[i] for i in own], seed), strict=True)  # type: ignore[arg-type]
+        yield from (found[i] for i in range(len(self.problems)))
 
-    def _keep(self, key: tuple[str, float | None], by_seed: Iterable[Iterable[Outcome]]) -> None:
-        """Compute the outcomes of a setting, for each seed."""
+    def _keep(self, key: Key, by_seed: Iterable[Iterable[Outcome]]) -> None:
         began = time.monotonic()
         self.outcomes[key] = [list(outcomes) for outcomes in by_seed]
-        budget = "" if key[1] is None else f" {key[1]:g}"
-        self.say(f"{key[0]}{budget}: {time.monotonic() - began:.1f} s")
+        self.say(f"{key[0]}{'' if key[1] is None else f' {key[1]:g}'}: {time.monotonic() - began:.1f} s")
 
-    def _sums(self, outcomes: Sequence[Outcome]) -> Sums:
-        return sums(outcomes, len(self.problems))
+    def _weights(self, wording: str, stratum: str = "all", family: str | None = None) -> Any:
+        members = [p.wording == wording and stratum in p.strata and family in (None, p.family) for p in self.problems]
+        return resamples(members, self.settings.bootstrap, 1)
 
-    def _slices(self) -> list[str]:
-        return sorted({name for p in self.problems for name in p.slices})
-
-    def _rows(self, totals: dict[tuple[str, float | None], Sums]) -> list[dict[str, Any]]:
-        rows = []
-        seeds = len(self.seeds)
-        for name in self._slices():
-            weights = resamples(self.problems, name, self.settings.bootstrap, 1)
-            for (labeler, setting), total in totals.items():
-                head = {"labeler": labeler, "setting": setting, "split": name}
-                rows.append({**head, **counted(total, weights, seeds), **as_row(figures(total, weights))})
-        return rows
-
-    def _differences(self, totals: dict[tuple[str, float | None], Sums]) -> list[dict[str, Any]]:
-        """The reference's accuracy minus everybody else's, paired, on the held-out slices."""
-        ours = totals.get(REFERENCE)
-        if ours is None:
-            return []
-        rows = []
-        for name in (s for s in self._slices() if s.startswith("held out")):
-            weights = resamples(self.problems, name, self.settings.bootstrap, 1)
-            for (labeler, setting), total in totals.items():
-                found = difference(ours, total, weights, "first_error_accuracy")
-                rows.append(
-                    {
-                        "labeler": labeler,
-                        "setting": setting,
-                        "split": name,
-                        "change_point_minus_it": found.value,
-                        "interval": [found.low, found.high],
-                    }
-                )
-        return rows
+    def _rows(self, totals: dict[Key, Sums]) -> Iterator[dict[str, Any]]:
+        """Yield a row for each setting, wording and stratum; by family only for what is compared."""
+        stated = self.settings.primary
+        compared = {(s.labeler, s.at) for s in (stated.labeler, *stated.rivals)}
+        for wording in sorted({p.wording for p in self.problems}):
+            slices = [(EACH, s, None) for s in ("all", ABLE, WEAK)] + [(f, "all", f) for f in self.families]
+            for left_out, stratum, family in slices:
+                weights = self._weights(wording, stratum, family)
+                for key, total in totals.items():
+                    if family is None or key in compared:
+                        head = {"labeler": key[0], "setting": key[1], "wording": wording, "left_out": left_out}
+                        counts = counted(total, weights, len(self.settings.seeds))
+                        yield {**head, "stratum": stratum, **counts, **as_row(figures(total, weights))}
 
     def _coverage(self) -> dict[str, Any]:
-        curves = {}
-        for name in (s for s in self._slices() if s.startswith("held out")):
-            found = self.outcomes.get(REFERENCE)
-            if found:
-                judged = [
-                    j for seed in found for o in seed if name in self.problems[o.problem].slices for j in o.judged
-                ]
-                curves[name] = coverage_curve(judged)
-        return curves
+        """Return accuracy against coverage, and how sure against how often right, of the stated labeler."""
+        stated = self.settings.primary.labeler
+        by_seed = self.outcomes[stated.labeler, stated.at]
+        return coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
 
-    def _values(self) -> list[dict[str, Any]]:
-        s = self.settings
-        rows = []
-        problems = [
-            bench_problem(row, s.held_out_families, s.longest_chain, s.recording.seed)
-            for row in _rows(self.folder / "values")
-        ]
-        for name in ("held out", "all"):
-            chosen = [p.row for p in problems if name in p.slices]
-            for count in s.values.counts:
-                found = [e for row in chosen for e in estimates(row, count, s.values.truth, self.rates[True, True])]
-                if found:
-                    rows.append({"split": name, "completions_per_prefix": count, **value_figures(found)})
-        return rows
+    def _reused(self) -> dict[str, float]:
+        """Return the share of completions that were given out twice, of the settings that ran out of them."""
+        shares = {}
+        for (labeler, setting), by_seed in self.outcomes.items():
+            again = sum(o.reused for outcomes in by_seed for o in outcomes)
+            drawn = sum(o.cost.rollouts for outcomes in by_seed for o in outcomes)
+            if again:
+                shares[f"{labeler} {setting:g}"] = round(again / drawn, 4)
+        return shares
 
-    def _composition(self) -> dict[str, int]:
-        return {name: sum(name in p.slices for p in self.problems) for name in self._slices()}
 
-    def _pooled(self, part: Any, sweep: Sweep) -> Any:
-        if not sweep.pooled:
-            return part
-        return part.model_copy(update={"rates": self.rates[part.surprise, part.passing]})
-
-    def _value_run(self) -> Any:
-        v = self.settings.values
+def record(settings: BenchFile, folder: Path, say: Say) -> None:
+    """Make the recordings, or what is missing of them."""
+    runs = {"recording": settings.recording}
+    if settings.values is not None:
+        v = settings.values
         part = MathShepherd(k=v.truth + max(v.counts))
         update = {"problems": v.problems, "seed": v.seed, "label": (part,), "rows_per_shard": 4}
-        return self.settings.recording.model_copy(update=update)
+        runs["values"] = settings.recording.model_copy(update=update)
+    for name, run in runs.items():
+        say(f"{name}: {folder / name}")
+        preflight(run)
+        run_all(run, folder / name)
 
 
-def _label(part: Any, problem: BenchProblem, seed: int) -> LabeledProblem:
-    import asyncio
+def measured_values(bench: Bench, folder: Path) -> list[dict[str, Any]]:
+    """Return how far estimates of V are from the truth of the second recording, each family under others' rates."""
+    v = bench.settings.values
+    if v is None:
+        return []
+    rates = {family: bench.without(ChangePoint(), family) for family in bench.families}
+    problems = [p for p in bench_problems(folder) if p.family in rates]
+    rows = []
+    for count in v.counts:
+        parts = {family: ChangePoint().with_rates(found) for family, found in rates.items()}
+        found = [e for p in problems for e in estimates(p.row, count, v.truth, parts[p.family])]
+        if found:
+            rows.append({"completions_per_prefix": count, **value_figures(found)})
+    return rows
 
-    row = problem.row
-    labeled: list[LabeledProblem] = []
 
-    async def label() -> None:  # returns nothing: asyncio.run writes what is returned into an error that it then drops
-        labeled.append(await part(solved_part(row), RecordedPolicy(row, seed), RecordedGrader(row), seed=seed))
-
-    asyncio.run(label())
-    return labeled[0]
+def bench_problems(folder: Path) -> list[BenchProblem]:
+    """Return the problems of a finished run that are labeled densely enough and carry a truth."""
+    found = (bench_problem(row) for row in _rows(folder))
+    return [problem for problem in found if problem is not None]
 
 
 def _rows(folder: Path) -> Iterator[LabeledProblem]:
@@ -235,39 +169,56 @@ def _rows(folder: Path) -> Iterator[LabeledProblem]:
 
 PICTURED = (
     "change_point",
-    "change_point, no log-probabilities",
-    "omega_prm",
+    "change_point, nothing free",
+    "sprt",
     "omega_prm, curtailed",
-    "math_shepherd",
+    "math_shepherd, curtailed",
     "sequential, curtailed",
     "amcs",
     "epic_prm",
-    "judge",
-    FUSED,
 )
-PRINTED = (f"held out: {VETTED}", f"held out: {UNVETTED}", f"seen families: {VETTED}")
 
 
-def bench_labelers(config: Path, folder: Path, target: Path, *, say: Say) -> tuple[dict[str, Any], str]:
+def bench_labelers(
+    config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
+) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and the curves beside it; return the result and its text.
 
+    ``recording`` is a finished run to replay instead of recording anew.
+
     Raises:
-        BadInput: the settings or the engine are not usable; nothing was started.
+        BadInput: the settings, the engine or the run are not usable; nothing was started.
         RunFailed: a recording failed; what is done is kept.
     """
-    result = Bench(read_bench_file(config), folder, say).run()
+    settings = read_bench_file(config)
+    if recording is None:
+        record(settings, folder, say)
+    else:
+        open_run(recording)
+    problems = bench_problems(recording or folder / "recording")
+    if len(problems) < FEWEST or len({p.family for p in problems}) < 2:
+        kept = f"{len(problems)} problems with a truth and completions of every prefix"
+        if recording is not None:
+            raise BadInput(f"{recording}: {kept}; label {FEWEST} problems of two families with math_shepherd first")
+        raise RunFailed(f"{folder}: {kept} are too few; raise problems")
+    bench = Bench(settings, problems, say)
+    result = bench.run()
+    result["values"] = [] if recording is not None else measured_values(bench, folder / "values")
     write_result(result, target)
-    curves = curves_of(result["rows"], PRINTED[0], PICTURED)
+    wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")
-    drawing.write_text(picture(curves, f"First wrong step named exactly; {PRINTED[0]}"), encoding="utf-8")
+    title = f"First wrong step named exactly; {wording} wording, each family left out in turn"
+    drawing.write_text(picture(curves_of(result["rows"], wording, PICTURED), title), encoding="utf-8")
     say(f"wrote {target} and {drawing}")
-    return result, bench_text(result, PRINTED)
+    return result, bench_text(result)
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:
-    """Write the result, a row a line, so that changes can be read."""
+    """Write the result, a row per line, so that changes can be read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = ",\n  ".join(json.dumps(row) for row in result["rows"])
-    rest = {key: value for key, value in result.items() if key != "rows"}
-    text = json.dumps(rest, indent=1)[:-2] + f',\n "rows": [\n  {rows}\n ]\n}}\n'
-    path.write_text(text, encoding="utf-8")
+    lines = {key: [json.dumps(one) for one in result[key]] for key in ("comparisons", "rows")}
+    rest = {key: value for key, value in result.items() if key not in lines}
+    text = json.dumps(rest, indent=1)[:-2]
+    for key, rows in lines.items():
+        text += f',\n "{key}": [\n  ' + ",\n  ".join(rows) + "\n ]"
+    path.write_text(text + "\n}\n", encoding="utf-8")

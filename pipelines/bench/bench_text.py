@@ -1,6 +1,5 @@
 """The bench's result for the terminal."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from stepforge.pipelines.reports.text import figure, table
@@ -8,28 +7,26 @@ from stepforge.pipelines.reports.text import figure, table
 COLUMNS = (
     ("first_error_accuracy", "exact"),
     ("correct_solution_accuracy", "clean"),
-    ("processbench_f1", "F1"),
-    ("first_error_within_one", "within 1"),
-    ("abstained_on_wrong", "abstains"),
-    ("right_answer_wrong_step_recall", "lucky: recall"),
-    ("right_answer_wrong_step_precision", "precision"),
+    ("f1_wrong_answers", "F1, wrong answers"),
+    ("f1_all_erroneous", "F1, all erroneous"),
+    ("abstained", "abstains"),
+    ("first_error_accuracy_of_decided", "of decided"),
     ("rollouts_per_solution", "rollouts"),
-    ("generated_tokens_per_solution", "tokens"),
-    ("generated_tokens_per_correct_first_error", "tokens/correct"),
+    ("generated_tokens_per_solution", "generated"),
+    ("uncached_tokens_per_solution", "with prompts"),
+    ("total_tokens_per_solution", "with solving"),
 )
 
 
-def bench_text(result: dict[str, Any], splits: Sequence[str]) -> str:
-    """Return the tables of some splits, the values, and the coverage curve."""
-    blocks = [_split(result, split) for split in splits if any(r["split"] == split for r in result["rows"])]
-    blocks += [_values(result), _coverage(result)]
-    seconds = result["seconds"]
-    blocks.append(f"recording {seconds['recording']} s, replay {seconds['replay']} s")
-    return "\n\n".join(block for block in blocks if block)
+def bench_text(result: dict[str, Any]) -> str:
+    """Return the tables of the rows about all families, the comparisons and the values."""
+    whole = [row for row in result["rows"] if row["left_out"] not in result["problems"]]
+    slices = list(dict.fromkeys((row["wording"], row["stratum"]) for row in whole))
+    blocks = [_slice([r for r in whole if (r["wording"], r["stratum"]) == key]) for key in slices]
+    return "\n\n".join(block for block in (*blocks, _primary(result), _comparisons(result), _values(result)) if block)
 
 
-def _split(result: dict[str, Any], split: str) -> str:
-    rows = [row for row in result["rows"] if row["split"] == split]
+def _slice(rows: list[dict[str, Any]]) -> str:
     first = rows[0]
     lines: list[tuple[str, ...]] = [("labeler", "at", "exact, 95 %", *(title for _, title in COLUMNS[1:]))]
     for row in rows:
@@ -39,29 +36,35 @@ def _split(result: dict[str, Any], split: str) -> str:
         cells = [figure(row["first_error_accuracy"]) + ends, *(figure(row[key]) for key, _ in COLUMNS[1:])]
         lines.append((row["labeler"], setting, *cells))
     head = (
-        f"{split}: {first['problems']} problems, {first['wrong_solutions']} wrong solutions, "
-        f"{first['correct_solutions']} without an error, "
-        f"{first['right_answer_through_wrong_step']} right through a wrong step"
+        f"{first['wording']} wording, {first['stratum']}: {first['problems']} problems, "
+        f"{first['wrong_solutions']} wrong solutions, {first['correct_solutions']} without an error; "
+        "each family left out in turn"
     )
     return f"{head}\n{table(lines)}"
+
+
+def _primary(result: dict[str, Any]) -> str:
+    p = result["primary"]
+    return (
+        f"stated in advance ({p['wording']} wording): {p['labeler']} {p['setting']:g} minus {p['rival']} "
+        f"{p['rival_setting']:g}: {p['difference']:+.3f} ({p['low']:+.3f} to {p['high']:+.3f}) "
+        f"at {p['token_ratio']:.2f} times its tokens"
+    )
+
+
+def _comparisons(result: dict[str, Any]) -> str:
+    lines: list[tuple[str, ...]] = [("minus the rival", "at", "difference", "95 %", "p, Holm")]
+    for row in result["comparisons"]:
+        setting = "" if row["setting"] is None else f"{row['setting']:g}"
+        ends = f"{row['low']:+.3f} to {row['high']:+.3f}"
+        lines.append((row["labeler"], setting, f"{row['difference']:+.3f}", ends, f"{row['p_holm']:.3f}"))
+    return table(lines)
 
 
 def _values(result: dict[str, Any]) -> str:
     if not result["values"]:
         return ""
-    keys = [k for k in result["values"][0] if k not in ("split", "completions_per_prefix")]
-    lines: list[tuple[str, ...]] = [
-        ("values", *(f"{r['split']} k={r['completions_per_prefix']}" for r in result["values"]))
-    ]
+    keys = [key for key in result["values"][0] if key != "completions_per_prefix"]
+    lines: list[tuple[str, ...]] = [("values", *(f"k={r['completions_per_prefix']}" for r in result["values"]))]
     lines += [(key.replace("_", " "), *(str(r[key]) for r in result["values"])) for key in keys]
     return table(lines)
-
-
-def _coverage(result: dict[str, Any]) -> str:
-    blocks = []
-    for split, found in result["coverage"].items():
-        lines: list[tuple[str, ...]] = [("coverage", *(f"{p['coverage']:.0%}" for p in found["curve"]))]
-        lines.append(("accuracy", *(f"{p['accuracy']:.2f}" for p in found["curve"])))
-        lines.append(("posterior", *(f"{p['said']:.2f}" for p in found["curve"])))
-        blocks.append(f"change_point at 16, surest first: {split}\n{table(lines)}")
-    return "\n\n".join(blocks)

@@ -1,14 +1,20 @@
 """What a labeler said of each recorded solution, beside the truth: the rows that every figure is made from."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+from stepforge.labelers import Labeler
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy, completions_by_prefix
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
+
+ABLE = "base rate at least 0.4"
+WEAK = "base rate below 0.4"
+FREE = "_free"
+"""Ends the source of a problem in free wording."""
 
 
 class BenchProblem(NamedTuple):
@@ -17,63 +23,69 @@ class BenchProblem(NamedTuple):
     row: LabeledProblem
     truths: tuple[Verdict, ...]
     """The oracle's verdict on each solution."""
-    slices: tuple[str, ...]
-    """Names of the splits and strata that it counts in."""
+    family: str
+    wording: str
+    strata: tuple[str, ...]
+
+    @property
+    def solving(self) -> Cost:
+        """What sampling its solutions took."""
+        return Cost.of([s.rollout for s in self.row.solutions])
 
 
 class Outcome(NamedTuple):
     """What one labeler did with one problem under one seed."""
 
-    problem: int
-    """Index of the problem."""
     judged: tuple[Judged, ...]
-    """One a solution with a determined outcome."""
+    """One per solution with a determined outcome."""
     cost: Cost
+    reused: int = 0
+    """Completions that were given out a second time, because the recording had no more."""
 
 
-RECOVERY_BANDS = ((0.02, "below 0.02"), (0.2, "0.02 to 0.2"), (1.01, "above 0.2"))
-CHAIN_BANDS = ((4, "2 to 4"), (6, "5 or 6"), (8, "7 or 8"), (1000, "9 and more"))
-VETTED = "vetted (base rate at least 0.4)"
-UNVETTED = "base rate below 0.4"
+def bench_problem(row: LabeledProblem) -> BenchProblem | None:
+    """Return a problem with its truth; None where there is none, or where a prefix was not recorded."""
+    truths = tuple(oracle_verdict(row.problem, s.rollout) for s in row.solutions)
+    if any(truth.abstained for truth in truths) or not _dense(row):
+        return None
+    source = row.problem.source
+    wording = "free" if source.endswith(FREE) else "plain"
+    base = base_rate(row)
+    strata = ("all", *(() if base is None else (ABLE if base >= 0.4 else WEAK,)))
+    return BenchProblem(row, truths, source.removesuffix(FREE), wording, strata)
 
 
-def bench_problem(row: LabeledProblem, held_out: Sequence[str], longest: int, seed: int) -> BenchProblem:
-    """Return a problem with its oracle verdicts and the slices it counts in."""
-    problem = row.problem
-    steps = sum(q.needed for q in problem.truth.quantities) + 1 if problem.truth else 0
-    truths = tuple(oracle_verdict(problem, s.rollout) for s in row.solutions)
-    split = "held out" if problem.source in held_out or steps >= longest else "seen families"
-    if split == "seen families" and _tunes(problem.id, seed):
-        split = "tuning"
-    base = "vetted" if (row.pass_rate or 0) >= 0.4 else "unvetted"
-    title = VETTED if base == "vetted" else UNVETTED
-    band = next(name for limit, name in CHAIN_BANDS if steps <= limit)
-    slices = [split, f"{split}: {title}"]
-    if split != "tuning":
-        slices += [f"family {problem.source}", f"chain {band}", f"level {problem.difficulty}"]
-        slices += [f"family {problem.source}: {title}", f"chain {band}: {title}", "all", f"all: {title}"]
-        recovery = _recovery(row, truths)
-        if recovery is not None:
-            name = next(name for limit, name in RECOVERY_BANDS if recovery < limit)
-            slices += [f"recovery {name}", f"recovery {name}: {title}"]
-    if split == "held out":
-        kind = "held-out family" if problem.source in held_out else "longest chains of other families"
-        slices += [kind, f"{kind}: {title}"]
-    return BenchProblem(row, truths, tuple(slices))
+def base_rate(row: LabeledProblem) -> float | None:
+    """Return the share of right ones among the samples of the question that are not the labeled solutions."""
+    outcomes = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
+    known = [outcome for outcome in outcomes if outcome != "undetermined"]
+    return known.count("correct") / len(known) if known else row.pass_rate
 
 
-def replay(part: Any, problems: Sequence[BenchProblem], seed: int) -> Iterable[Outcome]:
+def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterator[Outcome]:
     """Run a labeler on every problem's recording."""
-    loop = asyncio.new_event_loop()
-    try:
-        for index, problem in enumerate(problems):
-            row = problem.row
-            labeled: LabeledProblem = loop.run_until_complete(
-                part(solved_part(row), RecordedPolicy(row, seed), RecordedGrader(row), seed=seed)
-            )
-            yield Outcome(index, judged(problem, [s.verdict for s in labeled.solutions]), labeled.costs[0].cost)
-    finally:
-        loop.close()
+    with asyncio.Runner() as runner:
+        for problem in problems:
+            policy = RecordedPolicy(problem.row, seed)
+            labeled: list[LabeledProblem] = []
+            runner.run(_label(part, problem.row, policy, seed, labeled))
+            verdicts = [solution.verdict for solution in labeled[0].solutions]
+            yield Outcome(judged(problem, verdicts), labeled[0].costs[0].cost, policy.reused)
+
+
+async def _label(
+    part: Labeler, row: LabeledProblem, policy: RecordedPolicy, seed: int, labeled: list[LabeledProblem]
+) -> None:  # returns nothing: the runner writes what is returned into an error that it then drops
+    labeled.append(await part(solved_part(row), policy, RecordedGrader(row), seed=seed))
+
+
+def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> list[LabeledProblem]:
+    """Return what a labeler makes of recordings, to fit rates to."""
+    labeled: list[LabeledProblem] = []
+    with asyncio.Runner() as runner:
+        for problem in problems:
+            runner.run(_label(part, problem.row, RecordedPolicy(problem.row, seed), seed, labeled))
+    return labeled
 
 
 def judged(problem: BenchProblem, verdicts: Sequence[Verdict]) -> tuple[Judged, ...]:
@@ -85,21 +97,12 @@ def judged(problem: BenchProblem, verdicts: Sequence[Verdict]) -> tuple[Judged, 
     )
 
 
-def _tunes(name: str, seed: int) -> bool:
-    from stepforge.schemas.seeds import rng_of
-
-    return rng_of(seed, "tuning", name).random() < 0.4
-
-
-def _recovery(row: LabeledProblem, truths: Sequence[Verdict]) -> float | None:
-    """Return the mean value of the prefixes that end with a solution's first wrong step."""
+def _dense(row: LabeledProblem) -> bool:
     known = completions_by_prefix(row)
-    values = []
-    for solution, truth in zip(row.solutions, truths, strict=True):
-        if truth.first_error is None:
-            continue
-        prefix = "".join(step.text for step in solution.rollout.steps[: truth.first_error + 1])
-        outcomes = [r.outcome for r in known.get(prefix, []) if r.outcome != "undetermined"]
-        if outcomes:
-            values.append(outcomes.count("correct") / len(outcomes))
-    return sum(values) / len(values) if values else None
+    for solution in row.solutions:
+        text = ""
+        for step in solution.rollout.steps[:-1] if solution.rollout.outcome == "wrong" else ():
+            text += step.text
+            if text not in known:
+                return False
+    return True

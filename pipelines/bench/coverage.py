@@ -33,4 +33,15 @@ def coverage_curve(judged: Sequence[Judged]) -> dict[str, Any]:
                     "least_sure": round(part[-1][0], 4),
                 }
             )
-    return {"solutions": len(cases), "curve": curve}
+    bands = [[case for case in cases if low <= case[0] < low + 0.2] for low in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    bands[-1] += [case for case in cases if case[0] >= 1.0]
+    said = [
+        {
+            "solutions": len(band),
+            "said": round(sum(p for p, _ in band) / len(band), 4),
+            "accuracy": round(sum(right for _, right in band) / len(band), 4),
+        }
+        for band in bands
+        if band
+    ]
+    return {"solutions": len(cases), "curve": curve, "bands": said}

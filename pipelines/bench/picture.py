@@ -15,20 +15,21 @@ class Point(NamedTuple):
     """One setting of a labeler."""
 
     tokens: float
-    """Generated tokens a solution."""
+    """Total tokens per solution."""
     accuracy: float
     low: float
     high: float
     setting: float | None
 
 
-def curves_of(rows: Sequence[dict[str, Any]], split: str, labelers: Sequence[str]) -> dict[str, list[Point]]:
-    """Return the points of each labeler on a split, cheapest first."""
+def curves_of(rows: Sequence[dict[str, Any]], wording: str, labelers: Sequence[str]) -> dict[str, list[Point]]:
+    """Return the points of each labeler over all families, cheapest first."""
     curves: dict[str, list[Point]] = {}
     for row in rows:
         ends = row["first_error_accuracy_interval"]
-        if row["split"] == split and row["labeler"] in labelers and ends:
-            tokens, accuracy = row["generated_tokens_per_solution"], row["first_error_accuracy"]
+        whole = row["wording"] == wording and row["stratum"] == "all" and row["left_out"] == "each in turn"
+        if whole and row["labeler"] in labelers and ends:
+            tokens, accuracy = row["total_tokens_per_solution"], row["first_error_accuracy"]
             curves.setdefault(row["labeler"], []).append(Point(tokens, accuracy, ends[0], ends[1], row["setting"]))
     return {name: sorted(curves[name]) for name in labelers if name in curves}
 
@@ -69,7 +70,7 @@ def _axes(decades: int) -> list[str]:
         lines.append(f'<line x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{bottom}" stroke="#e4e4e4"/>')
         lines.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle" fill="#444">{label}</text>')
     middle = (LEFT + right) / 2
-    caption = "generated tokens a solution; bars are 95 % intervals"
+    caption = "tokens per solution, solve stage and uncached prompts included; bars are 95 % intervals"
     lines.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle" fill="#444">{caption}</text>')
     return lines
 

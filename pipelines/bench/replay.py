@@ -28,6 +28,8 @@ class RecordedPolicy:
             rng_of(seed, row.problem.id, prefix).shuffle(kept)
             self._known[prefix] = kept
         self._given: dict[str, int] = {}
+        self.reused = 0
+        """Completions given out again, because the recording had no more of their prefix."""
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return the next ``n`` recorded completions.
@@ -41,6 +43,7 @@ class RecordedPolicy:
             raise NotRecorded(f"{problem.id}: no completions of {len(prefix)} steps")
         first = self._given.get(text, 0)
         self._given[text] = first + n
+        self.reused += max(0, first + n - max(first, len(recorded)))
         return [_nth(recorded, i) for i in range(first, first + n)]
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:

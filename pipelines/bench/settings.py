@@ -1,4 +1,4 @@
-"""The bench's settings file: what is recorded, what is held out, and which labelers are swept over what."""
+"""The bench's settings file: what is recorded, which labelers are swept over what, and what is compared with what."""
 
 import tomllib
 from pathlib import Path
@@ -26,8 +26,6 @@ class Sweep(Record):
     over: str
     """The setting that is its budget."""
     at: tuple[float, ...] = Field(min_length=1)
-    pooled: bool = False
-    """Whether its rates are fitted to the tuning problems, as a run fits them to its pilot."""
 
     @property
     def title(self) -> str:
@@ -41,6 +39,21 @@ class Sweep(Record):
             ValidationError: there is no such labeler or setting.
         """
         return _LABELER.validate_python({**self.labeler, self.over: int(budget)})
+
+
+class Setting(Record):
+    """One row of the tables: a labeler at a budget."""
+
+    labeler: str
+    at: float
+
+
+class Primary(Record):
+    """The one comparison that is stated in advance: ``labeler`` against the most accurate of ``rivals``, in first
+    errors of wrong solutions, all problems of the wording together, each family left out in turn."""
+
+    labeler: Setting
+    rivals: tuple[Setting, ...] = Field(min_length=1)
 
 
 class Values(Record):
@@ -57,15 +70,15 @@ class Values(Record):
 class BenchFile(Record):
     """Everything the bench is made of."""
 
-    held_out_families: tuple[str, ...] = ()
-    longest_chain: int = Field(default=1000, ge=2)
-    """Problems whose reference solution has at least so many steps are held out."""
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
     bootstrap: int = Field(default=1000, ge=10)
     """Resamples of problems for the intervals."""
+    pilot: int = Field(default=48, ge=1)
+    """Problems of other families that rates are fitted to, as a run fits them to its pilot."""
     recording: RunFile
-    values: Values
+    values: Values | None = None
     sweep: tuple[Sweep, ...] = Field(min_length=1)
+    primary: Primary
 
 
 def read_bench_file(path: Path) -> BenchFile:
@@ -77,7 +90,7 @@ def read_bench_file(path: Path) -> BenchFile:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(f"{path}: no such file; the bench's settings lie in benchmarks/ of the repository") from None
+        raise BadInput(f"{path}: no such file; the bench's settings are in benchmarks/ of the repository") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     recording = parse_settings(settings.get("recording", {}), f"{path}: recording")
@@ -87,4 +100,8 @@ def read_bench_file(path: Path) -> BenchFile:
             sweep.part(sweep.at[0])
     except ValidationError as error:
         raise BadInput(f"{path}: {faults(error, settings, BenchFile)}") from None
+    swept = {(sweep.title, at) for sweep in bench.sweep for at in sweep.at}
+    for named in (bench.primary.labeler, *bench.primary.rivals):
+        if (named.labeler, named.at) not in swept:
+            raise BadInput(f"{path}: primary: {named.labeler} at {named.at:g} is not swept")
     return bench

@@ -8,10 +8,8 @@ error takes bins of equal mass.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stepforge.labelers.change_point.model import posterior
-from stepforge.labelers.change_point.observations import see
-from stepforge.labelers.change_point.rates import Rates
-from stepforge.labelers.change_point.values import interval, value
+from stepforge.labelers import ChangePoint
+from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.pipelines.bench.replay import completions_by_prefix
@@ -40,7 +38,7 @@ class Estimate(NamedTuple):
     """Completions behind the truth."""
 
 
-def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list[Estimate]:
+def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) -> list[Estimate]:
     """Return the estimates of every prefix of a problem from its first ``count`` completions each."""
     recorded = completions_by_prefix(row)
     known = {prefix: rollouts[:count] for prefix, rollouts in recorded.items() if prefix}
@@ -50,8 +48,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list
         path = solution_trajectory(solution.rollout)
         if path.outcome == "undetermined" or len(path.steps) < 2:
             continue
-        seen = see(path, evidence).observed(rates, surprise=True)
-        post = posterior(seen, rates)
+        belief = part.believe(path, evidence)
         for i in range(1, len(path.steps)):
             prefix = path.prefix(i)
             own, fresh = _share(known.get(prefix, [])), _share(recorded.get(prefix, [])[-truth:])
@@ -59,12 +56,13 @@ def estimates(row: LabeledProblem, count: int, truth: int, rates: Rates) -> list
                 continue
             seen_prefixes.add(prefix)
             (right, trials), (fresh_right, fresh_trials) = own, fresh
+            mean, low, high = value_and_interval(belief, i)
             found.append(
                 Estimate(
                     raw=right / trials,
                     smoothed=(right + 1) / (trials + 2),
-                    believed=value(seen, rates, post, i),
-                    believed_interval=interval(seen, rates, post, i),
+                    believed=mean,
+                    believed_interval=(low, high),
                     raw_interval=wilson(right, trials, Z90),
                     truth=fresh_right / fresh_trials,
                     trials=fresh_trials,

@@ -153,11 +153,15 @@ def test_the_first_look_is_earlier_the_harder_the_question(steps: int, rate: flo
     assert first_look(steps, rate) == look
 
 
-def test_completions_scale_with_difficulty() -> None:
-    assert [EPIC.completions(rate) for rate in (1.0, 0.75, 0.5, 0.25, 0.0)] == [8, 10, 12, 14, 16]
-    assert [EpicPRM().completions(rate) for rate in (1.0, 0.5, 0.0)] == [16, 44, 72]
-    counts = [EPIC.completions(i / 100) for i in range(101)]
-    assert counts == sorted(counts, reverse=True)
+def probe_with_tenth_at(place: int, length: int = 72) -> list[Rollout]:
+    right = {*range(9), place - 1}
+    return [a_solution(f"r{i}", "a", "correct" if i in right else "wrong") for i in range(length)]
+
+
+def test_completions_follow_the_place_of_the_probes_tenth_right_one() -> None:
+    # Released code: max(16, 8 ceil(i / 8)), i that place; 72 where there are fewer than ten.
+    assert [EpicPRM().completions(probe_with_tenth_at(i)) for i in (10, 16, 17, 24, 25, 71)] == [16, 16, 24, 24, 32, 72]
+    assert EpicPRM().completions([a_solution("r", "a", "correct")] * 9) == 72
 
 
 @pytest.mark.parametrize("value", [0.4, 0.6, 0.9, 1.0])
@@ -169,8 +173,10 @@ def test_the_probe_sets_where_and_how_often_epic_prm_looks(value: float) -> None
     assert len(probe) == 16
     assert policy.asked.pop("") == 14
     rate = probe.count("correct") / 16
+    root = [r for r in labeled.evidence if r.start and r.start.steps == 0]
+    probed = [*(s.rollout for s in labeled.solutions), *root]
     assert next(iter(policy.asked)) == text("ABCDEFGH"[: first_look(8, rate)])
-    assert set(policy.asked.values()) == {EPIC.completions(rate)}
+    assert set(policy.asked.values()) == {EPIC.completions(probed)}
 
 
 def test_epic_prm_leaves_too_hard_questions_alone() -> None:

@@ -6,38 +6,41 @@ from random import Random
 
 from fakes import a_solution
 
-from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts
-from stepforge.schemas.rollout import Outcome, Rollout
+from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts, prefix_keys
+from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "undetermined")
+
+
+def written(letters: str) -> tuple[Step, ...]:
+    return a_solution("", letters, "wrong").steps
 
 
 def drawn(rng: Random, count: int) -> list[tuple[str, Rollout]]:
     """Rollouts of one to five steps, each an "a" or a "b", from prefixes of none to two."""
     found = []
     for i in range(count):
-        before = "".join(f"{rng.choice('ab')}\n" for _ in range(rng.randrange(3)))
+        before = "".join(rng.choice("ab") for _ in range(rng.randrange(3)))
         letters = "".join(rng.choice("ab") for _ in range(rng.randrange(1, 6)))
         found.append((before, a_solution(f"r{i}", letters, rng.choice(OUTCOMES))))
     return found
 
 
-def goes_through(prefix: str, before: str, rollout: Rollout) -> bool:
-    return prefix.startswith(before) and (before + rollout.text).startswith(prefix)
+def whole(before: str, rollout: Rollout) -> str:
+    return before + rollout.text.replace("\n", "")
 
 
-def counted(own: str, texts: Sequence[str], rollouts: list[tuple[str, Rollout]]) -> SiblingCounts:
+def counted(own: str, letters: str, rollouts: Sequence[tuple[str, Rollout]]) -> SiblingCounts:
     """The same figures, rollout by rollout and prefix by prefix, as their definitions read."""
     others = [(before, r) for before, r in rollouts if r.id != own and r.outcome != "undetermined"]
-    passing, agreement, leaving = [], [], []
-    for text, further in pairwise(texts):
-        here = [(before, r) for before, r in others if goes_through(text, before, r)]
-        left = [r.outcome for before, r in here if not goes_through(further, before, r)]
-        outcomes = [r.outcome for _, r in here]
-        passing.append((outcomes.count("correct"), outcomes.count("wrong")))
-        leaving.append((left.count("correct"), left.count("wrong")))
-        agreement.append((outcomes.count("correct") - left.count("correct"), left.count("correct")))
-    return SiblingCounts(tuple(passing), tuple(agreement), tuple(leaving))
+    going_on, right, wrong = [], [], []
+    for text, further in pairwise(letters[:i] for i in range(len(letters) + 1)):
+        here = [(b, r) for b, r in others if text.startswith(b) and whole(b, r).startswith(text)]
+        left = [r.outcome for b, r in here if not whole(b, r).startswith(further)]
+        going_on.append(len(here) - len(left))
+        right.append(left.count("correct"))
+        wrong.append(left.count("wrong"))
+    return SiblingCounts(tuple(going_on), tuple(right), tuple(wrong))
 
 
 def test_what_happens_beside_a_solution_is_what_a_plain_count_says() -> None:
@@ -45,22 +48,26 @@ def test_what_happens_beside_a_solution_is_what_a_plain_count_says() -> None:
     seen = 0
     for _ in range(60):
         rollouts = drawn(rng, 40)
-        passing = PrefixIndex()
+        index = PrefixIndex()
         for before, rollout in rollouts:
-            passing.add(before, rollout)
-        before, own = next(pair for pair in rollouts if pair[0] == "" and pair[1].outcome == "wrong")
-        texts = ["".join(step.text for step in own.steps[:i]) for i in range(len(own.steps) + 1)]
-        along = passing.along(own.id, texts)
-        assert along == counted(own.id, texts, rollouts)
-        seen += sum(sum(counts) for counts in along.agreement)
-    assert seen > 500
+            index.add(written(before), rollout)
+        _, own = next(pair for pair in rollouts if pair[0] == "" and pair[1].outcome == "wrong")
+        beside = index.beside(own.id, own.steps)
+        assert beside == counted(own.id, whole("", own), rollouts)
+        seen += sum(beside.right)
+    assert seen > 200
 
 
 def test_a_rollout_that_comes_later_counts_too() -> None:
-    passing = PrefixIndex()
-    passing.add("", a_solution("own", "ab", "wrong"))
-    assert passing.along("own", ["", "a\n", "a\nb\n"]).passing == ((0, 0), (0, 0))
-    passing.add("a\n", a_solution("later", "b", "correct"))
-    assert passing.along("own", ["", "a\n", "a\nb\n"]) == SiblingCounts(
-        passing=((0, 0), (1, 0)), agreement=((0, 0), (1, 0)), leaving=((0, 0), (0, 0))
-    )
+    index = PrefixIndex()
+    index.add((), a_solution("own", "ab", "wrong"))
+    assert index.beside("own", written("ab")) == SiblingCounts((0, 0), (0, 0), (0, 0))
+    index.add(written("a"), a_solution("later", "c", "correct"))
+    assert index.beside("own", written("ab")) == SiblingCounts((0, 0), (0, 1), (0, 0))
+
+
+def test_a_prefix_is_its_text_however_it_is_cut() -> None:
+    *_, cut = prefix_keys((Step(text="ab"), Step(text="c")))
+    *_, other = prefix_keys((Step(text="a"), Step(text="bc")))
+    assert cut == other
+    assert len(set(prefix_keys(written("abc")))) == 4

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from searches import RIGHT, evidence_of, run, text
 
-from stepforge.labelers import MathShepherd
+from stepforge.labelers import AMCS, MathShepherd
 from stepforge.labelers.evidence.store import QUESTION, solution_trajectory
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import StepLabel
@@ -31,12 +31,13 @@ def amcs_stop(outcomes: Sequence[Outcome], first: int, most: int, half_width: fl
 
 @pytest.mark.parametrize(("first", "most", "half_width"), [(6, 20, 0.2), (4, 30, 0.25), (1, 12, 0.3)])
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.5, 0.85, 1.0])
-def test_until_narrow_stops_by_amcs_rule(value: float, first: int, most: int, half_width: float) -> None:
+def test_drawing_stops_by_amcs_rule(value: float, first: int, most: int, half_width: float) -> None:
     path = solution_trajectory(a_solution("one", "abC", "wrong"))
 
     async def drawn(seed: int) -> tuple[list[Outcome], StepLabel]:
         evidence = evidence_of(solved(), KnownPolicy(lambda prefix: value), seed)
-        label = await evidence.until_narrow(path, 1, first, most, half_width)
+        part = AMCS(first=first, most=most, half_width=half_width)
+        label = await evidence.until(path, 1, first, most, part.narrow)
         return [rollout.outcome for rollout in evidence.rollouts], label
 
     async def everything() -> list[tuple[list[Outcome], StepLabel]]:
@@ -50,7 +51,7 @@ def test_until_narrow_stops_by_amcs_rule(value: float, first: int, most: int, ha
             assert len(outcomes) == first
 
 
-def test_until_narrow_by_hand() -> None:
+def test_amcs_rule_by_hand() -> None:
     class Once(KnownPolicy):
         def _rollout(self, prefix: str, name: str, right: bool) -> Rollout:
             first, self.value = self.value, lambda prefix: 0.0
@@ -58,7 +59,7 @@ def test_until_narrow_by_hand() -> None:
 
     path = solution_trajectory(a_solution("one", "abC", "wrong"))
     evidence = evidence_of(solved(), Once(lambda prefix: 1.0))
-    label = asyncio.run(evidence.until_narrow(path, 1, 6, 20, 0.2))
+    label = asyncio.run(evidence.until(path, 1, 6, 20, AMCS().narrow))
     # One success: Wilson's half-width is 0.2076 for 9 completions and 0.1931 for 10
     assert (label.successes, label.failures) == (1, 9)
 
@@ -66,7 +67,7 @@ def test_until_narrow_by_hand() -> None:
 def test_completions_without_a_verdict_do_not_make_an_interval_narrow() -> None:
     path = solution_trajectory(a_solution("one", "abC", "wrong"))
     evidence = evidence_of(solved(), KnownPolicy(lambda prefix: 1.0, truncated=lambda prefix: True))
-    label = asyncio.run(evidence.until_narrow(path, 1, 6, 20, 0.2))
+    label = asyncio.run(evidence.until(path, 1, 6, 20, AMCS().narrow))
     assert (label.trials, label.undetermined, label.truncated) == (0, 20, 20)
 
 
@@ -118,45 +119,3 @@ def test_without_sharing_the_common_steps_get_counts_of_their_own() -> None:
     assert not {*first} & {*second}
     assert root == same
     assert len(root) == 6  # the two solutions and four more
-
-
-def test_passing_counts_siblings_and_later_prefixes() -> None:
-    # The policy writes "x" and "end" when it succeeds: a success from "a" goes through "ax".
-    own = a_solution("own", "axB", "wrong")
-    row = solved(own, a_solution("sibling", "axC", "wrong"), a_solution("lucky", "axd", "correct"))
-    row = solved(*row.rollouts, a_solution("right", "bcd", "correct"), a_solution("cut", "axE", "undetermined"))
-    path = solution_trajectory(own)
-
-    async def counted() -> tuple[list[tuple[int, int]], int, StepLabel]:
-        evidence = evidence_of(row, KnownPolicy(lambda prefix: 0.5))
-        before = [evidence.passing(path, count) for count in range(4)]
-        label = await evidence.measure(path, 1, 10)
-        await evidence.measure(path, 2, 5)
-        later = evidence.label(path, 2)
-        assert later is not None
-        after = [evidence.passing(path, count) for count in range(4)]
-        return [*before, *after], label.successes, later
-
-    found, from_a, later = asyncio.run(counted())
-    assert 0 < from_a < 10
-    # The question and "a": without the path's own rollout and without the truncated one
-    assert found[:4] == [(2, 1), (1, 1), (1, 1), (0, 0)]
-    assert found[4] == (2, 1)
-    assert found[5] == (1 + from_a, 1 + 10 - from_a)
-    assert found[6] == (1 + from_a + later.successes, 1 + later.failures)
-    assert found[7] == (0, 0)
-
-
-def test_a_completion_that_says_nothing_counts_at_its_own_prefix_alone() -> None:
-    class Silent(KnownPolicy):
-        def _rollout(self, prefix: str, name: str, right: bool) -> Rollout:
-            return super()._rollout(prefix, name, right).model_copy(update={"steps": ()})
-
-    path = solution_trajectory(a_solution("own", "abC", "wrong"))
-
-    async def counted() -> list[tuple[int, int]]:
-        evidence = evidence_of(solved(), Silent(lambda prefix: 1.0))
-        await evidence.measure(path, 1, 3)
-        return [evidence.passing(path, count) for count in range(3)]
-
-    assert asyncio.run(counted()) == [(0, 0), (3, 0), (0, 0)]

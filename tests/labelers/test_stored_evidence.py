@@ -100,33 +100,6 @@ def test_a_tree_holds_completions_of_completions_and_they_are_found_again() -> N
         steps = tuple(Step(text=line) for line in text.splitlines(keepends=True))
         assert len(steps) == rollout.start.steps
         assert rollout in evidence.completions(Trajectory("", steps, "wrong", 0), len(steps))
-        # What goes through the prefix: its own completions, and the parent
-        assert sum(evidence.passing(Trajectory("", steps, "wrong", 0), len(steps))) > len(by_prefix[text])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_stored_evidence_counts_passing_rollouts_as_they_were_counted_live(seed: int) -> None:
-    row = solved(
-        a_solution("good", "axcd", "correct"), a_solution("bad", "axCDE", "wrong"), a_solution("b2", "aXY", "wrong")
-    )
-    kept = asyncio.run(OmegaPRM(k=4, search_limit=20)(row, wandering(), EqualGrader(), seed=seed))
-    evidence = stored_evidence(kept)
-    known = {r.id: r for r in [*row.rollouts, *kept.evidence]}
-    texts: dict[str, tuple[str, str]] = {}
-    for rollout in row.rollouts:
-        texts[rollout.id] = ("", rollout.text)
-    for prefix, drawn in prefixes(kept).items():
-        texts.update({r.id: (prefix, prefix + r.text) for r in drawn})
-    for solution in row.rollouts:
-        path = solution_trajectory(solution)
-        for count in range(1, len(path.steps)):
-            goal = path.prefix(count)
-            through = [
-                known[name].outcome
-                for name, (start, whole) in texts.items()
-                if name != solution.id and whole.startswith(goal) and len(start) <= len(goal)
-            ]
-            assert evidence.passing(path, count) == (through.count("correct"), through.count("wrong"))
 
 
 def test_solutions_that_were_brought_along_are_no_stored_samples() -> None:

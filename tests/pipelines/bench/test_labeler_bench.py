@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from math import isclose, isnan
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,25 +16,31 @@ from judgments import judged
 
 from stepforge.labelers import MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.replay import solved_part
-from stepforge.pipelines.bench.cases import Outcome
+from stepforge.pipelines.bench.cases import BenchProblem, Outcome, base_rate, bench_problem
+from stepforge.pipelines.bench.comparison import all_comparisons, holm, primary_comparison
+from stepforge.pipelines.bench.controls import controls
 from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import figures, mean_sums, raw_figures, sums
+from stepforge.pipelines.bench.measure import figures, raw_figures, sums
 from stepforge.pipelines.bench.picture import Point, picture
 from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
-from stepforge.pipelines.bench.settings import read_bench_file
+from stepforge.pipelines.bench.settings import Primary, Setting, read_bench_file
 from stepforge.pipelines.bench.values import Estimate, value_figures
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Cost, LabeledProblem
+from stepforge.schemas.rollout import Rollout, Step
 
 REPOSITORY = Path(__file__).parents[3]
 CONTRACT = (
     "first_error_accuracy",
     "correct_solution_accuracy",
-    "processbench_f1",
+    "f1_wrong_answers",
+    "f1_all_erroneous",
+    "abstained",
     "rollouts_per_solution",
     "generated_tokens_per_solution",
-    "generated_tokens_per_correct_first_error",
+    "uncached_tokens_per_solution",
+    "total_tokens_per_solution",
 )
 
 
@@ -73,38 +79,115 @@ def test_seeds_shuffle_a_recording_and_what_is_missing_is_an_error() -> None:
         asyncio.run(RecordedPolicy(row, 1).sample(row.problem, steps, n=1, seed=0))
 
 
-def test_figures_by_hand() -> None:
-    one = Outcome(
-        0, (judged(1, 1), judged(2, 1), judged(None, None, correct=True)), Cost(rollouts=6, generated_tokens=60)
+def a_problem_of(rollouts: int, tokens: int, prompt: int, cached: int) -> BenchProblem:
+    one = a_solution("s", "ab", "wrong").model_copy(
+        update={"tokens": tokens, "prompt_tokens": prompt, "cached_tokens": cached}
     )
-    two = Outcome(1, (judged(0, 1), judged(None, 1, correct=True)), Cost(rollouts=4, generated_tokens=40))
-    total = sums([one, two], 2)
+    row = recording().model_copy(
+        update={
+            "solutions": tuple(recording().solutions[0].model_copy(update={"rollout": one}) for _ in range(rollouts))
+        }
+    )
+    return BenchProblem(row, (), "f", "plain", ("all",))
+
+
+def test_figures_by_hand() -> None:
+    problems = [a_problem_of(3, 10, 8, 2), a_problem_of(2, 10, 8, 2)]
+    spent = Cost(rollouts=6, generated_tokens=60, prompt_tokens=50, cached_prompt_tokens=40)
+    one = Outcome((judged(1, 1), judged(2, 1), judged(None, None, correct=True)), spent)
+    two = Outcome((judged(0, 1), judged(None, 1, correct=True)), Cost(rollouts=4, generated_tokens=40))
+    total = sums([[one, two]], problems)
     found = figures(total, np.ones((1, 2)))
     assert isclose(found["first_error_accuracy"].value or 0, 1 / 3, abs_tol=1e-4)
     assert found["correct_solution_accuracy"].value == 1.0
-    assert isclose(found["processbench_f1"].value or 0, 0.5, abs_tol=1e-4)
-    assert isclose(found["first_error_distance"].value or 0, 2 / 3, abs_tol=1e-4)
-    assert isclose(found["named_too_late"].value or 0, 1 / 3, abs_tol=1e-4)
-    assert isclose(found["named_too_early"].value or 0, 1 / 3, abs_tol=1e-4)
+    assert isclose(found["f1_wrong_answers"].value or 0, 0.5, abs_tol=1e-4)
+    assert isclose(found["f1_all_erroneous"].value or 0, 2 * 0.25 / 1.25, abs_tol=1e-4)  # one of four erroneous
     assert found["right_answer_wrong_step_recall"].value == 0.0
     assert found["right_answer_wrong_step_precision"].value is None
+    assert found["abstained"].value == 0.0
     assert found["rollouts_per_solution"].value == 2.0
-    assert found["generated_tokens_per_correct_first_error"].value == 100.0
+    assert found["generated_tokens_per_solution"].value == (60 + 40) / 5
+    assert found["uncached_tokens_per_solution"].value == (60 + 40 + 10) / 5
+    assert found["total_tokens_per_solution"].value == (60 + 40 + 10 + 5 * (10 + 6)) / 5
     only_two = raw_figures(total, np.array([[0.0, 1.0]]))
     assert only_two["first_error_accuracy"][0] == 0.0
     assert isnan(only_two["correct_solution_accuracy"][0])
-    twice = figures(mean_sums([total, total]), np.ones((1, 2)))
-    assert twice["generated_tokens_per_solution"] == found["generated_tokens_per_solution"]
+    twice = figures(sums([[one, two], [one, two]], problems), np.ones((1, 2)))
+    assert twice == found
 
 
 def test_a_bootstrap_interval_is_as_wide_as_theory_says() -> None:
     """200 problems of one wrong solution, half named exactly: the standard error is sqrt(0.25 / 200) = 0.0354."""
-    outcomes = [Outcome(i, (judged(1 if i % 2 else 0, 1),), Cost()) for i in range(200)]
+    problem = a_problem_of(1, 1, 0, 0)
+    outcomes = [Outcome((judged(1 if i % 2 else 0, 1),), Cost()) for i in range(200)]
     drawn = np.random.default_rng(0).multinomial(200, np.full(200, 1 / 200), size=2000).astype(float)
-    found = figures(sums(outcomes, 200), np.vstack([np.ones(200), drawn]))["first_error_accuracy"]
+    found = figures(sums([outcomes], [problem] * 200), np.vstack([np.ones(200), drawn]))["first_error_accuracy"]
     assert found.low is not None
     assert found.high is not None
     assert isclose(found.high - found.low, 2 * 1.96 * 0.0354, abs_tol=0.012)
+
+
+def test_the_stated_comparison_is_paired_and_with_the_most_accurate_rival() -> None:
+    problem = a_problem_of(1, 100, 0, 0)
+    right, wrong = judged(1, 1), judged(0, 1)
+    named = {
+        "ours": [right] * 90 + [wrong] * 10,
+        "strong": [right] * 80 + [wrong] * 20,
+        "weak": [right] * 50 + [wrong] * 50,
+    }
+    spent = {"ours": Cost(generated_tokens=50), "strong": Cost(generated_tokens=100), "weak": Cost()}
+    totals = {
+        (name, 1.0): sums([[Outcome((j,), spent[name]) for j in found]], [problem] * 100)
+        for name, found in named.items()
+    }
+    drawn = np.random.default_rng(0).multinomial(100, np.full(100, 1 / 100), size=1000).astype(float)
+    weights = np.vstack([np.ones(100), drawn])
+    at = {name: Setting(labeler=name, at=1.0) for name in named}
+    found = primary_comparison(totals, weights, Primary(labeler=at["ours"], rivals=(at["weak"], at["strong"])))
+    assert found["rival"] == "strong"
+    assert found["difference"] == pytest.approx(0.1)
+    assert found["token_ratio"] == 0.75
+    # Ten of a hundred differ, all one way: the paired standard error is 0.03, unpaired it would be 0.05.
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * 0.03, abs=0.02)
+    others = all_comparisons(totals, weights, ("strong", 1.0))
+    assert {row["labeler"] for row in others} == {"ours", "weak"}
+    assert all(row["p_holm"] >= row["p"] for row in others)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_the_base_rate_is_not_that_of_the_labeled_solutions() -> None:
+    row = recording()
+    root = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
+    assert len(root) == 4  # six in all, two of them the solutions
+    assert base_rate(row) == root.count("correct") / 4
+    alone = row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.start and r.start.steps)})
+    assert base_rate(alone) == 0.5
+
+
+def test_a_problem_without_truth_or_without_completions_is_left_out() -> None:
+    assert bench_problem(recording()) is None
+
+
+def stating(name: str, values: str, outcome: Literal["correct", "wrong"]) -> Rollout:
+    steps = tuple(Step(text=f"q{i} = 1 = {value}\n", logprob=-0.1 * i) for i, value in enumerate(values))
+    return a_solution(name, values, outcome).model_copy(update={"steps": steps})
+
+
+def test_controls_by_hand() -> None:
+    rollouts = [stating("a", "1234", "correct"), stating("b", "1274", "correct"), stating("c", "1234", "correct")]
+    bad = stating("bad", "1275", "wrong")
+    row = asyncio.run(MathShepherd(k=1)(solved(*rollouts, bad), KnownPolicy(lambda p: 1.0), EqualGrader(), seed=0))
+    problem = BenchProblem(row, (), "f", "plain", ("all",))
+    found = {name: opinion(problem, bad) for name, opinion in controls([problem], 1).items()}
+    assert found["control: value-level sibling majority"] == 2  # most right ones state 3 there
+    assert found["control: leaves right siblings"] == 3
+    assert found["control: least expected step"] == 3
+    assert found["control: random step"] in range(4)
 
 
 def test_the_coverage_curve_falls_where_sureness_means_something() -> None:
@@ -151,8 +234,18 @@ def test_the_picture_is_well_formed_and_names_everything() -> None:
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("bench")
+def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def recorded(smoke: dict[str, Any], bench_folder: Path) -> Path:
+    return bench_folder / "out" / "recording"
+
+
+@pytest.fixture(scope="module")
+def smoke(bench_folder: Path) -> dict[str, Any]:
+    folder = bench_folder
     result = stepforge(
         "bench", "labelers", "--smoke", "--json", "--out", folder / "out", "--results", folder, cwd=REPOSITORY
     )
@@ -165,30 +258,44 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_the_smoke_bench_has_every_row_of_the_contract(smoke: dict[str, Any]) -> None:
     names = {row["labeler"] for row in smoke["rows"]}
-    assert {"math_shepherd", "omega_prm", "sequential", "amcs", "epic_prm", "scan", "change_point"} <= names
-    assert {"control: perfect oracle", "control: random step", "control: position prior"} <= names
+    assert {"math_shepherd", "omega_prm, curtailed", "sprt", "sequential", "amcs", "epic_prm", "change_point"} <= names
+    assert {"control: value-level sibling majority", "control: least expected step"} <= names
     for row in smoke["rows"]:
         for key in CONTRACT:
             assert key in row
             interval = row[f"{key}_interval"]
             assert interval is None or interval[0] <= row[key] + 1e-6
-            assert interval is None or row[key] <= interval[1] + 1e-6 or key.startswith("generated_tokens_per_correct")
+            assert interval is None or row[key] <= interval[1] + 1e-6
 
 
-def test_the_smoke_bench_keeps_what_is_held_out_apart(smoke: dict[str, Any]) -> None:
-    assert smoke["problems"]["held out"] > 0
-    assert smoke["problems"]["tuning"] > 0
-    perfect = [r for r in smoke["rows"] if r["labeler"] == "control: perfect oracle" and r["wrong_solutions"]]
-    assert perfect
-    assert all(r["first_error_accuracy"] == 1.0 for r in perfect)
+def test_each_family_is_left_out_in_turn(smoke: dict[str, Any]) -> None:
+    assert set(smoke["problems"]) == {"sequence", "quantities"}
+    assert {row["left_out"] for row in smoke["rows"]} == {"each in turn", "sequence", "quantities"}
+    assert {row["wording"] for row in smoke["rows"]} == {"plain"}
+    whole = {row["problems"] for row in smoke["rows"] if (row["left_out"], row["stratum"]) == ("each in turn", "all")}
+    assert whole == {sum(smoke["problems"].values())}
     assert smoke["values"]
-    assert smoke["coverage"]["held out"]["solutions"] > 0
-    assert smoke["differences"]
+    assert smoke["coverage"]["solutions"] > 0
+    assert {"labeler", "rival", "difference", "low", "high", "token_ratio"} <= set(smoke["primary"])
+    assert smoke["primary"]["rival"] in {"omega_prm, curtailed", "sprt"}
+    assert smoke["comparisons"]
 
 
 def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
-    brute = {r["setting"]: r for r in smoke["rows"] if r["labeler"] == "math_shepherd" and r["split"] == "held out"}
+    brute = {
+        r["setting"]: r
+        for r in smoke["rows"]
+        if r["labeler"] == "math_shepherd" and (r["left_out"], r["stratum"]) == ("each in turn", "all")
+    }
     assert isclose(brute[8.0]["rollouts_per_solution"], 2 * brute[4.0]["rollouts_per_solution"], rel_tol=1e-3)
+
+
+def test_a_finished_run_is_replayed_as_well(tmp_path: Path, recorded: Path) -> None:
+    result = stepforge(
+        "bench", "labelers", "--smoke", "--json", "--recording", recorded, "--results", tmp_path, cwd=REPOSITORY
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["values"] == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +303,8 @@ def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
     [
         (("bootstrap = 100", "bootstrap = 1"), "bootstrap: "),
         (('kind = "amcs"', 'kind = "amsc"'), "amsc"),
-        (("[values]", "[valeus]"), "values"),
+        (("[values]", "[valeus]"), "valeus"),
+        (("at = 16 }\n", "at = 17 }\n"), "primary: change_point at 17 is not swept"),
         (("error_rate = 0.1", "eror_rate = 0.1"), "recording: engine.eror_rate: unknown setting"),
     ],
 )
@@ -210,6 +318,6 @@ def test_bad_bench_settings_are_one_line(tmp_path: Path, change: tuple[str, str]
 
 def test_the_full_benchs_settings_are_valid() -> None:
     bench = read_bench_file(REPOSITORY / "pipelines/bench/labelers.toml")
-    assert bench.held_out_families == ("sequence",)
     assert len(bench.seeds) >= 3
-    assert bench.values.truth >= 256
+    assert bench.values is not None
+    assert bench.values.truth >= 128

@@ -6,7 +6,7 @@ import pytest
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
 from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
-from stepforge.pipelines.datasets.writer import split_of
+from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.exports import Stepwise
 from stepforge.pipelines.exports.marked import measured
 from stepforge.schemas.arrow import to_table

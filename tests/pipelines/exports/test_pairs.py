@@ -141,7 +141,7 @@ def test_contrast_never_draws_a_sample_twice() -> None:
 
 @pytest.mark.parametrize("first", [OmegaPRM(grow=False), ChangePoint(pilot=0)], ids=lambda part: part.kind)
 def test_chosen_steps_are_right_and_rejected_ones_wrong_by_the_truth(first: OmegaPRM | ChangePoint) -> None:
-    rows = scripted_rows([first, Contrast()], 24, error_rate=0.06)
+    rows = scripted_rows([first, Contrast()], 36, error_rate=0.06)
     pairs = good = 0
     for row in rows:
         tree = EvidenceTree(row)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from stepforge.cli import app
 from stepforge.pipelines.datasets.stamp import stamp_of_text
 from stepforge.pipelines.reports.card.kept import Card
-from stepforge.pipelines.storage.sealed import read_sealed, sealed_text, write_sealed
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.pipelines.terminal.output import visible
 from stepforge.schemas.labeled import LabeledProblem
@@ -87,13 +87,13 @@ def open_new(path: Path) -> Path:
     return path
 
 
-def sealed_json(name: str, **changes: Any) -> Callable[[Path, Path], None]:
+def checksummed_json(name: str, **changes: Any) -> Callable[[Path, Path], None]:
     """Write a file with a checksum that fits, and other content."""
 
     def attack(run: Path, outside: Path) -> None:
         path = run / name
-        before = read_sealed(path) if path.exists() else {}
-        write_sealed(path, {**before, **changes})
+        before = read_checksummed(path) if path.exists() else {}
+        write_checksummed(path, {**before, **changes})
 
     return attack
 
@@ -131,13 +131,13 @@ def alias_bomb(run: Path, outside: Path) -> None:
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}' if i else 'lol'] * 10)}]" for i in range(12)]
     card = Card("---\n" + "\n".join(levels) + "\n---\n\n", "")
     (run / "datasets" / "README.md").write_text(card.text)
-    made = read_sealed(run / "card.json")
+    made = read_checksummed(run / "card.json")
     made["files"]["README.md"] = stamp_of_text(card.rest).model_dump()
-    write_sealed(run / "card.json", made)
+    write_checksummed(run / "card.json", made)
 
 
 def settings_bomb(run: Path, outside: Path) -> None:
-    (run / "run.toml").write_text(sealed_text("x = " + "[" * 50_000 + "]" * 50_000))
+    (run / "run.toml").write_text("x = " + "[" * 50_000 + "]" * 50_000)
 
 
 SHARD = "part-00000.parquet"
@@ -175,11 +175,11 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a nested run.toml": (settings_bomb, "run.toml: damaged"),
     "a large plan": (sparse("plan.json"), "larger than 64 MiB, the limit"),
     "a nested plan": (text("plan.json", "[" * 100_000), "plan.json: damaged"),
-    "a plan of other things": (sealed_json("plan.json", shards=[{"index": "x"}]), "not a plan of this version"),
-    "a session of other things": (sealed_json("sessions/a.json", began="x"), "not a session of this version"),
-    "a stamp of other things": (sealed_json("exports/stepwise.json", files=[1]), "not made from the curated shards"),
+    "a plan of other things": (checksummed_json("plan.json", shards=[{"index": "x"}]), "not a plan of this version"),
+    "a session of other things": (checksummed_json("sessions/a.json", began="x"), "not a session of this version"),
+    "a stamp of other things": (checksummed_json("exports/stepwise.json", files=[1]), "not made from the curated shards"),
     "a stamp that leads outside": (
-        sealed_json("card.json", files={"README.md": {"size": 1, "sha256": ""}, "../x": {"size": 1, "sha256": ""}}),
+        checksummed_json("card.json", files={"README.md": {"size": 1, "sha256": ""}, "../x": {"size": 1, "sha256": ""}}),
         "cannot be a file of a data set",
     ),
     "a nested report": (text("report.json", "[" * 100_000), "report.json: missing or damaged"),

@@ -1,0 +1,86 @@
+"""``sprt``: bisection in which each prefix is settled by Wald's sequential probability ratio test.
+
+A prefix is alive if its V is ``v1`` = 0.8 of the question's own (at least 0.2), and lost if it is a quarter of that.
+Each completion moves the log-likelihood ratio; a prefix is settled at ln ``odds`` either way, or by the likelier side
+after ``most`` completions (A. Wald 1945, Annals of Mathematical Statistics 16, p. 117). No rates are fitted.
+"""
+
+from collections.abc import Sequence
+from math import log
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from stepforge.labelers.bisection import bisect
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong
+from stepforge.labelers.math_shepherd import no_verdict
+from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+
+class Ratio(NamedTuple):
+    """What one completion adds to the log-likelihood ratio of alive to lost."""
+
+    success: float
+    failure: float
+
+    def of(self, label: StepLabel | None) -> float:
+        """Return the ratio after a prefix's completions."""
+        return 0.0 if label is None else label.successes * self.success + label.failures * self.failure
+
+
+class SPRT(Record):
+    """Bisection by sequential tests; right solutions are not looked at."""
+
+    kind: Literal["sprt"] = "sprt"
+    odds: float = Field(default=6.0, gt=1)
+    """Likelihood ratio at which a prefix is settled."""
+    most: int = Field(default=16, ge=1)
+    """Completions of a prefix after which the likelier of the two is taken."""
+    root: int = Field(default=4, ge=1)
+    """Samples of the question that its base rate is taken from, the given solutions included."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Label the wrong solutions of a problem."""
+        evidence = Evidence(solved, policy, grader, seed)
+        if any(rollout.outcome == "wrong" for rollout in solved.rollouts):
+            await evidence.measure(QUESTION, 0, self.root)
+        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
+
+    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
+        error, asked = await self.search(path, evidence)
+        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+
+    async def search(self, path: Trajectory, evidence: Evidence) -> tuple[int | None, int]:
+        """Return the first error, None where a prefix has no verdict, and the last prefix asked."""
+        ratio = base_ratio(evidence)
+
+        async def alive(count: int) -> bool | None:
+            label = await evidence.until(path, count, 1, self.most, lambda seen: abs(ratio.of(seen)) >= log(self.odds))
+            return ratio.of(label) > 0 if label.trials else None
+
+        return await bisect(0, len(path.steps), alive)
+
+
+def base_ratio(evidence: Evidence) -> Ratio:
+    """Return the test for a problem, from the share of right ones among its samples of the question."""
+    root = evidence.label(QUESTION, 0)
+    base = None if root is None else root.value
+    v1 = max(0.2, 0.8 * (0.5 if base is None else base))
+    return Ratio(log(4.0), log((1 - v1) / (1 - v1 / 4)))
+
+
+def likeliest_error(path: Trajectory, evidence: Evidence) -> int:
+    """Return the first error under which the stored completions are likeliest, if V is one of the test's two values."""
+    ratio = base_ratio(evidence)
+    ratios: Sequence[float] = [ratio.of(evidence.label(path, count)) for count in range(1, len(path.steps))]
+    scores = [sum(ratios[:error]) - sum(ratios[error:]) for error in range(len(path.steps))]
+    return scores.index(max(scores))
