@@ -13,8 +13,8 @@ CPU_KV_CACHE_GIB = 1.0
 CPU_BATCHED_TOKENS = 4096
 CPU_BLOCK_SIZE = 32
 COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-TYPICAL_TOKENS = 1024
-"""Prompt and continuation of a request while it runs; for the number of requests that fit the cache."""
+TYPICAL_TOKENS = 512
+"""Prompt and what is written of a continuation, on average while it runs; for the requests that fit the cache."""
 FEWEST, MOST = 16, 1024
 """Bounds of a computed ``max_num_seqs``; more cost memory for logits and gain nothing."""
 BYTES = {"float32": 4, "fp8": 1}

@@ -33,19 +33,19 @@ def fitting(folder: Path, device_memory: int = 0, **arguments: Any) -> int | Non
 
 def test_what_the_weights_leave_decides_how_many_are_computed_together(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, LLAMA_8B, weights=16 * GIB)
-    assert fitting(folder, 80 * GIB) == 448  # 56 GiB at 128 MiB a request of 1024 tokens
-    assert fitting(folder, 24 * GIB) == 44
+    assert fitting(folder, 80 * GIB) == 896  # 56 GiB at 64 MiB a request of 512 tokens
+    assert fitting(folder, 24 * GIB) == 89
     assert fitting(folder, 16 * GIB) == 16
-    assert fitting(folder, 80 * GIB, max_model_len=512) == 896
-    assert fitting(folder, 80 * GIB, kv_cache_dtype="fp8") == 896
-    assert fitting(folder, 24 * GIB, tensor_parallel_size=2) == 217  # 27.2 GiB of 43.2 are left
-    assert fitting(folder, kv_cache_memory_bytes=4 * GIB) == 32
+    assert fitting(folder, 24 * GIB, max_model_len=256) == 179
+    assert fitting(folder, 24 * GIB, kv_cache_dtype="fp8") == 179
+    assert fitting(folder, 24 * GIB, tensor_parallel_size=2) == 435  # 27.2 GiB of 43.2 are left
+    assert fitting(folder, kv_cache_memory_bytes=4 * GIB) == 64
     assert fitting(folder, kv_cache_memory_bytes=1000 * GIB) == 1024
 
 
 def test_the_text_part_of_a_larger_model_counts(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"text_config": LLAMA_8B | {"dtype": "float32"}})
-    assert fitting(folder, kv_cache_memory_bytes=8 * GIB) == 32
+    assert fitting(folder, kv_cache_memory_bytes=8 * GIB) == 64
 
 
 def test_a_model_that_is_not_here_is_left_to_vllm(tmp_path: Path) -> None:

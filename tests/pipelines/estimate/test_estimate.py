@@ -110,9 +110,9 @@ def test_slots_wait_for_their_slowest_problem() -> None:
 
 
 def test_a_trace_knows_whose_request_it_was_and_who_was_there() -> None:
-    async def completion(seconds: float, tokens: int) -> list[Completion]:
+    async def completion(seconds: float, tokens: int) -> Completion:
         await asyncio.sleep(seconds)
-        return [Completion(text="x", finish="stop", tokens=tokens)]
+        return Completion(text="x", finish="stop", tokens=tokens)
 
     async def work(trace: Trace, name: str, seconds: float, tokens: int) -> None:
         with trace.problem(name):
