@@ -157,13 +157,30 @@ def estimate(
 
 
 @app.command()
-def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROBLEM_ID")]) -> None:
-    """Show one problem with its steps, labels and truth."""
+def show(
+    folder: Folder,
+    problem_id: Annotated[str | None, typer.Argument(metavar="[PROBLEM_ID]")] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Those with a step found wrong.")] = False,
+    abstained: Annotated[bool, typer.Option("--abstained", help="Those with a solution without a verdict.")] = False,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="Those on which labelers, people or the truth differ.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed or were rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the problems of a run, or show one with its steps, labels and truth."""
     with one_line_errors():
-        from stepforge.pipelines.commands.show import show_problem
+        from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
+        from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
         from stepforge.pipelines.storage.store import place_of
 
-        say(show_problem(place_of(folder), problem_id))
+        place = place_of(folder)
+        if problem_id is not None:
+            found = find_problem(place, problem_id)
+            say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
+            return
+        rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
+        say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
 
 
 @app.command()

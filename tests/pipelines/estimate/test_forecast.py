@@ -106,6 +106,14 @@ def test_nothing_kept_has_no_price() -> None:
     assert not any(name.startswith("per_") for name in found)
 
 
+def test_nothing_vetted_is_forecast_as_such() -> None:
+    nothing = {"vetted": False, "kept": False, "labelled_steps": 0, "label": (), "label_pooling": {}}
+    problems = [problem(i, Random(i))._replace(**nothing) for i in range(10)]
+    found = forecast(a_pilot(problems), PLAN, seed=1)
+    assert found["rows.vetted"].high == 0
+    assert found["total.rollouts"].estimate == found["solve.rollouts"].estimate == 20_000
+
+
 def test_no_engine_is_faster_than_its_workers_own_thread() -> None:
     problems = [problem(i, Random(i)) for i in range(20)]
     pilot = a_pilot(problems)
