@@ -45,8 +45,12 @@ def fill_text(engine: EngineProgress) -> str:
         parts.append(f"busy {engine.busy:.0%}")
     if engine.away_seconds:
         parts.append(f"the server has been away for {duration(engine.away_seconds)}: waiting for it")
-    if engine.answering < engine.engines:
-        parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
+    counts = {
+        "starting": engine.starting,
+        "checked before use": engine.checking,
+        "not answering": engine.engines - engine.answering - engine.starting,
+    }
+    parts += [f"{count} of {engine.engines} engines {state}" for state, count in counts.items() if count > 0]
     return ", ".join(parts)
 
 

@@ -29,7 +29,7 @@ from stepforge.pipelines.progress.snapshot import (
     read_snapshot,
 )
 from stepforge.pipelines.progress.status import run_status, status_text
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, progress_line, reasons
+from stepforge.pipelines.progress.text import duration, end_text, engine_text, fill_text, progress_line, reasons
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.run_folder.ledger import ShardReport, price, stage_totals
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, plan_shards
@@ -104,6 +104,15 @@ def test_a_worker_started_anew_is_counted_on() -> None:
     figures = meter.figures()
     assert (figures.rollouts, figures.engines, figures.answering) == (85, 2, 2)
     assert fed(meter, clock, (1.0, [{}, counters(31)])).figures().answering == 1
+
+
+def test_an_engine_that_loads_is_not_called_dead() -> None:
+    clock = Clock()
+    meter = fed(EngineMeter(clock), clock, (1.0, [{}, counters(0) | {"checking": 1}]))
+    assert fill_text(meter.figures()).endswith("1 of 2 engines starting, 1 of 2 engines checked before use")
+    assert fill_text(fed(meter, clock, (1.0, [{}, {}])).figures()).endswith(
+        "1 of 2 engines starting, 1 of 2 engines not answering"
+    )
 
 
 def test_what_no_engine_tells_is_unknown() -> None:
