@@ -14,12 +14,10 @@ from statistics import median
 
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.storage.kept import read_curated
-from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.interval import wilson
-from stepforge.schemas.labeled import LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 Row = tuple[str, str]
@@ -40,8 +38,8 @@ def table(folder: Path) -> str:
     solved = [row for path in layout.shards("solve") for row in read_rows(path, SolvedProblem)]
     labeled = [
         solution
-        for path in layout.shards("curate")
-        for row in read_curated(layout, shard_index(path), without=("evidence", "further"))
+        for path in layout.shards("label")
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS)
         for solution in row.solutions
     ]
     rows = [*solving(solved), *labeling(labeled), *costs(folder)]

@@ -59,8 +59,8 @@ def speed_text(engine: EngineProgress) -> str:
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean
-        parts.append(f"{recent.rollouts:,.0f} rollouts/s (mean {mean.rollouts:,.0f})")
-        parts.append(f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})")
+        parts.append(f"{_rate(recent.rollouts)} rollouts/s (mean {_rate(mean.rollouts)})")
+        parts.append(f"{_rate(recent.tokens)} tokens/s (mean {_rate(mean.tokens)})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.cancelled:
@@ -68,6 +68,11 @@ def speed_text(engine: EngineProgress) -> str:
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
     return ", ".join(parts)
+
+
+def _rate(per_second: float) -> str:
+    """Return a speed; a large model on a CPU gives a rollout in ten seconds, which is not none."""
+    return f"{per_second:,.0f}" if per_second >= 10 or not per_second else f"{per_second:.2g}"
 
 
 def rows_text(stage: StageProgress) -> str:

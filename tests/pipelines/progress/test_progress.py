@@ -29,7 +29,15 @@ from stepforge.pipelines.progress.snapshot import (
     read_snapshot,
 )
 from stepforge.pipelines.progress.status import run_status, status_text
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, fill_text, progress_line, reasons
+from stepforge.pipelines.progress.text import (
+    duration,
+    end_text,
+    engine_text,
+    fill_text,
+    progress_line,
+    reasons,
+    speed_text,
+)
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.run_folder.ledger import ShardReport, price, stage_totals
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, plan_shards
@@ -247,6 +255,12 @@ def test_a_line_says_everything() -> None:
     assert "about 1 h 6 min left, until " in line
     assert line.endswith("failures: 1 TimeoutError")
     assert "end unknown yet" in progress_line(snapshot(seconds_left=None))
+
+
+def test_a_slow_engine_is_not_called_idle() -> None:
+    slow = Speed(rollouts=0.123, tokens=32.4)
+    text = speed_text(EngineProgress(engines=1, answering=1, recent=slow, mean=Speed(rollouts=0, tokens=9.96)))
+    assert text == "0.12 rollouts/s (mean 0), 32 tokens/s (mean 10)"
 
 
 def rendered(**options: object) -> str:
