@@ -11,11 +11,20 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from run_states import RUN, report, snapshot
+from run_states import RUN, Clock, counters, fed, report, snapshot
 
+from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import JsonLines, Lines, LiveTable, Nothing, live_table, view_of
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, progress_line, reasons
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed, StageProgress
+from stepforge.pipelines.progress.text import (
+    duration,
+    end_text,
+    engine_text,
+    fill_text,
+    progress_line,
+    reasons,
+    speed_text,
+)
 from stepforge.pipelines.run_folder.ledger import price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 
@@ -136,3 +145,18 @@ def test_on_a_terminal_the_table_is_live_and_the_report_stays_apart(tmp_path: Pa
     assert b"\x1b[1A" in shown
     assert b"every shard is done" in shown
     assert b"all figures:" not in shown
+
+
+def test_an_engine_that_loads_is_not_called_dead() -> None:
+    clock = Clock()
+    meter = fed(EngineMeter(clock), clock, (1.0, [{}, counters(0) | {"checking": 1}]))
+    assert fill_text(meter.figures()).endswith("1 of 2 engines starting, 1 of 2 engines checked before use")
+    assert fill_text(fed(meter, clock, (1.0, [{}, {}])).figures()).endswith(
+        "1 of 2 engines starting, 1 of 2 engines not answering"
+    )
+
+
+def test_a_slow_engine_is_not_called_idle() -> None:
+    slow = Speed(rollouts=0.123, tokens=32.4)
+    text = speed_text(EngineProgress(engines=1, answering=1, recent=slow, mean=Speed(rollouts=0, tokens=9.96)))
+    assert text == "0.12 rollouts/s (mean 0), 32 tokens/s (mean 10)"
