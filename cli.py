@@ -5,15 +5,15 @@ Ctrl-C or SIGTERM; finished work is kept.
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.terminal.output import say, say_traceback
 
 if TYPE_CHECKING:
@@ -47,42 +47,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@contextmanager
-def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
-    """Turn the errors that a person can fix into one line and an exit code.
-
-    ``resumes``: the same command, run again, resumes where this one stopped.
-    """
-    from stepforge.schemas.errors import BadInput, RunFailed
-
-    try:
-        yield
-    except BadInput as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(2) from None
-    except RunFailed as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(1) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        from stepforge.pipelines.storage.store import io_failure
-
-        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt as stop:
-        say(f"stepforge: stopped{_how_to_resume() if resumes else ''}", err=True)
-        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
-
-
-def _how_to_resume() -> str:
-    return f"; finished work is kept. To resume: {shlex.join(['stepforge', *sys.argv[1:]])}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 @app.command()
@@ -193,13 +157,30 @@ def estimate(
 
 
 @app.command()
-def show(folder: Folder, problem_id: Annotated[str, typer.Argument(metavar="PROBLEM_ID")]) -> None:
-    """Show one problem with its steps, labels and truth."""
+def show(
+    folder: Folder,
+    problem_id: Annotated[str | None, typer.Argument(metavar="[PROBLEM_ID]")] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Those with a step found wrong.")] = False,
+    abstained: Annotated[bool, typer.Option("--abstained", help="Those with a solution without a verdict.")] = False,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="Those on which labelers, people or the truth differ.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed or were rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the problems of a run, or show one with its steps, labels and truth."""
     with one_line_errors():
-        from stepforge.pipelines.commands.show import show_problem
+        from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
+        from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
         from stepforge.pipelines.storage.store import place_of
 
-        say(show_problem(place_of(folder), problem_id))
+        place = place_of(folder)
+        if problem_id is not None:
+            found = find_problem(place, problem_id)
+            say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
+            return
+        rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
+        say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
 
 
 @app.command()

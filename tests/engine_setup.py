@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import EMBEDDED
@@ -133,3 +134,9 @@ async def ask(
     """Complete a text or tokens."""
     prompt = Prompt(text=text, token_ids=engine.encode(text) if ids is None else ids)
     return await complete_each(engine, prompt, n=n, seed=seed, sampling=Sampling(**how))
+
+
+def engine_processes(of: int) -> list[psutil.Process]:
+    """vLLM's own process, and below it those that compute for it where there are several."""
+    below = psutil.Process(of).children(recursive=True)
+    return [child for name in ("EngineCore", "Worker_TP") for child in below if name in " ".join(child.cmdline())]

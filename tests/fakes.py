@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
+from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
@@ -39,6 +40,10 @@ def a_solution(name: str, letters: str, outcome: Outcome) -> Rollout:
 
 def solved(*solutions: Rollout, problem: Problem | None = None) -> SolvedProblem:
     return SolvedProblem(problem=problem or a_problem(), rollouts=solutions, policy=IDENTITY)
+
+
+def verdict_of(labeler: str, error: int | None = None, *, abstained: bool = False) -> Verdict:
+    return Verdict(labeler=labeler, first_error=error, abstained=abstained, reason="so" if abstained else None)
 
 
 class KnownPolicy:

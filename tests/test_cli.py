@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import stepforge
 
 GOOD = """
 problems = 4
@@ -15,11 +16,6 @@ kind = "sequence"
 [[label]]
 kind = "omega_prm"
 """
-
-
-def stepforge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stepforge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +120,6 @@ def test_doctor_says_what_is_there() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = ("ray", "torch", "vllm", "pyarrow", "pydantic", "sympy")
-    code = f"import sys, cli; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, stepforge.cli; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,44 +1,82 @@
 """One problem on the terminal: its question, its solutions step by step, what was counted and what is true."""
 
+from typing import Any, NamedTuple
+
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_shard
+from stepforge.pipelines.storage.shards import read_columns, read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
-WHOLE_ROWS: tuple[ShardStage, ...] = ("label", "solve", "generate")
+ROWS: dict[ShardStage, type[LabeledProblem | SolvedProblem | Problem]] = {
+    "label": LabeledProblem,
+    "solve": SolvedProblem,
+    "generate": Problem,
+}
 """The stages whose shards hold rows, and not only what filters kept of them; the latest first."""
 
 
-def show_problem(folder: AnyPath, problem_id: str) -> str:
-    """Return the latest that is known of a problem.
+class Found(NamedTuple):
+    """The latest that is known of a problem."""
+
+    row: LabeledProblem | SolvedProblem | Problem
+    loss: Loss | None
+
+
+def find_problem(folder: AnyPath, problem_id: str) -> Found:
+    """Return the latest that is known of a problem, and why it was lost if it was.
 
     Raises:
         BadInput: the run holds no such problem.
     """
     _, layout = open_run(folder)
     stage, path = _find(layout, problem_id)
-    if stage == "label":
-        return _labeled(next(r for r in read_shard(path, LabeledProblem) if r.problem.id == problem_id))
-    if stage == "solve":
-        solved = next(r for r in read_shard(path, SolvedProblem) if r.problem.id == problem_id)
-        texts = [f"solution {r.id}: {r.outcome}\n{r.text}" for r in solved.rollouts]
-        return "\n\n".join([_head(solved.problem), *texts])
-    return _head(next(p for p in read_shard(path, Problem) if p.id == problem_id))
+    record = ROWS[stage]
+    row = next(row for row in read_rows(path, record) if _problem(row).id == problem_id)
+    return Found(row, lost_problems(layout).get(problem_id))
+
+
+def problem_json(found: Found) -> dict[str, Any]:
+    """Return it as data; steps are counted from 0 there, as in the data sets."""
+    loss = None if found.loss is None else found.loss.model_dump()
+    return {"lost": loss, type(found.row).__name__: found.row.model_dump(mode="json")}
+
+
+def problem_text(found: Found) -> str:
+    """Return it as text; steps are counted from 1, as in the card."""
+    row, loss = found
+    blocks = [_head(_problem(row))] if loss is None else [f"{_head(_problem(row))}\n{loss}"]
+    if isinstance(row, LabeledProblem):
+        costs = ", ".join(f"{c.labeler} {c.cost.rollouts} rollouts {c.cost.generated_tokens} tokens" for c in row.costs)
+        blocks += [*(_solution(row.problem, solution) for solution in row.solutions), f"cost: {costs}"]
+    elif isinstance(row, SolvedProblem):
+        blocks += [f"solution {r.id}: {_ending(r)}\n{r.text}" for r in row.rollouts]
+    return "\n\n".join(blocks)
+
+
+def _problem(row: LabeledProblem | SolvedProblem | Problem) -> Problem:
+    return row if isinstance(row, Problem) else row.problem
+
+
+def _ending(rollout: Rollout) -> str:
+    """The outcome, and the answer that it was decided by."""
+    answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
+    return f"{rollout.outcome}, {answer}{', cut off at the token limit' if rollout.truncated else ''}"
 
 
 def _find(layout: Layout, problem_id: str) -> tuple[ShardStage, AnyPath]:
-    for stage in WHOLE_ROWS:
+    for stage in ROWS:
         column = "id" if stage == "generate" else "problem"
         for path in layout.shards(stage):
             values = read_columns(path, [column])[column]
             if problem_id in (value if stage == "generate" else value["id"] for value in values):
                 return stage, path
-    raise BadInput(f"{layout.folder}: no problem {problem_id!r}; ids are in its problems/ shards, column id")
+    raise BadInput(f"{layout.folder}: no problem {problem_id!r}; `stepforge show {layout.folder}` lists them")
 
 
 def _head(problem: Problem) -> str:
@@ -50,20 +88,14 @@ def _head(problem: Problem) -> str:
     return "\n".join(lines)
 
 
-def _labeled(row: LabeledProblem) -> str:
-    blocks = [_solution(row.problem, solution) for solution in row.solutions]
-    costs = ", ".join(f"{c.labeler} {c.cost.rollouts} rollouts {c.cost.generated_tokens} tokens" for c in row.costs)
-    return "\n\n".join([_head(row.problem), *blocks, f"cost: {costs}"])
-
-
 def _solution(problem: Problem, solution: LabeledSolution) -> str:
     truth = oracle_verdict(problem, solution.rollout)
-    lines = [f"solution {solution.rollout.id}: {solution.rollout.outcome}"]
+    lines = [f"solution {solution.rollout.id}: {_ending(solution.rollout)}"]
     for i, step in enumerate(solution.rollout.steps):
         true = truth.classes[i] if truth.classes else "-"
         mark = ">" if solution.verdict.first_error == i else " "
         label = solution.labels[i]
-        lines.append(f"{mark} {i:2} {_counts(label):>16}  {_belief(label)}{true:8} {step.text.rstrip()}")
+        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true:8} {step.text.rstrip()}")
     lines += [_opinion(verdict) for verdict in (solution.verdict, *solution.others, truth)]
     return "\n".join(lines)
 
@@ -85,4 +117,4 @@ def _belief(label: StepLabel | None) -> str:
 def _opinion(verdict: Verdict) -> str:
     if verdict.abstained:
         return f"  {verdict.labeler}: abstains ({verdict.reason})"
-    return f"  {verdict.labeler}: " + ("no error" if verdict.first_error is None else f"step {verdict.first_error}")
+    return f"  {verdict.labeler}: " + ("no error" if verdict.first_error is None else f"step {verdict.first_error + 1}")

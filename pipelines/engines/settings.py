@@ -19,7 +19,7 @@ class VllmEngineSettings(Record):
 
     kind: Literal["vllm"] = "vllm"
     model: str = EMBEDDED
-    """A folder, a hub name, or ``embedded``."""
+    """A folder, a hub name, ``embedded``, or ``embedded-free`` for problems in free wording."""
     revision: str | None = None
     """The hub revision; a folder has none."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"

@@ -144,6 +144,11 @@ def _notes(sample: Sample, facts: PilotFacts, plan: Plan, running: float) -> lis
         )
     if not sample.whole:
         notes.append("the run is large: duplicate questions were looked for in a part of it only")
+    if not facts.vetted:
+        notes.append(
+            "no problem of the pilot passed vetting, so that labels cost nothing here and the run would give no rows: "
+            "look at the [[vet]] filters, at policy.prompt and at how hard the problems are"
+        )
     if facts.failures:
         notes.append(f"{facts.failures} problems of the pilot could not be finished, and count as costing nothing")
     return notes

@@ -90,7 +90,7 @@ class _Columns(NamedTuple):
 
 def _columns(problems: Sequence[PilotProblem]) -> _Columns:
     names = list(dict.fromkeys(name for p in problems for name in p.label_pooling))
-    draws = max((len(p.label) for p in problems), default=1)
+    draws = max(1, *(len(p.label) for p in problems))  # none is labelled where nothing passes vetting
     return _Columns(
         solve=np.array([_numbers(p.solve) for p in problems]),
         label=[_by_labeler(names, [p.label[k] if p.label else {} for p in problems]) for k in range(draws)],

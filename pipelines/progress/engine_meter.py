@@ -64,6 +64,8 @@ class EngineMeter:
         return EngineProgress(
             engines=len(self._last),
             answering=len(self._now),
+            starting=sum(not last for last in self._last),
+            checking=sum(now.get("checking", 0) for now in self._now),
             rollouts=self._total["rollouts"],
             generated_tokens=self._total["generated_tokens"],
             prompt_tokens=self._total["prompt_tokens"],

@@ -16,6 +16,8 @@ REMEDY = "pip install 'stepforge[metrics]', or leave workers.metrics_port out"
 GAUGES = {
     "engines": "Workers with an engine.",
     "answering": "Engines that answered when they were asked.",
+    "starting": "Engines that have never answered: the model is being loaded.",
+    "checking": "Engines whose first answers are being checked, before they are used.",
     "running": "Requests under way.",
     "waiting": "Requests that wait for room in the engines.",
     "capacity": "Requests that the engines take at a time.",

@@ -41,6 +41,10 @@ class EngineProgress(Record):
     engines: int = 0
     answering: int = 0
     """Those that answered when asked."""
+    starting: int = 0
+    """Those that have never answered: the model is being loaded."""
+    checking: int = 0
+    """Those whose first answers are being checked, before anything is sampled for the run."""
     rollouts: int = 0
     generated_tokens: int = 0
     prompt_tokens: int = 0

@@ -45,8 +45,12 @@ def fill_text(engine: EngineProgress) -> str:
         parts.append(f"busy {engine.busy:.0%}")
     if engine.away_seconds:
         parts.append(f"the server has been away for {duration(engine.away_seconds)}: waiting for it")
-    if engine.answering < engine.engines:
-        parts.append(f"{engine.engines - engine.answering} of {engine.engines} engines not answering")
+    counts = {
+        "starting": engine.starting,
+        "checked before use": engine.checking,
+        "not answering": engine.engines - engine.answering - engine.starting,
+    }
+    parts += [f"{count} of {engine.engines} engines {state}" for state, count in counts.items() if count > 0]
     return ", ".join(parts)
 
 
@@ -55,8 +59,8 @@ def speed_text(engine: EngineProgress) -> str:
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean
-        parts.append(f"{recent.rollouts:,.0f} rollouts/s (mean {mean.rollouts:,.0f})")
-        parts.append(f"{recent.tokens:,.0f} tokens/s (mean {mean.tokens:,.0f})")
+        parts.append(f"{_rate(recent.rollouts)} rollouts/s (mean {_rate(mean.rollouts)})")
+        parts.append(f"{_rate(recent.tokens)} tokens/s (mean {_rate(mean.tokens)})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.cancelled:
@@ -64,6 +68,11 @@ def speed_text(engine: EngineProgress) -> str:
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
     return ", ".join(parts)
+
+
+def _rate(per_second: float) -> str:
+    """Return a speed; a large model on a CPU gives a rollout in ten seconds, which is not none."""
+    return f"{per_second:,.0f}" if per_second >= 10 or not per_second else f"{per_second:.2g}"
 
 
 def rows_text(stage: StageProgress) -> str:

@@ -64,10 +64,10 @@ def _labelers(report: Report) -> str:
     names = list(report.labelers)
     if not names:
         return ""
-    rows: list[tuple[str, ...]] = [("labels against the oracle", *names)]
-    for key, title in LABEL_FIGURES:
-        rows.append((title, *(figure(getattr(report.labelers[name], key)) for name in names)))
-    return table(rows)
+    rows = [(title, *(figure(getattr(report.labelers[name], key)) for name in names)) for key, title in LABEL_FIGURES]
+    known = [row for row in rows if set(row[1:]) != {"-"}]
+    truth = any(labeler.wrong_solutions or labeler.correct_solutions for labeler in report.labelers.values())
+    return table([("labels against the oracle" if truth else "labelers", *names), *known]) if known else ""
 
 
 def _people(report: Report) -> str:

@@ -99,7 +99,7 @@ class EngineWorker:
         """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
         if self.engines is None:
             return {}
-        counters = self.engines.policy.counters()
+        counters = self.engines.policy.counters() | {"checking": int(self._loading.locked())}
         judge = self.engines.judge.counters() if self.engines.judge else {}
         return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
 

@@ -19,6 +19,7 @@ from stepforge.pipelines.engines.settings import (
     VllmEngineSettings,
 )
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import RunFailed
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
 """By this a worker that is killed takes its children along: an engine's process would keep the GPU. A cluster's nodes
@@ -39,6 +40,9 @@ def start_ray(*, hub_token: bool = True) -> None:
 
     Args:
         hub_token: Whether the processes of a local Ray get the Hub's token, if there is one.
+
+    Raises:
+        RunFailed: Ray did not start, or the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -56,8 +60,12 @@ def start_ray(*, hub_token: bool = True) -> None:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": True}
     if address is None:
         options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
-    with nullcontext() if hub_token else _without_hub_token():
-        ray.init(address, **options)
+    try:
+        with nullcontext() if hub_token else _without_hub_token():
+            ray.init(address, **options)
+    except Exception as error:  # Ray raises plain ones, of a raylet that came up too late too
+        stop_ray()
+        raise RunFailed(f"Ray did not start ({str(error).splitlines()[0]}); run the same command again") from error
 
 
 def stop_ray() -> None:

@@ -15,6 +15,7 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.export_work import export_on
@@ -22,8 +23,8 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.failures import may_be_tried, take_back
-from stepforge.pipelines.run_folder.ledger import Ledger, ShardReport, build_ledger, write_ledger
+from stepforge.pipelines.run_folder.failures import take_back
+from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
@@ -117,8 +118,8 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 def finish(run: RunFile, layout: Layout) -> Report:
     """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
-    _check_failures(run, ledger)
-    _check_watched(run, ledger)
+    check_failures(run, ledger)
+    check_watched(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
 
@@ -178,8 +179,10 @@ class _Flow:
             await asyncio.gather(*(pool.close() for pool in pools))
 
     async def _export(self, cpu: Pool) -> None:
-        """Have the workers write the data sets, unless too many rows have failed."""
-        _check_failures(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
+        """Have the workers write the data sets, unless too many rows have failed or the labels are worthless."""
+        ledger = await asyncio.to_thread(build_ledger, self.layout, [])
+        check_failures(self.run_file, ledger)
+        check_watched(self.run_file, ledger)
         await export_on(cpu, self.run_file, self.layout)
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
@@ -283,24 +286,3 @@ async def _all(coroutines: Iterable[Any]) -> None:
                 group.create_task(coroutine)
     except* (BadInput, RunFailed) as errors:
         raise errors.exceptions[0] from None
-
-
-def _check_watched(run: RunFile, ledger: Ledger) -> None:
-    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
-    if reason is not None:
-        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
-
-
-def _check_failures(run: RunFile, ledger: Ledger) -> None:
-    for stage, total in ledger.stages.items():
-        failed, rows = sum(total.failures.values()), total.rows_in
-        if rows and failed / rows > run.max_failure_share:
-            (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
-            again = (
-                "fix the cause and run the same command to try them again, or " if may_be_tried(total.failures) else ""
-            )
-            raise RunFailed(
-                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
-                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}"
-                f"raise max_failure_share; see failures/{stage}/"
-            )

@@ -17,6 +17,8 @@ LEAST_SOLUTIONS = 40
 """Solutions below which a run's pass rate says nothing, while it goes on; at its end, half of them do."""
 LEAST_WRONG = 40
 LEAST_PAIRS = 60
+OFTEN_CUT_OFF = 0.1
+"""Share of solutions without an end above which the token limit is too low for the policy."""
 LEAST_AFTER = 60
 """Completions after one right step below which their pass rate says nothing."""
 
@@ -27,6 +29,8 @@ class Watched(Record):
     solved: int = 0
     """The policy's own solutions that have a verdict."""
     right: int = 0
+    cut_off: int = 0
+    """Its own solutions that met the token limit, and so have no verdict."""
     wrong: int = 0
     """Wrong rollouts, solutions and completions."""
     without_answer: int = 0
@@ -55,6 +59,8 @@ class WatchedFigures(Record):
     counts: Watched
     policy_pass_rate: float | None
     solutions: int
+    cut_off: float | None
+    """Share of all own solutions that met the token limit, those with a verdict and without."""
     wrong_without_answer: float | None
     wrong_rollouts: int
     identical_pairs: float | None
@@ -65,12 +71,12 @@ class WatchedFigures(Record):
     completions_after_right_step: int
     text: str
     warning: str | None
-    """What would have stopped the run under the default limits."""
+    """What would have stopped the run under the default limits, or made much of it useless."""
 
 
 def watched_solutions(rows: Sequence[SolvedProblem]) -> Watched:
-    """Count what the policy itself wrote in the solve stage."""
-    return sum((_of_solutions([r for r in row.rollouts if r.tokens]) for row in rows), Watched())
+    """Count what the policy itself wrote in the solve stage, also where others' solutions were supplied."""
+    return sum((_of_solutions([r for r in (*row.rollouts, *row.own) if r.tokens]) for row in rows), Watched())
 
 
 def _of_solutions(rollouts: Sequence[Rollout]) -> Watched:
@@ -80,6 +86,7 @@ def _of_solutions(rollouts: Sequence[Rollout]) -> Watched:
     return Watched(
         solved=len(verdicts),
         right=sum(r.outcome == "correct" for r in verdicts),
+        cut_off=sum(r.finish == "length" for r in rollouts),
         pairs=len(pairs),
         identical=sum(a.text == b.text for a, b in pairs),
         expected_of=len(chances),
@@ -166,12 +173,23 @@ def _after(seen: Watched, watch: Watch) -> str | None:
     )
 
 
+def _often_cut_off(seen: Watched) -> str | None:
+    written = seen.solved + seen.cut_off
+    if written < LEAST_SOLUTIONS // 2 or seen.cut_off <= OFTEN_CUT_OFF * written:
+        return None
+    return (
+        f"{seen.cut_off} of {written} solutions were cut off at policy.max_tokens and have no verdict: raise it, in "
+        "another run folder"
+    )
+
+
 def watched_figures(seen: Watched) -> WatchedFigures:
     """Return the figures as they are reported."""
     return WatchedFigures(
         counts=seen,
         policy_pass_rate=_share(seen.right, seen.solved),
         solutions=seen.solved,
+        cut_off=_share(seen.cut_off, seen.solved + seen.cut_off),
         wrong_without_answer=_share(seen.without_answer, seen.wrong),
         wrong_rollouts=seen.wrong,
         identical_pairs=_share(seen.identical, seen.pairs),
@@ -181,13 +199,15 @@ def watched_figures(seen: Watched) -> WatchedFigures:
         pass_rate_of_their_questions=_share(seen.after_root, seen.after),
         completions_after_right_step=seen.after,
         text=watched_text(seen),
-        warning=reason_to_stop(seen, Watch(), temperature=1.0, ended=True),
+        warning=reason_to_stop(seen, Watch(), temperature=1.0, ended=True) or _often_cut_off(seen),
     )
 
 
 def watched_text(seen: Watched) -> str:
     """Return the figures in one line."""
     parts = [f"pass rate {_percent(seen.right, seen.solved)}"]
+    if seen.cut_off:
+        parts.append(f"cut off at the token limit {_percent(seen.cut_off, seen.solved + seen.cut_off)}")
     if seen.wrong:
         parts.append(f"wrong without an answer {_percent(seen.without_answer, seen.wrong)}")
     if seen.pairs:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import KEPT, run
+from chaos import run
+from chaos_runs import KEPT
 from loopback_server import LoopbackServer
 
 from stepforge.pipelines.storage.shards import read_shard

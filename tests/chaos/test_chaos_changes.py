@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from chaos import contents, run, write_run
+from chaos import run
 from chaos_files import CRASH, install
+from chaos_runs import contents, write_run
 
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run
 from stepforge.pipelines.storage.layout import Layout

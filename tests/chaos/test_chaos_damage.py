@@ -12,8 +12,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from chaos import Reference, run, write_run
+from chaos import Reference, run
 from chaos_files import CRASH, install
+from chaos_runs import write_run
 
 from stepforge.pipelines.datasets.writer import is_up_to_date
 from stepforge.pipelines.progress.status import fresh_report, open_run

@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from chaos import Attempt, Reference, run, write_run
+from chaos import Attempt, Reference, run
 from chaos_files import CRASH, install
+from chaos_runs import write_run
 
 LATENCY = 0.02
 LIMIT_SECONDS = 30.0

@@ -7,7 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from chaos import Attempt, Reference, Whereabouts, row_ids, run
+from chaos import Attempt, Reference, Whereabouts, run
+from chaos_runs import row_ids
 
 KILLS_IN_A_ROW = 5
 

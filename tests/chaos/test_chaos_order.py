@@ -9,7 +9,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from chaos import Reference, write_run
+from chaos import Reference
+from chaos_runs import write_run
 
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.policy import PolicySettings, PromptedPolicy

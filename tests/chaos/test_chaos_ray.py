@@ -6,8 +6,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from chaos import Reference, run, write_run
+from chaos import Reference, run
 from chaos_processes import RAYLET, RayRun
+from chaos_runs import write_run
 
 SETTINGS = {"problems": 24, "rows": 2, "latency": 150}
 SOAK = [pytest.mark.soak, pytest.mark.timeout(7200)]

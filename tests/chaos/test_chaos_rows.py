@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import report_of, run, write_run
+from chaos import run
+from chaos_runs import report_of, write_run
 
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.policy import PolicySettings, PromptedPolicy, SpecialToken

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import report_of, run
+from chaos import run
+from chaos_runs import report_of
 from loopback_server import Asked
 from server_runs import labelled_rows, write_run
 

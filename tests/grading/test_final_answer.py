@@ -1,7 +1,5 @@
 """Finding the final answer in a solution's text."""
 
-import time
-
 import pytest
 
 from stepforge.grading.final_answer import MAX_ANSWER, extract_answer, stated_answer
@@ -84,9 +82,8 @@ ADVERSARIAL = [
 
 
 @pytest.mark.parametrize("piece", ADVERSARIAL)
-def test_a_megabyte_of_anything_is_read_in_linear_time(piece: str) -> None:
+@pytest.mark.timeout(120)  # what took time by the square of the length would take hours
+def test_long_texts_of_anything_are_read_in_linear_time(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    started = time.process_time()
     for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n"):
         extract_answer(adversarial)
-    assert time.process_time() - started < 10.0

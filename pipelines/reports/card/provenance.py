@@ -5,6 +5,7 @@ from typing import Any
 
 import tomli_w
 
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
@@ -58,6 +59,8 @@ def sources_section(run: RunFile, contents: Contents) -> str:
         if isinstance(part, ProblemSet):
             where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
             rows.append((part.label, where, part.licence or "unknown"))
+        elif isinstance(part, Templates):
+            rows.append((part.label, "drawn from a folder of templates", part.licence or "unknown"))
         else:
             rows.append((part.kind, "procedural, written by stepforge", OWN_LICENCE))
     policy = "The solutions were written by the policy named above; terms of its own licence may bind their use."

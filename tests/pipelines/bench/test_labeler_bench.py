@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from command_line import stepforge
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
-from test_metrics import judged
-from test_run import stepforge
+from judgments import judged
 
 from stepforge.labelers import MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.replay import solved_part

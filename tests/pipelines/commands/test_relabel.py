@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_run import data_bytes, stepforge
+from command_line import data_bytes, stepforge
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
 from stepforge.labelers.change_point.rates import Rates

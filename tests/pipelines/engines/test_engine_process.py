@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_setup import random_model, tiny_model
+from engine_setup import engine_processes, random_model, tiny_model
 
 from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.schemas.errors import BadInput
@@ -23,8 +23,7 @@ pytestmark = [
 ]
 STARTER = """
 import asyncio, os, signal, sys
-from engine_setup import ask
-from test_engine_process import engine_processes
+from engine_setup import ask, engine_processes
 from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.schemas.protocols import EngineDead
 
@@ -58,12 +57,6 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model"))
-
-
-def engine_processes(of: int) -> list[psutil.Process]:
-    """vLLM's own process, and behind it those that compute for it where there are several."""
-    below = psutil.Process(of).children(recursive=True)
-    return [child for name in ("EngineCore", "Worker_TP") for child in below if name in " ".join(child.cmdline())]
 
 
 def gone(processes: list[psutil.Process], within: float = 10.0) -> bool:

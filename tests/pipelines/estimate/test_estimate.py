@@ -1,23 +1,17 @@
-"""The forecast of a run: which problems a pilot takes, how its costs are scaled, and how near it comes."""
+"""What a pilot is made of and measures, and the command, beside the run that it forecast."""
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import stepforge
+from pilot_runs import RUN, SETTINGS
 
-from stepforge.pipelines.engines import ScriptedEngineSettings, VllmEngineSettings
-from stepforge.pipelines.estimate.estimate import computed_together
-from stepforge.pipelines.estimate.estimate_text import amount
-from stepforge.pipelines.estimate.forecast import Plan, forecast
-from stepforge.pipelines.estimate.pilot_problem import PilotProblem
 from stepforge.pipelines.estimate.pilot_run import Pilot, _measure, pilot_engines
 from stepforge.pipelines.estimate.pilot_worker import PilotWorker
 from stepforge.pipelines.estimate.sample import draw
@@ -26,24 +20,7 @@ from stepforge.pipelines.estimate.speed import StepTime, moments, parallel, wall
 from stepforge.pipelines.estimate.trace import Call, Trace
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Cost
 from stepforge.schemas.protocols import Completion
-
-SETTINGS: dict[str, Any] = {
-    "seed": 3,
-    "problems": 120,
-    "solutions": 4,
-    "rows_per_shard": 10,
-    "generate": [{"kind": "sequence"}, {"kind": "quantities", "weight": 2}],
-    "engine": {"kind": "scripted", "error_rate": 0.15},
-    "policy": {"answer": "stated"},
-    "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.6}],
-    "label": [{"kind": "change_point", "pilot": 20}, {"kind": "omega_prm", "search_limit": 6}],
-    "curate": [{"kind": "decided"}],
-    "export": [{"kind": "stepwise"}],
-}
-RUN = RunFile.model_validate(SETTINGS)
-
 
 # The sample
 
@@ -153,111 +130,6 @@ def test_a_trace_knows_whose_request_it_was_and_who_was_there() -> None:
     assert parallel([short, long], 0.4) == pytest.approx(1.0, abs=0.2)
 
 
-# The forecast
-
-
-def spent(tokens: float) -> Cost:
-    rollouts = int(tokens / 10)
-    return Cost(rollouts=rollouts, generated_tokens=10 * rollouts, prompt_tokens=40 * rollouts)
-
-
-def problem(i: int, rng: Random, *, pooling: float = 1.0) -> PilotProblem:
-    kept = rng.random() < 0.8
-    size = rng.lognormvariate(5, 1)
-    label = {"change_point": spent(size), "omega_prm": spent(3 * size)} if kept else {}
-    before = label | {"change_point": spent(pooling * size)} if kept else {}
-    return PilotProblem(
-        id=str(i),
-        solve=spent(400),
-        label=(label,) if kept else (),
-        label_pooling=before,
-        solve_seconds=1.0,
-        label_seconds=size / 100 if kept else 0.0,
-        vetted=kept,
-        kept=kept,
-        labelled_steps=12 if kept else 0,
-    )
-
-
-def a_pilot(problems: Sequence[PilotProblem]) -> Pilot:
-    time = StepTime(0.0, 0.01, 0.0)
-    found = [Call(p.id, 10, time.request_seconds(1, 10, 8), 8.0) for p in problems for _ in range(20)]
-    return Pilot([*problems], found, 4.0, 2.0, 1, 5.0, 20.0, 0.0, 0)
-
-
-PLAN = Plan(problems=500, pooling=0, rows_per_shard=10, shards_in_flight=4, engines=1, capacity=1000)
-
-
-def test_totals_are_the_pilots_means_and_prices_their_ratios() -> None:
-    rng = Random(5)
-    problems = [problem(i, rng) for i in range(40)]
-    found = forecast(a_pilot(problems), PLAN, seed=1, price=3.6)
-    mean = sum(p.solve.rollouts + sum(c.rollouts for by in p.label for c in by.values()) for p in problems) / 40
-    assert found["total.rollouts"].estimate == pytest.approx(500 * mean)
-    assert found["solve.rollouts"] == pytest.approx(found["solve.rollouts"].model_copy(update={"estimate": 20_000}))
-    kept = sum(p.kept for p in problems) / 40
-    assert found["rows.kept"].estimate == pytest.approx(500 * kept)
-    assert found["per_kept_row.rollouts"].estimate == pytest.approx(mean / kept)
-    assert found["per_labelled_step.rollouts"].estimate == pytest.approx(mean / kept / 12)
-    assert found["money"].estimate == pytest.approx(found["seconds"].estimate / 1000)
-    assert found["engine_hours"].estimate == pytest.approx(found["seconds"].estimate / 3600)
-    for figure in found.values():
-        assert figure.low <= figure.estimate <= figure.high
-
-
-def test_problems_that_the_rates_come_from_cost_what_they_cost_under_the_defaults() -> None:
-    problems = [problem(i, Random(i), pooling=3.0) for i in range(40)]
-    plain = forecast(a_pilot(problems), PLAN, seed=1)
-    pooled = forecast(a_pilot(problems), PLAN._replace(pooling=100), seed=1)
-    dear = plain["label: change_point.rollouts"].estimate * (400 + 3 * 100) / 500
-    assert pooled["label: change_point.rollouts"].estimate == pytest.approx(dear, rel=0.02)
-    assert pooled["label: omega_prm.rollouts"].estimate == plain["label: omega_prm.rollouts"].estimate
-
-
-def test_rates_that_may_come_out_otherwise_widen_the_interval() -> None:
-    one = [problem(i, Random(i)) for i in range(40)]
-    cheap = [{"change_point": Cost(), "omega_prm": p.label[0]["omega_prm"]} if p.label else {} for p in one]
-    two = [p._replace(label=(*p.label, c) if p.label else ()) for p, c in zip(one, cheap, strict=True)]
-    sure, unsure = (forecast(a_pilot(ps), PLAN, seed=1)["label: change_point.rollouts"] for ps in (one, two))
-    assert unsure.estimate == pytest.approx(sure.estimate / 2)
-    assert (unsure.low, unsure.high > sure.estimate) == (0.0, True)
-
-
-def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heavy-tailed costs, 36 problems for 300: a percentile bootstrap holds a little less than it says."""
-    monkeypatch.setattr("stepforge.pipelines.estimate.forecast.REPLICATES", 200)
-    monkeypatch.setattr("stepforge.pipelines.estimate.shape.SIMULATED", 20)
-    plan, held = PLAN._replace(problems=300), 0
-    for trial in range(50):
-        rng = Random(trial)
-        run = [problem(i, rng) for i in range(300)]
-        found = forecast(a_pilot(rng.sample(run, 36)), plan, seed=trial)["total.generated_tokens"]
-        actual = sum(p.solve.generated_tokens + sum(c.generated_tokens for c in p.label_pooling.values()) for p in run)
-        held += found.low <= actual <= found.high
-    assert 42 <= held <= 49
-
-
-def test_nothing_kept_has_no_price() -> None:
-    problems = [problem(i, Random(i))._replace(kept=False, labelled_steps=0) for i in range(10)]
-    found = forecast(a_pilot(problems), PLAN, seed=1)
-    assert found["rows.kept"].estimate == 0
-    assert not any(name.startswith("per_") for name in found)
-
-
-def test_no_engine_is_faster_than_its_workers_own_thread() -> None:
-    problems = [problem(i, Random(i)) for i in range(20)]
-    pilot = a_pilot(problems)
-    slow = pilot._replace(loop_seconds=0.5 * len(pilot.calls))
-    found = forecast(slow, PLAN, seed=1)
-    assert found["seconds"].estimate == pytest.approx(found["total.rollouts"].estimate * 0.5, rel=1e-6)
-
-
-def test_how_many_an_engine_computes_together() -> None:
-    assert computed_together(VllmEngineSettings(max_num_seqs=64)) == 64
-    assert computed_together(VllmEngineSettings()) == 256
-    assert computed_together(ScriptedEngineSettings()) > 10_000
-
-
 # The pilot
 
 
@@ -319,11 +191,6 @@ def test_a_pilot_starts_no_more_engines_than_it_keeps_busy() -> None:
 # The command
 
 
-def stepforge(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stepforge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
-
-
 @pytest.mark.timeout(600)
 def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
     run_file = tmp_path / "run.toml"
@@ -360,13 +227,3 @@ def test_bad_requests_are_one_line(tmp_path: Path) -> None:
             ),
             3,
         )
-
-
-def test_figures_in_words() -> None:
-    assert [amount(v) for v in (0.01234, 5.678, 999, 1234.5, 12_345_678)] == [
-        "0.0123",
-        "5.68",
-        "999",
-        "1,230",
-        "12,300,000",
-    ]

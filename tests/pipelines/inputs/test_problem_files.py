@@ -1,79 +1,23 @@
-"""Problem files: every format gives the same problems from any row on, and what cannot be used is named."""
+"""Rows of files in every format, of folders, of the Hub and of public sets."""
 
-import csv
-import gzip
-import json
 import os
 import pickle
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from row_files import FIXTURES, ROWS, WRITERS, every_format, items, opened, write_jsonl
 
-from stepforge.generators.problem_sets import BroughtSolution, ProblemSet, SourceItem
+from stepforge.generators.problem_sets import BroughtSolution, ProblemSet
 from stepforge.generators.segmenters import BlankLine
 from stepforge.pipelines.inputs.column_rows import HubRows
-from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.inputs.problem_files import ProblemSource
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Rejected
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
-ROWS = [{"question": f"What is {i} + 1,\nin words?", "answer": str(i + 1)} for i in range(700)]
-
-
-def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def write_gzip(path: Path, rows: list[dict[str, str]]) -> None:
-    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-
-
-def write_zstd(path: Path, rows: list[dict[str, str]]) -> None:
-    with pa.output_stream(path, compression="zstd") as file:
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def write_json(path: Path, rows: list[dict[str, str]]) -> None:
-    path.write_text(json.dumps({"version": 1, "rows": rows}), encoding="utf-8")
-
-
-def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.DictWriter(file, ["question", "answer"])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_parquet(path: Path, rows: list[dict[str, str]]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=100, write_page_checksum=True)
-
-
-WRITERS: dict[str, Callable[[Path, list[dict[str, str]]], None]] = {
-    ".jsonl": write_jsonl,
-    ".jsonl.gz": write_gzip,
-    ".jsonl.zst": write_zstd,
-    ".ndjson": write_jsonl,
-    ".json": write_json,
-    ".csv": write_csv,
-    ".parquet": write_parquet,
-}
-every_format = pytest.mark.parametrize("suffix", WRITERS)
-
-
-def opened(path: Path, **settings: object) -> ProblemSource:
-    return open_problems(ProblemSet.model_validate({"path": str(path), **settings}))
-
-
-def items(source: ProblemSource, start: int = 0, stop: int | None = None) -> list[SourceItem]:
-    found = list(source.rows(start, len(source) if stop is None else stop))
-    assert all(isinstance(item, SourceItem) for item in found)
-    return [item for item in found if isinstance(item, SourceItem)]
 
 
 @every_format
@@ -132,113 +76,6 @@ def test_byte_order_mark_crlf_and_blank_lines_are_no_rows(tmp_path: Path) -> Non
     assert [(i.problem.question, i.problem.answer) for i in found] == [("a\r\nb", "1"), ("c", None)]
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (b'{"question": "a"', "not JSON"),
-        (b"[1, 2]", "not a JSON object"),
-        (b'{"question": "\xff"}', "not UTF-8"),
-        (b"[" * 100_000, "nested too deep"),
-        (b'{"question": ' + b"9" * 5000 + b"}", "digits"),
-        (b'{"question": "good"}', "question is that of x.jsonl, row 1"),
-        (b'{"question": "\\ud800"}', "surrogate"),
-        (b'{"question": "a", "question": "b"}', "key 'question' is there twice"),
-        (b'{"question": "c", "meta": {"a": 1, "a": 2}}', "key 'a' is there twice"),
-        (b"{" + b",".join(b'"%d":0' % i for i in range(10_001)) + b"}", "10,001 keys, the limit is 10,000"),
-    ],
-)
-def test_a_bad_line_stops_the_check_or_is_rejected_with_its_reason(tmp_path: Path, line: bytes, message: str) -> None:
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(b'{"question": "good"}\n\n' + line + b'\n{"question": "better"}\n')
-    with pytest.raises(BadInput, match=f"x.jsonl, row 3.*{message}"):
-        opened(path).check()
-    source = opened(path, on_bad_row="reject")
-    kinds = [type(item) for item in source.rows(0, 3)]
-    assert kinds == [SourceItem, Rejected, SourceItem]
-    (rejected,) = source.rows(1, 2)
-    assert isinstance(rejected, Rejected)
-    assert rejected.reason.startswith("x.jsonl, row 3")
-    json.loads(rejected.row.encode())
-    count = source.check()
-    assert (count.rows, count.problems, count.rejected) == (3, 2, 1)
-
-
-def zstd(content: bytes) -> bytes:
-    return bytes(pa.Codec("zstd").compress(content, asbytes=True))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.jsonl", b"", "no usable row"),
-        ("x.csv", b"", "no column 'question'"),
-        ("x.csv", b"question,question\na,b\n", "two columns"),
-        ("x.csv", b"question,b\na\n", "row 2: has 1 fields, the header has 2"),
-        ("x.csv", b'question\n"a\nb\n', "line 2: not CSV"),
-        ("x.csv", b"question\n\xff\n", "not UTF-8"),
-        ("x.jsonl", '{"question": "a"}'.encode("utf-16"), "UTF-16"),
-        ("x.json", b'{"question": "a"}\n{"question": "b"}', "name it .jsonl"),
-        ("x.json", b'[\n{"question": }]', "line 2: not JSON"),
-        ("x.json", b'{"a": [{"q": 1}], "b": [{"q": 1}]}', "found: 'a', 'b'"),
-        ("x.json", b"[" * 100_000, "nested too deep"),
-        ("x.parquet", b"PAR1 not really", "not a Parquet file"),
-        ("x.jsonl.gz", b"not gzip", "gzip"),
-        ("x.jsonl.gz", gzip.compress(b'{"question": "a"}\n' * 9, mtime=0)[:-12], "gzip"),
-        ("x.jsonl.gz", gzip.compress((b" " * 9999 + b"\n") * 9000, mtime=0), "unpacks to over 64 MiB"),
-        ("x.jsonl.zst", b"not zstd", "zstd"),
-        ("x.jsonl.zst", zstd(b'{"question": "a"}\n' * 9)[:-4], "zstd"),
-        ("x.jsonl.zst", zstd((b" " * 9999 + b"\n") * 9000), "unpacks to over 64 MiB, the limit"),
-        ("x.json.gz", b"not gzip", "cannot be read"),
-        ("x.csv", b"," * 99_999 + b"\n", "100,000 columns, the limit is 10,000"),
-        ("x.jsonl", b"a" * (16 * 2**20 + 1), "limit of 16 MiB for a line"),
-        ("x.json", b'[{"question": "a", "question": "b"}]', "key 'question' is there twice"),
-        ("x.txt", b"a", "what is read is called"),
-    ],
-)
-def test_a_file_that_cannot_be_used_says_why_in_a_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadInput, match=message) as caught:
-        opened(tmp_path / name).check()
-    assert "\n" not in str(caught.value)
-
-
-def test_a_damaged_parquet_page_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "x.parquet"
-    table = pa.Table.from_pylist([{"question": f"{i} {os.urandom(40).hex()}"} for i in range(500)])
-    pq.write_table(table, path, write_page_checksum=True, compression="none")
-    damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 3] ^= 1
-    path.write_bytes(bytes(damaged))
-    with pytest.raises(BadInput, match=r"x\.parquet, after row"):
-        opened(path).check()
-
-
-def parquet_bomb(path: Path, items: pa.Array) -> None:
-    table = pa.table(
-        {"question": ["q"], "steps": pa.ListArray.from_arrays(pa.array([0, len(items)], pa.int32()), items)}
-    )
-    pq.write_table(table, path, compression="zstd")
-    assert path.stat().st_size < 20_000
-
-
-@pytest.mark.parametrize(
-    ("items", "message"),
-    [
-        (
-            pa.repeat(7, 20_000_000),
-            "20,000,000 values of column 'steps.list.element' in one row group, the limit is 16,777,216",
-        ),
-        (pa.repeat("step", 1_000_000), "'steps' has a list of 1,000,000 items, the limit is 100,000"),
-        (pa.repeat("a" * 9 * 2**20, 3), "'steps' has a text of 9 MiB, the limit is 8 MiB"),
-    ],
-)
-def test_a_small_parquet_file_that_unpacks_to_a_large_one(tmp_path: Path, items: pa.Array, message: str) -> None:
-    parquet_bomb(tmp_path / "x.parquet", items)
-    with pytest.raises(BadInput, match=message):
-        opened(tmp_path / "x.parquet", steps="steps").check()
-    assert opened(tmp_path / "x.parquet").check().problems == 1
-
-
 def test_columns_inside_others_of_a_parquet_file(tmp_path: Path) -> None:
     row = {"prompt": [{"role": "user", "content": "3 + 4?"}], "reward_model": {"ground_truth": "7", "style": "rule"}}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "x.parquet")
@@ -262,27 +99,6 @@ def test_whole_rows_of_any_file(tmp_path: Path, suffix: str) -> None:
         (tmp_path / "y.jsonl").write_text('{"question": "a"}\n[1]\n')
         with pytest.raises(BadInput, match=r"y\.jsonl, row 2: is not a JSON object"):
             list(rows_of(tmp_path / "y.jsonl"))
-
-
-def test_folders_and_places_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no problem file.*\*\.jsonl, \*\.jsonl\.gz"):
-        opened(tmp_path)
-    write_jsonl(tmp_path / "x.jsonl", ROWS)
-    write_csv(tmp_path / "x.csv", ROWS)
-    with pytest.raises(BadInput, match=r"several formats \(\.csv, \.jsonl\)"):
-        opened(tmp_path)
-    with pytest.raises(BadInput, match=r"no such file.*beside it: x\.csv, x\.jsonl"):
-        opened(tmp_path / "y.jsonl")
-
-
-def test_a_file_changed_after_opening_is_noticed(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "x.jsonl", ROWS)
-    source = opened(tmp_path / "x.jsonl")
-    before = source.prints()
-    write_jsonl(tmp_path / "x.jsonl", ROWS[1:])
-    with pytest.raises(BadInput, match="changed since it was opened"):
-        items(source)
-    assert not opened(tmp_path / "x.jsonl").goes_on_from(before)
 
 
 def test_rows_may_be_added_behind_those_there_were(tmp_path: Path) -> None:

@@ -1,41 +1,15 @@
-"""Publishing to a loopback Hub: plan, one commit, tag; twice changes nothing; what is found is what was here."""
+"""What a publication sends, changes and leaves alone on the Hub."""
 
-import json
-import os
-import pty
-import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub_setup import REPO, dataset_of, holds_exactly, published, quick_hub
-from loopback_hub import TOKEN, Fault, LoopbackHub
+from hub_setup import REPO, dataset_of, holds_exactly, published
+from loopback_hub import Fault, LoopbackHub
 from loopback_repo import Commit, File
 from small_run import small_run
-from test_cli import stepforge
-from typer.testing import CliRunner
 
-from stepforge.cli import app
-from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.schemas.errors import BadInput, RunFailed
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_run(tmp_path_factory.mktemp("run")).folder
-
-
-@pytest.fixture(scope="module")
-def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_run(tmp_path_factory.mktemp("larger"), problems=16, exports=("stepwise", "preference")).folder
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    with quick_hub(monkeypatch) as hub:
-        yield hub
 
 
 def test_the_first_publication_is_private_whole_and_tagged(run: Path, hub: LoopbackHub) -> None:
@@ -127,66 +101,6 @@ def test_a_list_of_checksums_makes_nothing_of_others_ours(run: Path, larger: Pat
     assert "kept, not from stepforge: LICENSE" in said
 
 
-def on_the_hub(hub: LoopbackHub, change: Callable[[str], str]) -> None:
-    """Change the card on the Hub as a person does."""
-    repo = hub.repos[REPO]
-    text = change(repo.main.files["README.md"].content.decode())
-    files = {**repo.main.files, "README.md": File(text.encode(), lfs=False)}
-    repo.add("main", Commit(files, repo.branches["main"], "by hand"))
-
-
-def kept(text: str) -> Callable[[str], str]:
-    return lambda card: card.replace("is kept -->\n", f"is kept -->\n{text}\n")
-
-
-def kept_on_the_hub(hub: LoopbackHub) -> str:
-    card = read_card(hub.repos[REPO].main.files["README.md"].content.decode())
-    assert card is not None
-    assert card.intact
-    return card.kept
-
-
-def test_the_kept_section_of_the_card_on_the_hub_stays(run: Path, larger: Path, hub: LoopbackHub) -> None:
-    published(run)
-    on_the_hub(hub, kept("Cite us."))
-    for folder in (run, larger, larger):
-        published(folder)
-        assert kept_on_the_hub(hub) == "Cite us.\n"
-    assert "none, everything is there" in published(larger)
-    assert read_card((larger / "datasets" / "README.md").read_text()) == dataset_of(larger).card
-
-
-def test_a_card_that_was_changed_elsewhere_on_the_hub_is_not_overwritten(
-    run: Path, larger: Path, hub: LoopbackHub
-) -> None:
-    published(run)
-    on_the_hub(hub, lambda card: card.replace("# Process supervision data", "# Our data"))
-    head = hub.repos[REPO].branches["main"]
-    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
-        published(larger)
-    on_the_hub(hub, lambda card: "# By hand\n")
-    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
-        published(larger)
-    assert hub.repos[REPO].main_history[1].parent == head or hub.commits_sent == 1
-
-
-def test_text_in_both_kept_sections_is_not_chosen_between(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(run, tmp_path / "run"))
-    published(folder)
-    card = folder / "datasets" / "README.md"
-    card.write_text(kept("From here.")(card.read_text()))
-    on_the_hub(hub, kept("From there."))
-    with pytest.raises(BadInput, match="both have new text"):
-        published(folder)
-    card.write_text(kept("From here.")(dataset_of(run).card.text))
-    on_the_hub(hub, lambda text: text.replace("From there.\n", ""))
-    published(folder)
-    assert kept_on_the_hub(hub) == "From here.\n"
-    card.write_text(card.read_text().replace("From here.", "Newer."))
-    published(folder)
-    assert kept_on_the_hub(hub) == "Newer.\n"
-
-
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_repository_that_turns_public_is_noticed(run: Path, larger: Path, hub: LoopbackHub, moment: str) -> None:
     published(run)
@@ -205,21 +119,6 @@ def test_a_repository_that_turns_public_is_noticed(run: Path, larger: Path, hub:
         published(larger, agree=reveal if moment == "before" else lambda: None)
     assert hub.commits_sent == commits + (moment == "after")
     assert "v2" not in repo.tags
-
-
-def test_a_dry_run_needs_no_token_and_no_lock(
-    run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("HF_TOKEN")
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    monkeypatch.setattr("stepforge.pipelines.publishing.publication.only_driver", None)
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    code, said = command(run, "--repo", REPO, "--dry-run")
-    assert (code, "not looked at: no Hub token" in said) == (0, True)
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert command(run, "--repo", REPO, "--dry-run")[0] == 0
-    assert hub.calls == []
 
 
 def test_a_missing_tag_is_set_without_a_commit(run: Path, hub: LoopbackHub) -> None:
@@ -308,106 +207,3 @@ def test_more_than_a_hundred_files_go_over_a_branch(
     assert list(repo.branches) == ["main"]
     assert "none, everything is there" in published(folder)
     assert hub.commits_sent == 3
-
-
-LOAD = """
-import json, sys
-from datasets import get_dataset_config_names, load_dataset
-repo, folder = sys.argv[1:]
-counts = {}
-for name in get_dataset_config_names(repo):
-    there, here = load_dataset(repo, name), load_dataset(folder, name)
-    assert list(there) == list(here), (there, here)
-    for split in here:
-        assert there[split].features == here[split].features
-        assert there[split].to_list() == here[split].to_list()
-        counts[f"{name}/{split}"] = len(there[split])
-print(json.dumps(counts))
-"""
-
-
-def test_load_dataset_finds_the_very_rows(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
-    published(run)
-    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
-    command = [sys.executable, "-c", LOAD, REPO, str(run / "datasets")]
-    loaded = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert loaded.returncode == 0, loaded.stderr
-    rows = dataset_of(run).rows
-    assert json.loads(loaded.stdout) == {f"{n}/{s}": c for n, splits in rows.items() for s, c in splits.items()}
-    assert len(rows) == 3
-
-
-def test_the_documented_way_back(run: Path, larger: Path, hub: LoopbackHub) -> None:
-    published(run)
-    published(larger)
-    sent = len(hub.uploads)
-    text = Path("docs/how-to/publishing.md").read_text()
-    code = text[text.index("```python\nfrom huggingface_hub") + 10 :].split("```")[0]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
-    repo = hub.repos[REPO]
-    assert holds_exactly(repo.main, dataset_of(run))
-    assert len(hub.uploads) == sent
-    assert [commit.title.split(":")[0] for commit in repo.main_history[:3]] == ["back to v1", "v2", "v1"]
-    assert "tag v3" in published(run)
-
-
-@pytest.mark.slow
-def test_a_run_and_its_relabelled_form(hub: LoopbackHub, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    assert stepforge("run", "configs/dry_run.toml", "--out", folder).returncode == 0
-    assert stepforge("relabel", folder, "--rule", "posterior").returncode == 0
-    relabelled = folder / "relabeled" / "posterior"
-    for repo, source in ((REPO, folder), ("my-org/posterior", relabelled)):
-        published(source, repo=repo, public=True)
-        assert holds_exactly(hub.repos[repo].main, dataset_of(source))
-    next((relabelled / "curated").glob("*.parquet")).unlink()
-    with pytest.raises(BadInput, match="relabel again"):
-        published(relabelled)
-
-
-def command(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["publish", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.exit_code, result.output
-
-
-def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
-    code, said = command(run, "--repo", REPO)
-    assert (code, "10 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
-    assert command(run, "--repo", REPO, "--dry-run")[0] == 0
-    assert hub.repos == {}
-    assert command(run, "--repo", REPO, "--yes")[0] == 0
-    assert list(hub.repos) == [REPO]
-
-
-@pytest.mark.parametrize("answer", ["n", "y"])
-def test_on_a_terminal_it_asks(run: Path, hub: LoopbackHub, answer: str) -> None:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stepforge", "publish", str(run), "--repo", REPO],
-        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-    )  # fmt: skip
-    assert process.stdout is not None
-    os.write(ours, f"{answer}\n".encode())
-    listing = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-    said = process.communicate(timeout=60)[0]
-    os.close(ours)
-    os.close(theirs)
-    assert "publish this?" in said
-    assert process.returncode == (0 if answer == "y" else 2), said
-    assert list(hub.repos) == ([REPO] if answer == "y" else [])
-    assert TOKEN not in said
-    assert TOKEN.encode() not in listing
-
-
-@pytest.mark.parametrize("repo", ["step-labels", "a/b/c", "my org/x", "my-org/", "../x", "my-org/x.git", "o/a--b"])
-def test_a_repository_needs_a_name_that_can_be_one(run: Path, hub: LoopbackHub, repo: str) -> None:
-    with pytest.raises(BadInput, match="--repo: must be ORG/NAME"):
-        published(run, repo=repo)
-    assert hub.calls == []
-
-
-def test_help_names_no_option_for_a_token() -> None:
-    assert "--token" not in CliRunner().invoke(app, ["publish", "--help"]).output

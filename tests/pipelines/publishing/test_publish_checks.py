@@ -4,11 +4,11 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hub_setup import REPO, dataset_of, holds_exactly, published, quick_hub
+from hub_setup import REPO, dataset_of, holds_exactly, published
 from loopback_hub import TOKEN, LoopbackHub
 from pyarrow.fs import LocalFileSystem
 from small_run import small_run
@@ -37,12 +37,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "run"))
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    with quick_hub(monkeypatch) as hub:
-        yield hub
 
 
 def test_an_untouched_copy_is_fit_to_be_published(run: Path, hub: LoopbackHub) -> None:

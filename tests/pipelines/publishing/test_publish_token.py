@@ -7,11 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_setup import REPO, published, quick_hub
+from hub_setup import REPO, published
 from loopback_hub import TOKEN, Fault, LoopbackHub, loopback_hub
 from pydantic import SecretStr
 from small_run import small_run
@@ -31,12 +30,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "run"))
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    with quick_hub(monkeypatch) as hub:
-        yield hub
 
 
 @pytest.mark.parametrize(

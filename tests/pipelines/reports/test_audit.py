@@ -2,7 +2,7 @@
 
 from math import isclose
 
-from test_metrics import TRUTH, judged
+from judgments import TRUTH, judged
 
 from stepforge.pipelines.reports.label_accuracy import accuracies
 from stepforge.pipelines.reports.label_audit import Audit, labelled_steps

@@ -3,22 +3,11 @@
 from math import isclose
 
 from fakes import a_problem
+from judgments import TRUTH, judged
 
-from stepforge.pipelines.reports.label_accuracy import Judged, accuracies, auc, harmonic_mean, judge_problem, step_auc
+from stepforge.pipelines.reports.label_accuracy import accuracies, auc, harmonic_mean, judge_problem, step_auc
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
-from stepforge.schemas.problem import Quantity, Truth
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
-
-TRUTH = Truth(quantities=tuple(Quantity(name=n, expression="", value=v) for n, v in (("A", "1"), ("B", "2"))))
-
-
-def judged(first: int | None, true: int | None, *, abstained: bool = False, correct: bool = False) -> Judged:
-    classes = ("right",) * 3 if true is None else tuple("wrong" if i == true else "right" for i in range(3))
-    return Judged(
-        Verdict(labeler="x", first_error=first, abstained=abstained),
-        Verdict(labeler="oracle", first_error=true, classes=classes),  # type: ignore[arg-type]
-        correct,
-    )
 
 
 def test_accuracies_by_hand() -> None:

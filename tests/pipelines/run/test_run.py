@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import data_bytes, stepforge
 
 from stepforge.pipelines.storage.layout import FOLDERS, Layout
 from stepforge.pipelines.storage.shards import read_columns
@@ -68,16 +69,6 @@ def write_run_file(folder: Path, *, engine: str = "", workers: int = 1) -> Path:
     path = folder / "run.toml"
     path.write_text(RUN_FILE.format(engine=engine, workers=workers))
     return path
-
-
-def stepforge(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stepforge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)
-
-
-def data_bytes(folder: Path) -> dict[str, bytes]:
-    """The run's data set files."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted((folder / "datasets").rglob("*.parquet"))}
 
 
 def labelled(folder: Path) -> list[dict[str, list[Any]]]:

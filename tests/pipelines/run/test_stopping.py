@@ -145,14 +145,12 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) ->
     run_file.write_text(RUN_FILE)
     driver = Driver(run_file, folder)
     driver.wait_for(1)
-    began = time.monotonic()
     driver.process.send_signal(number)
     time.sleep(0.05)
     driver.process.send_signal(number)
     returned, _, _ = driver.ended()
     assert returned == 128 + number
     assert driver.left(10) == []
-    assert time.monotonic() - began < 20
     returned, _, err = Driver(run_file, folder).ended()
     assert returned == 0, err
 

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from stepforge.cli import app
 from stepforge.pipelines.datasets.stamp import stamp_of_text
 from stepforge.pipelines.reports.card.kept import Card
-from stepforge.pipelines.storage.sealed import read_sealed, sealed_text, write_sealed
+from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.kept import Kept, kept_rows
 from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.pipelines.terminal.output import visible
 from stepforge.schemas.labeled import LabeledProblem
@@ -87,13 +88,13 @@ def open_new(path: Path) -> Path:
     return path
 
 
-def sealed_json(name: str, **changes: Any) -> Callable[[Path, Path], None]:
+def checked(name: str, **changes: Any) -> Callable[[Path, Path], None]:
     """Write a file with a checksum that fits, and other content."""
 
     def attack(run: Path, outside: Path) -> None:
         path = run / name
-        before = read_sealed(path) if path.exists() else {}
-        write_sealed(path, {**before, **changes})
+        before = read_checksummed(path) if path.exists() else {}
+        write_checksummed(path, {**before, **changes})
 
     return attack
 
@@ -103,41 +104,45 @@ def progress(**changes: Any) -> Callable[[Path, Path], None]:
     return text("progress.json", json.dumps(told))
 
 
+ROWS = [labelled(number) for number in range(4)]
+
+
+def rewrite(run: Path, rows: list[LabeledProblem], **changes: Any) -> None:
+    """Write another first shard of labels, and what curation makes of it, as a run would have stamped them."""
+    labels, curated = (run / name / "part-00000.parquet" for name in ("labeled", "curated"))
+    write_shard(labels, rows, LabeledProblem, shard_metadata(labels))
+    stamp = {**shard_metadata(curated), "source": shard_metadata(labels)["digest"]}
+    write_shard(curated, kept_rows(rows, rows), Kept, {**stamp, "report": {**stamp["report"], **changes}})
+
+
 def escapes_in_the_question(run: Path, outside: Path) -> None:
-    path = run / "curated" / "part-00000.parquet"
-    row = labelled(0)
-    problem = row.problem.model_copy(update={"question": "\x1b]0;owned\x07 \u202egnp.exe \x9b2J", "domain": "\x1b[2J"})
-    rows = [row.model_copy(update={"problem": problem}), *(labelled(number) for number in (1, 2, 3))]
-    write_shard(path, rows, LabeledProblem, shard_metadata(path))
+    ours = {"question": "\x1b]0;owned\x07 \u202egnp.exe \x9b2J", "domain": "\x1b[2J"}
+    row = ROWS[0].model_copy(update={"problem": ROWS[0].problem.model_copy(update=ours)})
+    rewrite(run, [row, *ROWS[1:]])
 
 
 def escapes_in_a_reason(run: Path, outside: Path) -> None:
-    path = run / "curated" / "part-00000.parquet"
-    stamp = shard_metadata(path)
-    report = {**stamp["report"], "rows_in": 5, "rejected": {"\x1b[2J\u202e": 1}}
-    write_shard(path, [labelled(number) for number in range(4)], LabeledProblem, {**stamp, "report": report})
+    rewrite(run, ROWS, rows_in=5, rejected={"\x1b[2J\u202e": 1})
 
 
 def many_values(run: Path, outside: Path) -> None:
-    path = run / "curated" / "part-00000.parquet"
-    row = labelled(0)
-    (solution, *others) = row.solutions
+    (solution, *others) = ROWS[0].solutions
     verdict = solution.verdict.model_copy(update={"posterior": (0.5,) * 2_000_000})
-    swollen = row.model_copy(update={"solutions": (solution.model_copy(update={"verdict": verdict}), *others)})
-    write_shard(path, [swollen, *(labelled(number) for number in (1, 2, 3))], LabeledProblem, shard_metadata(path))
+    row = ROWS[0].model_copy(update={"solutions": (solution.model_copy(update={"verdict": verdict}), *others)})
+    rewrite(run, [row, *ROWS[1:]])
 
 
 def alias_bomb(run: Path, outside: Path) -> None:
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}' if i else 'lol'] * 10)}]" for i in range(12)]
     card = Card("---\n" + "\n".join(levels) + "\n---\n\n", "")
     (run / "datasets" / "README.md").write_text(card.text)
-    made = read_sealed(run / "card.json")
+    made = read_checksummed(run / "card.json")
     made["files"]["README.md"] = stamp_of_text(card.rest).model_dump()
-    write_sealed(run / "card.json", made)
+    write_checksummed(run / "card.json", made)
 
 
 def settings_bomb(run: Path, outside: Path) -> None:
-    (run / "run.toml").write_text(sealed_text("x = " + "[" * 50_000 + "]" * 50_000))
+    (run / "run.toml").write_text("x = " + "[" * 50_000 + "]" * 50_000)
 
 
 SHARD = "part-00000.parquet"
@@ -172,14 +177,14 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a second name among the data": (hard_link("datasets/more.md"), "more.md: not written by this run"),
     "a second name in place of data": (hard_link(TRAIN), "not made from the curated shards as they are now"),
     "a large run.toml": (text("run.toml", "#" * (1 << 20) + "\n"), "larger than 1 MiB, the limit"),
-    "a nested run.toml": (settings_bomb, "run.toml: damaged"),
+    "a nested run.toml": (settings_bomb, "run.toml: cannot be read"),
     "a large plan": (sparse("plan.json"), "larger than 64 MiB, the limit"),
     "a nested plan": (text("plan.json", "[" * 100_000), "plan.json: damaged"),
-    "a plan of other things": (sealed_json("plan.json", shards=[{"index": "x"}]), "not a plan of this version"),
-    "a session of other things": (sealed_json("sessions/a.json", began="x"), "not a session of this version"),
-    "a stamp of other things": (sealed_json("exports/stepwise.json", files=[1]), "not made from the curated shards"),
+    "a plan of other things": (checked("plan.json", shards=[{"index": "x"}]), "not a plan of this version"),
+    "a session of other things": (checked("sessions/a.json", began="x"), "not a session of this version"),
+    "a stamp of other things": (checked("exports/stepwise.json", files=[1]), "not made from the curated shards"),
     "a stamp that leads outside": (
-        sealed_json("card.json", files={"README.md": {"size": 1, "sha256": ""}, "../x": {"size": 1, "sha256": ""}}),
+        checked("card.json", files={"README.md": {"size": 1, "sha256": ""}, "../x": {"size": 1, "sha256": ""}}),
         "cannot be a file of a data set",
     ),
     "a nested report": (text("report.json", "[" * 100_000), "report.json: missing or damaged"),

@@ -3,7 +3,14 @@
 import pytest
 from fakes import a_problem, a_solution, solved
 
-from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop, watched_labels, watched_solutions
+from stepforge.pipelines.run_folder.watched import (
+    Watched,
+    reason_to_stop,
+    watched_figures,
+    watched_labels,
+    watched_solutions,
+    watched_text,
+)
 from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import Rollout, Start
@@ -22,7 +29,24 @@ def test_solutions_are_counted_by_answer_and_by_pairs() -> None:
     )
     seen = watched_solutions([row, row])
     assert (seen.solved, seen.right, seen.wrong, seen.without_answer) == (8, 2, 6, 2)
+    assert seen.cut_off == 2
     assert (seen.pairs, seen.identical) == (12, 2)  # of 6 pairs with a wrong one, one is b and c
+
+
+def test_solutions_that_met_the_token_limit_are_told_and_warned_of() -> None:
+    cut = a_solution("l", "abx", "undetermined").model_copy(update={"finish": "length"})
+    row = solved(a_solution("a", "abc", "correct"), cut, cut.model_copy(update={"id": "m"}))
+    seen = watched_solutions([row] * 10)
+    assert (seen.solved, seen.cut_off) == (10, 20)
+    assert "cut off at the token limit 67% of 30" in watched_text(seen)
+    assert "20 of 30 solutions were cut off at policy.max_tokens" in (watched_figures(seen).warning or "")
+    assert watched_figures(Watched(solved=27, right=20, cut_off=3)).warning is None
+
+
+def test_the_policys_own_solutions_count_where_others_were_supplied() -> None:
+    supplied = a_solution("s", "abc", "wrong").model_copy(update={"tokens": 0})
+    row = solved(supplied).model_copy(update={"own": (a_solution("a", "abc", "correct"),)})
+    assert (watched_solutions([row]).solved, watched_solutions([row]).right) == (1, 1)
 
 
 def test_chance_is_read_from_log_probabilities() -> None:

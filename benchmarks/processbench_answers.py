@@ -1,0 +1,42 @@
+"""Adds the reference answers that ProcessBench leaves out, from the problem set that it was made of.
+
+    python benchmarks/processbench_answers.py PROCESSBENCH PROBLEMS OUT.jsonl --question question --answer answer
+
+Rows whose question is not among the problems are left out and counted. Any format of a problem file is read.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from stepforge.pipelines.inputs.tables import rows_of
+
+
+def with_answers(labeled: Path, problems: Path, question: str, answer: str) -> tuple[list[dict[str, object]], int]:
+    """Return the rows that have an answer now, and how many have none; white space in questions does not count."""
+    answers = {_plain(row[question]): row[answer] for _, row in rows_of(problems)}
+    rows = [dict(row) for _, row in rows_of(labeled)]
+    found = [{**row, "answer": answers[_plain(row["problem"])]} for row in rows if _plain(row["problem"]) in answers]
+    return found, len(rows) - len(found)
+
+
+def _plain(question: object) -> str:
+    return " ".join(str(question).split())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("labeled", type=Path, metavar="PROCESSBENCH")
+    parser.add_argument("problems", type=Path, metavar="PROBLEMS")
+    parser.add_argument("out", type=Path, metavar="OUT.jsonl")
+    parser.add_argument("--question", default="question", help="column of the question in PROBLEMS")
+    parser.add_argument("--answer", default="answer", help="column of the reference answer in PROBLEMS")
+    asked = parser.parse_args()
+    found, missing = with_answers(asked.labeled, asked.problems, asked.question, asked.answer)
+    asked.out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
+    print(f"{asked.out}: {len(found)} rows; {missing} left out, no answer found", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

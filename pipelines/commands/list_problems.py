@@ -1,0 +1,122 @@
+"""The problems of a run, one a line: how far each came, what was found in its solutions, and why it was lost."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_columns, read_rows
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
+
+UNLABELED: dict[ShardStage, str] = {"generate": "not solved yet", "solve": "not labeled yet"}
+SHOWN = 60
+"""Most characters of a reason in the table; ``--json`` and the problem's own page show all."""
+
+
+class Filters(NamedTuple):
+    """Which problems are listed: those that fit at least one; all where none is set."""
+
+    wrong: bool = False
+    abstained: bool = False
+    disagree: bool = False
+    failed: bool = False
+
+
+class ListedProblem(Record):
+    """What is known of a problem, in a line."""
+
+    id: str
+    state: str
+    """``labeled``, ``failed``, ``rejected``, or what is not done yet."""
+    solutions: int = 0
+    """Those of a labelled problem; so are the next four."""
+    right_answers: int = 0
+    wrong: int = 0
+    """Solutions in which the labeler finds a wrong step."""
+    abstained: int = 0
+    disagree: int = 0
+    """Solutions on which two verdicts differ: the labelers', people's, and the oracle's where it knows the truth."""
+    why: str = ""
+    """Why it was lost, or why its labeler abstains."""
+
+
+def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
+    """Return the problems of a run that fit, in the order of their shards.
+
+    Raises:
+        BadInput: this is no run folder.
+        RunFailed: a shard is damaged.
+    """
+    _, layout = open_run(folder)
+    lost = lost_problems(layout)
+    known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}
+    for name, loss in lost.items():
+        known[name] = _with_loss(known.get(name, ListedProblem(id=name, state=loss.how)), loss)
+    return [row for row in known.values() if not any(filters) or _fits(row, filters)]
+
+
+def _unlabeled(layout: Layout) -> Iterable[ListedProblem]:
+    for stage, state in UNLABELED.items():
+        for path in layout.shards(stage):
+            column = "id" if stage == "generate" else "problem"
+            for value in read_columns(path, [column])[column]:
+                yield ListedProblem(id=value if stage == "generate" else value["id"], state=state)
+
+
+def _labeled(layout: Layout) -> Iterable[ListedProblem]:
+    for path in layout.shards("label"):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+            yield _counted(row)
+
+
+def _counted(row: LabeledProblem) -> ListedProblem:
+    verdicts = [solution.verdict for solution in row.solutions]
+    reasons = dict.fromkeys(v.reason for v in verdicts if v.abstained and v.reason)
+    return ListedProblem(
+        id=row.problem.id,
+        state="labeled",
+        solutions=len(row.solutions),
+        right_answers=sum(solution.rollout.outcome == "correct" for solution in row.solutions),
+        wrong=sum(v.first_error is not None for v in verdicts),
+        abstained=sum(v.abstained for v in verdicts),
+        disagree=sum(_disagree(row.problem, solution) for solution in row.solutions),
+        why="; ".join(reasons),
+    )
+
+
+def _disagree(problem: Problem, solution: LabeledSolution) -> bool:
+    verdicts: list[Verdict] = [solution.verdict, *solution.others, oracle_verdict(problem, solution.rollout)]
+    found = {verdict.first_error for verdict in verdicts if not verdict.abstained}
+    people = solution.rollout.people
+    return len(found if people is None else found | {people.first_error}) > 1
+
+
+def _with_loss(row: ListedProblem, loss: Loss) -> ListedProblem:
+    return row.model_copy(update={"state": loss.how, "why": str(loss)})
+
+
+def _fits(row: ListedProblem, filters: Filters) -> bool:
+    lost = row.state in ("failed", "rejected")
+    found = Filters(row.wrong > 0, row.abstained > 0, row.disagree > 0, lost)
+    return any(asked and true for asked, true in zip(filters, found, strict=True))
+
+
+def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
+    """Return the list as a table."""
+    if not rows:
+        return "no such problem"
+    head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")
+    cells = [_cells(row) for row in rows]
+    return f"{table([head, *cells])}\n\n{len(rows)} problems; one of them with its steps: stepforge show {folder} ID"
+
+
+def _cells(row: ListedProblem) -> tuple[str, ...]:
+    counts = (row.solutions, row.right_answers, row.wrong, row.abstained, row.disagree)
+    numbers = map(str, counts) if row.solutions else ("-",) * len(counts)
+    return (row.id, row.state, *numbers, row.why if len(row.why) <= SHOWN else row.why[: SHOWN - 3] + "...")

@@ -1,0 +1,168 @@
+"""Files of exports: their features and size, damage that is noticed, and the export command."""
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from command_line import invoked
+from exported_rows import ROWS, rows_of
+from pydantic import ValidationError
+from scripted_rows import curated_run
+
+from stepforge.pipelines.datasets import split_files
+from stepforge.pipelines.datasets.split_files import SplitFiles
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
+from stepforge.pipelines.reports.card.features import card_features
+from stepforge.pipelines.reports.card.training_notes import FOLDER, training_note
+from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run_folder.ledger import write_ledger
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.arrow import arrow_schema, from_table, to_table
+from stepforge.schemas.record import Record
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A run folder with every export and its card."""
+    run, layout = curated_run(tmp_path_factory.mktemp("exported"), ROWS, [part() for part in EXPORTS])
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    return layout
+
+
+@pytest.mark.parametrize("part", EXPORTS, ids=lambda part: part().kind)
+def test_every_export_loads_with_its_own_features(
+    part: type[AnyExport], exported: Layout, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    loaded = datasets.load_dataset(str(exported.datasets), part().name, cache_dir=str(cache))
+    assert set(loaded) == {"train", "test"}
+    expected = datasets.Features.from_arrow_schema(arrow_schema(part().row))
+    assert loaded["train"].features == expected
+    assert card_features(arrow_schema(part().row)) == expected._to_yaml_list()
+    assert loaded["train"].num_rows + loaded["test"].num_rows > 0
+    own = {row.model_dump_json() for row in rows_of(part())}
+    for row in loaded["train"]:
+        assert part().row.model_validate(row).model_dump_json() in own
+
+
+def test_every_export_has_a_training_note() -> None:
+    assert {path.stem for path in FOLDER.glob("*.md")} == {part().kind for part in EXPORTS}
+    for part in EXPORTS:
+        note = training_note(part(name="other_name"))
+        assert note.about
+        assert 'load_dataset("path/of/this/folder", "other_name"' in note.text
+        (code,) = re.findall(r"```python\n(.*?)```", note.text, re.S)
+        compile(code, part().kind, "exec")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", "a b", ".hidden", "x" * 65, "é"])
+def test_a_name_that_is_no_plain_name_is_refused(name: str) -> None:
+    for part in EXPORTS:
+        with pytest.raises(ValidationError, match="name"):
+            part(name=name)
+
+
+def test_files_and_row_groups_are_bounded_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split_files, "GROUP_BYTES", 20_000)
+    monkeypatch.setattr(split_files, "FILE_BYTES", 60_000)
+    monkeypatch.setattr(split_files, "BATCH_ROWS", 16)
+    rows: list[Record] = [
+        row.model_copy(update={"problem_id": f"{i}"}) for i in range(20) for row in rows_of(Stepwise())
+    ]
+    files = SplitFiles(tmp_path, "train", "0", json_lines=True)
+    for start in range(0, len(rows), 7):
+        files.add(to_table(rows[start : start + 7], Stepwise.row))
+    parts = files.close()
+    assert len(parts) > 2
+    assert [r for path in parts for r in from_table(pq.read_table(path), Stepwise.row)] == rows
+    lines = [line for path in parts for line in path.with_suffix(".jsonl").read_text("utf-8").splitlines()]
+    assert [Stepwise.row.model_validate_json(line) for line in lines] == rows
+    for path in parts:
+        metadata = pq.read_metadata(path)
+        sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+        assert max(sizes) < 20_000
+        assert sum(sizes) < 90_000
+        assert metadata.row_group(0).column(0).has_offset_index
+        assert metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_prm800k_lines_have_its_keys_and_read_back(exported: Layout) -> None:
+    files = sorted((exported.datasets / "prm800k").glob("*"))
+    assert {path.stem for path in files if path.suffix == ".jsonl"} == {p.stem for p in files if p.suffix == ".parquet"}
+    lines = [
+        json.loads(line)
+        for path in files
+        if path.suffix == ".jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
+    assert len(lines) == len(stepwise)
+    for line in lines:
+        source = stepwise[line["solution_id"]]
+        steps = [step["completions"][step["chosen_completion"]] for step in line["label"]["steps"]]
+        assert tuple(step["text"] for step in steps) == source.completions
+        assert tuple(step["rating"] == 1 for step in steps) == source.labels
+        assert line["label"]["finish_reason"] == ("found_error" if source.first_error >= 0 else "solution")
+        assert line["question"]["problem"] == source.prompt
+    assert set(lines[0]) >= {
+        "labeler",
+        "timestamp",
+        "generation",
+        "is_quality_control_question",
+        "is_initial_screening_question",
+        "question",
+        "label",
+    }
+
+
+def test_a_flipped_bit_in_a_data_set_is_noticed(exported: Layout, tmp_path: Path) -> None:
+    (path,) = (exported.datasets / "stepwise").glob("train-*.parquet")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(data)
+    with pytest.raises(OSError):
+        pq.read_table(bad, page_checksum_verification=True)
+
+
+def test_the_export_command_adds_a_format_and_does_nothing_twice(tmp_path: Path) -> None:
+    _, layout = curated_run(tmp_path, ROWS[:6], [Stepwise()])
+    code, text = invoked("export", tmp_path, "--only", "kto")
+    assert (code, "kto" in text) == (0, True)
+    assert sorted(path.name for path in layout.datasets.iterdir()) == ["README.md", "figures", "kto"]
+    assert invoked("export", tmp_path)[0] == 0
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (layout.datasets / "kto").iterdir()}
+    assert invoked("export", tmp_path)[0] == 0
+    assert invoked("export", tmp_path, "--only", "kto")[0] == 0
+    assert before == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (layout.datasets / "kto").iterdir()}
+    card = (layout.datasets / "README.md").read_text()
+    assert "config_name: stepwise" in card
+    assert "config_name: kto" in card
+    assert layout.run_file.read_text().count('kind = "kto"') == 1
+
+
+def test_the_export_command_refuses_in_one_line(tmp_path: Path) -> None:
+    curated_run(tmp_path / "run", ROWS[:3], [])
+    code, text = invoked("export", tmp_path / "run", "--only", "nonsense")
+    assert code == 2
+    assert "neither an export of this run nor a kind; the kinds are stepwise, " in text
+    assert invoked("export", tmp_path / "run")[0] == 2
+    assert invoked("export", tmp_path / "nowhere")[0] == 2
+    curated_run(tmp_path / "empty", [], [Stepwise()])
+    assert invoked("export", tmp_path / "empty")[0] == 2
+    assert not (tmp_path / "run" / "datasets").exists()
+
+
+def test_a_damaged_or_missing_file_is_made_again(tmp_path: Path) -> None:
+    _, layout = curated_run(tmp_path, ROWS[:6], [Stepwise()])
+    assert invoked("export", tmp_path)[0] == 0
+    (path,) = (layout.datasets / "stepwise").glob("train-*.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    assert invoked("export", tmp_path)[0] == 0
+    assert path.read_bytes() == whole

@@ -1,0 +1,78 @@
+"""What is let into an engine: its capacity, its busy time, and answers that cannot be true."""
+
+import asyncio
+from random import Random
+
+import pytest
+from counted_engine import PROMPT, SAMPLING, Counted, completion
+
+from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
+
+
+def test_no_more_than_the_capacity_is_under_way() -> None:
+    class Full(Counted):
+        running = most = 0
+
+        async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            await asyncio.sleep(0.001)
+            self.running -= 1
+            return await super().complete(prompt, seed=seed, sampling=sampling)
+
+    engine = Full(ScriptedEngineSettings())
+    gate = EngineGate(engine, 7)
+
+    async def ask() -> None:
+        tasks = [asyncio.create_task(gate.ask(PROMPT, seed=i, sampling=SAMPLING)) for i in range(60)]
+        await asyncio.sleep(0.002)
+        tasks[-1].cancel()  # one that waits gives its place up, and nobody is left behind
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(ask())
+    assert engine.most == 7
+    counters = gate.counters()
+    assert (counters["running"], counters["waiting"], counters["rollouts"]) == (0, 0, 59)
+
+
+def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("stepforge.pipelines.engines.gate.time.monotonic", lambda: now[0])
+    clock, rng = BusyClock(), Random(3)
+    open_at: list[float] = []
+    shares = 0.0
+    for _ in range(400):
+        now[0] += rng.random()
+        if open_at and rng.random() < 0.5:
+            began = open_at.pop(rng.randrange(len(open_at)))
+            shares += clock.stop() - began
+        else:
+            open_at.append(clock.start())
+    for began in open_at:
+        shares += clock.stop() - began
+    now[0] += 100.0  # idle
+    assert shares == pytest.approx(clock.busy())
+    assert 0 < clock.busy() < now[0] - 99
+
+
+@pytest.mark.parametrize(
+    ("given_back", "message"),
+    [
+        (completion(tokens=0), "without a token"),
+        (completion(token_ids=(1, 2), token_ends=(1,)), "do not fit"),
+        (completion(token_ids=(1, 2), token_ends=(1, 2)), "do not fit"),
+        (completion("ab", token_ids=(1, -2), token_ends=(1, 2)), "do not fit"),
+    ],
+)
+def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: Completion, message: str) -> None:
+    judged = sound(given_back)
+    assert judged.finish == "error"
+    assert judged.error is not None
+    assert message in judged.error
+
+
+def test_a_sound_answer_passes() -> None:
+    assert sound(completion()) == completion()
+    assert sound(completion("", token_ids=(), token_ends=(), tokens=1)).finish == "stop"
