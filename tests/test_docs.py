@@ -3,8 +3,12 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from stepforge.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -66,6 +70,17 @@ def test_prose_lines_are_short(page: Path) -> None:
 @pytest.mark.parametrize("name, limit", [("README.md", 200), ("docs/architecture.md", 200)])
 def test_front_pages_stay_short(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= limit
+
+
+def test_the_command_line_page_names_every_command_and_option() -> None:
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    command: Any = typer.main.get_command(app)
+    commands = [(name, c) for name, c in command.commands.items() if name != "bench"]
+    commands.append(("bench labelers", command.commands["bench"].commands["labelers"]))
+    for name, found in commands:
+        assert f"`stepforge {name}" in page, name
+        options = [option.opts[0] for option in found.params if option.opts[0].startswith("--")]
+        assert not [option for option in options if f"`{option}" not in page], name
 
 
 LARGE = {"labelers.json"}
