@@ -59,6 +59,7 @@ def test_the_wheel_brings_one_name(wheel: Path) -> None:
     assert "stepforge/cli.py" in names
     assert "stepforge/pipelines/embedded_policy/weights/model.safetensors" in names
     assert "stepforge/pipelines/bench/labelers.toml" in names
+    assert {"stepforge/py.typed", "stepforge/generators/wording/steps.txt"} <= set(names)
 
 
 @pytest.mark.slow
