@@ -1,19 +1,19 @@
-"""The command line. Imports lie inside the commands, so that ``stepforge --help`` answers at once.
+"""The command line. Imports are inside the commands, so that ``stepforge --help`` answers at once.
 
-Exit code 0: done. 1: a run failed; what is done is kept. 2: bad input; nothing was started. 130 and 143: stopped by
-Ctrl-C or SIGTERM; what is done is kept.
+Exit code 0: done. 1: a run failed; finished work is kept. 2: bad input; nothing was started. 130 and 143: stopped by
+Ctrl-C or SIGTERM; finished work is kept.
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.terminal.output import say, say_traceback
 
 if TYPE_CHECKING:
@@ -49,42 +49,6 @@ def _options(
     pass
 
 
-@contextmanager
-def one_line_errors(*, goes_on: bool = False) -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and an exit code.
-
-    ``goes_on``: the same command, given again, goes on where this one was stopped.
-    """
-    from stepforge.schemas.errors import BadInput, RunFailed
-
-    try:
-        yield
-    except BadInput as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(2) from None
-    except RunFailed as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(1) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        from stepforge.pipelines.storage.store import io_failure
-
-        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt as stop:
-        say(f"stepforge: stopped{_how_to_go_on() if goes_on else ''}", err=True)
-        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
-
-
-def _how_to_go_on() -> str:
-    return f"; what is done is kept. To go on: {shlex.join(['stepforge', *sys.argv[1:]])}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 @app.command()
 def run(
     run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
@@ -101,8 +65,8 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Do all stages of a run; only what is missing is done."""
-    with one_line_errors(goes_on=True):
+    """Run all stages; only what is missing is done."""
+    with one_line_errors(resumes=True):
         from stepforge.pipelines.run.driver import run_all
         from stepforge.pipelines.run.preflight import preflight
         from stepforge.pipelines.settings.run_file import limited
@@ -132,7 +96,7 @@ def report(
     as_json: AsJson = False,
     as_html: Annotated[bool, typer.Option("--html", help="Also write report.html beside report.json.")] = False,
 ) -> None:
-    """Print the figures of a run, measured anew from its committed shards."""
+    """Print the figures of a run, measured again from its committed shards."""
     with one_line_errors():
         from stepforge.pipelines.progress.status import fresh_report
         from stepforge.pipelines.reports.page import write_page
@@ -153,7 +117,7 @@ def _show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None
 
 @app.command()
 def status(folder: Folder, as_json: AsJson = False) -> None:
-    """Show how far a run is, from another shell if it is under way."""
+    """Show the progress of a run, also from another shell while it runs."""
     with one_line_errors():
         from stepforge.pipelines.progress.status import run_status, status_text
         from stepforge.pipelines.storage.store import place_of
@@ -166,10 +130,10 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 def estimate(
     run_file: Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")],
     problems: Annotated[
-        int, typer.Option("--problems-in-pilot", min=2, help="Problems that are solved and labelled to estimate from.")
+        int, typer.Option("--problems-in-pilot", min=2, help="Problems to solve and label as a pilot.")
     ] = 36,
     price: Annotated[
-        float | None, typer.Option("--price-per-engine-hour", min=0, help="What one engine costs for an hour.")
+        float | None, typer.Option("--price-per-engine-hour", min=0, help="Price of one engine for an hour.")
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
@@ -177,7 +141,7 @@ def estimate(
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forecast rollouts, tokens, engine-hours and money of a run from a pilot of it; nothing is kept."""
+    """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; nothing is kept."""
     with one_line_errors():
         from stepforge.pipelines.estimate.estimate import estimate as forecast
         from stepforge.pipelines.estimate.estimate_text import estimate_text
@@ -237,7 +201,7 @@ def settings(kind: Annotated[str | None, typer.Argument(help="A kind of part, su
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is installed, what works on this machine, and what is missing and how to get it."""
+    """Show what is installed, what works on this machine, and how to get what is missing."""
     with one_line_errors():
         from stepforge.pipelines.commands.doctor import doctor_text, examine
 
@@ -253,7 +217,7 @@ def relabel(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Label a run by another rule, from the evidence it kept; nothing is generated."""
+    """Label a run by another rule, from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.relabel import relabel as apply_rule
         from stepforge.pipelines.storage.store import place_of
@@ -268,10 +232,10 @@ def publish(
     repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    public: Annotated[bool, typer.Option("--public", help="Everybody may see it; by default it is private.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make it public; by default it is private.")] = False,
     tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
     accept_unknown_licence: Annotated[
-        bool, typer.Option("--accept-unknown-licence", help="Make data of sources without a licence public.")
+        bool, typer.Option("--accept-unknown-licence", help="Make data from sources without a license public.")
     ] = False,
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
@@ -287,7 +251,7 @@ def publish(
 
 
 def _agreement(*, yes: bool) -> Callable[[], None]:
-    """Return the question whether to go on; it raises unless the answer is yes."""
+    """Ask before publishing; raises unless the answer is yes."""
 
     def ask() -> None:
         from stepforge.schemas.errors import BadInput
@@ -295,7 +259,7 @@ def _agreement(*, yes: bool) -> Callable[[], None]:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise BadInput("nothing was published: this is no terminal to ask on; give --yes to carry the plan out")
+            raise BadInput("nothing was published: there is no terminal to ask on; give --yes to carry out the plan")
         if not typer.confirm("publish this?"):
             raise BadInput("nothing was published")
 
@@ -310,7 +274,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write data sets of other formats from the kept evidence; nothing is generated."""
+    """Write data sets in other formats from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.export import export_again
         from stepforge.pipelines.storage.store import place_of
@@ -337,7 +301,7 @@ def bench_labelers(
     as_json: AsJson = False,
 ) -> None:
     """Compare all labelers on the same recorded completions, each family left out in turn."""
-    with one_line_errors(goes_on=True):
+    with one_line_errors(resumes=True):
         from importlib.resources import files
 
         from stepforge.pipelines.bench.bench import bench_labelers as compare
@@ -351,10 +315,9 @@ def bench_labelers(
 
 
 def main() -> None:
-    """Run the command line."""
     from stepforge.pipelines.run.garbage_collection import collect_seldom
 
-    sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from wherever the shell stands
+    sys.path[:] = [entry for entry in sys.path if entry]  # workers must not import from the shell's current folder
     collect_seldom()
     sys.excepthook = say_traceback
     app()

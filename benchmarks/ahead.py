@@ -1,8 +1,8 @@
-"""What asking ahead buys and costs: seconds of labelling, and requests begun for each that is kept.
+"""What asking ahead buys and costs: seconds of labeling, and requests begun for each that is kept.
 
     python benchmarks/ahead.py
 
-A scripted engine takes 50 ms for every request. Sixty problems are labelled by ``sequential``, curtailed, with room in
+A scripted engine takes 50 ms for every request. Sixty problems are labeled by ``sequential``, curtailed, with room in
 the engine for every request, and with room for 16: more than asking one by one fills, and less than asking far ahead
 would like. That labels and evidence are the same for every ``ahead`` is checked.
 """
@@ -36,7 +36,7 @@ AHEAD = (1, 2, 4, 8)
 
 
 async def measure(problems: list[Problem], ahead: int, room: int) -> tuple[float, int, int, list[LabeledProblem]]:
-    """Return seconds of labelling, requests begun and rollouts kept, and the labels."""
+    """Return seconds of labeling, requests begun and rollouts kept, and the labels."""
     settings = ScriptedEngineSettings(kind="scripted", error_rate=0.08, recovery_rate=0.1, latency_ms=LATENCY_MS)
     with TemporaryDirectory() as folder:
         gate = EngineGate(ScriptedEngine(settings), room)

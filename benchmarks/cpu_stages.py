@@ -1,4 +1,4 @@
-"""The stages without an engine on runs of two sizes: rows and solutions a second, and the most memory each takes.
+"""The stages without an engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
 
     python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
     python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: hours, and 5 GB
@@ -236,7 +236,7 @@ def main() -> None:
 
 
 def _made(run: Run) -> dict[str, Any]:
-    """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labelled shards."""
+    """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labeled shards."""
     ledger = build_ledger(run.layout, [])
     return {
         "rows_out": {stage: total["rows_out"] for stage, total in ledger["stages"].items()},

@@ -1,8 +1,8 @@
-"""How much of the engine the labelling uses: tokens/s while labelling against the same vLLM's offline ``generate``.
+"""How much of the engine the labeling uses: tokens/s while labeling against the same vLLM's offline ``generate``.
 
     python benchmarks/engine_utilization.py
 
-In each round problems are labelled with ``omega_prm`` on one engine, a number of them under way at a time as in a run,
+In each round problems are labeled with ``omega_prm`` on one engine, a number of them under way at a time as in a run,
 through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given the recorded
 prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
 *Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
@@ -42,7 +42,7 @@ MAX_TOKENS = 240
 
 
 class Request(NamedTuple):
-    """One rollout that labelling asked for."""
+    """One rollout that labeling asked for."""
 
     token_ids: tuple[int, ...]
     seed: int
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
 
 class Labelling(NamedTuple):
-    """What labelling took and asked for; times in seconds of ``time.perf_counter``."""
+    """What labeling took and asked for; times in seconds of ``time.perf_counter``."""
 
     began: float
     last_begun: float
@@ -108,7 +108,7 @@ class Recorder:
 
 
 async def labelling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labelling:
-    """Return how labelling went. Solving is done before and not timed."""
+    """Return how labeling went. Solving is done before and not timed."""
     recorder, grader, folder = Recorder(await open_engine(settings)), PooledGrader(), TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal")
     engine = JournaledEngine(EngineGate(recorder, capacity_of(settings, recorder.engine)), journal)

@@ -2,7 +2,7 @@
 
     python benchmarks/rollout_cost.py
 
-A scripted engine answers once and is recorded; the same problems are then solved, labelled and stored again on the
+A scripted engine answers once and is recorded; the same problems are then solved, labeled and stored again on the
 recorded answers, which cost a look-up in a dictionary. The total is the process's CPU time, best of some rounds with
 nothing watching; the shares come from looking at the stack every millisecond of CPU time in further rounds. The grader
 is the real one; what it asks of other processes (none here: the answers are integers) would not be counted.

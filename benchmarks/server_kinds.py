@@ -46,9 +46,9 @@ def say(what: str, came: object) -> None:
 
 
 async def going_on(tried: Tried, whole: Completion) -> None:
-    """Go on from cuts of the likeliest solution, which must give its rest."""
+    """Continue from cuts of the likeliest solution, which must give its rest."""
     if tried.engine.cannot is not None:
-        say("goes on from the beginning of a solution", f"no: {tried.engine.cannot}")
+        say("continues from the beginning of a solution", f"no: {tried.engine.cannot}")
         return
     cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n" != whole.text[at + 1]] or [
         len(whole.text) // 2
@@ -57,7 +57,7 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     for cut in cuts[:3]:
         rest = await tried.ask(whole.text[:cut])
         same += rest.text.startswith(whole.text[cut : cut + 20])
-    say("goes on from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
+    say("continues from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
 
 
 async def try_all(address: str, options: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@
 #
 # OUT is the run folder as the cluster sees it: an absolute path on storage that every node mounts, or an address such
 # as s3://bucket/folder. The submission id follows from OUT alone, so a run cannot be under way twice: submitting it
-# again follows what is under way, says so if it is done, and goes on with it if it failed or was stopped.
+# again follows a run in progress, says so if it is done, and resumes it if it failed or was stopped.
 #
 # The cluster's token is read by Ray itself from RAY_AUTH_TOKEN_PATH (or ~/.ray/auth_token). Nothing secret belongs on
 # this command line or in a runtime environment: Ray shows both to whoever may see the dashboard.
@@ -76,7 +76,7 @@ case $now in
     exit 0
     ;;
   failed | 'was stopped')
-    ray job delete "$id" >/dev/null 2>&1 # Ray's record of it; the run folder stays, and the run goes on from there
+    ray job delete "$id" >/dev/null 2>&1 # Ray's record of it; the run folder stays, and the run resumes from it
     submit "$@"
     ;;
   new) submit "$@" ;;

@@ -14,7 +14,7 @@ SOLUTIONS = (
 
 
 async def complete(text: str, seed: int) -> str:
-    """Go on from any prefix. Put a call of your model here; this one computes, and errs once in ten lines."""
+    """Continue from any prefix. Put a call of your model here; this one computes, and errs once in ten lines."""
     draw = random.Random(f"{seed} {text}")
     values = [7, *(int(found) for found in re.findall(r"= (\d+)", text))]
     lines = []

@@ -30,7 +30,7 @@ class VetFilter(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its name in the books."""
+        """Its name in the ledger."""
         ...
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
@@ -43,7 +43,7 @@ class CurateFilter(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its name in the books."""
+        """Its name in the ledger."""
         ...
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:

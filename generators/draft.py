@@ -19,6 +19,23 @@ class Say(Protocol):
     def __call__(self, name: str, expression: str, value: V) -> V: ...
 
 
+class Sentence(NamedTuple):
+    """A rule of the grammar of free wording, and what fills its slots."""
+
+    rule: str
+    slots: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+class Free(NamedTuple):
+    """A draft in free wording."""
+
+    question: tuple[Sentence, ...]
+    step: Callable[[str], Sentence]
+    """The sentence of a step, by its name; slots ``expr``, ``value``, ``a``, ``b`` and ``c`` come from the step."""
+    needs: Callable[[str], tuple[str, ...]] | None = None
+    """The steps, by name, that must come before a step; by default all that the procedure says before it."""
+
+
 class Draft(NamedTuple):
     """A problem before it has an id."""
 
@@ -30,6 +47,8 @@ class Draft(NamedTuple):
     answer_kind: AnswerKind = "integer"
     extras: tuple[Quantity, ...] = ()
     """Quantities that are true and not needed."""
+    free: Free | None = None
+    """None for a family that has no free wording."""
 
 
 class Transcript:

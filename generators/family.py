@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from hashlib import blake2b
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from stepforge.generators.draft import Draft, Transcript
+from stepforge.generators.wording.solutions import free_question
 from stepforge.grading.exact import exact_text
-from stepforge.schemas.problem import Problem, Truth
+from stepforge.schemas.problem import Problem, Reading, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
 
@@ -25,6 +26,8 @@ class Family(Record, ABC):
     """Difficulty levels to draw from, 1 the easiest."""
     weight: float = Field(default=1.0, gt=0)
     """Share in a mix of families, relative to the others."""
+    wording: Literal["plain", "free"] = "plain"
+    """``free`` draws every sentence from a grammar of many forms; the problems of a seed stay the same."""
 
     @field_validator("levels")
     @classmethod
@@ -33,6 +36,11 @@ class Family(Record, ABC):
         if wrong:
             raise ValueError(f"level {wrong[0]} is outside 1 to {cls.max_level}")
         return levels
+
+    @property
+    def reading(self) -> Reading:
+        """How solutions of its problems state their values."""
+        return "lines" if self.wording == "plain" else "sentences"
 
     @abstractmethod
     def draft(self, rng: Random, level: int) -> Draft:
@@ -49,17 +57,27 @@ class Family(Record, ABC):
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
+        source = self.kind if self.wording == "plain" else f"{self.kind}_free"
         return Problem(
-            id=f"{self.kind}-{seed}-{index:07d}",
-            source=self.kind,
+            id=f"{source}-{seed}-{index:07d}",
+            source=source,
             domain=self.domain,
-            question=draft.question,
+            question=self.question(draft, seed, index),
             answer=exact_text(answer),
             answer_kind=draft.answer_kind,
             difficulty=level,
             group=_group(self.kind, draft.shape),
-            truth=Truth(quantities=(*transcript.quantities, *draft.extras)),
+            truth=Truth(
+                quantities=(*transcript.quantities, *draft.extras),
+                reading=self.reading,
+            ),
         )
+
+    def question(self, draft: Draft, seed: int, index: int) -> str:
+        """Return the question of item ``index`` in this part's wording."""
+        if self.wording == "plain" or draft.free is None:
+            return draft.question
+        return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
 
 
 def _group(kind: str, shape: str) -> str:

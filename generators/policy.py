@@ -1,6 +1,6 @@
 """A policy: a language model behind an engine, a prompt, and a way to cut its text into steps.
 
-Going on from a prefix gives the engine exactly the tokens that the policy wrote before, never re-encoded text.
+Continuing from a prefix gives the engine exactly the tokens that the policy wrote before, never re-encoded text.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ class PromptedPolicy:
         self._asked("")
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return ``n`` ungraded rollouts going on from ``prefix``."""
+        """Return ``n`` ungraded rollouts continuing from ``prefix``."""
         return self._rollouts(problem, prefix, seed, await self._complete(problem, prefix, n, seed))
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:

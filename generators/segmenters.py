@@ -42,7 +42,7 @@ class Segmenter(Record, ABC):
 
 
 class BlankLine(Segmenter):
-    """Cuts after blank lines (lines of nothing but spaces, too): a step owns the blank lines behind it."""
+    """Cuts after blank lines (lines of nothing but spaces, too): a step owns the blank lines after it."""
 
     kind: Literal["blank_line"] = "blank_line"
 

@@ -46,6 +46,13 @@ def wrong_value(rng: Random, value: Exact) -> Exact:
     return value + Polynomial([0] * place + [rng.choice((-2, -1, 1, 2))])
 
 
+def slipped(draft: Draft, rng: Random, at: int) -> tuple[dict[str, Quantity], Exact]:
+    """Return every step by name, and the answer, of a solver who slips at step ``at`` and goes on from there."""
+    slipping = _Slipping(rng, at)
+    answer = draft.work(slipping)
+    return {quantity.name: quantity for quantity in slipping.quantities}, answer
+
+
 def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: float) -> list[Piece]:
     """Return a training solution: honest, or with one slip that is repaired at once, a step later, or never."""
     honest = Transcript()
@@ -54,30 +61,29 @@ def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: floa
     if rng.random() >= slip_share:
         return [Piece("".join(lines) + f"Answer: {exact_text(answer)}")]
     at = rng.randrange(len(lines))
-    slipping = _Slipping(rng, at)
-    wrong_answer = draft.work(slipping)
-    wrong = slipping.quantities
+    by_name, wrong_answer = slipped(draft, rng, at)
+    wrong = list(by_name.values())
     pieces = [Piece("".join(lines[:at])), *_slip(wrong[at])]
     if rng.random() >= repair_share:
-        if not all(map(_consistent, wrong[at + 1 :])):
+        if not all(map(consistent, wrong[at + 1 :])):
             return solution(draft, rng, slip_share=slip_share, repair_share=repair_share)
         after = "".join(f"{q.statement}\n" for q in wrong[at + 1 :])
         return [*pieces, Piece(after + f"Answer: {exact_text(wrong_answer)}")]
-    if rng.random() < 0.25 and at + 1 < len(wrong) and _consistent(wrong[at + 1]):
+    if rng.random() < 0.25 and at + 1 < len(wrong) and consistent(wrong[at + 1]):
         pieces.append(Piece(f"{wrong[at + 1].statement}\n"))
     rest = REPAIR_MARK + "".join(lines[at:]) + f"Answer: {exact_text(answer)}"
     return [*pieces, Piece(rest)]
 
 
 def _slip(quantity: Quantity) -> list[Piece]:
-    # The space belongs to the value: a tokenizer makes " 25" one thing, and a space that is learnt before a value
+    # The space belongs to the value: a tokenizer makes " 25" one thing, and a space that is learned before a value
     # that is not would teach the policy to announce its slips.
     value = f" {quantity.value}"
     return [Piece(quantity.statement.removesuffix(value)), Piece(value, learn=False), Piece("\n")]
 
 
-def _consistent(quantity: Quantity) -> bool:
-    """False where integer work on a wrong value no longer holds exactly (half of an odd number)."""
+def consistent(quantity: Quantity) -> bool:
+    """Return False where integer work on a wrong value no longer holds exactly (half of an odd number)."""
     if not quantity.expression:
         return True
     try:

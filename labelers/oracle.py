@@ -1,5 +1,7 @@
 """The oracle: the truth of procedural problems, judged line by line without a model.
 
+In plain wording a line is ``name = expression = value``; in free wording it is read by ``labelers.explained``.
+
 A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation
 does not hold. A wrong line is *repaired* if a later line of the same solution states that quantity rightly. Known
 limit: a line that reaches the true value through wrong operands whose equation holds is taken as right.
@@ -7,10 +9,13 @@ limit: a line that reaches the true value through wrong operands whose equation 
 Used for audits alone; no labeler takes it as evidence.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.statement import ANSWER, Claim, read_claim
+from stepforge.labelers.derived import Held, judge_equations
+from stepforge.labelers.explained import Judged, judge_line, known
 from stepforge.labelers.labeling import labeled_problem
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
@@ -53,38 +58,52 @@ def first_fatal(verdict: Verdict) -> int | None:
 
 def judge(problem: Problem, steps: tuple[Step, ...]) -> tuple[StepClass, ...]:
     """Return a class for each step; a line belongs to the step in which it ends."""
-    claims = _claims(steps)
-    known = _known_values(problem)
-    right = [_holds(claim, known) for _, claim in claims]
-    last_right = {claim.name: i for i, (_, claim) in enumerate(claims) if right[i]}
+    judged = _judged(problem, steps)
+    last_right = {line.subject: i for i, (_, line) in enumerate(judged) if line.found == "right" and line.subject}
+    last_repair = max((i for i, (_, line) in enumerate(judged) if line.found == "right" and line.repairs), default=-1)
     classes: list[StepClass] = ["unknown"] * len(steps)
     rank = {"unknown": 0, "right": 1, "repaired": 2, "wrong": 3}
-    for i, (step, claim) in enumerate(claims):
-        found: StepClass = "right" if right[i] else "repaired" if last_right.get(claim.name, -1) > i else "wrong"
+    for i, (step, line) in enumerate(judged):
+        stated_again = -1 if line.subject is None else last_right.get(line.subject, -1)
+        repaired = line.found == "wrong" and max(stated_again, last_repair) > i
+        found: StepClass = "repaired" if repaired else line.found
         if rank[found] > rank[classes[step]]:
             classes[step] = found
     return tuple(classes)
 
 
-def _claims(steps: tuple[Step, ...]) -> list[tuple[int, Claim]]:
-    """Return (step, claim) for every line that makes a claim."""
-    claims: list[tuple[int, Claim]] = []
+def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
+    reading = "lines" if problem.truth is None else problem.truth.reading
+    if reading == "lines":
+        return _judged_claims(problem, steps)
+    if reading == "equations":
+        held = Held(problem)
+        return [(step, judge_equations(line, held)) for step, line in _lines(steps)]
+    facts = known(problem)
+    return [(step, judge_line(line, facts)) for step, line in _lines(steps)]
+
+
+def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
+    values = _known_values(problem)
+    claims = ((step, read_claim(line)) for step, line in _lines(steps))
+    return [
+        (step, Judged("right" if _holds(claim, values) else "wrong", claim.name))
+        for step, claim in claims
+        if claim is not None
+    ]
+
+
+def _lines(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
+    """Yield (step, line) for every line."""
     line = ""
     for index, step in enumerate(steps):
         *complete, rest = step.text.split("\n")
         for part in complete:
-            _append(claims, index, line + part)
+            yield index, line + part
             line = ""
         line += rest
     if steps:
-        _append(claims, len(steps) - 1, line)
-    return claims
-
-
-def _append(claims: list[tuple[int, Claim]], step: int, line: str) -> None:
-    claim = read_claim(line)
-    if claim is not None:
-        claims.append((step, claim))
+        yield len(steps) - 1, line
 
 
 def _known_values(problem: Problem) -> dict[str, str]:

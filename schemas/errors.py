@@ -1,8 +1,8 @@
-"""Errors that a person can mend.
+"""Errors that a person can fix.
 
 ``BadInput``: what was given cannot be used; nothing was started (exit code 2).
-``RunFailed``: a run ended early; what is done is kept (exit code 1).
-``Stopped``: a signal asked to stop; what is done is kept (exit code 128 and the signal's number).
+``RunFailed``: a run ended early; finished work is kept (exit code 1).
+``Stopped``: a signal asked to stop; finished work is kept (exit code 128 and the signal's number).
 """
 
 
@@ -11,7 +11,7 @@ class BadInput(ValueError):
 
 
 class RunFailed(RuntimeError):
-    """One line: what ended the run, and how to go on."""
+    """One line: what ended the run, and how to resume."""
 
 
 class Stopped(KeyboardInterrupt):

@@ -26,7 +26,7 @@ class Belief(Record):
 
 
 class StepLabel(Record):
-    """What was counted when the policy went on from a prefix."""
+    """What was counted when the policy continued from a prefix."""
 
     successes: int
     """Completions that ended at the right answer."""
@@ -63,7 +63,7 @@ class StepLabel(Record):
 StepClass = Literal["right", "wrong", "repaired", "after", "unknown"]
 """``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong, and made good later (the oracle: stated
 rightly by a later line; a labeler by outcomes: the policy succeeds as if it had been right); ``after``: not judged,
-behind the first error; ``unknown``: says nothing that can be judged."""
+after the first error; ``unknown``: says nothing that can be judged."""
 
 
 class Verdict(Record):
@@ -142,7 +142,7 @@ class LabelerCost(Record):
 
 
 class LabeledProblem(Record):
-    """A problem, its labelled solutions, and every completion that was sampled to label them."""
+    """A problem, its labeled solutions, and every completion that was sampled to label them."""
 
     problem: Problem
     solutions: tuple[LabeledSolution, ...]
@@ -151,7 +151,7 @@ class LabeledProblem(Record):
     policy: PolicyIdentity
     costs: tuple[LabelerCost, ...]
     further: tuple[Rollout, ...] = ()
-    """Completions drawn after labelling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
+    """Completions drawn after labeling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
     label is made from them, so that every labeler's figures stand beside what it spent itself."""
 
     @property
@@ -168,7 +168,7 @@ class LabeledProblem(Record):
 
 
 COMPLETIONS = ("evidence", "further")
-"""The columns of a labelled problem that hold most of it, and that whoever looks at solutions alone can do without."""
+"""The columns of a labeled problem that hold most of it, and that whoever looks at solutions alone can do without."""
 
 
 class Failure(Record):

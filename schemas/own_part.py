@@ -90,13 +90,13 @@ def _imported(path: str, contracts: tuple[type, ...]) -> type[Record]:
         ) from None
     if not (isinstance(found, type) and issubclass(found, Record)):
         raise ValueError(f"{path} is no part: a part is a class derived from stepforge.Record")
-    faults = [_fault(found, contract) for contract in contracts]
+    faults = [contract_fault(found, contract) for contract in contracts]
     if faults and all(faults):
         raise ValueError(f"{path} {faults[0]}")
     return found
 
 
-def _fault(part: type[Record], contract: type) -> str | None:
+def contract_fault(part: type[Record], contract: type) -> str | None:
     """Say what a class lacks of a contract: a protocol, or a class of ours to derive from."""
     if not is_protocol(contract):
         return None if issubclass(part, contract) else f"is not derived from stepforge.{contract.__name__}"

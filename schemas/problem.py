@@ -8,6 +8,11 @@ AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "tex
 """How an answer is compared: the first three exactly, ``math`` by Math-Verify, the others as text."""
 
 
+Reading = Literal["lines", "sentences", "equations"]
+"""How solutions state quantities: a claim a line (``schemas.statement``); sentences whose numbers all come from the
+quantity that they speak about; or any text, in which only equations are judged."""
+
+
 class Quantity(Record):
     """One named quantity of a procedural problem."""
 
@@ -30,6 +35,7 @@ class Truth(Record):
     """The oracle of a procedural problem: its quantities in an order in which each can be derived."""
 
     quantities: tuple[Quantity, ...]
+    reading: Reading = "lines"
 
 
 class KeptColumn(Record):

@@ -16,14 +16,14 @@ class Message(Record):
 
 
 class Prompt(Record):
-    """What an engine goes on from."""
+    """What an engine continues from."""
 
     text: str
     token_ids: tuple[int, ...] = ()
-    """The same as tokens; where given, the engine goes on from exactly these and never re-encodes the text."""
+    """The same as tokens; where given, the engine continues from exactly these and never re-encodes the text."""
     turns: tuple[Message, ...] = ()
     """The same as a conversation, for engines that render it themselves; an assistant's turn at its end is to be
-    gone on from."""
+    continued from."""
     session: str = ""
     """What requests of one problem have in common, so that a router can send them where their prefix is cached."""
 
@@ -37,7 +37,7 @@ class Completion(Record):
 
     text: str
     token_ids: tuple[int, ...] = ()
-    """Generated tokens without the end-of-text token; empty where the engine does not tell."""
+    """Generated tokens without the end-of-text token; empty where the engine does not report."""
     token_ends: tuple[int, ...] = ()
     """For each token, the length in characters of the text up to its end; same length as ``token_ids``."""
     finish: Finish
@@ -48,7 +48,7 @@ class Completion(Record):
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
     logprobs: tuple[float, ...] = ()
-    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not tell."""
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
     error: str | None = None
     """What went wrong, when ``finish`` is ``error``."""
     cause: Cause = "request"
@@ -76,7 +76,7 @@ class Sampling(Record):
 
 
 class EngineDead(RuntimeError):
-    """The engine will not answer again: the worker must end, so that it can be started anew."""
+    """The engine will not answer again: the worker must end, so that it can be started again."""
 
 
 class Engine(Protocol):
@@ -104,7 +104,7 @@ class Engine(Protocol):
         ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text that goes on from another; empty where the engine has no tokenizer."""
+        """Return the tokens of a text that continues from another; empty where the engine has no tokenizer."""
         ...
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
@@ -133,7 +133,7 @@ class Engine(Protocol):
 
 
 class Policy(Protocol):
-    """A solver that can go on from any prefix."""
+    """A solver that can continue from any prefix."""
 
     @property
     def identity(self) -> PolicyIdentity:
@@ -141,7 +141,7 @@ class Policy(Protocol):
         ...
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return ``n`` rollouts going on from ``prefix``, not yet graded (``undetermined``), without a start.
+        """Return ``n`` rollouts continuing from ``prefix``, not yet graded (``undetermined``), without a start.
 
         Their ids are unique for a problem, prefix, seed and position.
         """

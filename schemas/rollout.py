@@ -19,7 +19,7 @@ class Step(Record):
     token_ids: tuple[int, ...] = ()
     """Exactly the tokens the policy wrote; empty where the engine does not know them."""
     logprob: float | None = None
-    """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine tells."""
+    """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine reports."""
     lowest_logprob: float | None = None
     """Log-probability of its least expected token, in nats."""
 
@@ -83,7 +83,7 @@ class PolicyIdentity(Record):
 
     model: str
     digest: str
-    """Revision or digest of the weights; empty where a server does not tell."""
+    """Revision or digest of the weights; empty where a server does not report."""
     engine: str
     engine_version: str
     temperature: float

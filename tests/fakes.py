@@ -47,7 +47,7 @@ def verdict_of(labeler: str, error: int | None = None, *, abstained: bool = Fals
 
 
 class KnownPolicy:
-    """Goes on from a prefix rightly with the probability that ``value`` gives; counts what it is asked."""
+    """Continues from a prefix rightly with the probability that ``value`` gives; counts what it is asked."""
 
     def __init__(
         self, value: Callable[[str], float], *, truncated: Callable[[str], bool] = lambda prefix: False

@@ -1,4 +1,4 @@
-"""Labelled problems of the real families, written by the scripted engine, without Ray and in a second or two."""
+"""Labeled problems of the real families, written by the scripted engine, without Ray and in a second or two."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ STAGES: tuple[ShardStage, ...] = ("label", "curate")
 
 
 def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: float = 0.12) -> list[LabeledProblem]:
-    """Return problems with four solutions each, labelled by these parts."""
+    """Return problems with four solutions each, labeled by these parts."""
     engine = ScriptedEngine(ScriptedEngineSettings(error_rate=error_rate, recovery_rate=0.05))
     policy = PromptedPolicy(engine, PolicySettings(answer="stated"))
     family = FAMILY(levels=(2, 3))
@@ -45,7 +45,7 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
 
 
 def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:
-    """Commit rows as a labelled shard, and as one that curation left as it was."""
+    """Commit rows as a labeled shard, and as one that curation left as it was."""
     for stage in STAGES:
         report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows))
         stamp = {**stamp, "report": report.model_dump(mode="json")}
@@ -57,7 +57,7 @@ def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], s
 
 
 def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
-    """Return a run folder in which these rows were labelled and curated, three a shard; nothing is exported yet."""
+    """Return a run folder in which these rows were labeled and curated, three a shard; nothing is exported yet."""
     run = a_run(problems=max(1, len(rows)), test_share=0.3, export=[export.model_dump() for export in exports])
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,44 +1,53 @@
-"""The policy's tokenizer: byte-level BPE with single digits, so that any text is encoded and decoded exactly."""
+"""The policy's tokenizer: a token for each common word, single digits, and bytes for all else."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from benchmarks.embedded_policy.verdict_corpus import check
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.grading.statement import REPAIR_MARK
+from stepforge.generators.slips import solution
+from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.schemas.seeds import rng_of
 
 END = "<|end|>"
 SPLIT = r" ?\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\n|\s+"
-"""One digit a token: sums are learnt faster, and no number is a token of its own (design: single digits)."""
+"""One digit a token: sums are learned faster, and no number is a token of its own (design: single digits)."""
+RAREST = 3
+"""A word seen less often than this in the corpus is spelled in bytes."""
 
 
 def _corpus(problems_per_family: int) -> Iterator[str]:
     for family in ALL_FAMILIES:
         part = family(levels=tuple(range(1, family.max_level + 1)))
         for index in range(problems_per_family):
-            problem = part.item(0, index)
-            yield f"{problem.question}\n{REPAIR_MARK}{problem.reference_solution}"
+            draft, _ = part.draw(0, index)
+            rng = rng_of(0, "tokenizer", index)
+            yield f"{draft.question}\n"
+            yield "".join(piece.text for piece in solution(draft, rng, slip_share=0.5, repair_share=0.5))
+            yield "".join(check(draft, rng))
+            if draft.free is not None:
+                yield free_question(draft.free, rng)
+                yield "".join(line.text for line in free_solution(draft, rng, slip_share=0.5, repair_share=0.5))
 
 
 def train_tokenizer(folder: Path, *, problems_per_family: int = 3000) -> None:
-    """Train on the families' own words and write a tokenizer that transformers and vLLM load."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    """Collect the words of the families and write a tokenizer that transformers and vLLM load."""
+    splitter = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
+    counts = Counter(word for text in _corpus(problems_per_family) for word, _ in splitter.pre_tokenize_str(text))
+    single = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [word for word, count in counts.most_common() if count >= RAREST and len(word) > 1]
+    vocabulary = {token: place for place, token in enumerate([END, *single, *words])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
+    tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1024,
-        min_frequency=2,
-        special_tokens=[END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_corpus(problems_per_family), trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
-    fast.save_pretrained(folder)
+    tokenizer.add_special_tokens([END])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END).save_pretrained(folder)

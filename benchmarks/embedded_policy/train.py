@@ -4,82 +4,32 @@ A small Llama-architecture model on the project's own families: to solve their p
 check solutions. bfloat16 compute with float32 master weights
 (on a CPU with AMX about twice as fast as float32), Muon for the matrices and AdamW for the rest, a constant
 rate that falls linearly to zero over the last 30 % of the time. Checkpoints every few minutes; the same command
-goes on from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
+continues from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
 """
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from benchmarks.embedded_policy.corpus import IGNORED, TRAINING_SEED, Example, Mix, examples
 from benchmarks.embedded_policy.tokenizer import train_tokenizer
-from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
-from stepforge.generators.draft import Draft
-from stepforge.generators.families import ALL_FAMILIES
-from stepforge.generators.slips import solution
-from stepforge.schemas.seeds import rng_of
+from benchmarks.embedded_policy.vocabulary import with_vocabulary
 
-IGNORED = -100
 SEQUENCES_PER_STEP = 16
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
-SLIP_SHARE = 0.5
-SOLVE_EVERY = 3
-"""Every so manieth example is a problem to solve; the others are solutions to check."""
 DECAY_SHARE = 0.3
 MUON_RATE = 4e-3
 ADAM_RATE = 2e-3
 CHECKPOINT_SECONDS = 240
-TRAINING_SEED = 7_000_003
-"""Kept apart from every run seed that the configs use, so that no demo problem was trained on by its seed."""
-
-
-class Example(NamedTuple):
-    """Token ids, and the same ids with everything that carries no loss replaced by ``IGNORED``."""
-
-    ids: list[int]
-    labels: list[int]
-
-
-def examples(tokenizer: PreTrainedTokenizerFast, start: int, repair_share: float) -> Iterator[Example]:
-    """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones.
-
-    ``repair_share`` is the share of slips that are repaired; with it the policy's recovery rate rises and falls.
-    """
-    families = [family(levels=tuple(range(1, family.max_level + 1))) for family in ALL_FAMILIES]
-    index = start
-    while True:
-        family = families[index % len(families)]
-        draft, _ = family.draw(TRAINING_SEED, index)
-        rng = rng_of(TRAINING_SEED, "slip", index)
-        if index // len(families) % SOLVE_EVERY and family.kind != HELD_OUT:
-            yield _to_check(tokenizer, draft, rng)
-            index += 1
-            continue
-        pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
-        ids = tokenizer.encode(f"{draft.question}\n")
-        labels = [IGNORED] * len(ids)
-        for text, learn in pieces:
-            new = tokenizer.encode(text)
-            ids += new
-            labels += new if learn else [IGNORED] * len(new)
-        end = tokenizer.eos_token_id
-        yield Example([*ids, end], [*labels, end])
-        index += 1
-
-
-def _to_check(tokenizer: PreTrainedTokenizerFast, draft: Draft, rng: Random) -> Example:
-    shown, critique = check(draft, rng)
-    before, after = tokenizer.encode(shown), [*tokenizer.encode(critique), tokenizer.eos_token_id]
-    return Example([*before, *after], [*[IGNORED] * len(before), *after])
 
 
 def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
@@ -118,15 +68,12 @@ class Trainer:
     def __init__(self, folder: Path, *, width: int, layers: int, device: str, weights: Path | None = None) -> None:
         self.folder = folder
         self.device = device
-        if weights is not None:
-            for name in ("tokenizer.json", "tokenizer_config.json"):
-                shutil.copyfile(weights / name, folder / name)
         if not (folder / "tokenizer.json").exists():
             train_tokenizer(folder)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         torch.manual_seed(0)
         config = _config(self.tokenizer, width, layers)
-        model = LlamaForCausalLM(config) if weights is None else LlamaForCausalLM.from_pretrained(weights)
+        model = LlamaForCausalLM(config) if weights is None else _adopted(weights, self.tokenizer)
         self.model = model.to(device, torch.bfloat16)
         if device == "cpu":
             self.model.set_attn_implementation("eager")  # for short rows faster than the fused kernel's backward pass
@@ -141,7 +88,7 @@ class Trainer:
         self.full_rate = 1.0
 
     def restore(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
+        """Continue from the last checkpoint, if there is one."""
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True, map_location=self.device)
@@ -207,6 +154,11 @@ def _config(tokenizer: PreTrainedTokenizerFast, width: int, layers: int) -> Llam
     )
 
 
+def _adopted(weights: Path, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    model = LlamaForCausalLM.from_pretrained(weights)
+    return with_vocabulary(model, PreTrainedTokenizerFast.from_pretrained(weights), tokenizer)
+
+
 def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[torch.optim.Optimizer]:
     names = [name for name, _ in model.named_parameters()]
     matrix = [p for n, p in zip(names, master, strict=True) if p.ndim == 2 and "embed" not in n]
@@ -226,14 +178,14 @@ def rate_at(used: float, steps: int) -> float:
     return warm * min(1.0, max(0.0, 1.0 - used) / DECAY_SHARE)
 
 
-def train(trainer: Trainer, minutes: float, repair_share: float) -> None:
+def train(trainer: Trainer, minutes: float, mix: Mix) -> None:
     """Train until ``minutes`` in all, over all sessions, are used."""
     trainer.restore()
     budget = minutes * 60
     first, start = trainer.progress["steps"], trainer.began
-    began = {"minute": round(trainer.progress["seconds"] / 60, 1), "repair_share": repair_share}
+    began = {"minute": round(trainer.progress["seconds"] / 60, 1), **mix._asdict()}
     trainer.progress.setdefault("phases", []).append(began)
-    source = batches(examples(trainer.tokenizer, trainer.progress["examples"], repair_share))
+    source = batches(examples(trainer.tokenizer, trainer.progress["examples"], mix))
     mark = saved = time.monotonic()
     losses: list[float] = []
     while trainer.progress["seconds"] < budget:
@@ -263,7 +215,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("checkpoints/policy"))
     parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--repair-share", type=float, default=0.25, help="share of slips that are repaired")
+    parser.add_argument("--free", type=float, default=0.75, help="share of examples in free wording")
+    parser.add_argument("--check", type=float, default=0.05, help="share of examples that check a solution")
+    parser.add_argument("--repair", type=float, default=0.15, help="share of slips that are repaired")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--weights", type=Path, help="start from these weights instead of from nothing")
@@ -281,7 +235,8 @@ def main() -> None:
         weights=arguments.weights,
     )
     trainer.full_rate = arguments.rate
-    train(trainer, arguments.minutes, arguments.repair_share)
+    mix = Mix(free=arguments.free, check=arguments.check, repair=arguments.repair)
+    train(trainer, arguments.minutes, mix)
 
 
 if __name__ == "__main__":

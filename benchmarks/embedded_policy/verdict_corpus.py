@@ -1,4 +1,4 @@
-"""The policy's second task: checking a solution. Each line is worked out anew and compared, up to the first wrong one.
+"""The policy's second task: checking a solution. Each line is worked out again and compared, up to the first wrong one.
 
 Errors are planted: a value off by a little, or a number of the equation replaced, with everything after it worked
 out from the wrong value, sometimes repaired. One family is left out, so that a judge can be measured on problems
@@ -83,7 +83,7 @@ def critique(shown: list[str], true: list[str], error: int | None) -> str:
     """Return each line as it should be, the value that stands there, and ``yes`` or ``no``; then the verdict.
 
     The two values end up side by side, where comparing them should be easiest. Judging a line from afar, and repeating
-    it and then judging it, were tried before; none of the three was learnt well (the model card has the figures).
+    it and then judging it, were tried before; none of the three was learned well (the model card has the figures).
     """
     last = len(shown) - 1 if error is None else error
     lines = [

@@ -1,4 +1,4 @@
-"""A labeler of one's own: the first step whose completions all fail, from two completions a step."""
+"""A labeler of one's own: the first step whose completions all fail, from two completions per step."""
 
 from pydantic import Field
 

@@ -10,12 +10,14 @@ from stepforge.generators.families.number_theory import NumberTheory
 from stepforge.generators.families.polynomials import Polynomials
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.families.sequences import Sequence
+from stepforge.generators.families.templates import Templates
 
 AnyFamily = Annotated[
-    Quantities | LinearEquation | NumberTheory | FractionChain | Sequence | Polynomials,
+    Quantities | LinearEquation | NumberTheory | FractionChain | Sequence | Polynomials | Templates,
     Field(discriminator="kind"),
 ]
 
 ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequence, Polynomials)
+"""Those that need no files."""
 
 __all__ = ["ALL_FAMILIES", "AnyFamily"]

@@ -4,7 +4,7 @@ from fractions import Fraction
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -57,6 +57,10 @@ def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
         work=lambda say: _work(terms, say),
         shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
         answer_kind="rational",
+        free=Free(
+            question=(Sentence("q_fractions", {"text": text}),),
+            step=lambda name: Sentence({"+": "plus", "-": "minus", "*": "product"}[terms[int(name[1:])][0]]),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from random import Random
 from typing import Literal, NamedTuple
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact, Polynomial
 
@@ -26,6 +26,27 @@ class _Side(NamedTuple):
             return str(Polynomial([self.constant, self.bracket]))
         tail = "" if not self.constant else f" {_sign(self.constant)} {abs(self.constant)}"
         return f"{self.bracket}(x {_sign(self.shift)} {abs(self.shift)}){tail}"
+
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "L1": (),
+    "L2": ("L1",),
+    "M": (),
+    "N": ("L1", "L2", "M"),
+    "R1": (),
+    "R2": ("R1",),
+    "A": (),
+    "C": ("A",),
+    "D": ("L1", "L2", "M", "N", "R1", "R2"),
+    "x": ("L1", "L2", "M", "N", "R1", "R2", "A", "C", "D"),
+}
+"""Which steps a step builds on, where they are there."""
+SENTENCES = {"M": "bracket", "N": "collect", "A": "slope", "C": "slope", "D": "move", "x": "unknown"}
+
+
+def _sentence(name: str) -> Sentence:
+    rule = SENTENCES.get(name) or ("bracket" if name.endswith("1") else "collect")
+    return Sentence(rule, {"side": "right" if name.startswith("R") else "left"})
 
 
 class LinearEquation(Family):
@@ -51,12 +72,13 @@ class LinearEquation(Family):
 
 
 def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
-    middle = "" if extra is None else f" + {extra}"
+    text = f"{left}{'' if extra is None else f' + {extra}'} = {right}"
     return Draft(
-        question=f"Solve for x: {left}{middle} = {right}",
+        question=f"Solve for x: {text}",
         work=lambda say: _work(left, right, extra, say),
         shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
+        free=Free(question=(Sentence("q_linear", {"text": text}),), step=_sentence, needs=NEEDS.__getitem__),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -39,6 +39,7 @@ def _gcd(rng: Random, level: int) -> Draft:
         question=f"Find the greatest common divisor of {a} and {b}.",
         work=lambda say: _euclid(a, b, say),
         shape=f"gcd {steps} {a % 12}",
+        free=Free((Sentence("q_gcd", {"a": str(a), "b": str(b)}),), lambda name: Sentence("remainder")),
     )
 
 
@@ -58,6 +59,9 @@ def _power(rng: Random, level: int) -> Draft:
         question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",
         work=lambda say: _powers(number, exponent, modulus, say),
         shape=f"power {exponent} {modulus}",
+        free=Free(
+            (Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),), lambda name: Sentence("power")
+        ),
     )
 
 

@@ -3,9 +3,9 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
-from stepforge.grading.exact import Exact, Polynomial
+from stepforge.grading.exact import MAX_DEGREE, Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
 BY_LEVEL: dict[int, tuple[Task, ...]] = {
@@ -35,6 +35,25 @@ class Polynomials(Family):
 
 
 def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, symbolic: bool) -> Draft:
+    draft = _plain(task, p, q, at, factor, symbolic=symbolic)
+    lets, _, wanted = draft.question.removeprefix("Let ").partition(". Find ")
+    question = Sentence("q_polynomials", {"lets": lets, "wanted": wanted.removesuffix(".")})
+    return draft._replace(free=Free((question,), _sentence, _needs))
+
+
+def _sentence(name: str) -> Sentence:
+    return Sentence({"m": "multiple", "s": "total", "d": "derivative", "u": "term", "v": "adding"}[name[0]])
+
+
+def _needs(name: str) -> tuple[str, ...]:
+    """Terms may be worked out in any order, before they are added up."""
+    if name[0] != "v":
+        return tuple("msd"[: "msdu".index(name[0])])
+    terms = tuple(f"u{power}" for power in range(1, MAX_DEGREE + 1))
+    return (*terms, *(f"v{position}" for position in range(1, int(name[1:]))))
+
+
+def _plain(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, symbolic: bool) -> Draft:
     both = f"Let p = {p} and q = {q}."
     shape = f"{task} {symbolic} {_shape(p)} {_shape(q) if task in ('sum', 'slope', 'combination') else ''}"
     match task:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
@@ -82,6 +82,7 @@ class Quantities(Family):
             work=lambda say: _work(nodes, needed, say),
             shape=" ".join(f"{n.relation}{n.inputs}" for n in nodes) + f" -> {chain[-1]}",
             extras=_extras(nodes, needed),
+            free=_free(nodes, order, target, item),
         )
 
 
@@ -192,3 +193,21 @@ def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
             expression, value = _expression(node, [nodes[j].value for j in node.inputs])
             extras.append(Quantity(name=node.name, expression=expression, value=str(value), needed=False))
     return tuple(extras)
+
+
+def _free(nodes: list[_Node], order: list[int], target: str, item: str) -> Free:
+    spoken = {node.name: _slots(nodes, node, item) for node in nodes}
+    by_name = {node.name: node for node in nodes}
+    return Free(
+        question=(
+            *(Sentence(f"q_{nodes[i].relation}", spoken[nodes[i].name]) for i in order),
+            Sentence("q_how_many", {"who": target, "item": item}),
+        ),
+        step=lambda name: Sentence(by_name[name].relation, spoken[name]),
+        needs=lambda name: tuple(nodes[i].name for i in by_name[name].inputs),
+    )
+
+
+def _slots(nodes: list[_Node], node: _Node, item: str) -> dict[str, str]:
+    slots = {"who": node.name, "item": item, "n": str(node.number)}
+    return slots | dict(zip(("a", "b"), (nodes[i].name for i in node.inputs), strict=False))

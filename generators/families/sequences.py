@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Say
+from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -31,11 +31,14 @@ def _affine(rng: Random, level: int) -> Draft:
         terms.append(term)
     if not all(0 < term <= LARGEST * level for term in terms):
         return _affine(rng, level)
-    rule = f"{factor} times the term before {'minus' if shift < 0 else 'plus'} {abs(shift)}"
+    moved = f"{'minus' if shift < 0 else 'plus'} {abs(shift)}"
+    rule = f"{factor} times the term before {moved}"
+    slots = {"first": str(start), "factor": str(factor), "shift": moved, "k": str(last)}
     return Draft(
         question=f"A sequence starts with {start}. Each next term is {rule}. Find term {last}.",
         work=lambda say: _affine_work(start, factor, shift, last, say),
         shape=f"affine {factor} {shift} {last}",
+        free=Free((Sentence("q_affine", slots),), lambda name: _sentence("affine", name)),
     )
 
 
@@ -56,6 +59,10 @@ def _sums(rng: Random, level: int) -> Draft:
         ),
         work=lambda say: _sums_work(first, second, last, say),
         shape=f"sums {first} {last}",
+        free=Free(
+            (Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),),
+            lambda name: _sentence("series", name),
+        ),
     )
 
 
@@ -63,3 +70,9 @@ def _sums_work(first: int, second: int, last: int, say: Say) -> Exact:
     for i in range(3, last + 1):
         first, second = second, say(f"t{i}", f"{first} + {second}", first + second)
     return second
+
+
+def _sentence(rule: str, name: str) -> Sentence:
+    number = int(name[1:])
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
+    return Sentence(rule, {"k": str(number), "kth": f"{number}{ending}", "who": f"term {number}"})

@@ -1,4 +1,4 @@
-"""``stepforge export``: further formats, or the same ones anew, from the curated rows of a run. Generates nothing."""
+"""``stepforge export``: further formats, or the same ones again, from the curated rows of a run. Generates nothing."""
 
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.progress.status import open_run
@@ -24,7 +24,7 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
     """
     run, layout = open_run(folder)
     if not layout.shards("curate"):
-        raise BadInput(f"{folder}: nothing is curated yet; `stepforge run` goes on with it")
+        raise BadInput(f"{folder}: nothing is curated yet; `stepforge run` continues it")
     run = with_exports(run, names)
     if not run.export:
         raise BadInput(f"{folder}: the run lists no export; name one with --only: {_kinds()}")

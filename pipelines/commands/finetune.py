@@ -8,7 +8,7 @@ under ``[train]``.
 
 By itself it learns from right solutions alone. Reflection traces can be added with ``--exports`` and limited with
 ``--most-reflections``: as many as there are solutions taught the embedded policy to interrupt right steps
-(docs/usefulness.md).
+(docs/results/usefulness.md).
 """
 
 import argparse

@@ -34,14 +34,14 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
     """Apply a rule to a finished run; return the new run folder and its report.
 
     Raises:
-        BadInput: there is no such rule or run, nothing is labelled, or a driver is at work there.
+        BadInput: there is no such rule or run, nothing is labeled, or a driver is at work there.
         RunFailed: a shard is damaged; the line names it.
     """
     if name not in RULES:
         raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
     run, layout = open_run(folder)
     if not layout.shards("label"):
-        raise BadInput(f"{folder}: nothing is labelled yet; run it first")
+        raise BadInput(f"{folder}: nothing is labeled yet; run it first")
     target = Layout(folder / "relabeled" / name)
     target.folder.mkdir(parents=True, exist_ok=True)
     with only_driver(layout):

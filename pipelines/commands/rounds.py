@@ -54,7 +54,7 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
 
     Raises:
         BadInput: the engine cannot load another model, or the rounds have no place on a disk.
-        RunFailed: a round or the training failed; what is done is kept.
+        RunFailed: a round or the training failed; finished work is kept.
     """
     if not isinstance(folder, Path):
         raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
@@ -103,7 +103,7 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
         ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
     if ended.returncode or not (beside / "config.json").exists():
         why = f"ended with {ended.returncode}" if ended.returncode else "left no config.json in {out}"
-        raise RunFailed(f"train.command {why}; see {log}; the same command goes on from here")
+        raise RunFailed(f"train.command {why}; see {log}; run the same command to resume from here")
     beside.rename(final)
     return final.resolve()
 

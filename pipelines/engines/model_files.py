@@ -11,9 +11,13 @@ CHUNK = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
-def embedded_folder() -> Path:
+CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free"}
+"""The package's own weights: for plain wording, and for free wording."""
+
+
+def embedded_folder(model: str = EMBEDDED) -> Path:
     """Return where the package's own weights are, or would be."""
-    return Path(str(files("stepforge.pipelines.embedded_policy"))) / "weights"
+    return Path(str(files("stepforge.pipelines.embedded_policy"))) / CARRIED[model]
 
 
 def locate(model: str) -> str:
@@ -22,9 +26,9 @@ def locate(model: str) -> str:
     Raises:
         BadInput: the folder is missing or holds no model.
     """
-    folder = embedded_folder() if model == EMBEDDED else Path(model).expanduser()
+    folder = embedded_folder(model) if model in CARRIED else Path(model).expanduser()
     if not folder.is_dir():
-        if model == EMBEDDED:
+        if model in CARRIED:
             raise BadInput(f"engine.model: this installation carries no weights ({folder} is missing); name a model")
         if _looks_like_path(model):
             raise BadInput(f"engine.model: {model} is not a folder; give a model folder, a hub name or 'embedded'")

@@ -45,7 +45,7 @@ class Outage:
             _say(f"{self._name} is away ({reason}); waiting for it, for up to {self._patience:g} s")
         if away >= self._patience:
             raise RunFailed(
-                f"{self._name} has been away for {away:.0f} s ({reason}); what is done is kept. Start it, or give its "
+                f"{self._name} has been away for {away:.0f} s ({reason}); finished work is kept. Start it, or give its "
                 "new address, then run the same command to resume"
             )
         seconds = min(self._first_wait * 2**tries, LONGEST_WAIT, self._patience - away)

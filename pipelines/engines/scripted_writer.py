@@ -1,7 +1,7 @@
 """Goes on with a solution from wherever it stands, erring and recovering at known rates.
 
 While every stated value is right, the next step errs with the error rate. Once one is wrong, every line is with
-the recovery rate ``Wait:`` and the right statement, after which the later steps are stated anew; else the wrong
+the recovery rate ``Wait:`` and the right statement, after which the later steps are stated again; else the wrong
 value is carried on, and never becomes right by chance. So the probability of success is known exactly.
 """
 
@@ -114,7 +114,7 @@ def success_probability(
 ) -> float:
     """Return the exact probability that the solution ends with the right answer.
 
-    ``steps_left`` are not yet stated; ``since`` are those stated after the first wrong one, to be stated anew
+    ``steps_left`` are not yet stated; ``since`` are those stated after the first wrong one, to be stated again
     after a recovery.
     """
     if not wrong:

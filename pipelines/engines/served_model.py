@@ -17,7 +17,7 @@ WAYS: dict[str, Way] = {
     "sglang": "continue_final_message",
     "llamacpp": "assistant_message",
 }
-"""Servers known by the owner they name at ``/models``, and how each goes on from an assistant's message."""
+"""Servers known by the owner they name at ``/models``, and how each continues from an assistant's message."""
 
 
 class Served(NamedTuple):
@@ -75,7 +75,7 @@ def _models(body: bytes) -> dict[str, dict[str, Any]] | None:
 
 
 def way_of(settings: ServerEngineSettings, owner: str) -> Way:
-    """Return how a chat server is made to go on from a beginning, by the settings or by its owner."""
+    """Return how a chat server is made to continue from a beginning, by the settings or by its owner."""
     if settings.goes_on != "auto":
         return settings.goes_on
     return WAYS.get(owner, "never")

@@ -51,7 +51,7 @@ class ServerEngine:
         self._closed = False
         owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
         self._refusal = (
-            f"({owner}) is not known to go on from the beginning of a solution (if it does, say how with "
+            f"({owner}) is not known to continue from the beginning of a solution (if it does, say how with "
             "engine.goes_on)"
         )
         self._identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
@@ -94,7 +94,7 @@ class ServerEngine:
 
     @property
     def cannot(self) -> str | None:
-        """What this server cannot do, in one line; None where it can go on from the beginning of a solution."""
+        """What this server cannot do, in one line; None where it can continue from the beginning of a solution."""
         if self._settings.api == "completions" or self._way != "never":
             return None
         return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
@@ -144,12 +144,15 @@ class ServerEngine:
             sampling = Sampling(max_tokens=1, temperature=0)
             answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
             if answer.finish == "error":
-                self._way, self._refusal = "never", f"does not go on from the beginning of a solution ({answer.error})"
+                self._way = "never"
+                self._refusal = f"does not continue from the beginning of a solution ({answer.error})"
                 return
             counts.append(answer.prompt_tokens)
         if 0 < counts[1] <= counts[0]:
             self._way = "never"
-            self._refusal = "goes on from the beginning of a solution without the blanks at its end, which is not exact"
+            self._refusal = (
+                "continues from the beginning of a solution without the blanks at its end, which is not exact"
+            )
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         if self._settings.api == "chat":

@@ -22,7 +22,7 @@ def completion_request(
     """Return the body for ``/completions``: exact tokens where there is a tokenizer, else text.
 
     Raises:
-        ValueError: there is nothing to go on from.
+        ValueError: there is nothing to continue from.
     """
     request = {**_drawn(model, sampling), "prompt": prompt.text}
     if tokenizer is not None:
@@ -39,14 +39,14 @@ def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) ->
     """Return the body for ``/chat/completions``.
 
     Raises:
-        ValueError: the prompt is no conversation, or is to be gone on from and the server cannot.
+        ValueError: the prompt is no conversation, or is to be continued from and the server cannot.
     """
     if not prompt.turns:
         raise ValueError('this prompt is no conversation; set chat = true where engine.api = "chat"')
     request = {**_drawn(model, sampling), "messages": [turn.model_dump() for turn in prompt.turns]}
     if prompt.turns[-1].role == "assistant":
         if way == "never":
-            raise ValueError("this server does not go on from the beginning of a solution")
+            raise ValueError("this server does not continue from the beginning of a solution")
         if way == "continue_final_message":
             request |= {"continue_final_message": True, "add_generation_prompt": False}
     return request

@@ -19,7 +19,7 @@ class VllmEngineSettings(Record):
 
     kind: Literal["vllm"] = "vllm"
     model: str = EMBEDDED
-    """A folder, a hub name, or ``embedded``."""
+    """A folder, a hub name, ``embedded``, or ``embedded-free`` for problems in free wording."""
     revision: str | None = None
     """The hub revision; a folder has none."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -72,12 +72,12 @@ class ServerEngineSettings(Record):
     api: Literal["completions", "chat"] = "completions"
     """``chat`` sends conversations to ``/chat/completions``, and the server renders them with its own template."""
     goes_on: Literal["auto", "continue_final_message", "assistant_message", "never"] = "auto"
-    """With ``api = "chat"``, how the server is made to go on from the beginning of a solution: by the flag that vLLM
+    """With ``api = "chat"``, how the server is made to continue from the beginning of a solution: by the flag that vLLM
     and SGLang have, or by an assistant's message that stands last. ``auto`` goes by the owner named at ``/models``."""
     model: str | None = None
     """The name the server gives it; by default the only one it serves."""
     revision: str | None = None
-    """Kept as the model's digest, since a server does not tell."""
+    """Kept as the model's digest, since a server does not report."""
     tokenizer: str | None = None
     """The model's tokenizer (a folder, a hub name or ``embedded``): prompts are then sent as exact tokens and
     tokens come back, which vLLM does; without it prompts are text."""

@@ -24,13 +24,13 @@ class Written(NamedTuple):
 
 
 ANCHORS = ("\n", ".", "0", "x")
-"""Texts that something may go on from; the first that never grows together with what follows is used."""
+"""Texts that something may continue from; the first that never grows together with what follows is used."""
 
 
 class ModelTokenizer:
-    """Encodes and decodes pieces of text that go on from others; special tokens decode to nothing.
+    """Encodes and decodes pieces of text that continue from others; special tokens decode to nothing.
 
-    SentencePiece writes a blank before the beginning of a text, and takes one away when it decodes. What goes on from
+    SentencePiece writes a blank before the beginning of a text, and takes one away when it decodes. What continues from
     a prompt is no beginning: where it matters, every piece is encoded and decoded after an anchor.
     """
 
@@ -45,7 +45,7 @@ class ModelTokenizer:
         self._anchor, self._anchor_text = self._find_anchor()
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text that goes on from another.
+        """Return the tokens of a text that continues from another.
 
         Raises:
             ValueError: the text is not valid Unicode (a lone surrogate).
@@ -70,7 +70,7 @@ class ModelTokenizer:
         return tokens if not bos or tokens[: len(self._bos)] == self._bos else self._bos + tokens
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens that go on from others."""
+        """Return the text of tokens that continue from others."""
         return self._plain((*self._anchor, *token_ids))[len(self._anchor_text) :]
 
     def _tokens(self, text: str, *, special: bool = False) -> tuple[int, ...]:

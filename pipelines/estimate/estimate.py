@@ -42,7 +42,7 @@ class Estimate(Record):
     problems: int
     """Of the run."""
     pooling_problems: int
-    """Those labelled under default rates first, from which the run's own are pooled."""
+    """Those labeled under default rates first, from which the run's own are pooled."""
     engines: int
     running: float
     """Rollouts that the run keeps under way on each engine."""
@@ -139,7 +139,7 @@ def _notes(sample: Sample, facts: PilotFacts, plan: Plan, running: float) -> lis
         )
     if plan.pooling:
         notes.append(
-            f"{plan.pooling} of the problems are labelled under default rates first, the others under rates pooled "
+            f"{plan.pooling} of the problems are labeled under default rates first, the others under rates pooled "
             "from them; both were measured"
         )
     if not sample.whole:

@@ -12,9 +12,9 @@ TOTALS = (
     ("total.generated_tokens", "generated tokens"),
     ("total.prompt_tokens", "prompt tokens"),
     ("total.cached_prompt_tokens", "of these cached"),
-    ("rows.vetted", "problems that are labelled"),
+    ("rows.vetted", "problems that are labeled"),
     ("rows.kept", "rows kept"),
-    ("rows.labelled_steps", "labelled steps kept"),
+    ("rows.labelled_steps", "labeled steps kept"),
     ("engine_hours", "engine-hours"),
     ("seconds", "wall-clock time"),
     ("money", "money"),
@@ -58,7 +58,7 @@ def _parts(figures: Mapping[str, Forecast]) -> str:
 
 
 def _prices(figures: Mapping[str, Forecast]) -> str:
-    rows: list[tuple[str, ...]] = [("price", "per labelled step", "per kept row")]
+    rows: list[tuple[str, ...]] = [("price", "per labeled step", "per kept row")]
     for name, title in PRICES:
         found = [figures.get(f"{unit}.{name}") for unit in ("per_labelled_step", "per_kept_row")]
         if any(found):

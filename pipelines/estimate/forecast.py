@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
     problems: int
     pooling: int
-    """Problems labelled under default rates, from which the run's own are pooled."""
+    """Problems labeled under default rates, from which the run's own are pooled."""
     rows_per_shard: int
     shards_in_flight: int
     """On each engine."""
@@ -83,7 +83,7 @@ class _Columns(NamedTuple):
     steps: Array
 
     def label_of(self, draw: Draw) -> dict[str, Array]:
-        """Return what labelling the run's problems takes, but for those that the rates are pooled from."""
+        """Return what labeling the run's problems takes, but for those that the rates are pooled from."""
         chosen = self.label if draw.rates is None else [self.label[draw.rates]]
         return {name: np.mean([draw.rest @ label[name] for label in chosen], axis=0) for name in self.label_pooling}
 
@@ -185,7 +185,7 @@ class _Times:
     def wall(self, spent: Mapping[str, Array], weights: Array) -> float:
         """Return the seconds of the run, of which ``spent`` gives the costs by phase.
 
-        While the problems are labelled from which rates are pooled, the others are being solved; then come the others'
+        While the problems are labeled from which rates are pooled, the others are being solved; then come the others'
         labels. No phase is faster than the workers' own threads allow.
         """
         place = {name: i for i, name in enumerate(self._ids)}

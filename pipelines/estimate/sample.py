@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     problems: int
     """Problems of the run: all of its rows that can be read."""
     pooling: int
-    """Problems of the run's own pilot, which is labelled under other rates; 0 where nothing is pooled."""
+    """Problems of the run's own pilot, which is labeled under other rates; 0 where nothing is pooled."""
     strata: int
     """Pairs of source and difficulty."""
     whole: bool
@@ -39,7 +39,7 @@ class Sample(NamedTuple):
 class _Seen(NamedTuple):
     stratum: tuple[str, int]
     place: int
-    """Of no meaning, so that neighbours in a stratum have nothing in common."""
+    """Of no meaning, so that neighbors in a stratum have nothing in common."""
     shard: ShardPlan
     position: int
     id: str

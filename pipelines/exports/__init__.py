@@ -1,10 +1,11 @@
-"""Exports: parts that turn a labelled problem into flat training rows. A union written out by hand."""
+"""Exports: parts that turn a labeled problem into flat training rows. A union written out by hand."""
 
 from typing import Annotated, get_args
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.chat_labels import QwenPRM, RLHFlow
+from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
@@ -32,7 +33,7 @@ AnyExport = Annotated[
     | Reflection
     | Verification,
     Field(discriminator="kind"),
-    OrOwn(),
+    OrOwn(Export),
 ]
 
 EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])

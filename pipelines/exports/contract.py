@@ -1,4 +1,4 @@
-"""The contract of an export: what it needs of a labelled problem, which rows it makes, and how they are written.
+"""The contract of an export: what it needs of a labeled problem, which rows it makes, and how they are written.
 
 A new export is a file with a subclass, a line in the union of ``exports/__init__.py``, a training note and a test.
 """
@@ -13,7 +13,7 @@ from stepforge.schemas.record import Record
 
 
 class Export(Record, ABC):
-    """A part of the run file that turns labelled problems into flat training rows."""
+    """A part of the run file that turns labeled problems into flat training rows."""
 
     row: ClassVar[type[Record]]
     """Class of its rows; the columns follow from it."""

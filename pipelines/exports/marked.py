@@ -9,7 +9,7 @@ from stepforge.schemas.record import Record
 
 
 class Measured(NamedTuple):
-    """What is known of V behind a step."""
+    """What is known of V after a step."""
 
     value: float
     low: float
@@ -28,7 +28,7 @@ class Marked(NamedTuple):
 
     @property
     def targets(self) -> tuple[float | None, ...]:
-        """What a soft label would be: the target of the rule that relabelled the run, else the value."""
+        """What a soft label would be: the target of the rule that relabeled the run, else the value."""
         if self.solution.targets:
             return self.solution.targets[: len(self.steps)]
         return tuple(None if m is None else m.value for m in self.measured)
@@ -38,7 +38,7 @@ class StepLabels(Record):
     """The settings that all stepwise exports share."""
 
     after_first_error: Literal["drop", "wrong"] = "drop"
-    """Steps behind the first error: nothing is known of them, so they are dropped, or called wrong on request."""
+    """Steps after the first error: nothing is known of them, so they are dropped, or called wrong on request."""
 
     def marked(self, problem: LabeledProblem) -> list[Marked]:
         """Return each solution that has a verdict; identical solutions of a problem once."""

@@ -40,13 +40,13 @@ class PRM800KLabel(Record):
 
 
 class PRM800KQuestion(Record):
-    """The problem and the solution that was labelled."""
+    """The problem and the solution that was labeled."""
 
     problem: str
     ground_truth_solution: str | None
     ground_truth_answer: str | None
     pre_generated_steps: tuple[str, ...]
-    """All of the solution's steps, those behind the first error too."""
+    """All of the solution's steps, those after the first error too."""
     pre_generated_answer: str | None
     pre_generated_verifier_score: float | None = None
 

@@ -23,7 +23,7 @@ NOTICE = "Wait, that is not right. Going back to before it:\n"
 
 
 class ReflectionRow(Record):
-    """A prompt that ends in a mistake, and a completion that mends it."""
+    """A prompt that ends in a mistake, and a completion that fixes it."""
 
     prompt: str
     """What the policy was given, the right prefix, and the wrong step or steps."""

@@ -21,7 +21,7 @@ class StepwiseRow(Record):
     """Step texts without their trailing line breaks; the consumer puts its own separator between them."""
     labels: tuple[bool, ...]
     values: tuple[float | None, ...]
-    """V behind the step: the labeler's posterior mean, else the share of completions that end right; or null."""
+    """V after the step: the labeler's posterior mean, else the share of completions that end right; or null."""
     successes: tuple[int | None, ...]
     trials: tuple[int | None, ...]
     low: tuple[float | None, ...]

@@ -1,7 +1,7 @@
 """Whole solutions as the policy wrote them: pairs for DPO, single ones for KTO, right ones for SFT.
 
 A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy
-ended them, so the end of text that trainers append is true. Solutions that were brought along are left out: the policy
+ended them, so the end of text that trainers append is true. Solutions that were supplied are left out: the policy
 never wrote them.
 """
 

@@ -61,7 +61,7 @@ class Parquet:
                         yield RawRow(position, row)
                     number += batch.num_rows
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; make it anew") from error
+                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; make it again") from error
 
     def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
         for group in groups:
@@ -89,7 +89,7 @@ class Parquet:
         try:
             return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); make it anew") from error
+            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); make it again") from error
 
 
 def _most_items(column: pa.Array) -> int:

@@ -1,7 +1,7 @@
 """The problems of a problem set, by position: a shard reads its own problems and nothing else.
 
 ``check`` reads every row once before a run starts. Rows are problems one to one, unless they supply solutions: then
-those that share an id, or without one a question, are one problem. What ``rows`` yields for a position never depends
+those that share an id, or without one per question, are one problem. What ``rows`` yields for a position never depends
 on which were read before. A source is small and pickles: open and check it once, and send it to the workers.
 """
 

@@ -60,7 +60,7 @@ class Lines:
 
     def _torn(self, error: Exception) -> BadInput:
         kind = "gzip" if self.path.suffix.lower() == ".gz" else "zstd"
-        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); make it anew")
+        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); make it again")
 
     def _skip(self, file: IO[bytes]) -> None:
         """Go to the mark; what is compressed by zstd has to be unpacked up to there."""

@@ -98,7 +98,7 @@ class Json:
             with unpacked(path) as file:
                 text = file.read(MAX_JSON + 1)
         except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
-            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it anew") from error
+            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it again") from error
         if len(text) > MAX_JSON:
             raise BadInput(
                 f"{path.name}: over {MAX_JSON >> 20} MiB, the limit; plain JSON is read whole: store it as .jsonl"
@@ -106,7 +106,7 @@ class Json:
         try:
             self.rows = _row_list(json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique_object))
         except json.JSONDecodeError as error:
-            remedy = "if each line is an object, name it .jsonl" if error.msg == "Extra data" else "mend it"
+            remedy = "if each line is an object, name it .jsonl" if error.msg == "Extra data" else "fix it"
             raise BadInput(f"{path.name}, line {error.lineno}: not JSON ({error.msg}); {remedy}") from error
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{path.name}: {_reason(error)}") from error
@@ -223,7 +223,7 @@ def _object_row(number: int, parsed: object) -> RawRow:
 def _reason(error: Exception) -> str:
     match error:
         case json.JSONDecodeError():
-            return f"not JSON ({error.msg}, character {error.colno}); mend or remove it"
+            return f"not JSON ({error.msg}, character {error.colno}); fix or remove it"
         case UnicodeDecodeError():
             return "not UTF-8; store the file as UTF-8"
         case RecursionError():

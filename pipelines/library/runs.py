@@ -39,7 +39,7 @@ class Run:
 
     @cached_property
     def report(self) -> Any:
-        """The figures of what is committed, measured anew."""
+        """The figures of what is committed, measured again."""
         return fresh_report(self.folder)
 
     def problems(self, *, evidence: bool = True) -> Iterator[LabeledProblem]:
@@ -87,7 +87,7 @@ class Run:
         return datasets.load_dataset("parquet", data_files={split: paths for split, paths in files.items() if paths})
 
     def export(self, *names: str) -> "Run":
-        """Write data sets in the named formats, or all of the run's anew; return the run."""
+        """Write data sets in the named formats, or all of the run's again; return the run."""
         export_again(self.folder, list(names))
         return Run(str(self.folder))
 

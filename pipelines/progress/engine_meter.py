@@ -9,7 +9,7 @@ from stepforge.pipelines.engines.gate import UNBOUNDED
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 
 GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "busy_ms")
-"""Counters that a worker's process only adds to; a process started anew begins at nothing."""
+"""Counters that a worker's process only adds to; a process started again begins at nothing."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
 """The recent speed looks back at least so far that it has seen both, or as far as there is."""

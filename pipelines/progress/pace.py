@@ -27,7 +27,7 @@ class Pace:
     """Takes note of committed shards; tells the time that is left."""
 
     def __init__(self, plan: Sequence[ShardPlan], pilot: Collection[int] = ()) -> None:
-        """``pilot`` names the shards that are labelled under other rates, and so say little about the others."""
+        """``pilot`` names the shards that are labeled under other rates, and so say little about the others."""
         self._rows = {shard.index: shard.stop - shard.start for shard in plan}
         self._left: dict[ShardStage, set[int]] = {stage: set(self._rows) for stage in SHARD_STAGES}
         self._pilot = frozenset(pilot)

@@ -59,7 +59,7 @@ def fresh_report(folder: AnyPath) -> Report:
 
 
 def run_status(folder: AnyPath) -> dict[str, Any]:
-    """Return what is done by stage, whether a driver is at work and what it last said, and how to go on."""
+    """Return what is done by stage, whether a driver is at work and what it last said, and how to resume."""
     _, layout = open_run(folder)
     relabelled = layout.rule.exists()
     shards = len(layout.shards("label")) if relabelled else len(read_plan(folder))
@@ -103,12 +103,12 @@ def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[
     """What the driver says or said, and what to do where there is none."""
     lines = []
     if told is not None:
-        when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it began"
+        when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it started"
         if state == "running" and told.ended:
-            lines = ["driver: at work, but not on shards: it starts, or exports and reports"]
+            lines = ["driver: running, but not on shards: it is starting, or exporting and reporting"]
         elif state == "running":
-            lines = [f"driver: at work; said {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
+            lines = [f"driver: running; last reported {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
         elif state == "stopped":
-            how = "it ended" if told.ended else "it was killed: it did not say good-bye"
-            lines = [f"driver: none; the last one spoke {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
-    return [*lines, f"go on: {go_on}"] if state == "stopped" else lines
+            how = "it ended" if told.ended else "it was killed"
+            lines = [f"driver: none; the last one reported {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
+    return [*lines, f"to resume: {go_on}"] if state == "stopped" else lines

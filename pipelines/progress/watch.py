@@ -165,7 +165,7 @@ class _Tally:
 
 
 def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:
-    """Return what is done of each shard, up to the first stage that is missing: what lies behind it is made anew."""
+    """Return what is done of each shard, up to the first stage that is missing: what lies behind it is made again."""
     there = layout.committed()
     found: list[tuple[ShardStage, int]] = []
     for shard in plan:

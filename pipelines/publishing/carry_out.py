@@ -1,4 +1,4 @@
-"""Carrying a plan out, in an order in which every interruption leaves main whole and the same command goes on."""
+"""Carrying a plan out, in an order in which every interruption leaves main whole and the same command resumes it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]
     """Create, upload, commit, tag, reveal, tidy up; return the commit of main.
 
     Raises:
-        RunFailed: main is as it was, or holds everything; the same command goes on from there.
+        RunFailed: main is as it was, or holds everything; run the same command to resume from there.
     """
     if plan.remote is None:
         note("creating the repository, private")

@@ -61,4 +61,4 @@ def _rows(path: Path, export: AnyExport) -> int:
 
 def anew(folder: AnyPath) -> str:
     """Return what to do about a data set that cannot be published."""
-    return f"delete {folder} and give the same `stepforge run` command again, which makes it anew"
+    return f"delete {folder} and give the same `stepforge run` command again, which makes it again"

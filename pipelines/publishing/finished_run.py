@@ -27,7 +27,7 @@ def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     if state["state"] == "running":
         raise BadInput(f"{origin}: the run is under way; publish it when it is done")
     if state["state"] != "finished":
-        raise BadInput(f"{origin}: the run is not finished; the same `stepforge run` command goes on")
+        raise BadInput(f"{origin}: the run is not finished; run the same `stepforge run` command to resume")
     if len(layout.shards("curate")) != state["shards"]:
         raise BadInput(f"{folder}: {len(layout.shards('curate'))} of {state['shards']} shards are there; relabel again")
     if not run.export:
@@ -41,12 +41,12 @@ def check_up_to_date(run: RunFile, layout: Layout) -> None:
     if stale:
         raise BadInput(
             f"{layout.datasets}: {', '.join(stale)} not made from the curated shards as they are now; "
-            "the same `stepforge run` command makes them anew"
+            "the same `stepforge run` command makes them again"
         )
 
 
 def _origin(folder: AnyPath) -> AnyPath:
-    """Return the run that a relabelled folder was made from."""
+    """Return the run that a relabeled folder was made from."""
     return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
 
 
@@ -57,7 +57,7 @@ def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
         layout: The run's files.
         rows: Data set -> split -> rows, as counted in the data.
     """
-    remedy = f"`stepforge report {layout.folder}` makes it and the card anew"
+    remedy = f"`stepforge report {layout.folder}` makes it and the card again"
     try:
         exports = json.loads(read_small(layout.report))["exports"]
         reported = {name: _counted(exports[name]["rows"]) for name in rows}

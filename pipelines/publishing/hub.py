@@ -167,7 +167,7 @@ class HubRepo:
         if wrong := self.differences(commit, holds, lacks):
             raise RunFailed(
                 f"{self.repo}: commit {commit[:8]} of {revision} does not hold what was sent ({wrong[0]}, "
-                f"{len(wrong)} files); see docs/publishing.md on rolling back to {(parent or 'nothing')[:8]}"
+                f"{len(wrong)} files); see docs/how-to/publishing.md on rolling back to {(parent or 'nothing')[:8]}"
             )
         return commit
 

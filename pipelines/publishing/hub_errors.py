@@ -1,4 +1,4 @@
-"""What the Hub's errors mean, in one line with what to do; and which of them another attempt may mend."""
+"""What the Hub's errors mean, in one line with what to do; and which of them another attempt may fix."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from stepforge.pipelines.publishing.hub_token import redacted
 from stepforge.schemas.errors import BadInput, RunFailed
 
 MOVED = "main has changed since the plan was made; publish again to see the new plan"
-AGAIN = "what is uploaded is kept, the same command goes on"
+AGAIN = "what is uploaded is kept, run the same command to resume"
 QUOTED = 200
 """Characters of a server's own words that are shown."""
 
@@ -30,7 +30,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def explained(error: BaseException, doing: str, repo: str, token: SecretStr, *, begun: bool) -> BadInput | RunFailed:
-    """Return an error as the one line to show; bad input where nothing was begun and the user can mend it."""
+    """Return an error as the one line to show; bad input where nothing was begun and the user can fix it."""
     if isinstance(error, BadInput | RunFailed):
         return error
     status = status_of(error)

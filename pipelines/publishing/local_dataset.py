@@ -72,7 +72,8 @@ def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
     for name in (export.name for export in run.export):
         made = read_stamp(stamp_file(layout, name))
         if made is None:
-            raise BadInput(f"{stamp_file(layout, name)}: missing or damaged; the same `stepforge run` command goes on")
+            remedy = "run the same `stepforge run` command to resume"
+            raise BadInput(f"{stamp_file(layout, name)}: missing or damaged; {remedy}")
         listed |= {f"{name}/{file}": stamp for file, stamp in made.files.items()}
     card = read_stamp(card_stamp_file(layout))
     if card is None or CARD not in card.files:
@@ -159,7 +160,7 @@ def _remedy(path: str, layout: Layout) -> str:
 
 
 def _card_anew(layout: Layout) -> str:
-    return f"`stepforge report {layout.folder}` makes the card anew"
+    return f"`stepforge report {layout.folder}` makes the card again"
 
 
 def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
@@ -168,7 +169,7 @@ def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
     try:
         file = os.fdopen(open_regular(path), "rb")
     except FileNotFoundError:
-        raise BadInput(f"{path}: missing; the same `stepforge run` command makes it anew") from None
+        raise BadInput(f"{path}: missing; the same `stepforge run` command makes it again") from None
     with file:
         size = os.fstat(file.fileno()).st_size
         sha256, blob = hashlib.sha256(), _blob(size)
@@ -176,7 +177,7 @@ def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
             sha256.update(block)
             blob.update(block)
             if secret is not None and secret in before + block:  # compressed pages hide text, cards and JSONL do not
-                raise BadInput(f"{path}: holds the Hub token; take it out of the run's settings and make it anew")
+                raise BadInput(f"{path}: holds the Hub token; take it out of the run's settings and make it again")
             before = block[-len(secret) :] if secret is not None else b""
     return LocalFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
 

@@ -1,6 +1,6 @@
 """The plan of one publication, derived from what lies on both sides and from nothing else.
 
-Deriving it anew is how an interrupted publication goes on, and why publishing twice does nothing the second time.
+Deriving it again is how an interrupted publication goes on, and why publishing twice does nothing the second time.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -46,5 +47,5 @@ class PublishRequest:
 
 
 def source_licences(run: RunFile) -> dict[str, str | None]:
-    """Return the licence by problem set; the problems of procedural families are made here and need none."""
-    return {part.label: part.licence for part in run.generate if isinstance(part, ProblemSet)}
+    """Return the licence by problem set and template set; the problems of the other families are made here."""
+    return {part.label: part.licence for part in run.generate if isinstance(part, ProblemSet | Templates)}

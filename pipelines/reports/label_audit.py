@@ -1,6 +1,6 @@
 """The label audit: error rates of the exported labels, measured on the run's own problems with a known truth.
 
-Counted a step, as ``stepwise`` exports them: every step before the named first error is labelled right, the named one
+Counted a step, as ``stepwise`` exports them: every step before the named first error is labeled right, the named one
 wrong, those behind it not at all. Solutions on which the labeler abstains export nothing; their share is given.
 """
 

@@ -39,7 +39,7 @@ BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
 class _Tally:
-    """What is gathered while the labelled shards pass by."""
+    """What is gathered while the labeled shards pass by."""
 
     def __init__(self) -> None:
         self.oracle, self.people = AgainstTruth(), AgainstTruth()
@@ -119,7 +119,7 @@ def save_report(run: RunFile, layout: Layout, report: Report) -> None:
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
-    """The run's labelers in their order, and whatever else has verdicts (a rule that relabelled the run)."""
+    """The run's labelers in their order, and whatever else has verdicts (a rule that relabeled the run)."""
     listed = [part.name for part in speaking(run.label)]
     return [
         *(name for name in tally.oracle.counts if name not in listed),

@@ -129,7 +129,7 @@ AUDIT_HEAD = (
     "label audit (curated)",
     "solutions",
     "abstained",
-    "labelled exactly",
+    "labeled exactly",
     "steps right, of these wrong",
     "steps wrong, of these right",
 )
@@ -167,7 +167,7 @@ def _cost(report: Report) -> str:
         f"cost: {cost.rollouts} rollouts, {cost.generated_tokens} generated tokens, "
         f"{cost.prompt_tokens} prompt tokens ({cached:.0%} cached), {cost.seconds:.0f} s"
     )
-    prices = ((cost.per_labelled_step, "labelled step"), (cost.per_kept_row, "kept row"))
+    prices = ((cost.per_labelled_step, "labeled step"), (cost.per_kept_row, "kept row"))
     return "\n".join([total, *(_price(price, what) for price, what in prices if price is not None)])
 
 

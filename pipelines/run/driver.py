@@ -1,4 +1,4 @@
-"""One run: plan the shards, send each through the stages, balance the books, export, report.
+"""One run: plan the shards, send each through the stages, check the row counts, export, report.
 
 A shard goes on to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem to
 be there. What a committed file says is done is never done again: the same command resumes.
@@ -15,6 +15,7 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.export_work import export_on
@@ -22,8 +23,8 @@ from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.run_folder.failures import may_be_tried, take_back
-from stepforge.pipelines.run_folder.ledger import Ledger, ShardReport, build_ledger, write_ledger
+from stepforge.pipelines.run_folder.failures import take_back
+from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
@@ -46,8 +47,8 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
 
     Raises:
         BadInput: nothing was started.
-        RunFailed: what is done is kept; the line says how to go on.
-        Stopped: by a signal; the workers are closed, and what is done is kept.
+        RunFailed: finished work is kept; the line says how to resume.
+        Stopped: by a signal; the workers are closed, and finished work is kept.
     """
     layout = Layout(folder)
     try:
@@ -56,7 +57,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         if layout.rule.exists():
-            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it anew; give another --out")
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it again; give another --out")
         run = with_folder_exports(run, layout)
         redone = guard_settings(run, layout)
         if redone and not quiet:
@@ -115,10 +116,10 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 
 def finish(run: RunFile, layout: Layout) -> Report:
-    """Balance the books, export and report what is committed."""
+    """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
-    _check_failures(run, ledger)
-    _check_watched(run, ledger)
+    check_failures(run, ledger)
+    check_watched(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
 
@@ -147,7 +148,7 @@ class _Flow:
         self.digest = content_digest(run)
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
-        """Done once the pilot is labelled; None where nothing is pooled."""
+        """Done once the pilot is labeled; None where nothing is pooled."""
         self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
@@ -178,8 +179,10 @@ class _Flow:
             await asyncio.gather(*(pool.close() for pool in pools))
 
     async def _export(self, cpu: Pool) -> None:
-        """Have the workers write the data sets, unless too many rows have failed."""
-        _check_failures(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
+        """Have the workers write the data sets, unless too many rows have failed or the labels are worthless."""
+        ledger = await asyncio.to_thread(build_ledger, self.layout, [])
+        check_failures(self.run_file, ledger)
+        check_watched(self.run_file, ledger)
         await export_on(cpu, self.run_file, self.layout)
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
@@ -189,7 +192,7 @@ class _Flow:
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
     def _is_labelled(self, index: int) -> bool:
-        """Whether a shard's labels stand: where a stage before is missing, they will be made anew."""
+        """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
@@ -227,7 +230,7 @@ class _Flow:
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
-            raise RunFailed(f"stopped, what is done is kept: {reason}")
+            raise RunFailed(f"stopped, finished work is kept: {reason}")
 
     def _begin(self, stage: ShardStage, index: int) -> None:
         """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
@@ -252,7 +255,7 @@ class _Flow:
         return None if self.rates is None or shard in self.pilot else await self.rates
 
     async def _pool_rates(self) -> None:
-        """Pool the rates as soon as every shard of the pilot is labelled."""
+        """Pool the rates as soon as every shard of the pilot is labeled."""
         if self.rates is None:
             return
         for labelled in self.labelled.values():
@@ -283,24 +286,3 @@ async def _all(coroutines: Iterable[Any]) -> None:
                 group.create_task(coroutine)
     except* (BadInput, RunFailed) as errors:
         raise errors.exceptions[0] from None
-
-
-def _check_watched(run: RunFile, ledger: Ledger) -> None:
-    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
-    if reason is not None:
-        raise RunFailed(f"nothing was exported, what is done is kept: {reason}")
-
-
-def _check_failures(run: RunFile, ledger: Ledger) -> None:
-    for stage, total in ledger.stages.items():
-        failed, rows = sum(total.failures.values()), total.rows_in
-        if rows and failed / rows > run.max_failure_share:
-            (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
-            again = (
-                "mend the cause and run the same command to try them again, or " if may_be_tried(total.failures) else ""
-            )
-            raise RunFailed(
-                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
-                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To go on, {again}"
-                f"raise max_failure_share; see failures/{stage}/"
-            )

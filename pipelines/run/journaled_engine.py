@@ -1,4 +1,4 @@
-"""An engine as one shard sees it: what its journal holds is not asked again, and what is asked is journalled."""
+"""An engine as one shard sees it: what its journal holds is not asked again, and what is asked is journaled."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ LET_DOWN = 8
 class JournaledEngine:
     """Implements ``schemas.protocols.Engine``; every completion is a request of its own, kept as soon as it is there.
 
-    A failed completion is not journalled: after a kill the engine may do better. While the engine is away, what it is
+    A failed completion is not journaled: after a kill the engine may do better. While the engine is away, what it is
     asked waits.
     """
 

@@ -22,7 +22,7 @@ from stepforge.schemas.protocols import EngineDead
 MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
 HEALTHY_SECONDS = 600.0
-"""A worker that lived so long, or committed a shard, did not fail at its start: its deaths are counted anew."""
+"""A worker that lived so long, or committed a shard, did not fail at its start: its deaths are counted again."""
 SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
 """How often a worker that is not up is taken for one that never will be, if that is so."""
@@ -69,7 +69,7 @@ class Worker:
             self._bury(actor, error.cause)
             raise WorkerDied from error
         except TimeoutError:
-            raise RunFailed("a shard took longer than workers.stage_timeout; run again to go on") from None
+            raise RunFailed("a shard took longer than workers.stage_timeout; run the same command to resume") from None
         if method != "ready":
             self._deaths = 0
         return answer
@@ -121,7 +121,8 @@ class Worker:
             while not (await asyncio.wait([ready], timeout=LOOK_SECONDS))[0]:
                 if await asyncio.to_thread(ray_is_lost):
                     raise RunFailed(
-                        "the local Ray has died: its raylet is gone; what is done is kept, run again to go on"
+                        "the local Ray has died: its raylet is gone; finished work is kept, "
+                        "run the same command to resume"
                     )
             await ready
         finally:
@@ -137,8 +138,9 @@ class Worker:
         self._deaths = 1 if lived > HEALTHY_SECONDS else self._deaths + 1
         if self._deaths > self._max_restarts:
             self.failure = RunFailed(
-                f"a worker died {self._deaths} times in a row, last after {lived:.0f} s: {_cause(error)}; what is done "
-                "is kept. Its last words are above; `stepforge doctor` says what works here; run again to go on"
+                f"a worker died {self._deaths} times in a row, last after {lived:.0f} s: {_cause(error)}; finished "
+                "work is kept. Its last output is above; `stepforge doctor` shows what works here; fix the cause and "
+                "run the same command to resume"
             )
             return
         ray.kill(actor, no_restart=True)  # one that only seems dead must not hold its GPU
@@ -282,7 +284,7 @@ def _as_raised(error: Any) -> Exception:
         return type(cause)(str(cause))
     if isinstance(cause, OSError):
         return io_failure(cause)
-    return RunFailed(f"a worker failed: {type(cause).__name__}: {cause}; run again to go on")
+    return RunFailed(f"a worker failed: {type(cause).__name__}: {cause}; run the same command to resume")
 
 
 def _cause(error: Exception) -> str:

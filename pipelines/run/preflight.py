@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from stepforge.filters import SelfConsistency
 from stepforge.generators.columns import hint
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import Judge
@@ -33,6 +34,9 @@ def preflight(run: RunFile) -> None:
         BadInput: one line with what is wrong, where, and the remedy.
     """
     _check_problems(run)
+    for part in run.generate:
+        if isinstance(part, Templates):
+            part.check()
     check_metrics(run.workers)
     _check_temperature(run)
     _check_api(run)

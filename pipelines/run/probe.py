@@ -1,6 +1,6 @@
 """What an engine is asked before anything is sampled with it: whether it answers as a policy's engine must.
 
-An engine that ignores seeds, or the beginning it is to go on from, or that breaks off and calls it finished, makes
+An engine that ignores seeds, or the beginning it is to continue from, or that breaks off and calls it finished, makes
 labels that look like any others. A dozen completions of the run's own problem tell most of them.
 """
 
@@ -22,12 +22,12 @@ SAMPLES = 8
 WARM = 1.5
 """The temperature of the second look: no model gives one text eight times over there, but for a cache."""
 READS_ONLY = frozenset({"judge", "oracle", "consensus"})
-"""Labelers that go on from no beginning."""
+"""Labelers that continue from no beginning."""
 
 
 def completing(run: RunFile) -> list[str]:
     """Return the labelers of a run that sample completions of solutions that are begun."""
-    return [part.name for part in run.label if part.kind not in READS_ONLY]
+    return [part.name for part in run.label if getattr(part, "kind", "") not in READS_ONLY]
 
 
 def fitting(problems: Sequence[Problem]) -> Problem | None:
@@ -61,11 +61,11 @@ async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
     except (NotSampled, ValueError) as error:
         raise BadInput(f"engine: the test completion failed: {error}") from None
     if getattr(run.engine, "logprobs", False) and solution.mean_logprob is None:
-        raise BadInput("engine.logprobs: the engine tells no log-probabilities; leave the setting out")
+        raise BadInput("engine.logprobs: the engine reports no log-probabilities; leave the setting out")
 
 
 async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
-    """See whether an engine draws by its seeds and goes on from where it is told to.
+    """See whether an engine draws by its seeds and continues from where it is told to.
 
     Raises:
         BadInput: it does not; the line says what it does.
@@ -111,7 +111,7 @@ async def _check_seeds(engine: Engine, run: RunFile, problem: Problem) -> list[R
 
 
 async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole: Rollout, *, exact: bool) -> None:
-    """Go on from half of a solution: at temperature 0 if it was drawn so (``exact``), and a few times more."""
+    """Continue from half of a solution: at temperature 0 if it was drawn so (``exact``), and a few times more."""
     half = (len(whole.steps) + 1) // 2
     before, rest = whole.steps[:half], "".join(step.text for step in whole.steps[half:])
     if exact:
@@ -120,10 +120,10 @@ async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole:
     seed = seed_of(run.seed, "probe prefix")
     found = await _policy(engine, run).sample(problem, before, n=3, seed=seed)
     if all(rollout.finish == "error" for rollout in found):
-        raise BadInput("engine: it fails when it is to go on from half of a solution")
+        raise BadInput("engine: it fails when it is to continue from half of a solution")
     wrong = [fault for fault in (_fault(rollout, before, whole.steps[half]) for rollout in found) if fault]
     if len(wrong) > 1:
-        raise BadInput(f"engine: asked to go on from half of a solution, it {wrong[0]}; labels would be wrong")
+        raise BadInput(f"engine: asked to continue from half of a solution, it {wrong[0]}; labels would be wrong")
 
 
 def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
@@ -131,12 +131,12 @@ def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
     if rollout.finish == "stop" and len(rollout.text) < len(rest) and rest.startswith(rollout.text):
         what = "breaks off" if rollout.text else "ends at once"
         raise BadInput(
-            f"engine: asked to go on from half of a solution, it {what} and calls it finished; labels would be wrong"
+            f"engine: asked to continue from half of a solution, it {what} and calls it finished; labels would be wrong"
         )
     if 0 < rollout.prompt_tokens <= whole.prompt_tokens:
         raise BadInput(
             f"engine: it counts {rollout.prompt_tokens} prompt tokens with half of a solution and "
-            f"{whole.prompt_tokens} without: it ignores what it is to go on from; labels would be wrong"
+            f"{whole.prompt_tokens} without: it ignores what it is to continue from; labels would be wrong"
         )
 
 
@@ -148,5 +148,5 @@ def _fault(rollout: Rollout, before: Sequence[Step], after: Step) -> str | None:
         return "repeats what it was given"
     first = before[0].text.strip()
     if first and text.startswith(first) and not after.text.strip().startswith(first):
-        return "begins anew: it ignores the beginning, or repeats it"
+        return "begins again: it ignores the beginning, or repeats it"
     return None

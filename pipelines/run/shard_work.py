@@ -104,7 +104,7 @@ class ShardWork:
 
     @asynccontextmanager
     async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
-        """Give a policy whose completions are journalled until the shard is committed, and then kept."""
+        """Give a policy whose completions are journaled until the shard is committed, and then kept."""
         if self.engines is None:
             raise RuntimeError("this worker has no engine")
         folder, kept = self.layout.journal(stage, shard.index), self.layout.completions(stage, shard.index)

@@ -183,7 +183,7 @@ def _read_brought(task: Task) -> dict[str, list[Brought]]:
     expected = shard_metadata(source, task.digest).get(BROUGHT, 0)
     brought = read_shard(path, Brought, task.digest) if expected and path.exists() else []
     if len(brought) != expected:  # without them the solutions would be sampled instead
-        raise RunFailed(f"{path}: {len(brought)} of {expected} brought solutions; delete {source} and run again")
+        raise RunFailed(f"{path}: {len(brought)} of {expected} supplied solutions; delete {source} and run again")
     solutions: dict[str, list[Brought]] = {}
     for solution in brought:
         solutions.setdefault(solution.problem_id, []).append(solution)

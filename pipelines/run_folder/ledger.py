@@ -116,7 +116,7 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
         for stage in SHARD_STAGES
     }
     plan = read_plan(layout.folder, digest)
-    if plan and whole:  # a relabelled folder has none: it begins in the middle
+    if plan and whole:  # a relabeled folder has none: it begins in the middle
         check_whole(layout, plan, reports)
     if whole:
         _check_sources(layout, run, stamps)
@@ -154,7 +154,7 @@ def check_whole(
             if index not in sizes:
                 raise RunFailed(f"{path}: extra shard, the plan has {len(plan)}; move it away")
             if before is not None and index not in reports[before]:
-                raise RunFailed(f"{layout.shard(before, index)}: missing, and {path} is there; run again to mend it")
+                raise RunFailed(f"{layout.shard(before, index)}: missing, and {path} is there; run again to fix it")
             expected = sizes[index] if before is None else reports[before][index].rows_out
             if report.rows_in != expected:
                 raise RunFailed(f"{path}: made from {report.rows_in} rows of {expected}; delete it and run again")

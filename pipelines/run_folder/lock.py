@@ -159,4 +159,4 @@ def _is_leased(drivers: StorePath) -> bool:
 
 def _taken(layout: Layout) -> BadInput:
     lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
-    return BadInput(f"{layout.folder}: another stepforge is at work on this folder{lately}; wait for it or end it")
+    return BadInput(f"{layout.folder}: another stepforge is running in this folder{lately}; wait for it or end it")

@@ -1,6 +1,6 @@
-"""The pilot of a run: its first shards are labelled under given rates, the rest under rates pooled from them.
+"""The pilot of a run: its first shards are labeled under given rates, the rest under rates pooled from them.
 
-Once the rates are pooled, the pilot's own verdicts are derived anew from its evidence, which samples nothing. Which
+Once the rates are pooled, the pilot's own verdicts are derived again from its evidence, which samples nothing. Which
 shards these are follows from the run file alone, and the pooled rates are committed like a shard, so that a run gives
 the same labels however often it is stopped.
 """
@@ -80,7 +80,7 @@ def _forget_others(layout: Layout, pilot: Sequence[ShardPlan], rates: Record) ->
 
 
 def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) -> None:
-    """Derive a pilot shard's verdicts anew under the pooled rates, once."""
+    """Derive a pilot shard's verdicts again under the pooled rates, once."""
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
     part, digest = pooling_labeler(run), rates_digest(rates)

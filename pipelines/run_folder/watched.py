@@ -126,13 +126,13 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
             f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
             f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
             "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
-            "watch.most_without_answer = 1 to go on all the same"
+            "watch.most_without_answer = 1 to continue anyway"
         )
     enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
     if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
         return (
             f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so that "
-            "step 1 of everything would be labelled wrong. Check policy.prompt, the answers' form and "
+            "step 1 of everything would be labeled wrong. Check policy.prompt, the answers' form and "
             "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to go on all "
             "the same"
         )
@@ -161,8 +161,8 @@ def _after(seen: Watched, watch: Watch) -> str | None:
     return (
         f"after one right step {seen.after_right} of {seen.after} completions are right, and from the question "
         f"{seen.after_root:.0f} of as many would be (least_after_right_step = {watch.least_after_right_step:g}): the "
-        "engine does not go on from where it is told to. Look at some with `stepforge show`; set "
-        "watch.least_after_right_step = 0 to go on all the same"
+        "engine does not continue from where it is told to. Look at some with `stepforge show`; set "
+        "watch.least_after_right_step = 0 to continue anyway"
     )
 
 

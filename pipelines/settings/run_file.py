@@ -35,7 +35,7 @@ class Workers(Record):
     gpus_per_engine: float | None = Field(default=None, ge=0)
     """GPUs reserved per engine; by default the engine's tensor parallel size where Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)
-    """How often a dead worker is started anew before the run stops."""
+    """How often a dead worker is started again before the run stops."""
     stage_timeout: float | None = Field(default=None, gt=0)
     """Longest time for one shard in one stage, in seconds; None for no limit."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)

@@ -6,7 +6,7 @@ from stepforge.schemas.record import Record
 
 
 class Watch(Record):
-    """Limits of the figures that are watched; each can be moved, and the same command then goes on."""
+    """Limits of the figures that are watched; each can be moved, and the same command then resumes."""
 
     least_pass_rate: float = Field(default=0.02, ge=0, le=1)
     """Of the policy's own solutions; below it, step 1 of everything looks wrong. 0 never stops."""

@@ -51,7 +51,7 @@ class Layout:
         self.folder = folder
         self.run_file = folder / "run.toml"
         self.rule = folder / "rule.json"
-        """Only in a relabelled folder, two levels below the run that it was made from: the rule."""
+        """Only in a relabeled folder, two levels below the run that it was made from: the rule."""
         self.unsettled = folder / "unsettled"
         """There while a shard may have been made again and those made from it before may still lie there."""
         self.ledger = folder / "ledger.json"
@@ -65,7 +65,7 @@ class Layout:
         return self.folder / FOLDERS[stage] / shard_name(index)
 
     def committed(self) -> dict[ShardStage, set[int]]:
-        """Return which shards every stage has committed: one listing a stage, since a store answers slowly."""
+        """Return which shards every stage has committed: one listing per stage, since a store answers slowly."""
         return {stage: {shard_index(path) for path in self.shards(stage)} for stage in SHARD_STAGES}
 
     def source(self, stage: ShardStage, index: int) -> AnyPath:

@@ -1,4 +1,4 @@
-"""Durable shards: one Parquet file a shard, whole or not there at all.
+"""Durable shards: one Parquet file per shard, whole or not there at all.
 
 Committed by the rule of its place (``pipelines.store``). Page checksums are written and verified, because without
 them most single-bit flips in a Parquet file are read back as wrong data without an error. The file's metadata says
@@ -32,7 +32,7 @@ ROW_GROUP_ROWS = 1024
 ROW_GROUP = "row_group"
 """In a file's metadata: rows in a group, where they are fewer because rows are long."""
 ROWS_AT_A_TIME = 64
-"""Rows that a reader makes records of at a time; a labelled problem may hold hundreds of rollouts."""
+"""Rows that a reader makes records of at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 500_000, 16
 """The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
@@ -173,6 +173,8 @@ def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[
         found, expected = (metadata["stage"], metadata["shard"]), (stage, shard_index(path))
         if found != expected:
             raise ValueError(f"it is shard {found[1]} of {found[0]}, in the place of another")
+    if stage is not None and "digest" not in metadata:
+        raise ValueError("it was written by an earlier version")
     if run is not None and metadata.get("run") != run:
         raise ValueError("it belongs to a run with other settings")
     return metadata

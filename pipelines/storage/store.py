@@ -178,7 +178,7 @@ def _store_place(address: str, scheme: str) -> StorePath:
 def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
     """Return a file system's error as one line that names the place."""
     place = path or error.filename or "the file system"
-    return RunFailed(f"{place}: {error.strerror or error}; what is done is kept, run again once that is mended")
+    return RunFailed(f"{place}: {error.strerror or error}; finished work is kept, run again once that is fixed")
 
 
 @contextmanager

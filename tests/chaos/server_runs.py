@@ -73,7 +73,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def labelled_rows(folder: Path) -> list[LabeledProblem]:
-    """Return the labelled problems of a run."""
+    """Return the labeled problems of a run."""
     return [row for path in sorted((folder / "labeled").glob("*.parquet")) for row in read_shard(path, LabeledProblem)]
 
 

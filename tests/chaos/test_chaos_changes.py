@@ -26,7 +26,7 @@ CHANGES = {
 
 
 REPLAYED = ("another labeler", "more solutions", "a setting of the first labeler")
-"""After these every shard is labelled again."""
+"""After these every shard is labeled again."""
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def refusals(slow: Reference, folder: Path, tries: int) -> list[float]:
             if first.process.exitcode is not None:
                 break  # the first one may have been through before the second one came
             assert code == 2, second.said
-            assert f"{out}: another stepforge is at work on this folder" in second.said
+            assert f"{out}: another stepforge is running in this folder" in second.said
             assert "Traceback" not in second.said
             seconds.append(time.monotonic() - began)
         assert first.wait() == 0, first.said

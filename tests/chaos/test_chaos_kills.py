@@ -1,4 +1,4 @@
-"""SIGKILL of the driver at uniformly random moments: the same command goes on, and the bytes are those of one go."""
+"""SIGKILL of the driver at uniformly random moments: the same command resumes, and the bytes are those of one go."""
 
 import shutil
 from collections import Counter

@@ -67,7 +67,7 @@ def test_rows_that_a_server_failed_over_are_tried_again_by_the_same_command(
     said = run(run_file, out, expect=1)
     assert "1 of 12 rows could not be finished" in said
     assert "most often (1): EngineFailed: the server answered 500; sent 3 times" in said
-    assert "mend the cause and run the same command to try them again" in said
+    assert "fix the cause and run the same command to try them again" in said
     assert "max_failure_share = 0.01" in said
     hit["question"] = "mended"
     said = run(run_file, out)

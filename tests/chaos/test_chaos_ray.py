@@ -54,7 +54,8 @@ def test_a_killed_raylet_ends_the_run_with_a_line(
     going.kill(raylet)
     assert going.end() == 1
     (line,) = [line for line in going.said.splitlines() if line.startswith("stepforge: ")]
-    assert line == ("stepforge: the local Ray has died: its raylet is gone; what is done is kept, run again to go on")
+    said = "the local Ray has died: its raylet is gone; finished work is kept, run the same command to resume"
+    assert line == f"stepforge: {said}"
     assert "Traceback" not in going.said
     assert going.clear() == []
     before = going.shards()

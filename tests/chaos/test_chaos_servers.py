@@ -72,9 +72,9 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
         "pairs of solutions with a wrong one among them are ident",
     ),
     "two samples for all seeds": (lambda a: a.honest(seed=a.seed % 2), 2, "are 2 texts"),
-    "ignores the prefix": (lambda a: a.honest(prompt=a.bare()), 2, "begins anew"),
+    "ignores the prefix": (lambda a: a.honest(prompt=a.bare()), 2, "begins again"),
     "repeats the prefix": (lambda a: a.prefix + a.honest(), 2, "repeats"),
-    "repeats the whole prompt": (lambda a: a.prompt + a.honest(), 2, "begins anew"),
+    "repeats the whole prompt": (lambda a: a.prompt + a.honest(), 2, "begins again"),
     "forgets the question after a prefix": (forgets_the_question, 1, "after one right step 0 of"),
     "cannot solve anything": (another_answer, 1, "the policy solves 0 of"),
     "answers in a form that is not read": (in_words, 1, "end without an answer"),
@@ -152,7 +152,7 @@ def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, 
     hosted = server(judges, owner="somebody")
     run_file = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6))
     said = run(run_file, tmp_path / "refused", expect=2)
-    assert "is not known to go on from the beginning of a solution" in said
+    assert "is not known to continue from the beginning of a solution" in said
     assert "omega_prm would need that: label by judge" in said
     judged = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6), 'kind = "judge"\nvotes = 1')
     run(judged, tmp_path / "out")

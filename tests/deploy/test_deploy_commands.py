@@ -16,7 +16,7 @@ from stepforge.cli import app
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STEPFORGE: Any = typer.main.get_command(app)
 UsageError = typer.BadParameter.__mro__[1]
 """Typer brings its own copy of click in some versions and uses the installed one in others."""
@@ -79,7 +79,7 @@ def test_every_kind_of_file_was_looked_at() -> None:
 
 def ray_lines(commands: Any) -> list[tuple[str, str]]:
     """Return the `ray ...` command lines of scripts and docs as (file, words up to the bare --)."""
-    files = [DEPLOY / "submit.sh", DEPLOY / "slurm" / "stepforge.sbatch", ROOT / "docs" / "clusters.md"]
+    files = [DEPLOY / "submit.sh", DEPLOY / "slurm" / "stepforge.sbatch", ROOT / "docs" / "how-to" / "clusters.md"]
     lines = [
         (path.name, line)
         for path in files

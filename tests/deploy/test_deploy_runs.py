@@ -129,7 +129,7 @@ def test_submitting_a_run_to_a_job_server(folder: Path) -> None:
     assert "under way" in said["again"]
     assert "succeeded" in said["done"]
     assert "problems" in said["bad"]
-    assert "what is done is kept" in said["stopped_logs"], "a stop is a Ctrl-C"
+    assert "finished work is kept" in said["stopped_logs"], "a stop is a Ctrl-C"
     assert "was stopped" in said["goes_on"]
     assert rows_out(folder / "out") > 0
     states = sorted(job["status"] for job in json.loads(said["jobs"]))
@@ -173,7 +173,7 @@ def test_the_slurm_script_ends_a_run_cleanly_at_the_limit_and_requeues_it(folder
         os.kill(batch_shell(job.pid), signal.SIGINT)
         said, _ = job.communicate(timeout=400)
     assert job.returncode == 130, said
-    assert "what is done is kept" in said
+    assert "finished work is kept" in said
     assert (folder / "scontrol.calls").read_text() == "requeue 7\n"
     assert not list((folder / ".stepforge").iterdir()), "the token is gone"
 

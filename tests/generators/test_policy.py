@@ -1,4 +1,4 @@
-"""The policy goes on from exactly the tokens it wrote, and cuts text into steps that join to it."""
+"""The policy continues from exactly the tokens it wrote, and cuts text into steps that join to it."""
 
 import asyncio
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ class Counts:
 
 
 class Contents:
-    """Counts by slice, labelled steps, positions of first errors, values, and examples."""
+    """Counts by slice, labeled steps, positions of first errors, values, and examples."""
 
     def __init__(self) -> None:
         self.domains: dict[str, Counts] = defaultdict(Counts)

@@ -1,4 +1,4 @@
-"""Twenty labelled solutions to look at."""
+"""Twenty labeled solutions to look at."""
 
 from collections.abc import Sequence
 

@@ -13,7 +13,7 @@ def figure_files(contents: Contents, report: Report) -> dict[str, tuple[str, str
     found = (
         ("First wrong step, solutions", _first_errors(contents)),
         ("Value of a step: how often the policy ends right from there, steps", _values(contents)),
-        ("Steps labelled right that are wrong, with 95 % intervals", _noise(report)),
+        ("Steps labeled right that are wrong, with 95 % intervals", _noise(report)),
     )
     named = zip(FIGURE_FILES, found, strict=True)
     return {name: (title, bars(title, data)) for name, (title, data) in named if data}

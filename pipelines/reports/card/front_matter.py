@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
@@ -48,7 +49,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
 
 def licences_of(run: RunFile) -> list[str]:
     """Return the licences of the run's sources, each once; ``unknown`` for a problem set that tells none."""
-    found = [part.licence or "unknown" if isinstance(part, ProblemSet) else OWN_LICENCE for part in run.generate]
+    sets = (ProblemSet, Templates)
+    found = [part.licence or "unknown" if isinstance(part, sets) else OWN_LICENCE for part in run.generate]
     return sorted(set(found))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import tomli_w
 
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
@@ -18,7 +19,7 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 
 
 def cost_section(report: Report, contents: Contents) -> str:
-    """Return what was spent: in all, by labeler and labelled step, and by kept row."""
+    """Return what was spent: in all, by labeler and labeled step, and by kept row."""
     cost = report.cost
     steps = contents.labelled_steps.total()
     engine = sum(total.engine_seconds for total in report.stages.values())
@@ -32,7 +33,7 @@ def cost_section(report: Report, contents: Contents) -> str:
         f"{cost.prompt_tokens} prompt tokens ({cost.cached_prompt_tokens} of them cached), {cost.seconds:.0f} s of "
         f"wall clock, {engine:.0f} s of engines. {steps} steps carry a label, which is "
         f"{_per(engine, steps)} s of an engine for each.\n\n"
-        + table(("labeler", "rollouts", "tokens", "rollouts per labelled step", "tokens per labelled step"), labelers)
+        + table(("labeler", "rollouts", "tokens", "rollouts per labeled step", "tokens per labeled step"), labelers)
         + "\n\nGenerated tokens of the whole run, solutions and all labelers, for each row that was kept:\n\n"
         + table(("data set", "rows", "tokens per row"), kept)
     )
@@ -58,6 +59,8 @@ def sources_section(run: RunFile, contents: Contents) -> str:
         if isinstance(part, ProblemSet):
             where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
             rows.append((part.label, where, part.licence or "unknown"))
+        elif isinstance(part, Templates):
+            rows.append((part.label, "drawn from a folder of templates", part.licence or "unknown"))
         else:
             rows.append((part.kind, "procedural, written by stepforge", OWN_LICENCE))
     policy = "The solutions were written by the policy named above; terms of its own licence may bind their use."

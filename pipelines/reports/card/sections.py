@@ -17,16 +17,16 @@ AUDIT_COLUMNS = (
     "slice",
     "solutions",
     "abstained",
-    "labelled exactly",
-    "steps labelled right: of these wrong",
-    "steps labelled wrong: of these right",
+    "labeled exactly",
+    "steps labeled right: of these wrong",
+    "steps labeled wrong: of these right",
 )
 LIMITS = """## Limits
 
 - Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
   other domains. Where nothing was measured, nothing is known.
 - A value is how often *this* policy ends right from a step, not whether the step is right. Another policy has others.
-- Steps behind a first error have no label. A right answer does not prove right steps: labels by outcome cannot see
+- Steps after a first error have no label. A right answer does not prove right steps: labels by outcome cannot see
   that, and `process_bench` says how often it happens where the truth is known.
 - A time-out, a crash or a truncated completion counted neither way; solutions that ended so are not in here.
 - Problems were selected by the filters above, mostly by the policy's own pass rate: easy and hopeless ones are missing.
@@ -64,7 +64,7 @@ def _what(run: RunFile, contents: Contents, report: Report) -> str:
     return (
         "# Process supervision data\n\n"
         f"Which step of a chain of thought is wrong: {solutions} solutions of {sum(contents.sources.values())} "
-        f"problems, labelled step by step by `{standing}`.{beside} Every label was derived from completions that are "
+        f"problems, labeled step by step by `{standing}`.{beside} Every label was derived from completions that are "
         "kept, so that other labels and formats can be made from the same run.\n\n"
         + table(("data set", "train rows", "test rows", "what it is"), rows)
         + "\n\nTrain and test never share a template or a source group."
@@ -102,7 +102,7 @@ def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
     pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
     return (
         f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"
-        f"Distinct solutions with a verdict hold {right} steps labelled right and {wrong} labelled wrong.\n\n{pictures}"
+        f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n{pictures}"
     ).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""How to train on each export: one Markdown file a kind in ``training/``, its first line what the export is.
+"""How to train on each export: one Markdown file per kind in ``training/``, its first line what the export is.
 
 The Python in them is what the consumer tests run, word for word but for the two paths.
 """

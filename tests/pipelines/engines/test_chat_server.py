@@ -1,4 +1,4 @@
-"""Chats: how a server is made to go on from the beginning of a solution, and what it cannot do."""
+"""Chats: how a server is made to continue from the beginning of a solution, and what it cannot do."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_o
 def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
     server = ChatServer(chat_answer, "somebody")
     engine = opened(run, server)
-    assert "not known to go on from the beginning of a solution" in (engine.cannot or "")
+    assert "not known to continue from the beginning of a solution" in (engine.cannot or "")
     assert "engine.goes_on" in (engine.cannot or "")
     whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
     assert whole.text == "Step 2"
@@ -96,6 +96,6 @@ def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run:
     assert "without the blanks at its end" in (said or "")
     refuses = ChatServer(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
     said = opened(run, refuses).cannot
-    assert "does not go on from the beginning of a solution (the server answered 400: no prefix, please)" in (
+    assert "does not continue from the beginning of a solution (the server answered 400: no prefix, please)" in (
         said or ""
     )

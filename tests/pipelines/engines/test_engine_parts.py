@@ -150,3 +150,10 @@ def test_one_line_of_a_validation_error_is_its_reason() -> None:
     assert first_line(caught.value) == "Input should be greater than or equal to 1"
     assert first_line(ValueError("first\nsecond")) == "first"
     assert first_line(KeyError()) == "KeyError"
+
+
+def test_both_carried_models_are_found_by_name_and_cut_plain_text_alike() -> None:
+    plain, free = (Tokenizer.from_file(f"{locate(name)}/tokenizer.json") for name in ("embedded", "embedded-free"))
+    text = "Solve for x: 5(x + 2) - 3 = 2x + 22\nL1 = 5 * 2 = 10\nWait: L1 = 10\nAnswer: 5"
+    assert plain.encode(text).tokens == free.encode(text).tokens
+    assert free.decode(free.encode("Twenty-one \u00fc \u221a").ids) == "Twenty-one \u00fc \u221a"

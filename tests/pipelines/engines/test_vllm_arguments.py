@@ -16,7 +16,7 @@ from stepforge.schemas.errors import BadInput
 needs_vllm = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 GIB = 1 << 30
 LLAMA_8B = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
-"""128 KiB of keys and values a token in 16 bits."""
+"""128 KiB of keys and values per token in 16 bits."""
 
 
 def folder_of(path: Path, config: dict[str, Any], weights: int = 0) -> Path:
@@ -33,7 +33,7 @@ def fitting(folder: Path, device_memory: int = 0, **arguments: Any) -> int | Non
 
 def test_what_the_weights_leave_decides_how_many_are_computed_together(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, LLAMA_8B, weights=16 * GIB)
-    assert fitting(folder, 80 * GIB) == 896  # 56 GiB at 64 MiB a request of 512 tokens
+    assert fitting(folder, 80 * GIB) == 896  # 56 GiB at 64 MiB per request of 512 tokens
     assert fitting(folder, 24 * GIB) == 89
     assert fitting(folder, 16 * GIB) == 16
     assert fitting(folder, 24 * GIB, max_model_len=256) == 179

@@ -202,7 +202,7 @@ def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
     estimate = json.loads(result.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
     assert any("starting the engines took" in note for note in estimate["notes"])
-    assert any("20 of the problems are labelled under default rates" in note for note in estimate["notes"])
+    assert any("20 of the problems are labeled under default rates" in note for note in estimate["notes"])
     finished = stepforge("run", run_file, "--out", tmp_path / "out", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     ledger = json.loads((tmp_path / "out" / "ledger.json").read_text())

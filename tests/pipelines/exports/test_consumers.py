@@ -138,10 +138,10 @@ def test_the_note_for_single_steps_leaves_no_end_of_text_in_the_loss(
 end = tokenizer.eos_token_id
 appended = [row[k][-1] == end for row in trainer.train_dataset for k in ("chosen_ids", "rejected_ids")]
 batch = collator([trainer.train_dataset[i] for i in range(2)])
-learnt = [ids[mask.bool()] for ids, mask in zip(batch["input_ids"], batch["completion_mask"])]
-texts = [tokenizer.decode(ids) for ids in learnt]
+learned = [ids[mask.bool()] for ids, mask in zip(batch["input_ids"], batch["completion_mask"])]
+texts = [tokenizer.decode(ids) for ids in learned]
 print("APPENDED", all(appended))
-print("LEARNT", any((ids == end).any().item() for ids in learnt))
+print("LEARNT", any((ids == end).any().item() for ids in learned))
 print("WHOLE", texts == [rows[i][k] for k in ("chosen", "rejected") for i in range(2)])
 """,
         tmp_path,

@@ -63,7 +63,7 @@ def test_the_documented_way_back(run: Path, larger: Path, hub: LoopbackHub) -> N
     published(run)
     published(larger)
     sent = len(hub.uploads)
-    text = Path("docs/publishing.md").read_text()
+    text = Path("docs/how-to/publishing.md").read_text()
     code = text[text.index("```python\nfrom huggingface_hub") + 10 :].split("```")[0]
     environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)

@@ -51,9 +51,9 @@ def test_steps_are_counted_as_they_are_exported() -> None:
     audit = Audit()
     audit.add(
         row(
-            # True classes: right, wrong, wrong. Named too late: one wrong step is labelled right.
+            # True classes: right, wrong, wrong. Named too late: one wrong step is labeled right.
             solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=named(2)),
-            # True: all right. A right step is labelled wrong; what is behind it is not exported.
+            # True: all right. A right step is labeled wrong; what is behind it is not exported.
             solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(1)),
             # True: right, wrong, wrong, and named exactly.
             solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=named(1)),

@@ -144,7 +144,7 @@ def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout
     report = json.loads(layout.report.read_text())
     rows = [row for part in run.export if part.kind == "stepwise" for row in _rows(layout, part)]
     labels = [label for row in rows for label in row["labels"]]
-    assert f"hold {labels.count(True)} steps labelled right and {labels.count(False)} labelled wrong" in text
+    assert f"hold {labels.count(True)} steps labeled right and {labels.count(False)} labeled wrong" in text
     tokens = report["cost"]["generated_tokens"]
     assert f"| stepwise | {len(rows)} |" in text
     assert f"{len(labels)} steps carry a label" in text

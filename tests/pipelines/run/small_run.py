@@ -1,4 +1,4 @@
-"""A finished run of a few labelled problems, committed without an engine or a worker."""
+"""A finished run of a few labeled problems, committed without an engine or a worker."""
 
 import asyncio
 from collections.abc import Sequence

@@ -149,7 +149,7 @@ def test_two_drivers_on_one_folder(finished: Path, tmp_path: Path) -> None:
         result = stepforge("run", run_file_in(tmp_path), "--out", finished)
         status = stepforge("status", finished, "--json")
     assert result.returncode == 2
-    assert "another stepforge is at work" in result.stderr
+    assert "another stepforge is running" in result.stderr
     assert json.loads(status.stdout)["state"] == "running"
     assert json.loads(stepforge("status", finished, "--json").stdout)["state"] == "finished"
 

@@ -106,7 +106,7 @@ def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -
     assert returned == 128 + number, err
     assert out == ""
     assert "Traceback" not in err
-    assert f"To go on: stepforge {' '.join(driver.arguments)}" in err.splitlines()[-1]
+    assert f"To resume: stepforge {' '.join(driver.arguments)}" in err.splitlines()[-1]
     assert driver.left(10) == []
     assert half_written(folder) == []
     assert json.loads((folder / "progress.json").read_text())["ended"]

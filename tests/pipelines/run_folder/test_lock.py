@@ -64,7 +64,7 @@ def test_the_name_in_the_lock_is_that_of_the_last_driver(tmp_path: Path) -> None
 
 def test_a_second_driver_is_refused(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    with only_driver(layout), pytest.raises(BadInput, match="another stepforge is at work"), only_driver(layout):
+    with only_driver(layout), pytest.raises(BadInput, match="another stepforge is running"), only_driver(layout):
         pass
 
 

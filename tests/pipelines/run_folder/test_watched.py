@@ -79,4 +79,4 @@ def test_a_run_is_stopped_past_a_limit_and_not_before(seen: Watched, said: str |
     assert (reason is None) if said is None else (said in (reason or ""))
     moved = Watch(least_pass_rate=0, most_without_answer=1, most_identical=1, least_after_right_step=0)
     assert reason_to_stop(seen, moved, temperature=1.0) is None
-    assert reason is None or "to go on all the same" in reason
+    assert reason is None or "to continue anyway" in reason

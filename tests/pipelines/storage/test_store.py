@@ -85,7 +85,7 @@ def test_the_second_driver_gives_way_and_a_dead_one_does_not_hold_up(
     with only_driver(layout) as session:
         assert is_current(layout, session)
         assert is_held(layout)
-        with pytest.raises(BadInput, match="another stepforge is at work"), only_driver(layout):
+        with pytest.raises(BadInput, match="another stepforge is running"), only_driver(layout):
             pass
         assert is_current(layout, session)
     assert not is_current(layout, session)

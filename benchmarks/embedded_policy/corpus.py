@@ -1,0 +1,88 @@
+"""What the embedded policy reads in training: solutions in plain and in free wording, and solutions to check."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerFast
+
+from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
+from stepforge.generators.draft import Draft
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.slips import Piece, solution
+from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.schemas.seeds import rng_of
+
+IGNORED = -100
+SLIP_SHARE = 0.5
+TRAINING_SEED = 7_000_003
+"""Kept apart from every run seed that the configs use, so that no demo problem was trained on by its seed."""
+
+
+LEVELS = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6)
+"""Easy ones more often: they teach the steps that all levels have, and are cheaper."""
+
+
+class Example(NamedTuple):
+    """Token ids, and the same ids with everything that carries no loss replaced by ``IGNORED``."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+class Mix(NamedTuple):
+    """Shares of the examples: in free wording, to check; the others are to solve in plain wording."""
+
+    free: float
+    check: float
+    repair: float
+    """Share of slips that are repaired; with it the policy's recovery rate rises and falls."""
+
+
+def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterator[Example]:
+    """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
+    families = [family(levels=LEVELS) for family in ALL_FAMILIES]
+    index = start
+    while True:
+        family = families[index % len(families)]
+        draft, _ = family.draw(TRAINING_SEED, index)
+        task, rng = rng_of(TRAINING_SEED, "task", index).random(), rng_of(TRAINING_SEED, "slip", index)
+        if task < mix.free:
+            yield to_learn(tokenizer, *_free(draft, rng, mix.repair))
+        elif task < mix.free + mix.check and family.kind != HELD_OUT:
+            shown, critique = check(draft, rng)
+            yield to_learn(tokenizer, shown, [Piece(critique)])
+        else:
+            pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=mix.repair)
+            yield to_learn(tokenizer, f"{draft.question}\n", pieces)
+        index += 1
+
+
+def _free(draft: Draft, rng: Random, repair_share: float) -> tuple[str, list[Piece]]:
+    if draft.free is None:
+        raise ValueError("a family without free wording")
+    lines = free_solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
+    return f"{free_question(draft.free, rng)}\n", [piece for line in lines for piece in line.pieces]
+
+
+def to_learn(tokenizer: PreTrainedTokenizerFast, prompt: str, pieces: list[Piece]) -> Example:
+    """Return an example that learns the pieces that are to be learned, and the end of text."""
+    ids = tokenizer.encode(prompt)
+    labels = [IGNORED] * len(ids)
+    for text, learn in _joined(pieces):
+        new = tokenizer.encode(text)
+        ids += new
+        labels += new if learn else [IGNORED] * len(new)
+    end = tokenizer.eos_token_id
+    return Example([*ids, end], [*labels, end])
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Join neighbors that are learned: fewer texts to encode, and the tokens that the whole text has."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if joined and joined[-1].learn and piece.learn:
+            joined[-1] = Piece(joined[-1].text + piece.text)
+        else:
+            joined.append(piece)
+    return joined

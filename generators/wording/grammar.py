@@ -1,0 +1,91 @@
+"""A grammar of texts: named rules with many forms each, drawn at random.
+
+A grammar file holds ``[rule]`` lines, each followed by the rule's forms, one a line. In a form, ``<rule>`` stands for
+a form of that rule, ``(a|b|)`` for one of the alternatives (never nested), and ``{slot}`` for a value that the caller
+gives.
+"""
+
+import re
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from random import Random
+from typing import Literal
+
+from stepforge.schemas.record import Record
+
+Part = Literal["all", "tuning", "held_out"]
+"""Which forms are drawn: every fifth form of a rule is held out, so that a reader can be measured on unseen ones."""
+
+_CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)|<(\w+)>")
+_SLOT = re.compile(r"\{(\w+)\}")
+_START = re.compile(r"(^|[.!?:] )([a-z])(?=[a-z])|(^|[.!?:] )(a)(?= )")
+_PRONOUN = re.compile(r"\bi\b")
+_SPACES = re.compile(r" +(?=[ .,;]|$)|^ +")
+
+
+class Grammar(Record):
+    """Rule name to forms."""
+
+    rules: dict[str, tuple[str, ...]]
+
+    def draw(self, rng: Random, rule: str, slots: dict[str, str] | None = None, part: Part = "all") -> str:
+        """Return one text of a rule, its first letters capitalized."""
+        text = f"<{rule}>"
+        while (choice := _CHOICE.search(text)) is not None:
+            inline, name = choice.groups()
+            forms = inline.split("|") if inline is not None else self.forms(name, part)
+            text = text[: choice.start()] + rng.choice(forms) + text[choice.end() :]
+        filled = _SLOT.sub(lambda slot: (slots or {})[slot[1]], text)
+        spaced = _PRONOUN.sub("I", _SPACES.sub("", filled))
+        return _START.sub(lambda start: start[0].upper(), spaced)
+
+    def forms(self, rule: str, part: Part) -> tuple[str, ...]:
+        """Return the forms of a rule; all of them where a part has none."""
+        forms = self.rules[rule]
+        if part == "all":
+            return forms
+        return tuple(f for f in forms if _held_out(rule, f) == (part == "held_out")) or forms
+
+    def size(self, rule: str) -> int:
+        """Return how many texts a rule can draw, slots left open."""
+        return sum(self._texts(form) for form in self.rules[rule])
+
+    def _texts(self, form: str) -> int:
+        product = 1
+        for choice in _CHOICE.finditer(form):
+            inline, name = choice.groups()
+            product *= sum(map(self._texts, inline.split("|"))) if inline is not None else self.size(name)
+        return product
+
+
+def _held_out(rule: str, form: str) -> bool:
+    return blake2b(f"{rule}\n{form}".encode(), digest_size=2).digest()[0] % 5 == 0
+
+
+def read_grammar(*texts: str) -> Grammar:
+    """Return the grammar that the texts of grammar files define together; a line that starts with # says nothing.
+
+    Raises:
+        ValueError: a rule is defined twice, is used and not defined, or has no form.
+    """
+    rules: dict[str, list[str]] = {}
+    for line in (line.strip() for text in texts for line in text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            if line[1:-1] in rules:
+                raise ValueError(f"rule {line[1:-1]} is defined twice")
+            rules[line[1:-1]] = []
+        elif line and not line.startswith("#"):
+            list(rules.values())[-1].append(line)
+    used = {name for forms in rules.values() for form in forms for name in re.findall(r"<(\w+)>", form)}
+    wrong = sorted((used - rules.keys()) | {name for name, forms in rules.items() if not forms})
+    if wrong:
+        raise ValueError(f"rule {wrong[0]} has no form")
+    return Grammar(rules={name: tuple(forms) for name, forms in rules.items()})
+
+
+@cache
+def free_grammar() -> Grammar:
+    """Return the grammar of free wording, shared by all families."""
+    folder = files("stepforge.generators.wording")
+    return read_grammar(*((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt")))

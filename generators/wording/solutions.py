@@ -1,0 +1,78 @@
+"""Questions and solutions in free wording, every sentence drawn from the grammar.
+
+A solution's lines say what they are: a step that holds, one with a slip or that builds on one, one that repairs it, a
+remark, a check, a restatement or an abandoned attempt. The policy learns from these solutions, and the oracle is
+measured on them.
+"""
+
+from random import Random
+
+from stepforge.generators.draft import Draft, Free, Transcript
+from stepforge.generators.slips import consistent, slipped
+from stepforge.generators.wording.grammar import Part, free_grammar
+from stepforge.generators.wording.writer import Line, Mark, Writer
+from stepforge.grading.exact import exact_text
+from stepforge.schemas.problem import Quantity
+
+
+def free_question(free: Free, rng: Random, part: Part = "all") -> str:
+    """Return a question."""
+    grammar = free_grammar()
+    return " ".join(grammar.draw(rng, sentence.rule, sentence.slots, part) for sentence in free.question)
+
+
+def free_solution(
+    draft: Draft, rng: Random, *, slip_share: float, repair_share: float, part: Part = "all"
+) -> list[Line]:
+    """Return a solution: honest, or with one slip that is repaired at once, a step later, or never."""
+    honest = Transcript()
+    answer = draft.work(honest)
+    truth = {q.name: q for q in honest.quantities}
+    order = _order(draft, [q.name for q in honest.quantities], rng)
+    writer = Writer(draft, rng, part)
+    if rng.random() >= slip_share:
+        return writer.write([(truth[name], "step") for name in order], exact_text(answer))
+    at = rng.choice(order)
+    wrong, wrong_answer = slipped(draft, rng, [q.name for q in honest.quantities].index(at))
+    place = order.index(at)
+    steps: list[tuple[Quantity, Mark]] = [(truth[name], "step") for name in order[:place]]
+    steps.append((wrong[at], "slip"))
+    if rng.random() >= repair_share:
+        after = [wrong[name] for name in _order(draft, list(wrong), rng) if name not in order[:place] and name != at]
+        if not all(map(consistent, after)):
+            return free_solution(draft, rng, slip_share=slip_share, repair_share=repair_share, part=part)
+        steps += [(quantity, _mark(draft, quantity, truth)) for quantity in after]
+        return writer.write(steps, exact_text(wrong_answer), right=exact_text(answer) == exact_text(wrong_answer))
+    for later in order[place + 1 : place + 2]:
+        carries = later in wrong and at in _inputs(draft, later, order) and consistent(wrong[later])
+        if carries and rng.random() < 0.25:
+            steps.append((wrong[later], _mark(draft, wrong[later], truth)))
+    steps.append((truth[at], "repair"))
+    steps += [(truth[name], "step") for name in order[place + 1 :]]
+    return writer.write(steps, exact_text(answer))
+
+
+def _mark(draft: Draft, quantity: Quantity, truth: dict[str, Quantity]) -> Mark:
+    """Return what a step after a slip is: a step that names nothing is right if it is right of some quantity."""
+    named = draft.free is not None and "who" in draft.free.step(quantity.name).slots
+    same = [truth[quantity.name]] if named and quantity.name in truth else truth.values()
+    said = (quantity.expression, quantity.value)
+    return "step" if any((q.expression, q.value) == said for q in same) else "carried"
+
+
+def _inputs(draft: Draft, name: str, order: list[str]) -> tuple[str, ...]:
+    if draft.free is not None and draft.free.needs is not None:
+        return draft.free.needs(name)
+    return tuple(order[: order.index(name)])
+
+
+def _order(draft: Draft, names: list[str], rng: Random) -> list[str]:
+    """Return the steps in an order in which each comes after those that it needs."""
+    if draft.free is None or draft.free.needs is None:
+        return names
+    left, order = list(names), []
+    while left:
+        ready = [name for name in left if not set(draft.free.needs(name)) & set(left)]
+        order.append(rng.choice(ready))
+        left.remove(order[-1])
+    return order

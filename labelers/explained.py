@@ -1,0 +1,105 @@
+"""Judging free sentences by their values: each number of a sentence must come from a quantity that it speaks about."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from stepforge.grading.final_answer import stated_answer
+from stepforge.labelers.reading import Reading, canonical, holds, numbers_of, read_sentence
+from stepforge.schemas.labeled import StepClass
+from stepforge.schemas.problem import Problem, Quantity
+
+REPAIRS = re.compile(
+    r"\s*(?:wait|no|hold on|hm|oh|sorry|correction|actually)\b|.{0,40}\b(?:fix|correct|redo|mistake|slip)\b",
+    re.IGNORECASE,
+)
+"""How a sentence opens that takes back an earlier one."""
+_NAME = re.compile(r"[A-Z][a-z]+")
+_TERM = re.compile(r"\bterm (?:number )?(\d+)\b|\b(\d+)(?:st|nd|rd|th) term\b", re.IGNORECASE)
+_ANSWER = re.compile(r"\banswer\b|\\boxed|####", re.IGNORECASE)
+
+
+class Judged(NamedTuple):
+    """A line's class, and the quantity that it names, if it names one."""
+
+    found: StepClass
+    subject: str | None = None
+    repairs: bool = False
+    """Whether it says that it takes back an earlier line."""
+
+
+class Known(NamedTuple):
+    """What a problem's truth says, ready to compare with."""
+
+    answer: str | None
+    order: dict[str, int]
+    values: dict[str, str]
+    explains: dict[str, frozenset[str]]
+    """The numbers that a sentence about a quantity may hold."""
+    asked: frozenset[str]
+    """The numbers of the question."""
+
+
+@lru_cache(maxsize=64)
+def known(problem: Problem) -> Known:
+    """Return what is known of a problem with a truth."""
+    quantities = problem.truth.quantities if problem.truth else ()
+    asked = read_sentence(problem.question)
+    given = asked.numbers | {
+        n for sides in (*asked.equations, *asked.about_x) for side in sides for n in numbers_of(side)
+    }
+    values = {q.name: canonical(q.value) for q in quantities}
+    polynomials = frozenset(v for v in (*given, *values.values()) if "x" in v)
+    return Known(
+        answer=problem.answer,
+        order={q.name: place for place, q in enumerate(quantities)},
+        values=values,
+        explains={q.name: _explained(q, polynomials, given) for q in quantities},
+        asked=given,
+    )
+
+
+def _explained(quantity: Quantity, polynomials: frozenset[str], given: frozenset[str]) -> frozenset[str]:
+    own = frozenset((*numbers_of(quantity.expression), canonical(quantity.value)))
+    return own | polynomials | given if "x" in quantity.value else own
+
+
+def judge_line(line: str, facts: Known) -> Judged:
+    """Return the class of one line of a solution."""
+    return _judged(line, facts)._replace(repairs=REPAIRS.match(line) is not None)
+
+
+def _judged(line: str, facts: Known) -> Judged:
+    text, mentioned = _without_labels(line, facts)
+    reading = read_sentence(text)
+    if not all(map(holds, reading.equations)) or not _holds_at_x(reading, facts):
+        return Judged("wrong", _last(mentioned, facts))
+    if _ANSWER.search(line) and (answer := stated_answer(line)) is not None:
+        return Judged("right" if facts.answer is not None and holds((answer, facts.answer)) else "wrong")
+    if not reading.numbers:
+        return Judged("right" if reading.about_x and "x" in facts.values else "unknown")
+    subject = _last(mentioned, facts)
+    if subject is not None:
+        explained = frozenset[str]().union(*(facts.explains[name] for name in mentioned))
+        right = facts.values[subject] in reading.numbers and reading.numbers <= explained
+        return Judged("right" if right else "wrong", subject)
+    if any(facts.values[name] in reading.numbers and reading.numbers <= facts.explains[name] for name in facts.values):
+        return Judged("right")
+    return Judged("unknown" if not reading.states and reading.numbers <= facts.asked else "wrong")
+
+
+def _without_labels(line: str, facts: Known) -> tuple[str, list[str]]:
+    """Return the line without the numbers that are names, and the names of the quantities that it mentions."""
+    terms = [f"t{a or b}" for a, b in _TERM.findall(line)]
+    names = [*terms, *_NAME.findall(line)]
+    return _TERM.sub("term", line), [name for name in dict.fromkeys(names) if name in facts.values]
+
+
+def _last(mentioned: list[str], facts: Known) -> str | None:
+    return max(mentioned, key=facts.order.__getitem__, default=None)
+
+
+def _holds_at_x(reading: Reading, facts: Known) -> bool:
+    if "x" in facts.values:
+        return all(holds(sides, at=facts.values["x"]) for sides in reading.about_x)
+    return all(any(side.strip() == "x" for side in sides) for sides in reading.about_x)

@@ -1,0 +1,45 @@
+"""Errors as one line and an exit code: 1 the run failed, 2 bad input, 130 and 143 stopped."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from stepforge.pipelines.terminal.output import say
+from stepforge.schemas.errors import BadInput, RunFailed
+
+
+@contextmanager
+def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
+    """Turn the errors that a person can fix into one line and an exit code.
+
+    ``resumes``: the same command resumes where this one was stopped.
+    """
+    try:
+        yield
+    except BadInput as error:
+        say(f"stepforge: {_one_line(error)}", err=True)
+        raise typer.Exit(2) from None
+    except RunFailed as error:
+        say(f"stepforge: {_one_line(error)}", err=True)
+        raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from stepforge.pipelines.storage.store import io_failure
+
+        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt as stop:
+        say(f"stepforge: stopped{_how_to_resume() if resumes else ''}", err=True)
+        raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+
+
+def _how_to_resume() -> str:
+    return f"; finished work is kept. To resume: {shlex.join(['stepforge', *sys.argv[1:]])}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
