@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes import EqualGrader
+from run_files import a_run
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -57,16 +58,7 @@ def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], s
 
 def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
     """Return a run folder in which these rows were labeled and curated, three a shard; nothing is exported yet."""
-    run = RunFile.model_validate(
-        {
-            "problems": max(1, len(rows)),
-            "test_share": 0.3,
-            "generate": [{"kind": "quantities"}],
-            "engine": {"kind": "scripted"},
-            "label": [{"kind": "omega_prm"}],
-            "export": [export.model_dump() for export in exports],
-        }
-    )
+    run = a_run(problems=max(1, len(rows)), test_share=0.3, export=[export.model_dump() for export in exports])
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
     layout.run_file.write_text(run.toml())

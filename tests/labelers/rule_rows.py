@@ -1,4 +1,4 @@
-"""Labelled rows made by hand, for tests of rules."""
+"""Labeled rows made by hand, for tests of rules."""
 
 from collections.abc import Sequence
 

@@ -7,55 +7,41 @@ from pathlib import Path
 
 import pytest
 from command_line import data_bytes, stepforge
+from run_files import a_run
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
-from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 
 OMEGA, BOTH = OmegaPRM(grow=False), Consensus()
-RUN_FILE = """
-seed = 3
-problems = 40
-solutions = 4
-rows_per_shard = 8
-[engine]
-kind = "scripted"
-error_rate = 0.1
-recovery_rate = 0.05
-[policy]
-answer = "stated"
-[[generate]]
-kind = "sequence"
-[[vet]]
-kind = "difficulty"
-min_pass_rate = 0.25
-[[label]]
-kind = "change_point"
-pilot = 16
-[[label]]
-kind = "omega_prm"
-grow = false
-[[label]]
-kind = "consensus"
-[[curate]]
-kind = "decided"
-[[export]]
-kind = "stepwise"
-"""
+RUN = a_run(
+    seed=3,
+    problems=40,
+    rows_per_shard=8,
+    engine={"error_rate": 0.1, "recovery_rate": 0.05},
+    policy={"answer": "stated"},
+    generate=[{"kind": "sequence"}],
+    vet=[{"kind": "difficulty", "min_pass_rate": 0.25}],
+    label=[
+        {"kind": "change_point", "pilot": 16},
+        {"kind": "omega_prm", "grow": False},
+        {"kind": "consensus"},
+    ],
+    curate=[{"kind": "decided"}],
+    export=[{"kind": "stepwise"}],
+)
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("relabel")
-    (folder / "run.toml").write_text(RUN_FILE)
-    run_all(read_run_file(folder / "run.toml"), folder / "out", quiet=True)
+    run_all(RUN, folder / "out", quiet=True)
     return folder / "out"
 
 
@@ -98,14 +84,13 @@ def test_a_consensus_speaks_about_the_settled_verdicts(done: Path) -> None:
 
 def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None:
     """Shards of the pilot and of the rest are lost; the same command makes them again as they were."""
-    (tmp_path / "run.toml").write_text(RUN_FILE)
     again = tmp_path / "out"
     shutil.copytree(done, again)
     for index in (0, 3):
         Layout(again).shard("label", index).unlink()
         Layout(again).shard("curate", index).unlink()
     assert len(rows(again)) < len(rows(done))
-    run_all(read_run_file(tmp_path / "run.toml"), again, quiet=True)
+    run_all(RUN, again, quiet=True)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
     assert (
         shard_metadata(again / "labeled/part-00000.parquet")[SETTLED]
@@ -114,7 +99,6 @@ def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None
 
 
 def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(RUN_FILE)
     again = tmp_path / "out"
     shutil.copytree(done, again)
     path = Layout(again).shard("label", 0)
@@ -125,7 +109,7 @@ def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(do
     )
     assert [r.model_dump() for r in rows(again)] != [r.model_dump() for r in rows(done)]
     Layout(again).shard("curate", 0).unlink()
-    run_all(read_run_file(tmp_path / "run.toml"), again, quiet=True)
+    run_all(RUN, again, quiet=True)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
 
 

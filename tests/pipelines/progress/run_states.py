@@ -2,23 +2,16 @@
 
 from collections.abc import Sequence
 
+from run_files import a_run
+
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed, StageProgress
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan
-from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
 from stepforge.schemas.labeled import Cost
 
-RUN = RunFile.model_validate(
-    {
-        "problems": 20,
-        "rows_per_shard": 5,
-        "generate": [{"kind": "sequence"}],
-        "engine": {"kind": "scripted"},
-        "label": [{"kind": "omega_prm"}],
-    }
-)
+RUN = a_run(generate=[{"kind": "sequence"}])
 
 
 class Clock:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
+from run_files import a_run
 
 from stepforge.labelers import MathShepherd
 from stepforge.labelers.evidence.replay import solved_part
@@ -12,7 +13,6 @@ from stepforge.pipelines.run.driver import finish
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import PLAN_FILE, ShardPlan
 from stepforge.pipelines.settings.digest import content_digest
-from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import write_checksummed
 from stepforge.pipelines.storage.kept import Kept, kept_rows
 from stepforge.pipelines.storage.layout import Layout, ShardStage
@@ -35,15 +35,12 @@ def small_run(
 ) -> Layout:
     """Commit a run of ``problems`` problems in shards of four, export it and report it."""
     source = {"kind": "problem_set", "path": "my_problems.jsonl", "licence": licence}
-    run = RunFile.model_validate(
-        {
-            "problems": 0,
-            "test_share": 0.25,
-            "generate": [source],
-            "engine": {"kind": "scripted"},
-            "label": [{"kind": "math_shepherd"}],
-            "export": [{"kind": export} if isinstance(export, str) else export for export in exports],
-        }
+    run = a_run(
+        problems=0,
+        test_share=0.25,
+        generate=[source],
+        label=[{"kind": "math_shepherd"}],
+        export=[{"kind": export} if isinstance(export, str) else export for export in exports],
     )
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,62 +13,26 @@ from typing import Any
 
 import pytest
 from command_line import data_bytes, stepforge
+from run_files import write_run_file
 
 from stepforge.pipelines.storage.layout import FOLDERS, Layout
 from stepforge.pipelines.storage.shards import read_columns
 
-RUN_FILE = """
-seed = 5
-problems = 60
-solutions = 4
-rows_per_shard = 6
-
-[engine]
-kind = "scripted"
-error_rate = 0.1
-recovery_rate = 0.02
-{engine}
-
-[policy]
-answer = "stated"
-
-[workers]
-engine = {workers}
-shards_in_flight = 2
-
-[[generate]]
-kind = "quantities"
-
-[[vet]]
-kind = "duplicates"
-
-[[vet]]
-kind = "difficulty"
-min_pass_rate = 0.25
-
-[[label]]
-kind = "omega_prm"
-search_limit = 6
-
-[[label]]
-kind = "math_shepherd"
-k = 4
-
-[[curate]]
-kind = "decided"
-
-[[export]]
-kind = "stepwise"
-
-[[export]]
-kind = "step_preference"
-"""
+SETTINGS: dict[str, Any] = {
+    "seed": 5,
+    "problems": 60,
+    "rows_per_shard": 6,
+    "policy": {"answer": "stated"},
+    "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.25}],
+    "label": [{"kind": "omega_prm", "search_limit": 6}, {"kind": "math_shepherd", "k": 4}],
+    "curate": [{"kind": "decided"}],
+    "export": [{"kind": "stepwise"}, {"kind": "step_preference"}],
+}
 
 
-def write_run_file(folder: Path, *, engine: str = "", workers: int = 1) -> Path:
-    path = folder / "run.toml"
-    path.write_text(RUN_FILE.format(engine=engine, workers=workers))
-    return path
+def run_file_in(folder: Path, *, workers: int = 1, **engine: float) -> Path:
+    engines = {"error_rate": 0.1, "recovery_rate": 0.02, **engine}
+    return write_run_file(folder, engine=engines, workers={"engine": workers, "shards_in_flight": 2}, **SETTINGS)
 
 
 def labelled(folder: Path) -> list[dict[str, list[Any]]]:
@@ -79,7 +43,7 @@ def labelled(folder: Path) -> list[dict[str, list[Any]]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    result = stepforge("run", write_run_file(folder), "--out", folder / "out", "--json")
+    result = stepforge("run", run_file_in(folder), "--out", folder / "out", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == json.loads((folder / "out" / "report.json").read_text())
     return folder / "out"
@@ -120,7 +84,7 @@ def test_the_report_holds_what_it_promises(finished: Path) -> None:
 
 def test_running_again_does_nothing_and_says_the_same(finished: Path, tmp_path: Path) -> None:
     before = data_bytes(finished)
-    result = stepforge("run", write_run_file(tmp_path), "--out", finished, "--json")
+    result = stepforge("run", run_file_in(tmp_path), "--out", finished, "--json")
     assert result.returncode == 0, result.stderr
     assert data_bytes(finished) == before
     assert len(json.loads(result.stdout)["cost"]["sessions"]) == 1
@@ -129,7 +93,7 @@ def test_running_again_does_nothing_and_says_the_same(finished: Path, tmp_path: 
 def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
-    run_file = write_run_file(tmp_path)
+    run_file = run_file_in(tmp_path)
     refused = stepforge("run", run_file, "--out", folder, "--set", "policy.temperature=0.5")
     assert refused.returncode == 2
     assert "begun with other settings: policy.temperature" in refused.stderr
@@ -143,7 +107,7 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
 def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver half-way, then the same command with two workers: equal bytes, every problem once."""
     folder = tmp_path / "killed"
-    run_file = write_run_file(tmp_path, workers=2)
+    run_file = run_file_in(tmp_path, workers=2)
     slow = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder), "--quiet"]
     kills = 0
     for wanted in (1, 4):
@@ -167,7 +131,7 @@ def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_p
 
 def test_truncations_and_engine_failures_never_become_errors(tmp_path: Path) -> None:
     folder = tmp_path / "faulty"
-    run_file = write_run_file(tmp_path, engine="truncation_rate = 0.2\nfailure_rate = 0.2")
+    run_file = run_file_in(tmp_path, truncation_rate=0.2, failure_rate=0.2)
     patient = ("--set", "max_failure_share=0.1")  # a problem over which all four requests fail is a failure
     result = stepforge("run", run_file, "--out", folder, "--json", *patient)
     assert result.returncode == 0, result.stderr
@@ -182,7 +146,7 @@ def test_two_drivers_on_one_folder(finished: Path, tmp_path: Path) -> None:
     from stepforge.pipelines.run.driver import only_driver
 
     with only_driver(Layout(finished)):
-        result = stepforge("run", write_run_file(tmp_path), "--out", finished)
+        result = stepforge("run", run_file_in(tmp_path), "--out", finished)
         status = stepforge("status", finished, "--json")
     assert result.returncode == 2
     assert "another stepforge is running" in result.stderr
@@ -200,7 +164,7 @@ def test_a_damaged_shard_is_named_and_mended_by_deleting_it(finished: Path, tmp_
     assert f"{victim.name}: damaged shard" in result.stderr
     assert "Traceback" not in result.stderr
     victim.unlink()
-    again = stepforge("run", write_run_file(tmp_path), "--out", folder)
+    again = stepforge("run", run_file_in(tmp_path), "--out", folder)
     assert again.returncode == 0, again.stderr
     assert labelled(folder) == labelled(finished)
 

@@ -10,42 +10,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from run_files import write_run_file
 
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_columns
 from stepforge.schemas.errors import RunFailed, Stopped
 
-RUN_FILE = """
-problems = 40
-solutions = 4
-rows_per_shard = 5
-
-[engine]
-kind = "scripted"
-error_rate = 0.1
-latency_ms = 60
-
-[policy]
-answer = "stated"
-
-[workers]
-engine = 2
-shards_in_flight = 1
-
-[[generate]]
-kind = "quantities"
-
-[[label]]
-kind = "omega_prm"
-search_limit = 6
-
-[[export]]
-kind = "stepwise"
-"""
+SETTINGS: dict[str, Any] = {
+    "problems": 40,
+    "policy": {"answer": "stated"},
+    "workers": {"engine": 2, "shards_in_flight": 1},
+    "export": [{"kind": "stepwise"}],
+}
 MARK = "STEPFORGE_TEST_MARK"
 PATIENCE_SECONDS = 200
 
@@ -105,6 +86,10 @@ class Driver:
         return marked(self.mark)
 
 
+def slow_run(folder: Path, latency_ms: int = 60) -> Path:
+    return write_run_file(folder, engine={"error_rate": 0.1, "latency_ms": latency_ms}, **SETTINGS)
+
+
 def half_written(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".*") if path.suffix == ".tmp"]
 
@@ -112,8 +97,7 @@ def half_written(folder: Path) -> list[Path]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -> None:
-    run_file, folder = tmp_path / "run.toml", tmp_path / "out"
-    run_file.write_text(RUN_FILE)
+    run_file, folder = slow_run(tmp_path), tmp_path / "out"
     driver = Driver(run_file, folder)
     driver.wait_for(2)
     assert len(marked(driver.mark)) > 3
@@ -141,8 +125,7 @@ def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
-    run_file, folder = tmp_path / "run.toml", tmp_path / "out"
-    run_file.write_text(RUN_FILE)
+    run_file, folder = slow_run(tmp_path), tmp_path / "out"
     driver = Driver(run_file, folder)
     driver.wait_for(1)
     driver.process.send_signal(number)
@@ -217,8 +200,7 @@ def test_a_signal_outside_the_work_is_raised_where_it_comes_unless_held(capfd: p
 
 @pytest.mark.slow
 def test_an_estimate_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    run_file = tmp_path / "run.toml"
-    run_file.write_text(RUN_FILE.replace("latency_ms = 60", "latency_ms = 4000"))
+    run_file = slow_run(tmp_path, latency_ms=4000)
     mark = uuid4().hex
     process = subprocess.Popen(
         [sys.executable, "-m", "stepforge", "estimate", str(run_file)],

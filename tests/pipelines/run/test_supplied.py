@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import EqualGrader, a_problem
+from run_files import a_run
 
 from stepforge.filters import Corpus, Difficulty, Dropped
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -115,21 +116,19 @@ def test_ratings_are_classes_of_steps() -> None:
     assert verdict.classes == ("right", "unknown", "wrong")
 
 
-def a_run(path: Path, **settings: object) -> RunFile:
+def supplied(path: Path, **settings: object) -> RunFile:
     source = {"kind": "problem_set", "path": str(path), **settings}
-    return RunFile.model_validate(
-        {"generate": [source], "engine": {"kind": "scripted"}, "label": [{"kind": "math_shepherd"}]}
-    )
+    return a_run(generate=[source], label=[{"kind": "math_shepherd"}])
 
 
 def test_a_run_without_reference_answers_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps({"question": f"{i}?", "final_answer": None}) + "\n" for i in range(9)))
     with pytest.raises(BadInput, match=r'no problem has a reference answer \(no answer.*answer = "final_answer"'):
-        preflight(a_run(path))
+        preflight(supplied(path))
     with pytest.raises(BadInput, match="column 'final_answer' is empty in every row"):
-        preflight(a_run(path, answer="final_answer"))
-    run = a_run(path)
+        preflight(supplied(path, answer="final_answer"))
+    run = supplied(path)
     voted = {**run.model_dump(), "vet": [{"kind": "self_consistency"}]}
     preflight(RunFile.model_validate(voted))
     preflight(RunFile.model_validate({**run.model_dump(), "label": [{"kind": "judge"}]}))
@@ -138,7 +137,7 @@ def test_a_run_without_reference_answers_is_refused(tmp_path: Path) -> None:
 def test_problems_is_how_many_of_every_source(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps({"question": f"{i}?", "answer": "1"}) + "\n" for i in range(600)))
-    run = a_run(path, answer="answer")
+    run = supplied(path, answer="answer")
 
     def planned(run: RunFile) -> dict[int, int]:
         counts: dict[int, int] = {}
@@ -160,7 +159,7 @@ def test_problems_is_how_many_of_every_source(tmp_path: Path) -> None:
 def test_rows_beyond_what_is_asked_for_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"question": "a", "answer": "1"}\n{"question": "b", "answer": "2"}\nnot JSON\n')
-    run = a_run(path, answer="answer")
+    run = supplied(path, answer="answer")
     with pytest.raises(BadInput, match="row 3: not JSON"):
         preflight(run)
     preflight(limited(run, 2))

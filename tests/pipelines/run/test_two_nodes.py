@@ -9,38 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from run_files import write_run_file
 
 from stepforge.pipelines.storage.layout import Layout
-
-RUN_FILE = """
-seed = 4
-problems = 60
-solutions = 4
-rows_per_shard = 5
-
-[engine]
-kind = "scripted"
-latency_ms = 150
-
-[workers]
-engine = 2
-gpus_per_engine = 1
-shards_in_flight = 2
-requests_in_flight = 16
-
-[[generate]]
-kind = "quantities"
-
-[[vet]]
-kind = "duplicates"
-
-[[label]]
-kind = "omega_prm"
-search_limit = 6
-
-[[export]]
-kind = "stepwise"
-"""
 
 CLUSTER = """
 import os, sys
@@ -62,8 +33,16 @@ cluster.shutdown()
 
 @pytest.mark.slow
 def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str], None]) -> None:
-    run_file, folder, alone = tmp_path / "run.toml", tmp_path / "cluster", tmp_path / "alone"
-    run_file.write_text(RUN_FILE)
+    folder, alone = tmp_path / "cluster", tmp_path / "alone"
+    run_file = write_run_file(
+        tmp_path,
+        seed=4,
+        problems=60,
+        engine={"latency_ms": 150},
+        workers={"engine": 2, "gpus_per_engine": 1, "shards_in_flight": 2, "requests_in_flight": 16},
+        vet=[{"kind": "duplicates"}],
+        export=[{"kind": "stepwise"}],
+    )
     cluster = subprocess.Popen(
         [sys.executable, "-c", CLUSTER],
         stdin=subprocess.PIPE,

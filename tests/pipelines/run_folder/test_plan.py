@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import run_files
 
 from stepforge.pipelines.run_folder.plan import FAMILIES, family_item, plan_shards
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
@@ -12,17 +13,11 @@ from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.errors import BadInput
 
-SETTINGS = {
-    "problems": 25,
-    "rows_per_shard": 10,
-    "engine": {"kind": "scripted"},
-    "generate": [{"kind": "sequence"}, {"kind": "quantities", "weight": 3}],
-    "label": [{"kind": "omega_prm"}],
-}
+GENERATE = [{"kind": "sequence"}, {"kind": "quantities", "weight": 3}]
 
 
 def a_run(**changes: object) -> RunFile:
-    return parse_settings({**SETTINGS, **changes}, "test")
+    return run_files.a_run(**{"problems": 25, "rows_per_shard": 10, "generate": GENERATE, **changes})
 
 
 def rows(folder: Path, run: RunFile) -> list[int]:
@@ -43,7 +38,7 @@ def test_a_larger_run_keeps_the_shards_it_has(tmp_path: Path) -> None:
 
 def test_problem_sets_have_shards_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text("".join(json.dumps({"question": f"{i}+1?"}) + "\n" for i in range(12)))
-    run = a_run(generate=[*SETTINGS["generate"], {"kind": "problem_set", "path": str(tmp_path / "set.jsonl")}])  # type: ignore[misc]
+    run = a_run(generate=[*GENERATE, {"kind": "problem_set", "path": str(tmp_path / "set.jsonl")}])
     plan = plan_shards(run, tmp_path)
     assert [(s.source, s.start, s.stop) for s in plan if s.source != FAMILIES] == [(2, 0, 10), (2, 10, 12)]
     few = plan_shards(limited(run, 5), tmp_path / "few")

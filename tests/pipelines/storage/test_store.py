@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from run_files import write_run_file
 from s3_server import BUCKET, s3_server
 
 from stepforge.pipelines.run_folder import lock as folder_lock
@@ -18,29 +19,6 @@ from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write
 from stepforge.pipelines.storage.store import StorePath, committed, place_of, write_text
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.problem import Problem
-
-RUN_FILE = """
-seed = 8
-problems = 16
-solutions = 4
-rows_per_shard = 4
-
-[engine]
-kind = "scripted"
-
-[[generate]]
-kind = "quantities"
-
-[[vet]]
-kind = "duplicates"
-
-[[label]]
-kind = "omega_prm"
-search_limit = 4
-
-[[export]]
-kind = "stepwise"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +125,9 @@ def run(run_file: Path, out: str, environment: dict[str, str]) -> "subprocess.Co
 def test_a_run_in_a_store_has_the_bytes_of_one_on_a_disk(
     bucket: StorePath, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    run_file = tmp_path / "run.toml"
-    run_file.write_text(RUN_FILE)
+    run_file = write_run_file(
+        tmp_path, seed=8, problems=16, rows_per_shard=4, vet=[{"kind": "duplicates"}], export=[{"kind": "stepwise"}]
+    )
     local = tmp_path / "local"
     for out in (str(local), str(bucket)):
         assert run(run_file, out, environment).returncode == 0
