@@ -29,7 +29,7 @@ from stepforge.pipelines.progress.snapshot import (
     read_snapshot,
 )
 from stepforge.pipelines.progress.status import run_status, status_text
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, progress_line, reasons
+from stepforge.pipelines.progress.text import duration, end_text, engine_text, progress_line, rate, reasons
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.run_folder.ledger import ShardReport, price, stage_totals
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, plan_shards
@@ -104,6 +104,30 @@ def test_a_worker_started_anew_is_counted_on() -> None:
     figures = meter.figures()
     assert (figures.rollouts, figures.engines, figures.answering) == (85, 2, 2)
     assert fed(meter, clock, (1.0, [{}, counters(31)])).figures().answering == 1
+
+
+def test_an_engine_that_answers_nothing_is_said_to_be_silent() -> None:
+    clock = Clock()
+    busy = counters(5) | {"running": 3}
+    meter = fed(EngineMeter(clock), clock, (0, [counters(0)]), (10, [busy]), (20, [busy]))
+    assert "no answer for" not in engine_text(meter.figures())
+    assert "no answer for 50 s" in engine_text(fed(meter, clock, (30, [busy])).figures())
+    assert "no answer for" not in engine_text(fed(meter, clock, (30, [busy | {"rollouts": 6}])).figures())
+    idle = fed(meter, clock, (90, [counters(6) | {"running": 0}])).figures()
+    assert idle.silent_seconds == 0
+
+
+def test_an_idle_engine_that_is_asked_again_is_not_silent_at_once() -> None:
+    clock = Clock()
+    meter = fed(EngineMeter(clock), clock, (0, [counters(0)]), (500, [counters(1) | {"running": 0}]))
+    assert fed(meter, clock, (1, [counters(1) | {"running": 2}])).figures().silent_seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("per_second", "said"), [(0.0, "0"), (0.04, "0.04"), (0.96, "0.96"), (3.14, "3.1"), (1234.5, "1,234")]
+)
+def test_a_slow_rate_is_not_nothing(per_second: float, said: str) -> None:
+    assert rate(per_second) == said
 
 
 def test_what_no_engine_tells_is_unknown() -> None:
