@@ -53,6 +53,8 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
             return _words(gold, answer)
         case (Words(), _) | (_, Words()) | (Nothing(), _) | (_, Nothing()):
             return _words_and_other(gold, answer)
+        case (Items(), _) | (_, Items()) if (options := _options(gold)) and (others := _options(answer)):
+            return "correct" if options == others else "wrong"
         case (Items(), _) | (_, Items()):
             return one_and_many(gold, answer, compare)
     return None
@@ -93,6 +95,13 @@ def _choices(gold: Reading, answer: Reading) -> Outcome:
         return "undetermined"
     outcome = compare(read_answer(option.rest), other) if option is gold else compare(other, read_answer(option.rest))
     return outcome or "undetermined"
+
+
+def _options(side: Reading) -> frozenset[str] | None:
+    """Return the letters of several options, ``ABD`` or ``A, B and D``; None of anything else."""
+    letters = [_letter(part) or "" for part in side.parts] if isinstance(side, Items) else [*getattr(side, "text", "")]
+    chosen = frozenset(letters)
+    return chosen if chosen <= frozenset("ABCDEFGH") and 1 < len(chosen) == len(letters) else None
 
 
 def _letter(side: Reading) -> str | None:

@@ -19,6 +19,9 @@ from stepforge.schemas.rollout import Outcome
 
 _RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})
 
+_INFINITY = Node("constant", name="infty")
+_INFINITE = {_INFINITY: 1, Node("negative", (_INFINITY,)): -1}
+
 
 def same_formula(left: Formula, right: Formula) -> Outcome:
     """Return whether two formulas are equal wherever both are defined; ``undetermined`` where that stays open."""
@@ -33,7 +36,8 @@ def same_formula(left: Formula, right: Formula) -> Outcome:
 def _same_node(left: Formula, right: Formula) -> Outcome:
     both = left.operations | right.operations
     if "infty" in both:
-        return "undetermined"
+        signs = [_INFINITE.get(side.node) for side in (left, right)]
+        return "undetermined" if None in signs else "wrong"  # equal ones are the same node
     if both <= _RATIONAL:
         outcome = _same_modulo(left.node, right.node, left.names | right.names)
         if outcome != "undetermined":

@@ -58,7 +58,7 @@ def reference_answer(text: str) -> str | None:
     stated = stated_answer(text)
     if stated is not None:
         return stated
-    plain = text.strip()
+    plain = narrow(text).strip()
     if "####" in plain or "\\boxed" in plain or "\\fbox" in plain:
         return None
     prose = _PROSE.search(plain) is not None

@@ -1,6 +1,7 @@
 """Comparing collections: lists in any order, tuples in theirs, named values by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from stepforge.grading.answer_types import Equation, Items, Reading, Value, Words
@@ -14,6 +15,9 @@ Compare = Callable[[Reading, Reading], Outcome | None]
 
 
 def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
+    gold, answer = _as_matrix(gold, answer), _as_matrix(answer, gold)
+    if {gold.bracket, answer.bracket} <= {"\\{", "{"}:
+        gold, answer = _each_once(gold), _each_once(answer)
     pairs = _by_name(gold), _by_name(answer)
     if pairs[0] is not None and pairs[1] is not None:
         return _same_names(pairs[0], pairs[1], compare)
@@ -39,6 +43,21 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
         return "wrong"
     ordered = _in_order(left, right, compare) if "matrix" in kinds else _in_any_order(left, right, compare)
     return "wrong" if ordered == "wrong" else "undetermined"
+
+
+def _each_once(items: Items) -> Items:
+    """Return a set without its repetitions."""
+    return replace(items, parts=tuple(p for i, p in enumerate(items.parts) if p not in items.parts[:i]))
+
+
+def _as_matrix(items: Items, other: Items) -> Items:
+    """Read ``[[1,2],[3,4]]`` as the matrix that it is compared with."""
+    rows = [part for part in items.parts if isinstance(part, Items) and part.kind == "tuple"]
+    if other.kind != "matrix" or items.kind != "tuple" or not rows or len(rows) < len(items.parts):
+        return items
+    cells = tuple(cell for row in rows for cell in row.parts)
+    even = len({len(row.parts) for row in rows}) == 1
+    return replace(items, kind="matrix", parts=cells, rows=len(rows), bracket=other.bracket) if even else items
 
 
 def _might_be_closed(gold: Items, answer: Items) -> bool:

@@ -10,7 +10,7 @@ LONGEST_WHOLE = 300
 """Longest text taken as an answer as it stands, in characters."""
 
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?:(?:negative|minus) )?[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
     r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+(?![\d/]))?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
     r"|degrees below zero|below zero|below)\b)?",
@@ -19,9 +19,15 @@ _NUMBER = re.compile(
 _MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
-_NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$|</?[a-z]")
+_NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$|</?[a-z]+[\s>/]")
 _LONE_WORD = re.compile(r"(?:^|\s)[A-Za-z]{2,}(?=[\s.,:;!?]|$)")
-_QUANTITY = re.compile(r"[-\u2212]?\\?[$€£¥]?\d[\d,.]*(?: [A-Za-z]+){1,3}\.?", re.ASCII)
+_ONE = r"\d[\d,.]*(?:\s?°[CF]?)?(?: ?[A-Za-z]+){1,3}"
+_QUANTITY = re.compile(rf"[-\u2212]?\\?[$€£¥]?{_ONE}(?: (?:and )?{_ONE})*\.?|\d+:\d\d(?: ?[AaPp]\.?[Mm]\.?)?", re.ASCII)
+_AND_OR = re.compile(r"(?<=[\w)\]}])\s*,?\s(?:and|or)\s(?=[-\u2212+\w(\[{\\])")
+_OPTION = re.compile(r"(?:(?:option|choice|answer)\s*)?\(?[A-H]\)?(?:[.):][ \t]+[^.\n]{1,80})?\.?", re.IGNORECASE)
+"""``Option A``, ``B. 12 apples``."""
+_WORDED_SET = re.compile(r"(?:no (?:real )?solutions?|all real numbers|the empty set)\.?", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?<=[A-Za-z]) and (?=\d)")
 _NOT_UNIT = re.compile(r"\b(?:and|or|is|are|in|of|for|to|so|the|from|left)\b")
 _OTHER_SCRIPT = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u0900-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
@@ -35,9 +41,11 @@ def whole_answer(text: str) -> str | None:
     whole = text.strip()
     if len(whole) > LONGEST_WHOLE or _NOT_WHOLE.search(whole):
         return None
-    if _QUANTITY.fullmatch(whole) and not _NOT_UNIT.search(whole):
+    if _OPTION.fullmatch(whole) or _WORDED_SET.fullmatch(whole):
         return bare(whole)
-    if " " in whole and _LONE_WORD.search(_NO_PROSE.sub(" ", whole)):
+    if _QUANTITY.fullmatch(whole) and not _NOT_UNIT.search(_BETWEEN.sub(" ", whole)):
+        return bare(whole)
+    if " " in whole and _LONE_WORD.search(_AND_OR.sub(" , ", _NO_PROSE.sub(" ", whole))):
         return None
     if _OTHER_SCRIPT.search(whole) and (len(whole) > 12 or " " in whole or any(c.isdigit() for c in whole)):
         return None

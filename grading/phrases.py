@@ -20,7 +20,7 @@ FOREIGN_TAIL = 20_000
 _ANSWER = r"[Aa](?<!\w[Aa])(?i:nswer)"
 _COLON = re.compile(_ANSWER + r"s?(?: \([^()\n]{1,40}\))?[*_]{0,3}[ \t]{0,3}[:=](?:[*_]{1,3}(?=\s|$))?")
 _IS = re.compile(
-    r"(?:" + _ANSWER + r"|(?<=[Tt]he )(?:solution|root)s?\b)"
+    r"(?:" + _ANSWER + r"|(?<=[Tt]he )(?:solution|root)s?\b|(?<=[Cc]orrect )(?:option|choice)s?\b)"
     r"s?\b[^\n.:=$\\]{0,60}?\b(?i:is|are|would be|should be|will be|must be)\b(?:[*_]{1,3}(?=[\s:]|$))?"
     r"[ \t]{0,3}:?(?:[*_]{1,3}(?=\s|$))?"
 )
@@ -29,13 +29,16 @@ _NOUNS = (
     "resposta Risposta risposta Antwoord Odpowied Cevap Đáp উত্তর คำตอบ సమాధానం Jibu jibu उत्तर Lösung Ergebnis "
     "Solución Решение"
 )
-_VERBS = "是 为 為 就是 等于 等於 は 은 는 равен est es è é lautet ist is son sont sind sono são :"
+_VERBS = "选 是 为 為 就是 等于 等於 は 은 는 равен est es è é lautet ist is son sont sind sono são :"
 _FOREIGN = re.compile(
     "(?:" + _NOUNS.replace(" ", "|") + r")[^\n.:：=$\\\d]{0,40}?(?:" + "|".join(
         re.escape(verb) if not verb.isascii() or verb == ":" else rf"\b{verb}\b" for verb in _VERBS.split()
     ) + r"|[:：=—]|ni\b|คือ)(?:[*_]{1,3}(?=[\s:]|$))?[ \t]{0,3}[:：]?(?:[*_]{1,3}(?=\s|$))?"
 )  # fmt: skip
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n|[。！？]")
+_SENTENCE_END = re.compile(r"(?<!\.\.)[.!?](?=\s|$)|\n|[。！？]")
+"""The end of a sentence; the dots of ``0.333...`` are none."""
+_RATHER = re.compile(r"not\s[^.\n]{1,60}?,?\sbut\s+(?:rather\s+)?")
+"""What an answer is not: ``not 8 but 7``."""
 _LEADING = re.compile(
     r"(?:[*_:\s]+|(?:approximately|about|around|roughly|exactly|simply|just|only|therefore|thus|clearly|now|then|"
     r"indeed|equal to|given by|found to be|option|choice|also|still|that)\b)+", re.IGNORECASE
@@ -58,7 +61,7 @@ _CONTINUES = re.compile(
     r"|\s*[,;]\s*(?=[-\u2212(\[{\\$.\d])"
 )
 _EXPLAINS = re.compile(
-    r"[,;:.]?\s+[—–-]\s+(?=[A-Za-z]{2,})|[,;:]?\s+(?:\()?(?:which|who|whose|so|since|because|as|where|when|while"
+    r"[,;:.]?\s+(?:-\s+(?=[A-Za-z]{2,})|[—–]\s+(?=[A-Za-z]+(?:\s|$)))|[,;:]?\s+(?:\()?(?:which|who|whose|so|since|because|as|where|when|while"
     r"|if|but|not|and not|or not|"
     r"hence|therefore|thus|giving|meaning|making|i\.e|e\.g|in total|in all|altogether|respectively|using|given"
     r"|yielding)\b"
@@ -126,6 +129,8 @@ def answer_of(after: str) -> str | None:
     option = _OPTION.match(_line(body))
     if option is not None:
         return bare(option.group())
+    rather = _RATHER.match(body)
+    body = body[rather.end() :] if rather is not None else body
     leading = _LEADING.match(body)
     stripped = body[leading.end() :] if leading is not None and not body.startswith("*") else body
     spanned = _spanned(stripped)

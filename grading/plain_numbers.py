@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stepforge.grading.units import Unit, read_unit
+from stepforge.grading.units import Unit, ratio, read_unit
 
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
@@ -22,6 +22,9 @@ _NUMBER = re.compile(
     re.ASCII | re.DOTALL,
 )
 _DEBT = re.compile(r"\(\s*(\$\s*\d[\d.,]*)\s*\)", re.ASCII)
+_COMPOUND = re.compile(
+    r"(\d[\d.,]*[^\d]*?[A-Za-z}])(?:\s*(?:\band|\\text\{\s*and\s*\}))?\s+(\d.*)", re.ASCII | re.DOTALL
+)
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -54,15 +57,28 @@ def read_number(text: str) -> PlainNumber | None:
     ordinal = _ORDINAL.fullmatch(text.strip())
     match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
     if match is None or "..." in text or (match["sign"] and match["inner"]):
-        return _in_debt(text)
+        return _in_debt(text) or _compound(text)
     value = _value(match)
     unit = read_unit(match["unit"]) if value is not None else None
     if value is None or unit is None:
-        return None
+        return _compound(text)
     if match["money"]:
         unit = Unit("dollar", unit.scale, unit.other)
     value = -value if "-" in (match["sign"], match["inner"]) else value
     return PlainNumber(value * unit.scale, unit, None if unit.other is None else value * unit.other)
+
+
+def _compound(text: str) -> PlainNumber | None:
+    """Read ``2 hours and 30 minutes``: one quantity, in its largest unit or in its smallest."""
+    both = _COMPOUND.fullmatch(text.strip())
+    large, small = (read_number(both[1]), read_number(both[2])) if both is not None else (None, None)
+    if large is None or small is None:
+        return None
+    size = ratio(large.unit, small.unit)
+    if size is None or size <= 1 or not 0 <= small.value < size:
+        return None
+    whole = large.value + small.value / size
+    return PlainNumber(whole, large.unit, whole * size)
 
 
 def _in_debt(text: str) -> PlainNumber | None:

@@ -20,10 +20,12 @@ from stepforge.grading.answer_types import (
     Words,
 )
 from stepforge.grading.formula import read_formula
+from stepforge.grading.options import lone_option, marked_option
 from stepforge.grading.plain_numbers import PlainNumber, read_number
 from stepforge.grading.regions import read_region, standard_brackets
 from stepforge.grading.spelling import without_text_commands
 from stepforge.grading.units import Unit, read_unit, split_unit
+from stepforge.grading.vocabulary import is_word
 
 _LIST = re.compile(
     r"\s(?:and|or)\s|\\text\{\s*(?:,\s*)?(?:and|or)\s*\}|\\(?:lor|vee)(?![A-Za-z])|(?<=,)\s*(?:and|or)\s", re.IGNORECASE
@@ -39,8 +41,7 @@ _NAME = re.compile(
     r"(?:[A-Za-z]|\\[A-Za-z]+|\\text\{[^{}]*\})(?:'|_\{?\w+\}?)?\s*(?:\([A-Za-z](?:,\s*[A-Za-z])*\))?\s*|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\)\s*"
     r"|[A-Z][a-z]*\s*"
 )
-_OPTION = re.compile(r"\(\s*([A-Ja-j])\s*\)|\\text\{\s*\(?\s*([A-Ja-j])\s*\)?\s*\}")
-_MARKED_CHOICE = re.compile(r"\(\s*([A-Za-z])\s*\)\s*(.*)|\s*([A-J])\s*[).:]\s*(.*)", re.DOTALL)
+_ALL_REALS = frozenset({"all real numbers", "all reals", "all real values", "the set of all real numbers"})
 _RATIO = re.compile(
     r"(\d+(?:\.\d+)?(?:\s*(?::|\\text\{\s*to\s*\}|\bto\b|\\colon)\s*\d+(?:\.\d+)?)+)\s*(?:\\text\{\s*)?([AaPp]\.?[Mm]\.?)?\s*\}?",
     re.ASCII,
@@ -49,10 +50,6 @@ _BASED = re.compile(r"(?:\\text\{)?\s*([0-9]*[A-Fa-f][0-9A-Fa-f]*)\s*\}?_\{?(\d{
 _REMAINDER = re.compile(r"(\d+)\s*(?:\\text\{)?\s*(?:R|r|remainder|rem\.?)\s*\}?\s*(\d+)", re.ASCII)
 _WORDS = re.compile(r"[^\W\d_][\w .,'’\-/]*", re.UNICODE)
 _ENGLISH = re.compile(r"[A-Za-z]{3}")
-_NAMELIKE = re.compile(
-    r"^[A-Z][a-z]{2,}$|(?<![\\A-Za-z{_])(?!(?:sin|cos|tan|log|ln|pi|sqrt)\b)[A-Za-z]{2,}\s+[A-Za-z]{2,}"
-)
-_VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _NOTHING = frozenset(
     {"", "no solution", "no solutions", "none", "emptyset", "empty set", "the empty set", "no real solution",
      "no real solutions", "no such number", "no values"}
@@ -75,11 +72,13 @@ def read_answer(text: str) -> Reading:
     body = _MOD.sub("", body) or body
     member = _MEMBERSHIP.match(body)
     body = body[member.end() :] if member else body
+    if without_text_commands(body).strip().casefold() in _ALL_REALS:
+        return read_answer("\\mathbb{R}")
     if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
         return read_answer(body[6:-1])
-    option = _OPTION.fullmatch(body)
+    option = lone_option(body)
     if option is not None:
-        return Choice((option[1] or option[2]).upper(), "", marked=True)
+        return option
     return _value(body, whole=True) or _special(body) or _compound(body)
 
 
@@ -101,11 +100,7 @@ def _special(text: str) -> Reading | None:
     based = _BASED.fullmatch(text)
     if based is not None and 10 < int(based[2]) <= 16 and _largest_digit(based[1]) < int(based[2]):
         return Value(text, PlainNumber(Fraction(int(based[1], int(based[2]))), Unit("base 10")), None, Unit())
-    choice = _MARKED_CHOICE.fullmatch(without_text_commands(text))
-    if choice is not None:
-        rest = choice[2] if choice[1] else choice[4]
-        return Choice((choice[1] or choice[3]).upper(), rest.strip(), marked=True)
-    return None
+    return marked_option(without_text_commands(text))
 
 
 def _largest_digit(digits: str) -> int:
@@ -179,12 +174,12 @@ def _value(text: str, *, whole: bool) -> Value | None:
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
-    formula = None if _is_word(text) else read_formula(text)
+    formula = None if is_word(text) else read_formula(text)
     if formula is not None:
         return Value(text, None, formula, Unit())
     body, written = split_unit(text)
     unit = read_unit(" " + written) if written else None
-    formula = read_formula(body) if unit is not None and not _is_word(body) else None
+    formula = read_formula(body) if unit is not None and not is_word(body) else None
     if formula is not None and unit is not None:
         return Value(text, None, formula, unit)
     dotted = _DOTTED.fullmatch(text)
@@ -197,14 +192,6 @@ def _value(text: str, *, whole: bool) -> Value | None:
 
 def _is_collection(text: str) -> bool:
     return text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
-
-
-def _is_word(text: str) -> bool:
-    """Tell ``silent`` from a product of letters."""
-    bare = text.strip()
-    return _NAMELIKE.search(bare) is not None or (
-        len(bare) >= 4 and bare.isalpha() and bare.isascii() and _VOWEL.search(bare) is not None
-    )
 
 
 def _matrix(text: str) -> Reading:

@@ -24,7 +24,14 @@ _FRACTIONS = (
 _SIGNS |= {sign: f" {value}" for sign, value in zip(_FRACTIONS.split()[::2], _FRACTIONS.split()[1::2], strict=True)}
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
-_TRANSLATED = _WIDE | str.maketrans(_SIGNS)
+_OTHER_DIGITS = {
+    zero + digit: 48 + digit
+    for zero in (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0E50, 0x0ED0)
+    for digit in range(10)
+}
+"""Arabic, Persian, Indic, Thai and Lao digits."""
+_NARROWED = _WIDE | _OTHER_DIGITS
+_TRANSLATED = _NARROWED | str.maketrans(_SIGNS)
 _RUNS = ((re.compile(f"[{''.join(_RAISED)}]+"), "^", _RAISED), (re.compile(f"[{''.join(_LOWERED)}]+"), "_", _LOWERED))
 _ROOT = re.compile(r"(\\sqrt(?:\[\d\])?)\s+(\d+(?:\.\d+)?)", re.ASCII)
 
@@ -47,6 +54,7 @@ _REWRITES = tuple(
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
         (r"\\(?:boldsymbol|bm|underline|mathbf|pmb|mathnormal)\s*\{([^{}]*)\}", r"\1"),
+        (r"\\(?:bf|rm|it|bfseries|mathstrut)(?![A-Za-z{])\s*(?!\{)", ""),
         (r"\\color\s*\{[a-zA-Z]*\}|\\textcolor\s*\{[a-zA-Z]*\}", ""),
         (_TEXT + r"\s*\{\s*([eip])\s*\}(?!\s*[A-Za-z(])", r" \1 "),
         (_TEXT + r"\s*\{\s*([A-Za-z])\s*\}(?=\s*_)", r" \1"),
@@ -67,6 +75,8 @@ _REWRITES = tuple(
         (r"(?<=\d)[eE]([-+]?)(\d{1,3})(?![\d.A-Za-z])", r"\\times 10^{\1\2}"),
         (r"(?<=[\d)}])\s*[xX]\s*(?=10\s*\^)", r"\\times "),
         (r"(?<=\d)['_](?=\d{3}(?!\d))", ""),
+        (r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\\?\$?[.\d])", "-"),
+        (r"\bper cent\b", "percent"),
         (r"\\%", "%"),
         (r"\+(?=\s*-)", ""),
         (r"[ \t\n\r]+", " "),
@@ -82,8 +92,8 @@ _EMPHASIS = re.compile(r"(?<![*\w)}])\*([^*]{1,200})\*(?![*\w({\\])")
 
 
 def narrow(text: str) -> str:
-    """Return a text with full-width letters, digits and signs in their ASCII form."""
-    return text if text.isascii() else text.translate(_WIDE)
+    """Return a text with full-width letters and signs, and the digits of other scripts, in their ASCII form."""
+    return text if text.isascii() else text.translate(_NARROWED)
 
 
 def cleaned(text: str) -> str:

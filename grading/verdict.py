@@ -77,6 +77,8 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
         return "undetermined"
     if _IDLE_BLANKS.sub("", reference) == _IDLE_BLANKS.sub("", answer):
         return "correct"
+    if len(reference) == len(answer) == 1 and reference.casefold() == answer.casefold():
+        return "undetermined"  # an option, or two quantities
     plain = [without_text_commands(side) for side in (reference, answer)]
     if all(map(_LETTERS.fullmatch, plain)) and any(side != side.lower() or len(side) > 3 for side in plain):
         return _letters(*plain)

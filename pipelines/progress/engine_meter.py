@@ -8,7 +8,7 @@ from typing import NamedTuple
 from stepforge.pipelines.engines.gate import UNBOUNDED
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 
-GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "busy_ms")
+GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "errors", "busy_ms")
 """Counters that a worker's process only adds to; a process started again begins at nothing."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
@@ -38,6 +38,9 @@ class EngineMeter:
         self._total: Counter[str] = Counter()
         self._told: set[str] = set()
         self._readings: deque[Reading] = deque(maxlen=4096)
+        self._done = 0
+        self._answered = clock()
+        """When the last completion came, or nothing was under way."""
         self._first: Reading | None = None
         """The last reading before the first completion: loading a model is not slowness."""
 
@@ -56,6 +59,9 @@ class EngineMeter:
         self._last = [now or last for now, last in zip(answers, before, strict=True)]
         self._now = [now for now in answers if now]
         total = self._total
+        done, under_way = total["rollouts"] + total["errors"], any(now.get("running") for now in self._now)
+        if done != self._done or not under_way:
+            self._done, self._answered = done, self._clock()
         self._note(Reading(self._clock(), total["rollouts"], total["generated_tokens"], total["busy_ms"] / 1000))
 
     def figures(self) -> EngineProgress:
@@ -73,6 +79,7 @@ class EngineMeter:
             cancelled=self._total["cancelled"],
             replayed=self.replayed,
             away_seconds=max((now.get("away_seconds", 0) for now in self._now), default=0),
+            silent_seconds=int(self._clock() - self._answered),
             running=sum(now.get("running", 0) for now in self._now),
             waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
             capacity=capacity if 0 < capacity < UNBOUNDED else None,

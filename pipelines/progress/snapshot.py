@@ -56,6 +56,8 @@ class EngineProgress(Record):
     """Completions of committed shards that came from the journal of an earlier session."""
     away_seconds: int = 0
     """How long a server has been away that requests are waiting for; 0 while it is there."""
+    silent_seconds: int = 0
+    """How long requests have been under way without one answer; 0 where one came lately."""
     running: int = 0
     """Requests under way."""
     waiting: int | None = None

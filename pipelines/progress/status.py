@@ -1,5 +1,6 @@
 """Reading a run folder that exists: its settings, its state, its figures."""
 
+import json
 import shlex
 from contextlib import suppress
 from typing import Any
@@ -23,7 +24,7 @@ from stepforge.pipelines.run_folder.settings_guard import check_unchanged
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
-from stepforge.pipelines.storage.regular_files import check_tree
+from stepforge.pipelines.storage.regular_files import check_tree, read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 
@@ -82,8 +83,11 @@ def run_status(folder: AnyPath) -> dict[str, Any]:
 
 def _command(layout: Layout) -> str:
     if layout.rule.exists():
-        origin = layout.folder.parent.parent
-        return shlex.join(["stepforge", "relabel", str(origin), "--rule", layout.folder.name])
+        rule = str(json.loads(read_small(layout.rule)).get("kind"))
+        origin = Layout(layout.folder.parent.parent)
+        moved = not origin.run_file.exists() or layout.folder.name != rule
+        place = "THE_RUN_IT_WAS_MADE_FROM" if moved else str(origin.folder)
+        return shlex.join(["stepforge", "relabel", place, "--rule", rule])
     return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
 
 

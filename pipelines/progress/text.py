@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
 
+SILENT_SECONDS = 30
+"""From here on it is said that requests are under way and none is answered."""
 REASONS = 6
 """Reasons that are named; the others are counted together."""
 
@@ -45,6 +47,8 @@ def fill_text(engine: EngineProgress) -> str:
         parts.append(f"busy {engine.busy:.0%}")
     if engine.away_seconds:
         parts.append(f"the server has been away for {duration(engine.away_seconds)}: waiting for it")
+    elif engine.silent_seconds >= SILENT_SECONDS:
+        parts.append(f"no answer for {duration(engine.silent_seconds)}")
     counts = {
         "starting": engine.starting,
         "checked before use": engine.checking,
@@ -59,8 +63,8 @@ def speed_text(engine: EngineProgress) -> str:
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean
-        parts.append(f"{_rate(recent.rollouts)} rollouts/s (mean {_rate(mean.rollouts)})")
-        parts.append(f"{_rate(recent.tokens)} tokens/s (mean {_rate(mean.tokens)})")
+        parts.append(f"{rate(recent.rollouts)} rollouts/s (mean {rate(mean.rollouts)})")
+        parts.append(f"{rate(recent.tokens)} tokens/s (mean {rate(mean.tokens)})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.cancelled:
@@ -70,9 +74,9 @@ def speed_text(engine: EngineProgress) -> str:
     return ", ".join(parts)
 
 
-def _rate(per_second: float) -> str:
-    """Return a speed; a large model on a CPU gives a rollout in ten seconds, which is not none."""
-    return f"{per_second:,.0f}" if per_second >= 10 or not per_second else f"{per_second:.2g}"
+def rate(per_second: float) -> str:
+    """Return a rate; one below 10 with two digits, so that a slow engine is told from one that stands still."""
+    return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
 
 
 def rows_text(stage: StageProgress) -> str:

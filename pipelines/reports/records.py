@@ -28,6 +28,16 @@ class PassRate(Record):
     undetermined: int
 
 
+class SolutionFigures(Record):
+    """What became of the solutions of labelled problems: only one with a verdict, and kept, can become a row."""
+
+    labelled: int
+    abstained: dict[str, int]
+    """Those without a verdict, by the labeler's reason."""
+    kept: int
+    """Those of problems that every filter kept, with a verdict."""
+
+
 class PolicyFigures(Record):
     """The policy, and its pass rate by slice."""
 
@@ -144,6 +154,7 @@ class Report(Record):
 
     run: RunIdentity
     policy: PolicyFigures
+    solutions: SolutionFigures
     labelers: dict[str, LabelerFigures]
     oracle: dict[str, AgainstFigures]
     people: dict[str, AgainstFigures]

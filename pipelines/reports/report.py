@@ -1,7 +1,7 @@
 """``report.json``: every figure of a run, from the committed shards alone. Rows are read a few at a time."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
@@ -19,6 +19,7 @@ from stepforge.pipelines.reports.records import (
     PolicyFigures,
     Report,
     RunIdentity,
+    SolutionFigures,
 )
 from stepforge.pipelines.run_folder.ledger import Ledger
 from stepforge.pipelines.settings.digest import VERSION, settings_digest
@@ -45,12 +46,14 @@ class _Tally:
         self.oracle, self.people = AgainstTruth(), AgainstTruth()
         self.uncut = 0
         """Long solutions of a single step."""
-        self.solutions = 0
+        self.solutions = self.kept = 0
+        self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: PolicyIdentity | None = None
 
     def add(self, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
+        self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
         for solution in row.solutions:
             for name in ("all", *_policy_slices(row)):
@@ -74,6 +77,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     audit, people_audit, pairs = Audit(), Audit(people_truth), PairAudit()
     for path in layout.shards("curate"):
         for row in read_curated(layout, shard_index(path)):
+            tally.kept += sum(not solution.verdict.abstained for solution in row.solutions)
             audit.add(row)
             people_audit.add(row)
             pairs.add(row)
@@ -83,6 +87,9 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             identity=tally.policy,
             pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
             long_solutions_in_one_step=tally.uncut,
+        ),
+        solutions=SolutionFigures(
+            labelled=tally.solutions, abstained=dict(tally.abstained.most_common()), kept=tally.kept
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
+from stepforge.pipelines.reports.closing import lost_text, places_text
 from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, LabelFigures, Report, Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
@@ -27,8 +28,8 @@ LABEL_FIGURES = (
 def report_text(report: Report, folder: AnyPath) -> str:
     """Return the report as text."""
     blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _people(report), _audit(report)]
-    blocks += [_pairs(report), _exports(report), _cost(report), _uncut(report)]
-    return "\n\n".join(block for block in blocks if block) + f"\n\nall figures: {folder}/report.json"
+    blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
+    return "\n\n".join(block for block in (*blocks, places_text(report, folder)) if block)
 
 
 def _stages(report: Report) -> str:
@@ -64,10 +65,13 @@ def _labelers(report: Report) -> str:
     names = list(report.labelers)
     if not names:
         return ""
-    rows = [(title, *(figure(getattr(report.labelers[name], key)) for name in names)) for key, title in LABEL_FIGURES]
-    known = [row for row in rows if set(row[1:]) != {"-"}]
-    truth = any(labeler.wrong_solutions or labeler.correct_solutions for labeler in report.labelers.values())
-    return table([("labels against the oracle" if truth else "labelers", *names), *known]) if known else ""
+    known = [
+        (title, *(figure(getattr(report.labelers[name], key)) for name in names))
+        for key, title in LABEL_FIGURES
+        if any(getattr(report.labelers[name], key) is not None for name in names)
+    ]
+    judged = any(report.labelers[name].first_error_places for name in names)
+    return table([("labels against the oracle" if judged else "labels", *names), *known]) if known else ""
 
 
 def _people(report: Report) -> str:
@@ -89,7 +93,7 @@ def _uncut(report: Report) -> str:
 
 def _strata(report: Report) -> str:
     names = list(report.labelers)
-    slices = sorted({key for name in names for key in report.labelers[name].by})
+    slices = sorted({key for name in names for key, cell in report.labelers[name].by.items() if cell.wrong_solutions})
     if not slices:
         return ""
     rows: list[tuple[str, ...]] = [("first error, exact (of n wrong)", *names)]

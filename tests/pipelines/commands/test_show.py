@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Layout:
     """A run of twelve problems: one that a filter dropped, one that failed, one with an abstention."""
     layout = small_run(tmp_path / "run", exports=["stepwise"])
     rows = read_shard(layout.shard("label", 0), LabeledProblem)
-    dropped, failed, _ = (row.problem.id for row in rows[:3])
+    dropped, failed = (row.problem.id for row in rows[:2])
     verdict = (
         rows[2].solutions[0].verdict.model_copy(update={"abstained": True, "reason": "too few", "first_error": None})
     )

@@ -22,6 +22,7 @@ from stepforge.pipelines.progress.text import (
     engine_text,
     fill_text,
     progress_line,
+    rate,
     reasons,
     speed_text,
 )
@@ -160,3 +161,27 @@ def test_a_slow_engine_is_not_called_idle() -> None:
     slow = Speed(rollouts=0.123, tokens=32.4)
     text = speed_text(EngineProgress(engines=1, answering=1, recent=slow, mean=Speed(rollouts=0, tokens=9.96)))
     assert text == "0.12 rollouts/s (mean 0), 32 tokens/s (mean 10)"
+
+
+def test_an_engine_that_answers_nothing_is_said_to_be_silent() -> None:
+    clock = Clock()
+    busy = counters(5) | {"running": 3}
+    meter = fed(EngineMeter(clock), clock, (0, [counters(0)]), (10, [busy]), (20, [busy]))
+    assert "no answer for" not in engine_text(meter.figures())
+    assert "no answer for 50 s" in engine_text(fed(meter, clock, (30, [busy])).figures())
+    assert "no answer for" not in engine_text(fed(meter, clock, (30, [busy | {"rollouts": 6}])).figures())
+    idle = fed(meter, clock, (90, [counters(6) | {"running": 0}])).figures()
+    assert idle.silent_seconds == 0
+
+
+def test_an_idle_engine_that_is_asked_again_is_not_silent_at_once() -> None:
+    clock = Clock()
+    meter = fed(EngineMeter(clock), clock, (0, [counters(0)]), (500, [counters(1) | {"running": 0}]))
+    assert fed(meter, clock, (1, [counters(1) | {"running": 2}])).figures().silent_seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("per_second", "said"), [(0.0, "0"), (0.04, "0.04"), (0.96, "0.96"), (3.14, "3.1"), (1234.5, "1,234")]
+)
+def test_a_slow_rate_is_not_nothing(per_second: float, said: str) -> None:
+    assert rate(per_second) == said
