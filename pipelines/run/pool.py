@@ -234,10 +234,11 @@ class Pool:
 
     def _warn(self) -> None:
         late = sum(not worker.started().done() for worker in self.workers)
+        others = "; the others work on" if late < len(self.workers) else ""
         if late:
             sys.stderr.write(
                 f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s: "
-                "still loading, or the cluster has no room for them; the others work on\n"
+                f"still loading, or the cluster has no room for them{others}\n"
             )
 
 
