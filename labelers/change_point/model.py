@@ -2,8 +2,8 @@
 
 V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in three regimes:
 *right* so far, *lost* since a wrong step, *repaired* since. Over a right step V moves a little or rises; at a wrong
-step it drops below half; once lost it stays low until a repair. The first wrong step is where the chain leaves the
-first regime. Every rollout counts once: a completion as a trial of V where it was drawn, another solution of the
+step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm: V moves as over a right
+step, and the chain goes to *repaired* at once. The first wrong step is where it leaves the first regime. Every rollout counts once: a completion as a trial of V where it was drawn, another solution of the
 problem where it leaves this one. If the policy writes the solution's next step with probability q, then
 V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the policy was sure of
 cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free text q is near 0:
@@ -74,6 +74,8 @@ class _Chain(NamedTuple):
     """``[t, from, to]``: probabilities of each kind of step and of what left before it."""
 
     move: Array
+    slip: Array
+    """Over a wrong step that does no harm V moves as over a right one."""
     drop: Array
     stay: Array
     """From lost to lost."""
@@ -91,21 +93,23 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     right, lost, repaired = forward[:-1, RIGHT], forward[:-1, LOST], forward[:-1, REPAIRED]
     falling = _joint(right, chain.drop, ahead[:, LOST])
     again = _joint(repaired, chain.drop, ahead[:, LOST])
+    slipped = _joint(right, chain.slip, ahead[:, REPAIRED])
+    slipped_again = _joint(repaired, chain.slip, ahead[:, REPAIRED])
     moved = _joint(right, chain.move, ahead[:, RIGHT]) + _joint(repaired, chain.move, ahead[:, REPAIRED])
     repairs = _joint(lost, chain.repair, ahead[:, REPAIRED])
     states /= whole
-    fell = falling.sum(axis=(1, 2))
-    first = np.append(fell, states[-1, RIGHT].sum()) ** rates.temper
+    wrong = (falling + slipped).sum(axis=(1, 2))
+    first = np.append(wrong, states[-1, RIGHT].sum()) ** rates.temper
     exposure = _exposure(seen)
     # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
     events = rates.hazard * exposure / np.maximum(-np.expm1(-rates.hazard * exposure), 1e-12)
     return Posterior(
         first_error=tuple((first / first.sum()).tolist()),
         states=states,
-        moved=moved.sum(axis=0),
+        moved=(moved + slipped + slipped_again).sum(axis=0),
         dropped=(falling + again).sum(axis=0),
         repairs=float(repairs.sum()),
-        events=float(events @ (fell + again.sum(axis=(1, 2)))),
+        events=float(events @ (wrong + (again + slipped_again).sum(axis=(1, 2)))),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
         log_evidence=float(np.log(scales).sum() + np.log(whole[-1, 0])),
     )
@@ -129,9 +133,12 @@ def _chain(seen: Observed, rates: Rates) -> _Chain:
     laws, left = kernels(), _leaving(seen)
     wrong = -np.expm1(-rates.hazard * _exposure(seen))[:, None, None]
     mended = -np.expm1(-rates.repair / len(seen.written))
+    harmless = rates.harmless_share(float(seen.written.mean()))
+    moving = np.tensordot(np.array(rates.moves), laws.moves, 1) * left
     return _Chain(
-        move=(1 - wrong) * np.tensordot(np.array(rates.moves), laws.moves, 1) * left,
-        drop=wrong * np.tensordot(np.array(rates.drops), laws.drops, 1) * left,
+        move=(1 - wrong) * moving,
+        slip=wrong * harmless * moving,
+        drop=wrong * (1 - harmless) * np.tensordot(np.array(rates.drops), laws.drops, 1) * left,
         stay=(1 - mended) * laws.lost * left,
         repair=mended * laws.repair * left,
     )
@@ -164,7 +171,7 @@ def _forward(chain: _Chain, rates: Rates) -> tuple[Array, Array]:
         after = forward[t + 1]
         after[RIGHT] = right @ chain.move[t]
         after[LOST] = (right + repaired) @ chain.drop[t] + lost @ chain.stay[t]
-        after[REPAIRED] = repaired @ chain.move[t] + lost @ chain.repair[t]
+        after[REPAIRED] = repaired @ chain.move[t] + (right + repaired) @ chain.slip[t] + lost @ chain.repair[t]
         scales[t] = after.sum()
         after /= scales[t]
     return forward, scales
@@ -178,7 +185,7 @@ def _backward(chain: _Chain, ends_right: bool) -> Array:
     for t in range(steps - 1, -1, -1):
         right, lost, repaired = backward[t + 1, RIGHT], backward[t + 1, LOST], backward[t + 1, REPAIRED]
         before = backward[t]
-        fall = chain.drop[t] @ lost
+        fall = chain.drop[t] @ lost + chain.slip[t] @ repaired
         before[RIGHT] = chain.move[t] @ right + fall
         before[LOST] = chain.stay[t] @ lost + chain.repair[t] @ repaired
         before[REPAIRED] = chain.move[t] @ repaired + fall

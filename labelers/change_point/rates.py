@@ -32,6 +32,9 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
+    harmless: tuple[float, float] = (0.2, 0.9)
+    """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
+    sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
     it knows. Fitted so that completions it was not shown are likeliest."""
@@ -40,6 +43,11 @@ class Rates(Record):
     def base_law(self) -> Array:
         """``initial`` as probabilities."""
         return np.array(self.initial) if self.initial else np.full(SIZE, 1 / SIZE)
+
+    def harmless_share(self, written: float) -> float:
+        """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""
+        unsure, sure = self.harmless
+        return unsure + (sure - unsure) * written
 
 
 class Kernels(NamedTuple):

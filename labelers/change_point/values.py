@@ -10,9 +10,13 @@ EDGES: Array = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
 
 
 def value_and_interval(belief: Posterior, t: int, level: float = 0.9) -> tuple[float, float, float]:
-    """Return (mean, low, high): the ends cut off equal tails, V being spread evenly over each cell of the grid."""
+    """Return (mean, low, high): the ends cut off equal tails, V being spread evenly over each cell of the grid.
+
+    An end in the first or last cell is 0 or 1: the grid cannot tell V there from never or always.
+    """
     weights = belief.states[t, RIGHT] + belief.states[t, LOST] + belief.states[t, REPAIRED]
     below = np.concatenate([[0.0], np.cumsum(weights)])
     tail = (1 - level) / 2
     low, high = np.interp([tail, 1 - tail], below / below[-1], EDGES)
+    low, high = (0.0 if low < EDGES[1] else low), (1.0 if high > EDGES[-2] else high)
     return float(weights @ GRID), float(low), float(high)

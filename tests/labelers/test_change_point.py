@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepforge.labelers import ChangePoint, OmegaPRM
+from stepforge.labelers.change_point.labeler import classes_of
 from stepforge.labelers.change_point.model import MISGRADED, RIGHT, SLACK, Observed, information, posterior
 from stepforge.labelers.change_point.observations import share_left
 from stepforge.labelers.change_point.pooling import POWERS, fails_check, fitted_temper, held_out, pooled_rates
@@ -64,13 +65,15 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         (a, i), (b, j), q = before, after, float(seen.written[t])
         wrong = 1 - np.exp(-rates.hazard * (1 - q) / steps)
         mended = 1 - np.exp(-rates.repair / steps)
+        harmless = rates.harmless_share(float(seen.written.mean()))
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         chance = {
             ("right", "right"): (1 - wrong) * move,
-            ("repaired", "repaired"): (1 - wrong) * move,
-            ("right", "lost"): wrong * drop,
-            ("repaired", "lost"): wrong * drop,
+            ("right", "repaired"): wrong * harmless * move,
+            ("repaired", "repaired"): (1 - wrong + wrong * harmless) * move,
+            ("right", "lost"): wrong * (1 - harmless) * drop,
+            ("repaired", "lost"): wrong * (1 - harmless) * drop,
             ("lost", "lost"): (1 - mended) * laws.lost[i, j],
             ("lost", "repaired"): mended * laws.repair[i, j],
         }.get((a, b), 0.0)
@@ -85,7 +88,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
     for path in product(states, repeat=steps):
         ends_right = path[-1][0] != "lost"
         end = 1 - MISGRADED if ends_right == seen.right else MISGRADED
-        error = next((t for t, (regime, _) in enumerate(path) if regime == "lost"), steps)
+        error = next((t for t, (regime, _) in enumerate(path) if regime != "right"), steps)
         for start in range(SIZE):
             weight = float(rates.base_law[start]) * end
             for t, (before, after) in enumerate(zip((("right", start), *path), path, strict=False)):
@@ -101,7 +104,9 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
 
 counts = st.tuples(st.integers(0, 3), st.integers(0, 3))
 chance = st.floats(0.0, 0.95)
-some_rates = st.builds(Rates, hazard=st.floats(0.1, 5), repair=st.floats(0.05, 2))
+some_rates = st.builds(
+    Rates, hazard=st.floats(0.1, 5), repair=st.floats(0.05, 2), harmless=st.tuples(*[st.floats(0, 0.9)] * 2)
+)
 
 
 @st.composite
@@ -152,7 +157,7 @@ def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None
     nothing = [(0, 0)] * STEPS
     before = posterior(observed(nothing), Rates()).first_error
     clear = posterior(observed([(6, 4), *nothing[1:4], (6, 1), *nothing[5:]]), Rates()).first_error
-    assert sum(clear[:4]) < 0.15 * sum(before[:4])
+    assert sum(clear[:4]) < 0.2 * sum(before[:4])  # what is left are harmless errors
     lost = posterior(observed([(8, 2), *nothing[1:4], (0, 12), *nothing[5:]]), Rates()).first_error
     assert sum(lost[:4]) > 0.95
     both = posterior(observed([(8, 2), *nothing[1:3], (6, 1), (0, 12), *nothing[5:]]), Rates()).first_error
@@ -166,7 +171,27 @@ def test_a_wrong_answer_leaves_a_small_chance_that_the_reference_is_wrong() -> N
 
 
 def test_a_right_solution_has_no_error() -> None:
-    assert posterior(observed([(2, 1), *[(0, 0)] * 7], right=True), Rates()).first_error[STEPS] > 0.85
+    seen = observed([(2, 1), *[(0, 0)] * 7], right=True)
+    assert posterior(seen, Rates()).first_error[STEPS] > 0.75
+    assert posterior(seen, Rates(harmless=(0.0, 0.0))).first_error[STEPS] > 0.85
+
+
+def test_a_right_answer_through_a_step_that_stands_out_is_flagged() -> None:
+    written = [0.97, 0.97, 0.01, 0.97, 0.97]
+    rates = Rates(hazard=5.0)
+    post = posterior(observed([(3, 1), *[(0, 0)] * 4], right=True, written=written), rates)
+    assert max(range(6), key=post.first_error.__getitem__) == 2
+    assert classes_of(post, 2)[2] == "repaired"
+    alike = posterior(observed([(3, 1), *[(0, 0)] * 4], right=True, written=[0.01] * 5), Rates())
+    assert max(range(6), key=alike.first_error.__getitem__) == 5
+
+
+def test_an_interval_that_ends_in_an_outer_cell_reaches_never_or_always() -> None:
+    lost = posterior(observed([(8, 2), (0, 30), *[(0, 0)] * 3]), Rates())
+    assert value_and_interval(lost, 1)[1] == 0.0
+    sure = posterior(observed([(60, 0)] * 4, right=True), Rates())
+    assert value_and_interval(sure, 2)[2] == 1.0
+    assert value_and_interval(sure, 2)[1] > 0.5
 
 
 def test_a_step_that_the_policy_was_sure_of_cannot_lose_much() -> None:
@@ -536,7 +561,8 @@ def simulated(rng: np.random.Generator, rates: Rates, steps: int, root: int, eac
         elif lost:
             law = laws.lost
         elif rng.random() < wrong:
-            lost, law, error = True, drop, min(error, t)
+            lost, error = rng.random() >= rates.harmless_share(0.0), min(error, t)
+            law = drop if lost else move
         else:
             law = move
         place = rng.choice(SIZE, p=law[place])
