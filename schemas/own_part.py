@@ -60,12 +60,24 @@ class OrOwn:
         if not (context.context or {}).get("import_own_parts"):
             return OwnPart.model_validate(value)
         part = _imported(kind, self.contracts)
-        return part.model_validate(value if "kind" in part.model_fields else _without_kind(value))
+        field = part.model_fields.get("kind")  # one with a default is the class's own short name
+        return part.model_validate(value if field and field.is_required() else _without_kind(value))
 
     @staticmethod
     def _serialize(value: Any, ours: core_schema.SerializerFunctionWrapHandler) -> Any:
-        path = import_path(value)
-        return {"kind": path, **_without_kind(value.model_dump(mode="json"))} if path else ours(value)
+        return settings_of_part(value) if import_path(value) else ours(value)
+
+
+def is_own(part: Record) -> bool:
+    """Return whether this is a part of a user's own that was not imported."""
+    return isinstance(part, OwnPart)
+
+
+def settings_of_part(part: Record) -> dict[str, Any]:
+    """Return a part's settings as a run file holds them, whether its code is imported or not."""
+    settings = part.model_dump(mode="json")
+    path = import_path(part)
+    return {"kind": path, **_without_kind(settings)} if path else settings
 
 
 def import_path(part: Any) -> str | None:

@@ -11,6 +11,7 @@ from stepforge.pipelines.run_folder.sessions import past_sessions
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.own_part import is_own
 
 
 def export_again(folder: AnyPath, names: list[str]) -> Report:
@@ -45,7 +46,10 @@ def with_exports(run: RunFile, names: list[str]) -> RunFile:
     kinds = {part().kind: part for part in EXPORTS}
     added = []
     for name in dict.fromkeys(names):
-        if any(export.name == name for export in run.export):
+        listed = next((export for export in run.export if export.name == name), None)
+        if listed and is_own(listed):
+            raise BadInput(f"--only {name}: a format of the run's own; only `stepforge run` imports it and writes it")
+        if listed:
             continue
         if name not in kinds:
             raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {_kinds()}")

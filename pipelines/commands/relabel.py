@@ -25,6 +25,7 @@ from stepforge.pipelines.storage.shards import read_rows, read_shard, shard_meta
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
+from stepforge.schemas.own_part import is_own
 
 POOLED_SOLUTIONS = 2000
 """Solutions that rates are pooled from at most; more change nothing that matters."""
@@ -42,6 +43,8 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
     run, layout = open_run(folder)
     if not layout.shards("label"):
         raise BadInput(f"{folder}: nothing is labeled yet; run it first")
+    if own := next((part.kind for part in run.curate if is_own(part)), None):
+        raise BadInput(f"{folder}: curate lists {own}, a filter of the run's own, which relabel does not import")
     target = Layout(folder / "relabeled" / name)
     target.folder.mkdir(parents=True, exist_ok=True)
     with only_driver(layout):

@@ -33,6 +33,7 @@ from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import row_count, rows_where
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
 from stepforge.schemas.labeled import COMPLETIONS
+from stepforge.schemas.own_part import is_own, settings_of_part
 
 
 def export_all(run: RunFile, layout: Layout) -> None:
@@ -47,7 +48,8 @@ def export_all(run: RunFile, layout: Layout) -> None:
 @contextmanager
 def export_job(run: RunFile, layout: Layout) -> "Iterator[ExportJob]":
     """Give the work on what is not up to date: all parts, then all joins. In the end the parts are deleted."""
-    stale = tuple(export.name for export in run.export if not is_up_to_date(run, layout, export))
+    ours = [export for export in run.export if not is_own(export)]  # what looks on imports nothing
+    stale = tuple(export.name for export in ours if not is_up_to_date(run, layout, export))
     job = ExportJob(run, layout.folder, stale, uuid4().hex)
     try:
         yield job
@@ -170,7 +172,7 @@ def _put_in_place(folder: Path, final: AnyPath) -> None:
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
     """Return a digest of the shards and settings that an export is made from."""
     shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in layout.shards("curate")]
-    text = json.dumps([shards, export.model_dump(mode="json"), run.test_share, VERSION])
+    text = json.dumps([shards, settings_of_part(export), run.test_share, VERSION])
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 

@@ -11,6 +11,7 @@ from stepforge.pipelines.storage.shards import file_metadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.own_part import is_own
 
 PART = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.(?P<format>parquet|jsonl)", re.ASCII)
 
@@ -52,7 +53,8 @@ def _rows(path: Path, export: AnyExport) -> int:
         stamp, footer = shard_metadata(path), file_metadata(path)
     except RunFailed:
         raise BadInput(f"{path}: damaged (cannot be read); {anew(path.parent)}") from None
-    if not footer.schema.to_arrow_schema().remove_metadata().equals(arrow_schema(export.row)):
+    own = is_own(export)  # of which the columns are not known here
+    if not own and not footer.schema.to_arrow_schema().remove_metadata().equals(arrow_schema(export.row)):
         raise BadInput(f"{path}: columns are not those of this export; {anew(path.parent)}")
     if stamp.get("rows") != footer.num_rows or stamp.get("version") != VERSION:
         raise BadInput(f"{path}: not made by this version of stepforge; {anew(path.parent)}")

@@ -13,7 +13,6 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.arrow import arrow_schema
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
@@ -55,7 +54,7 @@ def licences_of(run: RunFile) -> list[str]:
 
 
 def _tasks(run: RunFile) -> list[str]:
-    return sorted({export.task for export in run.export}, reverse=True)
+    return sorted({getattr(export, "task", "text-generation") for export in run.export}, reverse=True)
 
 
 def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
@@ -80,7 +79,7 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     ]
     return {
         "config_name": export.name,
-        "features": card_features(arrow_schema(export.row)),
+        "features": card_features(next(file_metadata(p) for s in files.values() for p in s).schema.to_arrow_schema()),
         "splits": splits,
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
         "dataset_size": sum(split["num_bytes"] for split in splits),

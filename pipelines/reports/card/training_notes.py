@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.pipelines.exports import AnyExport
+from stepforge.schemas.own_part import import_path
 
 FOLDER = Path(__file__).parent / "training"
 NAME = "EXPORT"
@@ -21,6 +22,8 @@ class TrainingNote(NamedTuple):
 
 
 def training_note(export: AnyExport) -> TrainingNote:
-    """Return the note of an export, with its name filled in."""
+    """Return the note of an export, with its name filled in; a user's own export has none to show."""
+    if import_path(export):
+        return TrainingNote(f"a format of the run's own, `{import_path(export)}`", "")
     about, _, text = (FOLDER / f"{export.kind}.md").read_text(encoding="utf-8").partition("\n")
     return TrainingNote(about.strip(), text.replace(f'"{NAME}"', f'"{export.name}"').strip())
