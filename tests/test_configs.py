@@ -31,6 +31,8 @@ NO_MODEL = (
     "policy.chat=false",
     "policy.segmenter={kind = 'line'}",
     "vet=[]",
+    "watch.least_pass_rate=0",
+    "watch.most_identical=1",
     "solutions=2",
 )
 """The scripted engine cannot solve these problems, so no pass rate is asked for."""
