@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.datasets.columns import columns_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
@@ -12,7 +13,6 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.arrow import arrow_schema
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
@@ -29,7 +29,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     from huggingface_hub import DatasetCardData
 
     filled = exports_with_rows(run, layout)
-    infos = [_dataset_info(export, layout) for export in filled]
+    infos = [_dataset_info(run, export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
     licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
     return DatasetCardData(
@@ -68,7 +68,7 @@ def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]
     return {**config, "default": True} if first else config
 
 
-def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
+def _dataset_info(run: RunFile, export: AnyExport, layout: Layout) -> dict[str, Any]:
     folder = layout.datasets / export.name
     files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
     splits = [
@@ -78,7 +78,7 @@ def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
     ]
     return {
         "config_name": export.name,
-        "features": card_features(arrow_schema(export.row)),
+        "features": card_features(columns_of(run, export)),
         "splits": splits,
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
         "dataset_size": sum(split["num_bytes"] for split in splits),
