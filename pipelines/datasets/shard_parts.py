@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pyarrow as pa
 
+from stepforge.pipelines.datasets.columns import kept_text, with_kept
 from stepforge.pipelines.datasets.splits import SPLITS, split_of
 from stepforge.pipelines.exports.balance import class_columns
 from stepforge.pipelines.exports.contract import Export
@@ -24,10 +25,17 @@ ENTRY_BYTES = 8 << 20
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
-def write_part(path: AnyPath, problems: Iterable[LabeledProblem], exports: Sequence[Export], test_share: float) -> None:
-    """Write the rows that problems give to each export."""
+def write_part(
+    path: AnyPath,
+    problems: Iterable[LabeledProblem],
+    exports: Sequence[Export],
+    test_share: float,
+    *,
+    carries: bool = False,
+) -> None:
+    """Write the rows that problems give to each export; ``carries``: with the columns kept of their problem set."""
     with committed(path) as file, ZipFile(file, "w") as archive:
-        streams = {split: [_Stream(archive, export, split) for export in exports] for split in SPLITS}
+        streams = {split: [_Stream(archive, export, split, carries) for export in exports] for split in SPLITS}
         for problem in problems:
             for stream in streams[split_of(problem.problem.group, test_share)]:
                 stream.add(problem)
@@ -60,10 +68,13 @@ class Part:
 class _Stream:
     """The rows of one split of one data set on their way into the file."""
 
-    def __init__(self, archive: ZipFile, export: Export, split: str) -> None:
+    def __init__(self, archive: ZipFile, export: Export, split: str, carries: bool) -> None:
         self._archive = archive
         self._export = export
         self._split = split
+        self._carries = carries
+        self._kept: list[str] = []
+        """Of each row."""
         self._rows: list[Record] = []
         self._tables: list[pa.Table] = []
         self._classes: list[pa.Table] = []
@@ -72,6 +83,8 @@ class _Stream:
 
     def add(self, problem: LabeledProblem) -> None:
         self._rows.extend(self._export.rows(problem))
+        if self._carries:
+            self._kept += [kept_text(problem.problem)] * (len(self._rows) - len(self._kept))
         if len(self._rows) >= BATCH_ROWS:
             self._to_columns()
             if self._bytes >= ENTRY_BYTES:
@@ -84,11 +97,12 @@ class _Stream:
     def _to_columns(self) -> None:
         if not self._rows:
             return
-        self._tables.append(to_table(self._rows, self._export.row))
+        table = to_table(self._rows, self._export.row)
+        self._tables.append(with_kept(table, self._kept) if self._carries else table)
         self._bytes += self._tables[-1].nbytes
         if self._export.most_of_a_class is not None:
             self._classes.append(class_columns(self._rows, self._export))
-        self._rows = []
+        self._rows, self._kept = [], []
 
     def _write(self) -> None:
         if not self._tables:

@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from stepforge.pipelines.datasets.columns import carries_columns
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
 from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.datasets.splits import SPLITS
@@ -84,7 +85,8 @@ class ExportJob(NamedTuple):
         exports = [export for export in self.run.export if export.name in self.names]
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)
-        write_part(self.parts / f"{index:05d}.zip", problems, exports, self.run.test_share)
+        part = self.parts / f"{index:05d}.zip"
+        write_part(part, problems, exports, self.run.test_share, carries=carries_columns(self.run))
 
     def join(self, name: str) -> None:
         """Make a data set of its parts and put it in its place."""

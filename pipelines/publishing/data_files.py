@@ -5,18 +5,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from stepforge.pipelines.exports import AnyExport
+import pyarrow as pa
+
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.storage.shards import file_metadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.errors import BadInput, RunFailed
-from stepforge.schemas.own_part import is_own
 
 PART = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.(?P<format>parquet|jsonl)", re.ASCII)
 
 
-def checked_rows(folder: Path, names: Iterable[str], export: AnyExport) -> dict[str, int]:
+def checked_rows(folder: Path, names: Iterable[str], columns: pa.Schema | None) -> dict[str, int]:
     """Return rows by split, from the footers of files whose checksums were verified.
 
     Raises:
@@ -24,7 +23,7 @@ def checked_rows(folder: Path, names: Iterable[str], export: AnyExport) -> dict[
     """
     rows: dict[str, int] = defaultdict(int)
     for split, name in _parts(folder, names):
-        rows[split] += _rows(folder / name, export) if name.endswith(".parquet") else 0
+        rows[split] += _rows(folder / name, columns) if name.endswith(".parquet") else 0
     return dict(rows)
 
 
@@ -48,13 +47,12 @@ def _parts(folder: Path, names: Iterable[str]) -> list[tuple[str, str]]:
     return [(key[0], name) for key in in_order for _, name in sorted(found[key].items())]
 
 
-def _rows(path: Path, export: AnyExport) -> int:
+def _rows(path: Path, columns: pa.Schema | None) -> int:
     try:
         stamp, footer = shard_metadata(path), file_metadata(path)
     except RunFailed:
         raise BadInput(f"{path}: damaged (cannot be read); {anew(path.parent)}") from None
-    own = is_own(export)  # of which the columns are not known here
-    if not own and not footer.schema.to_arrow_schema().remove_metadata().equals(arrow_schema(export.row)):
+    if columns is not None and not footer.schema.to_arrow_schema().remove_metadata().equals(columns):
         raise BadInput(f"{path}: columns are not those of this export; {anew(path.parent)}")
     if stamp.get("rows") != footer.num_rows or stamp.get("version") != VERSION:
         raise BadInput(f"{path}: not made by this version of stepforge; {anew(path.parent)}")

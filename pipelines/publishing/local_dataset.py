@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from stepforge.pipelines.datasets.columns import columns_of
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
 from stepforge.pipelines.publishing.data_files import PART, anew, checked_rows
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head
@@ -122,7 +123,7 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     for export in run.export:
         names = [path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")]
         if names:  # one without rows has no folder; that none is missing otherwise, the stamps say
-            rows[export.name] = checked_rows(folder / export.name, names, export)
+            rows[export.name] = checked_rows(folder / export.name, names, columns_of(run, export))
     if not rows:
         raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     return LocalDataset(_with_sums(files), rows, card)

@@ -29,7 +29,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     from huggingface_hub import DatasetCardData
 
     filled = exports_with_rows(run, layout)
-    infos = [_dataset_info(export, layout) for export in filled]
+    infos = [_dataset_info(run, export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
     licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
     return DatasetCardData(
@@ -69,7 +69,7 @@ def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]
     return {**config, "default": True} if first else config
 
 
-def _dataset_info(export: AnyExport, layout: Layout) -> dict[str, Any]:
+def _dataset_info(run: RunFile, export: AnyExport, layout: Layout) -> dict[str, Any]:
     folder = layout.datasets / export.name
     files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
     splits = [

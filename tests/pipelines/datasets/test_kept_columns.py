@@ -1,0 +1,66 @@
+"""Columns that a problem set carries along reach every row of every data set, its card, and publishing."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from small_run import labelled, small_run
+
+from stepforge.pipelines.datasets.columns import columns_of, kept_text
+from stepforge.pipelines.datasets.shard_parts import Part, write_part
+from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.writer import export_all
+from stepforge.pipelines.exports import KTO, Stepwise
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.publishing.data_files import checked_rows
+from stepforge.pipelines.reports.card.front_matter import front_matter
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import KeptColumn
+
+
+def with_columns(number: int) -> LabeledProblem:
+    row = labelled(number)
+    kept = (KeptColumn(name="url", value=f"https://example.org/{number}"), KeptColumn(name="tag", value="é"))
+    return row.model_copy(update={"problem": row.problem.model_copy(update={"kept": kept})})
+
+
+def test_every_row_carries_the_columns_of_its_own_problem(tmp_path: Path) -> None:
+    rows = [with_columns(number) for number in range(5)]
+    for export in (Stepwise(), KTO()):
+        write_part(tmp_path / "part.zip", rows, [export], 0.5, carries=True)
+        tables = [table for split in SPLITS for table in Part(tmp_path / "part.zip").tables(export, split)]
+        found = [row for table in tables for row in table.to_pylist()]
+        assert len(found) >= 5
+        by_name = {row.problem.id: kept_text(row.problem) for row in rows}
+        assert all(row["kept"] == by_name[row["problem_id"]] for row in found)
+        assert json.loads(found[0]["kept"])["tag"] == "é"
+
+
+@pytest.mark.parametrize("keep", [(), ("url",)])
+def test_files_card_and_publishing_agree_on_the_columns(tmp_path: Path, keep: tuple[str, ...]) -> None:
+    layout = small_run(tmp_path / "run", exports=["stepwise"])
+    run, _ = open_run(layout.folder)
+    source = run.generate[0].model_copy(update={"keep": keep})
+    run = run.model_copy(update={"generate": [source]})
+    remade(run, layout)
+    folder = Path(str(layout.datasets)) / "stepwise"
+    names = [path.name for path in folder.glob("*.parquet")]
+    columns = columns_of(run, run.export[0])
+    assert ("kept" in columns.names) is bool(keep)
+    assert pq.read_schema(folder / names[0]).names == columns.names
+    features = front_matter(run, layout).to_dict()["dataset_info"][0]["features"]
+    assert [feature["name"] for feature in features] == columns.names
+    assert sum(checked_rows(folder, names, columns).values()) > 0
+    other = run.model_copy(update={"generate": [source.model_copy(update={"keep": () if keep else ("url",)})]})
+    with pytest.raises(BadInput, match="columns are not those"):
+        checked_rows(folder, names, columns_of(other, run.export[0]))
+
+
+def remade(run: RunFile, layout: Layout) -> None:
+    for path in (layout.folder / "exports").glob("*.json"):
+        path.unlink()
+    export_all(run, layout)
