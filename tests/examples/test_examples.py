@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from small_run import small_run
 
-from stepforge.pipelines.settings.run_settings import folder_settings, read_run_file
+import stepforge
+from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.own_part import OwnPart
 
@@ -42,23 +43,34 @@ def test_a_run_is_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert any("DatasetDict" in line for line in lines)
 
 
-def own_run(folder: Path, python_path: Path | None) -> subprocess.CompletedProcess[str]:
-    path = [str(EXAMPLES.parent), *([str(python_path)] if python_path else [])]
-    command = ["run", str(OWN / "run.toml"), "--out", str(folder), "--json", "--quiet"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
-    return subprocess.run(
-        [sys.executable, "-m", "stepforge", *command], env=environment, capture_output=True, text=True, timeout=240
-    )
-
-
-def test_a_labeler_of_ones_own_runs_on_workers_and_looking_does_not_import_it(tmp_path: Path) -> None:
-    result = own_run(tmp_path / "run", OWN)
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a labeler and an export of a user's own, on workers under Ray."""
+    folder = tmp_path_factory.mktemp("own")
+    run_file = folder / "run.toml"
+    run_file.write_text((OWN / "run.toml").read_text() + '\n[[export]]\nkind = "first_errors:FirstErrors"\n')
+    path = [str(EXAMPLES.parent), str(OWN), str(EXAMPLES / "own_parts")]
+    command = ["run", str(run_file), "--out", str(folder / "out"), "--json", "--quiet"]
+    result = subprocess.run(
+        [sys.executable, "-m", "stepforge", *command],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)}, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert list(json.loads(result.stdout)["labelers"]) == ["two_tries"]
-    (part,) = folder_settings(tmp_path / "run" / "run.toml").label
+    return folder / "out"
+
+
+def test_looking_at_a_run_imports_no_part_of_a_users_own(own: Path) -> None:
+    run = stepforge.Run(own)
+    (part,) = run.settings.label
     assert isinstance(part, OwnPart)
     assert part.name == "two_tries"
-    assert "my_lab" not in sys.modules
+    assert run.report.exports["first_errors"].rows
+    assert "kto" in [export.name for export in run.export("kto").settings.export]
+    assert run.relabel("hard").report.labelers
+    with pytest.raises(BadInput, match="only `stepforge run` imports it"):
+        run.export("first_errors")
+    assert not {"my_lab", "first_errors"} & set(sys.modules)
 
 
 def test_a_labeler_that_cannot_be_imported_is_one_line() -> None:
