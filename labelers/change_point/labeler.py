@@ -6,7 +6,8 @@ solutions sampled from the question, and every rollout that happens to go throug
 sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is not sure enough.
 Where completions contradict the model, the solution is searched and judged by the test of ``labelers.sprt`` instead.
 
-Solutions with a right answer are judged from what is free: completions cannot see a step that did no harm.
+Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
+probability may.
 """
 
 from collections.abc import Sequence

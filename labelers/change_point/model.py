@@ -3,7 +3,7 @@
 V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in three regimes:
 *right* so far, *lost* since a wrong step, *repaired* since. Over a right step V moves a little or rises; at a wrong
 step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm: V moves as over a right
-step, and the chain goes to *repaired* at once. The first wrong step is where it leaves the first regime. Every rollout
+step, and the chain is in the third regime at once. The first wrong step is where it leaves the first. Every rollout
 counts once: a completion as a trial of V where it was drawn, another solution of the problem where it leaves this one.
 If the policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave
 at t end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is

@@ -4,7 +4,7 @@ Rates belong to a policy, not to a problem family. A run fits them to its first 
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from pydantic import Field
 from stepforge.schemas.record import Record
 
 Array = NDArray[np.float64]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
 """The values of V that are told apart."""
@@ -32,7 +33,7 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[float, float] = (0.2, 0.9)
+    harmless: tuple[Share, Share] = (0.2, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run."""
     temper: float = Field(default=1.0, gt=0, le=1)

@@ -215,7 +215,7 @@ def train() -> Any:
 
 @pytest.fixture(scope="module")
 def corpus(train: Any) -> Any:
-    from stepforge.pipelines.embedded_policy import corpus
+    from benchmarks.embedded_policy import corpus
 
     return corpus
 
