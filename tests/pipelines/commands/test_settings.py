@@ -24,7 +24,7 @@ def test_every_kind_is_shown_with_all_its_settings() -> None:
 def test_meanings_come_from_the_code() -> None:
     found = {setting.name: setting for setting in settings_of(RunFile)}
     assert found["test_share"].meaning == "Share of template groups that go to the test split."
-    assert (found["problems"].type, found["problems"].default) == ("integer", "100")
+    assert (found["problems"].type, found["problems"].default) == ("integer or none", "none")
 
 
 @pytest.mark.parametrize("arguments", [["settings"], ["settings", "omega_prm"], ["--version"], ["-h"]])
