@@ -287,7 +287,9 @@ def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
         for r in smoke["rows"]
         if r["labeler"] == "math_shepherd" and (r["left_out"], r["stratum"]) == ("each in turn", "all")
     }
-    assert isclose(brute[8.0]["rollouts_per_solution"], 2 * brute[4.0]["rollouts_per_solution"], rel_tol=1e-3)
+    assert isclose(
+        brute[8.0]["rollouts_per_solution"], 2 * brute[4.0]["rollouts_per_solution"], abs_tol=0.15
+    )  # rounded
 
 
 def test_a_finished_run_is_replayed_as_well(tmp_path: Path, recorded: Path) -> None:
