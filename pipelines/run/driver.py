@@ -94,12 +94,13 @@ def _pending(
 ) -> list[ShardPlan]:
     """Return the shards on which something is to be done.
 
-    All, where the rates that labels need are not known, or where an earlier driver ended between making a shard again
-    and looking at those made from it.
+    All, where the rates that labels need are not known or may become others, or where an earlier driver ended between
+    making a shard again and looking at those made from it.
     """
-    if layout.unsettled.exists() or (pilot_shards(run, plan) and not layout.rates.exists()):
-        return list(plan)
-    return [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+    pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
+    pilot = pilot_shards(run, plan)
+    unknown = pilot and (not layout.rates.exists() or any(shard in pending for shard in pilot))
+    return list(plan) if layout.unsettled.exists() or unknown else pending
 
 
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:

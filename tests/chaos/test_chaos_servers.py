@@ -174,4 +174,4 @@ def test_a_run_of_a_policy_that_cannot_solve_goes_on_if_told_to_and_the_card_say
     run_file.write_text(run_file.read_text() + "\n[watch]\nleast_pass_rate = 0\n")
     run(run_file, tmp_path / "out")
     card = (tmp_path / "out" / "datasets" / "README.md").read_text()
-    assert "**Warning.** The run was gone on with although the policy solves 0 of 128." in card
+    assert "**Warning.** The run was continued although the policy solves 0 of 128." in card

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stepforge.pipelines.commands.finetune import EXPORTS, examples
 from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained
+from stepforge.pipelines.reports.records import DatasetRows
+from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
@@ -34,17 +37,18 @@ class Runs:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int, str]] = []
 
-    def __call__(self, run: RunFile, folder: Path) -> dict[str, Any]:
+    def __call__(self, run: RunFile, folder: Path) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         self.asked.append((run.engine.model or "", run.seed, folder.name))
         right = 50 + 10 * len(self.asked)
-        label = {"first_error_accuracy": 0.9, "correct_solution_accuracy": 0.95}
-        return {
-            "stages": {"solve": {"outcomes": {"correct": right, "wrong": 100 - right, "undetermined": 3}}},
-            "labelers": {"omega_prm": {"by": {"base rate: at least 0.4": label}, "generated_tokens_per_solution": 7.0}},
-            "cost": {"generated_tokens": 12345},
-            "exports": {"stepwise": {"rows": {"train": 60, "test": 4}}},
-        }
+        label = SimpleNamespace(first_error_accuracy=0.9, correct_solution_accuracy=0.95)
+        by = {"base rate: at least 0.4": label}
+        return SimpleNamespace(
+            stages={"solve": StageTotal(outcomes={"correct": right, "wrong": 100 - right, "undetermined": 3})},
+            labelers={"omega_prm": SimpleNamespace(by=by, generated_tokens_per_solution=7.0)},
+            cost=SimpleNamespace(generated_tokens=12345),
+            exports={"stepwise": DatasetRows(kind="stepwise", rows={"train": 60, "test": 4})},
+        )
 
 
 def test_every_round_has_the_model_that_the_last_one_trained(tmp_path: Path) -> None:
