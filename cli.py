@@ -36,7 +36,9 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(version("stepforge"))
+        from stepforge.pipelines.terminal.output import say
+
+        say(version("stepforge"))
         raise typer.Exit
 
 

@@ -67,7 +67,7 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
     "temperature 0 whatever is asked": (lambda a: a.honest(greedy=True), 2, "different seeds are one text"),
     "caches by prompt": (cached, 2, "different seeds are one text"),
     "caches by prompt after a while": (
-        after_a_while(cached),
+        after_a_while(cached, honest=20),
         1,
         "pairs of solutions with a wrong one among them are ident",
     ),

@@ -26,7 +26,7 @@ def stepforge_lines() -> Iterator[tuple[str, list[str]]]:
     """Yield where each `stepforge ...` command line stands, and its words."""
     for path in DOCS:
         for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
-            for line in re.findall(r"^stepforge .*", block, re.MULTILINE):
+            for line in re.findall(r"^stepforge .*", block.replace("\\\n", " "), re.MULTILINE):
                 yield path.name, shlex.split(line, comments=True)[1:]
     for path in sorted((DEPLOY / "kuberay").glob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
