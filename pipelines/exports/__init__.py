@@ -10,6 +10,7 @@ from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwi
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
 from stepforge.pipelines.exports.reflection import Reflection
+from stepforge.pipelines.exports.states import States
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
@@ -31,7 +32,8 @@ AnyExport = Annotated[
     | KTO
     | RejectionSampling
     | Reflection
-    | Verification,
+    | Verification
+    | States,
     Field(discriminator="kind"),
     OrOwn(Export),
 ]
@@ -53,6 +55,7 @@ __all__ = [
     "Reflection",
     "RejectionSampling",
     "SoftStepwise",
+    "States",
     "StepDPO",
     "StepPreference",
     "Stepwise",
