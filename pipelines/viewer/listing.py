@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from stepforge.pipelines.storage.layout import Layout
@@ -202,8 +201,8 @@ def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str,
         except RunFailed:
             found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
             continue
-        rows = table.take(pa.array([address.row for address in wanted])).to_pylist()
-        for address, row in zip(wanted, rows, strict=True):
+        for address in wanted:  # ``take`` would import pandas
+            (row,) = table.slice(address.row, 1).to_pylist()
             row = row.get("problem", row)
             found[address] = row["id"], row["question"]
     return found
