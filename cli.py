@@ -186,6 +186,26 @@ def show(
 
 
 @app.command()
+def view(
+    folder: Folder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    reviewer: Annotated[str | None, typer.Option(help="Your name in what you find; by default the user's.")] = None,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="Review what reviewers disagree on, and settle it.")
+    ] = False,
+) -> None:
+    """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
+    with one_line_errors():
+        from stepforge.pipelines.storage.store import place_of
+        from stepforge.pipelines.viewer.view import view as serve_view
+
+        serve_view(
+            place_of(folder), port=port, browser=not no_browser, reviewer=reviewer, adjudicates=adjudicate, say=say
+        )
+
+
+@app.command()
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
     answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
