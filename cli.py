@@ -206,6 +206,33 @@ def view(
 
 
 @app.command()
+def review(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="Solutions in the queue.")] = 100,
+    again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the one there is.")] = False,
+    read: Annotated[
+        Path | None, typer.Option("--import", help="Add the findings of this file.", metavar="FILE")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--export", help="Write the queue for another tool.", metavar="FILE")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Of the file: label_studio, argilla, prm800k or usage.")
+    ] = None,
+    license_name: Annotated[str, typer.Option("--license", help="License of imported findings.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Queue the labels that are most worth a person's time, and show what people found so far."""
+    with one_line_errors():
+        from stepforge.pipelines.review.review import Exchange, reviewed_text
+        from stepforge.pipelines.review.review import review as queue_up
+        from stepforge.pipelines.storage.store import place_of
+
+        done = queue_up(place_of(folder), top, Exchange(read, write, form, license_name), again=again)
+        say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))
+
+
+@app.command()
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
     answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
@@ -252,7 +279,8 @@ def doctor(as_json: AsJson = False) -> None:
 def relabel(
     folder: Folder,
     rule: Annotated[
-        str, typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement or fusion.")
+        str,
+        typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement, fusion or people."),
     ],
     as_json: AsJson = False,
 ) -> None:

@@ -150,7 +150,9 @@ def review_text(figures: ReviewFigures) -> str:
     lines = [f"{figures.findings} findings on {figures.steps} steps of {figures.solutions} solutions"]
     for one in figures.reviewers:
         gold = one.gold_right
-        measured = f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})" if gold else "no gold"
+        measured = (
+            f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})" if gold else "no gold"
+        )
         pace = "" if one.seconds is None else f", {one.seconds:g} s a step"
         lines.append(f"  {one.reviewer}: {one.findings} findings, {measured}{pace}")
     for pair in figures.pairs:

@@ -8,12 +8,12 @@ items, by which the reviewer is measured and which look like all others.
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, updated
+from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, standing, updated
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.review.findings import FOLDER
 from stepforge.pipelines.storage.layout import Layout, shard_index
@@ -84,8 +84,7 @@ def _after(belief: Sequence[float], step: int) -> float:
     """Return the expected chance of the best label once a step was answered."""
     steps, rate = len(belief) - 1, MISTAKES / OF
     return sum(
-        max(p * likelihood(i, step, steps, rate, wrong=wrong) for i, p in enumerate(belief))
-        for wrong in (True, False)
+        max(p * likelihood(i, step, steps, rate, wrong=wrong) for i, p in enumerate(belief)) for wrong in (True, False)
     )
 
 
@@ -117,7 +116,7 @@ def suspected_reference(row: LabeledProblem) -> float:
     return max(0.0, (common[0][1] - right) / len(row.solutions))
 
 
-def build_queue(layout: Layout, top: int, seed: int = 0) -> ReviewQueue:
+def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
     """Return the ``top`` items that are worth most, with gold items among them.
 
     Raises:
@@ -129,14 +128,15 @@ def build_queue(layout: Layout, top: int, seed: int = 0) -> ReviewQueue:
     best: list[tuple[float, int, QueueItem]] = []
     gold: list[tuple[float, int, QueueItem]] = []
     solutions = steps = 0
-    for number, (row, item) in enumerate(_candidates(layout)):
+    for number, (row, item) in enumerate(_candidates(layout, findings)):
         solutions += 1
         steps += len(row.solutions[item.solution].rollout.steps)
         if item.value > 0:
             _keep(best, (item.value, -number, item), top)
         known = _gold(row, item, seed)
         if known is not None:
-            _keep(gold, (rng_of(seed, "gold", known.solution_id).random(), -number, known), -(-top // (GOLD_EVERY - 1)))
+            lot = rng_of(seed, "gold", known.solution_id).random()
+            _keep(gold, (lot, -number, known), -(-top // (GOLD_EVERY - 1)))
     chosen = [item for _, _, item in sorted(best, key=lambda one: one[:2], reverse=True)]
     golden = [item for *_, item in gold if not any(c.solution_id == item.solution_id for c in chosen[:top])]
     return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions, steps=steps)
@@ -146,18 +146,24 @@ def _keep(heap: list[tuple[float, int, QueueItem]], entry: tuple[float, int, Que
     (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
-def _candidates(layout: Layout) -> Iterator[tuple[LabeledProblem, QueueItem]]:
+def _candidates(layout: Layout, findings: Iterable[StepFinding]) -> Iterator[tuple[LabeledProblem, QueueItem]]:
+    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
+    for one in standing(findings):
+        said[one.problem_id, one.solution_id].append(one)
     for path in layout.shards("label"):
         for number, row in enumerate(read_rows(path, LabeledProblem, without=COMPLETIONS)):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):
                 if solution.rollout.steps:
-                    yield row, _item(row, place, shard_index(path), number, suspected)
+                    known = said.get((row.problem.id, solution.rollout.id), ())
+                    yield row, _item(row, place, shard_index(path), number, suspected, known)
 
 
-def _item(row: LabeledProblem, place: int, shard: int, number: int, suspected: float) -> QueueItem:
+def _item(
+    row: LabeledProblem, place: int, shard: int, number: int, suspected: float, said: Sequence[StepFinding]
+) -> QueueItem:
     solution = row.solutions[place]
-    doubt = doubt_of(solution)
+    doubt = doubt_of(solution, said)
     reasons: list[Reason] = []
     if doubt is not None:
         belief = prior(solution)
@@ -172,7 +178,7 @@ def _item(row: LabeledProblem, place: int, shard: int, number: int, suspected: f
         if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
             reasons.append("labelers disagree")
     value = doubt.value if doubt else 0.0
-    if suspected and solution.rollout.outcome == "wrong":
+    if suspected and not said and solution.rollout.outcome == "wrong":
         reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
     return QueueItem(
         shard=shard,

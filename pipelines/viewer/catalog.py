@@ -129,7 +129,7 @@ class Catalog:
 
 
 def _stamps(layout: Layout) -> dict[int, object]:
-    """Return what tells one state of each shard from another: its latest files, with time and size where it is cheap."""
+    """Return what tells one state of each shard from another: its files, with time and size on a disk."""
     found: dict[int, list[object]] = {}
     for stage in ROW_STAGES:
         for path in layout.shards(stage):

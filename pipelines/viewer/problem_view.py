@@ -169,9 +169,7 @@ def _facts(label: StepLabel | None) -> list[tuple[str, str]]:
 
 
 def _said(i: int, solution: LabeledSolution, truth: Verdict, people: Verdict | None) -> list[tuple[str, str]]:
-    facts = [
-        (v.labeler, "first wrong step") for v in (solution.verdict, *solution.others) if v.first_error == i
-    ]
+    facts = [(v.labeler, "first wrong step") for v in (solution.verdict, *solution.others) if v.first_error == i]
     if truth.classes:
         facts.append(("oracle", truth.classes[i]))
     if people is not None and people.classes:

@@ -46,7 +46,10 @@ COLUMNS: dict[str, type[np.generic]] = {
 }
 
 
-def to_numpy(array: Any, kind: Any = pa.int64()) -> npt.NDArray[Any]:
+WHOLE = pa.int64()
+
+
+def to_numpy(array: Any, kind: Any = WHOLE) -> npt.NDArray[Any]:
     """Return an Arrow array as numbers, anything where it is null.
 
     Its own ``to_numpy`` and functions of a scalar would import pandas, which takes seconds.

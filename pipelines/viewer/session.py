@@ -1,4 +1,4 @@
-"""A browser's way past the guard: the token in the address becomes a cookie, and pages may load only their own files."""
+"""A browser's way past the guard: a token in the address becomes a cookie, and pages load only their own files."""
 
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie

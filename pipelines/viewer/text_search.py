@@ -1,4 +1,4 @@
-"""Full-text search: shard by shard over ids, questions and steps, beside the requests; what is found so far is shown."""
+"""Full-text search, shard by shard over ids, questions and steps; what is found so far is shown."""
 
 import re
 import threading
