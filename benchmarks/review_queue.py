@@ -151,7 +151,9 @@ def main() -> None:
     strategies = {"queue": by_queue, "random solutions": random_solutions, "random steps": at_random}
     curves = {name: curve(cases, strategy) for name, strategy in strategies.items()}
     steps = sum(len(case.classes) for case in cases)
-    print(f"{len(cases)} solutions, {steps} steps, {sum(case.wrong for case in cases)} with a wrong answer and an error")
+    print(
+        f"{len(cases)} solutions, {steps} steps, {sum(case.wrong for case in cases)} with a wrong answer and an error"
+    )
     print(f"reviewer right {RIGHT:.0%} of the time; {REPEATS} reviewers; 95 % bootstrap intervals over problems\n")
     draws = np.random.default_rng(0).integers(0, cases[-1].problem + 1, (RESAMPLES, cases[-1].problem + 1))
     for title, (part, whole) in {"first-error accuracy": (0, 1), "labels right, all solutions": (2, 3)}.items():

@@ -103,7 +103,9 @@ def test_the_doubt_is_where_an_answer_changes_most() -> None:
     assert again is not None and again.step != doubt.step
 
 
-def test_the_queue_begins_with_what_is_worth_most_and_hides_its_gold(layout: Layout, rows: list[LabeledProblem]) -> None:
+def test_the_queue_begins_with_what_is_worth_most_and_hides_its_gold(
+    layout: Layout, rows: list[LabeledProblem]
+) -> None:
     queue = build_queue(layout, 12)
     asked = [item for item in queue.items if item.gold is None]
     assert [item.value for item in asked] == sorted((item.value for item in asked), reverse=True)
@@ -112,7 +114,9 @@ def test_the_queue_begins_with_what_is_worth_most_and_hides_its_gold(layout: Lay
         for solution in row.solutions:
             doubt = next_doubt(prior(solution), labeled_error(solution))
             worth[solution.rollout.id] = doubt.value if doubt else 0.0
-    left = [worth[s.rollout.id] for r in rows for s in r.solutions if s.rollout.id not in {i.solution_id for i in asked}]
+    left = [
+        worth[s.rollout.id] for r in rows for s in r.solutions if s.rollout.id not in {i.solution_id for i in asked}
+    ]
     assert asked[0].value == pytest.approx(max(worth.values()), abs=1e-4)
     assert asked[-1].value >= max(left) - 1e-4
     gold = [item for item in queue.items if item.gold]
@@ -221,9 +225,7 @@ def test_kappa_by_hand() -> None:
 def test_gold_measures_the_reviewer(layout: Layout) -> None:
     queue = build_queue(layout, 20)
     gold = [item for item in queue.items if item.gold]
-    said = [
-        a_finding(item.step, "wrong", problem_id=item.problem_id, solution_id=item.solution_id) for item in gold
-    ]
+    said = [a_finding(item.step, "wrong", problem_id=item.problem_id, solution_id=item.solution_id) for item in gold]
     (figures,) = review_figures(said, queue).reviewers
     missed = sum(item.gold == "right" for item in gold)
     assert (figures.gold, figures.mistakes) == (len(gold), (missed + 1) / (len(gold) + 20))
@@ -291,7 +293,7 @@ def test_what_goes_out_comes_back(layout: Layout, rows: list[LabeledProblem], tm
 def test_the_labeling_interface_names_what_is_exported() -> None:
     from xml.etree.ElementTree import fromstring
 
-    names = {element.get("name") for element in fromstring(CONFIG).iter()}  # noqa: S314 - our own text
+    names = {element.get("name") for element in fromstring(CONFIG).iter()}
     assert {"question", "step_{{idx}}", "finding_{{idx}}", "reference", "note"} <= names
 
 
@@ -300,9 +302,17 @@ def test_prm800k_lines_from_elsewhere_are_matched_by_their_words(
 ) -> None:
     row = rows[2]
     texts = [step.text.strip() for step in row.solutions[1].rollout.steps]
-    choices = [{"completions": [{"text": t, "rating": 1}, {"text": "no", "rating": -1}], "chosen_completion": 0} for t in texts[:1]]
+    choices = [
+        {"completions": [{"text": t, "rating": 1}, {"text": "no", "rating": -1}], "chosen_completion": 0}
+        for t in texts[:1]
+    ]
     choices.append({"completions": [{"text": texts[1], "rating": -1}], "chosen_completion": None})
-    line = {"labeler": "e90", "timestamp": "2022-07-17", "question": {"problem": row.problem.question}, "label": {"steps": choices}}
+    line = {
+        "labeler": "e90",
+        "timestamp": "2022-07-17",
+        "question": {"problem": row.problem.question},
+        "label": {"steps": choices},
+    }
     strange = line | {"question": {"problem": "another"}}
     file = tmp_path / "lines.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in (line, strange)))

@@ -140,7 +140,10 @@ def test_an_address_that_makes_no_sense_shows_what_does(client: TestClient, bad:
 
 def test_lost_problems_are_listed_with_the_reason(rows: list[LabeledProblem], tmp_path: Path) -> None:
     layout = a_view_run(tmp_path / "run", rows[:3])
-    solved = [SolvedProblem(problem=r.problem, rollouts=tuple(s.rollout for s in r.solutions), policy=r.policy) for r in rows[:5]]
+    solved = [
+        SolvedProblem(problem=r.problem, rollouts=tuple(s.rollout for s in r.solutions), policy=r.policy)
+        for r in rows[:5]
+    ]
     stamp = {"run": "x", "shard": 0, "source": ""}
     write_shard(layout.shard("solve", 0), solved, SolvedProblem, {**stamp, "stage": "solve"})
     dropped = Rejected(problem_id=rows[3].problem.id, filter="difficulty", reason="too hard", row="{}")

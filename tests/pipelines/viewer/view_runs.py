@@ -1,20 +1,25 @@
 """Runs to look at, and clients that look."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripted_rows import scripted_rows, write_curated
 from run_files import a_run
+from scripted_rows import scripted_rows
 from starlette.testclient import TestClient
 
 from stepforge.labelers import ChangePoint, MathShepherd
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import write_shard
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.pipelines.storage.store import write_text
 from stepforge.pipelines.viewer.app import Viewer, viewer_app
 from stepforge.pipelines.viewer.review_pages import ReviewDesk
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.record import Record
 
 TOKEN = "a-token"  # noqa: S105
 HOST = "http://127.0.0.1:8000"
@@ -25,10 +30,20 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
     labelers = [{"kind": "change_point", "pilot": 0}, {"kind": "math_shepherd", "k": 4}]
-    write_text(layout.run_file, a_run(problems=len(rows), label=labelers).toml())
+    run = a_run(problems=len(rows), label=labelers, test_share=0.3)
+    write_text(layout.run_file, run.toml())
     for number in range(-(-len(rows) // per_shard)):
         some = rows[number * per_shard : (number + 1) * per_shard]
-        write_curated(layout, number, some, {"run": "x"})
+        source = ""
+        held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
+            "label": (some, LabeledProblem),
+            "curate": (kept_rows(some, some), Kept),
+        }
+        for stage, (records, record) in held.items():
+            report = ShardReport(stage=stage, shard=number, rows_in=len(some), rows_out=len(some))
+            stamp = {"run": content_digest(run), "stage": stage, "shard": number, "source": source}
+            write_shard(layout.shard(stage, number), records, record, {**stamp, "report": report.model_dump()})
+            source = shard_metadata(layout.shard(stage, number))["digest"]
     return layout
 
 
@@ -58,8 +73,6 @@ class Looking:
     """A viewer in this process, with a client that has the cookie."""
 
     def __init__(self, layout: Layout, reviewer: str = "anna", **more: Any) -> None:
-        from stepforge.pipelines.progress.status import open_run
-
         run, _ = open_run(layout.folder)
         self.viewer = Viewer(run, layout, ReviewDesk(layout, reviewer, **more))
         self.client = TestClient(viewer_app(self.viewer, TOKEN), base_url=HOST)
@@ -72,6 +85,3 @@ class Looking:
 
     def __exit__(self, *error: object) -> None:
         self.viewer.close()
-
-
-__all__ = ["HOST", "TOKEN", "Looking", "SolvedProblem", "a_view_run", "labeled_rows", "with_texts", "write_shard"]
