@@ -1,8 +1,8 @@
 """People's findings as evidence: what they say of single steps moves the belief about where a solution goes wrong.
 
-A finding on step i says nothing about first errors before i, since a step after a wrong one may be right or wrong by
-itself. It speaks of i and of those after it: step i is right if the first error comes later. With e the reviewer's rate
-of mistakes, "wrong" has likelihood 1 - e if the first error is i, e if it comes later, 1/2 if it came before.
+Step i is right if the first error comes later, and wrong if it is the first error. After a first error a step is mostly
+wrong as well, since it builds on it, but it may be right by itself. With e the reviewer's rate of mistakes, "wrong" has
+likelihood 1 - e if the first error is i, e if it comes later, and ``CARRIED`` if it came before.
 """
 
 from collections import defaultdict
@@ -22,6 +22,8 @@ WEAK_MISTAKES = 0.35
 """How often a trace of use (a thumb, an edit) misleads."""
 OTHERS_SHARE = 0.3
 """Weight of the other labelers' verdicts in the belief before people."""
+CARRIED = 0.7
+"""How often a step after the first error is called wrong."""
 NAMED_SHARE = 0.7
 """Probability of what a labeler without probabilities names."""
 REFERENCE = "people say that the reference answer is wrong"
@@ -159,7 +161,7 @@ def likelihood(first_error: int, step: int | None, steps: int, mistakes: float, 
     if step is None:  # on the whole solution
         is_wrong = first_error < steps
     elif first_error < step:
-        return 0.5
+        return CARRIED if wrong else 1 - CARRIED
     else:
         is_wrong = first_error == step
     return 1 - mistakes if is_wrong == wrong else mistakes

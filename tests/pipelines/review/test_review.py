@@ -85,10 +85,10 @@ def test_a_link_in_place_of_the_file_is_not_followed(layout: Layout, tmp_path: P
 def test_a_finding_moves_the_belief_as_bayes_says() -> None:
     belief = [0.2, 0.3, 0.1, 0.4]  # three steps, and no error
     wrong = updated(belief, [a_finding(1, "wrong")], {})
-    by_hand = [0.2 * 0.5, 0.3 * 0.95, 0.1 * 0.05, 0.4 * 0.05]
+    by_hand = [0.2 * 0.7, 0.3 * 0.95, 0.1 * 0.05, 0.4 * 0.05]
     assert wrong == pytest.approx([p / sum(by_hand) for p in by_hand])
     right = updated(belief, [a_finding(1, "redundant")], {"anna": 0.1})
-    by_hand = [0.2 * 0.5, 0.3 * 0.1, 0.1 * 0.9, 0.4 * 0.9]
+    by_hand = [0.2 * 0.3, 0.3 * 0.1, 0.1 * 0.9, 0.4 * 0.9]
     assert right == pytest.approx([p / sum(by_hand) for p in by_hand])
     weak = updated(belief, [a_finding(None, "wrong", origin="usage")], {})
     by_hand = [0.2 * 0.65, 0.3 * 0.65, 0.1 * 0.65, 0.4 * 0.35]
