@@ -66,7 +66,7 @@ class Family(Record, ABC):
             answer=exact_text(answer),
             answer_kind=draft.answer_kind,
             difficulty=level,
-            group=_group(self.kind, draft.shape),
+            group=group_of(self.kind, draft.shape),
             truth=Truth(
                 quantities=(*transcript.quantities, *draft.extras),
                 reading=self.reading,
@@ -80,5 +80,6 @@ class Family(Record, ABC):
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
 
 
-def _group(kind: str, shape: str) -> str:
+def group_of(kind: str, shape: str) -> str:
+    """Return what problems of one shape share."""
     return f"{kind}-{blake2b(shape.encode(), digest_size=6).hexdigest()}"

@@ -4,13 +4,15 @@ from typing import Literal
 
 from stepforge.schemas.record import Record
 
-AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text"]
-"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, the others as text."""
+AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text", "plan"]
+"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, a ``plan`` by carrying it out, the
+others as text."""
 
 
-Reading = Literal["lines", "sentences", "equations"]
-"""How solutions state quantities: a claim a line (``schemas.statement``); sentences whose numbers all come from the
-quantity that they speak about; or any text, in which only equations are judged."""
+Reading = Literal["lines", "sentences", "equations", "calls", "deductions", "moves"]
+"""How solutions are judged. By the quantities that they state: a claim a line (``grading.statement``), sentences whose
+numbers all come from the quantity that they speak about, any text, of which only equations count, or a claim a line
+that may call a calculator. By what their lines do: deduce a formula from others, or make a move of a puzzle."""
 
 
 class Quantity(Record):
@@ -36,6 +38,10 @@ class Truth(Record):
 
     quantities: tuple[Quantity, ...]
     reading: Reading = "lines"
+    lines: tuple[str, ...] = ()
+    """A reference solution without its answer, where it does not state quantities."""
+    calls: int | None = None
+    """How often a solution may call a tool; None where the problem sets no limit."""
 
 
 class KeptColumn(Record):
@@ -66,8 +72,8 @@ class Problem(Record):
 
     @property
     def reference_solution(self) -> str | None:
-        """The needed quantities a line each and the answer, for procedural problems."""
+        """A line a step and the answer, for procedural problems."""
         if self.truth is None or self.answer is None:
             return None
-        lines = [q.statement for q in self.truth.quantities if q.needed]
+        lines = self.truth.lines or [q.statement for q in self.truth.quantities if q.needed]
         return "\n".join([*lines, f"Answer: {self.answer}"])
