@@ -65,9 +65,7 @@ class WorkedFamily(Family):
             answer_kind=worked.answer_kind,
             difficulty=level,
             group=group_of(self.kind, worked.shape),
-            truth=Truth(
-                quantities=worked.quantities, reading=worked.reading, lines=worked.lines, calls=worked.calls
-            ),
+            truth=Truth(quantities=worked.quantities, reading=worked.reading, lines=worked.lines, calls=worked.calls),
         )
 
 

@@ -11,8 +11,8 @@ from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES, DOMAINS
 from stepforge.generators.slips import Piece, solution
-from stepforge.generators.worked import WorkedFamily
 from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.generators.worked import WorkedFamily
 from stepforge.schemas.seeds import rng_of
 
 IGNORED = -100

@@ -12,8 +12,8 @@ from stepforge.generators.worked import Worked, WorkedFamily, learned
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NAMES = ("Rex", "Tom", "Ada", "Max", "Zoe")
-KINDS = (
-    "cat dog pet fox wolf bird fish frog bee ant toad lion bear deer hare mole crow duck swan seal".split()
+KINDS = tuple(
+    "cat dog pet fox wolf bird fish frog bee ant toad lion bear deer hare mole crow duck swan seal".split()  # noqa: SIM905
 )
 SHUFFLED_FROM = 2
 

@@ -17,7 +17,7 @@ from stepforge.grading.puzzles.trip import Place, Trip
 
 PuzzleKind = Literal["jugs", "grid", "river", "blocks", "trip"]
 EATERS = (("fox", "hen"), ("hen", "corn"), ("cat", "mouse"), ("mouse", "cheese"), ("wolf", "goat"), ("goat", "hay"))
-PLACES = "museum zoo park tower castle market garden harbor".split()
+PLACES = ["museum", "zoo", "park", "tower", "castle", "market", "garden", "harbor"]
 DRAWS = 40
 UNBOUNDED = 99
 

@@ -3,6 +3,7 @@
 A call is spent well on a product of two numbers with two digits each; a needless one is missing later.
 """
 
+from itertools import pairwise
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -54,7 +55,7 @@ class Tools(WorkedFamily):
 
 def _steps(rng: Random, names: list[str], item: str, value: int, level: int) -> tuple[_Step, ...]:
     steps = []
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         operator = rng.choice("**+-") if value < LARGEST_MULTIPLIED else rng.choice("+-")
         if operator == "*":
             number = rng.randint(2, 5) if value < 100 and rng.random() < 0.5 else rng.randint(12, 39)

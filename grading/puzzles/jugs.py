@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from stepforge.grading.puzzles.puzzle import Puzzle
 
-_QUESTION = re.compile(r"Jug A holds (\d+) and jug B (\d+)\. Both are empty\. Get (\d+) in jug A in at most (\d+) moves")
+_QUESTION = re.compile(
+    r"Jug A holds (\d+) and jug B (\d+)\. Both are empty\. Get (\d+) in jug A in at most (\d+) moves"
+)
 
 
 class Levels(NamedTuple):
