@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from stepforge.generators.draft import Draft
-from stepforge.generators.family import Family, group_of
+from stepforge.generators.family import ProblemFamily, group_of
 from stepforge.generators.slips import Piece
 from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.seeds import rng_of
@@ -36,16 +35,12 @@ class Worked(NamedTuple):
         return learned([*self.lines, f"Answer: {self.answer}"])
 
 
-class WorkedFamily(Family):
+class WorkedFamily(ProblemFamily):
     """A family that writes whole solutions."""
 
     @abstractmethod
     def work(self, rng: Random, level: int) -> Worked:
         """Write one problem of a level with its solution."""
-
-    def draft(self, rng: Random, level: int) -> Draft:
-        """Refuse: its steps are no quantities."""
-        raise TypeError(f"{self.kind} has no draft of quantities")
 
     def worked(self, seed: int, index: int) -> tuple[Worked, int]:
         """Return item ``index`` with its solution, and its level."""
@@ -65,7 +60,8 @@ class WorkedFamily(Family):
             answer_kind=worked.answer_kind,
             difficulty=level,
             group=group_of(self.kind, worked.shape),
-            truth=Truth(quantities=worked.quantities, reading=worked.reading, lines=worked.lines, calls=worked.calls),
+            truth=Truth(quantities=worked.quantities, reading=worked.reading, calls=worked.calls),
+            known_solution="\n".join([*worked.lines, f"Answer: {worked.answer}"]),
         )
 
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from stepforge.schemas.record import Record
+from stepforge.schemas.verifier import AnyVerifier
 
 AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text", "plan"]
 """How an answer is compared: the first three exactly, ``math`` by Math-Verify, a ``plan`` by carrying it out, the
@@ -38,8 +39,6 @@ class Truth(Record):
 
     quantities: tuple[Quantity, ...]
     reading: Reading = "lines"
-    lines: tuple[str, ...] = ()
-    """A reference solution without its answer, where it does not state quantities."""
     calls: int | None = None
     """How often a solution may call a tool; None where the problem sets no limit."""
 
@@ -69,11 +68,17 @@ class Problem(Record):
     """Template or source group; train and test splits never share one."""
     truth: Truth | None = None
     kept: tuple[KeptColumn, ...] = ()
+    verifier: AnyVerifier | None = None
+    """What decides an outcome where the answer is no value: tests, a program, a user's own rule."""
+    known_solution: str | None = None
+    """The text of a right solution, where one came with the problem."""
 
     @property
     def reference_solution(self) -> str | None:
-        """A line a step and the answer, for procedural problems."""
+        """A right solution: one that came along, or the needed quantities a line each and the answer."""
+        if self.known_solution is not None:
+            return self.known_solution
         if self.truth is None or self.answer is None:
             return None
-        lines = self.truth.lines or [q.statement for q in self.truth.quantities if q.needed]
+        lines = [q.statement for q in self.truth.quantities if q.needed]
         return "\n".join([*lines, f"Answer: {self.answer}"])

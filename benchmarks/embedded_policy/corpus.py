@@ -10,6 +10,8 @@ from transformers import PreTrainedTokenizerFast
 from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES, DOMAINS
+from stepforge.generators.family import ProblemFamily
+from stepforge.generators.planted_bugs import planted_bugs
 from stepforge.generators.slips import Piece, solution
 from stepforge.generators.wording.solutions import free_question, free_solution
 from stepforge.generators.worked import WorkedFamily
@@ -23,7 +25,7 @@ TRAINING_SEED = 7_000_003
 
 LEVELS = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6)
 """Easy ones more often: they teach the steps that all levels have, and are cheaper."""
-DOMAIN_LEVELS = (1, 1, 2, 2, 3, 3, 4, 5)
+DOMAIN_LEVELS = (1, 1, 2, 2, 3, 3, 4)
 DOMAIN_SLIPS = 0.3
 
 
@@ -47,7 +49,7 @@ class Mix(NamedTuple):
 def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterator[Example]:
     """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
     families = [family(levels=LEVELS) for family in ALL_FAMILIES]
-    domains = [family(levels=DOMAIN_LEVELS) for family in DOMAINS]
+    domains: list[ProblemFamily] = [family(levels=DOMAIN_LEVELS) for family in DOMAINS]
     index = start
     while True:
         if rng_of(TRAINING_SEED, "domain", index).random() < mix.domains:
@@ -68,11 +70,21 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterat
         index += 1
 
 
-def domain_solution(family: WorkedFamily, seed: int, index: int) -> tuple[str, list[Piece]]:
+def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, list[Piece]]:
     """Return the prompt of item ``index`` and a solution of it, one in three with a mistake."""
-    worked, _ = family.worked(seed, index)
     rng = rng_of(seed, "slip", index)
-    return f"{worked.question}\n", worked.slipped(rng) if rng.random() < DOMAIN_SLIPS else worked.solution
+    slips = rng.random() < DOMAIN_SLIPS
+    if isinstance(family, WorkedFamily):
+        worked, _ = family.worked(seed, index)
+        return f"{worked.question}\n", worked.slipped(rng) if slips else worked.solution
+    problem = family.item(seed, index)
+    program = problem.known_solution or ""
+    bug = next(planted_bugs(program, rng), None) if slips else None
+    if bug is None:
+        return f"{problem.question}\n", [Piece(program)]
+    lines = bug.text.splitlines(keepends=True)
+    before, after = "".join(lines[: bug.at]), "".join(lines[bug.at + 1 :])
+    return f"{problem.question}\n", [Piece(before), Piece(lines[bug.at], learn=False), Piece(after)]
 
 
 def _free(draft: Draft, rng: Random, repair_share: float) -> tuple[str, list[Piece]]:

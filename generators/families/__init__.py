@@ -10,6 +10,7 @@ from stepforge.generators.families.logic import Logic
 from stepforge.generators.families.number_theory import NumberTheory
 from stepforge.generators.families.plans import Plans
 from stepforge.generators.families.polynomials import Polynomials
+from stepforge.generators.families.programs import Programs
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.families.templates import Templates
@@ -23,6 +24,7 @@ AnyFamily = Annotated[
     | Sequence
     | Polynomials
     | Templates
+    | Programs
     | Logic
     | Plans
     | Tools,
@@ -30,9 +32,9 @@ AnyFamily = Annotated[
 ]
 
 ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequence, Polynomials)
-"""Those whose steps state quantities, and that need no files."""
+"""Those that need no files and state a value a line."""
 
-DOMAINS = (Logic, Plans, Tools)
-"""Those whose steps deduce, move or call a tool."""
+DOMAINS = (Logic, Plans, Tools, Programs)
+"""Those whose steps deduce, move, call a tool, or are statements of a program."""
 
 __all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily"]

@@ -5,7 +5,7 @@ The other candidates stand at the end of rules that never apply.
 """
 
 from random import Random
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.slips import Piece
 from stepforge.generators.worked import Worked, WorkedFamily, learned
@@ -30,8 +30,7 @@ class Logic(WorkedFamily):
     """``Known: P. if P then Q. Q or R. ... Which follows: S, T or U?``"""
 
     kind: Literal["logic"] = "logic"
-    domain = "logic"
-    wording: Literal["plain"] = "plain"
+    domain: ClassVar[str] = "logic"
     syllogisms: bool = True
     """Whether half of the problems are about kinds of things instead of letters."""
 

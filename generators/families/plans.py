@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from random import Random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,8 +26,7 @@ class Plans(WorkedFamily):
     """``Jug A holds 5 and jug B 3. ... Get 4 in jug A in at most 7 moves.``"""
 
     kind: Literal["plans"] = "plans"
-    domain = "plans"
-    wording: Literal["plain"] = "plain"
+    domain: ClassVar[str] = "plans"
     puzzles: tuple[PuzzleKind, ...] = Field(default=("jugs", "grid", "river", "blocks", "trip"), min_length=1)
     """Kinds to draw from. The shortest plan has a move more than the level."""
     spare: int = Field(default=1, ge=0)

@@ -5,7 +5,7 @@ A call is spent well on a product of two numbers with two digits each; a needles
 
 from itertools import pairwise
 from random import Random
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.families.quantities import ITEMS, PEOPLE
 from stepforge.generators.slips import Piece, wrong_value
@@ -27,8 +27,7 @@ class Tools(WorkedFamily):
     """``Ann has 24 pens. Bob has 37 times as many pens as Ann. ... Calculator calls: 1.``"""
 
     kind: Literal["tools"] = "tools"
-    domain = "tools"
-    wording: Literal["plain"] = "plain"
+    domain: ClassVar[str] = "tools"
 
     def work(self, rng: Random, level: int) -> Worked:
         """Write one problem of ``level + 1`` steps, at least one of which is worth a call."""
