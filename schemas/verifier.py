@@ -28,8 +28,8 @@ class UnitTests(Record):
     """Python that stands before the program and before the tests: imports, or the prompt that the program completes."""
     seconds: float = Field(default=5.0, gt=0)
     """Time limit of all tests together."""
-    time_over: Literal["undetermined", "wrong"] = "undetermined"
-    """What a program comes to that is not done in time."""
+    over_limit: Literal["undetermined", "wrong"] = "undetermined"
+    """What a program comes to that is not done in time or memory."""
 
 
 class PythonVerifier(Record):
