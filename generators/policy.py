@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.grading.final_answer import extract_answer, stated_answer
+from stepforge.grading.programs import program_in
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
@@ -21,6 +22,7 @@ from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sam
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
 from stepforge.schemas.seeds import seed_of
+from stepforge.schemas.verifier import UnitTests
 
 
 class PolicySettings(Record):
@@ -164,8 +166,15 @@ class PromptedPolicy:
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
-    def answer(self, text: str) -> str | None:
-        """Return the final answer of a whole solution's text, or None."""
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
+
+        None where it holds none.
+        """
+        if isinstance(problem.verifier, UnitTests):
+            return program_in(text, problem.verifier.entry_point)
+        if problem.verifier is not None:
+            return text
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
@@ -213,7 +222,7 @@ class PromptedPolicy:
     ) -> list[Rollout]:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+        return [self._rollout(problem, f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
 
     def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
@@ -240,12 +249,12 @@ class PromptedPolicy:
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]
 
-    def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
+    def _rollout(self, problem: Problem, identity: str, before: str, completion: Completion) -> Rollout:
         return Rollout(
             id=identity,
             start=None,
             steps=self.cut(completion.text, completion.token_ids, completion.token_ends, completion.logprobs),
-            answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
+            answer=self.answer(problem, before + completion.text) if completion.finish == "stop" else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,
