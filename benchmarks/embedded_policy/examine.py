@@ -1,6 +1,6 @@
 """Examine a policy: ``python -m benchmarks.embedded_policy.examine``. Writes its model card and figures.
 
-Pass rate at temperature 1 by family and difficulty, where the first errors lie, and how often the policy still ends
+``--domains`` examines it on logic, plans, tools and programs. Pass rate at temperature 1 by family and difficulty, where the first errors lie, and how often the policy still ends
 right once a wrong step is in the prefix (recovery): the figure that decides how far "any success" can be trusted.
 """
 
@@ -8,13 +8,15 @@ import argparse
 import asyncio
 import json
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.embedded_policy.judge_exam import examine_judge
 from benchmarks.embedded_policy.model_card import card
 from benchmarks.embedded_policy.siblings import right_and_any
-from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.families import ALL_FAMILIES, DOMAINS
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
@@ -30,21 +32,28 @@ EXAM_SEED = 99_000_001
 """Apart from the training seed and from the seeds in configs/."""
 
 
-async def examine(
-    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording = "plain"
-) -> dict[str, Any]:
-    """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
-    grader = PooledGrader()
-    asked = [
+def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Problem]]:
+    """Return (family, level, problem): ``problems`` of each family and level; without a wording, of the domains."""
+    families: Sequence[type[ProblemFamily]] = DOMAINS if wording is None else ALL_FAMILIES
+    worded = {} if wording is None else {"wording": wording}
+    return [
         (
             family.model_fields["kind"].default,
             level,
-            family(levels=(level,), wording=wording).item(EXAM_SEED, 1000 * level + i),
+            family(levels=(level,), **worded).item(EXAM_SEED, 1000 * level + i),
         )
-        for family in ALL_FAMILIES
+        for family in families
         for level in range(1, family.max_level + 1)
         for i in range(problems)
     ]
+
+
+async def examine(
+    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording | None = "plain"
+) -> dict[str, Any]:
+    """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
+    grader = PooledGrader()
+    asked = asked_of(problems, wording)
     sampled = await asyncio.gather(*(_solve(policy, grader, problem, solutions) for _, _, problem in asked))
     by_cell: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     erroneous: list[tuple[Problem, Rollout, int]] = []
@@ -64,7 +73,7 @@ async def examine(
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
     figures = {
-        "wording": wording,
+        "wording": wording or "plain",
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),
         "first_error_positions": dict(sorted(positions.items(), key=lambda item: int(item[0]))),
@@ -105,7 +114,11 @@ async def _main(arguments: argparse.Namespace) -> None:
     engine = await open_engine(settings)
     policy = PromptedPolicy(
         engine,
-        PolicySettings(temperature=arguments.temperature, max_tokens=240 if arguments.wording == "plain" else 480),
+        PolicySettings(
+            temperature=arguments.temperature,
+            max_tokens=240 if arguments.wording == "plain" else 480,
+            calculator=arguments.domains,
+        ),
     )
     try:
         figures = await examine(
@@ -113,7 +126,7 @@ async def _main(arguments: argparse.Namespace) -> None:
             problems=arguments.problems,
             solutions=arguments.solutions,
             recoveries=arguments.recoveries,
-            wording=arguments.wording,
+            wording=None if arguments.domains else arguments.wording,
         )
     finally:
         await engine.close()
@@ -130,6 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=embedded_folder())
     parser.add_argument("--wording", choices=("plain", "free"), default="plain")
+    parser.add_argument("--domains", action="store_true", help="problems of logic, plans, tools and programs")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--problems", type=int, default=40, help="problems a family and level")
     parser.add_argument("--solutions", type=int, default=4, help="solutions per problem")
