@@ -1,22 +1,22 @@
 """Examine a policy: ``python -m benchmarks.embedded_policy.examine``. Writes its model card and figures.
 
-``--domains`` examines it on logic, plans, tools and programs. Pass rate at temperature 1 by family and difficulty, where the first errors lie, and how often the policy still ends
+Pass rate at temperature 1 by family and difficulty, where the first errors lie, and how often the policy still ends
 right once a wrong step is in the prefix (recovery): the figure that decides how far "any success" can be trusted.
+``--domains`` examines it on logic, plans, tools and programs.
 """
 
 import argparse
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.embedded_policy.corpus import domain_families
 from benchmarks.embedded_policy.judge_exam import examine_judge
 from benchmarks.embedded_policy.model_card import card
 from benchmarks.embedded_policy.siblings import right_and_any
-from stepforge.generators.families import ALL_FAMILIES, DOMAINS
-from stepforge.generators.family import ProblemFamily
+from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
@@ -34,16 +34,14 @@ EXAM_SEED = 99_000_001
 
 def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Problem]]:
     """Return (family, level, problem): ``problems`` of each family and level; without a wording, of the domains."""
-    families: Sequence[type[ProblemFamily]] = DOMAINS if wording is None else ALL_FAMILIES
-    worded = {} if wording is None else {"wording": wording}
     return [
-        (
-            family.model_fields["kind"].default,
-            level,
-            family(levels=(level,), **worded).item(EXAM_SEED, 1000 * level + i),
+        (family.kind, level, family.item(EXAM_SEED, 1000 * level + i))
+        for level in range(1, 7)
+        for family in (
+            domain_families((level,))
+            if wording is None
+            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES]
         )
-        for family in families
-        for level in range(1, family.max_level + 1)
         for i in range(problems)
     ]
 
