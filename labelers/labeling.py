@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
-from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepClass, StepLabel, Verdict
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 TRUNCATED = "solution truncated or without a verdict"
@@ -71,7 +71,8 @@ def of_policy(verdict: Verdict, steps: Sequence[Step]) -> Verdict:
         return verdict
     classes = verdict.classes
     if classes is not None:
-        classes = (*classes[:error], classes[verdict.first_error or 0], *["after"] * (len(steps) - error - 1))
+        after: StepClass = "after"
+        classes = (*classes[:error], classes[verdict.first_error or 0], *[after] * (len(steps) - error - 1))
     return verdict.model_copy(update={"first_error": error, "classes": classes})
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from stepforge.generators.families import Logic, Tools
 from stepforge.generators.policy import PolicySettings
+from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.settings.run_file import RunFile
@@ -11,7 +12,8 @@ from stepforge.schemas.errors import BadInput
 
 
 def run_of(part: Logic | Tools, *, calculator: bool) -> RunFile:
-    return RunFile(generate=(part,), engine=ScriptedEngineSettings(), policy=PolicySettings(calculator=calculator))
+    policy = PolicySettings(calculator=calculator)
+    return RunFile(generate=(part,), engine=ScriptedEngineSettings(), policy=policy, label=(OmegaPRM(),))
 
 
 def test_problems_with_calls_need_a_calculator() -> None:
