@@ -63,6 +63,7 @@ def test_reference_solutions_are_right_and_every_mistake_is_seen(family: Logic |
         ("if P then Q, P, so Q", "valid"),
         ("P, if P then Q, so Q or T", "valid"),
         ("Q or R, not R, so Q", "valid"),
+        ("from P, if P then Q, so Q", "valid"),
         ("P, so P", "redundant"),
         ("P, if U then P, so U", "non_sequitur"),
         ("Q, if Q and S then T, so T", "non_sequitur"),
@@ -91,6 +92,7 @@ def test_syllogisms_are_judged_by_their_meaning() -> None:
     assert of("some pet is a dog, Rex is a cat, so Rex is a dog") == "non_sequitur"
     assert of("Rex is a cat, every cat is a pet, so Rex is a wolf") == "invalid"
     assert read_formula("Rex is a") is None and read_deduction("so what") is None
+    assert read_deduction(f"P, so {'not ' * 20_000}P") is None
 
 
 def test_another_right_way_is_right_and_what_was_not_proved_cannot_be_used() -> None:
