@@ -31,7 +31,9 @@ class SelfConsistency(Record):
     """Drop a problem whose reference is contradicted by at least this share; None keeps them all."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Supply a missing reference, or weigh the one there is."""
+        """Supply a missing reference, or weigh the one there is; a problem with a verifier needs none."""
+        if row.problem.verifier is not None:
+            return row
         answers = [r.answer for r in row.rollouts if r.answer is not None and r.finish == "stop"]
         if row.problem.answer is not None:
             return self._weighed(row, len(answers))

@@ -16,13 +16,15 @@ from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import Written, write_with_calls
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
+from stepforge.grading.programs import program_in
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
-from stepforge.schemas.problem import AnswerKind, Problem
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
 from stepforge.schemas.seeds import seed_of
+from stepforge.schemas.verifier import UnitTests
 
 
 class PolicySettings(Record):
@@ -172,9 +174,16 @@ class PromptedPolicy:
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
-    def answer(self, text: str, kind: AnswerKind = "math") -> str | None:
-        """Return the final answer of a whole solution's text, or None."""
-        if kind == "plan":
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
+
+        None where it holds none.
+        """
+        if isinstance(problem.verifier, UnitTests):
+            return program_in(text, problem.verifier.entry_point)
+        if problem.verifier is not None:
+            return text
+        if problem.answer_kind == "plan":
             return stated_line(text)
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
@@ -263,7 +272,7 @@ class PromptedPolicy:
             id=identity,
             start=None,
             steps=steps,
-            answer=self.answer(before + completion.text, problem.answer_kind) if ended else None,
+            answer=self.answer(problem, before + completion.text) if ended else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,

@@ -13,7 +13,7 @@ from pydantic import Field
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.labeling import TRUNCATED
+from stepforge.labelers.labeling import TRUNCATED, of_policy
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
 
@@ -253,4 +253,5 @@ def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
     if lost is None:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
-    return Verdict(labeler=name, first_error=lost if lost < len(solution.rollout.steps) else None)
+    steps = solution.rollout.steps
+    return of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)

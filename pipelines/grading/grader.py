@@ -1,4 +1,4 @@
-"""The grader: exact comparisons at once, all others in processes that can be killed.
+"""The grader: exact comparisons at once, all others in processes that can be killed, verifiers in isolation.
 
 ``undetermined`` is what a time-out, a crash, a refused answer and a missing answer come to; it is never evidence
 against a step. The processes start with the first comparison that needs one, and none outlives ``close``.
@@ -13,6 +13,7 @@ from types import TracebackType
 from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.pipelines.grading.verifier_calls import VerifierCalls
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -39,6 +40,7 @@ class PooledGrader:
         if processes < 1 or limit_seconds < 1 or remembered < 1:
             raise ValueError("processes, limit_seconds and remembered must be at least 1")
         self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes)
+        self._verifiers = VerifierCalls(processes=processes)
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
@@ -55,7 +57,10 @@ class PooledGrader:
         Raises:
             RuntimeError: the grader is closed, and an answer needs a process.
             RunFailed: an answer needs a process, and none starts.
+            RunFailed: a verifier needs an isolation that is not there.
         """
+        if problem.verifier is not None:
+            return [ruling.outcome for ruling in await self._verifiers.rulings(problem, answers)]
         pending = [self._outcome(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
@@ -77,6 +82,7 @@ class PooledGrader:
 
     async def close(self) -> None:
         """End the processes; what is still being compared becomes ``undetermined``."""
+        await self._verifiers.close()
         await asyncio.to_thread(self._pool.close)
 
     async def __aenter__(self) -> "PooledGrader":

@@ -157,7 +157,7 @@ def _label_slices(row: LabeledProblem) -> list[str]:
 
 def _policy_slices(row: LabeledProblem) -> list[str]:
     problem = row.problem
-    slices = [f"source: {problem.source}"]
+    slices = [f"domain: {problem.domain}", f"source: {problem.source}"]
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
 
 

@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from stepforge.filters import SelfConsistency
 from stepforge.generators.columns import hint
 from stepforge.generators.families.templates import Templates
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import Judge
+from stepforge.labelers.deductions import MISSING, z3_is_there
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
@@ -38,6 +40,7 @@ def preflight(run: RunFile) -> None:
         if isinstance(part, Templates):
             part.check()
     check_metrics(run.workers)
+    _check_domains(run)
     _check_temperature(run)
     _check_api(run)
     _check_engine(run.engine)
@@ -137,6 +140,15 @@ def _some_problems(run: RunFile) -> list[Problem]:
             rows = list(open_problems(part).rows(0, FEW))
             return [row.problem for row in rows if not isinstance(row, Rejected)]
     return [family_item(run, index) for index in range(FEW)]
+
+
+def _check_domains(run: RunFile) -> None:
+    """What some families need besides a policy."""
+    kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
+    if "logic" in kinds and not z3_is_there():
+        raise BadInput(f"generate: {MISSING}")
+    if "tools" in kinds and not run.policy.calculator:
+        raise BadInput("policy.calculator: the problems of tools call a calculator; set calculator = true")
 
 
 def _check_temperature(run: RunFile) -> None:

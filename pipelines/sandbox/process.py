@@ -18,6 +18,7 @@ from stepforge.pipelines.sandbox.wire import LIMIT
 from stepforge.schemas.record import Record
 
 START_SECONDS = 60.0
+END_SECONDS = 5.0
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
@@ -33,7 +34,7 @@ class Limits(Record):
     memory: int = 512 << 20
     """Address space of each process, in bytes."""
     disk: int = 16 << 20
-    """All files together, in bytes."""
+    """All files together, in bytes; 0 for no folder to write to."""
     output: int = 64 << 10
     """What is kept of the output, in bytes."""
 
@@ -119,8 +120,11 @@ class Zygote:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            try:
+                self._process.wait(END_SECONDS)  # it ends when its socket does
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._control = self._process = None
 
     def _start(self) -> socket.socket:

@@ -13,22 +13,26 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from stepforge.pipelines.sandbox.barriers import Barriers
 from stepforge.pipelines.sandbox.process import Heard, Limits, Locked, NoIsolation, Zygote, listen
 from stepforge.pipelines.sandbox.wire import send
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
-from stepforge.schemas.verifier import CommandVerifier, PythonVerifier, UnitTests
+from stepforge.schemas.verifier import AnyVerifier, CommandVerifier, PythonVerifier, UnitTests
 
 __all__ = ["Limits", "NoIsolation", "Ran", "Ruling", "Sandbox"]
 
+T = TypeVar("T")
+
 _WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermined": "undetermined"}
+DEFAULT = Limits()
 OWN_MEMORY = 4 << 30
 """Address space of a program of the user's own, in bytes."""
 
@@ -65,7 +69,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._closed = False
 
-    async def run(self, program: str, *, limits: Limits = Limits()) -> Ran:
+    async def run(self, program: str, *, limits: Limits = DEFAULT) -> Ran:
         """Run a Python program; what it raises is in the result.
 
         Raises:
@@ -73,22 +77,16 @@ class Sandbox:
         """
         return await self._do(lambda zygote: _run(zygote, program, limits))
 
-    async def test(self, verifier: UnitTests, program: str) -> Ruling:
-        """Return what the tests of a problem say of a program.
+    def ask(self, verifier: AnyVerifier, question: dict[str, Any]) -> "Future[Ruling]":
+        """Return what decides a solution's outcome; ``question`` holds ``question``, ``solution`` and ``kept``.
 
-        Raises:
-            NoIsolation: it was not run.
+        The future fails with ``NoIsolation`` where nothing can be run.
         """
-        return await self._do(lambda zygote: _test(zygote, verifier, program))
-
-    async def ask(self, verifier: PythonVerifier | CommandVerifier, question: dict[str, Any]) -> Ruling:
-        """Return what a user's own rule says; ``question`` holds ``question``, ``solution`` and ``kept``.
-
-        Raises:
-            NoIsolation: it was not run.
-        """
-        one = _ask_function if isinstance(verifier, PythonVerifier) else _ask_command
-        return await self._do(lambda zygote: one(zygote, verifier, question))  # type: ignore[operator]
+        if isinstance(verifier, UnitTests):
+            return self._pool().submit(self._with_zygote, lambda zygote: _test(zygote, verifier, question["solution"]))
+        if isinstance(verifier, PythonVerifier):
+            return self._pool().submit(self._with_zygote, lambda zygote: _ask_function(zygote, verifier, question))
+        return self._pool().submit(self._with_zygote, lambda zygote: _ask_command(zygote, verifier, question))
 
     async def check(self) -> Barriers:
         """Start a process and see that it cannot get out.
@@ -96,10 +94,10 @@ class Sandbox:
         Raises:
             NoIsolation: it can, or none starts.
         """
-        ran = await self.run(_ESCAPES, limits=Limits(seconds=30))
+        ran, found = await self._do(lambda zygote: (_run(zygote, _ESCAPES, Limits(seconds=30)), zygote.barriers))
         if ran.value != "'held'":
             raise NoIsolation(f"the isolation does not hold here: {ran.value or ran.error or ran.status}")
-        return await self._do(lambda zygote: zygote.barriers)
+        return found
 
     async def close(self) -> None:
         """End all processes; what is still running has no result."""
@@ -115,7 +113,7 @@ class Sandbox:
         """Close it."""
         await self.close()
 
-    async def _do(self, work: Any) -> Any:
+    async def _do(self, work: Callable[[Zygote], T]) -> T:
         return await asyncio.wrap_future(self._pool().submit(self._with_zygote, work))
 
     def _pool(self) -> ThreadPoolExecutor:
@@ -129,7 +127,7 @@ class Sandbox:
                     self._idle.put(Zygote(self._folders[-1]))
             return self._threads
 
-    def _with_zygote(self, work: Any) -> Any:
+    def _with_zygote(self, work: Callable[[Zygote], T]) -> T:
         zygote = self._idle.get()
         try:
             return work(zygote)
@@ -215,7 +213,7 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
 
 
 def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
-    limits = Limits(seconds=verifier.seconds)
+    limits = Limits(seconds=verifier.seconds, disk=0)
     with _Execution(zygote, limits) as execution:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
         execution.start("program", control=served)

@@ -24,6 +24,8 @@ _PRELOADED = (
     "array bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq itertools "
     "json math operator queue random re statistics string struct textwrap time typing unicodedata encodings.idna"
 )
+_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))  # slow: asked before any fork
+_IMPORTED_FROM = [*_LIBRARY, f"{_LIBRARY[1]}/lib-dynload"]
 _DESCRIPTORS = 64
 _INSTALLED = (
     "/usr/lib",
@@ -43,6 +45,8 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
     """Fork whenever asked, until nobody asks."""
     for name in _PRELOADED.split():
         import_module(name)
+    for own_program in (False, True):
+        syscalls.program(own_program=own_program)
     gc.freeze()
     null = os.open("/dev/null", os.O_RDWR)
     while True:
@@ -77,7 +81,7 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
         own = asked["own_program"]
         if own and namespaces:
             _with_own_processes()
-        _lock(asked, folder if namespaces else None, own_program=own)
+        _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
         WORK[asked["work"]]()
     except Gone:
         os._exit(0)
@@ -116,9 +120,8 @@ def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> No
         os.chdir(folder)
     os.environ.clear()
     os.environ |= {"HOME": folder or "/", "TMPDIR": folder or "/", "LANG": "C.UTF-8"}
-    library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    sys.path[:] = [*library, os.path.join(library[1], "lib-dynload")]  # noqa: PTH118 - no pathlib in a locked process
-    readable = (*library, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
+    sys.path[:] = _IMPORTED_FROM
+    readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
     barriers.restrict_files(readable, folder, execute=own_program)
     _limit(resource.RLIMIT_AS, asked["memory"])
     _limit(resource.RLIMIT_CPU, asked["processor"])
