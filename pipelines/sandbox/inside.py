@@ -56,9 +56,17 @@ def serve_program() -> None:
         send(CONTROL, answer)
 
 
-def _raised(error: BaseException) -> dict[str, Any]:
+def _raised(error: BaseException) -> dict[str, str]:
     lines = traceback.format_exception_only(type(error), error)
-    return {"raised": type(error).__name__, "text": lines[-1].strip()[:MESSAGE]}
+    name, _, text = lines[-1].strip().partition(": ")
+    return {"raised": name[:MESSAGE], "text": text[:MESSAGE]}
+
+
+def _line(error: BaseException) -> str:
+    """Return what is said of an error in one line."""
+    if isinstance(error, _ProgramFailed):
+        return str(error)
+    return ": ".join(filter(None, _raised(error).values()))
 
 
 class _Program:
@@ -66,7 +74,7 @@ class _Program:
 
     def __init__(self, task: dict[str, Any], names: list[str]) -> None:
         send(LINK, {"program": task["program"], "names": names})
-        self.names: set[str] = set(map(str, self._answer()["names"]))
+        self.names: set[str] = set(map(str, self._answer().get("names") or ()))
 
     def function(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -95,7 +103,7 @@ def _error(name: str, text: str) -> Exception:
             return kind(text)
         except TypeError:
             pass
-    return _ProgramFailed(text)
+    return _ProgramFailed(": ".join(filter(None, (name, text))))
 
 
 def run_tests() -> None:
@@ -118,12 +126,12 @@ def _tested(task: dict[str, Any]) -> tuple[str, str]:
         tests = ast.parse(task["tests"])
         exec(compile(task["setup"], "<setup>", "exec"), space)  # noqa: S102 - locked in
     except Exception as error:
-        return "undetermined", f"the tests cannot be run: {_raised(error)['text']}"
+        return "undetermined", f"the tests cannot be run: {_line(error)}"
     wanted = [task["entry_point"], *_undefined(tests, space)]
     try:
         program = _Program(task, wanted)
     except Exception as error:
-        return "wrong", str(error)
+        return "wrong", _line(error)
     if task["entry_point"] not in program.names:
         return "wrong", f"NameError: the program does not define {task['entry_point']}"
     space |= {name: program.function(name) for name in program.names if name in wanted}
@@ -131,7 +139,7 @@ def _tested(task: dict[str, Any]) -> tuple[str, str]:
         try:
             exec(compile(ast.Module([statement], []), "<tests>", "exec"), space)  # noqa: S102 - locked in
         except _BROKEN_TEST as error:
-            return "undetermined", f"the tests cannot be run: {_raised(error)['text']}"
+            return "undetermined", f"the tests cannot be run: {_line(error)}"
         except Exception as error:
             return "wrong", _failure(statement, error, program)
     return "correct", ""
@@ -152,16 +160,15 @@ def _failure(statement: ast.stmt, error: Exception, program: _Program) -> str:
     """Return what a person would want to see: the test, and what came out instead."""
     text = ast.unparse(statement)
     if not isinstance(error, AssertionError):
-        return f"{text}: {_raised(error)['text'] if not isinstance(error, _ProgramFailed) else error}"
+        return f"{text}: {_line(error)}"
     test = statement.test if isinstance(statement, ast.Assert) else None
     call = test.left if isinstance(test, ast.Compare) else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in program.names:
         return f"failed: {text}"
     try:
-        got = program.function(call.func.id)(*map(ast.literal_eval, call.args))
+        return f"failed: {text}; it is {program.function(call.func.id)(*map(ast.literal_eval, call.args))!r:.200}"
     except Exception:
         return f"failed: {text}"
-    return f"failed: {text}; it is {got!r}"
 
 
 def run_program() -> None:
@@ -186,7 +193,7 @@ def run_program() -> None:
         if error.code not in (None, 0):
             answer |= {"status": "error", "error": f"SystemExit: {error.code}"[:MESSAGE]}
     except BaseException as error:
-        answer |= {"status": "error", "error": _raised(error)["text"]}
+        answer |= {"status": "error", "error": _line(error)}
     send(CONTROL, answer)
 
 
@@ -198,7 +205,7 @@ def ask_function() -> None:
         module, _, name = task["function"].partition(":")
         said = getattr(import_module(module), name)(task["question"], task["solution"])
     except BaseException as error:
-        send(CONTROL, {"outcome": "undetermined", "message": _raised(error)["text"]})
+        send(CONTROL, {"outcome": "undetermined", "message": _line(error)})
         return
     words = {True: "correct", False: "wrong", None: "undetermined"}
     outcome = said if isinstance(said, str) else words.get(said, "") if isinstance(said, bool | None) else ""
