@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
 from stepforge.pipelines.sandbox.process import Heard, Limits, Locked, NoIsolation, Zygote, listen
 from stepforge.pipelines.sandbox.wire import send
@@ -218,23 +219,13 @@ def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
         execution.start({"program": {"control": served}, "tests": {"control": theirs, "link": link}})
         fields = verifier.model_dump(include={"tests", "entry_point", "setup"})
-        _tell(control, {"program": whole_program(verifier, program), **fields})
+        _tell(control, {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", "died") if heard.in_time else Ruling(verifier.over_limit, "time over")
     if heard.answer.get("outcome") == "past_limit":
         return Ruling(verifier.over_limit, str(heard.answer.get("message")))
     return _ruling(heard.answer)
-
-
-def whole_program(verifier: UnitTests, program: str) -> str:
-    """Return what is run: the setup, then a program that defines the function, or goes on where the setup ends."""
-    if not verifier.setup:
-        return program
-    defines = any(
-        line.startswith((f"def {verifier.entry_point}(", f"{verifier.entry_point} =")) for line in program.split("\n")
-    )
-    return f"{verifier.setup}\n\n{program}" if defines else verifier.setup + program
 
 
 def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, Any]) -> Ruling:
@@ -251,7 +242,8 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, 
 
 def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, Any]) -> Ruling:
     command = [sys.executable if part == "{python}" else part for part in verifier.command]
-    reads = (*map(os.path.abspath, verifier.reads), sys.prefix, sys.base_prefix)
+    named = [part for part in command if os.path.isabs(part)]
+    reads = (*map(os.path.abspath, (*named, *verifier.reads)), sys.prefix, sys.base_prefix)
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         (control, theirs), (output, written) = execution.pair(), execution.pair()
         given, source = execution.pair()
