@@ -21,6 +21,7 @@ CONTROL, LINK = 3, 4
 """Files of a locked process: to whoever asked for it, and from the tests to the program."""
 MESSAGE = 500
 """Longest message about a failure, in characters."""
+NOT_IMPORTED = "cannot be imported"
 _BROKEN_TEST = (NameError, ImportError, SyntaxError)
 """What a test itself may raise that says nothing about the program."""
 
@@ -201,16 +202,22 @@ def ask_function() -> None:
     """Import a user's own function and ask it."""
     task = receive(CONTROL)
     sys.path[:] = task["path"]
+    module, _, name = task["function"].partition(":")
     try:
-        module, _, name = task["function"].partition(":")
-        said = getattr(import_module(module), name)(task["question"], task["solution"])
+        function = getattr(import_module(module), name)
+    except BaseException as error:
+        send(CONTROL, {"outcome": "undetermined", "message": f"{NOT_IMPORTED} ({_line(error)})"})
+        return
+    try:
+        said = function(task["question"], task["solution"])
     except BaseException as error:
         send(CONTROL, {"outcome": "undetermined", "message": _line(error)})
         return
     words = {True: "correct", False: "wrong", None: "undetermined"}
-    outcome = said if isinstance(said, str) else words.get(said, "") if isinstance(said, bool | None) else ""
-    message = "" if outcome in words.values() else f"it returned {said!r:.100}, not True, False or None"
-    send(CONTROL, {"outcome": outcome if not message else "undetermined", "message": message})
+    outcome = said if isinstance(said, str) else words.get(said) if isinstance(said, bool | None) else None
+    known = outcome in words.values()
+    message = "" if known else f"it returned {said!r:.100}, not True, False or None"
+    send(CONTROL, {"outcome": outcome if known else "undetermined", "message": message})
 
 
 def run_command() -> NoReturn:

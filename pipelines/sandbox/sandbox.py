@@ -5,7 +5,6 @@ A failure of anything around the code (no process, a process that died, time or 
 
 import asyncio
 import json
-import os
 import queue
 import shutil
 import socket
@@ -242,8 +241,8 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, 
 
 def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, Any]) -> Ruling:
     command = [sys.executable if part == "{python}" else part for part in verifier.command]
-    named = [part for part in command if os.path.isabs(part)]
-    reads = (*map(os.path.abspath, (*named, *verifier.reads)), sys.prefix, sys.base_prefix)
+    named = [part for part in command if Path(part).is_absolute()]
+    reads = (*(str(Path(path).absolute()) for path in (*named, *verifier.reads)), sys.prefix, sys.base_prefix)
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         (control, theirs), (output, written) = execution.pair(), execution.pair()
         given, source = execution.pair()
@@ -257,6 +256,8 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, 
     lines = heard.output.decode(errors="replace").split()
     if not heard.in_time:
         return Ruling("undetermined", f"{command[0]}: time over")
+    if heard.answer != {"exit": 0}:
+        return Ruling("undetermined", f"{command[0]}: did not end well ({heard.answer})")
     if not lines or lines[-1] not in _WORDS:
         return Ruling("undetermined", f"{command[0]}: its last word is not correct, wrong or undetermined")
     return Ruling(_WORDS[lines[-1]])

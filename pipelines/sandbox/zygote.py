@@ -17,8 +17,8 @@ from importlib import import_module
 from typing import Any
 
 from stepforge.pipelines.sandbox import barriers, syscalls
-from stepforge.pipelines.sandbox.inside import WORK
-from stepforge.pipelines.sandbox.wire import Gone
+from stepforge.pipelines.sandbox.inside import CONTROL, WORK
+from stepforge.pipelines.sandbox.wire import Gone, send
 
 _PRELOADED = (
     "array base64 bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq "
@@ -78,7 +78,7 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
     try:
         _place(files, null)
         own = asked["own_program"]
-        if own and namespaces:
+        if own:
             _with_own_processes()
         _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
         WORK[asked["work"]]()
@@ -100,14 +100,18 @@ def _place(files: dict[str, int], null: int) -> None:
 
 
 def _with_own_processes() -> None:
-    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started."""
+    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started.
+
+    The one that stays outside says how it ended.
+    """
     barriers.own_processes()
     child = os.fork()
     if child == 0:
         barriers.end_with_parent()
         return
-    os.closerange(0, 5)
-    os._exit(max(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    os.closerange(0, CONTROL)
+    send(CONTROL, {"exit": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+    os._exit(0)
 
 
 def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> None:

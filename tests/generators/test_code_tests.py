@@ -58,7 +58,7 @@ def test_mbpp_shaped_rows() -> None:
     assert second.question.endswith("pass this test:\nassert second([1, 2, 3]) == 2")
     assert isinstance(area.verifier, UnitTests)
     assert (area.verifier.entry_point, area.verifier.setup) == ("area", "import math")
-    wrong = "def second(xs):\n    return xs[1]\n"
+    wrong = "def second(xs):\n    return xs[0]\n"
     # A test that makes objects of the program's own class says nothing: they do not leave its process.
     expected = ["correct", "wrong", "undetermined", "correct"]
     rows = [
