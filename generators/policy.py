@@ -22,7 +22,7 @@ from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
+from stepforge.schemas.rollout import PolicyIdentity, Repair, Rollout, Step
 from stepforge.schemas.seeds import seed_of
 from stepforge.schemas.verifier import UnitTests
 
@@ -51,6 +51,17 @@ class PolicySettings(Record):
     answer: Literal["stated", "any"] = "any"
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
+
+    repair: str | None = None
+    """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
+    another one, which is kept beside the first. None: it is not told."""
+
+    @field_validator("repair")
+    @classmethod
+    def _says_why(cls, repair: str | None) -> str | None:
+        if repair is not None and "{message}" not in repair:
+            raise ValueError("has no {message}")
+        return repair
 
     @field_validator("prompt")
     @classmethod
@@ -173,6 +184,38 @@ class PromptedPolicy:
         asked = self._judge.chat(turns) if chat else text
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
+
+    async def mend(self, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
+        """Tell the policy why its solution failed, and return what it writes then, ungraded.
+
+        Raises:
+            SpecialToken: the message holds one.
+        """
+        told = (self.settings.repair or "{message}").replace("{message}", message)
+        self.check_plain(told)
+        turns = (
+            *self._turns(problem.question.strip()),
+            Message(role="assistant", content=rollout.text),
+            Message(role="user", content=told),
+        )
+        if self.settings.chat:
+            prompt = Prompt(text=self.engine.chat(turns), turns=turns)
+            prompt = prompt.model_copy(update={"token_ids": self.engine.encode_prompt(prompt.text, bos=False)})
+        else:
+            before = self.prompt(problem, rollout.steps)
+            ids = (*before.token_ids, *self.engine.encode(told)) if before.token_ids else ()
+            prompt = before.model_copy(update={"text": before.text + told, "token_ids": ids})
+        (done,) = await complete_each(self.engine, prompt, n=1, seed=seed, sampling=self.sampling)
+        return Repair(
+            message=message,
+            prompt=prompt.text,
+            text=done.text,
+            outcome="undetermined",
+            finish=done.finish,
+            tokens=done.tokens,
+            prompt_tokens=done.prompt_tokens,
+            cached_tokens=done.cached_tokens,
+        )
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.

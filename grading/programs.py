@@ -15,7 +15,7 @@ def program_in(text: str, entry_point: str) -> str | None:
     """
     for end in _ENDS_OF_THOUGHT:
         text = text.rpartition(end)[2]
-    blocks = [match[2] for match in _FENCE.finditer(text)]
+    blocks = [text[start:end] for start, end in fenced(text)]
     if blocks:
         defining = [block for block in blocks if re.search(rf"\b{re.escape(entry_point)}\b", block)]
         return (defining or blocks)[-1]
@@ -23,3 +23,18 @@ def program_in(text: str, entry_point: str) -> str | None:
     indented = text[:1] in (" ", "\t")
     program = text[first.start() :] if first and not indented else text
     return program if program.strip() else None
+
+
+def fenced(text: str) -> list[tuple[int, int]]:
+    """Return where the programs in code fences start and end, without the fences; one that nothing closes ends last."""
+    return [match.span(2) for match in _FENCE.finditer(text)]
+
+
+def completed(setup: str, entry_point: str, program: str) -> str:
+    """Return what is run: the setup, then a program that defines the function, or that goes on where the setup ends."""
+    if not setup:
+        return program
+    defines = re.search(
+        rf"^(?:async )?def {re.escape(entry_point)}\b|^{re.escape(entry_point)}\s*=", program, re.MULTILINE
+    )
+    return f"{setup}\n\n{program}" if defines else setup + program

@@ -51,6 +51,22 @@ class PeopleLabel(Record):
     """First character of the text that is wrong, where people marked characters instead of steps."""
 
 
+class Repair(Record):
+    """What the policy wrote after it was told why its solution was wrong."""
+
+    message: str
+    """What a verifier said of the solution."""
+    prompt: str
+    """What the policy was given, with its first solution and the message."""
+    text: str
+    outcome: Outcome
+    finish: Finish
+    tokens: int
+    """Generated tokens, with the end-of-text token."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
 class Rollout(Record):
     """One sampled solution or completion."""
 
@@ -71,6 +87,8 @@ class Rollout(Record):
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
     people: PeopleLabel | None = None
+    repair: Repair | None = None
+    """The policy's second turn, where ``policy.repair`` asks for one."""
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwi
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
 from stepforge.pipelines.exports.reflection import Reflection
+from stepforge.pipelines.exports.repairs import Repairs
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
@@ -31,6 +32,7 @@ AnyExport = Annotated[
     | KTO
     | RejectionSampling
     | Reflection
+    | Repairs
     | Verification,
     Field(discriminator="kind"),
     OrOwn(Export),
@@ -52,6 +54,7 @@ __all__ = [
     "RLHFlow",
     "Reflection",
     "RejectionSampling",
+    "Repairs",
     "SoftStepwise",
     "StepDPO",
     "StepPreference",

@@ -14,6 +14,7 @@ from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import GradingPool
 from stepforge.pipelines.grading.verifier_calls import VerifierCalls
+from stepforge.pipelines.sandbox.sandbox import Ruling
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -60,9 +61,17 @@ class PooledGrader:
             RunFailed: a verifier needs an isolation that is not there.
         """
         if problem.verifier is not None:
-            return [ruling.outcome for ruling in await self._verifiers.rulings(problem, answers)]
+            return [ruling.outcome for ruling in await self.rulings(problem, answers)]
         pending = [self._outcome(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
+
+    async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
+        """Return what a problem's verifier says of answers, and why.
+
+        Raises:
+            RunFailed: it needs an isolation that is not there.
+        """
+        return await self._verifiers.rulings(problem, answers)
 
     def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
         if problem.answer_kind == "plan" and answer is not None:

@@ -17,6 +17,7 @@ from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
+from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
 from stepforge.pipelines.run_folder.plan import family_item
 from stepforge.pipelines.settings.run_file import RunFile
@@ -39,6 +40,7 @@ def preflight(run: RunFile) -> None:
     for part in run.generate:
         if isinstance(part, Templates):
             part.check()
+    check_isolation(run)
     check_metrics(run.workers)
     _check_domains(run)
     _check_temperature(run)

@@ -9,6 +9,8 @@ from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.supplied import on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.repairs import with_repairs
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.problem import Problem
@@ -90,6 +92,8 @@ async def solve(
     if pass_rate or not brought:
         sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
         own = await graded(problem, sampled, grader)
+        if policy.settings.repair and problem.verifier and isinstance(grader, PooledGrader):
+            own = await with_repairs(problem, own, policy, grader, seed=seed)
     if brought:
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]

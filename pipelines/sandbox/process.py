@@ -47,11 +47,6 @@ class Locked(NamedTuple):
     handle: int
     """Its pidfd."""
 
-    def kill(self) -> None:
-        """End it."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-
 
 class Heard(NamedTuple):
     """What came back before the process ended or the time was over."""
@@ -75,45 +70,44 @@ class Zygote:
         """The process that runs now."""
         return None if self._process is None else self._process.pid
 
-    def fork(
+    def start(
         self,
-        work: str,
-        files: dict[str, int],
+        work: dict[str, dict[str, int]],
         limits: Limits,
         reads: tuple[str, ...] = (),
         *,
         own_program: bool = False,
-    ) -> Locked:
-        """Start a locked process that has these files.
+    ) -> list[Locked]:
+        """Start a locked process for each kind of work; it holds these files.
 
         Raises:
             NoIsolation: this machine has no barriers.
             OSError: the zygote is gone.
         """
-        control = self._control or self._start()
+        control = self._control or self._begin()
         asked = {
-            "work": work,
-            "files": list(files),
+            "start": [(name, list(files)) for name, files in work.items()],
             "own_program": own_program,
             "reads": reads,
             "memory": limits.memory,
             "disk": limits.disk,
             "processor": int(limits.seconds) + 2,
         }
-        socket.send_fds(control, [json.dumps(asked).encode()], list(files.values()))
-        message, passed, _, _ = socket.recv_fds(control, 64, 1)
-        if not passed:
+        passed = [file for files in work.values() for file in files.values()]
+        socket.send_fds(control, [json.dumps(asked).encode()], passed)
+        message, handles, _, _ = socket.recv_fds(control, 4096, len(work))
+        if len(handles) != len(work):
             raise ConnectionResetError("the process that starts others is gone")
-        return Locked(int(message), passed[0])
+        return [Locked(*one) for one in zip(json.loads(message), handles, strict=True)]
 
-    def reap(self, locked: Locked) -> int:
-        """Kill a process, wait until it is gone, and return its exit code; below 0 for a signal."""
-        locked.kill()
-        os.close(locked.handle)
-        if self._control is None:
-            return -signal.SIGKILL
-        self._control.send(json.dumps({"reap": locked.pid}).encode())
-        return int(self._control.recv(64) or -signal.SIGKILL)
+    def end(self, locked: list[Locked]) -> None:
+        """Kill processes; the zygote takes leave of them before it starts others."""
+        for one in locked:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one.handle, signal.SIGKILL)
+            os.close(one.handle)
+        if self._control is not None:
+            self._control.send(json.dumps({"reap": [one.pid for one in locked]}).encode())
 
     def close(self) -> None:
         """End it, and all that it started."""
@@ -127,7 +121,7 @@ class Zygote:
                 self._process.wait()
         self._control = self._process = None
 
-    def _start(self) -> socket.socket:
+    def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]

@@ -70,7 +70,7 @@ def parse_settings(
 
 
 def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:
-    """Resolve a problem set's path against the run file's folder, unless it is there from where we stand."""
+    """Resolve paths of a problem set against the run file's folder, unless they are there from where we stand."""
     sources = settings.get("generate")
     if folder is None or not isinstance(sources, list):
         return settings
@@ -79,8 +79,20 @@ def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, 
         path = source.get("path") if isinstance(source, dict) else None
         if isinstance(path, str) and not Path(path).exists() and (folder / path).exists():
             source = {**source, "path": str(folder / path)}
+        rule = source.get("verifier") if isinstance(source, dict) else None
+        if isinstance(rule, dict):
+            resolved_rule = {key: _absolute_files(value, folder) for key, value in rule.items()}
+            source = {**source, "verifier": resolved_rule}
         resolved.append(source)
     return {**settings, "generate": resolved}
+
+
+def _absolute_files(value: Any, folder: Path) -> Any:
+    """Return the words of a command with its files named from the root: it runs in a folder of its own."""
+    if not isinstance(value, list):
+        return value
+    there = [Path(part) if isinstance(part, str) and Path(part).exists() else folder / str(part) for part in value]
+    return [str(path.absolute()) if path.exists() else part for part, path in zip(value, there, strict=True)]
 
 
 def _apply_override(settings: dict[str, Any], override: str) -> None:
