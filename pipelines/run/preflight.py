@@ -4,7 +4,7 @@ import asyncio
 import os
 from importlib.util import find_spec
 
-from stepforge.filters import SelfConsistency
+from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.policy import PromptedPolicy
@@ -12,6 +12,7 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import Judge
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
@@ -34,6 +35,7 @@ def preflight(run: RunFile) -> None:
         BadInput: one line with what is wrong, where, and the remedy.
     """
     _check_problems(run)
+    _check_filters(run)
     for part in run.generate:
         if isinstance(part, Templates):
             part.check()
@@ -54,6 +56,18 @@ def _check_problems(run: RunFile) -> None:
             limits = [limit for limit in (part.limit, run.problems) if limit]
             source = open_problems(part.model_copy(update={"limit": min(limits, default=None)}))
             _check_answers(run, source, source.check())
+
+
+def _check_filters(run: RunFile) -> None:
+    """Read the held-out sets, and look for the libraries that filters need."""
+    for part in run.vet:
+        if isinstance(part, Contamination):
+            held_out_index(part)
+        library = {"near_duplicates": "rensa", "language": "py3langid"}.get(part.kind)
+        if library is not None and find_spec(library) is None:
+            raise BadInput(
+                f"vet: {part.kind} needs {library}, which is not installed: pip install 'stepforge[filters]'"
+            )
 
 
 def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> None:

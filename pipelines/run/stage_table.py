@@ -9,6 +9,7 @@ from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
+from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import open_once
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
@@ -122,7 +123,8 @@ async def _vet(task: Task) -> Made:
 
 def _vetted(task: Task) -> Made:
     rows = _read(task, "solve", SolvedProblem)
-    sifted = vet(rows, task.run.vet, task.corpus)
+    held_out = held_out_hits(task.run.vet, [row.problem for row in rows])
+    sifted = vet(rows, task.run.vet, task.corpus.model_copy(update={"held_out": held_out}))
     kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
     return _sifted(rows, kept, sifted)
 
