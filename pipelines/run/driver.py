@@ -22,7 +22,7 @@ from stepforge.pipelines.run.export_work import export_on
 from stepforge.pipelines.run.near_duplicates import near_duplicates
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
-from stepforge.pipelines.run.stage_table import ENGINE_STAGES
+from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
@@ -106,7 +106,7 @@ def _pending(
 
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
     """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
-    for stage in ENGINE_STAGES:
+    for stage in (SHARD_STAGES[0], *ENGINE_STAGES):
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:
             number = folder.name.rpartition("-")[2]
@@ -164,7 +164,9 @@ class _Flow:
         workers = engines.workers if engines else ()
         watcher = asyncio.create_task(self.progress.watch(workers))
         try:
-            await _all(self._stage("generate", shard, cpu) for shard in self.plan)
+            await _all(
+                self._stage("generate", shard, self._pool("generate", shard, cpu, engines)) for shard in self.plan
+            )
             self.corpus = await asyncio.to_thread(self._whole_corpus)
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
@@ -199,12 +201,14 @@ class _Flow:
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
-            pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
-            await self._stage(stage, shard, pool)
+            await self._stage(stage, shard, self._pool(stage, shard, cpu, engines))
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
                 self.labelled[shard.index].set()
                 await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
+
+    def _pool(self, stage: ShardStage, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> Pool:
+        return engines if engines is not None and needs_engine(self.run_file, stage, shard) else cpu
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         rates = await self._rates_for(shard) if stage == "label" else None
