@@ -25,11 +25,11 @@ class WrongReference(Record):
     """Find problems whose reference answer is likely wrong."""
 
     kind: Literal["wrong_reference"] = "wrong_reference"
-    min_agreement: float = Field(default=0.5, gt=0, le=1)
+    min_agreement: float = Field(default=0.55, gt=0, le=1)
     """Least share of the votes for one other answer."""
-    max_support: float = Field(default=0.1, ge=0, lt=1)
+    max_support: float = Field(default=0.05, ge=0, lt=1)
     """Most votes for the reference, as a multiple of those for the other answer."""
-    min_answers: int = Field(default=8, ge=2)
+    min_answers: int = Field(default=12, ge=2)
     """Fewest solutions with an answer; with fewer, nothing is said."""
     sharpness: float = Field(default=8.0, ge=0)
     """Votes weigh the rollout's mean token probability to this power; counted where the engine reports none."""

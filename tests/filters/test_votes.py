@@ -53,17 +53,17 @@ def test_a_calibration_that_falls_is_refused() -> None:
         SelfConsistency(calibration=((0.5, 0.9), (0.6, 0.8)))
 
 
-AGREED = [saying("9", -0.1) for _ in range(8)]
+AGREED = [saying("9", -0.1) for _ in range(12)]
 
 
 @pytest.mark.parametrize(
     ("rollouts", "contradicted"),
     [
         (AGREED, "9"),
-        ([*AGREED, saying("1", -0.1)], None),  # an eighth of the votes says what the reference says
-        (AGREED[:7], None),
-        ([*AGREED[:4], *(saying(str(i), -0.1) for i in range(20, 26))], None),
-        ([saying("1", -0.1) for _ in range(8)], None),
+        ([*AGREED, saying("1", -0.1)], None),  # a twelfth as many say what the reference says
+        (AGREED[:11], None),
+        ([*AGREED[:6], *(saying(str(i), -0.1) for i in range(20, 26))], None),
+        ([saying("1", -0.1) for _ in range(12)], None),
     ],
 )
 def test_confident_agreement_contradicts_a_reference(rollouts: list[Rollout], contradicted: str | None) -> None:
@@ -77,7 +77,7 @@ def test_a_wrong_reference_is_dropped_settled_anew_or_marked() -> None:
     assert isinstance(settled, SolvedProblem)
     assert settled.problem.answer == "9"
     assert settled.problem.kept == (KeptColumn(name="reference_as_given", value="1"),)
-    assert [r.outcome for r in settled.rollouts] == ["correct"] * 8 + ["undetermined"]
+    assert [r.outcome for r in settled.rollouts] == ["correct"] * 12 + ["undetermined"]
     marked = WrongReference(then="mark")(row, CORPUS)
     assert isinstance(marked, SolvedProblem)
     assert (marked.problem.answer, marked.rollouts) == ("1", row.rollouts)
