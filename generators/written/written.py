@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from stepforge.generators.policy import NotSampled, PromptedPolicy
-from stepforge.generators.problem_sets import SourceItem, hash_of
+from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.written.prompts import (
     ASKED,
     KEEPS_ANSWER,
@@ -81,7 +81,7 @@ class Written(ModelSource):
         fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents)
         if reply is None or fault:
             return Attempt(Refused(fault, text), cost)
-        made, solving = await self._settled(way, reply, expected, parents, policy, seed)
+        made, solving = await self._settled(row, way, reply, expected, parents, policy, seed)
         return Attempt(made, cost + solving)
 
     def _request(self, way: Way, parents: list[Problem], rng: Random) -> tuple[str, str | None] | None:
@@ -100,9 +100,16 @@ class Written(ModelSource):
         return TEMPLATE.replace("{task}", task).replace("{seeds}", shown) + formula, expected
 
     async def _settled(
-        self, way: Way, reply: Reply, expected: str | None, parents: list[Problem], policy: PromptedPolicy, seed: int
+        self,
+        row: int,
+        way: Way,
+        reply: Reply,
+        expected: str | None,
+        parents: list[Problem],
+        policy: PromptedPolicy,
+        seed: int,
     ) -> tuple[SourceItem | Refused, Cost]:
-        problem = self._problem(reply.question, parents)
+        problem = self._problem(row, reply.question, parents)
         try:
             rollouts = await policy.solve(problem, n=self.solutions, seed=seed_of(seed, "settle", problem.id))
         except NotSampled as error:
@@ -120,10 +127,10 @@ class Written(ModelSource):
         lineage = Lineage(parents=ids, way=way, settled_by=by, agreement=share, solutions=len(rollouts))
         return SourceItem(problem=problem.model_copy(update={"answer": answer, "lineage": lineage})), cost
 
-    def _problem(self, question: str, parents: list[Problem]) -> Problem:
+    def _problem(self, row: int, question: str, parents: list[Problem]) -> Problem:
         seed = parents[0]
         return Problem(
-            id=f"{self.name}:{hash_of(question)}",
+            id=f"{self.name}:{row:07d}",
             source=self.name,
             domain=seed.domain,
             question=question,

@@ -81,19 +81,17 @@ async def write_problems(
 
     rows = [_Row(row=row) for row in range(shard.start, shard.stop)]
     done, failures = await attempt_all(rows, work, "generate", lambda attempt: f"{part.name}:{attempt.row}")
-    made: list[SourceItem] = []
-    rejected: list[Rejected] = []
-    seen: set[str] = set()
-    for attempt in done:
-        again = attempt.item is not None and attempt.item.problem.id in seen
-        if attempt.item is None or again:
-            reason = "written twice" if again else attempt.reason
-            text = json.dumps({"text": attempt.text}, ensure_ascii=False)
-            name = f"{part.name}:{attempt.row}"
-            rejected.append(Rejected(problem_id=name, filter=part.kind, reason=reason, row=text))
-        else:
-            seen.add(attempt.item.problem.id)
-            made.append(attempt.item)
+    made = [attempt.item for attempt in done if attempt.item is not None]
+    rejected = [
+        Rejected(
+            problem_id=f"{part.name}:{attempt.row}",
+            filter=part.kind,
+            reason=attempt.reason,
+            row=json.dumps({"text": attempt.text}, ensure_ascii=False),
+        )
+        for attempt in done
+        if attempt.item is None
+    ]
     return WrittenShard(made, rejected, failures, sum((attempt.cost for attempt in done), Cost()))
 
 

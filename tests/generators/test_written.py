@@ -24,7 +24,6 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.run.model_sources import seed_problems
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
-from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
@@ -97,7 +96,7 @@ def test_a_rephrased_problem_has_its_seeds_answer_group_and_lineage() -> None:
         ("rephrase", REPHRASED.replace("30", "31"), 0.0, "does not keep the numbers"),
         ("rephrase", REPHRASED, 0.9, "its solutions do not agree"),
         ("numbers", REPHRASED, 0.0, "keeps the numbers"),
-        ("numbers", "Problem: Ann has 5 pens and buys 6. How many?\nFormula: 5 * 6", 0.0, "its solutions contradict the writer's formula"),
+        ("numbers", "Problem: 5 and 6 pens?\nFormula: 5*6", 0.0, "its solutions contradict the writer's formula"),
         ("combine", REPHRASED, 0.0, "no second seed of its group to combine with"),
         ("backward", "Problem: Ann has 2 pens now. How many?", 0.0, "its solutions contradict the expected answer"),
     ],
@@ -165,8 +164,13 @@ REFERENCE = "one\ntwo\nthree\nAnswer: 42"
 
 
 @pytest.mark.parametrize(
-    ("able_from", "expected"), [(2, "prefix of 2 of 4 steps"), (0, "solved without help"), (4, "not solved even from before its last step")]
-)  # fmt: skip
+    ("able_from", "expected"),
+    [
+        (2, "prefix of 2 of 4 steps"),
+        (0, "solved without help"),
+        (4, "not solved even from before its last step"),
+    ],
+)
 def test_a_problem_is_begun_with_as_little_of_its_reference_as_will_do(able_from: int, expected: str) -> None:
     async def model(text: str, seed: int) -> str:
         begun = text.partition("?\n")[2].count("\n")
@@ -218,7 +222,7 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     assert len(problems) == 3
     assert [(row.filter, row.reason) for row in rejected] == [
         ("written", "not in the form asked for"),
-        ("written", "written twice"),
+        ("written", "not in the form asked for"),
     ]
     for problem in problems:
         assert problem.lineage is not None
@@ -228,4 +232,3 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     assert all(rollout.outcome == "correct" for row in solved for rollout in row.rollouts)
     assert not read_shard(layout.shard("generate", 2), Problem)  # no family's problem is solved by adding up
     assert not layout.brought(2).exists()
-    assert Brought.model_fields
