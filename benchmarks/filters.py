@@ -5,7 +5,7 @@
     python -m benchmarks.filters --rows 100000 --datatrove .venv-datatrove/bin/python # beside datatrove's MinHash
 
 Each runs in a process of its own, which makes its rows first; seconds and memory count from there. The questions are
-the families' in both wordings. For near-duplicates one in twenty is followed, later, by a copy with its first word changed,
+the families' in both wordings. For near-duplicates one in twenty is followed by a copy with its first word changed,
 and the table says how many of those are found and how many others are called copies. datatrove (0.10, in an environment
 of its own) gets these questions as JSON lines, with runs of three words and numbers kept, and 14 bands of 8.
 """
@@ -84,7 +84,7 @@ for number, step in enumerate(steps):
 
 
 def problems(rows: int) -> Iterator[Problem]:
-    """Yield questions of the families; every twentieth of the second half copies one of the first, but for its first word."""
+    """Yield questions of the families; of the second half every twentieth copies an earlier one but for a word."""
     made: list[Problem] = []
     for row in range(rows):
         if row >= rows // 2 and row % 20 == 0:

@@ -13,10 +13,12 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.grading.final_answer import extract_answer, stated_answer
+from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.grading.calls import CLOSE
+from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
-from stepforge.schemas.problem import Problem
+from stepforge.schemas.problem import AnswerKind, Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
@@ -39,6 +41,11 @@ class PolicySettings(Record):
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
     segmenter: AnySegmenter = Line()
+    calculator: bool = False
+    """Whether a solution may call a calculator: ``Bob = <<24 * 37>>`` is answered, and the solution goes on from there.
+    What it answers is a step of its own, whose author is ``tool``."""
+    max_calls: int = Field(default=8, ge=1)
+    """Calls in one solution, where its problem sets no limit; further ones are refused."""
     answer: Literal["stated", "any"] = "any"
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
@@ -78,11 +85,11 @@ class PromptedPolicy:
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
         """A question is asked many times; its tokens are worked out once."""
-        self._sampling = Sampling(
+        self.sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
             max_tokens=settings.max_tokens,
-            stop=settings.stop,
+            stop=(*settings.stop, CLOSE) if settings.calculator else settings.stop,
         )
         served = engine.identity
         self._identity = PolicyIdentity(
@@ -123,7 +130,7 @@ class PromptedPolicy:
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts continuing from ``prefix``."""
-        return self._rollouts(problem, prefix, seed, await self._complete(problem, prefix, n, seed))
+        return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded solutions.
@@ -134,13 +141,14 @@ class PromptedPolicy:
             EngineFailed: it did so for a reason of its own.
         """
         self.check_plain(problem.question)
-        completions = await self._complete(problem, (), n, seed)
+        written = await self._write(problem, (), n, seed)
+        completions = [completion for _, completion in written]
         if all(completion.finish == "error" for completion in completions):
             own = next((c for c in completions if c.cause != "request"), None)
             if own is not None:
                 raise EngineFailed(own.error or "the engine does not say why")
             raise NotSampled(completions[0].error or "the engine does not say why")
-        return self._rollouts(problem, (), seed, completions)
+        return self._rollouts(problem, (), seed, written)
 
     def check_plain(self, text: str) -> None:
         """Refuse a text from outside that would end a turn, or begin one.
@@ -164,8 +172,10 @@ class PromptedPolicy:
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
-    def answer(self, text: str) -> str | None:
+    def answer(self, text: str, kind: AnswerKind = "math") -> str | None:
         """Return the final answer of a whole solution's text, or None."""
+        if kind == "plan":
+            return stated_line(text)
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
@@ -204,18 +214,23 @@ class PromptedPolicy:
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
 
-    async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
-        prompt = self._prompt(problem, prefix)
-        return await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self._sampling)
+    async def _write(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Written]:
+        if self.settings.calculator:
+            seeds = [seed_of(seed, i) for i in range(n)]
+            return await asyncio.gather(*(write_with_calls(self, problem, prefix, seed=own) for own in seeds))
+        prompt = self.prompt(problem, prefix)
+        completions = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self.sampling)
+        return [(self.cut(c.text, c.token_ids, c.token_ends, c.logprobs), c) for c in completions]
 
     def _rollouts(
-        self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]
+        self, problem: Problem, prefix: Sequence[Step], seed: int, written: Sequence[Written]
     ) -> list[Rollout]:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+        return [self._rollout(f"{stem}-{i}", problem, before, *each) for i, each in enumerate(written)]
 
-    def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+    def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+        """Return what the engine continues from: the question as it is asked, and the steps before."""
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
@@ -240,12 +255,15 @@ class PromptedPolicy:
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]
 
-    def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
+    def _rollout(
+        self, identity: str, problem: Problem, before: str, steps: tuple[Step, ...], completion: Completion
+    ) -> Rollout:
+        ended = completion.finish == "stop"
         return Rollout(
             id=identity,
             start=None,
-            steps=self.cut(completion.text, completion.token_ids, completion.token_ends, completion.logprobs),
-            answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
+            steps=steps,
+            answer=self.answer(before + completion.text, problem.answer_kind) if ended else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,

@@ -11,6 +11,8 @@ Outcome = Literal["correct", "wrong", "undetermined"]
 Finish = Literal["stop", "length", "error"]
 """``stop``: the policy ended by itself; ``length``: truncated; ``error``: the engine failed."""
 
+Author = Literal["policy", "tool"]
+
 
 class Step(Record):
     """A piece of a solution; the texts of all steps, joined with nothing between, are the solution's text."""
@@ -22,6 +24,9 @@ class Step(Record):
     """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine reports."""
     lowest_logprob: float | None = None
     """Log-probability of its least expected token, in nats."""
+    author: Author = "policy"
+    """``tool``: what a tool answered. The policy did not write it, so it has no tokens and no log-probability of its
+    own, no label speaks of it, and nothing is trained on it."""
 
 
 class Start(Record):
@@ -58,7 +63,7 @@ class Rollout(Record):
     outcome: Outcome
     finish: Finish
     tokens: int
-    """Generated tokens, with the end-of-text token."""
+    """Tokens that the policy generated, with the end-of-text token."""
     prompt_tokens: int = 0
     """Tokens of question and prefix that the engine was given."""
     cached_tokens: int = 0

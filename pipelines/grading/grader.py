@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
+from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import GradingPool
 from stepforge.schemas.problem import Problem
@@ -59,6 +60,8 @@ class PooledGrader:
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
     def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+        if problem.answer_kind == "plan" and answer is not None:
+            return plan_outcome(problem.question, answer)
         outcome = decide(problem.answer, answer, problem.answer_kind)
         if outcome is not None or problem.answer is None or answer is None:
             return outcome or "undetermined"

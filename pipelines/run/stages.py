@@ -108,7 +108,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         id=f"{problem.id}-brought-{number}",
         start=None,
         steps=steps,
-        answer=policy.answer(text),
+        answer=policy.answer(text, problem.answer_kind),
         outcome="undetermined",
         finish="stop",
         tokens=0,

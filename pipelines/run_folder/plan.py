@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stepforge.generators.family import Family
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.written import ModelSource
 from stepforge.generators.written.source import FROM_FAMILY
@@ -112,9 +112,9 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
         )
 
 
-def families(run: RunFile) -> list[Family]:
+def families(run: RunFile) -> list[ProblemFamily]:
     """Return the procedural families of a run."""
-    return [part for part in run.generate if isinstance(part, Family)]
+    return [part for part in run.generate if isinstance(part, ProblemFamily)]
 
 
 def family_item(run: RunFile, index: int) -> Problem:

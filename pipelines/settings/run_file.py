@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from stepforge.filters import AnyCurateFilter, AnyVetFilter
 from stepforge.generators.families import AnyFamily
-from stepforge.generators.family import Family
+from stepforge.generators.family import Family, ProblemFamily
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.written import AnyModelSource, ModelSource
@@ -18,7 +18,9 @@ from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
-AnySource = Annotated[AnyFamily | ProblemSet | AnyModelSource, Field(discriminator="kind"), OrOwn(Family)]
+AnySource = Annotated[
+    AnyFamily | ProblemSet | AnyModelSource, Field(discriminator="kind"), OrOwn(Family, ProblemFamily)
+]
 
 
 class Workers(Record):
