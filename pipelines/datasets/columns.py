@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from stepforge.generators.problem_sets import ProblemSet
+from stepforge.filters import WrongReference
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
@@ -16,8 +16,9 @@ KEPT = pa.field("kept", pa.string())
 
 
 def carries_columns(run: RunFile) -> bool:
-    """Whether a problem set of the run names columns to ``keep``."""
-    return any(isinstance(part, ProblemSet) and part.keep for part in run.generate)
+    """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
+    added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
+    return added or any(part.keep for part in problem_sets(run))
 
 
 def columns_of(run: RunFile, export: Export) -> pa.Schema | None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
-from stepforge.pipelines.exports.balance import first_by_hash, position_class
+from stepforge.pipelines.exports.balance import Axis, first_by_hash
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -51,6 +51,7 @@ class Reflection(Forks):
     kind: Literal["reflection"] = "reflection"
     row: ClassVar[type[Record]] = ReflectionRow
     name: ExportName = "reflection"
+    even: tuple[Axis, ...] = ("position", "difficulty")
     notice: str = NOTICE
     """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
     longest_delay: int = Field(default=1, ge=1)
@@ -61,11 +62,6 @@ class Reflection(Forks):
         forks = [(s, fork, way) for s, fork, way in self.forks(problem) if fork.error < len(s.rollout.steps) - 1]
         found = [self._row(problem, *fork) for fork in forks]
         yield from first_by_hash(found, self.max_per_problem)
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return position and difficulty."""
-        columns = row.model_dump(include={"step", "difficulty"})
-        return position_class(columns["step"]), str(columns["difficulty"])
 
     def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Continuation) -> ReflectionRow:
         left = len(solution.rollout.steps) - 1 - fork.error

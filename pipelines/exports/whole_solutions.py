@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class
+from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -93,18 +93,16 @@ class Preference(Evened):
                 **origin(problem, good),
             )
 
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return difficulty, and how the two lengths compare; such pairs have no position."""
-        columns = row.model_dump(include={"difficulty", "chosen", "rejected"})
-        return str(columns["difficulty"]), length_class(columns["chosen"], columns["rejected"])
 
-
-class KTO(Export):
+class KTO(Evened):
     """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
 
     kind: Literal["kto"] = "kto"
     row: ClassVar[type[Record]] = KTORow
     name: ExportName = "kto"
+    evenness: float = Field(default=1e9, ge=1)
+    """Most rows of a class, in multiples of the median class's; by default all rows stay."""
+    even: tuple[Axis, ...] = ("outcome",)
     max_per_problem: int = Field(default=4, ge=1)
     """Of either label."""
 

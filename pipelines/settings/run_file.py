@@ -10,6 +10,7 @@ from stepforge.generators.families import AnyFamily
 from stepforge.generators.family import Family, ProblemFamily
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import AnyModelSource, ModelSource
 from stepforge.labelers import AnyLabeler, Combiner, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
@@ -17,7 +18,9 @@ from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
-AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind"), OrOwn(Family, ProblemFamily)]
+AnySource = Annotated[
+    AnyFamily | ProblemSet | AnyModelSource, Field(discriminator="kind"), OrOwn(Family, ProblemFamily)
+]
 
 
 class Workers(Record):
@@ -101,8 +104,8 @@ class RunFile(Record):
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
-        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
-        families = any(not isinstance(part, ProblemSet) for part in self.generate)
+        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
+        families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:
             raise ValueError("problems: 0, and families are listed under generate")
         return self
@@ -116,6 +119,12 @@ def _distinct(setting: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
+
+
+def problem_sets(run: RunFile) -> list[ProblemSet]:
+    """Return the problem sets of a run, those that hold seeds included."""
+    parts = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
+    return [part for part in parts if isinstance(part, ProblemSet)]
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:

@@ -7,6 +7,7 @@ import tomli_w
 
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
@@ -59,6 +60,13 @@ def sources_section(run: RunFile, contents: Contents) -> str:
         if isinstance(part, ProblemSet):
             where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
             rows.append((part.label, where, part.licence or "unknown"))
+        elif isinstance(part, ModelSource):
+            seeds = part.seeds
+            named = seeds.label if isinstance(seeds, ProblemSet | Templates) else seeds.kind
+            licence = seeds.licence or "unknown" if isinstance(seeds, ProblemSet | Templates) else OWN_LICENCE
+            rows.append(
+                (part.label, f"`{part.kind}`, by a model from seeds of {named}", f"that of the seeds: {licence}")
+            )
         elif isinstance(part, Templates):
             rows.append((part.label, "drawn from a folder of templates", part.licence or "unknown"))
         else:
