@@ -22,6 +22,8 @@ class Step(Record):
     """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine reports."""
     lowest_logprob: float | None = None
     """Log-probability of its least expected token, in nats."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
 
 
 class Start(Record):

@@ -72,10 +72,10 @@ def position_class(step: int | None) -> str:
     return f"{first}-{2 * first - 1}"
 
 
-def length_class(chosen: str, rejected: str) -> str:
+def length_class(chosen: int, rejected: int) -> str:
     """Return how the lengths of a pair compare: a trainer must not learn that longer, or shorter, is better."""
-    difference = len(chosen) - len(rejected)
-    if abs(difference) <= 0.1 * max(len(chosen), len(rejected)):
+    difference = chosen - rejected
+    if abs(difference) <= 0.1 * max(chosen, rejected):
         return "alike"
     return "chosen longer" if difference > 0 else "chosen shorter"
 

@@ -16,7 +16,7 @@ from stepforge.schemas.labeled import LabeledProblem
 ROWS = scripted_rows([MathShepherd(k=8), Contrast()], 24)
 
 
-NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto")
+NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto", "short_long")
 """Exports that set solutions or steps beside each other."""
 
 
