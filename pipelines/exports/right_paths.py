@@ -33,6 +33,11 @@ class RightPath(NamedTuple):
     """The lowest value along it, of the steps that rollouts went through; the outcome is known to be right."""
 
     @property
+    def written(self) -> frozenset[str]:
+        """The texts of its steps."""
+        return frozenset(step.text.strip() for step in self.steps)
+
+    @property
     def text(self) -> str:
         """The solution's text."""
         return "".join(step.text for step in self.steps)
@@ -45,25 +50,26 @@ def picked(paths: Sequence[RightPath], pick: Pick, most: int) -> list[RightPath]
     if pick == "best":
         others.sort(key=lambda path: -path.value)
         return chosen + others[: most - len(chosen)]
+    shared = [max((_shared(path, other) for other in chosen), default=0.0) for path in others]
     while others and len(chosen) < most:
-        written = [{step.text.strip() for step in path.steps} for path in chosen]
-        best = min(others, key=lambda path: max((_shared(path, texts) for texts in written), default=0.0))
-        chosen.append(best)
-        others.remove(best)
+        place = min(range(len(others)), key=shared.__getitem__)
+        del shared[place]
+        chosen.append(others.pop(place))
+        shared = [max(share, _shared(path, chosen[-1])) for share, path in zip(shared, others, strict=True)]
     return chosen
 
 
-def _shared(path: RightPath, texts: set[str]) -> float:
+def _shared(path: RightPath, other: RightPath) -> float:
     """Jaccard's index of the steps of two paths."""
-    own = {step.text.strip() for step in path.steps}
-    return len(own & texts) / len(own | texts)
+    own, others = path.written, other.written
+    return len(own & others) / len(own | others)
 
 
 def _right_paths(problem: LabeledProblem) -> list[RightPath]:
     """Return the distinct right solutions: the labeled ones, then completions in the order they were drawn."""
     tree = rollout_tree(problem)
-    found: dict[str, RightPath] = {}
-    for path in (*_labeled(problem, tree), *_completed(problem, tree)):
+    found = {path.text: path for path in _labeled(problem, tree)}
+    for path in _completed(problem, tree):
         found.setdefault(path.text, path)
     return list(found.values())
 

@@ -14,7 +14,7 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
-Layout = Literal["trl", "verl", "openrlhf", "nemo_rl", "nemo_gym", "verifiers"]
+Layout = Literal["trl", "verl", "openrlhf", "ms_swift", "nemo_rl", "nemo_gym", "verifiers"]
 
 
 class RLPromptRow(Record):
@@ -64,6 +64,7 @@ _KINDS: dict[Layout, dict[str, Any]] = {
         "extra_info": ExtraInfo,
     },
     "openrlhf": {"input": tuple[Turn, ...], "label": str, "datasource": str},
+    "ms_swift": {"messages": tuple[Turn, ...], "solution": str},
     "nemo_rl": {"problem": str, "expected_answer": str, "task_name": str},
     "nemo_gym": {"responses_create_params": ResponsesParams, "question": str, "expected_answer": str},
     "verifiers": {"prompt": str, "answer": str},
@@ -136,6 +137,8 @@ class RLPrompts(Export):
                 }
             case "openrlhf":
                 return {"input": turns, "label": answer, "datasource": problem.problem.source}
+            case "ms_swift":
+                return {"messages": turns, "solution": f"\\boxed{{{answer}}}"}
             case "nemo_rl":
                 return {"problem": question, "expected_answer": answer, "task_name": TASK_NAME}
             case "nemo_gym":

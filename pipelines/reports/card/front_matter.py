@@ -9,7 +9,6 @@ from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
-from stepforge.pipelines.reports.card.sessions import SESSIONS
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
@@ -53,7 +52,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=tags_of(run),
-        configs=[*(_config(export, layout, first=i == 0) for i, export in enumerate(filled)), *_traces(layout)] or None,
+        configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
         dataset_info=infos or None,
     )
 
@@ -82,12 +81,6 @@ def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]
     files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in splits]
     config: dict[str, Any] = {"config_name": export.name, "data_files": files}
     return {**config, "default": True} if first else config
-
-
-def _traces(layout: Layout) -> list[dict[str, Any]]:
-    """The examples as session traces, if there are any; never the default."""
-    there = any((layout.datasets / SESSIONS).glob("*.jsonl"))
-    return [{"config_name": SESSIONS, "data_files": f"{SESSIONS}/*.jsonl"}] if there else []
 
 
 def _dataset_info(run: RunFile, export: AnyExport, layout: Layout) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The card's examples as session traces, the layout that the Hub's trace viewer shows: a file for each."""
+"""The card's examples as session traces, the layout that the Hub's trace viewer shows: a file for each.
+
+The card's YAML does not list them: ``datasets`` reads all configurations of a repository with the reader of the first,
+so a configuration of JSON lines beside Parquet ones could not be loaded. The Hub knows such files by their content.
+"""
 
 import json
 
@@ -6,7 +10,7 @@ from stepforge.pipelines.exports.conversations import said
 from stepforge.pipelines.reports.card.contents import Example
 
 SESSIONS = "traces"
-"""Folder and configuration of the traces; no export may have this name."""
+"""Folder of the traces; no export may have this name."""
 
 
 def sessions(examples: list[Example]) -> dict[str, str]:

@@ -219,7 +219,7 @@ def test_solution_pairs_are_near_in_length() -> None:
     solutions: list[Rollout] = [a_solution("good", "abc", "correct")]
     solutions += [a_solution("far", long.upper(), "wrong"), a_solution("near", "XYZ", "wrong")]
     problem = asyncio.run(OmegaPRM()(solved(*solutions), KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=1))
-    (pair,) = Preference().rows(problem)
+    (pair,) = Preference(completions="none").rows(problem)
     assert pair.rejected == "X\nY\nZ\n"
 
 
