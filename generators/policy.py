@@ -261,6 +261,7 @@ class PromptedPolicy:
                         "token_ids": tuple(token_ids[first_token:token]),
                         "logprob": sum(chances) if chances else None,
                         "lowest_logprob": min(chances) if chances else None,
+                        "token_logprobs": tuple(chances),
                     }
                 )
                 first_token, start = token, end

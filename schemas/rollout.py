@@ -27,6 +27,8 @@ class Step(Record):
     author: Author = "policy"
     """``tool``: what a tool answered. The policy did not write it, so it has no tokens and no log-probability of its
     own, no label speaks of it, and nothing is trained on it."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
 
 
 class Start(Record):

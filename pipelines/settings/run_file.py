@@ -104,6 +104,10 @@ class RunFile(Record):
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
         _distinct("export", [export.name for export in self.export])
+        if taken := sorted({export.name for export in self.export} & {"figures", "traces"}):
+            raise ValueError(
+                f"export: the name {taken[0]} is taken by what stands beside the data sets; choose another"
+            )
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
         families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:

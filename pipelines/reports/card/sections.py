@@ -1,6 +1,8 @@
 """The card's text, section by section."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
 
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
@@ -33,6 +35,19 @@ LIMITS = """## Limits
 - Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read.
 """
 
+CITATION = """## Citation
+
+```bibtex
+@software{stepforge,
+  title = {stepforge: measured process-supervision data},
+  author = {{The stepforge contributors}},
+  year = {2026}
+}
+```
+
+Cite the policy and the problem sets named above as well.
+"""
+
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
     """Return everything below the YAML."""
@@ -46,9 +61,10 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         cost_section(report, contents),
         identity_section(run, report),
         sources_section(run, contents),
-        _filters(report),
+        _filters(run, report),
         LIMITS.rstrip("\n"),
         examples_section(contents.examples),
+        CITATION.rstrip("\n"),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -160,7 +176,25 @@ def _pairs(pairs: PairFigures) -> str:
     )
 
 
-def _filters(report: Report) -> str:
+def decontamination(run: RunFile) -> str:
+    """Return what was done to keep the problems of held-out sets out."""
+    found: list[Any] = [part for part in run.vet if getattr(part, "kind", "") == "contamination"]
+    if not found:
+        return "Decontamination: none was run; the problems were compared with no held-out set."
+    sets = sorted({cell(_held_out(one)) for part in found for one in part.against})
+    ways = sorted({way for part in found for way in part.ways})
+    return (
+        f"Decontamination: the problems were compared with {', '.join(sets)}, and those found there "
+        f"({', '.join(ways)}) were dropped."
+    )
+
+
+def _held_out(one: Any) -> str:
+    """A held-out set by its name; of a file, no folder of this machine."""
+    return str(one.name or one.hub or PurePath(str(one.path)).name)
+
+
+def _filters(run: RunFile, report: Report) -> str:
     rows = [
         (stage, reason, count)
         for stage, total in report.stages.items()
@@ -169,4 +203,4 @@ def _filters(report: Report) -> str:
     ]
     kept = ", ".join(f"{cell(stage)} {t.rows_out} of {t.rows_in}" for stage, t in report.stages.items())
     dropped = table(("stage", "reason", "problems"), rows) if rows else "Nothing was dropped."
-    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}"
+    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}\n\n{decontamination(run)}"
