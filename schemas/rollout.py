@@ -66,6 +66,8 @@ class Rollout(Record):
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
     people: PeopleLabel | None = None
+    scores: tuple[float, ...] = ()
+    """For each step the probability that it is right, by the run's ``scorer``; empty where nothing was scored."""
 
     @property
     def text(self) -> str:

@@ -21,7 +21,7 @@ from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Grader
+from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
@@ -44,6 +44,7 @@ class Task(NamedTuple):
     rates: Record | None
     policy: PromptedPolicy | None
     """None in stages without an engine."""
+    scorer: Scorer | None = None
 
     @property
     def asked(self) -> PromptedPolicy:
@@ -132,7 +133,7 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(row, parts, task.asked, task.grader, seed=task.run.seed)
+        return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = _cost_by_labeler(done)

@@ -10,13 +10,15 @@ from stepforge.generators.supplied import on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
+from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import EngineDead, Grader
+from stepforge.schemas.protocols import EngineDead, Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
+SCORER = "scorer"
+"""What the ledger calls the tokens that a reward model read."""
 Row = TypeVar("Row", bound=Record)
 Done = TypeVar("Done", bound=Record)
 
@@ -117,10 +119,30 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
 
 
 async def label(
-    solved: SolvedProblem, labelers: Sequence[AnyPart], policy: PromptedPolicy, grader: Grader, *, seed: int
+    solved: SolvedProblem,
+    labelers: Sequence[AnyPart],
+    policy: PromptedPolicy,
+    grader: Grader,
+    *,
+    seed: int,
+    scorer: Scorer | None = None,
 ) -> LabeledProblem:
-    """Label a solved problem with every labeler of the run."""
-    return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+    """Score a solved problem where there is a scorer, and label it with every labeler of the run."""
+    if scorer is None:
+        return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+    scored, cost = await with_scores(solved, scorer)
+    row = await label_with_all(labelers, scored, policy, grader, seed=seed_of(seed, "label"))
+    return row.model_copy(update={"costs": (*row.costs, LabelerCost(labeler=SCORER, cost=cost))})
+
+
+async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProblem, Cost]:
+    """Return a problem with its solutions' steps scored, and what that took; what cannot be scored stays without."""
+    steps = [[step.text.strip("\n") for step in rollout.steps] for rollout in solved.rollouts]
+    found = await scorer.score(solved.problem.question.strip(), steps)
+    rollouts = tuple(
+        rollout.model_copy(update={"scores": one.scores}) for rollout, one in zip(solved.rollouts, found, strict=True)
+    )
+    return solved.model_copy(update={"rollouts": rollouts}), Cost(prompt_tokens=sum(one.tokens for one in found))
 
 
 def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted:

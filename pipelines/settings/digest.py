@@ -25,7 +25,7 @@ DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
     "solve": ("seed", "engine", "policy", "solutions"),
     "vet": ("vet",),
-    "label": ("seed", "engine", "policy", "judge", "label"),
+    "label": ("seed", "engine", "policy", "judge", "scorer", "label"),
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
@@ -42,6 +42,8 @@ def content_settings(run: RunFile) -> dict[str, Any]:
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:
                 engine.pop(name)
+    if settings["scorer"] is None:  # so that a run folder from before there were scorers is still current
+        del settings["scorer"]
     return settings
 
 
@@ -64,7 +66,7 @@ def settings_digest(run: RunFile) -> str:
 def stage_digest(run: RunFile, stage: ShardStage) -> str:
     """Return a digest of the settings that a stage's shards depend on."""
     settings = content_settings(run)
-    return digest_of({name: settings[name] for name in DEPENDS_ON[stage]})
+    return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
 def digest_of(settings: dict[str, Any]) -> str:
