@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 
 from stepforge.grading.verdict import decide
-from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.pipelines.grading.pool import QUICK_SECONDS, GradingPool
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -27,17 +27,21 @@ class PooledGrader:
         *,
         processes: int = 1,
         limit_seconds: float = 6.0,
+        quick_seconds: float = QUICK_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
         remembered: int = 100_000,
     ) -> None:
         """Start nothing yet.
 
-        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``remembered`` is how many
-        verdicts of the processes are kept for answers that come again.
+        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the
+        processor time after which it makes way for others; ``remembered`` is how many verdicts of the processes are
+        kept for answers that come again.
         """
         if processes < 1 or limit_seconds < 1 or remembered < 1:
             raise ValueError("processes, limit_seconds and remembered must be at least 1")
-        self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes)
+        self._pool = GradingPool(
+            processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
+        )
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
@@ -55,10 +59,11 @@ class PooledGrader:
             RuntimeError: the grader is closed, and an answer needs a process.
             RunFailed: an answer needs a process, and none starts.
         """
-        pending = [self._outcome(problem, answer) for answer in answers]
+        pending = [self.begin(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
-    def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+    def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+        """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
         outcome = decide(problem.answer, answer, problem.answer_kind)
         if outcome is not None or problem.answer is None or answer is None:
             return outcome or "undetermined"
