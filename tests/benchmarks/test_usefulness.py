@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from benchmarks.usefulness.arms import OUTCOMES
-from benchmarks.usefulness.best_of_n import any_right, ballot, best, choices, majority, weighted
 from benchmarks.usefulness.labelling import affordable, by_agreement, by_oracle, labelling_tokens
 from benchmarks.usefulness.pools import Pool, chain_length, problems_of, without
 from benchmarks.usefulness.prm_exam import NONE, Answers, Case, first_below, padded_scores
@@ -20,6 +19,7 @@ from benchmarks.usefulness.resampling import estimate, f1_samples, mean_samples,
 from benchmarks.usefulness.train_prm import train_hidden
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.scorers.surprise_head import FEATURES, HeadTraining, SurpriseHead, squeeze, train_head
+from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabelerCost, Verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Start, Step
