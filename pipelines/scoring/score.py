@@ -104,7 +104,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
         tokens=tokens,
         first_errors=figures,
         calibration=calibration_figures(has_scores),
-        best_of_n=tuple(curves(has_scores)),
+        best_of_n=tuple(curves(has_scores)) if labeler is None else (),  # labelers know the answer
         probes=probes,
     )
 
