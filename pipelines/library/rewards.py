@@ -3,7 +3,6 @@
 ``undetermined`` is never 0: TRL gets None, which it leaves out; where a number must stand, it is 0.5 and flagged.
 """
 
-import atexit
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -78,10 +77,8 @@ def _text(completion: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _kept() -> AnswerVerifier:
-    """Return a verifier whose processes stay for the next call."""
-    kept = AnswerVerifier()
-    atexit.register(lambda: finished(kept.close()))
-    return kept
+    """Return a verifier whose processes stay for the next call; they end with this one, as their input does."""
+    return AnswerVerifier()
 
 
 async def _verified_once(verifier: Verifier, items: Sequence[Item], seconds: float) -> list[Verified]:
