@@ -104,6 +104,9 @@ class SolvedProblem(Record):
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
 
+    searched_tokens: int = 0
+    """Tokens that a search generated beside the solutions that were kept."""
+
     @property
     def supplied(self) -> bool:
         """Whether the solutions came with the problem: the policy wrote none of them."""

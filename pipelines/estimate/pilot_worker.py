@@ -79,6 +79,8 @@ class PilotWorker:
                 n=run.solutions,
                 seed=run.seed,
                 pass_rate=asks_pass_rate(run),
+                search=run.solve,
+                scorer=self.scorer,
             )
 
         return await self._phase(items, work, lambda item: item.problem.id)

@@ -108,13 +108,26 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(problem, own, task.asked, task.grader, n=run.solutions, seed=run.seed, pass_rate=pass_rate)
+        return await solve(
+            problem,
+            own,
+            task.asked,
+            task.grader,
+            n=run.solutions,
+            seed=run.seed,
+            pass_rate=pass_rate,
+            search=run.solve,
+            scorer=task.scorer,
+        )
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
+    searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
     warn_uncut(done, run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
-    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts), watched=watched)
+    return Made(
+        done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
+    )
 
 
 async def _vet(task: Task) -> Made:

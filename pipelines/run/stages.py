@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policy import NotSampled, PromptedPolicy
+from stepforge.generators.search import Asked, Found
 from stepforge.generators.supplied import on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
@@ -78,6 +79,8 @@ async def solve(
     n: int,
     seed: int,
     pass_rate: bool = False,
+    search: Callable[[Asked], Awaitable[Found]] | None = None,
+    scorer: Scorer | None = None,
 ) -> SolvedProblem:
     """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
 
@@ -89,6 +92,8 @@ async def solve(
         LabelMismatch: people's label names a step that a solution that came along does not have.
     """
     own: list[Rollout] = []
+    if search is not None and not brought:
+        return await _searched(Asked(problem, policy, grader, scorer, seed_of(seed, "search")), search, n)
     if pass_rate or not brought:
         sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
         own = await graded(problem, sampled, grader)
@@ -99,6 +104,21 @@ async def solve(
         rollouts = await graded(problem, rollouts, grader)
         return SolvedProblem(problem=problem, rollouts=tuple(rollouts), policy=identity, own=tuple(own))
     return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
+
+
+async def _searched(asked: Asked, search: Callable[[Asked], Awaitable[Found]], n: int) -> SolvedProblem:
+    """Return the best of what a search finds. They are no samples of the policy, and their identity says so."""
+    asked.policy.check_plain(asked.problem.question)
+    found = await search(asked)
+    if not found.solutions:
+        raise NotSampled("the search found no whole solution")
+    rollouts = await graded(asked.problem, found.solutions[:n], asked.grader)
+    policy = asked.policy.identity
+    identity = policy.model_copy(update={"model": f"{policy.model}, searched"})
+    beside = found.tokens - sum(r.tokens for r in rollouts)
+    return SolvedProblem(
+        problem=asked.problem, rollouts=tuple(rollouts), policy=identity, searched_tokens=max(0, beside)
+    )
 
 
 def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:

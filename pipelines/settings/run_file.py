@@ -10,6 +10,7 @@ from stepforge.generators.families import AnyFamily
 from stepforge.generators.family import Family
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.search import AnySearch, Beam
 from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, RewardModel, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
@@ -87,6 +88,8 @@ class RunFile(Record):
     policy: PolicySettings = PolicySettings()
     judge: AnyEngine | None = None
     """The engine that ``judge`` labelers ask; by default the policy's own."""
+    solve: AnySearch | None = None
+    """Search for solutions instead of independent samples; the best ``solutions`` of what it finds are kept."""
     scorer: AnyScorer | None = None
     """A process reward model that scores every step before it is labeled, for ``reward_model``, ``cascade`` and the
     ``prior`` of ``change_point``."""
@@ -107,6 +110,10 @@ class RunFile(Record):
         unscored = [part.name for part in self.label if self.scorer is None and _reads_scores(part)]
         if unscored:
             raise ValueError(f"label: {unscored[0]} reads a reward model's scores; name the model under [scorer]")
+        if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
+            raise ValueError("solve: its value is a reward model's score; name the model under [scorer]")
+        if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
+            raise ValueError('solve: beam goes line by line; set segmenter = { kind = "line" } under [policy]')
         _distinct("export", [export.name for export in self.export])
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
         families = any(not isinstance(part, ProblemSet) for part in self.generate)
