@@ -156,7 +156,7 @@ def _case(row: LabeledProblem, solution: LabeledSolution, truth: Verdict, labele
         label=NONE if truth.first_error is None else truth.first_error,
         final_answer_correct=rollout.outcome == "correct",
         answer=rollout.answer,
-        scores=() if verdict is None else _scores(verdict, len(rollout.steps)),
+        scores=rollout.scores if labeler is None else () if verdict is None else _scores(verdict, len(rollout.steps)),
         prediction=None if verdict is None else NONE if verdict.first_error is None else verdict.first_error,
         abstained=verdict is not None and verdict.abstained,
     )
