@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line import looking, making, measuring, running
+from stepforge.pipelines.command_line import looking, making, measuring, running, serving
 from stepforge.pipelines.terminal.output import say_traceback
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ COMMANDS = (
     making.relabel,
     making.publish,
     making.export,
+    measuring.score,
+    serving.verify,
 )
 """In the order in which ``--help`` lists them."""
 for command in COMMANDS:

@@ -75,6 +75,9 @@ _STEPS = TypeAdapter(tuple[Step, ...])
 """Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
 
 
+LINE_END = "\n"
+
+
 class NotSampled(RuntimeError):
     """No solution of a problem could be sampled; the engine's reason."""
 
@@ -144,6 +147,30 @@ class PromptedPolicy:
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts continuing from ``prefix``."""
         return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
+
+    async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.
+
+        An engine does not tell whether the line's end or the text's end stopped it, so the answer tells.
+        """
+        sampling = self._sampling.model_copy(update={"stop": (*self._sampling.stop, LINE_END)})
+        prompt = self._prompt(problem, prefix)
+        before = "".join(step.text for step in prefix)
+        sampled = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=sampling)
+        lines = [c if c.finish != "stop" or self.answer(before + c.text) else self._with_line_end(c) for c in sampled]
+        return self._rollouts(problem, prefix, seed, lines)
+
+    def _with_line_end(self, completion: Completion) -> Completion:
+        """Give a line its end back, which the engine keeps out of the text."""
+        ids = self.engine.encode(LINE_END) if completion.token_ids else ()
+        text = completion.text + LINE_END
+        update = {
+            "text": text,
+            "token_ids": (*completion.token_ids, *ids),
+            "token_ends": (*completion.token_ends, *(len(text) for _ in ids)),
+            "logprobs": (*completion.logprobs, *(0.0 for _ in ids)) if completion.logprobs else (),
+        }
+        return completion.model_copy(update=update)
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded solutions.

@@ -91,6 +91,8 @@ class Rollout(Record):
     people: PeopleLabel | None = None
     repair: Repair | None = None
     """The policy's second turn, where ``policy.repair`` asks for one."""
+    scores: tuple[float, ...] = ()
+    """For each step the probability that it is right, by the run's ``scorer``; empty where nothing was scored."""
 
     @property
     def text(self) -> str:
@@ -126,6 +128,9 @@ class SolvedProblem(Record):
     policy: PolicyIdentity
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
+
+    searched_tokens: int = 0
+    """Tokens that a search generated beside the solutions that were kept."""
 
     @property
     def supplied(self) -> bool:

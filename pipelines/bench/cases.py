@@ -70,7 +70,9 @@ def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterat
             labeled: list[LabeledProblem] = []
             runner.run(_label(part, problem.row, policy, seed, labeled))
             verdicts = [solution.verdict for solution in labeled[0].solutions]
-            yield Outcome(judged(problem, verdicts), labeled[0].costs[0].cost, policy.reused)
+            yield Outcome(
+                judged(problem, verdicts), sum((entry.cost for entry in labeled[0].costs), Cost()), policy.reused
+            )
 
 
 async def _label(

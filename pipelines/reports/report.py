@@ -136,7 +136,8 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
 
 def _labeler(name: str, tally: _Tally, ledger: Ledger) -> LabelerFigures:
     against = tally.oracle.of(name)
-    cost = ledger.labelers.get(name, Cost())
+    own = [cost for key, cost in ledger.labelers.items() if key == name or key.startswith(f"{name}: ")]  # tiers
+    cost = sum(own, Cost())
     exact = against.exact_first_errors_of_wrong_solutions
     return LabelerFigures(
         **dict(against),

@@ -23,9 +23,11 @@ from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.run.model_sources import seed_problems
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
 from stepforge.pipelines.run_folder.plan import ShardPlan, family_item
+from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
+from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
 
@@ -52,6 +54,9 @@ def preflight(run: RunFile) -> None:
     _check_engine(run.engine)
     if run.judge is not None:
         _check_engine(run.judge)
+    if run.scorer is not None and not is_own(run.scorer):
+        _need("torch", "pip install torch")
+        check_scorer(run.scorer)
     if "RAY_ADDRESS" not in os.environ:
         asyncio.run(_answers(run))
 
