@@ -24,6 +24,8 @@ COMMANDS = (
     running.status,
     running.estimate,
     looking.show,
+    serving.view,
+    serving.review,
     making.grade,
     looking.settings,
     looking.doctor,

@@ -38,6 +38,17 @@ class SolutionFigures(Record):
     """Those of problems that every filter kept, with a verdict."""
 
 
+class ReviewedFigures(Record):
+    """What people's findings did to the labels, in a run relabeled by them."""
+
+    solutions: int
+    """Solutions that people looked at."""
+    changed: int
+    """Those whose label is another one now, the withdrawn ones included."""
+    withdrawn: int
+    """Those that had a label and have none now."""
+
+
 class PolicyFigures(Record):
     """The policy, and its pass rate by slice."""
 
@@ -157,6 +168,8 @@ class Report(Record):
     solutions: SolutionFigures
     labelers: dict[str, LabelerFigures]
     oracle: dict[str, AgainstFigures]
+    reviewed: ReviewedFigures | None = None
+    """None where the labels are not people's."""
     people: dict[str, AgainstFigures]
     """The same figures against people's labels; empty if nobody judged a solution."""
     audit: dict[str, AuditFigures]

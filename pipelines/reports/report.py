@@ -18,6 +18,7 @@ from stepforge.pipelines.reports.records import (
     PassRate,
     PolicyFigures,
     Report,
+    ReviewedFigures,
     RunIdentity,
     SolutionFigures,
 )
@@ -50,9 +51,11 @@ class _Tally:
         self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: PolicyIdentity | None = None
+        self.reviewed = self.changed = self.withdrawn = 0
 
     def add(self, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
+        self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
         for solution in row.solutions:
@@ -62,6 +65,14 @@ class _Tally:
         truths, slices = truths_of(row), _label_slices(row)
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
+
+    def _add_reviewed(self, row: LabeledProblem) -> None:
+        for solution in row.solutions:
+            if solution.verdict.labeler == "people" and solution.others:
+                now, before = solution.verdict, solution.others[0]
+                self.reviewed += 1
+                self.changed += (now.first_error, now.abstained) != (before.first_error, before.abstained)
+                self.withdrawn += now.abstained and not before.abstained
 
 
 def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -93,6 +104,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),
+        reviewed=_reviewed(tally),
         people=tally.people.figures(),
         audit=audit.figures(),
         people_audit=people_audit.figures(),
@@ -109,6 +121,12 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             sessions=ledger.sessions,
         ),
     )
+
+
+def _reviewed(tally: _Tally) -> ReviewedFigures | None:
+    if not tally.reviewed:
+        return None
+    return ReviewedFigures(solutions=tally.reviewed, changed=tally.changed, withdrawn=tally.withdrawn)
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:

@@ -12,7 +12,7 @@ from stepforge.pipelines.reports.card.provenance import cost_section, identity_s
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures, Report
-from stepforge.pipelines.reports.text import audit_rows, figure
+from stepforge.pipelines.reports.text import audit_rows, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
 AUDIT_COLUMNS = (
@@ -70,6 +70,8 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
 
 
 def _what(run: RunFile, contents: Contents, report: Report) -> str:
+    reviewed = reviewed_text(report)
+    seen = f" {reviewed[0].upper()}{reviewed[1:]}; those labels are called `people`." if reviewed else ""
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
     solutions = sum(counts.solutions for counts in contents.domains.values())
@@ -80,8 +82,8 @@ def _what(run: RunFile, contents: Contents, report: Report) -> str:
     return (
         "# Process supervision data\n\n"
         f"Which step of a chain of thought is wrong: {solutions} solutions of {sum(contents.sources.values())} "
-        f"problems, labeled step by step by `{standing}`.{beside} Every label was derived from completions that are "
-        "kept, so that other labels and formats can be made from the same run.\n\n"
+        f"problems, labeled step by step by `{standing}`.{seen}{beside} Every label was derived from completions that "
+        "are kept, so that other labels and formats can be made from the same run.\n\n"
         + table(("data set", "train rows", "test rows", "what it is"), rows)
         + "\n\nTrain and test never share a template or a source group."
     )
