@@ -1,6 +1,5 @@
 """The viewer and its review queue, and the verifier: what is answered over HTTP on this machine."""
 
-
 from pathlib import Path
 from typing import Annotated
 
