@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     running.run,
+    running.record,
     looking.report,
     running.status,
     running.estimate,

@@ -12,7 +12,7 @@ from stepforge.pipelines.reports.card.provenance import cost_section, identity_s
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures, Report
-from stepforge.pipelines.reports.text import audit_rows, figure, reviewed_text
+from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
 AUDIT_COLUMNS = (
@@ -131,7 +131,7 @@ def _composed(name: str, counts: Counts) -> tuple[object, ...]:
 def _noise(report: Report) -> str:
     """The label noise card: how often the labels are wrong, where that can be known."""
     head = "## Label noise\n\n"
-    people = _people(report.people_audit)
+    people = _people(report)
     if not report.audit:
         return head + (people or "Not measured: none of the problems has a known truth for every step.")
     rates = [
@@ -157,13 +157,15 @@ def _noise(report: Report) -> str:
     )
 
 
-def _people(audit: dict[str, AuditFigures]) -> str:
+def _people(report: Report) -> str:
     """The same, where people have judged supplied solutions."""
-    if not audit:
+    if not report.people_audit:
         return ""
+    sets = [f"\n\nSets of steps by `{name}`: {error_sets_text(s)}." for name, s in report.people_sets.items()]
     return (
         "Against people's labels of the supplied solutions, which no labeler has seen, with 95 % intervals:\n\n"
-        + table(AUDIT_COLUMNS, audit_rows(audit))
+        + table(AUDIT_COLUMNS, audit_rows(report.people_audit))
+        + "".join(sets)
     )
 
 
