@@ -11,7 +11,7 @@ from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.records import AuditFigures, PairFigures, Report
+from stepforge.pipelines.reports.records import PairFigures, Report
 from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
