@@ -13,10 +13,11 @@ from pydantic import Field
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.labeling import TRUNCATED
+from stepforge.labelers.labeling import TRUNCATED, of_policy
 from stepforge.labelers.people_rule import PeopleRule
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import pass_rate
 
 UNMEASURED = "the step at which success ends was not measured"
 
@@ -229,10 +230,8 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
 
 def base_rate(row: LabeledProblem) -> float | None:
     """Return the share of right ones among all samples of the bare question: V(0)."""
-    root = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
-    outcomes = [*(s.rollout.outcome for s in row.solutions if s.rollout.tokens), *root]
-    known = [o for o in outcomes if o != "undetermined"]
-    return known.count("correct") / len(known) if known else None
+    root = [r for r in row.evidence if r.start is not None and r.start.steps == 0]
+    return pass_rate([*(s.rollout for s in row.solutions if s.rollout.tokens), *row.own, *root])
 
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:
@@ -266,4 +265,5 @@ def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
     if lost is None:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
-    return Verdict(labeler=name, first_error=lost if lost < len(solution.rollout.steps) else None)
+    steps = solution.rollout.steps
+    return of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)

@@ -7,6 +7,7 @@ from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.pair_audit import PairAudit
@@ -44,7 +45,7 @@ class _Tally:
     """What is gathered while the labeled shards pass by."""
 
     def __init__(self) -> None:
-        self.oracle, self.people = AgainstTruth(), AgainstTruth()
+        self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
         self.uncut = 0
         """Long solutions of a single step."""
         self.solutions = self.kept = 0
@@ -65,6 +66,7 @@ class _Tally:
         truths, slices = truths_of(row), _label_slices(row)
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
+        self.sets.add(row)
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
@@ -108,6 +110,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         people=tally.people.figures(),
         audit=audit.figures(),
         people_audit=people_audit.figures(),
+        people_sets=tally.sets.figures(),
         pairs=pairs.figures(),
         stages=dict(ledger.stages),
         failures=ledger.failures,
@@ -154,7 +157,8 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
 
 def _labeler(name: str, tally: _Tally, ledger: Ledger) -> LabelerFigures:
     against = tally.oracle.of(name)
-    cost = ledger.labelers.get(name, Cost())
+    own = [cost for key, cost in ledger.labelers.items() if key == name or key.startswith(f"{name}: ")]  # tiers
+    cost = sum(own, Cost())
     exact = against.exact_first_errors_of_wrong_solutions
     return LabelerFigures(
         **dict(against),
@@ -175,7 +179,7 @@ def _label_slices(row: LabeledProblem) -> list[str]:
 
 def _policy_slices(row: LabeledProblem) -> list[str]:
     problem = row.problem
-    slices = [f"source: {problem.source}"]
+    slices = [f"domain: {problem.domain}", f"source: {problem.source}"]
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
 from stepforge.pipelines.reports.closing import lost_text, places_text
-from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, LabelFigures, Report, Share
+from stepforge.pipelines.reports.records import (
+    AgainstFigures,
+    AuditFigures,
+    ErrorSetFigures,
+    LabelFigures,
+    Report,
+    Share,
+)
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 
@@ -101,7 +108,17 @@ def _people(report: Report) -> str:
         if key in AgainstFigures.model_fields:
             rows.append((title, *(figure(getattr(figures, key)) for figures in report.people.values())))
     audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
-    return "\n\n".join([table(rows), *([audit] if report.people_audit else [])])
+    sets = [f"{name}: {error_sets_text(found)}" for name, found in report.people_sets.items()]
+    return "\n\n".join([table(rows), *([audit] if report.people_audit else []), *sets])
+
+
+def error_sets_text(found: ErrorSetFigures) -> str:
+    """Return what the sets of one labeler promise and hold, in a sentence."""
+    return (
+        f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
+        f'"no error" counted as one) hold what people say in {_with_interval(found.held)} of {found.measured_on} '
+        f"solutions; {found.level:.0%} was aimed at, on {found.calibrated_on} others"
+    )
 
 
 def _uncut(report: Report) -> str:
