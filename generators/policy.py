@@ -13,14 +13,18 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.grading.final_answer import extract_answer, stated_answer
+from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.grading.calls import CLOSE
+from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
+from stepforge.grading.programs import program_in
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
+from stepforge.schemas.rollout import PolicyIdentity, Repair, Rollout, Step
 from stepforge.schemas.seeds import seed_of
+from stepforge.schemas.verifier import UnitTests
 
 
 class PolicySettings(Record):
@@ -39,9 +43,25 @@ class PolicySettings(Record):
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
     segmenter: AnySegmenter = Line()
+    calculator: bool = False
+    """Whether a solution may call a calculator: ``Bob = <<24 * 37>>`` is answered, and the solution goes on from there.
+    What it answers is a step of its own, whose author is ``tool``."""
+    max_calls: int = Field(default=8, ge=1)
+    """Calls in one solution, where its problem sets no limit; further ones are refused."""
     answer: Literal["stated", "any"] = "any"
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
+
+    repair: str | None = None
+    """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
+    another one, which is kept beside the first. None: it is not told."""
+
+    @field_validator("repair")
+    @classmethod
+    def _says_why(cls, repair: str | None) -> str | None:
+        if repair is not None and "{message}" not in repair:
+            raise ValueError("has no {message}")
+        return repair
 
     @field_validator("prompt")
     @classmethod
@@ -53,6 +73,9 @@ class PolicySettings(Record):
 
 _STEPS = TypeAdapter(tuple[Step, ...])
 """Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
+
+
+LINE_END = "\n"
 
 
 class NotSampled(RuntimeError):
@@ -78,11 +101,11 @@ class PromptedPolicy:
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
         """A question is asked many times; its tokens are worked out once."""
-        self._sampling = Sampling(
+        self.sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
             max_tokens=settings.max_tokens,
-            stop=settings.stop,
+            stop=(*settings.stop, CLOSE) if settings.calculator else settings.stop,
         )
         served = engine.identity
         self._identity = PolicyIdentity(
@@ -123,7 +146,31 @@ class PromptedPolicy:
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts continuing from ``prefix``."""
-        return self._rollouts(problem, prefix, seed, await self._complete(problem, prefix, n, seed))
+        return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
+
+    async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.
+
+        An engine does not tell whether the line's end or the text's end stopped it, so the answer tells.
+        """
+        sampling = self._sampling.model_copy(update={"stop": (*self._sampling.stop, LINE_END)})
+        prompt = self._prompt(problem, prefix)
+        before = "".join(step.text for step in prefix)
+        sampled = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=sampling)
+        lines = [c if c.finish != "stop" or self.answer(before + c.text) else self._with_line_end(c) for c in sampled]
+        return self._rollouts(problem, prefix, seed, lines)
+
+    def _with_line_end(self, completion: Completion) -> Completion:
+        """Give a line its end back, which the engine keeps out of the text."""
+        ids = self.engine.encode(LINE_END) if completion.token_ids else ()
+        text = completion.text + LINE_END
+        update = {
+            "text": text,
+            "token_ids": (*completion.token_ids, *ids),
+            "token_ends": (*completion.token_ends, *(len(text) for _ in ids)),
+            "logprobs": (*completion.logprobs, *(0.0 for _ in ids)) if completion.logprobs else (),
+        }
+        return completion.model_copy(update=update)
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded solutions.
@@ -134,13 +181,14 @@ class PromptedPolicy:
             EngineFailed: it did so for a reason of its own.
         """
         self.check_plain(problem.question)
-        completions = await self._complete(problem, (), n, seed)
+        written = await self._write(problem, (), n, seed)
+        completions = [completion for _, completion in written]
         if all(completion.finish == "error" for completion in completions):
             own = next((c for c in completions if c.cause != "request"), None)
             if own is not None:
                 raise EngineFailed(own.error or "the engine does not say why")
             raise NotSampled(completions[0].error or "the engine does not say why")
-        return self._rollouts(problem, (), seed, completions)
+        return self._rollouts(problem, (), seed, written)
 
     def check_plain(self, text: str) -> None:
         """Refuse a text from outside that would end a turn, or begin one.
@@ -164,8 +212,49 @@ class PromptedPolicy:
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
-    def answer(self, text: str) -> str | None:
-        """Return the final answer of a whole solution's text, or None."""
+    async def mend(self, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
+        """Tell the policy why its solution failed, and return what it writes then, ungraded.
+
+        Raises:
+            SpecialToken: the message holds one.
+        """
+        told = (self.settings.repair or "{message}").replace("{message}", message)
+        self.check_plain(told)
+        turns = (
+            *self._turns(problem.question.strip()),
+            Message(role="assistant", content=rollout.text),
+            Message(role="user", content=told),
+        )
+        if self.settings.chat:
+            prompt = Prompt(text=self.engine.chat(turns), turns=turns)
+            prompt = prompt.model_copy(update={"token_ids": self.engine.encode_prompt(prompt.text, bos=False)})
+        else:
+            before = self.prompt(problem, rollout.steps)
+            ids = (*before.token_ids, *self.engine.encode(told)) if before.token_ids else ()
+            prompt = before.model_copy(update={"text": before.text + told, "token_ids": ids})
+        (done,) = await complete_each(self.engine, prompt, n=1, seed=seed, sampling=self.sampling)
+        return Repair(
+            message=message,
+            prompt=prompt.text,
+            text=done.text,
+            outcome="undetermined",
+            finish=done.finish,
+            tokens=done.tokens,
+            prompt_tokens=done.prompt_tokens,
+            cached_tokens=done.cached_tokens,
+        )
+
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
+
+        None where it holds none.
+        """
+        if isinstance(problem.verifier, UnitTests):
+            return program_in(text, problem.verifier.entry_point)
+        if problem.verifier is not None:
+            return text
+        if problem.answer_kind == "plan":
+            return stated_line(text)
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
@@ -205,18 +294,23 @@ class PromptedPolicy:
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
 
-    async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
-        prompt = self._prompt(problem, prefix)
-        return await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self._sampling)
+    async def _write(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Written]:
+        if self.settings.calculator:
+            seeds = [seed_of(seed, i) for i in range(n)]
+            return await asyncio.gather(*(write_with_calls(self, problem, prefix, seed=own) for own in seeds))
+        prompt = self.prompt(problem, prefix)
+        completions = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self.sampling)
+        return [(self.cut(c.text, c.token_ids, c.token_ends, c.logprobs), c) for c in completions]
 
     def _rollouts(
-        self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]
+        self, problem: Problem, prefix: Sequence[Step], seed: int, written: Sequence[Written]
     ) -> list[Rollout]:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+        return [self._rollout(f"{stem}-{i}", problem, before, *each) for i, each in enumerate(written)]
 
-    def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+    def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+        """Return what the engine continues from: the question as it is asked, and the steps before."""
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
@@ -241,12 +335,15 @@ class PromptedPolicy:
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]
 
-    def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
+    def _rollout(
+        self, identity: str, problem: Problem, before: str, steps: tuple[Step, ...], completion: Completion
+    ) -> Rollout:
+        ended = completion.finish == "stop"
         return Rollout(
             id=identity,
             start=None,
-            steps=self.cut(completion.text, completion.token_ids, completion.token_ends, completion.logprobs),
-            answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
+            steps=steps,
+            answer=self.answer(problem, before + completion.text) if ended else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from stepforge.filters import WrongReference
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import generation_model
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import import_path, is_own
@@ -23,6 +25,12 @@ from stepforge.schemas.record import Record
 OWN_LICENSE = "apache-2.0"
 """Of the problem families: problems and truths are written by the project."""
 KEPT = pa.field("kept", pa.string())
+
+
+def carries_columns(run: RunFile) -> bool:
+    """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
+    added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
+    return added or any(part.keep for part in problem_sets(run))
 
 
 class ProblemColumns(Record):
@@ -51,8 +59,8 @@ class About(NamedTuple):
     @classmethod
     def of(cls, run: RunFile) -> "About":
         """Return it for a run."""
-        carries = any(isinstance(part, ProblemSet) and part.keep for part in run.generate)
-        return cls({source: license_of(part) for part in run.generate for source in _sources(part)}, carries)
+        licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
+        return cls(licenses, carries_columns(run))
 
     def columns(self, problem: LabeledProblem) -> dict[str, Any]:
         """Return the values of the columns for a problem."""
@@ -61,13 +69,15 @@ class About(NamedTuple):
             license=self.licenses.get(problem.problem.source, "unknown"),
             generation_model=generation_model(problem),
             pass_rate=problem.pass_rate,
-            parents=tuple(getattr(problem.problem, "parents", ())),
+            parents=problem.problem.parents,
         ).model_dump()
         return {**about, KEPT.name: _kept_text(problem.problem)} if self.carries else about
 
 
 def license_of(part: Any) -> str:
     """Return the license of a part's problems."""
+    if isinstance(part, ModelSource):
+        return license_of(part.seeds)
     if isinstance(part, ProblemSet | Templates):
         return part.licence or "unknown"
     return "unknown" if import_path(part) else OWN_LICENSE
@@ -75,7 +85,7 @@ def license_of(part: Any) -> str:
 
 def _sources(part: Any) -> tuple[str, ...]:
     """What problems of a part call their source."""
-    return (part.label,) if isinstance(part, ProblemSet | Templates) else (part.kind, f"{part.kind}_free")
+    return (part.label,) if isinstance(part, ProblemSet | Templates | ModelSource) else (part.kind, f"{part.kind}_free")
 
 
 def columns_of(run: RunFile, export: Export) -> pa.Schema | None:

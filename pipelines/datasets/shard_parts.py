@@ -82,7 +82,8 @@ class _Stream:
         self._entries = 0
 
     def add(self, problem: LabeledProblem) -> None:
-        self._rows.extend(self._export.rows(problem))
+        if self._export.takes(problem):
+            self._rows.extend(self._export.rows(problem))
         if len(self._rows) > len(self._problems):
             self._problems += [self._about.columns(problem)] * (len(self._rows) - len(self._problems))
         if len(self._rows) >= BATCH_ROWS:

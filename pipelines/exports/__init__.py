@@ -12,6 +12,7 @@ from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
 from stepforge.pipelines.exports.proof_verification import ProofVerification
 from stepforge.pipelines.exports.reflection import Reflection
+from stepforge.pipelines.exports.repairs import Repairs
 from stepforge.pipelines.exports.rl_prompts import RLPrompts
 from stepforge.pipelines.exports.search_tree import SearchTree
 from stepforge.pipelines.exports.step_advantages import StepAdvantages
@@ -36,6 +37,7 @@ AnyExport = Annotated[
     | KTO
     | RejectionSampling
     | Reflection
+    | Repairs
     | Verification
     | ProofVerification
     | RLPrompts
@@ -65,6 +67,7 @@ __all__ = [
     "RLPrompts",
     "Reflection",
     "RejectionSampling",
+    "Repairs",
     "Routing",
     "SearchTree",
     "ShortLong",

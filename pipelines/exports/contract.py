@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -24,6 +26,23 @@ class Export(Record, ABC):
     kind: str
     name: ExportName
     """Folder under ``datasets/``."""
+    pass_rate: tuple[float, float] = (0.0, 1.0)
+    """Only problems whose solutions are right this often, ends included: labels need both outcomes, pairs most of all
+    the middle, reinforcement learning neither the hopeless nor the solved."""
+
+    @field_validator("pass_rate")
+    @classmethod
+    def _a_band(cls, band: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= band[0] <= band[1] <= 1:
+            raise ValueError("is no band; give two shares, the smaller first, such as [0.2, 0.8]")
+        return band
+
+    def takes(self, problem: LabeledProblem) -> bool:
+        """Whether a problem's pass rate lies in the band; one without a rate lies in the whole one alone."""
+        if self.pass_rate == (0.0, 1.0):
+            return True
+        rate = problem.pass_rate
+        return rate is not None and self.pass_rate[0] <= rate <= self.pass_rate[1]
 
     @property
     def row_class(self) -> type[Record]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
-from stepforge.pipelines.exports.balance import first_by_hash, position_class
+from stepforge.pipelines.exports.balance import Axis, first_by_hash
 from stepforge.pipelines.exports.chat import Answers, Chat
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.pipelines.exports.step_pairs import Forks
@@ -57,6 +57,7 @@ class Reflection(Chat, Forks):
     row: ClassVar[type[Record]] = ReflectionRow
     answers: ClassVar[Answers] = "masked"
     name: ExportName = "reflection"
+    even: tuple[Axis, ...] = ("position", "difficulty")
     notice: str = NOTICE
     """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
     longest_delay: int = Field(default=1, ge=1)
@@ -70,11 +71,6 @@ class Reflection(Chat, Forks):
             solution, fork, way = found[row]
             shown = solution.rollout.steps[: fork.error + row.wrong_steps]
             yield from self.laid_out(row, problem, shown, (Step(text=self.notice), *way.steps))
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return position and difficulty."""
-        columns = row.model_dump(include={"step", "difficulty"})
-        return position_class(columns["step"]), str(columns["difficulty"])
 
     def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Continuation) -> ReflectionRow:
         left = len(solution.rollout.steps) - 1 - fork.error

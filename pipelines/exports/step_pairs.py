@@ -11,7 +11,7 @@ from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
-from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
+from stepforge.pipelines.exports.balance import Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Answers, Chat
 from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
@@ -146,15 +146,6 @@ class Forks(Evened):
         found = {pair: solution for solution, pair in (_pair(*fork) for fork in self.forks(problem))}
         for pair in first_by_hash(list(found), self.max_per_problem):
             yield found[pair], pair
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return position, difficulty, and how the two lengths compare."""
-        columns = row.model_dump(include={"step", "difficulty", "chosen_length", "rejected_length"})
-        return (
-            position_class(columns["step"]),
-            str(columns["difficulty"]),
-            length_class(columns["chosen_length"], columns["rejected_length"]),
-        )
 
 
 class StepPreference(Chat, Forks):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class
+from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Answers, Chat
 from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
 from stepforge.pipelines.exports.rows import ExportName, asked, origin, origin_of_path
@@ -95,19 +95,17 @@ class Preference(Chat, Evened):
             rejected.remove(bad)
             yield from self.laid_out(_pair_row(problem, good, bad), problem, good.steps, bad.rollout.steps)
 
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return difficulty, and how the two lengths compare; such pairs have no position."""
-        columns = row.model_dump(include={"difficulty", "chosen_length", "rejected_length"})
-        return str(columns["difficulty"]), length_class(columns["chosen_length"], columns["rejected_length"])
 
-
-class KTO(Chat):
+class KTO(Chat, Evened):
     """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
 
     kind: Literal["kto"] = "kto"
     row: ClassVar[type[Record]] = KTORow
     answers: ClassVar[Answers] = "one"
     name: ExportName = "kto"
+    evenness: float = Field(default=1e9, ge=1)
+    """Most rows of a class, in multiples of the median class's; by default all rows stay."""
+    even: tuple[Axis, ...] = ("outcome",)
     max_per_problem: int = Field(default=4, ge=1)
     """Of either label."""
 

@@ -3,13 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
 from stepforge.pipelines.storage.store import AnyPath
@@ -42,7 +41,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     filled = exports_with_rows(run, layout)
     infos = [_dataset_info(run, export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
-    licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
+    licences, sets = licences_of(run), problem_sets(run)
     return DatasetCardData(
         pretty_name="Process supervision by stepforge",
         license=licences[0] if len(licences) == 1 and LICENCE.fullmatch(licences[0]) else "other",

@@ -6,6 +6,7 @@ import tomli_w
 
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.exports.rows import name_only
 from stepforge.pipelines.reports.card.contents import Contents
@@ -59,6 +60,12 @@ def sources_section(run: RunFile, contents: Contents) -> str:
         if isinstance(part, ProblemSet):
             where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
             rows.append((part.label, where, license_of(part)))
+        elif isinstance(part, ModelSource):
+            seeds = part.seeds
+            named = seeds.label if isinstance(seeds, ProblemSet | Templates) else seeds.kind
+            rows.append(
+                (part.label, f"`{part.kind}`, by a model from seeds of {named}", f"of the seeds: {license_of(part)}")
+            )
         elif isinstance(part, Templates):
             rows.append((part.label, "drawn from a folder of templates", license_of(part)))
         else:

@@ -13,9 +13,19 @@ from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Repair
 
-ROWS = scripted_rows([MathShepherd(k=8), Contrast()], 24)
 
+def repaired(row: LabeledProblem) -> LabeledProblem:
+    """Return a row whose solutions were mended; no verifier says anything of a scripted one."""
+    mended = Repair(message="no", prompt="p", text="t", outcome="correct", finish="stop", tokens=1)
+    solutions = [
+        s.model_copy(update={"rollout": s.rollout.model_copy(update={"repair": mended})}) for s in row.solutions
+    ]
+    return row.model_copy(update={"solutions": tuple(solutions)})
+
+
+ROWS = [repaired(row) for row in scripted_rows([MathShepherd(k=8), Contrast()], 24)]
 
 NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto", "short_long")
 """Exports that set solutions or steps beside each other."""

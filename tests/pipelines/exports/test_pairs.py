@@ -8,15 +8,24 @@ import pytest
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import ChangePoint, Contrast, OmegaPRM, label_with_all
 from stepforge.labelers.evidence.siblings import fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
-from stepforge.pipelines.exports import EXPORTS, Pairwise, Preference, Reflection, StepDPO, StepPreference
-from stepforge.pipelines.exports.balance import Evened, class_columns, length_class, position_class, rows_that_stay
+from stepforge.pipelines.exports import EXPORTS, KTO, Pairwise, Preference, Reflection, StepDPO, StepPreference
+from stepforge.pipelines.exports.balance import (
+    Axis,
+    Evened,
+    class_columns,
+    length_class,
+    position_class,
+    rows_that_stay,
+)
 from stepforge.pipelines.exports.step_pairs import StepPairRow
+from stepforge.pipelines.exports.whole_solutions import KTORow
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem
@@ -228,12 +237,10 @@ class Plain(Evened):
 
     kind: str = "plain"
     name: str = "plain"
+    even: tuple[Axis, ...] = ("difficulty",)
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         yield from ()
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        return (str(row.model_dump()["difficulty"]),)
 
 
 def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
@@ -261,6 +268,32 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
     assert evened(rows, 1e9) == rows
     assert evened([], 3) == []
     assert evened(rows, 3) == evened(rows, 3, at_a_time=7)
+
+
+def test_what_is_evened_is_chosen() -> None:
+    row = pair_of(3, 1).model_copy(update={"step": 5, "chosen": "a" * 9, "domain": "algebra"})
+    part = Plain(even=("domain", "position", "difficulty", "length"))
+    assert part.classes(row) == ("algebra", "4-7", "3", "chosen longer")
+    shared = row.model_dump(include=set(KTORow.model_fields))
+    unpaired = KTORow.model_validate({**shared, "completion": "abc", "label": True})
+    assert KTO(even=("outcome", "length")).classes(unpaired) == ("True", "2")
+    assert KTO().most_of_a_class == 1e9
+
+
+@pytest.mark.parametrize(
+    ("band", "taken"), [((0.0, 1.0), True), ((0.5, 1.0), True), ((0.6, 1.0), False), ((0, 0.4), False)]
+)
+def test_each_export_has_its_own_band_of_difficulty(band: tuple[float, float], taken: bool) -> None:
+    problem = labeled(OmegaPRM())  # one solution right, one wrong
+    assert Preference(pass_rate=band).takes(problem) == taken
+    none = problem.model_copy(update={"solutions": ()})
+    assert Preference(pass_rate=band).takes(none) == (band == (0.0, 1.0))
+
+
+@pytest.mark.parametrize("band", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)])
+def test_a_band_that_is_none_is_refused(band: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="is no band"):
+        Preference(pass_rate=band)
 
 
 def test_classes_of_position_and_length() -> None:
