@@ -1,4 +1,4 @@
-"""Right solutions of a problem: those that were labeled, and those that labelling came upon on its way.
+"""Right solutions of a problem: those that were labeled, and those that labeling came upon on its way.
 
 A completion that ends right is, with the prefix it was asked from, a solution that the policy wrote. It counts if no
 error was named in that prefix. Its own steps were never looked at, so it ranks after what was labeled; where the truth
