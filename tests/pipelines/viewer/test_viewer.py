@@ -207,7 +207,7 @@ def test_a_problem_shows_counts_beliefs_and_verdicts(client: TestClient, rows: l
     assert row.problem.question in page
     for solution in row.solutions:
         for step, label in zip(solution.rollout.steps, solution.labels, strict=True):
-            assert step.text in page
+            assert step.text.strip("\n") in page
             if label is not None and label.trials:
                 assert f"{label.successes} of {label.trials} end right" in page
         if solution.verdict.first_error is not None:
