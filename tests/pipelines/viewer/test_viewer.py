@@ -201,6 +201,20 @@ def test_a_damaged_shard_is_named_and_the_rest_is_shown(rows: list[LabeledProble
         assert client.get("/problem/label/1/0").status_code == 500
 
 
+def test_a_folder_that_changes_under_the_viewer_is_survived(rows: list[LabeledProblem], tmp_path: Path) -> None:
+    layout = a_view_run(tmp_path / "run", rows)
+    looking = Looking(layout)
+    with looking as client:
+        layout.shard("label", 1).unlink()
+        assert client.get("/").status_code == client.get("/?q=a").status_code == 200
+        assert client.get("/problem/label/1/0").status_code == 404
+        a_view_run(layout.folder, [*rows[:4], rows[4]], per_shard=4)
+        for path in ("/", "/?q=e", "/?sort=uncertainty"):
+            assert client.get(path).status_code == 200
+        looking.viewer.catalog.refresh()
+        assert ids(client.get("/").text) == [row.problem.id for row in rows[:5]]
+
+
 def test_a_problem_shows_counts_beliefs_and_verdicts(client: TestClient, rows: list[LabeledProblem]) -> None:
     place, row = next((i, r) for i, r in enumerate(rows) if any(s.rollout.outcome == "wrong" for s in r.solutions))
     page = html.unescape(client.get(f"/problem/label/{place // 4}/{place % 4}?n={place + 1}").text)
