@@ -44,7 +44,9 @@ class SelfConsistency(Record):
         return points
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Supply a missing reference, or weigh the one there is."""
+        """Supply a missing reference, or weigh the one there is; a problem with a verifier needs none."""
+        if row.problem.verifier is not None:
+            return row
         voting = voters(row.rollouts)
         if row.problem.answer is not None:
             return self._weighed(row, voting)

@@ -61,6 +61,10 @@ class CommandVerifier(Record):
     seconds: float = Field(default=10.0, gt=0)
 
 
+OwnVerifier = Annotated[PythonVerifier | CommandVerifier, Field(discriminator="kind")]
+"""What a run file may name for a problem set."""
+
+
 def _from_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 

@@ -20,7 +20,7 @@ from stepforge.schemas.seeds import seed_of
 R = TypeVar("R", bound=Record)
 
 Axis = Literal["position", "difficulty", "domain", "outcome", "length"]
-_COLUMNS = {"step", "difficulty", "domain", "label", "chosen", "rejected", "completion"}
+_COLUMNS = {"step", "difficulty", "domain", "label", "chosen_length", "rejected_length", "completion"}
 _DRAW = "draw"
 """Column of a number in [0, 1) that follows from the row alone."""
 
@@ -82,18 +82,18 @@ def position_class(step: int | None) -> str:
     return f"{first}-{2 * first - 1}"
 
 
-def length_class(chosen: str, rejected: str) -> str:
+def length_class(chosen: int, rejected: int) -> str:
     """Return how the lengths of a pair compare: a trainer must not learn that longer, or shorter, is better."""
-    difference = len(chosen) - len(rejected)
-    if abs(difference) <= 0.1 * max(len(chosen), len(rejected)):
+    difference = chosen - rejected
+    if abs(difference) <= 0.1 * max(chosen, rejected):
         return "alike"
     return "chosen longer" if difference > 0 else "chosen shorter"
 
 
 def _length(columns: dict[str, Any]) -> str:
-    if "chosen" in columns:
-        return length_class(columns["chosen"], columns["rejected"])
-    return str(len(columns.get("completion", "")).bit_length())
+    if "chosen_length" in columns:
+        return length_class(columns["chosen_length"], columns["rejected_length"])
+    return str(len(str(columns.get("completion", ""))).bit_length())
 
 
 _CLASS_OF: dict[Axis, Callable[[dict[str, Any]], str]] = {

@@ -4,8 +4,8 @@ A new export is a file with a subclass, a line in the union of ``exports/__init_
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
@@ -44,6 +44,11 @@ class Export(Record, ABC):
         rate = problem.pass_rate
         return rate is not None and self.pass_rate[0] <= rate <= self.pass_rate[1]
 
+    @property
+    def row_class(self) -> type[Record]:
+        """Class of its rows under its settings."""
+        return self.row
+
     @abstractmethod
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's rows, the same ones in the same order each time."""
@@ -52,6 +57,20 @@ class Export(Record, ABC):
     def writes_json_lines(self) -> bool:
         """Whether the rows also lie beside the Parquet files as JSON lines."""
         return False
+
+    @property
+    def line_files(self) -> Mapping[str, str]:
+        """Split -> name of a file beside the Parquet files that holds a line of JSON for each row, in another form."""
+        return {}
+
+    def line(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return that form of a row."""
+        return row
+
+    @property
+    def package(self) -> Mapping[str, str]:
+        """Name -> text of files that make a Python package of the data set's folder."""
+        return {}
 
     @property
     def most_of_a_class(self) -> float | None:

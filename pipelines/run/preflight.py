@@ -7,22 +7,27 @@ from importlib.util import find_spec
 from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
 from stepforge.generators.families.templates import Templates
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.written import ModelSource
 from stepforge.labelers import Judge
+from stepforge.labelers.deductions import MISSING, z3_is_there
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
+from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.run.model_sources import seed_problems
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
 from stepforge.pipelines.run_folder.plan import ShardPlan, family_item
+from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
+from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
 
@@ -41,12 +46,17 @@ def preflight(run: RunFile) -> None:
     for part in run.generate:
         if isinstance(part, Templates):
             part.check()
+    check_isolation(run)
     check_metrics(run.workers)
+    _check_domains(run)
     _check_temperature(run)
     _check_api(run)
     _check_engine(run.engine)
     if run.judge is not None:
         _check_engine(run.judge)
+    if run.scorer is not None and not is_own(run.scorer):
+        _need("torch", "pip install torch")
+        check_scorer(run.scorer)
     if "RAY_ADDRESS" not in os.environ:
         asyncio.run(_answers(run))
 
@@ -158,6 +168,15 @@ def _some_problems(run: RunFile) -> list[Problem]:
             shard = ShardPlan(index=0, source=run.generate.index(part), start=0, stop=FEW)
             return seed_problems(run, shard)
     return [family_item(run, index) for index in range(FEW)]
+
+
+def _check_domains(run: RunFile) -> None:
+    """What some families need besides a policy."""
+    kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
+    if "logic" in kinds and not z3_is_there():
+        raise BadInput(f"generate: {MISSING}")
+    if "tools" in kinds and not run.policy.calculator:
+        raise BadInput("policy.calculator: the problems of tools call a calculator; set calculator = true")
 
 
 def _check_temperature(run: RunFile) -> None:

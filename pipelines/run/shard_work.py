@@ -30,6 +30,7 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 
 
@@ -39,6 +40,7 @@ class Engines(NamedTuple):
     policy: EngineGate
     judge: EngineGate | None = None
     """None: judges ask the policy's own model."""
+    scorer: Scorer | None = None
 
 
 class ShardDone(NamedTuple):
@@ -57,6 +59,7 @@ class _Asking(NamedTuple):
     policy: PromptedPolicy
     journal: Journal
     engines: tuple[JournaledEngine, ...]
+    scorer: Scorer | None
 
     def done(self, report: ShardReport, began: float) -> ShardDone:
         seconds = sum(engine.seconds for engine in self.engines)
@@ -90,7 +93,7 @@ class ShardWork:
         if not needs_engine(self.run, stage, shard):
             return ShardDone(await self._done(stage, task), time.monotonic() - began)
         async with self._asking(stage, shard) as asking:
-            report = await self._done(stage, task._replace(policy=asking.policy))
+            report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
         return asking.done(report, began)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
@@ -116,7 +119,7 @@ class ShardWork:
         judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
         policy = PromptedPolicy(engine, self.run.policy, judge)
         try:
-            yield _Asking(policy, journal, (engine, *([judge] if judge else [])))
+            yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
         except BaseException:
             await journal.close()
             raise

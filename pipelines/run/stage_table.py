@@ -23,7 +23,7 @@ from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Grader
+from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
@@ -46,6 +46,7 @@ class Task(NamedTuple):
     rates: Record | None
     policy: PromptedPolicy | None
     """None in stages without an engine."""
+    scorer: Scorer | None = None
 
     @property
     def asked(self) -> PromptedPolicy:
@@ -120,13 +121,26 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(problem, own, task.asked, task.grader, n=run.solutions, seed=run.seed, pass_rate=pass_rate)
+        return await solve(
+            problem,
+            own,
+            task.asked,
+            task.grader,
+            n=run.solutions,
+            seed=run.seed,
+            pass_rate=pass_rate,
+            search=run.solve,
+            scorer=task.scorer,
+        )
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
+    searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
     warn_uncut(done, run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
-    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts), watched=watched)
+    return Made(
+        done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
+    )
 
 
 async def _vet(task: Task) -> Made:
@@ -146,7 +160,7 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(row, parts, task.asked, task.grader, seed=task.run.seed)
+        return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = _cost_by_labeler(done)

@@ -21,6 +21,7 @@ CONTROL, LINK = 3, 4
 """Files of a locked process: to whoever asked for it, and from the tests to the program."""
 MESSAGE = 500
 """Longest message about a failure, in characters."""
+NOT_IMPORTED = "cannot be imported"
 _BROKEN_TEST = (NameError, ImportError, SyntaxError)
 """What a test itself may raise that says nothing about the program."""
 
@@ -56,9 +57,17 @@ def serve_program() -> None:
         send(CONTROL, answer)
 
 
-def _raised(error: BaseException) -> dict[str, Any]:
+def _raised(error: BaseException) -> dict[str, str]:
     lines = traceback.format_exception_only(type(error), error)
-    return {"raised": type(error).__name__, "text": lines[-1].strip()[:MESSAGE]}
+    name, _, text = lines[-1].strip().partition(": ")
+    return {"raised": name[:MESSAGE], "text": text[:MESSAGE]}
+
+
+def _line(error: BaseException) -> str:
+    """Return what is said of an error in one line."""
+    if isinstance(error, _ProgramFailed):
+        return str(error)
+    return ": ".join(filter(None, _raised(error).values()))
 
 
 class _Program:
@@ -66,7 +75,7 @@ class _Program:
 
     def __init__(self, task: dict[str, Any], names: list[str]) -> None:
         send(LINK, {"program": task["program"], "names": names})
-        self.names: set[str] = set(map(str, self._answer()["names"]))
+        self.names: set[str] = set(map(str, self._answer().get("names") or ()))
 
     def function(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -95,7 +104,7 @@ def _error(name: str, text: str) -> Exception:
             return kind(text)
         except TypeError:
             pass
-    return _ProgramFailed(text)
+    return _ProgramFailed(": ".join(filter(None, (name, text))))
 
 
 def run_tests() -> None:
@@ -118,12 +127,12 @@ def _tested(task: dict[str, Any]) -> tuple[str, str]:
         tests = ast.parse(task["tests"])
         exec(compile(task["setup"], "<setup>", "exec"), space)  # noqa: S102 - locked in
     except Exception as error:
-        return "undetermined", f"the tests cannot be run: {_raised(error)['text']}"
+        return "undetermined", f"the tests cannot be run: {_line(error)}"
     wanted = [task["entry_point"], *_undefined(tests, space)]
     try:
         program = _Program(task, wanted)
     except Exception as error:
-        return "wrong", str(error)
+        return "wrong", _line(error)
     if task["entry_point"] not in program.names:
         return "wrong", f"NameError: the program does not define {task['entry_point']}"
     space |= {name: program.function(name) for name in program.names if name in wanted}
@@ -131,7 +140,7 @@ def _tested(task: dict[str, Any]) -> tuple[str, str]:
         try:
             exec(compile(ast.Module([statement], []), "<tests>", "exec"), space)  # noqa: S102 - locked in
         except _BROKEN_TEST as error:
-            return "undetermined", f"the tests cannot be run: {_raised(error)['text']}"
+            return "undetermined", f"the tests cannot be run: {_line(error)}"
         except Exception as error:
             return "wrong", _failure(statement, error, program)
     return "correct", ""
@@ -152,16 +161,15 @@ def _failure(statement: ast.stmt, error: Exception, program: _Program) -> str:
     """Return what a person would want to see: the test, and what came out instead."""
     text = ast.unparse(statement)
     if not isinstance(error, AssertionError):
-        return f"{text}: {_raised(error)['text'] if not isinstance(error, _ProgramFailed) else error}"
+        return f"{text}: {_line(error)}"
     test = statement.test if isinstance(statement, ast.Assert) else None
     call = test.left if isinstance(test, ast.Compare) else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in program.names:
         return f"failed: {text}"
     try:
-        got = program.function(call.func.id)(*map(ast.literal_eval, call.args))
+        return f"failed: {text}; it is {program.function(call.func.id)(*map(ast.literal_eval, call.args))!r:.200}"
     except Exception:
         return f"failed: {text}"
-    return f"failed: {text}; it is {got!r}"
 
 
 def run_program() -> None:
@@ -186,7 +194,7 @@ def run_program() -> None:
         if error.code not in (None, 0):
             answer |= {"status": "error", "error": f"SystemExit: {error.code}"[:MESSAGE]}
     except BaseException as error:
-        answer |= {"status": "error", "error": _raised(error)["text"]}
+        answer |= {"status": "error", "error": _line(error)}
     send(CONTROL, answer)
 
 
@@ -194,16 +202,22 @@ def ask_function() -> None:
     """Import a user's own function and ask it."""
     task = receive(CONTROL)
     sys.path[:] = task["path"]
+    module, _, name = task["function"].partition(":")
     try:
-        module, _, name = task["function"].partition(":")
-        said = getattr(import_module(module), name)(task["question"], task["solution"])
+        function = getattr(import_module(module), name)
     except BaseException as error:
-        send(CONTROL, {"outcome": "undetermined", "message": _raised(error)["text"]})
+        send(CONTROL, {"outcome": "undetermined", "message": f"{NOT_IMPORTED} ({_line(error)})"})
+        return
+    try:
+        said = function(task["question"], task["solution"])
+    except BaseException as error:
+        send(CONTROL, {"outcome": "undetermined", "message": _line(error)})
         return
     words = {True: "correct", False: "wrong", None: "undetermined"}
-    outcome = said if isinstance(said, str) else words.get(said, "") if isinstance(said, bool | None) else ""
-    message = "" if outcome in words.values() else f"it returned {said!r:.100}, not True, False or None"
-    send(CONTROL, {"outcome": outcome if not message else "undetermined", "message": message})
+    outcome = said if isinstance(said, str) else words.get(said) if isinstance(said, bool | None) else None
+    known = outcome in words.values()
+    message = "" if known else f"it returned {said!r:.100}, not True, False or None"
+    send(CONTROL, {"outcome": outcome if known else "undetermined", "message": message})
 
 
 def run_command() -> NoReturn:

@@ -18,6 +18,7 @@ from stepforge.pipelines.sandbox.wire import LIMIT
 from stepforge.schemas.record import Record
 
 START_SECONDS = 60.0
+END_SECONDS = 5.0
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
@@ -33,7 +34,7 @@ class Limits(Record):
     memory: int = 512 << 20
     """Address space of each process, in bytes."""
     disk: int = 16 << 20
-    """All files together, in bytes."""
+    """All files together, in bytes; 0 for no folder to write to."""
     output: int = 64 << 10
     """What is kept of the output, in bytes."""
 
@@ -45,11 +46,6 @@ class Locked(NamedTuple):
     """In the zygote's process table."""
     handle: int
     """Its pidfd."""
-
-    def kill(self) -> None:
-        """End it."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
 
 
 class Heard(NamedTuple):
@@ -74,56 +70,58 @@ class Zygote:
         """The process that runs now."""
         return None if self._process is None else self._process.pid
 
-    def fork(
+    def start(
         self,
-        work: str,
-        files: dict[str, int],
+        work: dict[str, dict[str, int]],
         limits: Limits,
         reads: tuple[str, ...] = (),
         *,
         own_program: bool = False,
-    ) -> Locked:
-        """Start a locked process that has these files.
+    ) -> list[Locked]:
+        """Start a locked process for each kind of work; it holds these files.
 
         Raises:
             NoIsolation: this machine has no barriers.
             OSError: the zygote is gone.
         """
-        control = self._control or self._start()
+        control = self._control or self._begin()
         asked = {
-            "work": work,
-            "files": list(files),
+            "start": [(name, list(files)) for name, files in work.items()],
             "own_program": own_program,
             "reads": reads,
             "memory": limits.memory,
             "disk": limits.disk,
             "processor": int(limits.seconds) + 2,
         }
-        socket.send_fds(control, [json.dumps(asked).encode()], list(files.values()))
-        message, passed, _, _ = socket.recv_fds(control, 64, 1)
-        if not passed:
+        passed = [file for files in work.values() for file in files.values()]
+        socket.send_fds(control, [json.dumps(asked).encode()], passed)
+        message, handles, _, _ = socket.recv_fds(control, 4096, len(work))
+        if len(handles) != len(work):
             raise ConnectionResetError("the process that starts others is gone")
-        return Locked(int(message), passed[0])
+        return [Locked(*one) for one in zip(json.loads(message), handles, strict=True)]
 
-    def reap(self, locked: Locked) -> int:
-        """Kill a process, wait until it is gone, and return its exit code; below 0 for a signal."""
-        locked.kill()
-        os.close(locked.handle)
-        if self._control is None:
-            return -signal.SIGKILL
-        self._control.send(json.dumps({"reap": locked.pid}).encode())
-        return int(self._control.recv(64) or -signal.SIGKILL)
+    def end(self, locked: list[Locked]) -> None:
+        """Kill processes; the zygote takes leave of them before it starts others."""
+        for one in locked:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one.handle, signal.SIGKILL)
+            os.close(one.handle)
+        if self._control is not None:
+            self._control.send(json.dumps({"reap": [one.pid for one in locked]}).encode())
 
     def close(self) -> None:
         """End it, and all that it started."""
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            try:
+                self._process.wait(END_SECONDS)  # it ends when its socket does
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._control = self._process = None
 
-    def _start(self) -> socket.socket:
+    def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]

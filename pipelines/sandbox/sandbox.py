@@ -5,7 +5,6 @@ A failure of anything around the code (no process, a process that died, time or 
 
 import asyncio
 import json
-import os
 import queue
 import shutil
 import socket
@@ -13,22 +12,27 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
+from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
 from stepforge.pipelines.sandbox.process import Heard, Limits, Locked, NoIsolation, Zygote, listen
 from stepforge.pipelines.sandbox.wire import send
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
-from stepforge.schemas.verifier import CommandVerifier, PythonVerifier, UnitTests
+from stepforge.schemas.verifier import AnyVerifier, CommandVerifier, PythonVerifier, UnitTests
 
 __all__ = ["Limits", "NoIsolation", "Ran", "Ruling", "Sandbox"]
 
+T = TypeVar("T")
+
 _WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermined": "undetermined"}
+DEFAULT = Limits()
 OWN_MEMORY = 4 << 30
 """Address space of a program of the user's own, in bytes."""
 
@@ -65,7 +69,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._closed = False
 
-    async def run(self, program: str, *, limits: Limits = Limits()) -> Ran:
+    async def run(self, program: str, *, limits: Limits = DEFAULT) -> Ran:
         """Run a Python program; what it raises is in the result.
 
         Raises:
@@ -73,22 +77,16 @@ class Sandbox:
         """
         return await self._do(lambda zygote: _run(zygote, program, limits))
 
-    async def test(self, verifier: UnitTests, program: str) -> Ruling:
-        """Return what the tests of a problem say of a program.
+    def ask(self, verifier: AnyVerifier, question: dict[str, Any]) -> "Future[Ruling]":
+        """Return what decides a solution's outcome; ``question`` holds ``question``, ``solution`` and ``kept``.
 
-        Raises:
-            NoIsolation: it was not run.
+        The future fails with ``NoIsolation`` where nothing can be run.
         """
-        return await self._do(lambda zygote: _test(zygote, verifier, program))
-
-    async def ask(self, verifier: PythonVerifier | CommandVerifier, question: dict[str, Any]) -> Ruling:
-        """Return what a user's own rule says; ``question`` holds ``question``, ``solution`` and ``kept``.
-
-        Raises:
-            NoIsolation: it was not run.
-        """
-        one = _ask_function if isinstance(verifier, PythonVerifier) else _ask_command
-        return await self._do(lambda zygote: one(zygote, verifier, question))  # type: ignore[operator]
+        if isinstance(verifier, UnitTests):
+            return self._pool().submit(self._with_zygote, lambda zygote: _test(zygote, verifier, question["solution"]))
+        if isinstance(verifier, PythonVerifier):
+            return self._pool().submit(self._with_zygote, lambda zygote: _ask_function(zygote, verifier, question))
+        return self._pool().submit(self._with_zygote, lambda zygote: _ask_command(zygote, verifier, question))
 
     async def check(self) -> Barriers:
         """Start a process and see that it cannot get out.
@@ -96,10 +94,10 @@ class Sandbox:
         Raises:
             NoIsolation: it can, or none starts.
         """
-        ran = await self.run(_ESCAPES, limits=Limits(seconds=30))
+        ran, found = await self._do(lambda zygote: (_run(zygote, _ESCAPES, Limits(seconds=30)), zygote.barriers))
         if ran.value != "'held'":
             raise NoIsolation(f"the isolation does not hold here: {ran.value or ran.error or ran.status}")
-        return await self._do(lambda zygote: zygote.barriers)
+        return found
 
     async def close(self) -> None:
         """End all processes; what is still running has no result."""
@@ -115,7 +113,7 @@ class Sandbox:
         """Close it."""
         await self.close()
 
-    async def _do(self, work: Any) -> Any:
+    async def _do(self, work: Callable[[Zygote], T]) -> T:
         return await asyncio.wrap_future(self._pool().submit(self._with_zygote, work))
 
     def _pool(self) -> ThreadPoolExecutor:
@@ -129,7 +127,7 @@ class Sandbox:
                     self._idle.put(Zygote(self._folders[-1]))
             return self._threads
 
-    def _with_zygote(self, work: Any) -> Any:
+    def _with_zygote(self, work: Callable[[Zygote], T]) -> T:
         zygote = self._idle.get()
         try:
             return work(zygote)
@@ -168,11 +166,10 @@ class _Execution:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for locked in self._locked:
-            locked.kill()
-        for locked in self._locked:
-            self.zygote.reap(locked)
-        self._open.close()
+        try:
+            self.zygote.end(self._locked)
+        finally:
+            self._open.close()
 
     def pair(self) -> tuple[socket.socket, socket.socket]:
         first, second = socket.socketpair()
@@ -181,13 +178,14 @@ class _Execution:
         return first, second
 
     def start(
-        self, work: str, reads: tuple[str, ...] = (), *, own_program: bool = False, **files: socket.socket
+        self, work: dict[str, dict[str, socket.socket]], reads: tuple[str, ...] = (), *, own_program: bool = False
     ) -> None:
-        """Start a process that holds these files, which are closed here."""
-        numbers = {name: file.fileno() for name, file in files.items()}
-        self._locked.append(self.zygote.fork(work, numbers, self.limits, reads, own_program=own_program))
-        for file in files.values():
-            file.close()
+        """Start processes that hold these files, which are closed here."""
+        numbers = {name: {place: file.fileno() for place, file in files.items()} for name, files in work.items()}
+        self._locked = self.zygote.start(numbers, self.limits, reads, own_program=own_program)
+        for files in work.values():
+            for file in files.values():
+                file.close()
 
     def listen(self, control: socket.socket, output: socket.socket | None = None) -> Heard:
         return listen(control, output and output.fileno(), self.deadline, self.limits.output)
@@ -196,7 +194,7 @@ class _Execution:
 def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     with _Execution(zygote, limits) as execution:
         (control, theirs), (output, written) = execution.pair(), execution.pair()
-        execution.start("run", control=theirs, output=written)
+        execution.start({"run": {"control": theirs, "output": written}})
         _tell(control, {"program": program, "limit": limits.output})
         heard = execution.listen(control, output)
     text = heard.output.decode(errors="backslashreplace")
@@ -215,13 +213,12 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
 
 
 def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
-    limits = Limits(seconds=verifier.seconds)
+    limits = Limits(seconds=verifier.seconds, disk=0)
     with _Execution(zygote, limits) as execution:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
-        execution.start("program", control=served)
-        execution.start("tests", control=theirs, link=link)
+        execution.start({"program": {"control": served}, "tests": {"control": theirs, "link": link}})
         fields = verifier.model_dump(include={"tests", "entry_point", "setup"})
-        _tell(control, {"program": whole_program(verifier, program), **fields})
+        _tell(control, {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", "died") if heard.in_time else Ruling(verifier.over_limit, "time over")
@@ -230,21 +227,11 @@ def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
     return _ruling(heard.answer)
 
 
-def whole_program(verifier: UnitTests, program: str) -> str:
-    """Return what is run: the setup, then a program that defines the function, or goes on where the setup ends."""
-    if not verifier.setup:
-        return program
-    defines = any(
-        line.startswith((f"def {verifier.entry_point}(", f"{verifier.entry_point} =")) for line in program.split("\n")
-    )
-    return f"{verifier.setup}\n\n{program}" if defines else verifier.setup + program
-
-
 def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, Any]) -> Ruling:
     path = [str(Path.cwd()) if entry == "" else entry for entry in sys.path]
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         control, theirs = execution.pair()
-        execution.start("function", tuple(path), own_program=True, control=theirs)
+        execution.start({"function": {"control": theirs}}, tuple(path), own_program=True)
         _tell(control, {"function": verifier.function, "path": path, **question})
         heard = execution.listen(control)
     if heard.answer is None:
@@ -254,11 +241,13 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, 
 
 def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, Any]) -> Ruling:
     command = [sys.executable if part == "{python}" else part for part in verifier.command]
-    reads = (*map(os.path.abspath, verifier.reads), sys.prefix, sys.base_prefix)
+    named = [part for part in command if Path(part).is_absolute()]
+    reads = (*(str(Path(path).absolute()) for path in (*named, *verifier.reads)), sys.prefix, sys.base_prefix)
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         (control, theirs), (output, written) = execution.pair(), execution.pair()
         given, source = execution.pair()
-        execution.start("command", reads, own_program=True, control=theirs, output=written, input=source)
+        files = {"control": theirs, "output": written, "input": source}
+        execution.start({"command": files}, reads, own_program=True)
         _tell(control, {"command": command})
         with suppress(OSError):  # a command that does not read
             given.sendall(json.dumps(question).encode() + b"\n")
@@ -267,6 +256,8 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, 
     lines = heard.output.decode(errors="replace").split()
     if not heard.in_time:
         return Ruling("undetermined", f"{command[0]}: time over")
+    if heard.answer != {"exit": 0}:
+        return Ruling("undetermined", f"{command[0]}: did not end well ({heard.answer})")
     if not lines or lines[-1] not in _WORDS:
         return Ruling("undetermined", f"{command[0]}: its last word is not correct, wrong or undetermined")
     return Ruling(_WORDS[lines[-1]])

@@ -9,6 +9,7 @@ import errno
 import os
 import platform
 import struct
+from functools import cache
 
 _TABLE = """
 read 0 63; write 1 64; open 2 -; close 3 57; stat 4 -; fstat 5 80; lstat 6 -; poll 7 -; lseek 8 62; mmap 9 222;
@@ -41,6 +42,8 @@ _LOAD, _EQUAL, _AT_LEAST, _ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x25, 0x06
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _MODE_FILTER = 22, 38, 2
 _F_SETFL, _F_DUPFD_CLOEXEC = 4, 1030
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 class _Filter(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
@@ -59,7 +62,7 @@ def install(*, own_program: bool) -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    code = _program(own_program=own_program)
+    code = program(own_program=own_program)
     filter_ = _Filter(len(code) // 8, code)
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or _libc.prctl(
         _PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filter_), 0, 0
@@ -73,7 +76,8 @@ def _numbers(table: str) -> list[int]:
     return [int(entry[column]) for entry in entries if entry[column] != "-"]
 
 
-def _program(*, own_program: bool) -> bytes:
+@cache
+def program(*, own_program: bool) -> bytes:
     """Return the filter in the kernel's classic BPF: (code, jump if true, jump if false, operand) each."""
     machine = platform.machine()
     numbers = _numbers(_TABLE) + (_numbers(_OWN_PROGRAMS) if own_program else [])
@@ -105,6 +109,3 @@ def _program(*, own_program: bool) -> bytes:
         (_RETURN, 0, 0, deny),
     ]
     return b"".join(struct.pack("HBBI", *step) for step in steps)
-
-
-_libc = ctypes.CDLL(None, use_errno=True)

@@ -17,13 +17,16 @@ from importlib import import_module
 from typing import Any
 
 from stepforge.pipelines.sandbox import barriers, syscalls
-from stepforge.pipelines.sandbox.inside import WORK
-from stepforge.pipelines.sandbox.wire import Gone
+from stepforge.pipelines.sandbox.inside import CONTROL, WORK
+from stepforge.pipelines.sandbox.wire import Gone, send
 
 _PRELOADED = (
-    "array bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq itertools "
-    "json math operator queue random re statistics string struct textwrap time typing unicodedata encodings.idna"
+    "array base64 bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq "
+    "itertools json math operator queue random re statistics string struct textwrap time typing "
+    "unicodedata zlib encodings.idna"
 )
+_STANDARD = sysconfig.get_path("stdlib")  # slow: asked before any fork
+_LIBRARY = (_STANDARD, *(path for path in sys.path if path.endswith("lib-dynload")))
 _DESCRIPTORS = 64
 _INSTALLED = (
     "/usr/lib",
@@ -43,31 +46,31 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
     """Fork whenever asked, until nobody asks."""
     for name in _PRELOADED.split():
         import_module(name)
+    for own_program in (False, True):
+        syscalls.program(own_program=own_program)
     gc.freeze()
     null = os.open("/dev/null", os.O_RDWR)
     while True:
-        message, passed, _, _ = socket.recv_fds(control, 65536, 4)
+        message, passed, _, _ = socket.recv_fds(control, 65536, 8)
         if not message:
             return
         asked = json.loads(message)
         if "reap" in asked:
-            _reap(control, asked["reap"])
+            for child in asked["reap"]:
+                with suppress(ChildProcessError):
+                    os.waitpid(child, 0)
             continue
-        child = os.fork()
-        if child == 0:
-            _become(asked, dict(zip(asked["files"], passed, strict=True)), folder, null, namespaces=namespaces)
-        for file in passed:
+        files, children = iter(passed), []
+        for work, names in asked["start"]:
+            mine = {name: next(files) for name in names}
+            child = os.fork()
+            if child == 0:
+                _become(asked | {"work": work}, mine, folder, null, namespaces=namespaces)
+            children.append(child)
+        handles = [os.pidfd_open(child) for child in children]
+        socket.send_fds(control, [json.dumps(children).encode()], handles)
+        for file in (*passed, *handles):
             os.close(file)
-        process = os.pidfd_open(child)
-        socket.send_fds(control, [str(child).encode()], [process])
-        os.close(process)
-
-
-def _reap(control: socket.socket, child: int) -> None:
-    status = -1
-    with suppress(ChildProcessError):
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    control.send(str(status).encode())
 
 
 def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
@@ -75,9 +78,9 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
     try:
         _place(files, null)
         own = asked["own_program"]
-        if own and namespaces:
+        if own:
             _with_own_processes()
-        _lock(asked, folder if namespaces else None, own_program=own)
+        _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
         WORK[asked["work"]]()
     except Gone:
         os._exit(0)
@@ -97,14 +100,18 @@ def _place(files: dict[str, int], null: int) -> None:
 
 
 def _with_own_processes() -> None:
-    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started."""
+    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started.
+
+    The one that stays outside says how it ended.
+    """
     barriers.own_processes()
     child = os.fork()
     if child == 0:
         barriers.end_with_parent()
         return
-    os.closerange(0, 5)
-    os._exit(max(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    os.closerange(0, CONTROL)
+    send(CONTROL, {"exit": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+    os._exit(0)
 
 
 def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> None:
@@ -116,9 +123,8 @@ def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> No
         os.chdir(folder)
     os.environ.clear()
     os.environ |= {"HOME": folder or "/", "TMPDIR": folder or "/", "LANG": "C.UTF-8"}
-    library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    sys.path[:] = [*library, os.path.join(library[1], "lib-dynload")]  # noqa: PTH118 - no pathlib in a locked process
-    readable = (*library, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
+    sys.path[:] = _LIBRARY
+    readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
     barriers.restrict_files(readable, folder, execute=own_program)
     _limit(resource.RLIMIT_AS, asked["memory"])
     _limit(resource.RLIMIT_CPU, asked["processor"])

@@ -80,11 +80,19 @@ def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, 
         else part
         for part in _listed(settings.get("vet"))
     ]
-    sources = [
-        {**part, "seeds": _resolved([part["seeds"]], folder)[0]} if isinstance(part, dict) and "seeds" in part else part
-        for part in _resolved(settings.get("generate"), folder)
-    ]
+    sources = [_resolved_source(part, folder) for part in _resolved(settings.get("generate"), folder)]
     return {**settings, **({"vet": vet} if vet else {}), **({"generate": sources} if sources else {})}
+
+
+def _resolved_source(part: Any, folder: Path) -> Any:
+    if not isinstance(part, dict):
+        return part
+    if "seeds" in part:
+        part = {**part, "seeds": _resolved([part["seeds"]], folder)[0]}
+    if isinstance(part.get("verifier"), dict):
+        rule = {key: _absolute_files(value, folder) for key, value in part["verifier"].items()}
+        part = {**part, "verifier": rule}
+    return part
 
 
 def _listed(value: Any) -> list[Any]:
@@ -103,6 +111,14 @@ def _resolved(places: Any, folder: Path) -> list[Any]:
         else:
             found.append({"path": path} if isinstance(path, str) and path and Path(path).exists() else path)
     return found
+
+
+def _absolute_files(value: Any, folder: Path) -> Any:
+    """Return the words of a command with its files named from the root: it runs in a folder of its own."""
+    if not isinstance(value, list):
+        return value
+    there = [Path(part) if isinstance(part, str) and Path(part).exists() else folder / str(part) for part in value]
+    return [str(path.absolute()) if path.exists() else part for part, path in zip(value, there, strict=True)]
 
 
 def _apply_override(settings: dict[str, Any], override: str) -> None:

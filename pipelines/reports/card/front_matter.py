@@ -3,9 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from stepforge.generators.families.templates import Templates
-from stepforge.generators.problem_sets import ProblemSet
-from stepforge.generators.written import ModelSource
+from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
@@ -20,8 +18,19 @@ if TYPE_CHECKING:
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's licence identifiers look like; anything else is named in the card's text only."""
-OWN_LICENCE = "apache-2.0"
-"""Of the problem families: problems and truths are written by the project."""
+TAGS = (
+    "synthetic",
+    "process-reward-model",
+    "prm",
+    "process-supervision",
+    "reward-model",
+    "verifier",
+    "reasoning",
+    "chain-of-thought",
+    "stepforge",
+)
+"""Of every card; the exports add their own."""
+TAGS_OF = {"rl_prompts": "rlvr", "preference": "dpo", "step_preference": "dpo", "kto": "kto", "step_advantages": "rl"}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
@@ -41,7 +50,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
-        tags=["synthetic", "process-reward-model", "prm", "process-supervision", "reasoning", "stepforge"],
+        tags=tags_of(run),
         configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
         dataset_info=infos or None,
     )
@@ -49,10 +58,12 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
 
 def licences_of(run: RunFile) -> list[str]:
     """Return the licences of the run's sources, each once; ``unknown`` for a problem set that tells none."""
-    sets = (ProblemSet, Templates)
-    parts = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
-    found = [part.licence or "unknown" if isinstance(part, sets) else OWN_LICENCE for part in parts]
-    return sorted(set(found))
+    return sorted({license_of(part) for part in run.generate})
+
+
+def tags_of(run: RunFile) -> list[str]:
+    """Return what people search for."""
+    return [*TAGS, *sorted({TAGS_OF[export.kind] for export in run.export if export.kind in TAGS_OF})]
 
 
 def _tasks(run: RunFile) -> list[str]:
