@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line import looking, making, measuring, running
+from stepforge.pipelines.command_line import looking, making, measuring, running, serving
 from stepforge.pipelines.terminal.output import say_traceback
 
 app = typer.Typer(
@@ -20,16 +20,21 @@ app = typer.Typer(
 )
 COMMANDS = (
     running.run,
+    running.record,
     looking.report,
     running.status,
     running.estimate,
     looking.show,
+    serving.view,
+    serving.review,
     making.grade,
     looking.settings,
     looking.doctor,
     making.relabel,
     making.publish,
     making.export,
+    measuring.score,
+    serving.verify,
 )
 """In the order in which ``--help`` lists them."""
 for command in COMMANDS:

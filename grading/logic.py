@@ -10,6 +10,8 @@ _QUANTIFIED = re.compile(r"(every|no|some) (\w+) is an? (\w+)")
 _IS = re.compile(r"([A-Z]\w+) is (an?|no) (\w+)")
 _ATOM = re.compile(r"[A-Z]")
 _KNOWN = re.compile(r"Known: (.+)\. Which")
+LONGEST = 500
+"""A longer text is no formula, in characters."""
 SO = " so "
 """Between the formulas that a step starts from and the one that it deduces."""
 
@@ -32,6 +34,8 @@ class Deduction(NamedTuple):
 def read_formula(text: str) -> Formula | None:
     """Return the formula of a text, or None."""
     text = text.strip()
+    if len(text) > LONGEST:
+        return None
     if (found := _IF.fullmatch(text)) is not None:
         return _made("if", found[1], found[2])
     for operator in ("or", "and"):
@@ -54,8 +58,8 @@ def _made(operator: Operator, *texts: str) -> Formula | None:
 
 
 def read_deduction(line: str) -> Deduction | None:
-    """Return what a line deduces; None where it deduces nothing."""
-    sources, so, conclusion = line.strip().removeprefix("Wait: ").partition(SO)
+    """Return what a line deduces (``from P, if P then Q, so Q``); None where it deduces nothing."""
+    sources, so, conclusion = line.strip().removeprefix("from ").partition(SO)
     formula = read_formula(conclusion.rstrip(". "))
     if not so or formula is None:
         return None

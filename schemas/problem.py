@@ -51,6 +51,21 @@ class KeptColumn(Record):
     """As text; what is no text in the source, as JSON."""
 
 
+class Lineage(Record):
+    """How a model came by a problem, and why its answer, or its solution, is believed."""
+
+    parents: tuple[str, ...]
+    """Ids of the problems that it was made from."""
+    way: str
+    """What was done to them, such as ``rephrase``."""
+    settled_by: str
+    """``agreement`` of independent solutions, or that and the ``expected`` answer or a ``formula``."""
+    agreement: float
+    """Share of the independent solutions that ended at the answer."""
+    solutions: int
+    """How many there were."""
+
+
 class Problem(Record):
     """A question with a reference answer where one is known."""
 
@@ -72,6 +87,8 @@ class Problem(Record):
     """What decides an outcome where the answer is no value: tests, a program, a user's own rule."""
     known_solution: str | None = None
     """The text of a right solution, where one came with the problem."""
+    lineage: Lineage | None = None
+    """Of a problem that a model wrote, or solved knowing the answer."""
 
     @property
     def reference_solution(self) -> str | None:

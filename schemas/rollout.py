@@ -1,5 +1,6 @@
 """Solutions as the policy wrote them: steps, tokens, and one of three outcomes."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from stepforge.schemas.problem import Problem
@@ -27,6 +28,8 @@ class Step(Record):
     author: Author = "policy"
     """``tool``: what a tool answered. The policy did not write it, so it has no tokens and no log-probability of its
     own, no label speaks of it, and nothing is trained on it."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
 
 
 class Start(Record):
@@ -89,6 +92,8 @@ class Rollout(Record):
     people: PeopleLabel | None = None
     repair: Repair | None = None
     """The policy's second turn, where ``policy.repair`` asks for one."""
+    scores: tuple[float, ...] = ()
+    """For each step the probability that it is right, by the run's ``scorer``; empty where nothing was scored."""
 
     @property
     def text(self) -> str:
@@ -125,6 +130,9 @@ class SolvedProblem(Record):
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
 
+    searched_tokens: int = 0
+    """Tokens that a search generated beside the solutions that were kept."""
+
     @property
     def supplied(self) -> bool:
         """Whether the solutions came with the problem: the policy wrote none of them."""
@@ -133,6 +141,10 @@ class SolvedProblem(Record):
     @property
     def pass_rate(self) -> float | None:
         """Share of correct ones among the policy's own rollouts with a determined outcome; None if there are none."""
-        sampled = self.own if self.supplied else self.rollouts
-        outcomes = [r.outcome for r in sampled if r.outcome != "undetermined"]
-        return outcomes.count("correct") / len(outcomes) if outcomes else None
+        return pass_rate(self.own if self.supplied else self.rollouts)
+
+
+def pass_rate(rollouts: Sequence[Rollout]) -> float | None:
+    """Return the share of correct ones among rollouts with a determined outcome; None if there are none."""
+    outcomes = [r.outcome for r in rollouts if r.outcome != "undetermined"]
+    return outcomes.count("correct") / len(outcomes) if outcomes else None

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
-from stepforge.generators.families import ALL_FAMILIES, DOMAINS
+from stepforge.generators.families import ALL_FAMILIES, DOMAINS, Plans
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.planted_bugs import planted_bugs
 from stepforge.generators.slips import Piece, solution
@@ -25,7 +25,9 @@ TRAINING_SEED = 7_000_003
 
 LEVELS = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6)
 """Easy ones more often: they teach the steps that all levels have, and are cheaper."""
-DOMAIN_LEVELS = (1, 1, 2, 2, 3, 3, 4)
+DOMAIN_LEVELS = (1, 1, 2)
+PUZZLES = ("jugs", "grid")
+"""The kinds of plans that are learned; the others would need longer training."""
 DOMAIN_SLIPS = 0.3
 
 
@@ -49,7 +51,7 @@ class Mix(NamedTuple):
 def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterator[Example]:
     """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
     families = [family(levels=LEVELS) for family in ALL_FAMILIES]
-    domains: list[ProblemFamily] = [family(levels=DOMAIN_LEVELS) for family in DOMAINS]
+    domains = domain_families(DOMAIN_LEVELS)
     index = start
     while True:
         if rng_of(TRAINING_SEED, "domain", index).random() < mix.domains:
@@ -68,6 +70,11 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterat
             pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=mix.repair)
             yield to_learn(tokenizer, f"{draft.question}\n", pieces)
         index += 1
+
+
+def domain_families(levels: tuple[int, ...]) -> list[ProblemFamily]:
+    """Return the families whose steps deduce, move, call a tool or are statements, as the policy learns them."""
+    return [family(levels=levels, **({"puzzles": PUZZLES} if family is Plans else {})) for family in DOMAINS]
 
 
 def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, list[Piece]]:

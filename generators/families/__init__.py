@@ -37,4 +37,4 @@ ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequenc
 DOMAINS = (Logic, Plans, Tools, Programs)
 """Those whose steps deduce, move, call a tool, or are statements of a program."""
 
-__all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily"]
+__all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily", "Logic", "Plans", "Programs", "Tools"]

@@ -63,15 +63,15 @@ def _letters(rng: Random, level: int) -> _Case:
         if form == "and":
             other = rng.choice(known[:-1]) if len(known) > 1 else last
             rule = f"if {last} and {other} then {new}"
-            steps.append(f"{last}, {other}, {rule}, so {new}")
+            steps.append(f"from {last}, {other}, {rule}, so {new}")
         elif form == "or":
             denied = left.pop()
             rule = f"if {last} then {denied} or {new}"
             given.append(f"not {denied}")
-            steps += [f"{last}, {rule}, so {denied} or {new}", f"{denied} or {new}, not {denied}, so {new}"]
+            steps += [f"from {last}, {rule}, so {denied} or {new}", f"from {denied} or {new}, not {denied}, so {new}"]
         else:
             rule = f"if {last} then {new}"
-            steps.append(f"{last}, {rule}, so {new}")
+            steps.append(f"from {last}, {rule}, so {new}")
         given.append(rule)
         known.append(new)
     others = []
@@ -79,7 +79,7 @@ def _letters(rng: Random, level: int) -> _Case:
         wrong, known_part = left.pop(), rng.choice(known)
         missing = left.pop()
         rule = f"if {wrong} then {known_part}" if backwards else f"if {missing} then {wrong}"
-        step = f"{known_part}, {rule}, so {wrong}" if backwards else f"{missing}, {rule}, so {wrong}"
+        step = f"from {known_part if backwards else missing}, {rule}, so {wrong}"
         given.append(rule)
         others.append((wrong, step))
     return _Case(tuple(given), tuple(steps), known[-1], tuple(others))
@@ -94,7 +94,7 @@ def _syllogism(rng: Random, level: int) -> _Case:
         no = number == level - 1 and rng.random() < 0.3
         rule = f"{'no' if no else 'every'} {last} is a {new}"
         given.append(rule)
-        steps.append(f"{name} is a {last}, {rule}, so {name} is {'no' if no else 'a'} {new}")
+        steps.append(f"from {name} is a {last}, {rule}, so {name} is {'no' if no else 'a'} {new}")
         known.append(new)
     answer = steps[-1].partition(" so ")[2]
     positive = known[:-1] if " no " in answer else known
@@ -104,7 +104,7 @@ def _syllogism(rng: Random, level: int) -> _Case:
         source = rng.choice(positive)
         rule = f"every {wrong} is a {source}" if backwards else f"every {missing} is a {wrong}"
         given.append(rule)
-        step = f"{name} is a {source if backwards else missing}, {rule}, so {name} is a {wrong}"
+        step = f"from {name} is a {source if backwards else missing}, {rule}, so {name} is a {wrong}"
         others.append((f"{name} is a {wrong}", step))
     return _Case(tuple(given), tuple(steps), answer, tuple(others))
 

@@ -92,8 +92,11 @@ def _blocks(rng: Random, level: int) -> Puzzle:
 def _stacked(rng: Random, names: str) -> tuple[tuple[str, ...], ...]:
     stacks: list[list[str]] = []
     for name in rng.sample(names, len(names)):
-        rng.choice([*stacks, stacks.append([]) or stacks[-1]]).append(name)
-    return tuple(sorted(tuple(stack) for stack in stacks if stack))
+        place = rng.randint(0, len(stacks))
+        if place == len(stacks):
+            stacks.append([])
+        stacks[place].append(name)
+    return tuple(sorted(tuple(stack) for stack in stacks))
 
 
 def _trip(rng: Random, level: int) -> Puzzle:

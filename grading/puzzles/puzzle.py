@@ -32,6 +32,11 @@ class Puzzle(Record, ABC):
 
     @property
     @abstractmethod
+    def question(self) -> str:
+        """The puzzle as it is asked."""
+
+    @property
+    @abstractmethod
     def start(self) -> State:
         """The state before the first move."""
 

@@ -39,6 +39,8 @@ class Observed(NamedTuple):
     left_wrong: Array
     written: Array
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
+    hazard: Array | None = None
+    """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
 
 
 class Posterior(NamedTuple):
@@ -131,7 +133,8 @@ def _exposure(seen: Observed) -> Array:
 
 def _chain(seen: Observed, rates: Rates) -> _Chain:
     laws, left = kernels(), _leaving(seen)
-    wrong = -np.expm1(-rates.hazard * _exposure(seen))[:, None, None]
+    chance = -np.expm1(-rates.hazard * _exposure(seen)) if seen.hazard is None else seen.hazard
+    wrong = chance[:, None, None]
     mended = -np.expm1(-rates.repair / len(seen.written))
     harmless = rates.harmless_share(float(seen.written.mean()))
     moving = np.tensordot(np.array(rates.moves), laws.moves, 1) * left

@@ -25,6 +25,8 @@ class Trajectory(NamedTuple):
     outcome: Outcome
     tokens: int
     """Length in tokens of what was sampled for its last stretch."""
+    scores: tuple[float, ...] = ()
+    """A reward model's scores of the steps, where the run has one."""
 
     def prefix(self, count: int) -> str:
         """Return the text of the first ``count`` steps: what identifies a prefix."""
@@ -37,7 +39,7 @@ QUESTION = Trajectory("", (), "undetermined", 0)
 
 def solution_trajectory(rollout: Rollout) -> Trajectory:
     """Return the path of a solution that starts at the question."""
-    return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens)
+    return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens, rollout.scores)
 
 
 def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") -> StepLabel:
@@ -55,7 +57,8 @@ def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") ->
 class Evidence:
     """Samples completions on demand and keeps them all.
 
-    The solutions that the policy itself sampled from the question are the root's first completions. Two requests
+    The solutions that the policy itself sampled from the question are the root's first completions; where solutions
+    were supplied, these are those that it wrote beside them. Two requests
     for one prefix share its completions, whichever solutions they speak of; a completion without a verdict is kept
     and never drawn again, because drawing again by outcome would bias the share of successes. ``shared=False``
     takes the sharing between solutions back: it is how brute force is charged in the literature.
@@ -69,8 +72,8 @@ class Evidence:
         self._grader = grader
         self._seed = seed
         self._shared = shared
-        own = solved.policy == policy.identity
-        self.root = list(solved.rollouts) if own else []
+        sampled = (*solved.rollouts, *solved.own) if solved.policy == policy.identity else ()
+        self.root = list(solved.own if solved.supplied else sampled)
         """Solutions that are samples of this policy from the bare question."""
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}

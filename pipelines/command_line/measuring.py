@@ -1,6 +1,8 @@
 """Commands that measure parts against known truth."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,3 +40,40 @@ def bench_labelers(
         target = (results or folder) / f"{name}.json"
         result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
         say(json.dumps(result) if as_json else text)
+
+
+def score(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="`embedded`, a model's folder or hub name, a TOML of settings, a labeler of the run, or a JSONL of "
+            "recorded scores.",
+            metavar="MODEL",
+        ),
+    ],
+    on: Annotated[str, typer.Option(help="`processbench` (from the Hub), a run folder, or a JSONL file.")],
+    shape: Annotated[str | None, typer.Option(help="How the model is read, where its files do not tell.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Instead of the published rule.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many solutions of every subset.")] = None,
+    probes: Annotated[bool, typer.Option("--probes/--no-probes", help="Probe for reward hacking.")] = True,
+    scores_out: Annotated[Path | None, typer.Option(help="Where the scores go, as JSONL.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a reward model, a judge or a labeler against people's or the oracle's first wrong steps."""
+    with one_line_errors():
+        from stepforge.pipelines.scoring.score import ScoreRequest
+        from stepforge.pipelines.scoring.score import score as measure
+        from stepforge.pipelines.scoring.score_text import scoring_text
+
+        request = ScoreRequest(
+            model=model,
+            on=on,
+            shape=shape,
+            threshold=threshold,
+            limit=limit,
+            probes=probes,
+            scores_out=None if scores_out is None else str(scores_out),
+        )
+        with redirect_stdout(sys.stderr):
+            found = measure(request, lambda line: say(line, err=True))
+        say(found.model_dump_json(indent=1) if as_json else scoring_text(found))

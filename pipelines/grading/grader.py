@@ -12,7 +12,7 @@ from types import TracebackType
 
 from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
-from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.pipelines.grading.pool import QUICK_SECONDS, GradingPool
 from stepforge.pipelines.grading.verifier_calls import VerifierCalls
 from stepforge.pipelines.sandbox.sandbox import Ruling
 from stepforge.schemas.problem import Problem
@@ -30,17 +30,21 @@ class PooledGrader:
         *,
         processes: int = 1,
         limit_seconds: float = 6.0,
+        quick_seconds: float = QUICK_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
         remembered: int = 100_000,
     ) -> None:
         """Start nothing yet.
 
-        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``remembered`` is how many
-        verdicts of the processes are kept for answers that come again.
+        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the
+        processor time after which it makes way for others; ``remembered`` is how many verdicts of the processes are
+        kept for answers that come again.
         """
         if processes < 1 or limit_seconds < 1 or remembered < 1:
             raise ValueError("processes, limit_seconds and remembered must be at least 1")
-        self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes)
+        self._pool = GradingPool(
+            processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
+        )
         self._verifiers = VerifierCalls(processes=processes)
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
@@ -62,7 +66,7 @@ class PooledGrader:
         """
         if problem.verifier is not None:
             return [ruling.outcome for ruling in await self.rulings(problem, answers)]
-        pending = [self._outcome(problem, answer) for answer in answers]
+        pending = [self.begin(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
     async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
@@ -73,7 +77,8 @@ class PooledGrader:
         """
         return await self._verifiers.rulings(problem, answers)
 
-    def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+    def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+        """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
         if problem.answer_kind == "plan" and answer is not None:
             return plan_outcome(problem.question, answer)
         outcome = decide(problem.answer, answer, problem.answer_kind)
