@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.filters.difficulty import Difficulty
+from stepforge.filters.doubted import Doubted
 from stepforge.filters.dropped import Corpus, CurateFilter, Dropped, VetFilter
 from stepforge.filters.duplicates import Duplicates, question_key
 from stepforge.filters.labels import Decided
@@ -15,7 +16,7 @@ from stepforge.schemas.own_part import OrOwn
 AnyVetFilter = Annotated[
     SelfConsistency | Difficulty | Duplicates | Shape, Field(discriminator="kind"), OrOwn(VetFilter)
 ]
-AnyCurateFilter = Annotated[Decided, OrOwn(CurateFilter)]
+AnyCurateFilter = Annotated[Decided | Doubted, Field(discriminator="kind"), OrOwn(CurateFilter)]
 
 __all__ = [
     "AnyCurateFilter",
@@ -24,6 +25,7 @@ __all__ = [
     "CurateFilter",
     "Decided",
     "Difficulty",
+    "Doubted",
     "Dropped",
     "Duplicates",
     "SelfConsistency",
