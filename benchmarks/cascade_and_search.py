@@ -3,8 +3,8 @@
     python -m benchmarks.cascade_and_search --scorer head.toml --rates runs/x/rates.json [--part labels] [--json]
 
 Problems of all families in free wording, asked of the embedded policy in this process, without Ray. ``--scorer`` is a
-TOML of settings as under ``[scorer]`` whose head was trained on problems of other seeds; ``--rates`` are what such a run
-pooled. Intervals are a bootstrap over problems. Nothing is chosen here: thresholds and settings are defaults.
+TOML of settings as under ``[scorer]`` whose head was trained on problems of other seeds; ``--rates`` are what such a
+run pooled. Intervals are a bootstrap over problems. Nothing is chosen here: thresholds and settings are defaults.
 """
 
 import argparse
