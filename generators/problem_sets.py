@@ -13,10 +13,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.generators.cells import Cells
+from stepforge.generators.code_tests import asked_by_name, known_solution, unit_tests
 from stepforge.generators.columns import as_text, asked_in, lookup
 from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
+from stepforge.schemas.verifier import OwnVerifier
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = ("", ".gz", ".zst")
@@ -61,6 +63,19 @@ class ProblemSet(Record):
     error_span: str | None = None
     """Column of the characters of ``solution`` that people marked as wrong: ``[start, end]`` or a list of such, empty
     where nothing is wrong."""
+    tests: str | None = None
+    """Column of unit tests, which decide the outcome: Python, or a list of assertions. A solution is then a program."""
+    entry_point: str | None = None
+    """Column of the name of the function that is tested; by default the first one that a test calls."""
+    setup: str | None = None
+    """Column of Python that stands before the program and the tests; HumanEval's prompt, which a program may go on
+    from."""
+    reference: str | None = None
+    """Column of a right solution."""
+    test_seconds: float = Field(default=5.0, gt=0)
+    """Time limit of one problem's tests."""
+    verifier: OwnVerifier | None = None
+    """A rule of your own that decides the outcome, instead of an answer or tests."""
     domain: str | None = None
     difficulty: str | None = None
     """Column of a whole number, also written ``Level 3``."""
@@ -82,6 +97,10 @@ class ProblemSet(Record):
             raise ValueError("give either path or hub")
         if self.hub is None and (self.config or self.split or self.revision):
             raise ValueError("config, split and revision belong to hub; this set has a path")
+        if sum(map(bool, (self.answer, self.tests, self.verifier))) > 1:
+            raise ValueError("name one of answer, tests and verifier: one of them decides the outcome")
+        if not self.tests and (self.entry_point or self.setup):
+            raise ValueError("entry_point and setup belong to tests; name its column too")
         if self.solution and self.steps:
             raise ValueError("name solution (a text) or steps (a list of texts), not both")
         said = [name for name in PEOPLE if getattr(self, name)]
@@ -113,6 +132,7 @@ class ProblemSet(Record):
     def columns(self) -> dict[str, str]:
         """Field to column, for the fields that have one."""
         fields = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
+        fields = (*fields, "tests", "entry_point", "setup", "reference")
         named = {field: getattr(self, field) for field in fields}
         return {field: column for field, column in named.items() if column is not None}
 
@@ -135,17 +155,20 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     values = {column: lookup(row, column) for column in part.columns.values()}
     cells = Cells(part.columns, values, f"{source}, row {number}")
     question = _question(cells, part.question)
+    tests = unit_tests(cells, part.test_seconds) if part.tests else None
     own_id = cells.identifier() if part.id else hash_of(question)
     problem = Problem(
         id=f"{part.label}:{own_id}",
         source=part.label,
         domain=cells.label("domain") or part.label,
-        question=question,
+        question=question if tests is None else asked_by_name(question, tests),
         answer=cells.answer(),
         answer_kind=part.answer_kind,
         difficulty=cells.difficulty(),
         group=cells.label("group") or f"question-{hash_of(_normal(question))}",
         kept=_kept(cells, row, part.keep),
+        verifier=tests or part.verifier,
+        known_solution=known_solution(cells, tests),
     )
     return SourceItem(problem=problem, solutions=solutions_of(cells) if part.supplies else ())
 

@@ -41,6 +41,8 @@ def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outco
 def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
     if not answer.strip() or not reference.strip():
         return "undetermined"
+    if kind == "plan":  # another plan may be as good: `plan_outcome` has the puzzle and carries it out
+        return "correct" if _as_text(reference, kind) == _as_text(answer, kind) else "undetermined"
     if refusal(answer) is not None or refusal(reference) is not None:
         return "undetermined"
     if kind in ("choice", "text"):

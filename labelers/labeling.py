@@ -4,17 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
-from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepClass, StepLabel, Verdict
+from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 TRUNCATED = "solution truncated or without a verdict"
 """Reason to abstain: the solution's own outcome is undetermined."""
 
 
 async def label_wrong(
-    name: str, solved: SolvedProblem, evidence: Evidence, search: Callable[[Trajectory], Awaitable[Verdict]]
+    name: str,
+    solved: SolvedProblem,
+    evidence: Evidence,
+    search: Callable[[Trajectory], Awaitable[Verdict]],
+    *,
+    right_too: bool = False,
 ) -> LabeledProblem:
-    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread.
+    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread, or searched too.
 
     A truncated solution is neither: the labeler abstains.
     """
@@ -23,7 +28,8 @@ async def label_wrong(
         path = solution_trajectory(rollout)
         if path.outcome == "undetermined" or not path.steps:
             return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
-        return await search(path) if path.outcome == "wrong" else Verdict(labeler=name, first_error=None)
+        searched = right_too or path.outcome == "wrong"
+        return await search(path) if searched else Verdict(labeler=name, first_error=None)
 
     verdicts = await asyncio.gather(*(verdict(rollout) for rollout in solved.rollouts))
     return labeled_problem(name, solved, verdicts, evidence)
@@ -49,7 +55,7 @@ def labeled_problem(
 ) -> LabeledProblem:
     """Put a labeler's verdicts, one a solution, together with its evidence and cost."""
     solutions = tuple(
-        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=verdict)
+        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=of_policy(verdict, rollout.steps))
         for rollout, verdict in zip(solved.rollouts, verdicts, strict=True)
     )
     spent = (Cost() if evidence is None else evidence.cost) + (cost or Cost())
@@ -59,7 +65,22 @@ def labeled_problem(
         evidence=() if evidence is None else evidence.rollouts,
         policy=solved.policy,
         costs=(LabelerCost(labeler=name, cost=spent),),
+        own=solved.own,
     )
+
+
+def of_policy(verdict: Verdict, steps: Sequence[Step]) -> Verdict:
+    """Return a verdict that blames no tool: where a tool's answer seems to be the first error, its call is."""
+    error = verdict.first_error
+    while error and steps[error].author == "tool":
+        error -= 1
+    if error == verdict.first_error or error is None:
+        return verdict
+    classes = verdict.classes
+    if classes is not None:
+        after: StepClass = "after"
+        classes = (*classes[:error], classes[verdict.first_error or 0], *[after] * (len(steps) - error - 1))
+    return verdict.model_copy(update={"first_error": error, "classes": classes})
 
 
 def _labels(rollout: Rollout, evidence: Evidence | None) -> tuple[StepLabel | None, ...]:

@@ -5,7 +5,7 @@ from typing import Literal
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout
+from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Rollout, pass_rate
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
 """When drawing ended: after a number fixed beforehand, at the first success, or by what had been seen. Only with a
@@ -125,12 +125,13 @@ class Cost(Record):
 
     @classmethod
     def of(cls, rollouts: tuple[Rollout, ...] | list[Rollout]) -> "Cost":
-        """Return the cost of having sampled these rollouts."""
+        """Return the cost of having sampled these rollouts, and their repairs."""
+        written = [*rollouts, *(r.repair for r in rollouts if r.repair is not None)]
         return cls(
-            rollouts=len(rollouts),
-            generated_tokens=sum(r.tokens for r in rollouts),
-            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
-            cached_prompt_tokens=sum(r.cached_tokens for r in rollouts),
+            rollouts=len(written),
+            generated_tokens=sum(w.tokens for w in written),
+            prompt_tokens=sum(w.prompt_tokens for w in written),
+            cached_prompt_tokens=sum(w.cached_tokens for w in written),
         )
 
 
@@ -153,13 +154,18 @@ class LabeledProblem(Record):
     further: tuple[Rollout, ...] = ()
     """Completions drawn after labeling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
     label is made from them, so that every labeler's figures stand beside what it spent itself."""
+    own: tuple[Rollout, ...] = ()
+    """The policy's own solutions of a problem whose solutions were supplied, where it solved the problem too."""
+
+    @property
+    def supplied(self) -> bool:
+        """Whether the solutions came with the problem: the policy wrote none of them."""
+        return self.policy.model == SUPPLIED
 
     @property
     def pass_rate(self) -> float | None:
-        """The base rate: share of correct ones among the solutions with a determined outcome."""
-        outcomes: list[Outcome] = [s.rollout.outcome for s in self.solutions]
-        determined = [o for o in outcomes if o != "undetermined"]
-        return determined.count("correct") / len(determined) if determined else None
+        """The base rate: the policy's own pass rate; None where it never solved the problem."""
+        return pass_rate(self.own if self.supplied else [s.rollout for s in self.solutions])
 
     @property
     def labelled_steps(self) -> int:

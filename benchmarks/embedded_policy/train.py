@@ -217,6 +217,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--free", type=float, default=0.75, help="share of examples in free wording")
     parser.add_argument("--check", type=float, default=0.05, help="share of examples that check a solution")
+    parser.add_argument(
+        "--domains", type=float, default=0.0, help="share of examples of logic, plans, tools and programs"
+    )
     parser.add_argument("--repair", type=float, default=0.15, help="share of slips that are repaired")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
@@ -235,7 +238,7 @@ def main() -> None:
         weights=arguments.weights,
     )
     trainer.full_rate = arguments.rate
-    mix = Mix(free=arguments.free, check=arguments.check, repair=arguments.repair)
+    mix = Mix(free=arguments.free, check=arguments.check, repair=arguments.repair, domains=arguments.domains)
     train(trainer, arguments.minutes, mix)
 
 

@@ -22,7 +22,7 @@ from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of, of_policy
 from stepforge.labelers.reward_model import UNSURE, Calibration
 from stepforge.labelers.sprt import SPRT, likeliest_error
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
@@ -156,7 +156,8 @@ class ChangePoint(Record):
     def verdict_on(self, rollout: Rollout, evidence: Evidence) -> Verdict:
         """Return the verdict on a solution from evidence that was stored."""
         path = solution_trajectory(rollout)
-        return self.verdict(path, evidence, self.believe(path, evidence) if has_verdict(rollout) else None)
+        verdict = self.verdict(path, evidence, self.believe(path, evidence) if has_verdict(rollout) else None)
+        return of_policy(verdict, rollout.steps)
 
 
 def classes_of(belief: Posterior, first_error: int) -> tuple[StepClass, ...]:

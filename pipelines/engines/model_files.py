@@ -11,8 +11,8 @@ CHUNK = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
-CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free"}
-"""The package's own weights: for plain wording, and for free wording."""
+CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free", "embedded-domains": "weights_domains"}
+"""The package's own weights: for plain wording, for free wording, and for logic, plans, tools and programs."""
 
 
 def embedded_folder(model: str = EMBEDDED) -> Path:

@@ -1,4 +1,4 @@
-"""The grader: exact comparisons at once, all others in processes that can be killed.
+"""The grader: exact comparisons at once, all others in processes that can be killed, verifiers in isolation.
 
 ``undetermined`` is what a time-out, a crash, a refused answer and a missing answer come to; it is never evidence
 against a step. The processes start with the first comparison that needs one, and none outlives ``close``.
@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
+from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import QUICK_SECONDS, GradingPool
+from stepforge.pipelines.grading.verifier_calls import VerifierCalls
+from stepforge.pipelines.sandbox.sandbox import Ruling
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -42,6 +45,7 @@ class PooledGrader:
         self._pool = GradingPool(
             processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
         )
+        self._verifiers = VerifierCalls(processes=processes)
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
@@ -58,12 +62,25 @@ class PooledGrader:
         Raises:
             RuntimeError: the grader is closed, and an answer needs a process.
             RunFailed: an answer needs a process, and none starts.
+            RunFailed: a verifier needs an isolation that is not there.
         """
+        if problem.verifier is not None:
+            return [ruling.outcome for ruling in await self.rulings(problem, answers)]
         pending = [self.begin(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
+    async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
+        """Return what a problem's verifier says of answers, and why.
+
+        Raises:
+            RunFailed: it needs an isolation that is not there.
+        """
+        return await self._verifiers.rulings(problem, answers)
+
     def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
         """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
+        if problem.answer_kind == "plan" and answer is not None:
+            return plan_outcome(problem.question, answer)
         outcome = decide(problem.answer, answer, problem.answer_kind)
         if outcome is not None or problem.answer is None or answer is None:
             return outcome or "undetermined"
@@ -79,6 +96,7 @@ class PooledGrader:
 
     async def close(self) -> None:
         """End the processes; what is still being compared becomes ``undetermined``."""
+        await self._verifiers.close()
         await asyncio.to_thread(self._pool.close)
 
     async def __aenter__(self) -> "PooledGrader":

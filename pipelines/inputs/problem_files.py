@@ -174,11 +174,20 @@ def open_problems(part: ProblemSet) -> ProblemSource:
     Raises:
         BadInput: there is nothing readable, or a column is not there.
     """
+    return ProblemSource(part, *open_tables(part))
+
+
+def open_tables(part: ProblemSet) -> tuple[list[tuple[str, Table]], list[Path]]:
+    """Open the tables of a problem set, each with its name, and return the files they are in, none for a Hub set.
+
+    Raises:
+        BadInput: there is nothing readable.
+    """
     if part.path is None:
-        return ProblemSource(part, [(part.hub or "", open_hub(part))], [])
+        return [(part.hub or "", open_hub(part))], []
     path = Path(part.path).expanduser()
     files = folder_files(path) if path.is_dir() else [path]
-    return ProblemSource(part, [(file.name, open_table(file)) for file in files], files)
+    return [(file.name, open_table(file)) for file in files], files
 
 
 open_once = lru_cache(maxsize=16)(open_problems)

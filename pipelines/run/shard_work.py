@@ -12,7 +12,8 @@ from stepforge.generators.policy import PromptedPolicy
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, outcomes
+from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, needs_engine, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -89,7 +90,7 @@ class ShardWork:
         """
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
-        if STAGES[stage].runs_on == "cpu":
+        if not needs_engine(self.run, stage, shard):
             return ShardDone(await self._done(stage, task), time.monotonic() - began)
         async with self._asking(stage, shard) as asking:
             report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
@@ -101,6 +102,8 @@ class ShardWork:
 
     def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
         """Return the problems that an engine stage is to work on."""
+        if stage == "generate":
+            return seed_problems(self.run, shard)
         if stage == "label":
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
@@ -131,7 +134,7 @@ class ShardWork:
             shard=index,
             rows_in=made.rows_in,
             rows_out=len(made.rows),
-            rejected=dict(sorted(Counter(cause(stage, r) for r in made.rejected).items())),
+            rejected=dict(sorted(Counter(cause(r) for r in made.rejected).items())),
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,

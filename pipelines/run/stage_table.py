@@ -9,7 +9,9 @@ from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
-from stepforge.pipelines.inputs.problem_files import open_once
+from stepforge.pipelines.inputs.held_out import held_out_hits
+from stepforge.pipelines.inputs.problem_files import FILTER, open_once
+from stepforge.pipelines.run.model_sources import model_source, write_problems
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
@@ -80,7 +82,18 @@ class Stage(NamedTuple):
 
 
 async def _generate(task: Task) -> Made:
-    return await asyncio.to_thread(_drawn, task)
+    part = model_source(task.run, task.shard)
+    if part is None:
+        return await asyncio.to_thread(_drawn, task)
+    written = await write_problems(task.run, task.shard, part, task.asked, task.grader)
+    return Made(
+        [item.problem for item in written.made],
+        task.shard.stop - task.shard.start,
+        rejected=written.rejected,
+        failures=written.failures,
+        cost=written.cost,
+        brought=[solution for item in written.made for solution in brought_with(item)],
+    )
 
 
 def _drawn(task: Task) -> Made:
@@ -136,7 +149,8 @@ async def _vet(task: Task) -> Made:
 
 def _vetted(task: Task) -> Made:
     rows = _read(task, "solve", SolvedProblem)
-    sifted = vet(rows, task.run.vet, task.corpus)
+    held_out = held_out_hits(task.run.vet, [row.problem for row in rows])
+    sifted = vet(rows, task.run.vet, task.corpus.model_copy(update={"held_out": held_out}))
     kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
     return _sifted(rows, kept, sifted)
 
@@ -187,6 +201,11 @@ STAGES: dict[ShardStage, Stage] = {
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 
 
+def needs_engine(run: RunFile, stage: ShardStage, shard: ShardPlan) -> bool:
+    """Whether a stage asks an engine about a shard."""
+    return stage in ENGINE_STAGES or (stage == "generate" and model_source(run, shard) is not None)
+
+
 def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
     return read_shard(task.layout.shard(stage, task.shard.index), record, task.digest)
 
@@ -212,9 +231,9 @@ def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
     return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
 
 
-def cause(stage: ShardStage, rejected: Rejected) -> str:
+def cause(rejected: Rejected) -> str:
     """Key under which a rejection is counted: messages of malformed source rows all differ."""
-    return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
+    return rejected.filter if rejected.filter == FILTER else f"{rejected.filter}: {rejected.reason}"
 
 
 def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:

@@ -10,6 +10,8 @@ from stepforge.generators.search import Asked, Found
 from stepforge.generators.supplied import on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.repairs import with_repairs
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
@@ -97,6 +99,8 @@ async def solve(
     if pass_rate or not brought:
         sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
         own = await graded(problem, sampled, grader)
+        if policy.settings.repair and problem.verifier and isinstance(grader, PooledGrader):
+            own = await with_repairs(problem, own, policy, grader, seed=seed)
     if brought:
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
@@ -130,7 +134,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         id=f"{problem.id}-brought-{number}",
         start=None,
         steps=steps,
-        answer=policy.answer(text),
+        answer=policy.answer(problem, text),
         outcome="undetermined",
         finish="stop",
         tokens=0,

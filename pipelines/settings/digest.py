@@ -37,7 +37,8 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     """Return the settings that decide what a shard holds."""
     settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
-        source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``
+        source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``, and so do more attempts
+        source.pop("attempts", None)
     for engine in (settings["engine"], settings["judge"]):
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:

@@ -7,10 +7,11 @@ from pydantic import Field, model_validator
 
 from stepforge.filters import AnyCurateFilter, AnyVetFilter
 from stepforge.generators.families import AnyFamily
-from stepforge.generators.family import Family
+from stepforge.generators.family import Family, ProblemFamily
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.search import AnySearch, Beam
+from stepforge.generators.written import AnyModelSource, ModelSource
 from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, RewardModel, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
@@ -19,7 +20,9 @@ from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
-AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind"), OrOwn(Family)]
+AnySource = Annotated[
+    AnyFamily | ProblemSet | AnyModelSource, Field(discriminator="kind"), OrOwn(Family, ProblemFamily)
+]
 
 
 class Workers(Record):
@@ -115,8 +118,12 @@ class RunFile(Record):
         if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
             raise ValueError('solve: beam goes line by line; set segmenter = { kind = "line" } under [policy]')
         _distinct("export", [export.name for export in self.export])
-        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
-        families = any(not isinstance(part, ProblemSet) for part in self.generate)
+        if taken := sorted({export.name for export in self.export} & {"figures", "traces"}):
+            raise ValueError(
+                f"export: the name {taken[0]} is taken by what stands beside the data sets; choose another"
+            )
+        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
+        families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:
             raise ValueError("problems: 0, and families are listed under generate")
         return self
@@ -134,6 +141,12 @@ def _distinct(setting: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
+
+
+def problem_sets(run: RunFile) -> list[ProblemSet]:
+    """Return the problem sets of a run, those that hold seeds included."""
+    parts = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
+    return [part for part in parts if isinstance(part, ProblemSet)]
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:

@@ -136,7 +136,7 @@ print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] fo
 @pytest.mark.skipif("STEPFORGE_TRL_PYTHON" not in os.environ, reason="TRL has an environment of its own")
 @pytest.mark.parametrize(("next_step", "closed"), [("yes", False), ("no", True)])
 def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: str, closed: bool) -> None:
-    pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "margin": 0.5}
+    pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "certainty": 0.5}
     pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "train-00000-of-00001.parquet")
     command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(tmp_path), str(embedded_folder())]
     done = subprocess.run(

@@ -1,6 +1,8 @@
 """The card's text, section by section."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
 
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
@@ -9,8 +11,8 @@ from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.records import AuditFigures, PairFigures, Report
-from stepforge.pipelines.reports.text import audit_rows, figure
+from stepforge.pipelines.reports.records import PairFigures, Report
+from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
 AUDIT_COLUMNS = (
@@ -33,6 +35,19 @@ LIMITS = """## Limits
 - Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read.
 """
 
+CITATION = """## Citation
+
+```bibtex
+@software{stepforge,
+  title = {stepforge: measured process-supervision data},
+  author = {{The stepforge contributors}},
+  year = {2026}
+}
+```
+
+Cite the policy and the problem sets named above as well.
+"""
+
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
     """Return everything below the YAML."""
@@ -46,14 +61,17 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         cost_section(report, contents),
         identity_section(run, report),
         sources_section(run, contents),
-        _filters(report),
+        _filters(run, report),
         LIMITS.rstrip("\n"),
         examples_section(contents.examples),
+        CITATION.rstrip("\n"),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _what(run: RunFile, contents: Contents, report: Report) -> str:
+    reviewed = reviewed_text(report)
+    seen = f" {reviewed[0].upper()}{reviewed[1:]}; those labels are called `people`." if reviewed else ""
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
     solutions = sum(counts.solutions for counts in contents.domains.values())
@@ -64,8 +82,8 @@ def _what(run: RunFile, contents: Contents, report: Report) -> str:
     return (
         "# Process supervision data\n\n"
         f"Which step of a chain of thought is wrong: {solutions} solutions of {sum(contents.sources.values())} "
-        f"problems, labeled step by step by `{standing}`.{beside} Every label was derived from completions that are "
-        "kept, so that other labels and formats can be made from the same run.\n\n"
+        f"problems, labeled step by step by `{standing}`.{seen}{beside} Every label was derived from completions that "
+        "are kept, so that other labels and formats can be made from the same run.\n\n"
         + table(("data set", "train rows", "test rows", "what it is"), rows)
         + "\n\nTrain and test never share a template or a source group."
     )
@@ -113,7 +131,7 @@ def _composed(name: str, counts: Counts) -> tuple[object, ...]:
 def _noise(report: Report) -> str:
     """The label noise card: how often the labels are wrong, where that can be known."""
     head = "## Label noise\n\n"
-    people = _people(report.people_audit)
+    people = _people(report)
     if not report.audit:
         return head + (people or "Not measured: none of the problems has a known truth for every step.")
     rates = [
@@ -139,13 +157,15 @@ def _noise(report: Report) -> str:
     )
 
 
-def _people(audit: dict[str, AuditFigures]) -> str:
+def _people(report: Report) -> str:
     """The same, where people have judged supplied solutions."""
-    if not audit:
+    if not report.people_audit:
         return ""
+    sets = [f"\n\nSets of steps by `{name}`: {error_sets_text(s)}." for name, s in report.people_sets.items()]
     return (
         "Against people's labels of the supplied solutions, which no labeler has seen, with 95 % intervals:\n\n"
-        + table(AUDIT_COLUMNS, audit_rows(audit))
+        + table(AUDIT_COLUMNS, audit_rows(report.people_audit))
+        + "".join(sets)
     )
 
 
@@ -160,7 +180,25 @@ def _pairs(pairs: PairFigures) -> str:
     )
 
 
-def _filters(report: Report) -> str:
+def decontamination(run: RunFile) -> str:
+    """Return what was done to keep the problems of held-out sets out."""
+    found: list[Any] = [part for part in run.vet if getattr(part, "kind", "") == "contamination"]
+    if not found:
+        return "Decontamination: none was run; the problems were compared with no held-out set."
+    sets = sorted({cell(_held_out(one)) for part in found for one in part.against})
+    ways = sorted({way for part in found for way in part.ways})
+    return (
+        f"Decontamination: the problems were compared with {', '.join(sets)}, and those found there "
+        f"({', '.join(ways)}) were dropped."
+    )
+
+
+def _held_out(one: Any) -> str:
+    """A held-out set by its name; of a file, no folder of this machine."""
+    return str(one.name or one.hub or PurePath(str(one.path)).name)
+
+
+def _filters(run: RunFile, report: Report) -> str:
     rows = [
         (stage, reason, count)
         for stage, total in report.stages.items()
@@ -169,4 +207,4 @@ def _filters(report: Report) -> str:
     ]
     kept = ", ".join(f"{cell(stage)} {t.rows_out} of {t.rows_in}" for stage, t in report.stages.items())
     dropped = table(("stage", "reason", "problems"), rows) if rows else "Nothing was dropped."
-    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}"
+    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}\n\n{decontamination(run)}"

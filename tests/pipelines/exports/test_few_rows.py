@@ -12,12 +12,26 @@ from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Repair
 
-ROWS = scripted_rows([MathShepherd(k=8), Contrast()], 24)
+
+def repaired(row: LabeledProblem) -> LabeledProblem:
+    """Return a row whose solutions were mended; no verifier says anything of a scripted one."""
+    mended = Repair(message="no", prompt="p", text="t", outcome="correct", finish="stop", tokens=1)
+    solutions = [
+        s.model_copy(update={"rollout": s.rollout.model_copy(update={"repair": mended})}) for s in row.solutions
+    ]
+    return row.model_copy(update={"solutions": tuple(solutions)})
 
 
-NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto")
+ROWS = [repaired(row) for row in scripted_rows([MathShepherd(k=8), Contrast()], 24)]
+
+NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto", "short_long")
 """Exports that set solutions or steps beside each other."""
+
+
+ONE_ROW = {"max_per_problem": 1, "min_ratio": 1.01}
+"""Settings under which a problem gives one row, if any."""
 
 
 def one_solution(row: LabeledProblem) -> LabeledProblem:
@@ -33,7 +47,7 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
 @pytest.mark.parametrize("kind", EXPORTS, ids=lambda part: part().kind)
 def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    part = kind(max_per_problem=1) if "max_per_problem" in kind.model_fields else kind()
+    part = kind.model_validate({name: value for name, value in ONE_ROW.items() if name in kind.model_fields})
     rows = ROWS if part.kind in NEEDS_TWO else [one_solution(row) for row in ROWS]
     chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
     assert len(chosen) == count, part.kind
@@ -42,7 +56,7 @@ def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> No
     write_report(run, layout, write_ledger(layout, []))
     written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
     assert sum(written.values()) == count
-    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*")} == set(written)
+    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
     if count:
         loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
         assert {split: loaded[split].num_rows for split in loaded} == written
