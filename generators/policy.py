@@ -5,7 +5,7 @@ Continuing from a prefix gives the engine exactly the tokens that the policy wro
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.generators.tool_calls import ToolKind, Written, write_with_calls
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
@@ -43,9 +43,9 @@ class PolicySettings(Record):
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
     segmenter: AnySegmenter = Line()
-    calculator: bool = False
-    """Whether a solution may call a calculator: ``Bob = <<24 * 37>>`` is answered, and the solution goes on from there.
-    What it answers is a step of its own, whose author is ``tool``."""
+    tool: ToolKind | None = None
+    """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
+    the sandbox, and the solution goes on from there. The answer is a step of its own, whose author is ``tool``."""
     max_calls: int = Field(default=8, ge=1)
     """Calls in one solution, where its problem sets no limit; further ones are refused."""
     answer: Literal["stated", "any"] = "any"
@@ -95,8 +95,16 @@ async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sa
 class PromptedPolicy:
     """Implements ``schemas.protocols.Policy`` on any engine."""
 
-    def __init__(self, engine: Engine, settings: PolicySettings, judge: Engine | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: PolicySettings,
+        judge: Engine | None = None,
+        python: Callable[[str], Awaitable[str | None]] | None = None,
+    ) -> None:
+        """``python`` runs a program in isolation, and returns what it came to, or None where that is not known."""
         self.engine = engine
+        self.python = python
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
@@ -105,7 +113,7 @@ class PromptedPolicy:
             temperature=settings.temperature,
             top_p=settings.top_p,
             max_tokens=settings.max_tokens,
-            stop=(*settings.stop, CLOSE) if settings.calculator else settings.stop,
+            stop=(*settings.stop, CLOSE) if settings.tool else settings.stop,
         )
         served = engine.identity
         self._identity = PolicyIdentity(
@@ -288,14 +296,14 @@ class PromptedPolicy:
                         "token_ids": tuple(token_ids[first_token:token]),
                         "logprob": sum(chances) if chances else None,
                         "lowest_logprob": min(chances) if chances else None,
-                        "token_logprobs": tuple(chances),
+                        "token_logprobs": tuple(chances) if len(chances) == token - first_token else (),
                     }
                 )
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
 
     async def _write(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Written]:
-        if self.settings.calculator:
+        if self.settings.tool:
             seeds = [seed_of(seed, i) for i in range(n)]
             return await asyncio.gather(*(write_with_calls(self, problem, prefix, seed=own) for own in seeds))
         prompt = self.prompt(problem, prefix)

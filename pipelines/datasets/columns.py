@@ -31,6 +31,8 @@ def carries_columns(run: RunFile) -> bool:
     """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
     added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
     return added or any(part.keep for part in problem_sets(run))
+
+
 class ProblemColumns(Record):
     """What every row tells of its problem."""
 
