@@ -20,10 +20,13 @@ app = typer.Typer(
 )
 COMMANDS = (
     running.run,
+    running.record,
     looking.report,
     running.status,
     running.estimate,
     looking.show,
+    serving.view,
+    serving.review,
     making.grade,
     looking.settings,
     looking.doctor,

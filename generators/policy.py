@@ -8,12 +8,12 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import TypeAdapter
 
-from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.generators.tool_calls import ToolKind, Written, write_with_calls
+from stepforge.generators.policy_settings import PolicySettings as PolicySettings
+from stepforge.generators.tool_calls import Written, write_with_calls
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
@@ -21,55 +21,9 @@ from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
-from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import PolicyIdentity, Repair, Rollout, Step
+from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
 from stepforge.schemas.seeds import seed_of
 from stepforge.schemas.verifier import UnitTests
-
-
-class PolicySettings(Record):
-    """How the model is asked, sampled and cut into steps."""
-
-    prompt: str = "{question}\n"
-    """``{question}`` stands for the question; everything else is given as it is."""
-    chat: bool = False
-    """Whether the prompt is sent as a user turn through the model's chat template."""
-    system: str | None = None
-    """The system turn, with ``chat``."""
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
-    """Longest solution or continuation, in tokens."""
-    stop: tuple[str, ...] = ()
-    segmenter: AnySegmenter = Line()
-    tool: ToolKind | None = None
-    """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
-    the sandbox, and the solution goes on from there. The answer is a step of its own, whose author is ``tool``."""
-    max_calls: int = Field(default=8, ge=1)
-    """Calls in one solution, where its problem sets no limit; further ones are refused."""
-    answer: Literal["stated", "any"] = "any"
-    """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
-    sentence's last number is taken, for models that answer freely."""
-
-    repair: str | None = None
-    """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
-    another one, which is kept beside the first. None: it is not told."""
-
-    @field_validator("repair")
-    @classmethod
-    def _says_why(cls, repair: str | None) -> str | None:
-        if repair is not None and "{message}" not in repair:
-            raise ValueError("has no {message}")
-        return repair
-
-    @field_validator("prompt")
-    @classmethod
-    def _asks_the_question(cls, prompt: str) -> str:
-        if "{question}" not in prompt:
-            raise ValueError("has no {question}")
-        return prompt
-
 
 _STEPS = TypeAdapter(tuple[Step, ...])
 """Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
@@ -161,12 +115,14 @@ class PromptedPolicy:
 
         An engine does not tell whether the line's end or the text's end stopped it, so the answer tells.
         """
-        sampling = self._sampling.model_copy(update={"stop": (*self._sampling.stop, LINE_END)})
-        prompt = self._prompt(problem, prefix)
+        sampling = self.sampling.model_copy(update={"stop": (*self.sampling.stop, LINE_END)})
+        prompt = self.prompt(problem, prefix)
         before = "".join(step.text for step in prefix)
         sampled = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=sampling)
-        lines = [c if c.finish != "stop" or self.answer(before + c.text) else self._with_line_end(c) for c in sampled]
-        return self._rollouts(problem, prefix, seed, lines)
+        ended = [c.finish != "stop" or self.answer(problem, before + c.text) is not None for c in sampled]
+        lines = [c if end else self._with_line_end(c) for c, end in zip(sampled, ended, strict=True)]
+        written = [(self.cut(c.text, c.token_ids, c.token_ends, c.logprobs), c) for c in lines]
+        return self._rollouts(problem, prefix, seed, written)
 
     def _with_line_end(self, completion: Completion) -> Completion:
         """Give a line its end back, which the engine keeps out of the text."""
@@ -219,38 +175,6 @@ class PromptedPolicy:
         asked = self._judge.chat(turns) if chat else text
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
-
-    async def mend(self, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
-        """Tell the policy why its solution failed, and return what it writes then, ungraded.
-
-        Raises:
-            SpecialToken: the message holds one.
-        """
-        told = (self.settings.repair or "{message}").replace("{message}", message)
-        self.check_plain(told)
-        turns = (
-            *self._turns(problem.question.strip()),
-            Message(role="assistant", content=rollout.text),
-            Message(role="user", content=told),
-        )
-        if self.settings.chat:
-            prompt = Prompt(text=self.engine.chat(turns), turns=turns)
-            prompt = prompt.model_copy(update={"token_ids": self.engine.encode_prompt(prompt.text, bos=False)})
-        else:
-            before = self.prompt(problem, rollout.steps)
-            ids = (*before.token_ids, *self.engine.encode(told)) if before.token_ids else ()
-            prompt = before.model_copy(update={"text": before.text + told, "token_ids": ids})
-        (done,) = await complete_each(self.engine, prompt, n=1, seed=seed, sampling=self.sampling)
-        return Repair(
-            message=message,
-            prompt=prompt.text,
-            text=done.text,
-            outcome="undetermined",
-            finish=done.finish,
-            tokens=done.tokens,
-            prompt_tokens=done.prompt_tokens,
-            cached_tokens=done.cached_tokens,
-        )
 
     def answer(self, problem: Problem, text: str) -> str | None:
         """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
@@ -329,16 +253,16 @@ class PromptedPolicy:
         return Prompt(
             text=asked + before,
             token_ids=tuple(ids),
-            turns=(*self._turns(question), *written) if self.settings.chat else (),
+            turns=(*self.turns(question), *written) if self.settings.chat else (),
             session=blake2b(problem.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
         )
 
     def _asked(self, question: str) -> str:
-        turns = self._turns(question)
+        turns = self.turns(question)
         return self.engine.chat(turns) if self.settings.chat else turns[-1].content
 
-    def _turns(self, question: str) -> list[Message]:
-        """The conversation that asks a question."""
+    def turns(self, question: str) -> list[Message]:
+        """Return the conversation that asks a question."""
         asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]

@@ -33,6 +33,10 @@ class SteppingPolicy(Policy, Protocol):
         """Return ``n`` rollouts of one step each; one with an answer has ended."""
         ...
 
+    def check_plain(self, text: str) -> None:
+        """Refuse a text that holds a control token."""
+        ...
+
 
 class Asked(NamedTuple):
     """What a search has at hand."""

@@ -12,9 +12,14 @@ TRUNCATED = "solution truncated or without a verdict"
 
 
 async def label_wrong(
-    name: str, solved: SolvedProblem, evidence: Evidence, search: Callable[[Trajectory], Awaitable[Verdict]]
+    name: str,
+    solved: SolvedProblem,
+    evidence: Evidence,
+    search: Callable[[Trajectory], Awaitable[Verdict]],
+    *,
+    right_too: bool = False,
 ) -> LabeledProblem:
-    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread.
+    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread, or searched too.
 
     A truncated solution is neither: the labeler abstains.
     """
@@ -23,7 +28,8 @@ async def label_wrong(
         path = solution_trajectory(rollout)
         if path.outcome == "undetermined" or not path.steps:
             return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
-        return await search(path) if path.outcome == "wrong" else Verdict(labeler=name, first_error=None)
+        searched = right_too or path.outcome == "wrong"
+        return await search(path) if searched else Verdict(labeler=name, first_error=None)
 
     verdicts = await asyncio.gather(*(verdict(rollout) for rollout in solved.rollouts))
     return labeled_problem(name, solved, verdicts, evidence)
@@ -59,6 +65,7 @@ def labeled_problem(
         evidence=() if evidence is None else evidence.rollouts,
         policy=solved.policy,
         costs=(LabelerCost(labeler=name, cost=spent),),
+        own=solved.own,
     )
 
 

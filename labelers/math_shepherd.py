@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem, own_outcome
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.labeling import label_wrong, own_outcome
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -36,6 +36,8 @@ class MathShepherd(Record):
     """Whether solutions of a problem that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)
     """Completions of the bare question to have as well, the solutions included."""
+    right_solutions: bool = True
+    """Whether the steps of solutions with a right answer are asked about as well; if not, these count as right."""
 
     @property
     def name(self) -> str:
@@ -45,15 +47,15 @@ class MathShepherd(Record):
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label every solution of a problem, all steps at once."""
         evidence = Evidence(solved, policy, grader, seed, shared=self.shared)
-        paths = [solution_trajectory(rollout) for rollout in solved.rollouts]
         if self.root:
             await evidence.measure(QUESTION, 0, self.root)
-        verdicts = await asyncio.gather(*(self._verdict(path, evidence) for path in paths))
-        return labeled_problem(self.name, solved, verdicts, evidence)
+
+        async def search(path: Trajectory) -> Verdict:
+            return await self._verdict(path, evidence)
+
+        return await label_wrong(self.name, solved, evidence, search, right_too=self.right_solutions)
 
     async def _verdict(self, path: Trajectory, evidence: Evidence) -> Verdict:
-        if path.outcome == "undetermined" or not path.steps:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
         counts = range(1, len(path.steps))
         settling = (
             evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead) for count in counts

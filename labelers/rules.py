@@ -14,8 +14,10 @@ from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.labeling import TRUNCATED, of_policy
+from stepforge.labelers.people_rule import PeopleRule
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import pass_rate
 
 UNMEASURED = "the step at which success ends was not measured"
 
@@ -162,10 +164,21 @@ class Fusion(Record):
         return _by_verdict(fused(self.kind, verdicts, skills, len(solution.rollout.steps), sure=self.sure), solution)
 
 
+class People(PeopleRule):
+    """People's findings over what the labelers believe; a solution that nobody looked at keeps its label."""
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return 1 before the likeliest error and 0 at it, where people spoke."""
+        verdict = self.verdict_on(row.problem.id, solution)
+        return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
+
+
 AnyRule = Annotated[
-    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion, Field(discriminator="kind")
+    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People,
+    Field(discriminator="kind"),
 ]
-RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion]] = {
+RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People]]
+RULES = {
     "hard": Hard,
     "soft": Soft,
     "advantage": Advantage,
@@ -174,6 +187,7 @@ RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | Poster
     "posterior": PosteriorRule,
     "agreement": Agreement,
     "fusion": Fusion,
+    "people": People,
 }
 
 
@@ -216,10 +230,8 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
 
 def base_rate(row: LabeledProblem) -> float | None:
     """Return the share of right ones among all samples of the bare question: V(0)."""
-    root = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
-    outcomes = [*(s.rollout.outcome for s in row.solutions if s.rollout.tokens), *root]
-    known = [o for o in outcomes if o != "undetermined"]
-    return known.count("correct") / len(known) if known else None
+    root = [r for r in row.evidence if r.start is not None and r.start.steps == 0]
+    return pass_rate([*(s.rollout for s in row.solutions if s.rollout.tokens), *row.own, *root])
 
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:

@@ -5,7 +5,7 @@ from typing import Literal
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout
+from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Rollout, pass_rate
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
 """When drawing ended: after a number fixed beforehand, at the first success, or by what had been seen. Only with a
@@ -154,13 +154,18 @@ class LabeledProblem(Record):
     further: tuple[Rollout, ...] = ()
     """Completions drawn after labeling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
     label is made from them, so that every labeler's figures stand beside what it spent itself."""
+    own: tuple[Rollout, ...] = ()
+    """The policy's own solutions of a problem whose solutions were supplied, where it solved the problem too."""
+
+    @property
+    def supplied(self) -> bool:
+        """Whether the solutions came with the problem: the policy wrote none of them."""
+        return self.policy.model == SUPPLIED
 
     @property
     def pass_rate(self) -> float | None:
-        """The base rate: share of correct ones among the solutions with a determined outcome."""
-        outcomes: list[Outcome] = [s.rollout.outcome for s in self.solutions]
-        determined = [o for o in outcomes if o != "undetermined"]
-        return determined.count("correct") / len(determined) if determined else None
+        """The base rate: the policy's own pass rate; None where it never solved the problem."""
+        return pass_rate(self.own if self.supplied else [s.rollout for s in self.solutions])
 
     @property
     def labelled_steps(self) -> int:

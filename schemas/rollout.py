@@ -1,5 +1,6 @@
 """Solutions as the policy wrote them: steps, tokens, and one of three outcomes."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from stepforge.schemas.problem import Problem
@@ -140,6 +141,10 @@ class SolvedProblem(Record):
     @property
     def pass_rate(self) -> float | None:
         """Share of correct ones among the policy's own rollouts with a determined outcome; None if there are none."""
-        sampled = self.own if self.supplied else self.rollouts
-        outcomes = [r.outcome for r in sampled if r.outcome != "undetermined"]
-        return outcomes.count("correct") / len(outcomes) if outcomes else None
+        return pass_rate(self.own if self.supplied else self.rollouts)
+
+
+def pass_rate(rollouts: Sequence[Rollout]) -> float | None:
+    """Return the share of correct ones among rollouts with a determined outcome; None if there are none."""
+    outcomes = [r.outcome for r in rollouts if r.outcome != "undetermined"]
+    return outcomes.count("correct") / len(outcomes) if outcomes else None

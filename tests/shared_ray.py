@@ -1,4 +1,4 @@
-"""One Ray for all runs that a test process starts. Starting a Ray of its own costs a small run more than all its work."""
+"""One Ray for all runs that a test process starts: starting its own costs a small run more than all its work."""
 
 import atexit
 import subprocess

@@ -77,7 +77,7 @@ async def _fault(problem: Problem, steps: tuple[Step, ...], policy: PromptedPoli
     """Return what is wrong with a rationale at first sight; empty if nothing."""
     if len(steps) < 2:
         return "has no steps"
-    (outcome,) = await grader.grade(problem, [policy.answer("".join(step.text for step in steps))])
+    (outcome,) = await grader.grade(problem, [policy.answer(problem, "".join(step.text for step in steps))])
     if outcome != "correct":
         return "does not end at the answer"
     opening = "".join(step.text for step in steps[: (len(steps) + 1) // 2])

@@ -27,18 +27,14 @@ class _Nobody:
 
 def solved_part(row: LabeledProblem) -> SolvedProblem:
     """Return the problem as it was before it was labelled."""
-    return SolvedProblem(problem=row.problem, rollouts=tuple(s.rollout for s in row.solutions), policy=row.policy)
+    rollouts = tuple(s.rollout for s in row.solutions)
+    return SolvedProblem(problem=row.problem, rollouts=rollouts, policy=row.policy, own=row.own)
 
 
 def stored_evidence(row: LabeledProblem) -> Evidence:
-    """Return the evidence of a labelled problem.
-
-    Solutions that were brought along (without tokens of their own) are not taken for samples of the policy.
-    """
-    solved = solved_part(row)
-    own = any(rollout.tokens for rollout in solved.rollouts)
-    nobody = _Nobody(row.policy if own else row.policy.model_copy(update={"model": "", "digest": "not its own"}))
-    return _filled(Evidence(solved, nobody, nobody, 0), row)
+    """Return the evidence of a labelled problem."""
+    nobody = _Nobody(row.policy)
+    return _filled(Evidence(solved_part(row), nobody, nobody, 0), row)
 
 
 def growing_evidence(row: LabeledProblem, policy: Policy, grader: Grader, seed: int) -> Evidence:

@@ -29,7 +29,7 @@ class Fork(NamedTuple):
 
 
 def fork_of(solution: LabeledSolution, tree: EvidenceTree) -> Fork | None:
-    """Return where a solution first goes wrong; None if it does not, if nobody knows, or if it was brought along."""
+    """Return where a solution first goes wrong; None if it does not, if nobody knows, or if it was supplied."""
     error, rollout = solution.verdict.first_error, solution.rollout
     if error is None or not rollout.tokens:
         return None

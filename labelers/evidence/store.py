@@ -57,7 +57,8 @@ def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") ->
 class Evidence:
     """Samples completions on demand and keeps them all.
 
-    The solutions that the policy itself sampled from the question are the root's first completions. Two requests
+    The solutions that the policy itself sampled from the question are the root's first completions; where solutions
+    were supplied, these are those that it wrote beside them. Two requests
     for one prefix share its completions, whichever solutions they speak of; a completion without a verdict is kept
     and never drawn again, because drawing again by outcome would bias the share of successes. ``shared=False``
     takes the sharing between solutions back: it is how brute force is charged in the literature.
@@ -71,9 +72,8 @@ class Evidence:
         self._grader = grader
         self._seed = seed
         self._shared = shared
-        own = solved.policy == policy.identity
-        others = () if solved.supplied else solved.own
-        self.root = [*solved.rollouts, *others] if own else []
+        sampled = (*solved.rollouts, *solved.own) if solved.policy == policy.identity else ()
+        self.root = list(solved.own if solved.supplied else sampled)
         """Solutions that are samples of this policy from the bare question."""
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}

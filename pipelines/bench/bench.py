@@ -9,7 +9,17 @@ from typing import Any
 from stepforge.labelers import ChangePoint, MathShepherd, PooledLabeler
 from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.bench.bench_text import bench_text
-from stepforge.pipelines.bench.cases import ABLE, WEAK, BenchProblem, Outcome, bench_problem, labeled_rows, replay
+from stepforge.pipelines.bench.cases import (
+    ABLE,
+    PROSE,
+    WEAK,
+    BenchProblem,
+    Outcome,
+    bench_problem,
+    labeled_rows,
+    replay,
+    two_parts,
+)
 from stepforge.pipelines.bench.comparison import Key, all_comparisons, primary_comparison
 from stepforge.pipelines.bench.controls import control_outcomes, controls
 from stepforge.pipelines.bench.coverage import coverage_curve
@@ -48,7 +58,7 @@ class Bench:
         """Replay everything and return the result."""
         self._replay_all()
         totals = {key: sums(by_seed, self.problems) for key, by_seed in self.outcomes.items()}
-        wording = "free" if any(p.wording == "free" for p in self.problems) else "plain"
+        wording = next(w for w in ("free", "plain", PROSE) if any(p.wording == w for p in self.problems))
         weights = self._weights(wording=wording)
         primary = primary_comparison(totals, weights, self.settings.primary)
         rival = (primary["rival"], primary["rival_setting"])
@@ -159,7 +169,7 @@ def measured_values(bench: Bench, folder: Path) -> list[dict[str, Any]]:
 def bench_problems(folder: Path) -> list[BenchProblem]:
     """Return the problems of a finished run that are labeled densely enough and carry a truth."""
     found = (bench_problem(row) for row in _rows(folder))
-    return [problem for problem in found if problem is not None]
+    return two_parts([problem for problem in found if problem is not None])
 
 
 def _rows(folder: Path) -> Iterator[LabeledProblem]:
@@ -199,7 +209,7 @@ def bench_labelers(
     if len(problems) < FEWEST or len({p.family for p in problems}) < 2:
         kept = f"{len(problems)} problems with a truth and completions of every prefix"
         if recording is not None:
-            raise BadInput(f"{recording}: {kept}; label {FEWEST} problems of two families with math_shepherd first")
+            raise BadInput(f"{recording}: {kept}; make a recording of {FEWEST} with stepforge record")
         raise RunFailed(f"{folder}: {kept} are too few; raise problems")
     bench = Bench(settings, problems, say)
     result = bench.run()

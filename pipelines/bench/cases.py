@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from stepforge.labelers import Labeler
@@ -9,12 +10,16 @@ from stepforge.labelers.evidence.replay import solved_part
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy, completions_by_prefix
 from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.pipelines.reports.people import people_verdict
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
+from stepforge.schemas.rollout import pass_rate
 
 ABLE = "base rate at least 0.4"
 WEAK = "base rate below 0.4"
 FREE = "_free"
 """Ends the source of a problem in free wording."""
+PROSE = "prose"
+"""The wording of everything that no family of the laboratory wrote."""
 
 
 class BenchProblem(NamedTuple):
@@ -22,15 +27,16 @@ class BenchProblem(NamedTuple):
 
     row: LabeledProblem
     truths: tuple[Verdict, ...]
-    """The oracle's verdict on each solution."""
+    """People's verdict on each solution, the oracle's where they gave none; an abstention where neither is there."""
     family: str
+    """Family or problem set; a half of the groups where there is only one (``two_parts``)."""
     wording: str
     strata: tuple[str, ...]
 
     @property
     def solving(self) -> Cost:
         """What sampling its solutions took."""
-        return Cost.of([s.rollout for s in self.row.solutions])
+        return Cost.of([*(s.rollout for s in self.row.solutions), *self.row.own])
 
 
 class Outcome(NamedTuple):
@@ -45,21 +51,30 @@ class Outcome(NamedTuple):
 
 def bench_problem(row: LabeledProblem) -> BenchProblem | None:
     """Return a problem with its truth; None where there is none, or where a prefix was not recorded."""
-    truths = tuple(oracle_verdict(row.problem, s.rollout) for s in row.solutions)
-    if any(truth.abstained for truth in truths) or not _dense(row):
+    truths = tuple(people_verdict(s.rollout) or oracle_verdict(row.problem, s.rollout) for s in row.solutions)
+    if all(truth.abstained for truth in truths) or not _dense(row):
         return None
     source = row.problem.source
-    wording = "free" if source.endswith(FREE) else "plain"
+    reading = None if row.problem.truth is None else row.problem.truth.reading
+    wording = {"lines": "plain", "sentences": "free"}.get(reading or "", PROSE)
     base = base_rate(row)
     strata = ("all", *(() if base is None else (ABLE if base >= 0.4 else WEAK,)))
     return BenchProblem(row, truths, source.removesuffix(FREE), wording, strata)
 
 
+def two_parts(problems: Sequence[BenchProblem]) -> list[BenchProblem]:
+    """Return the problems; where all are of one family, as two, by a hash of their groups: one is left out in turn."""
+    if len({p.family for p in problems}) != 1:
+        return list(problems)
+    halves = [int(sha256(p.row.problem.group.encode()).hexdigest(), 16) % 2 for p in problems]
+    return [p._replace(family=f"{p.family}, half {half + 1}") for p, half in zip(problems, halves, strict=True)]
+
+
 def base_rate(row: LabeledProblem) -> float | None:
     """Return the share of right ones among the samples of the question that are not the labeled solutions."""
-    outcomes = [r.outcome for r in row.evidence if r.start is not None and r.start.steps == 0]
-    known = [outcome for outcome in outcomes if outcome != "undetermined"]
-    return known.count("correct") / len(known) if known else row.pass_rate
+    root = [r for r in row.evidence if r.start is not None and r.start.steps == 0]
+    known = pass_rate([*row.own, *root])
+    return row.pass_rate if known is None else known
 
 
 def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterator[Outcome]:
@@ -91,11 +106,12 @@ def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> 
 
 
 def judged(problem: BenchProblem, verdicts: Sequence[Verdict]) -> tuple[Judged, ...]:
-    """Return verdicts beside the truth; truncated solutions have no known end and are left out."""
+    """Return verdicts beside the truth; truncated solutions have no known end and are left out, as are those that
+    nobody judged."""
     return tuple(
         Judged(verdict, truth, solution.rollout.outcome == "correct")
         for solution, truth, verdict in zip(problem.row.solutions, problem.truths, verdicts, strict=True)
-        if solution.rollout.outcome != "undetermined"
+        if solution.rollout.outcome != "undetermined" and not truth.abstained
     )
 
 

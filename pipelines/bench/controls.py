@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from stepforge.grading.statement import read_claim
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome, judged
+from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.labeled import Cost, Verdict
 from stepforge.schemas.rollout import Rollout, Step
 from stepforge.schemas.seeds import rng_of
@@ -37,6 +38,7 @@ def controls(problems: Sequence[BenchProblem], seed: int) -> dict[str, Opinion]:
         "control: value-level sibling majority": _minority,
         "control: least expected token": lambda _, r: _lowest([step.lowest_logprob for step in r.steps]),
         "control: least expected step": lambda _, r: _lowest([step.logprob for step in r.steps]),
+        "control: highest entropy": _uncertain,
     }
 
 
@@ -74,6 +76,21 @@ def _stated(step: Step) -> list[tuple[str, str]]:
 def _lowest(logprobs: Sequence[float | None]) -> int:
     known = [0.0 if logprob is None else logprob for logprob in logprobs]
     return known.index(min(known))
+
+
+def _uncertain(problem: BenchProblem, rollout: Rollout) -> int:
+    """Return the step before which the policy was least certain, per token of what its completions wrote there.
+
+    An engine that reports entropies gives this for nothing, so nothing is charged.
+    """
+    recorded = completions_by_prefix(problem.row)
+    text, entropies = "", []
+    for step in rollout.steps:
+        written = [r.steps[0] for r in recorded.get(text, []) if r.steps]
+        tokens = sum(len(one.token_ids) for one in written)
+        entropies.append(sum(one.logprob or 0.0 for one in written) / max(1, tokens))
+        text += step.text
+    return entropies.index(min(entropies))
 
 
 def _usual_position(problems: Sequence[BenchProblem]) -> int:

@@ -1,6 +1,8 @@
 """Commands that measure parts against known truth."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

@@ -91,3 +91,28 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
         state = run_status(place_of(folder))
         say(json.dumps(state, indent=1) if as_json else status_text(state))
+
+
+def record(
+    run_file: RunFilePath,
+    out: Annotated[str | None, typer.Option(help="Run folder or address; by default runs/<name>_recording.")] = None,
+    completions: Annotated[int, typer.Option(min=1, help="Of every prefix of every wrong solution.")] = 24,
+    root: Annotated[int, typer.Option(min=0, help="Of every question, its own solutions included.")] = 32,
+    overrides: Overrides = None,
+    limit: Limit = None,
+) -> None:
+    """Draw what `bench labelers --recording` replays; only what is missing is done."""
+    with one_line_errors(resumes=True):
+        from stepforge.pipelines.commands.record import recording_of
+        from stepforge.pipelines.run.driver import run_all
+        from stepforge.pipelines.run.preflight import preflight
+        from stepforge.pipelines.settings.run_file import limited
+        from stepforge.pipelines.settings.run_settings import read_run_file
+        from stepforge.pipelines.storage.store import place_of
+
+        settings = recording_of(limited(read_run_file(run_file, overrides or []), limit), completions, root)
+        preflight(settings)
+        folder = place_of(out or Path("runs") / f"{run_file.stem}_recording")
+        with redirect_stdout(sys.stderr):
+            made = run_all(settings, folder)
+        show_report(made, folder, as_json=False)

@@ -69,7 +69,7 @@ class About(NamedTuple):
             license=self.licenses.get(problem.problem.source, "unknown"),
             generation_model=generation_model(problem),
             pass_rate=problem.pass_rate,
-            parents=problem.problem.parents,
+            parents=problem.problem.lineage.parents if problem.problem.lineage else (),
         ).model_dump()
         return {**about, KEPT.name: _kept_text(problem.problem)} if self.carries else about
 

@@ -38,6 +38,17 @@ class SolutionFigures(Record):
     """Those of problems that every filter kept, with a verdict."""
 
 
+class ReviewedFigures(Record):
+    """What people's findings did to the labels, in a run relabeled by them."""
+
+    solutions: int
+    """Solutions that people looked at."""
+    changed: int
+    """Those whose label is another one now, the withdrawn ones included."""
+    withdrawn: int
+    """Those that had a label and have none now."""
+
+
 class PolicyFigures(Record):
     """The policy, and its pass rate by slice."""
 
@@ -112,6 +123,21 @@ class AuditFigures(Record):
     solutions_labelled_exactly: Share | None
 
 
+class ErrorSetFigures(Record):
+    """Sets of steps that hold people's first error (or "no error") with a stated chance, from one labeler."""
+
+    level: float
+    """The chance, over solutions like these."""
+    least_posterior: float
+    """A step, or "no error", is in the set if its posterior is at least this."""
+    calibrated_on: int
+    """Solutions that ``least_posterior`` is from; the others measured it."""
+    measured_on: int
+    held: Share | None
+    """How often the set of a measured solution holds what people say."""
+    mean_size: float
+
+
 class PairFigures(Record):
     """First errors that make a pair of steps, and how often the pair is right."""
 
@@ -157,11 +183,15 @@ class Report(Record):
     solutions: SolutionFigures
     labelers: dict[str, LabelerFigures]
     oracle: dict[str, AgainstFigures]
+    reviewed: ReviewedFigures | None = None
+    """None where the labels are not people's."""
     people: dict[str, AgainstFigures]
     """The same figures against people's labels; empty if nobody judged a solution."""
     audit: dict[str, AuditFigures]
     """By slice, ``all`` first; empty if no problem has a known truth."""
     people_audit: dict[str, AuditFigures]
+    people_sets: dict[str, ErrorSetFigures]
+    """By labeler with a posterior; empty where people judged fewer than 100 solutions."""
     pairs: PairFigures
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]

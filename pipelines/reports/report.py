@@ -7,6 +7,7 @@ from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.pair_audit import PairAudit
@@ -18,6 +19,7 @@ from stepforge.pipelines.reports.records import (
     PassRate,
     PolicyFigures,
     Report,
+    ReviewedFigures,
     RunIdentity,
     SolutionFigures,
 )
@@ -43,16 +45,18 @@ class _Tally:
     """What is gathered while the labeled shards pass by."""
 
     def __init__(self) -> None:
-        self.oracle, self.people = AgainstTruth(), AgainstTruth()
+        self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
         self.uncut = 0
         """Long solutions of a single step."""
         self.solutions = self.kept = 0
         self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: PolicyIdentity | None = None
+        self.reviewed = self.changed = self.withdrawn = 0
 
     def add(self, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
+        self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
         for solution in row.solutions:
@@ -62,6 +66,15 @@ class _Tally:
         truths, slices = truths_of(row), _label_slices(row)
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
+        self.sets.add(row)
+
+    def _add_reviewed(self, row: LabeledProblem) -> None:
+        for solution in row.solutions:
+            if solution.verdict.labeler == "people" and solution.others:
+                now, before = solution.verdict, solution.others[0]
+                self.reviewed += 1
+                self.changed += (now.first_error, now.abstained) != (before.first_error, before.abstained)
+                self.withdrawn += now.abstained and not before.abstained
 
 
 def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -93,9 +106,11 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),
+        reviewed=_reviewed(tally),
         people=tally.people.figures(),
         audit=audit.figures(),
         people_audit=people_audit.figures(),
+        people_sets=tally.sets.figures(),
         pairs=pairs.figures(),
         stages=dict(ledger.stages),
         failures=ledger.failures,
@@ -109,6 +124,12 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             sessions=ledger.sessions,
         ),
     )
+
+
+def _reviewed(tally: _Tally) -> ReviewedFigures | None:
+    if not tally.reviewed:
+        return None
+    return ReviewedFigures(solutions=tally.reviewed, changed=tally.changed, withdrawn=tally.withdrawn)
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
 from stepforge.pipelines.reports.closing import lost_text, places_text
-from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, LabelFigures, Report, Share
+from stepforge.pipelines.reports.records import (
+    AgainstFigures,
+    AuditFigures,
+    ErrorSetFigures,
+    LabelFigures,
+    Report,
+    Share,
+)
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 
@@ -27,7 +34,15 @@ LABEL_FIGURES = (
 
 def report_text(report: Report, folder: AnyPath) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _people(report), _audit(report)]
+    blocks = [
+        _stages(report),
+        _policy(report),
+        _labelers(report),
+        _strata(report),
+        reviewed_text(report),
+        _people(report),
+        _audit(report),
+    ]
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
     return "\n\n".join(block for block in (*blocks, places_text(report, folder)) if block)
 
@@ -74,6 +89,16 @@ def _labelers(report: Report) -> str:
     return table([("labels against the oracle" if judged else "labels", *names), *known]) if known else ""
 
 
+def reviewed_text(report: Report) -> str:
+    """Return what people's findings did to the labels, in a sentence; empty where they did nothing."""
+    one = report.reviewed
+    if one is None:
+        return ""
+    of = f" of {report.solutions.labelled} solutions" if report.solutions.labelled else ""
+    withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
+    return f"people looked at {one.solutions}{of} and changed {one.changed} labels{withdrawn}"
+
+
 def _people(report: Report) -> str:
     """The same figures against people's labels, where the problem sets carry some."""
     if not report.people:
@@ -83,7 +108,17 @@ def _people(report: Report) -> str:
         if key in AgainstFigures.model_fields:
             rows.append((title, *(figure(getattr(figures, key)) for figures in report.people.values())))
     audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
-    return "\n\n".join([table(rows), *([audit] if report.people_audit else [])])
+    sets = [f"{name}: {error_sets_text(found)}" for name, found in report.people_sets.items()]
+    return "\n\n".join([table(rows), *([audit] if report.people_audit else []), *sets])
+
+
+def error_sets_text(found: ErrorSetFigures) -> str:
+    """Return what the sets of one labeler promise and hold, in a sentence."""
+    return (
+        f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
+        f'"no error" counted as one) hold what people say in {_with_interval(found.held)} of {found.measured_on} '
+        f"solutions; {found.level:.0%} was aimed at, on {found.calibrated_on} others"
+    )
 
 
 def _uncut(report: Report) -> str:

@@ -101,7 +101,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _resolved(places: Any, folder: Path) -> list[Any]:
     """Return places, tables with a path or texts; a text that is a path here becomes such a table."""
-    found = []
+    found: list[Any] = []
     for place in _listed(places):
         path = place.get("path") if isinstance(place, dict) else place
         if isinstance(path, str) and path and not Path(path).exists() and (folder / path).exists():

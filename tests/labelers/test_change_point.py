@@ -22,12 +22,13 @@ from stepforge.labelers.change_point.observations import share_left
 from stepforge.labelers.change_point.pooling import POWERS, fails_check, fitted_temper, held_out, pooled_rates
 from stepforge.labelers.change_point.rates import GRID, SIZE, Rates, kernels
 from stepforge.labelers.change_point.values import value_and_interval
+from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
 from stepforge.labelers.sprt import likeliest_error
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
+from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem, Step, pass_rate
 from stepforge.schemas.seeds import rng_of
 
 LETTERS = "ABCDEFGH"
@@ -453,9 +454,9 @@ def test_completions_count_where_they_were_drawn_and_without_passing_siblings_co
 
 
 def brought_along() -> SolvedProblem:
-    somebody = SIBLINGS.policy.model_copy(update={"model": "somebody"})
+    nobody = SIBLINGS.policy.model_copy(update={"model": SUPPLIED})
     tokenless = tuple(r.model_copy(update={"tokens": 0}) for r in SIBLINGS.rollouts)  # as the pipeline stores them
-    return SIBLINGS.model_copy(update={"policy": somebody, "rollouts": tokenless})
+    return SIBLINGS.model_copy(update={"policy": nobody, "rollouts": tokenless})
 
 
 def test_supplied_solutions_are_no_samples_of_the_policy() -> None:
@@ -463,6 +464,19 @@ def test_supplied_solutions_are_no_samples_of_the_policy() -> None:
     policy = KnownPolicy(lambda prefix: 0.9)
     run(ChangePoint(), brought_along(), policy)
     assert policy.asked[""] == 4  # so the base rate is asked for
+
+
+def test_beside_supplied_solutions_the_policys_own_are_its_samples() -> None:
+    own = tuple(r.model_copy(update={"id": f"own-{r.id}"}) for r in SIBLINGS.rollouts)
+    supplied = brought_along().model_copy(update={"own": own})
+    policy = KnownPolicy(lambda prefix: 0.9)
+    labeled = run(ChangePoint(), supplied, policy)
+    assert policy.asked[""] == 0
+    assert labeled.own == own
+    assert labeled.pass_rate == supplied.pass_rate == pass_rate(own)
+    assert [s.verdict.posterior for s in labeled.solutions] == [
+        ChangePoint().verdict_on(s.rollout, stored_evidence(labeled)).posterior for s in labeled.solutions
+    ]
 
 
 # Lengths.

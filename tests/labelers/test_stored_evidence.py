@@ -12,7 +12,7 @@ from stepforge.labelers import Sequential as Walk
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import QUESTION, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.rollout import SUPPLIED, Rollout, Step
 
 # Stored evidence.
 
@@ -108,7 +108,9 @@ def test_solutions_that_were_brought_along_are_no_stored_samples() -> None:
     own = stored_evidence(row).label(QUESTION, 0)
     assert own is not None
     assert own.trials == 2
-    row = row.model_copy(update={"solutions": (row.solutions[0].model_copy(update={"rollout": brought}),)})
+    supplied = row.policy.model_copy(update={"model": SUPPLIED})
+    solutions = (row.solutions[0].model_copy(update={"rollout": brought}),)
+    row = row.model_copy(update={"solutions": solutions, "policy": supplied})
     foreign = stored_evidence(row).label(QUESTION, 0)
     assert foreign is not None
     assert (foreign.successes, foreign.failures) == (1, 0)

@@ -3,7 +3,6 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split

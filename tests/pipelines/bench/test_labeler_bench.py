@@ -14,9 +14,9 @@ from command_line import stepforge
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 from judgments import judged
 
-from stepforge.labelers import MathShepherd, OmegaPRM
+from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.replay import solved_part
-from stepforge.pipelines.bench.cases import BenchProblem, Outcome, base_rate, bench_problem
+from stepforge.pipelines.bench.cases import BenchProblem, Outcome, base_rate, bench_problem, replay, two_parts
 from stepforge.pipelines.bench.comparison import all_comparisons, holm, primary_comparison
 from stepforge.pipelines.bench.controls import controls
 from stepforge.pipelines.bench.coverage import coverage_curve
@@ -28,7 +28,7 @@ from stepforge.pipelines.bench.values import Estimate, value_figures
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Cost, LabeledProblem
-from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, Start, Step
 
 REPOSITORY = Path(__file__).parents[3]
 CONTRACT = (
@@ -173,6 +173,46 @@ def test_a_problem_without_truth_or_without_completions_is_left_out() -> None:
     assert bench_problem(recording()) is None
 
 
+def test_peoples_verdicts_are_the_truth_of_supplied_solutions() -> None:
+    """Two of three solutions are judged; the policy's own ones say how able it is."""
+    own = tuple(a_solution(f"own{i}", "xy", "correct" if i else "wrong") for i in range(4))
+    given = [
+        a_solution("good", "abcd", "correct"),
+        a_solution("bad", "ABCDEF", "wrong"),
+        a_solution("odd", "AX", "wrong"),
+    ]
+    labels = (PeopleLabel(first_error=None), PeopleLabel(first_error=3), None)
+    rollouts = tuple(r.model_copy(update={"people": p, "tokens": 0}) for r, p in zip(given, labels, strict=True))
+    row = solved(*rollouts)
+    row = row.model_copy(update={"policy": row.policy.model_copy(update={"model": SUPPLIED}), "own": own})
+    policy = KnownPolicy(lambda prefix: 0.02 if prefix.startswith("A\nB\nC\nD\n") else 0.9)
+    labeled = asyncio.run(MathShepherd(k=24, right_solutions=False)(row, policy, EqualGrader(), seed=1))
+    problem = bench_problem(labeled)
+    assert problem is not None
+    assert problem.wording == "prose"
+    assert base_rate(labeled) == 0.75
+    assert problem.solving.rollouts == 7
+    outcome = next(iter(replay(ChangePoint(sure=0.0), [problem], 1)))
+    assert [j.truth.first_error for j in outcome.judged] == [None, 3]
+    assert outcome.judged[1].exact
+
+
+def test_one_problem_set_is_split_in_two_by_its_groups() -> None:
+    problem = BenchProblem(recording(), (), "one", "prose", ("all",))
+    several = [
+        problem._replace(
+            row=problem.row.model_copy(
+                update={"problem": problem.row.problem.model_copy(update={"group": str(i // 2)})}
+            )
+        )
+        for i in range(40)
+    ]
+    found = two_parts(several)
+    assert {p.family for p in found} == {"one, half 1", "one, half 2"}
+    assert all(a.family == b.family for a, b in zip(found[::2], found[1::2], strict=True))
+    assert two_parts([problem, problem._replace(family="two")])[0].family == "one"
+
+
 def stating(name: str, values: str, outcome: Literal["correct", "wrong"]) -> Rollout:
     steps = tuple(Step(text=f"q{i} = 1 = {value}\n", logprob=-0.1 * i) for i, value in enumerate(values))
     return a_solution(name, values, outcome).model_copy(update={"steps": steps})
@@ -188,6 +228,15 @@ def test_controls_by_hand() -> None:
     assert found["control: leaves right siblings"] == 3
     assert found["control: least expected step"] == 3
     assert found["control: random step"] in range(4)
+    unsure = [a_solution(f"next{i}", "x", "correct") for i in range(2)]
+    odd = [
+        r.model_copy(
+            update={"steps": (Step(text="x\n", token_ids=(1,), logprob=-2.0),), "start": Start(rollout="bad", steps=2)}
+        )
+        for r in unsure
+    ]
+    dense = problem._replace(row=row.model_copy(update={"evidence": (*row.evidence, *odd)}))
+    assert controls([dense], 1)["control: highest entropy"](dense, bad) == 2
 
 
 def test_the_coverage_curve_falls_where_sureness_means_something() -> None:
