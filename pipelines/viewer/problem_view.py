@@ -108,7 +108,7 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
     for i, step in enumerate(solution.rollout.steps):
         facts = [*_facts(solution.labels[i]), *_said(i, solution, truth, people)]
         if beliefs[i] is not None:
-            facts.insert(0, ("right up to here", f"{beliefs[i]:.0%}"))
+            facts.insert(0, ("right up to here", percent(beliefs[i])))
         tone = None if (p := beliefs[i]) is None else round(10 * p)
         steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts)))
     verdicts = [solution.verdict, *solution.others, *([truth] if truth.classes else []), *([people] if people else [])]
@@ -129,12 +129,17 @@ def right_so_far(solution: LabeledSolution) -> list[float | None]:
     return [None if label is None else label.value for label in solution.labels]
 
 
+def percent(share: float | None) -> str:
+    """Return a share as people write it."""
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
 def opinion(verdict: Verdict) -> str:
     """Return a verdict in words."""
     if verdict.abstained:
         return f"abstains ({verdict.reason})" if verdict.reason else "abstains"
     said = "no wrong step" if verdict.first_error is None else f"step {verdict.first_error + 1} is the first wrong one"
-    sure = "" if not verdict.posterior else f", {_surest(verdict):.0%} sure"
+    sure = "" if not verdict.posterior else f", {percent(_surest(verdict))} sure"
     return f"{said}{sure}{f': {verdict.critique}' if verdict.critique else ''}"
 
 
@@ -156,7 +161,7 @@ def _facts(label: StepLabel | None) -> list[tuple[str, str]]:
     if label.belief is not None:
         b = label.belief
         facts = [
-            ("first wrong step here", f"{b.p_error:.0%}"),
+            ("first wrong step here", percent(b.p_error)),
             ("chance to end right", f"{b.value:.2f} (90 % interval {b.low:.2f} to {b.high:.2f})"),
         ]
     if label.interval is None:

@@ -211,7 +211,7 @@ def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, layout: 
     page.goto(f"{server.address}/review/1")
     server.kill()
     page.keyboard.press("1")
-    page.wait_for_function("document.getElementById('said').innerText.startsWith('Not kept')")
+    page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
     server = Server(copy, server.port)
     page.keyboard.press("1")
     page.wait_for_url(re.compile(r"/review/(?!1$)"))
@@ -309,5 +309,5 @@ def test_a_run_that_goes_on_is_seen_without_a_reload(browser: Any, rows: list[La
     with looking(browser, server) as page:
         assert page.locator(".row").count() == 4
         a_view_run(run.folder, rows)
-        page.wait_for_function("document.querySelectorAll('.row').length === 12", timeout=30_000)
+        page.wait_for_function("() => document.querySelectorAll('.row').length === 12", timeout=30_000)
     server.kill()

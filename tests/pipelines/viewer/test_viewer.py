@@ -171,6 +171,25 @@ def test_a_growing_run_is_seen_to_grow(rows: list[LabeledProblem], tmp_path: Pat
         assert ids(client.get("/").text) == [row.problem.id for row in rows]
 
 
+def test_looking_writes_nothing(layout: Layout) -> None:
+    def files() -> dict[str, tuple[int, int]]:
+        found = sorted(path for path in layout.folder.rglob("*"))
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
+
+    before = files()
+    with Looking(layout) as client:
+        for path in (
+            "/",
+            "/?q=a&sort=uncertainty",
+            "/problem/label/0/0",
+            "/problem/label/0/0/tree",
+            "/review",
+            "/state",
+        ):
+            assert client.get(path).status_code == 200
+    assert files() == before
+
+
 def test_a_damaged_shard_is_named_and_the_rest_is_shown(rows: list[LabeledProblem], tmp_path: Path) -> None:
     layout = a_view_run(tmp_path / "run", rows)
     path = layout.shard("label", 1)
