@@ -15,8 +15,8 @@ from stepforge.pipelines.exports.reflection import Reflection
 from stepforge.pipelines.exports.repairs import Repairs
 from stepforge.pipelines.exports.rl_prompts import RLPrompts
 from stepforge.pipelines.exports.search_tree import SearchTree
-from stepforge.pipelines.exports.step_advantages import StepAdvantages
 from stepforge.pipelines.exports.states import States
+from stepforge.pipelines.exports.step_advantages import StepAdvantages
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
@@ -74,8 +74,8 @@ __all__ = [
     "SearchTree",
     "ShortLong",
     "SoftStepwise",
-    "StepAdvantages",
     "States",
+    "StepAdvantages",
     "StepDPO",
     "StepPreference",
     "Stepwise",
