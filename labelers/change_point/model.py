@@ -132,7 +132,8 @@ def information(belief: Posterior) -> Array:
     share = np.minimum(1.0, np.append(0.0, np.cumsum(belief.first_error[:-1])))
     whole = (1 - share) * right + share * erred
     told = _entropy(whole) - (1 - share) * _entropy(right) - share * _entropy(erred)
-    return np.maximum(0.0, told)
+    gained: Array = np.maximum(0.0, told)
+    return gained
 
 
 def chances(belief: Posterior) -> tuple[Array, Array]:
