@@ -23,6 +23,10 @@ class Corpus(Record):
 
     duplicate_of: dict[str, str] = Field(default_factory=dict)
     """Problem id -> id of the earlier problem that asks the same question."""
+    near_copy_of: dict[str, str] = Field(default_factory=dict)
+    """Problem id -> id of the earlier problem that asks nearly the same."""
+    held_out: dict[str, str] = Field(default_factory=dict)
+    """Problem id -> which held-out set holds it too, and how, in words that add up."""
 
 
 class VetFilter(Protocol):

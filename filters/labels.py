@@ -1,11 +1,11 @@
-"""Curation by labels: what the labeler could not decide does not train anything."""
+"""Curation by labels: what the labeler could not decide, or others contradict, does not train anything."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from stepforge.filters.dropped import Dropped
-from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.record import Record
 
 
@@ -14,8 +14,48 @@ class Decided(Record):
 
     kind: Literal["decided"] = "decided"
     min_solutions: int = Field(default=1, ge=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Least probability of the verdict, from labelers that give one (`change_point`); others count as sure."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
         """Count the solutions on which the labeler did not abstain."""
-        decided = sum(not solution.verdict.abstained for solution in row.solutions)
-        return row if decided >= self.min_solutions else Dropped(reason="labeler abstained")
+        verdicts = [solution.verdict for solution in row.solutions if not solution.verdict.abstained]
+        if len(verdicts) < self.min_solutions:
+            return Dropped(reason="labeler abstained")
+        sure = sum(_confidence(verdict) >= self.min_confidence for verdict in verdicts)
+        return row if sure >= self.min_solutions else Dropped(reason="labeler not sure enough")
+
+
+class Consistent(Record):
+    """Drop a problem on which the run's labelers disagree too often."""
+
+    kind: Literal["consistent"] = "consistent"
+    min_agreement: float = Field(default=0.5, gt=0, le=1)
+    """Least share of the other labelers' verdicts that agree with the first labeler's; where nothing can be compared,
+    the problem is kept."""
+    within: int = Field(default=0, ge=0)
+    """Steps by which two first errors may differ and still agree."""
+
+    def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
+        """Compare the verdicts of every solution; who abstains is not counted, and the oracle is for audits."""
+        agreed = [
+            self._agree(solution.verdict, other)
+            for solution in row.solutions
+            for other in solution.others
+            if not (solution.verdict.abstained or other.abstained or other.labeler == "oracle")
+        ]
+        if agreed and sum(agreed) < self.min_agreement * len(agreed):
+            return Dropped(reason="labelers disagree")
+        return row
+
+    def _agree(self, one: Verdict, other: Verdict) -> bool:
+        if one.first_error is None or other.first_error is None:
+            return one.first_error == other.first_error
+        return abs(one.first_error - other.first_error) <= self.within
+
+
+def _confidence(verdict: Verdict) -> float:
+    """Return the probability that a verdict gives itself: its posterior ends with that of no error."""
+    if verdict.posterior is None:
+        return 1.0
+    return verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]

@@ -1,19 +1,18 @@
 """Self-consistency (arXiv 2203.11171): the majority answer, and how many agree with it.
 
 A problem without a reference gets the majority answer as its reference, and its rollouts their outcomes; a problem
-with one may be dropped where a clear majority disagrees with it (a wrong reference, or a question too hard).
+with one may be dropped where a clear majority disagrees with it (``wrong_reference`` does so with more care).
 Answers are grouped as the grader compares them, never by spelling.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stepforge.filters.dropped import Corpus, Dropped
 from stepforge.grading.verdict import decide
-from stepforge.grading.votes import equal_answers
+from stepforge.grading.votes import vote_shares, voters
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem
@@ -24,41 +23,62 @@ class SelfConsistency(Record):
 
     kind: Literal["self_consistency"] = "self_consistency"
     min_agreement: float = Field(default=0.5, gt=0, le=1)
-    """Smallest share of the rollouts with an answer that must agree, where the reference comes from them."""
+    """Smallest share of the rollouts with an answer that must agree, where the reference comes from them; with
+    ``calibration``, smallest probability that the majority is right."""
     min_answers: int = Field(default=3, ge=1)
     """Fewest rollouts with an answer on which a majority is believed."""
+    sharpness: float = Field(default=0.0, ge=0)
+    """Votes weigh the rollout's mean token probability to this power; 0 counts them, 8 believes the confident ones.
+    Needs an engine that reports log-probabilities."""
+    calibration: tuple[tuple[float, float], ...] = ()
+    """Pairs of a share and the probability that such a majority is right, both rising; in between, straight lines.
+    ``python -m benchmarks.agreement RUN`` measures them on problems whose answer is known."""
     drop_contradicted: float | None = Field(default=None, gt=0, le=1)
     """Drop a problem whose reference is contradicted by at least this share; None keeps them all."""
 
-    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Supply a missing reference, or weigh the one there is."""
-        answers = [r.answer for r in row.rollouts if r.answer is not None and r.finish == "stop"]
-        if row.problem.answer is not None:
-            return self._weighed(row, len(answers))
-        if len(answers) < self.min_answers:
-            return Dropped(reason="too few answers for a majority")
-        majority, count = _majority(row.problem, answers)
-        if count / len(answers) < self.min_agreement:
-            return Dropped(reason="no majority answer")
-        return _with_reference(row, majority)
+    @field_validator("calibration")
+    @classmethod
+    def _rising(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(points)):
+            raise ValueError("shares and probabilities must rise from pair to pair")
+        return points
 
-    def _weighed(self, row: SolvedProblem, answers: int) -> SolvedProblem | Dropped:
-        against = [r.answer for r in row.rollouts if r.outcome == "wrong" and r.answer is not None]
-        if self.drop_contradicted is None or answers < self.min_answers or not against:
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Supply a missing reference, or weigh the one there is; a problem with a verifier needs none."""
+        if row.problem.verifier is not None:
             return row
-        if _majority(row.problem, against)[1] / answers >= self.drop_contradicted:
+        voting = voters(row.rollouts)
+        if row.problem.answer is not None:
+            return self._weighed(row, voting)
+        if len(voting) < self.min_answers:
+            return Dropped(reason="too few answers for a majority")
+        majority, share = next(iter(vote_shares(voting, row.problem.answer_kind, self.sharpness).items()))
+        if self._calibrated(share) < self.min_agreement:
+            return Dropped(reason="no majority answer")
+        return with_reference(row, majority)
+
+    def _weighed(self, row: SolvedProblem, voting: list[Rollout]) -> SolvedProblem | Dropped:
+        against = [rollout for rollout in voting if rollout.outcome == "wrong"]
+        if self.drop_contradicted is None or len(voting) < self.min_answers or not against:
+            return row
+        share = next(iter(vote_shares(against, row.problem.answer_kind).values()))
+        if share * len(against) / len(voting) >= self.drop_contradicted:
             return Dropped(reason="majority contradicts the reference")
         return row
 
+    def _calibrated(self, share: float) -> float:
+        if not self.calibration:
+            return share
+        points = [(0.0, 0.0), *self.calibration]
+        for (low, below), (high, above) in pairwise(points):
+            if share <= high:
+                return below + (above - below) * (share - low) / (high - low) if high > low else above
+        return points[-1][1]
 
-def _majority(problem: Problem, answers: Sequence[str]) -> tuple[str, int]:
-    """Return the answer that most agree on, in its most frequent spelling, and how many they are."""
-    leaders = equal_answers(answers, problem.answer_kind)
-    return Counter(leaders[answer] for answer in answers).most_common(1)[0]
 
-
-def _with_reference(row: SolvedProblem, majority: str) -> SolvedProblem:
-    problem = row.problem.model_copy(update={"answer": majority})
+def with_reference(row: SolvedProblem, answer: str) -> SolvedProblem:
+    """Return a row with another reference answer, and the outcomes that follow from it."""
+    problem = row.problem.model_copy(update={"answer": answer})
     rollouts = tuple(r.model_copy(update={"outcome": _outcome(problem, r)}) for r in row.rollouts)
     return row.model_copy(update={"problem": problem, "rollouts": rollouts})
 

@@ -1,4 +1,4 @@
-"""Solutions of an unusable shape: no answer, truncated, too many or too few steps."""
+"""Solutions of an unusable shape: no answer, truncated, too many or too few steps, too long, or going in circles."""
 
 from typing import Literal
 
@@ -7,6 +7,9 @@ from pydantic import Field
 from stepforge.filters.dropped import Corpus, Dropped
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+RUN = 6
+"""Words of a run."""
 
 
 class Shape(Record):
@@ -19,6 +22,10 @@ class Shape(Record):
     kind: Literal["shape"] = "shape"
     max_steps: int = Field(default=64, ge=1)
     min_steps: int = Field(default=1, ge=1)
+    max_characters: int | None = Field(default=None, ge=1)
+    max_repetition: float | None = Field(default=None, gt=0, le=1)
+    """Largest share of a solution's runs of six words that were there before (compare Gopher's rules, arXiv
+    2112.11446, table A1); a text that goes in circles nears 1."""
     min_usable: int = Field(default=1, ge=1)
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
@@ -38,4 +45,16 @@ class Shape(Record):
             return "no answer"
         if len(rollout.steps) > self.max_steps:
             return "too many steps"
-        return "too few steps" if len(rollout.steps) < self.min_steps else None
+        if len(rollout.steps) < self.min_steps:
+            return "too few steps"
+        if self.max_characters is not None and len(rollout.text) > self.max_characters:
+            return "too long"
+        repeats = self.max_repetition is not None and repetition(rollout.text) > self.max_repetition
+        return "repeats itself" if repeats else None
+
+
+def repetition(text: str) -> float:
+    """Return the share of a text's runs of ``RUN`` words that were there before."""
+    words = text.split()
+    runs = [tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0

@@ -15,7 +15,7 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
 
 
-class Family(Record, ABC):
+class ProblemFamily(Record, ABC):
     """Settings every family has. Item ``i`` of a seed exists without items 0 to ``i-1``."""
 
     kind: str
@@ -26,8 +26,6 @@ class Family(Record, ABC):
     """Difficulty levels to draw from, 1 the easiest."""
     weight: float = Field(default=1.0, gt=0)
     """Share in a mix of families, relative to the others."""
-    wording: Literal["plain", "free"] = "plain"
-    """``free`` draws every sentence from a grammar of many forms; the problems of a seed stay the same."""
 
     @field_validator("levels")
     @classmethod
@@ -36,6 +34,17 @@ class Family(Record, ABC):
         if wrong:
             raise ValueError(f"level {wrong[0]} is outside 1 to {cls.max_level}")
         return levels
+
+    @abstractmethod
+    def item(self, seed: int, index: int) -> Problem:
+        """Return item ``index`` of the endless sequence that ``seed`` names."""
+
+
+class Family(ProblemFamily):
+    """A family whose solutions state a quantity a line: it writes a draft, and the truth follows from its work."""
+
+    wording: Literal["plain", "free"] = "plain"
+    """``free`` draws every sentence from a grammar of many forms; the problems of a seed stay the same."""
 
     @property
     def reading(self) -> Reading:
@@ -66,7 +75,7 @@ class Family(Record, ABC):
             answer=exact_text(answer),
             answer_kind=draft.answer_kind,
             difficulty=level,
-            group=_group(self.kind, draft.shape),
+            group=group_of(self.kind, draft.shape),
             truth=Truth(
                 quantities=(*transcript.quantities, *draft.extras),
                 reading=self.reading,
@@ -80,5 +89,6 @@ class Family(Record, ABC):
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
 
 
-def _group(kind: str, shape: str) -> str:
+def group_of(kind: str, shape: str) -> str:
+    """Return the group of a template: what train and test splits never share."""
     return f"{kind}-{blake2b(shape.encode(), digest_size=6).hexdigest()}"

@@ -5,54 +5,31 @@ Continuing from a prefix gives the engine exactly the tokens that the policy wro
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import TypeAdapter
 
-from stepforge.generators.segmenters import AnySegmenter, Line
-from stepforge.grading.final_answer import extract_answer, stated_answer
+from stepforge.generators.policy_settings import PolicySettings as PolicySettings
+from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.grading.calls import CLOSE
+from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
+from stepforge.grading.programs import program_in
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Message, Prompt, Sampling
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
 from stepforge.schemas.seeds import seed_of
-
-
-class PolicySettings(Record):
-    """How the model is asked, sampled and cut into steps."""
-
-    prompt: str = "{question}\n"
-    """``{question}`` stands for the question; everything else is given as it is."""
-    chat: bool = False
-    """Whether the prompt is sent as a user turn through the model's chat template."""
-    system: str | None = None
-    """The system turn, with ``chat``."""
-    temperature: float = Field(default=1.0, ge=0, le=2)
-    """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
-    """Longest solution or continuation, in tokens."""
-    stop: tuple[str, ...] = ()
-    segmenter: AnySegmenter = Line()
-    answer: Literal["stated", "any"] = "any"
-    """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
-    sentence's last number is taken, for models that answer freely."""
-
-    @field_validator("prompt")
-    @classmethod
-    def _asks_the_question(cls, prompt: str) -> str:
-        if "{question}" not in prompt:
-            raise ValueError("has no {question}")
-        return prompt
-
+from stepforge.schemas.verifier import UnitTests
 
 _STEPS = TypeAdapter(tuple[Step, ...])
 """Makes and checks all steps of a rollout in one call: there are more of them than of anything else."""
+
+
+LINE_END = "\n"
 
 
 class NotSampled(RuntimeError):
@@ -72,17 +49,25 @@ async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sa
 class PromptedPolicy:
     """Implements ``schemas.protocols.Policy`` on any engine."""
 
-    def __init__(self, engine: Engine, settings: PolicySettings, judge: Engine | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: PolicySettings,
+        judge: Engine | None = None,
+        python: Callable[[str], Awaitable[str | None]] | None = None,
+    ) -> None:
+        """``python`` runs a program in isolation, and returns what it came to, or None where that is not known."""
         self.engine = engine
+        self.python = python
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
         """A question is asked many times; its tokens are worked out once."""
-        self._sampling = Sampling(
+        self.sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
             max_tokens=settings.max_tokens,
-            stop=settings.stop,
+            stop=(*settings.stop, CLOSE) if settings.tool else settings.stop,
         )
         served = engine.identity
         self._identity = PolicyIdentity(
@@ -123,7 +108,33 @@ class PromptedPolicy:
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts continuing from ``prefix``."""
-        return self._rollouts(problem, prefix, seed, await self._complete(problem, prefix, n, seed))
+        return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
+
+    async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.
+
+        An engine does not tell whether the line's end or the text's end stopped it, so the answer tells.
+        """
+        sampling = self.sampling.model_copy(update={"stop": (*self.sampling.stop, LINE_END)})
+        prompt = self.prompt(problem, prefix)
+        before = "".join(step.text for step in prefix)
+        sampled = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=sampling)
+        ended = [c.finish != "stop" or self.answer(problem, before + c.text) is not None for c in sampled]
+        lines = [c if end else self._with_line_end(c) for c, end in zip(sampled, ended, strict=True)]
+        written = [(self.cut(c.text, c.token_ids, c.token_ends, c.logprobs), c) for c in lines]
+        return self._rollouts(problem, prefix, seed, written)
+
+    def _with_line_end(self, completion: Completion) -> Completion:
+        """Give a line its end back, which the engine keeps out of the text."""
+        ids = self.engine.encode(LINE_END) if completion.token_ids else ()
+        text = completion.text + LINE_END
+        update = {
+            "text": text,
+            "token_ids": (*completion.token_ids, *ids),
+            "token_ends": (*completion.token_ends, *(len(text) for _ in ids)),
+            "logprobs": (*completion.logprobs, *(0.0 for _ in ids)) if completion.logprobs else (),
+        }
+        return completion.model_copy(update=update)
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded solutions.
@@ -134,13 +145,14 @@ class PromptedPolicy:
             EngineFailed: it did so for a reason of its own.
         """
         self.check_plain(problem.question)
-        completions = await self._complete(problem, (), n, seed)
+        written = await self._write(problem, (), n, seed)
+        completions = [completion for _, completion in written]
         if all(completion.finish == "error" for completion in completions):
             own = next((c for c in completions if c.cause != "request"), None)
             if own is not None:
                 raise EngineFailed(own.error or "the engine does not say why")
             raise NotSampled(completions[0].error or "the engine does not say why")
-        return self._rollouts(problem, (), seed, completions)
+        return self._rollouts(problem, (), seed, written)
 
     def check_plain(self, text: str) -> None:
         """Refuse a text from outside that would end a turn, or begin one.
@@ -164,8 +176,17 @@ class PromptedPolicy:
         prompt = Prompt(text=asked, token_ids=self._judge.encode_prompt(asked, bos=not chat), turns=turns)
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
-    def answer(self, text: str) -> str | None:
-        """Return the final answer of a whole solution's text, or None."""
+    def answer(self, problem: Problem, text: str) -> str | None:
+        """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
+
+        None where it holds none.
+        """
+        if isinstance(problem.verifier, UnitTests):
+            return program_in(text, problem.verifier.entry_point)
+        if problem.verifier is not None:
+            return text
+        if problem.answer_kind == "plan":
+            return stated_line(text)
         return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
@@ -199,23 +220,29 @@ class PromptedPolicy:
                         "token_ids": tuple(token_ids[first_token:token]),
                         "logprob": sum(chances) if chances else None,
                         "lowest_logprob": min(chances) if chances else None,
+                        "token_logprobs": tuple(chances) if len(chances) == token - first_token else (),
                     }
                 )
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
 
-    async def _complete(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Completion]:
-        prompt = self._prompt(problem, prefix)
-        return await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self._sampling)
+    async def _write(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Written]:
+        if self.settings.tool:
+            seeds = [seed_of(seed, i) for i in range(n)]
+            return await asyncio.gather(*(write_with_calls(self, problem, prefix, seed=own) for own in seeds))
+        prompt = self.prompt(problem, prefix)
+        completions = await complete_each(self.engine, prompt, n=n, seed=seed, sampling=self.sampling)
+        return [(self.cut(c.text, c.token_ids, c.token_ends, c.logprobs), c) for c in completions]
 
     def _rollouts(
-        self, problem: Problem, prefix: Sequence[Step], seed: int, completions: Sequence[Completion]
+        self, problem: Problem, prefix: Sequence[Step], seed: int, written: Sequence[Written]
     ) -> list[Rollout]:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", before, c) for i, c in enumerate(completions)]
+        return [self._rollout(f"{stem}-{i}", problem, before, *each) for i, each in enumerate(written)]
 
-    def _prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+    def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
+        """Return what the engine continues from: the question as it is asked, and the steps before."""
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
@@ -226,26 +253,29 @@ class PromptedPolicy:
         return Prompt(
             text=asked + before,
             token_ids=tuple(ids),
-            turns=(*self._turns(question), *written) if self.settings.chat else (),
+            turns=(*self.turns(question), *written) if self.settings.chat else (),
             session=blake2b(problem.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
         )
 
     def _asked(self, question: str) -> str:
-        turns = self._turns(question)
+        turns = self.turns(question)
         return self.engine.chat(turns) if self.settings.chat else turns[-1].content
 
-    def _turns(self, question: str) -> list[Message]:
-        """The conversation that asks a question."""
+    def turns(self, question: str) -> list[Message]:
+        """Return the conversation that asks a question."""
         asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]
 
-    def _rollout(self, identity: str, before: str, completion: Completion) -> Rollout:
+    def _rollout(
+        self, identity: str, problem: Problem, before: str, steps: tuple[Step, ...], completion: Completion
+    ) -> Rollout:
+        ended = completion.finish == "stop"
         return Rollout(
             id=identity,
             start=None,
-            steps=self.cut(completion.text, completion.token_ids, completion.token_ends, completion.logprobs),
-            answer=self.answer(before + completion.text) if completion.finish == "stop" else None,
+            steps=steps,
+            answer=self.answer(problem, before + completion.text) if ended else None,
             outcome="undetermined",
             finish=completion.finish,
             tokens=completion.tokens,

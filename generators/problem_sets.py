@@ -13,15 +13,22 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stepforge.generators.cells import Cells
+from stepforge.generators.code_tests import asked_by_name, known_solution, unit_tests
 from stepforge.generators.columns import as_text, asked_in, lookup
 from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+from stepforge.schemas.verifier import OwnVerifier
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = ("", ".gz", ".zst")
 SUFFIXES = tuple(f + c for f in FORMATS for c in COMPRESSED if not (c and f == ".parquet"))
 """What a problem file's name ends in, and so its format."""
+
+
+SELECTING = ("quality", "row_license")
+"""The fields whose columns say whether a row is wanted."""
 
 
 class ProblemSet(Record):
@@ -61,11 +68,35 @@ class ProblemSet(Record):
     error_span: str | None = None
     """Column of the characters of ``solution`` that people marked as wrong: ``[start, end]`` or a list of such, empty
     where nothing is wrong."""
+    tests: str | None = None
+    """Column of unit tests, which decide the outcome: Python, or a list of assertions. A solution is then a program."""
+    entry_point: str | None = None
+    """Column of the name of the function that is tested; by default the first one that a test calls."""
+    setup: str | None = None
+    """Column of Python that stands before the program and the tests; HumanEval's prompt, which a program may go on
+    from."""
+    reference: str | None = None
+    """Column of a right solution."""
+    test_seconds: float = Field(default=5.0, gt=0)
+    """Time limit of one problem's tests."""
+    verifier: OwnVerifier | None = None
+    """A rule of your own that decides the outcome, instead of an answer or tests."""
     domain: str | None = None
     difficulty: str | None = None
     """Column of a whole number, also written ``Level 3``."""
     group: str | None = None
     """Column of what train and test splits must not share; by default each question is its own group."""
+
+    quality: str | None = None
+    """Column of a number that says how good a row is."""
+    min_quality: float | None = None
+    """Rows below it, and those without a number, are left out and counted."""
+    quality_is_weight: bool = False
+    """Keep a row with the probability that its quality says, 0 to 1; the same rows each time."""
+    row_license: str | None = None
+    """Column of the license of each row, kept with the problem as `license`."""
+    licenses: tuple[str, ...] = ()
+    """Rows under any other license, or none, are left out and counted; case does not matter."""
 
     keep: tuple[str, ...] = ()
     """Other columns to carry along with each problem, as text."""
@@ -82,6 +113,10 @@ class ProblemSet(Record):
             raise ValueError("give either path or hub")
         if self.hub is None and (self.config or self.split or self.revision):
             raise ValueError("config, split and revision belong to hub; this set has a path")
+        if sum(map(bool, (self.answer, self.tests, self.verifier))) > 1:
+            raise ValueError("name one of answer, tests and verifier: one of them decides the outcome")
+        if not self.tests and (self.entry_point or self.setup):
+            raise ValueError("entry_point and setup belong to tests; name its column too")
         if self.solution and self.steps:
             raise ValueError("name solution (a text) or steps (a list of texts), not both")
         said = [name for name in PEOPLE if getattr(self, name)]
@@ -89,6 +124,10 @@ class ProblemSet(Record):
             raise ValueError(f"name one of {' and '.join(said)}, not both")
         if said and not self.supplies:
             raise ValueError(f"{said[0]} speaks of a solution; name its column as solution or steps")
+        if self.quality is None and (self.min_quality is not None or self.quality_is_weight):
+            raise ValueError("min_quality and quality_is_weight need the column that they speak of; name it as quality")
+        if self.licenses and self.row_license is None:
+            raise ValueError("licenses needs the column that it speaks of; name it as row_license")
         if self.error_span and not self.solution:
             raise ValueError("error_span counts characters of one text; name it as solution")
         return self
@@ -112,7 +151,8 @@ class ProblemSet(Record):
     @property
     def columns(self) -> dict[str, str]:
         """Field to column, for the fields that have one."""
-        fields = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
+        own = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
+        fields = (*own, "tests", "entry_point", "setup", "reference", *SELECTING)
         named = {field: getattr(self, field) for field in fields}
         return {field: column for field, column in named.items() if column is not None}
 
@@ -135,19 +175,48 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     values = {column: lookup(row, column) for column in part.columns.values()}
     cells = Cells(part.columns, values, f"{source}, row {number}")
     question = _question(cells, part.question)
+    tests = unit_tests(cells, part.test_seconds) if part.tests else None
     own_id = cells.identifier() if part.id else hash_of(question)
     problem = Problem(
         id=f"{part.label}:{own_id}",
         source=part.label,
         domain=cells.label("domain") or part.label,
-        question=question,
+        question=question if tests is None else asked_by_name(question, tests),
         answer=cells.answer(),
         answer_kind=part.answer_kind,
         difficulty=cells.difficulty(),
         group=cells.label("group") or f"question-{hash_of(_normal(question))}",
-        kept=_kept(cells, row, part.keep),
+        kept=(*_kept(cells, row, part.keep), *_license(cells)),
+        verifier=tests or part.verifier,
+        known_solution=known_solution(cells, tests),
     )
     return SourceItem(problem=problem, solutions=solutions_of(cells) if part.supplies else ())
+
+
+def unwanted(part: ProblemSet, row: Mapping[str, object], problem: Problem) -> str | None:
+    """Return why a good row is left out: its quality or its license; None if it is wanted."""
+    cells = Cells(part.columns, {column: lookup(row, column) for column in part.columns.values()}, "")
+    license_ = (cells.label("row_license") or "").casefold()
+    if part.licenses and license_ not in {name.casefold() for name in part.licenses}:
+        return "not under a license asked for"
+    known = _number(cells.value("quality"))
+    if part.min_quality is not None and (known is None or known < part.min_quality):
+        return "below the least quality"
+    if part.quality_is_weight and seed_of("quality", problem.id) / 2**63 >= (known or 0.0):
+        return "not drawn by its quality"
+    return None
+
+
+def _number(value: object) -> float | None:
+    try:
+        return None if isinstance(value, bool) or not isinstance(value, int | float | str) else float(value)
+    except ValueError:
+        return None
+
+
+def _license(cells: Cells) -> tuple[KeptColumn, ...]:
+    name = cells.label("row_license")
+    return () if name is None else (KeptColumn(name="license", value=name),)
 
 
 def hash_of(text: str) -> str:

@@ -6,39 +6,23 @@ in linear time.
 """
 
 import re
-from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from stepforge.generators.code_segmenters import Block, Statement
+from stepforge.generators.segmenter import Segmenter
 from stepforge.generators.sentence_ends import gap_cut, sentence_ends
 from stepforge.generators.step_markers import step_starts
 from stepforge.generators.whole_blocks import BLANK_LINES, inside, whole_blocks
 from stepforge.schemas.own_part import OrOwn
-from stepforge.schemas.record import Record
+
+__all__ = ["AnySegmenter", "BlankLine", "Block", "Line", "Pieces", "Segmenter", "Sentence", "Statement", "StepMarker"]
 
 _WORD_GAP = re.compile(r"(?<!\s)\s++(?=\S)|(?<=[\u3040-\u30ff\u3400-\u9fff])(?=\w)")
-
-
-class Segmenter(Record, ABC):
-    """Cuts a text into pieces; an empty text has none."""
-
-    inline: ClassVar[bool] = False
-    """Whether mathematics within a line is kept whole too: for cuts that may fall anywhere in a line."""
-
-    def __call__(self, text: str) -> tuple[str, ...]:
-        """Return the pieces."""
-        blocks = whole_blocks(text, inline=self.inline)
-        edges = [0, *(cut for cut in self.cuts(text) if not inside(cut, blocks)), len(text)]
-        pieces = [text[a:b] for a, b in pairwise(edges) if a < b]
-        return tuple(_with_blanks_joined(pieces) if any(map(str.isspace, pieces)) else pieces)
-
-    @abstractmethod
-    def cuts(self, text: str) -> Iterable[int]:
-        """Return the positions to cut at, in order."""
 
 
 class BlankLine(Segmenter):
@@ -108,23 +92,8 @@ class Pieces(Segmenter):
 
 
 AnySegmenter = Annotated[
-    BlankLine | Line | StepMarker | Sentence | Pieces, Field(discriminator="kind"), OrOwn(Segmenter)
+    BlankLine | Line | StepMarker | Sentence | Pieces | Statement | Block, Field(discriminator="kind"), OrOwn(Segmenter)
 ]
-
-
-def _with_blanks_joined(pieces: Iterable[str]) -> Iterator[str]:
-    """Join white space to the piece before it; at the start of the text, to the piece after it."""
-    run: list[str] = []
-    solid = False
-    for piece in pieces:
-        blank = piece.isspace()
-        if solid and not blank:
-            yield "".join(run)
-            run = []
-        run.append(piece)
-        solid = solid or not blank
-    if run:
-        yield "".join(run)
 
 
 def _nearest(gaps: list[int], target: int) -> int:

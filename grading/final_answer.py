@@ -26,10 +26,11 @@ from stepforge.grading.spelling import narrow
 MAX_BARE = 300
 """Longest reference in words, without a frame, that is taken as it stands, in characters."""
 
+_ANSWER_LINE = re.compile(r"^\s*Answer:(.*)$", re.MULTILINE)
 _SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
 _PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
-__all__ = ["MAX_ANSWER", "extract_answer", "reference_answer", "stated_answer"]
+__all__ = ["MAX_ANSWER", "extract_answer", "reference_answer", "stated_answer", "stated_line"]
 
 
 def extract_answer(text: str) -> str | None:
@@ -48,6 +49,12 @@ def extract_answer(text: str) -> str | None:
 def stated_answer(text: str) -> str | None:
     """Return the final answer in one of the frames, as written; None where the text has no frame."""
     return _stated(last_word(narrow(text))) or None
+
+
+def stated_line(text: str) -> str | None:
+    """Return all that the last line with ``Answer:`` says after it, as a plan is stated; None where there is none."""
+    found = _ANSWER_LINE.findall(text)
+    return _cut(found[-1].strip()) if found else None
 
 
 def reference_answer(text: str) -> str | None:

@@ -1,10 +1,12 @@
 """Grouping answers that are equal, by the grader's comparison: ``1/2`` and ``\\frac{1}{2}`` are one vote."""
 
-from collections import Counter
-from collections.abc import Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from stepforge.grading.verdict import decide
 from stepforge.schemas.problem import AnswerKind
+from stepforge.schemas.rollout import Rollout
 
 
 def equal_answers(answers: Sequence[str], kind: AnswerKind) -> dict[str, str]:
@@ -17,3 +19,26 @@ def equal_answers(answers: Sequence[str], kind: AnswerKind) -> dict[str, str]:
             leaders.append(answer)
         led[answer] = equal or answer
     return led
+
+
+def voters(rollouts: Iterable[Rollout]) -> list[Rollout]:
+    """Return the rollouts that have a say: those that ended by themselves, with an answer."""
+    return [rollout for rollout in rollouts if rollout.answer is not None and rollout.finish == "stop"]
+
+
+def vote_shares(rollouts: Sequence[Rollout], kind: AnswerKind, sharpness: float = 0.0) -> dict[str, float]:
+    """Return the share of each answer among ``voters``, the largest first.
+
+    A vote weighs the rollout's mean token probability to the power ``sharpness``: 0 counts votes (arXiv 2203.11171),
+    more believes the confident ones (arXiv 2502.06233). Where a log-probability is missing, votes are counted.
+    """
+    led = equal_answers([rollout.answer or "" for rollout in rollouts], kind)
+    chances = [rollout.mean_logprob for rollout in rollouts if rollout.mean_logprob is not None]
+    known = len(chances) == len(rollouts)
+    most = max(chances, default=0.0)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for rollout in rollouts:
+        chance = rollout.mean_logprob if known and rollout.mean_logprob is not None else most
+        weights[led[rollout.answer or ""]] += math.exp(sharpness * (chance - most))
+    total = sum(weights.values())
+    return {answer: weight / total for answer, weight in sorted(weights.items(), key=lambda item: -item[1])}

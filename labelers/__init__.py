@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.labelers.amcs import AMCS
+from stepforge.labelers.cascade import Cascade
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Consensus
 from stepforge.labelers.contracts import AnyPart, Combiner, FollowUp, Labeler, PooledLabeler, speaking
@@ -14,6 +15,7 @@ from stepforge.labelers.judge import Judge
 from stepforge.labelers.math_shepherd import MathShepherd
 from stepforge.labelers.omega_prm import OmegaPRM
 from stepforge.labelers.oracle import Oracle
+from stepforge.labelers.reward_model import RewardModel
 from stepforge.labelers.run_parts import label_with_all
 from stepforge.labelers.scan import SCAN
 from stepforge.labelers.sequential import Sequential
@@ -29,6 +31,8 @@ AnyLabeler = Annotated[
     | AMCS
     | SCAN
     | SPRT
+    | RewardModel
+    | Cascade
     | Judge
     | Consensus
     | Oracle
@@ -43,6 +47,7 @@ __all__ = [
     "SPRT",
     "AnyLabeler",
     "AnyPart",
+    "Cascade",
     "ChangePoint",
     "Combiner",
     "Consensus",
@@ -55,6 +60,7 @@ __all__ = [
     "OmegaPRM",
     "Oracle",
     "PooledLabeler",
+    "RewardModel",
     "Sequential",
     "label_with_all",
     "speaking",

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
-from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepLabel, Verdict
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepClass, StepLabel, Verdict
+from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 TRUNCATED = "solution truncated or without a verdict"
 """Reason to abstain: the solution's own outcome is undetermined."""
@@ -55,7 +55,7 @@ def labeled_problem(
 ) -> LabeledProblem:
     """Put a labeler's verdicts, one a solution, together with its evidence and cost."""
     solutions = tuple(
-        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=verdict)
+        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=of_policy(verdict, rollout.steps))
         for rollout, verdict in zip(solved.rollouts, verdicts, strict=True)
     )
     spent = (Cost() if evidence is None else evidence.cost) + (cost or Cost())
@@ -67,6 +67,20 @@ def labeled_problem(
         costs=(LabelerCost(labeler=name, cost=spent),),
         own=solved.own,
     )
+
+
+def of_policy(verdict: Verdict, steps: Sequence[Step]) -> Verdict:
+    """Return a verdict that blames no tool: where a tool's answer seems to be the first error, its call is."""
+    error = verdict.first_error
+    while error and steps[error].author == "tool":
+        error -= 1
+    if error == verdict.first_error or error is None:
+        return verdict
+    classes = verdict.classes
+    if classes is not None:
+        after: StepClass = "after"
+        classes = (*classes[:error], classes[verdict.first_error or 0], *[after] * (len(steps) - error - 1))
+    return verdict.model_copy(update={"first_error": error, "classes": classes})
 
 
 def _labels(rollout: Rollout, evidence: Evidence | None) -> tuple[StepLabel | None, ...]:

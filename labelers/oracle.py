@@ -1,6 +1,8 @@
 """The oracle: the truth of procedural problems, judged line by line without a model.
 
 In plain wording a line is ``name = expression = value``; in free wording it is read by ``labelers.explained``.
+Deductions are judged by Z3 (``labelers.deductions``) and moves by a simulator (``labelers.moves``). A line that calls a
+calculator for what needs none is wrong, and what a tool answered belongs to the call.
 
 A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation
 does not hold. A wrong line is *repaired* if a later line of the same solution states that quantity rightly. Known
@@ -12,11 +14,14 @@ Used for audits alone; no labeler takes it as evidence.
 from collections.abc import Iterator
 from typing import Literal
 
+from stepforge.grading.calls import needless, without_marks
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.statement import ANSWER, Claim, read_claim
+from stepforge.labelers.deductions import MISSING, judge_deductions, z3_is_there
 from stepforge.labelers.derived import Held, judge_equations
 from stepforge.labelers.explained import Judged, judge_line, known
 from stepforge.labelers.labeling import labeled_problem
+from stepforge.labelers.moves import judge_moves
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Policy
@@ -46,6 +51,8 @@ def oracle_verdict(problem: Problem, rollout: Rollout) -> Verdict:
     """Return the first wrong step (ProcessBench's definition) and the class of every step."""
     if problem.truth is None:
         return Verdict(labeler="oracle", first_error=None, abstained=True, reason=NO_TRUTH)
+    if problem.truth.reading == "deductions" and not z3_is_there():
+        return Verdict(labeler="oracle", first_error=None, abstained=True, reason=MISSING)
     classes = judge(problem, rollout.steps)
     errors = [i for i, step in enumerate(classes) if step in ("wrong", "repaired")]
     return Verdict(labeler="oracle", first_error=errors[0] if errors else None, classes=classes)
@@ -61,7 +68,7 @@ def judge(problem: Problem, steps: tuple[Step, ...]) -> tuple[StepClass, ...]:
     judged = _judged(problem, steps)
     last_right = {line.subject: i for i, (_, line) in enumerate(judged) if line.found == "right" and line.subject}
     last_repair = max((i for i, (_, line) in enumerate(judged) if line.found == "right" and line.repairs), default=-1)
-    classes: list[StepClass] = ["unknown"] * len(steps)
+    classes: list[StepClass] = ["right" if step.author == "tool" else "unknown" for step in steps]
     rank = {"unknown": 0, "right": 1, "repaired": 2, "wrong": 3}
     for i, (step, line) in enumerate(judged):
         stated_again = -1 if line.subject is None else last_right.get(line.subject, -1)
@@ -74,8 +81,12 @@ def judge(problem: Problem, steps: tuple[Step, ...]) -> tuple[StepClass, ...]:
 
 def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
     reading = "lines" if problem.truth is None else problem.truth.reading
-    if reading == "lines":
+    if reading in ("lines", "calls"):
         return _judged_claims(problem, steps)
+    if reading == "deductions":
+        return judge_deductions(problem, _lines(steps))
+    if reading == "moves":
+        return judge_moves(problem, _lines(steps))
     if reading == "equations":
         held = Held(problem)
         return [(step, judge_equations(line, held)) for step, line in _lines(steps)]
@@ -85,25 +96,28 @@ def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged
 
 def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
     values = _known_values(problem)
-    claims = ((step, read_claim(line)) for step, line in _lines(steps))
-    return [
-        (step, Judged("right" if _holds(claim, values) else "wrong", claim.name))
-        for step, claim in claims
-        if claim is not None
-    ]
+    calls = problem.truth is not None and problem.truth.reading == "calls"
+    judged = []
+    for step, line in _lines(steps):
+        claim = read_claim(without_marks(line) if calls else line)
+        if claim is not None:
+            right = _holds(claim, values) and not (calls and needless(line))
+            judged.append((step, Judged("right" if right else "wrong", claim.name)))
+    return judged
 
 
 def _lines(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
-    """Yield (step, line) for every line."""
-    line = ""
+    """Yield (step, line) for every line; what a tool answered ends a line of the step before."""
+    line, owner = "", 0
     for index, step in enumerate(steps):
+        owner = index if step.author == "policy" else owner
         *complete, rest = step.text.split("\n")
         for part in complete:
-            yield index, line + part
+            yield owner, line + part
             line = ""
         line += rest
     if steps:
-        yield len(steps) - 1, line
+        yield owner, line
 
 
 def _known_values(problem: Problem) -> dict[str, str]:

@@ -13,7 +13,8 @@ from pydantic import Field
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.labeling import TRUNCATED
+from stepforge.labelers.labeling import TRUNCATED, of_policy
+from stepforge.labelers.people_rule import PeopleRule
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import pass_rate
@@ -163,10 +164,21 @@ class Fusion(Record):
         return _by_verdict(fused(self.kind, verdicts, skills, len(solution.rollout.steps), sure=self.sure), solution)
 
 
+class People(PeopleRule):
+    """People's findings over what the labelers believe; a solution that nobody looked at keeps its label."""
+
+    def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
+        """Return 1 before the likeliest error and 0 at it, where people spoke."""
+        verdict = self.verdict_on(row.problem.id, solution)
+        return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
+
+
 AnyRule = Annotated[
-    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion, Field(discriminator="kind")
+    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People,
+    Field(discriminator="kind"),
 ]
-RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion]] = {
+RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People]]
+RULES = {
     "hard": Hard,
     "soft": Soft,
     "advantage": Advantage,
@@ -175,6 +187,7 @@ RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | Poster
     "posterior": PosteriorRule,
     "agreement": Agreement,
     "fusion": Fusion,
+    "people": People,
 }
 
 
@@ -252,4 +265,5 @@ def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
     if lost is None:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
-    return Verdict(labeler=name, first_error=lost if lost < len(solution.rollout.steps) else None)
+    steps = solution.rollout.steps
+    return of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)

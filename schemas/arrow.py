@@ -9,11 +9,12 @@ from functools import cache
 from itertools import accumulate, chain
 from operator import itemgetter
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pyarrow as pa
 
 from stepforge.schemas.record import Record
+from stepforge.schemas.verifier import StoredAsJson
 
 R = TypeVar("R", bound=Record)
 
@@ -47,7 +48,7 @@ def to_table(records: Iterable[Record], record: type[Record]) -> pa.Table:
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return records, tuples of records or plain values as an array, a column at a time: no row becomes a dict."""
     if not _holds_records(kind):
-        return pa.array(values, kind)
+        return pa.array(_as_texts(values) if pa.types.is_string(kind) else values, kind)
     missing = [value is None for value in values]
     mask = pa.array(missing) if any(missing) else None
     if pa.types.is_list(kind):
@@ -57,6 +58,13 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     columns = zip(*_field_values(values, kind), strict=True) if values else ((),) * kind.num_fields
     arrays = [_array(column, field.type) for column, field in zip(columns, kind, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=mask)
+
+
+def _as_texts(values: Sequence[Any]) -> Sequence[Any]:
+    """Return texts as they are, and records of a field that is ``StoredAsJson`` as JSON."""
+    if not any(isinstance(value, Record) for value in values):
+        return values
+    return [value.model_dump_json() if isinstance(value, Record) else value for value in values]
 
 
 def _field_values(values: Sequence[Any], kind: pa.StructType) -> Iterable[tuple[Any, ...]]:
@@ -94,6 +102,8 @@ def _arrow_type(annotation: Any) -> tuple[pa.DataType, bool]:
         inner = [a for a in arguments if a is not NoneType]
         if len(inner) == 1:
             return _arrow_type(inner[0])[0], True
+    if origin is Annotated and any(isinstance(mark, StoredAsJson) for mark in arguments[1:]):
+        return pa.string(), False
     if origin is Literal:
         return pa.string(), False
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:

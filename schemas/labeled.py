@@ -125,12 +125,13 @@ class Cost(Record):
 
     @classmethod
     def of(cls, rollouts: tuple[Rollout, ...] | list[Rollout]) -> "Cost":
-        """Return the cost of having sampled these rollouts."""
+        """Return the cost of having sampled these rollouts, and their repairs."""
+        written = [*rollouts, *(r.repair for r in rollouts if r.repair is not None)]
         return cls(
-            rollouts=len(rollouts),
-            generated_tokens=sum(r.tokens for r in rollouts),
-            prompt_tokens=sum(r.prompt_tokens for r in rollouts),
-            cached_prompt_tokens=sum(r.cached_tokens for r in rollouts),
+            rollouts=len(written),
+            generated_tokens=sum(w.tokens for w in written),
+            prompt_tokens=sum(w.prompt_tokens for w in written),
+            cached_prompt_tokens=sum(w.cached_tokens for w in written),
         )
 
 

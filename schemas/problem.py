@@ -3,14 +3,17 @@
 from typing import Literal
 
 from stepforge.schemas.record import Record
+from stepforge.schemas.verifier import AnyVerifier
 
-AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text"]
-"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, the others as text."""
+AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text", "plan"]
+"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, a ``plan`` by carrying it out, the
+others as text."""
 
 
-Reading = Literal["lines", "sentences", "equations"]
-"""How solutions state quantities: a claim a line (``schemas.statement``); sentences whose numbers all come from the
-quantity that they speak about; or any text, in which only equations are judged."""
+Reading = Literal["lines", "sentences", "equations", "calls", "deductions", "moves"]
+"""How solutions are judged. By the quantities that they state: a claim a line (``grading.statement``), sentences whose
+numbers all come from the quantity that they speak about, any text, of which only equations count, or a claim a line
+that may call a calculator. By what their lines do: deduce a formula from others, or make a move of a puzzle."""
 
 
 class Quantity(Record):
@@ -36,6 +39,8 @@ class Truth(Record):
 
     quantities: tuple[Quantity, ...]
     reading: Reading = "lines"
+    calls: int | None = None
+    """How often a solution may call a tool; None where the problem sets no limit."""
 
 
 class KeptColumn(Record):
@@ -44,6 +49,21 @@ class KeptColumn(Record):
     name: str
     value: str
     """As text; what is no text in the source, as JSON."""
+
+
+class Lineage(Record):
+    """How a model came by a problem, and why its answer, or its solution, is believed."""
+
+    parents: tuple[str, ...]
+    """Ids of the problems that it was made from."""
+    way: str
+    """What was done to them, such as ``rephrase``."""
+    settled_by: str
+    """``agreement`` of independent solutions, or that and the ``expected`` answer or a ``formula``."""
+    agreement: float
+    """Share of the independent solutions that ended at the answer."""
+    solutions: int
+    """How many there were."""
 
 
 class Problem(Record):
@@ -63,10 +83,18 @@ class Problem(Record):
     """Template or source group; train and test splits never share one."""
     truth: Truth | None = None
     kept: tuple[KeptColumn, ...] = ()
+    verifier: AnyVerifier | None = None
+    """What decides an outcome where the answer is no value: tests, a program, a user's own rule."""
+    known_solution: str | None = None
+    """The text of a right solution, where one came with the problem."""
+    lineage: Lineage | None = None
+    """Of a problem that a model wrote, or solved knowing the answer."""
 
     @property
     def reference_solution(self) -> str | None:
-        """The needed quantities a line each and the answer, for procedural problems."""
+        """A right solution: one that came along, or the needed quantities a line each and the answer."""
+        if self.known_solution is not None:
+            return self.known_solution
         if self.truth is None or self.answer is None:
             return None
         lines = [q.statement for q in self.truth.quantities if q.needed]

@@ -1,4 +1,4 @@
-"""The three things a part may ask for: an engine, a policy, a grader. All asynchronous; who else asks is unseen."""
+"""The things a part may ask for: an engine, a scorer, a policy, a grader. All asynchronous; who else asks is unseen."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -129,6 +129,38 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Give back what the engine holds; nothing of it outlives this call."""
+        ...
+
+
+class StepScores(Record):
+    """What a reward model makes of one solution."""
+
+    scores: tuple[float, ...]
+    """For each step the probability that it is right, from 0 to 1; empty where it could not be scored."""
+    tokens: int = 0
+    """Tokens that the model read."""
+    error: str | None = None
+    """Why it could not be scored: never a low score."""
+
+
+class Scorer(Protocol):
+    """A process reward model: solution steps in, one probability for each step out."""
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """Which model this is."""
+        ...
+
+    async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
+        """Return the scores of each solution's steps; equal calls give equal scores.
+
+        Raises:
+            EngineDead: the model is gone.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what the model holds."""
         ...
 
 

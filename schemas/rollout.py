@@ -12,6 +12,8 @@ Outcome = Literal["correct", "wrong", "undetermined"]
 Finish = Literal["stop", "length", "error"]
 """``stop``: the policy ended by itself; ``length``: truncated; ``error``: the engine failed."""
 
+Author = Literal["policy", "tool"]
+
 
 class Step(Record):
     """A piece of a solution; the texts of all steps, joined with nothing between, are the solution's text."""
@@ -23,6 +25,11 @@ class Step(Record):
     """Log-probability of the step given all before it (the sum over its tokens), in nats, where the engine reports."""
     lowest_logprob: float | None = None
     """Log-probability of its least expected token, in nats."""
+    author: Author = "policy"
+    """``tool``: what a tool answered. The policy did not write it, so it has no tokens and no log-probability of its
+    own, no label speaks of it, and nothing is trained on it."""
+    token_logprobs: tuple[float, ...] = ()
+    """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
 
 
 class Start(Record):
@@ -47,6 +54,22 @@ class PeopleLabel(Record):
     """First character of the text that is wrong, where people marked characters instead of steps."""
 
 
+class Repair(Record):
+    """What the policy wrote after it was told why its solution was wrong."""
+
+    message: str
+    """What a verifier said of the solution."""
+    prompt: str
+    """What the policy was given, with its first solution and the message."""
+    text: str
+    outcome: Outcome
+    finish: Finish
+    tokens: int
+    """Generated tokens, with the end-of-text token."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
 class Rollout(Record):
     """One sampled solution or completion."""
 
@@ -59,7 +82,7 @@ class Rollout(Record):
     outcome: Outcome
     finish: Finish
     tokens: int
-    """Generated tokens, with the end-of-text token."""
+    """Tokens that the policy generated, with the end-of-text token."""
     prompt_tokens: int = 0
     """Tokens of question and prefix that the engine was given."""
     cached_tokens: int = 0
@@ -67,6 +90,10 @@ class Rollout(Record):
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
     people: PeopleLabel | None = None
+    repair: Repair | None = None
+    """The policy's second turn, where ``policy.repair`` asks for one."""
+    scores: tuple[float, ...] = ()
+    """For each step the probability that it is right, by the run's ``scorer``; empty where nothing was scored."""
 
     @property
     def text(self) -> str:
@@ -102,6 +129,9 @@ class SolvedProblem(Record):
     policy: PolicyIdentity
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
+
+    searched_tokens: int = 0
+    """Tokens that a search generated beside the solutions that were kept."""
 
     @property
     def supplied(self) -> bool:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from stepforge.pipelines.library.answers import grade_all as grade_all
     from stepforge.pipelines.library.labeling import Task as Task
     from stepforge.pipelines.library.labeling import label_solutions as label_solutions
+    from stepforge.pipelines.library.rewards import trl_reward as trl_reward
+    from stepforge.pipelines.library.rewards import verify as verify
+    from stepforge.pipelines.library.rewards import verl_reward as verl_reward
     from stepforge.pipelines.library.runs import Run as Run
     from stepforge.schemas.errors import BadInput as BadInput
     from stepforge.schemas.errors import RunFailed as RunFailed
@@ -89,6 +92,11 @@ _PLACES = {
     "pipelines.library.labeling": (
         "Task",
         "label_solutions",
+    ),
+    "pipelines.library.rewards": (
+        "trl_reward",
+        "verify",
+        "verl_reward",
     ),
     "pipelines.library.runs": ("Run",),
     "schemas.errors": (
@@ -167,6 +175,9 @@ __all__ = [
     "grade",
     "grade_all",
     "label_solutions",
+    "trl_reward",
+    "verify",
+    "verl_reward",
 ]
 
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import stepforge
 
 from benchmarks.processbench_answers import with_answers
 from stepforge.pipelines.settings.run_settings import read_run_file
@@ -68,9 +67,8 @@ def test_a_dry_run_reads_the_whole_data(name: str, tmp_path: Path) -> None:
 def dry_run(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """Run a run file with the scripted engine; return its report."""
     settings = [f"--set={setting}" for setting in (*NO_MODEL, f"generate.0.path={data}")]
-    command = [sys.executable, "-m", "stepforge", "run", f"configs/{name}.toml", "--out", str(folder / "out")]
-    done = subprocess.run(
-        [*command, "--quiet", "--json", *settings], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    done = stepforge(
+        "run", f"configs/{name}.toml", "--out", folder / "out", "--quiet", "--json", *settings, cwd=ROOT, timeout=600
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

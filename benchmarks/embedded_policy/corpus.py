@@ -1,4 +1,5 @@
-"""What the embedded policy reads in training: solutions in plain and in free wording, and solutions to check."""
+"""What the embedded policies read in training: solutions in plain and in free wording, solutions to check, and those
+of the domains whose steps deduce, move or call a tool."""
 
 from collections.abc import Iterator
 from random import Random
@@ -8,9 +9,12 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
-from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.families import ALL_FAMILIES, DOMAINS, Plans
+from stepforge.generators.family import ProblemFamily
+from stepforge.generators.planted_bugs import planted_bugs
 from stepforge.generators.slips import Piece, solution
 from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.generators.worked import WorkedFamily
 from stepforge.schemas.seeds import rng_of
 
 IGNORED = -100
@@ -21,6 +25,12 @@ TRAINING_SEED = 7_000_003
 
 LEVELS = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6)
 """Easy ones more often: they teach the steps that all levels have, and are cheaper."""
+DOMAIN_LEVELS = (1, 1, 2)
+PUZZLES = ("jugs", "grid")
+"""The kinds of plans that are learned; the others would need longer training."""
+DOMAIN_ORDER = (0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 3)
+"""Logic, plans and tools take turns, with a program now and then: those are learned first."""
+DOMAIN_SLIPS = 0.3
 
 
 class Example(NamedTuple):
@@ -31,19 +41,26 @@ class Example(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """Shares of the examples: in free wording, to check; the others are to solve in plain wording."""
+    """Shares of the examples: in free wording, to check, of the domains; the others are to solve in plain wording."""
 
     free: float
     check: float
     repair: float
     """Share of slips that are repaired; with it the policy's recovery rate rises and falls."""
+    domains: float = 0.0
 
 
 def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterator[Example]:
     """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
     families = [family(levels=LEVELS) for family in ALL_FAMILIES]
+    domains = domain_families(DOMAIN_LEVELS)
     index = start
     while True:
+        if rng_of(TRAINING_SEED, "domain", index).random() < mix.domains:
+            domain = domains[DOMAIN_ORDER[index % len(DOMAIN_ORDER)]]
+            yield to_learn(tokenizer, *domain_solution(domain, TRAINING_SEED, index))
+            index += 1
+            continue
         family = families[index % len(families)]
         draft, _ = family.draw(TRAINING_SEED, index)
         task, rng = rng_of(TRAINING_SEED, "task", index).random(), rng_of(TRAINING_SEED, "slip", index)
@@ -56,6 +73,28 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterat
             pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=mix.repair)
             yield to_learn(tokenizer, f"{draft.question}\n", pieces)
         index += 1
+
+
+def domain_families(levels: tuple[int, ...]) -> list[ProblemFamily]:
+    """Return the families whose steps deduce, move, call a tool or are statements, as the policy learns them."""
+    return [family(levels=levels, **({"puzzles": PUZZLES} if family is Plans else {})) for family in DOMAINS]
+
+
+def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, list[Piece]]:
+    """Return the prompt of item ``index`` and a solution of it, one in three with a mistake."""
+    rng = rng_of(seed, "slip", index)
+    slips = rng.random() < DOMAIN_SLIPS
+    if isinstance(family, WorkedFamily):
+        worked, _ = family.worked(seed, index)
+        return f"{worked.question}\n", worked.slipped(rng) if slips else worked.solution
+    problem = family.item(seed, index)
+    program = problem.known_solution or ""
+    bug = next(planted_bugs(program, rng), None) if slips else None
+    if bug is None:
+        return f"{problem.question}\n", [Piece(program)]
+    lines = bug.text.splitlines(keepends=True)
+    before, after = "".join(lines[: bug.at]), "".join(lines[bug.at + 1 :])
+    return f"{problem.question}\n", [Piece(before), Piece(lines[bug.at], learn=False), Piece(after)]
 
 
 def _free(draft: Draft, rng: Random, repair_share: float) -> tuple[str, list[Piece]]:

@@ -2,6 +2,7 @@
 
 Pass rate at temperature 1 by family and difficulty, where the first errors lie, and how often the policy still ends
 right once a wrong step is in the prefix (recovery): the figure that decides how far "any success" can be trusted.
+``--domains`` examines it on logic, plans, tools and programs.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.embedded_policy.corpus import domain_families
 from benchmarks.embedded_policy.judge_exam import examine_judge
 from benchmarks.embedded_policy.model_card import card
 from benchmarks.embedded_policy.siblings import right_and_any
@@ -30,21 +32,26 @@ EXAM_SEED = 99_000_001
 """Apart from the training seed and from the seeds in configs/."""
 
 
+def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Problem]]:
+    """Return (family, level, problem): ``problems`` of each family and level; without a wording, of the domains."""
+    return [
+        (family.kind, level, family.item(EXAM_SEED, 1000 * level + i))
+        for level in range(1, 7)
+        for family in (
+            domain_families((level,))
+            if wording is None
+            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES]
+        )
+        for i in range(problems)
+    ]
+
+
 async def examine(
-    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording = "plain"
+    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording | None = "plain"
 ) -> dict[str, Any]:
     """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
     grader = PooledGrader()
-    asked = [
-        (
-            family.model_fields["kind"].default,
-            level,
-            family(levels=(level,), wording=wording).item(EXAM_SEED, 1000 * level + i),
-        )
-        for family in ALL_FAMILIES
-        for level in range(1, family.max_level + 1)
-        for i in range(problems)
-    ]
+    asked = asked_of(problems, wording)
     sampled = await asyncio.gather(*(_solve(policy, grader, problem, solutions) for _, _, problem in asked))
     by_cell: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     erroneous: list[tuple[Problem, Rollout, int]] = []
@@ -64,7 +71,7 @@ async def examine(
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
     figures = {
-        "wording": wording,
+        "wording": wording or "plain",
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),
         "first_error_positions": dict(sorted(positions.items(), key=lambda item: int(item[0]))),
@@ -105,7 +112,11 @@ async def _main(arguments: argparse.Namespace) -> None:
     engine = await open_engine(settings)
     policy = PromptedPolicy(
         engine,
-        PolicySettings(temperature=arguments.temperature, max_tokens=240 if arguments.wording == "plain" else 480),
+        PolicySettings(
+            temperature=arguments.temperature,
+            max_tokens=240 if arguments.wording == "plain" else 480,
+            tool="calculator" if arguments.domains else None,
+        ),
     )
     try:
         figures = await examine(
@@ -113,7 +124,7 @@ async def _main(arguments: argparse.Namespace) -> None:
             problems=arguments.problems,
             solutions=arguments.solutions,
             recoveries=arguments.recoveries,
-            wording=arguments.wording,
+            wording=None if arguments.domains else arguments.wording,
         )
     finally:
         await engine.close()
@@ -130,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=embedded_folder())
     parser.add_argument("--wording", choices=("plain", "free"), default="plain")
+    parser.add_argument("--domains", action="store_true", help="problems of logic, plans, tools and programs")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--problems", type=int, default=40, help="problems a family and level")
     parser.add_argument("--solutions", type=int, default=4, help="solutions per problem")

@@ -7,8 +7,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from benchmarks.embedded_policy.corpus import domain_solution
 from benchmarks.embedded_policy.verdict_corpus import check
-from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.families import ALL_FAMILIES, DOMAINS
 from stepforge.generators.slips import solution
 from stepforge.generators.wording.solutions import free_question, free_solution
 from stepforge.schemas.seeds import rng_of
@@ -32,6 +33,12 @@ def _corpus(problems_per_family: int) -> Iterator[str]:
             if draft.free is not None:
                 yield free_question(draft.free, rng)
                 yield "".join(line.text for line in free_solution(draft, rng, slip_share=0.5, repair_share=0.5))
+    for worked in DOMAINS:
+        domain = worked(levels=tuple(range(1, worked.max_level + 1)))
+        for index in range(problems_per_family):
+            question, pieces = domain_solution(domain, 0, index)
+            yield question
+            yield "".join(piece.text for piece in pieces)
 
 
 def train_tokenizer(folder: Path, *, problems_per_family: int = 3000) -> None:

@@ -12,12 +12,12 @@ import torch
 from benchmarks.usefulness.arms import Arm
 from benchmarks.usefulness.encoding import Solution
 from benchmarks.usefulness.kept import digest_of
-from benchmarks.usefulness.prm import SurpriseHead
 from benchmarks.usefulness.prm_exam import Answers, Array, Case, Tally, exam, padded_scores
 from benchmarks.usefulness.prm_rows import PrmRow
 from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
-from benchmarks.usefulness.train_prm import SETTINGS, train_head, train_hidden
+from benchmarks.usefulness.train_prm import SETTINGS, train_hidden
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers.surprise_head import SurpriseHead, train_head
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.rollout import SolvedProblem
@@ -118,7 +118,7 @@ def _head(rows: list[PrmRow], read: Read, seed: int, folder: Path) -> SurpriseHe
     if SurpriseHead.kept(folder):
         return SurpriseHead.load(folder)
     try:
-        head = train_head(rows, read, SETTINGS["surprise"], seed)
+        head = train_head(read, [row.labels for row in rows], SETTINGS["surprise"], seed)
     except BadInput:  # a budget that pays for nothing, or labels that all abstain
         return None
     head.save(folder)

@@ -5,10 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.usefulness.best_of_n import AGGREGATORS, Ballot, any_right, ballot, best, choices, majority, weighted
 from benchmarks.usefulness.prm_bench import UNTRAINED, Examined, Reader, Trained, by_arm
 from benchmarks.usefulness.resampling import Array, averaged, estimate, f1_samples, mean_samples, weights
 from benchmarks.usefulness.settings import UsefulnessFile
+from stepforge.pipelines.scoring.best_of_n import (
+    AGGREGATORS,
+    Ballot,
+    any_right,
+    ballot,
+    best,
+    choices,
+    majority,
+    weighted,
+)
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 HELD_OUT = "held-out families"

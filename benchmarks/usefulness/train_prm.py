@@ -12,64 +12,28 @@ from random import Random
 from typing import Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from benchmarks.usefulness.encoding import Encoded, encode
-from benchmarks.usefulness.prm import RIGHT, HiddenStateModel, SurpriseHead
+from benchmarks.usefulness.prm import RIGHT, HiddenStateModel
 from benchmarks.usefulness.prm_rows import PrmRow
 from benchmarks.usefulness.reading import load_policy, readings
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers.surprise_head import HeadTraining, optimizer_step, train_head
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.record import Record
 
 Kind = Literal["surprise", "hidden"]
-WARM_UP = 0.05
 ROWS_PER_DRAW = 256
 """Rows are drawn so many at once and dealt out by length, so that little is spent on padding."""
 
 
-class PrmTraining(Record):
-    """How a process reward model is trained: AdamW, a short warm-up, then a line to zero."""
-
-    steps: int = Field(default=500, ge=1)
-    """Optimizer steps."""
-    rate: float = Field(default=3e-3, gt=0)
-    batch: int = Field(default=256, ge=1)
-    """Steps of solutions (``surprise``) or solutions (``hidden``) in a batch."""
-    weight_decay: float = Field(default=0.01, ge=0)
-
-
-SETTINGS: dict[Kind, PrmTraining] = {
-    "surprise": PrmTraining(),
-    "hidden": PrmTraining(steps=250, rate=1e-3, batch=16),
+SETTINGS: dict[Kind, HeadTraining] = {
+    "surprise": HeadTraining(),
+    "hidden": HeadTraining(steps=250, rate=1e-3, batch=16),
 }
 
 
-def train_head(rows: Sequence[PrmRow], read: Sequence[torch.Tensor], settings: PrmTraining, seed: int) -> SurpriseHead:
-    """Return a head trained on rows and the policy's reading of each.
-
-    Raises:
-        BadInput: no row has a step with a label.
-    """
-    torch.manual_seed(seed)
-    pairs = [(reading[i], y) for row, reading in zip(rows, read, strict=True) for i, y in _labelled(row)]
-    if not pairs:
-        raise BadInput("no row has a step with a label; there is nothing to train on")
-    inputs, targets = torch.stack([x for x, _ in pairs]), torch.tensor([y for _, y in pairs])
-    head = SurpriseHead()
-    head.mean.copy_(inputs.mean(0))
-    head.spread.copy_(inputs.std(0, correction=0).clamp_min(1e-3))
-    head.train()
-    optimizer = _optimizer(head, settings)
-    for number in range(settings.steps):
-        drawn = torch.randint(len(targets), (settings.batch,))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(head(inputs[drawn]), targets[drawn])
-        _step(head, optimizer, loss, settings, number)
-    head.eval()
-    return head
-
-
-def train_hidden(rows: Sequence[PrmRow], weights: Path, settings: PrmTraining, seed: int) -> HiddenStateModel:
+def train_hidden(rows: Sequence[PrmRow], weights: Path, settings: HeadTraining, seed: int) -> HiddenStateModel:
     """Return a token classification model whose body starts from a policy's weights.
 
     Raises:
@@ -87,7 +51,7 @@ def train_hidden(rows: Sequence[PrmRow], weights: Path, settings: PrmTraining, s
         right = torch.tensor([target for _, targets in batch for target in targets])
         logits = trained.end_logits([encoded for encoded, _ in batch])
         targets = torch.stack([1 - right, right] if RIGHT else [right, 1 - right], dim=1)
-        _step(trained.model, optimizer, torch.nn.functional.cross_entropy(logits, targets), settings, number)
+        optimizer_step(trained.model, optimizer, torch.nn.functional.cross_entropy(logits, targets), settings, number)
     return trained
 
 
@@ -102,20 +66,8 @@ def _example(encoded: Encoded, row: PrmRow) -> tuple[Encoded, list[float]]:
     return Encoded(encoded.ids[: ends[-1] + 1 if ends else 0], encoded.start, ends), [label for _, label in kept]
 
 
-def _optimizer(model: torch.nn.Module, settings: PrmTraining) -> torch.optim.AdamW:
+def _optimizer(model: torch.nn.Module, settings: HeadTraining) -> torch.optim.AdamW:
     return torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
-
-
-def _step(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor, settings: PrmTraining, number: int
-) -> None:
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    share = min((number + 1) / (WARM_UP * settings.steps + 1), 1.0) * (1 - number / settings.steps)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.rate * share
-    optimizer.step()
-    optimizer.zero_grad()
 
 
 def _dealt(
@@ -169,7 +121,7 @@ def main() -> None:
             trained.tokenizer.save_pretrained(arguments.out)
         else:
             read = readings(*load_policy(arguments.weights), [(row.prompt, row.completions) for row in rows])
-            train_head(rows, read, SETTINGS["surprise"], arguments.seed).save(arguments.out)
+            train_head(read, [row.labels for row in rows], SETTINGS["surprise"], arguments.seed).save(arguments.out)
     except BadInput as error:
         raise SystemExit(f"train_prm: {error}") from None
 

@@ -6,18 +6,35 @@ from pydantic import Field
 
 from stepforge.generators.families.fractions import FractionChain
 from stepforge.generators.families.linear import LinearEquation
+from stepforge.generators.families.logic import Logic
 from stepforge.generators.families.number_theory import NumberTheory
+from stepforge.generators.families.plans import Plans
 from stepforge.generators.families.polynomials import Polynomials
+from stepforge.generators.families.programs import Programs
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.families.templates import Templates
+from stepforge.generators.families.tools import Tools
 
 AnyFamily = Annotated[
-    Quantities | LinearEquation | NumberTheory | FractionChain | Sequence | Polynomials | Templates,
+    Quantities
+    | LinearEquation
+    | NumberTheory
+    | FractionChain
+    | Sequence
+    | Polynomials
+    | Templates
+    | Programs
+    | Logic
+    | Plans
+    | Tools,
     Field(discriminator="kind"),
 ]
 
 ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequence, Polynomials)
-"""Those that need no files."""
+"""Those that need no files and state a value a line."""
 
-__all__ = ["ALL_FAMILIES", "AnyFamily"]
+DOMAINS = (Logic, Plans, Tools, Programs)
+"""Those whose steps deduce, move, call a tool, or are statements of a program."""
+
+__all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily", "Logic", "Plans", "Programs", "Tools"]

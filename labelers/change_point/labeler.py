@@ -13,6 +13,7 @@ probability may.
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, said
@@ -21,14 +22,16 @@ from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of, of_policy
+from stepforge.labelers.reward_model import UNSURE, Calibration
 from stepforge.labelers.sprt import SPRT, likeliest_error
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
-UNSURE = "no step is likely enough to be the first error"
+HAZARDS = (1e-3, 0.98)
+"""Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
 class ChangePoint(Record):
@@ -51,6 +54,11 @@ class ChangePoint(Record):
     """Whether rollouts drawn for something else count at the prefixes they go through."""
     fallback: bool = True
     """Whether solutions whose completions contradict the model are judged by sequential tests."""
+    prior: Literal["none", "reward_model"] = "none"
+    """What each step's chance to be wrong is before any completion: that of ``rates``, or the calibrated score of the
+    run's ``scorer``."""
+    calibration: Calibration = Calibration()
+    """Of those scores; ``stepforge score`` measures it."""
     rates: Rates = Rates()
     pilot: int = Field(default=48, ge=0)
     """Problems of a run that are labeled under ``rates``, so that the run's own can be pooled from them; 0: none."""
@@ -94,7 +102,11 @@ class ChangePoint(Record):
 
     def observed(self, path: Trajectory, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
-        return observe(path, evidence, surprise=self.surprise, passing=self.passing)
+        seen = observe(path, evidence, surprise=self.surprise, passing=self.passing)
+        if self.prior == "none" or not path.scores:
+            return seen
+        right = np.array([self.calibration.probability(score) for score in path.scores])
+        return seen._replace(hazard=np.clip(1 - right, *HAZARDS))
 
     def believe(self, path: Trajectory, evidence: Evidence) -> Posterior:
         """Return the posterior of one solution from all that is known."""
@@ -157,7 +169,8 @@ class ChangePoint(Record):
     def verdict_on(self, rollout: Rollout, evidence: Evidence) -> Verdict:
         """Return the verdict on a solution from evidence that was stored."""
         path = solution_trajectory(rollout)
-        return self.verdict(path, evidence, self.believe(path, evidence) if has_verdict(rollout) else None)
+        verdict = self.verdict(path, evidence, self.believe(path, evidence) if has_verdict(rollout) else None)
+        return of_policy(verdict, rollout.steps)
 
 
 def classes_of(belief: Posterior, first_error: int) -> tuple[StepClass, ...]:

@@ -43,6 +43,8 @@ class Observed(NamedTuple):
     left_wrong: Array
     written: Array
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
+    hazard: Array | None = None
+    """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
 
 
 class Posterior(NamedTuple):
@@ -130,7 +132,8 @@ def information(belief: Posterior) -> Array:
     share = np.minimum(1.0, np.append(0.0, np.cumsum(belief.first_error[:-1])))
     whole = (1 - share) * right + share * erred
     told = _entropy(whole) - (1 - share) * _entropy(right) - share * _entropy(erred)
-    return np.maximum(0.0, told)
+    gained: Array = np.maximum(0.0, told)
+    return gained
 
 
 def chances(belief: Posterior) -> tuple[Array, Array]:
@@ -147,6 +150,8 @@ def _exposure(seen: Observed) -> Array:
 
 def _wrong(seen: Observed, rates: Rates) -> Array:
     """Return the chance of each step to be wrong if all before it are right."""
+    if seen.hazard is not None:
+        return seen.hazard
     chance: Array = -np.expm1(-rates.hazard * _exposure(seen))
     return chance
 

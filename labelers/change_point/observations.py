@@ -29,7 +29,7 @@ def observe(path: Trajectory, evidence: Evidence, *, surprise: bool = True, pass
         nothing = np.zeros(steps)
         return Observed(path.outcome == "correct", right, wrong, nothing, nothing, nothing)
     beside = evidence.along(path)
-    told = [step.logprob if surprise else None for step in path.steps]
+    told = [0.0 if step.author == "tool" else step.logprob if surprise else None for step in path.steps]
     written = [
         exp(min(0.0, logprob)) if logprob is not None else on / (on + left + lost + 1)
         for logprob, on, left, lost in zip(told, beside.going_on, beside.right, beside.wrong, strict=True)
@@ -58,5 +58,5 @@ def has_verdict(rollout: Rollout) -> bool:
 
 def share_left(steps: Sequence[Step], count: int) -> float:
     """Return the part of a solution after ``count`` steps, in tokens (or characters), at least one step's worth."""
-    lengths = [len(step.token_ids) or len(step.text) for step in steps]
+    lengths = [0 if step.author == "tool" else len(step.token_ids) or len(step.text) for step in steps]
     return max(sum(lengths[count:]) / max(1, sum(lengths)), 1 / len(steps))

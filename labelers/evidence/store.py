@@ -25,6 +25,8 @@ class Trajectory(NamedTuple):
     outcome: Outcome
     tokens: int
     """Length in tokens of what was sampled for its last stretch."""
+    scores: tuple[float, ...] = ()
+    """A reward model's scores of the steps, where the run has one."""
 
     def prefix(self, count: int) -> str:
         """Return the text of the first ``count`` steps: what identifies a prefix."""
@@ -37,7 +39,7 @@ QUESTION = Trajectory("", (), "undetermined", 0)
 
 def solution_trajectory(rollout: Rollout) -> Trajectory:
     """Return the path of a solution that starts at the question."""
-    return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens)
+    return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens, rollout.scores)
 
 
 def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") -> StepLabel:
@@ -70,7 +72,7 @@ class Evidence:
         self._grader = grader
         self._seed = seed
         self._shared = shared
-        sampled = solved.rollouts if solved.policy == policy.identity else ()
+        sampled = (*solved.rollouts, *solved.own) if solved.policy == policy.identity else ()
         self.root = list(solved.own if solved.supplied else sampled)
         """Solutions that are samples of this policy from the bare question."""
         self._drawn: dict[str, list[Rollout]] = {"": []}

@@ -92,7 +92,7 @@ def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterat
             verdicts = [solution.verdict for solution in solutions]
             wrong = [s for s in solutions if s.rollout.outcome == "wrong" and len(s.labels) > 1]
             asked = sum(any(label is not None and label.trials for label in s.labels[:-1]) for s in wrong)
-            cost = labeled[0].costs[0].cost
+            cost = sum((entry.cost for entry in labeled[0].costs), Cost())
             yield Outcome(judged(problem, verdicts), cost, policy.reused, asked, len(wrong))
 
 

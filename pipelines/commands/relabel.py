@@ -14,7 +14,8 @@ from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.rules import RULES, AnyRule, Fusion, PosteriorRule, opinions, relabeled
+from stepforge.labelers.people_rule import standing
+from stepforge.labelers.rules import RULES, AnyRule, Fusion, People, PosteriorRule, opinions, relabeled
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
@@ -22,6 +23,9 @@ from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.review.agreement import reliabilities
+from stepforge.pipelines.review.findings import read_findings
+from stepforge.pipelines.review.queue import read_queue
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
@@ -70,7 +74,7 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
     old = ShardReport.model_validate(metadata["report"])
     rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
     report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
-    stamp = {**metadata, "rule": rule.model_dump(mode="json")}
+    stamp = {**metadata, "rule": rule.model_dump(mode="json", exclude={"findings"})}  # rule.json has them once
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     sifted = curate(rows, run.curate)
@@ -98,7 +102,17 @@ def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
         return rule.model_copy(update={"model": _pooled_model(run, layout)})
     if isinstance(rule, Fusion):
         return rule.model_copy(update={"skills": _skills(run, layout)})
+    if isinstance(rule, People):
+        return _with_findings(rule, layout)
     return rule
+
+
+def _with_findings(rule: People, layout: Layout) -> People:
+    findings = read_findings(layout).all
+    if not findings:
+        raise BadInput(f"--rule people: nobody found anything in {layout.folder} yet; `stepforge review` begins")
+    rates = reliabilities(findings, read_queue(layout))
+    return rule.model_copy(update={"findings": tuple(standing(findings)), "reliabilities": rates})
 
 
 def _pooled_model(run: RunFile, layout: Layout) -> PooledLabeler:

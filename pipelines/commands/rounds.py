@@ -18,6 +18,10 @@ from stepforge.pipelines.engines import TransformersEngineSettings, VllmEngineSe
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import VETTED_BASE_RATE
+from stepforge.pipelines.scorers import AnyScorer, Surprise
+from stepforge.pipelines.scorers.surprise import HEAD_FILE
+from stepforge.pipelines.scoring.cases import run_cases
+from stepforge.pipelines.scoring.first_errors import first_errors
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
@@ -45,6 +49,11 @@ class Round(Record):
     correct_solution_accuracy: float | None
     generated_tokens: int
     tokens_per_solution: float | None
+    scorer_f1: float | None = None
+    """ProcessBench's F1 of the round's reward model against the oracle or people, in percent; threshold learned on half
+    of the problems, measured on the other half."""
+    scorer_auc: float | None = None
+    """AUC of its step scores within a problem."""
     rows: dict[str, int] = Field(default_factory=dict)
     """Training rows by export."""
 
@@ -62,14 +71,15 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
         raise BadInput(f"--rounds: an engine of kind {run.engine.kind} cannot load another model; vllm's can")
     if not run.export:
         raise BadInput("--rounds: nothing is listed under [[export]] to train on")
-    model, done = run.engine.model, []
+    model, done, scorer = run.engine.model, [], run.scorer
     for number in range(1, count + 1):
         place = folder / f"round-{number:02d}"
-        settings = round_settings(run, number, model)
-        done.append(round_figures(number, model, run_all(settings, place)))
+        settings = round_settings(run.model_copy(update={"scorer": scorer}), number, model)
+        done.append(with_scorer(round_figures(number, model, run_all(settings, place)), settings, place))
         write_text(folder / "rounds.json", json.dumps([r.model_dump() for r in done], indent=1) + "\n")
         if number < count:
             model = str(trained(run.train.command, place, model))
+            scorer = trained_scorer(scorer, place, model)
     return done
 
 
@@ -108,6 +118,39 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
     return final.resolve()
 
 
+def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScorer | None:
+    """Return the next round's reward model: a head for the new policy, trained on this round's labels.
+
+    Only ``surprise`` is trained; any other reward model stays as it is.
+
+    Raises:
+        RunFailed: the training failed; the line names its log.
+    """
+    if not isinstance(scorer, Surprise):
+        return scorer
+    folder, log = place / "scorer", place / "train-scorer.log"
+    command = [sys.executable, "-m", "stepforge.pipelines.commands.train_scorer", "--prompt", scorer.prompt]
+    command += ["--data", str(place / "datasets"), "--model", model, "--out", str(folder)]
+    if not (folder / HEAD_FILE).exists():
+        say(f"training the reward model: {folder}", err=True)
+        with log.open("wb") as output:
+            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own module
+        if ended.returncode:
+            raise RunFailed(f"the reward model's training ended with {ended.returncode}; see {log}")
+    return scorer.model_copy(update={"model": model, "head": str(folder.resolve())})
+
+
+def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:
+    """Add what the round's reward model is worth, where it has one and the truth is known."""
+    if run.scorer is None:
+        return figures
+    cases = [case for case in run_cases(str(place), None) if case.scores]
+    if not cases:
+        return figures
+    found = first_errors(cases)
+    return figures.model_copy(update={"scorer_f1": found.average_f1, "scorer_auc": found.step_auc})
+
+
 def _filled(part: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         part = part.replace("{" + name + "}", value)
@@ -141,6 +184,7 @@ def rounds_text(rounds: list[Round]) -> str:
     from stepforge.pipelines.reports.text import table
 
     titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")
+    scored = any(r.scorer_f1 is not None for r in rounds)
     lines = [
         (
             str(r.number),
@@ -150,10 +194,11 @@ def rounds_text(rounds: list[Round]) -> str:
             _figure(r.correct_solution_accuracy),
             f"{r.generated_tokens:,}",
             "-" if r.tokens_per_solution is None else f"{r.tokens_per_solution:.1f}",
+            *([_figure(r.scorer_f1), _figure(r.scorer_auc)] if scored else []),
         )
         for r in rounds
     ]
-    return table([titles, *lines])
+    return table([(*titles, *(("scorer F1", "scorer AUC") if scored else ())), *lines])
 
 
 def _figure(value: float | None) -> str:

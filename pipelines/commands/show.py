@@ -11,7 +11,7 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 ROWS: dict[ShardStage, type[LabeledProblem | SolvedProblem | Problem]] = {
     "label": LabeledProblem,
@@ -83,7 +83,9 @@ def _head(problem: Problem) -> str:
     lines = [f"{problem.id}  ({problem.domain}, difficulty {problem.difficulty})", problem.question]
     if problem.answer is not None:
         lines.append(f"reference answer: {problem.answer}")
-    if problem.truth is not None:
+    if problem.known_solution is not None:
+        lines.append(f"a right solution:\n{problem.known_solution.rstrip()}")
+    elif problem.truth is not None:
         lines.append("truth: " + "; ".join(q.statement for q in problem.truth.quantities))
     return "\n".join(lines)
 
@@ -95,9 +97,13 @@ def _solution(problem: Problem, solution: LabeledSolution) -> str:
         true = truth.classes[i] if truth.classes else "-"
         mark = ">" if solution.verdict.first_error == i else " "
         label = solution.labels[i]
-        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true:8} {step.text.rstrip()}")
+        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true:8} {_written(step)}")
     lines += [_opinion(verdict) for verdict in (solution.verdict, *solution.others, truth)]
     return "\n".join(lines)
+
+
+def _written(step: Step) -> str:
+    return f"(tool){step.text.rstrip()}" if step.author == "tool" else step.text.rstrip()
 
 
 def _counts(label: StepLabel | None) -> str:

@@ -1,38 +1,111 @@
-"""The columns of a data set: those of its rows, and ``kept`` where problem sets have columns carried along."""
+"""The columns of a data set: those of its rows, and after them what is known of each row's problem.
+
+``kept`` is the last of all, where problem sets have columns carried along.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from stepforge.filters import WrongReference
+from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.exports.rows import generation_model
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
-from stepforge.schemas.own_part import is_own
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.own_part import import_path, is_own
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
 
+OWN_LICENSE = "apache-2.0"
+"""Of the problem families: problems and truths are written by the project."""
 KEPT = pa.field("kept", pa.string())
 
 
 def carries_columns(run: RunFile) -> bool:
-    """Whether a problem set of the run names columns to ``keep``."""
-    return any(isinstance(part, ProblemSet) and part.keep for part in run.generate)
+    """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
+    added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
+    return added or any(part.keep or part.row_license for part in problem_sets(run))
+
+
+class ProblemColumns(Record):
+    """What every row tells of its problem."""
+
+    problem_source: str
+    """The family or the problem set."""
+    license: str
+    """Of the source; ``unknown`` where a problem set tells none."""
+    generation_model: str
+    """Who wrote the solutions."""
+    pass_rate: float | None
+    """Share of right answers among the problem's solutions."""
+    parents: tuple[str, ...]
+    """Ids of the problems that this one was made from; empty for an original."""
+
+
+class About(NamedTuple):
+    """What a run adds to the rows of every data set."""
+
+    licenses: Mapping[str, str]
+    """By problem source."""
+    carries: bool
+    """Whether a problem set names columns to ``keep``."""
+
+    @classmethod
+    def of(cls, run: RunFile) -> "About":
+        """Return it for a run."""
+        licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
+        return cls(licenses, carries_columns(run))
+
+    def columns(self, problem: LabeledProblem) -> dict[str, Any]:
+        """Return the values of the columns for a problem."""
+        about = ProblemColumns(
+            problem_source=problem.problem.source,
+            license=self.licenses.get(problem.problem.source, "unknown"),
+            generation_model=generation_model(problem),
+            pass_rate=problem.pass_rate,
+            parents=problem.problem.lineage.parents if problem.problem.lineage else (),
+        ).model_dump()
+        return {**about, KEPT.name: _kept_text(problem.problem)} if self.carries else about
+
+
+def license_of(part: Any) -> str:
+    """Return the license of a part's problems."""
+    if isinstance(part, ModelSource):
+        return license_of(part.seeds)
+    if isinstance(part, ProblemSet | Templates):
+        return part.licence or "unknown"
+    return "unknown" if import_path(part) else OWN_LICENSE
+
+
+def _sources(part: Any) -> tuple[str, ...]:
+    """What problems of a part call their source."""
+    return (part.label,) if isinstance(part, ProblemSet | Templates | ModelSource) else (part.kind, f"{part.kind}_free")
 
 
 def columns_of(run: RunFile, export: Export) -> pa.Schema | None:
     """Return the columns of a data set; None for a format of a user's own, whose code is not imported here."""
-    if is_own(export):
-        return None
-    schema = arrow_schema(export.row)
-    return schema.append(KEPT) if carries_columns(run) else schema
+    return None if is_own(export) else _schema(export, carries=About.of(run).carries)
 
 
-def kept_text(problem: Problem) -> str:
-    """Return a problem's kept columns as a JSON object."""
+def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows with what is told of their problems."""
+    for field in _schema(export, carries=KEPT.name in about[0]):
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.array([row[field.name] for row in about], field.type))
+    return table
+
+
+def _schema(export: Export, *, carries: bool) -> pa.Schema:
+    own = arrow_schema(export.row_class)
+    added = [field for field in arrow_schema(ProblemColumns) if field.name not in own.names]
+    return pa.schema([*own, *added, *([KEPT] if carries else [])])
+
+
+def _kept_text(problem: Problem) -> str:
     return json.dumps({column.name: column.value for column in problem.kept}, ensure_ascii=False)
-
-
-def with_kept(table: pa.Table, kept: Sequence[str]) -> pa.Table:
-    """Return rows with their problems' kept columns, the last of all."""
-    return table.append_column(KEPT, pa.array(kept, KEPT.type))

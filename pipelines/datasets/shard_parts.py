@@ -5,11 +5,12 @@ thinned. It is joined with the others in shard order and then deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 from zipfile import ZipFile
 
 import pyarrow as pa
 
-from stepforge.pipelines.datasets.columns import kept_text, with_kept
+from stepforge.pipelines.datasets.columns import About, with_columns
 from stepforge.pipelines.datasets.splits import SPLITS, split_of
 from stepforge.pipelines.exports.balance import class_columns
 from stepforge.pipelines.exports.contract import Export
@@ -30,12 +31,11 @@ def write_part(
     problems: Iterable[LabeledProblem],
     exports: Sequence[Export],
     test_share: float,
-    *,
-    carries: bool = False,
+    about: About,
 ) -> None:
-    """Write the rows that problems give to each export; ``carries``: with the columns kept of their problem set."""
+    """Write the rows that problems give to each export."""
     with committed(path) as file, ZipFile(file, "w") as archive:
-        streams = {split: [_Stream(archive, export, split, carries) for export in exports] for split in SPLITS}
+        streams = {split: [_Stream(archive, export, split, about) for export in exports] for split in SPLITS}
         for problem in problems:
             for stream in streams[split_of(problem.problem.group, test_share)]:
                 stream.add(problem)
@@ -68,13 +68,13 @@ class Part:
 class _Stream:
     """The rows of one split of one data set on their way into the file."""
 
-    def __init__(self, archive: ZipFile, export: Export, split: str, carries: bool) -> None:
+    def __init__(self, archive: ZipFile, export: Export, split: str, about: About) -> None:
         self._archive = archive
         self._export = export
         self._split = split
-        self._carries = carries
-        self._kept: list[str] = []
-        """Of each row."""
+        self._about = about
+        self._problems: list[dict[str, Any]] = []
+        """What each row tells of its problem."""
         self._rows: list[Record] = []
         self._tables: list[pa.Table] = []
         self._classes: list[pa.Table] = []
@@ -82,9 +82,10 @@ class _Stream:
         self._entries = 0
 
     def add(self, problem: LabeledProblem) -> None:
-        self._rows.extend(self._export.rows(problem))
-        if self._carries:
-            self._kept += [kept_text(problem.problem)] * (len(self._rows) - len(self._kept))
+        if self._export.takes(problem):
+            self._rows.extend(self._export.rows(problem))
+        if len(self._rows) > len(self._problems):
+            self._problems += [self._about.columns(problem)] * (len(self._rows) - len(self._problems))
         if len(self._rows) >= BATCH_ROWS:
             self._to_columns()
             if self._bytes >= ENTRY_BYTES:
@@ -97,12 +98,12 @@ class _Stream:
     def _to_columns(self) -> None:
         if not self._rows:
             return
-        table = to_table(self._rows, self._export.row)
-        self._tables.append(with_kept(table, self._kept) if self._carries else table)
+        table = to_table(self._rows, self._export.row_class)
+        self._tables.append(with_columns(table, self._export, self._problems))
         self._bytes += self._tables[-1].nbytes
         if self._export.most_of_a_class is not None:
             self._classes.append(class_columns(self._rows, self._export))
-        self._rows, self._kept = [], []
+        self._rows, self._problems = [], []
 
     def _write(self) -> None:
         if not self._tables:

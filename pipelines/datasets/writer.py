@@ -20,7 +20,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from stepforge.pipelines.datasets.columns import carries_columns
+from stepforge.pipelines.datasets.beside import write_beside
+from stepforge.pipelines.datasets.columns import About
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
 from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.datasets.splits import SPLITS
@@ -86,7 +87,7 @@ class ExportJob(NamedTuple):
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)
         part = self.parts / f"{index:05d}.zip"
-        write_part(part, problems, exports, self.run.test_share, carries=carries_columns(self.run))
+        write_part(part, problems, exports, self.run.test_share, About.of(self.run))
 
     def join(self, name: str) -> None:
         """Make a data set of its parts and put it in its place."""
@@ -101,6 +102,7 @@ class ExportJob(NamedTuple):
                 for table in self._tables(export, split):
                     files.add(table)
                 _name_files(beside, split, files.close())
+                write_beside(export, beside, split, sorted(beside.glob(f"{split}-*.parquet")))
             files_made = {path.name: stamp_of(path) for path in sorted(beside.iterdir())}
             _put_in_place(beside, final)
         write_stamp(stamp, files_made, inputs)

@@ -11,8 +11,8 @@ CHUNK = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
-CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free"}
-"""The package's own weights: for plain wording, and for free wording."""
+CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free", "embedded-domains": "weights_domains"}
+"""The package's own weights: for plain wording, for free wording, and for logic, plans, tools and programs."""
 
 
 def embedded_folder(model: str = EMBEDDED) -> Path:
@@ -20,7 +20,7 @@ def embedded_folder(model: str = EMBEDDED) -> Path:
     return Path(str(files("stepforge.pipelines.embedded_policy"))) / CARRIED[model]
 
 
-def locate(model: str) -> str:
+def locate(model: str, setting: str = "engine.model") -> str:
     """Return the folder of a model, or its name where it is on the hub.
 
     Raises:
@@ -29,12 +29,12 @@ def locate(model: str) -> str:
     folder = embedded_folder(model) if model in CARRIED else Path(model).expanduser()
     if not folder.is_dir():
         if model in CARRIED:
-            raise BadInput(f"engine.model: this installation carries no weights ({folder} is missing); name a model")
+            raise BadInput(f"{setting}: this installation carries no weights ({folder} is missing); name a model")
         if _looks_like_path(model):
-            raise BadInput(f"engine.model: {model} is not a folder; give a model folder, a hub name or 'embedded'")
+            raise BadInput(f"{setting}: {model} is not a folder; give a model folder, a hub name or 'embedded'")
         return model
     if not (folder / "config.json").is_file():
-        raise BadInput(f"engine.model: {folder} holds no model (config.json is missing)")
+        raise BadInput(f"{setting}: {folder} holds no model (config.json is missing)")
     return str(folder)
 
 

@@ -19,7 +19,8 @@ class VllmEngineSettings(Record):
 
     kind: Literal["vllm"] = "vllm"
     model: str = EMBEDDED
-    """A folder, a hub name, ``embedded``, or ``embedded-free`` for problems in free wording."""
+    """A folder, a hub name, or weights of the package: ``embedded``, ``embedded-free`` for problems in free wording,
+    ``embedded-domains`` for logic, plans, tools and programs."""
     revision: str | None = None
     """The hub revision; a folder has none."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"

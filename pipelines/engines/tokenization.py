@@ -158,8 +158,8 @@ class ModelTokenizer:
         text = self.decode(ids)
         return Written(text, ids, self._ends(ids, text))
 
-    def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template, up to the beginning of the assistant's turn.
+    def chat(self, messages: Sequence[Message], *, answer: bool = True) -> str:
+        """Render messages with the model's chat template; with ``answer``, up to where the assistant's turn begins.
 
         Raises:
             ValueError: there is no template, or it refuses these messages.
@@ -168,9 +168,26 @@ class ModelTokenizer:
             raise ValueError("the model has no chat template; set chat = false under [policy]")
         turns = [message.model_dump() for message in messages]
         try:
-            return str(self._source.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            return str(self._source.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer))
         except Exception as error:  # a template is a program of the model's; it may raise anything
             raise ValueError(f"the chat template refuses the messages: {error}") from error
+
+    def token(self, text: str) -> int:
+        """Return the one token that a text is.
+
+        Raises:
+            ValueError: it is none, or more than one.
+        """
+        found = self._tokens(text)
+        if len(found) != 1:
+            raise ValueError(f"{text} is not one token of this model's tokenizer")
+        return found[0]
+
+    @property
+    def bos_token(self) -> int | None:
+        """The token that stands for the beginning of a text, whether the tokenizer puts it there by itself or not."""
+        token = self._source.bos_token_id
+        return None if token is None else int(token)
 
     @property
     def end_tokens(self) -> frozenset[int]:

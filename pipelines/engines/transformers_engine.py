@@ -235,7 +235,7 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
         network = AutoModelForCausalLM.from_pretrained(
             located, revision=settings.revision, dtype=dtype, trust_remote_code=False
         )
-        network = network.to(_device(settings.device)).eval()
+        network = network.to(device_of(settings.device)).eval()
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         raise BadInput(f"engine: transformers cannot load {settings.model}: {first_line(error)}") from error
     tokenizer = load_tokenizer(located, settings.revision)
@@ -247,7 +247,8 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
     return _Model(network, tokenizer, tokenizer.end_tokens | more, longest, vocabulary)
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """Return a torch device; ``auto`` is the fastest there is."""
     import torch
 
     if name != "auto":

@@ -14,6 +14,7 @@ from stepforge.pipelines.estimate.pilot_worker import Phase, PilotWorker
 from stepforge.pipelines.estimate.sample import Sample
 from stepforge.pipelines.estimate.speed import parallel
 from stepforge.pipelines.estimate.trace import Call
+from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
 from stepforge.pipelines.run.stages import vet
 from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
@@ -78,7 +79,9 @@ async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
 async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], startup: float) -> Pilot:
     began = time.monotonic()
     solving = await _spread("solve", workers, sample.items)
-    vetted = vet(rows_of(solving, SolvedProblem), run.vet, Corpus(duplicate_of=sample.duplicate_of)).kept
+    solved = rows_of(solving, SolvedProblem)
+    held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solved])
+    vetted = vet(solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
     under_defaults: list[Phase] = []
     rates: list[Record | None] = [None]
     if pooling_labeler(run) is not None:

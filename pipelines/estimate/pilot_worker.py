@@ -12,9 +12,11 @@ from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.stages import attempt_all, label, solve
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with
+from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Failure, LabeledProblem
+from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -42,6 +44,7 @@ class PilotWorker:
         self.run = run
         self.grader = PooledGrader()
         self.engines: list[TracedEngine] = []
+        self.scorer: Scorer | None = None
 
     async def ready(self) -> bool:
         """Load the engine.
@@ -55,7 +58,8 @@ class PilotWorker:
             if self.run.judge:
                 self.engines.append(TracedEngine(await open_engine(self.run.judge), trace))
             judge = self.engines[1] if self.run.judge else None
-            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge)
+            self.scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
+            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge, self.grader.run_python)
             try:
                 self.policy.check()
             except ValueError as error:
@@ -75,6 +79,8 @@ class PilotWorker:
                 n=run.solutions,
                 seed=run.seed,
                 pass_rate=asks_pass_rate(run),
+                search=run.solve,
+                scorer=self.scorer,
             )
 
         return await self._phase(items, work, lambda item: item.problem.id)
@@ -83,7 +89,7 @@ class PilotWorker:
         """Label problems, all at once."""
 
         async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, parts, self.policy, self.grader, seed=self.run.seed)
+            return await label(row, parts, self.policy, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         return await self._phase(rows, work, lambda row: row.problem.id)
 
@@ -91,6 +97,8 @@ class PilotWorker:
         """Give the engine back, so that nothing of it outlives the worker."""
         for engine in self.engines:
             await engine.close()
+        if self.scorer is not None:
+            await self.scorer.close()
         await self.grader.close()
 
     async def _phase(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stepforge.filters import Duplicates, question_key
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.pipelines.run.model_sources import model_source, seed_problems
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
 from stepforge.pipelines.settings.run_file import RunFile
@@ -107,6 +108,10 @@ class _Sources:
         if shard.source == FAMILIES:
             for position in range(shard.start, shard.stop):
                 yield position, SourceItem(problem=family_item(self._run, position))
+            return
+        if model_source(self._run, shard) is not None:  # what it would write is not known: its seeds stand for it
+            for position, problem in enumerate(seed_problems(self._run, shard), shard.start):
+                yield position, SourceItem(problem=problem)
             return
         for position, item in enumerate(self._source(shard).rows(shard.start, shard.stop), shard.start):
             if not isinstance(item, Rejected):

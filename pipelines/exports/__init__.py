@@ -6,11 +6,17 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.chat_labels import QwenPRM, RLHFlow
 from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.lengths import Routing, ShortLong
 from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
+from stepforge.pipelines.exports.proof_verification import ProofVerification
 from stepforge.pipelines.exports.reflection import Reflection
+from stepforge.pipelines.exports.repairs import Repairs
+from stepforge.pipelines.exports.rl_prompts import RLPrompts
+from stepforge.pipelines.exports.search_tree import SearchTree
 from stepforge.pipelines.exports.states import States
+from stepforge.pipelines.exports.step_advantages import StepAdvantages
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
 from stepforge.pipelines.exports.verification import Verification
@@ -32,8 +38,15 @@ AnyExport = Annotated[
     | KTO
     | RejectionSampling
     | Reflection
+    | Repairs
     | Verification
-    | States,
+    | ProofVerification
+    | RLPrompts
+    | StepAdvantages
+    | SearchTree
+    | States
+    | ShortLong
+    | Routing,
     Field(discriminator="kind"),
     OrOwn(Export),
 ]
@@ -50,12 +63,19 @@ __all__ = [
     "Pairwise",
     "Preference",
     "ProcessBench",
+    "ProofVerification",
     "QwenPRM",
     "RLHFlow",
+    "RLPrompts",
     "Reflection",
     "RejectionSampling",
+    "Repairs",
+    "Routing",
+    "SearchTree",
+    "ShortLong",
     "SoftStepwise",
     "States",
+    "StepAdvantages",
     "StepDPO",
     "StepPreference",
     "Stepwise",

@@ -8,7 +8,7 @@ one axis moves the others, so what comes out is even roughly and not exactly.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -19,6 +19,8 @@ from stepforge.schemas.seeds import seed_of
 
 R = TypeVar("R", bound=Record)
 
+Axis = Literal["position", "difficulty", "domain", "outcome", "length"]
+_COLUMNS = {"step", "difficulty", "domain", "label", "chosen_length", "rejected_length", "completion"}
 _DRAW = "draw"
 """Column of a number in [0, 1) that follows from the row alone."""
 
@@ -28,11 +30,19 @@ class Evened(Export):
 
     evenness: float = Field(default=3.0, ge=1)
     """Most rows of a class, in multiples of the median class's; a very large number turns the thinning off."""
+    even: tuple[Axis, ...] = ("position", "difficulty", "length")
+    """What is evened out, each by itself: `position` of the step, `difficulty`, `domain`, `outcome` (of unpaired rows),
+    and `length`, of pairs which of the two is longer."""
 
     @property
     def most_of_a_class(self) -> float:
         """The setting ``evenness``."""
         return self.evenness
+
+    def classes(self, row: Record) -> tuple[str, ...]:
+        """Return the row's class on each axis that is evened out."""
+        columns = row.model_dump(include=_COLUMNS)
+        return tuple(_CLASS_OF[axis](columns) for axis in self.even)
 
 
 def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
@@ -72,12 +82,27 @@ def position_class(step: int | None) -> str:
     return f"{first}-{2 * first - 1}"
 
 
-def length_class(chosen: str, rejected: str) -> str:
+def length_class(chosen: int, rejected: int) -> str:
     """Return how the lengths of a pair compare: a trainer must not learn that longer, or shorter, is better."""
-    difference = len(chosen) - len(rejected)
-    if abs(difference) <= 0.1 * max(len(chosen), len(rejected)):
+    difference = chosen - rejected
+    if abs(difference) <= 0.1 * max(chosen, rejected):
         return "alike"
     return "chosen longer" if difference > 0 else "chosen shorter"
+
+
+def _length(columns: dict[str, Any]) -> str:
+    if "chosen_length" in columns:
+        return length_class(columns["chosen_length"], columns["rejected_length"])
+    return str(len(str(columns.get("completion", ""))).bit_length())
+
+
+_CLASS_OF: dict[Axis, Callable[[dict[str, Any]], str]] = {
+    "position": lambda columns: position_class(columns.get("step")),
+    "difficulty": lambda columns: str(columns["difficulty"]),
+    "domain": lambda columns: str(columns["domain"]),
+    "outcome": lambda columns: str(columns.get("label")),
+    "length": _length,
+}
 
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:

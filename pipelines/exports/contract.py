@@ -4,8 +4,10 @@ A new export is a file with a subclass, a line in the union of ``exports/__init_
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem
@@ -24,6 +26,28 @@ class Export(Record, ABC):
     kind: str
     name: ExportName
     """Folder under ``datasets/``."""
+    pass_rate: tuple[float, float] = (0.0, 1.0)
+    """Only problems whose solutions are right this often, ends included: labels need both outcomes, pairs most of all
+    the middle, reinforcement learning neither the hopeless nor the solved."""
+
+    @field_validator("pass_rate")
+    @classmethod
+    def _a_band(cls, band: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= band[0] <= band[1] <= 1:
+            raise ValueError("is no band; give two shares, the smaller first, such as [0.2, 0.8]")
+        return band
+
+    def takes(self, problem: LabeledProblem) -> bool:
+        """Whether a problem's pass rate lies in the band; one without a rate lies in the whole one alone."""
+        if self.pass_rate == (0.0, 1.0):
+            return True
+        rate = problem.pass_rate
+        return rate is not None and self.pass_rate[0] <= rate <= self.pass_rate[1]
+
+    @property
+    def row_class(self) -> type[Record]:
+        """Class of its rows under its settings."""
+        return self.row
 
     @abstractmethod
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
@@ -33,6 +57,20 @@ class Export(Record, ABC):
     def writes_json_lines(self) -> bool:
         """Whether the rows also lie beside the Parquet files as JSON lines."""
         return False
+
+    @property
+    def line_files(self) -> Mapping[str, str]:
+        """Split -> name of a file beside the Parquet files that holds a line of JSON for each row, in another form."""
+        return {}
+
+    def line(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return that form of a row."""
+        return row
+
+    @property
+    def package(self) -> Mapping[str, str]:
+        """Name -> text of files that make a Python package of the data set's folder."""
+        return {}
 
     @property
     def most_of_a_class(self) -> float | None:

@@ -34,7 +34,7 @@ def judged_critiques(words: str, steps: int) -> tuple[str, ...] | None:
 
 def worked_critiques(problem: Problem, steps: Sequence[Step]) -> tuple[str, ...] | None:
     """Work out each step from the truth; None unless each makes exactly one claim."""
-    if problem.truth is None:
+    if problem.truth is None or problem.truth.reading == "calls":  # a call and its answer are two steps of one claim
         return None
     known = {q.name: q for q in problem.truth.quantities}
     if problem.answer is not None:

@@ -12,11 +12,13 @@ from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
-from stepforge.pipelines.exports.balance import first_by_hash, position_class
+from stepforge.pipelines.exports.balance import Axis, first_by_hash
+from stepforge.pipelines.exports.chat import Answers, Chat
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Step
 from stepforge.schemas.seeds import rng_of
 
 NOTICE = "Wait, that is not right. Going back to before it:\n"
@@ -37,7 +39,7 @@ class ReflectionRow(Record):
     """V with the wrong step in place."""
     chosen_value: float
     """V with the right one."""
-    margin: float
+    certainty: float
     domain: str
     difficulty: int | None
     problem_id: str
@@ -45,12 +47,17 @@ class ReflectionRow(Record):
     labeler: str
 
 
-class Reflection(Forks):
-    """One trace for each first error whose wrong and right step are surely apart."""
+class Reflection(Chat, Forks):
+    """One trace for each first error whose wrong and right step are surely apart.
+
+    As conversations, the wrong steps and the way back are two assistant turns, with ms-swift's ``loss`` in each turn.
+    """
 
     kind: Literal["reflection"] = "reflection"
     row: ClassVar[type[Record]] = ReflectionRow
+    answers: ClassVar[Answers] = "masked"
     name: ExportName = "reflection"
+    even: tuple[Axis, ...] = ("position", "difficulty")
     notice: str = NOTICE
     """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
     longest_delay: int = Field(default=1, ge=1)
@@ -59,13 +66,11 @@ class Reflection(Forks):
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's traces; behind a final step there is nothing left to go back from."""
         forks = [(s, fork, way) for s, fork, way in self.forks(problem) if fork.error < len(s.rollout.steps) - 1]
-        found = [self._row(problem, *fork) for fork in forks]
-        yield from first_by_hash(found, self.max_per_problem)
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return position and difficulty."""
-        columns = row.model_dump(include={"step", "difficulty"})
-        return position_class(columns["step"]), str(columns["difficulty"])
+        found = {self._row(problem, *fork): fork for fork in forks}
+        for row in first_by_hash(list(found), self.max_per_problem):
+            solution, fork, way = found[row]
+            shown = solution.rollout.steps[: fork.error + row.wrong_steps]
+            yield from self.laid_out(row, problem, shown, (Step(text=self.notice), *way.steps))
 
     def _row(self, problem: LabeledProblem, solution: LabeledSolution, fork: Fork, way: Continuation) -> ReflectionRow:
         left = len(solution.rollout.steps) - 1 - fork.error
@@ -78,6 +83,6 @@ class Reflection(Forks):
             wrong_steps=count,
             rejected_value=fork.wrong.value,
             chosen_value=0.0 if fork.right is None else fork.right.value,
-            margin=fork.margin,
+            certainty=fork.margin,
             **origin(problem, solution),
         )

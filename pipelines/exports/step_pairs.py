@@ -5,13 +5,14 @@ intervals of the two values do not overlap; it carries the distance between them
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
-from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class, position_class
+from stepforge.pipelines.exports.balance import Evened, first_by_hash
+from stepforge.pipelines.exports.chat import Answers, Chat
 from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.exports.rows import ExportName, asked, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -32,10 +33,14 @@ class StepPairRow(Record):
     full_rejected: str
     kind: str
     """``step``: the next step only."""
-    margin: float
-    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0."""
+    certainty: float
+    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0. Not
+    called margin: three reward trainers would take a column of that name into their loss."""
     chosen_value: float
     rejected_value: float
+    chosen_length: int
+    """Of the step, in characters."""
+    rejected_length: int
     step: int
     """0-based index of the step that differs."""
     domain: str
@@ -57,9 +62,11 @@ class StepDPORow(Record):
     full_chosen: str
     full_rejected: str
     answer: str
-    margin: float
+    certainty: float
     chosen_value: float
     rejected_value: float
+    chosen_length: int
+    rejected_length: int
     step: int
     domain: str
     difficulty: int | None
@@ -77,9 +84,10 @@ class PairwiseRow(Record):
     probability: float
     """(1 + p - q) / 2 for values p of the chosen and q of the rejected step (arXiv 2406.06592, appendix B)."""
     certainty: float
-    """What the other pair exports call margin; TRL's reward trainer would take a column of that name into its loss."""
     chosen_value: float
     rejected_value: float
+    chosen_length: int
+    rejected_length: int
     step: int
     domain: str
     difficulty: int | None
@@ -91,15 +99,27 @@ class PairwiseRow(Record):
 class Pair(Record):
     """A fork in words."""
 
+    shared: tuple[Step, ...]
+    """The prefix that both have in common."""
+    right: tuple[Step, ...]
+    """From the right step to the end."""
+    wrong: tuple[Step, ...]
     prefix: str
     chosen: str
     rejected: str
     full_chosen: str
     full_rejected: str
-    margin: float
+    certainty: float
     chosen_value: float
     rejected_value: float
+    chosen_length: int
+    rejected_length: int
     step: int
+
+    def columns(self, *without: str) -> dict[str, Any]:
+        """Return what is a column of rows."""
+        left_out = {"shared", "right", "wrong", "prefix", *without}
+        return {name: value for name, value in self if name not in left_out}
 
 
 class Forks(Evened):
@@ -127,28 +147,21 @@ class Forks(Evened):
         for pair in first_by_hash(list(found), self.max_per_problem):
             yield found[pair], pair
 
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return position, difficulty, and how the two lengths compare."""
-        columns = row.model_dump(include={"step", "difficulty", "chosen", "rejected"})
-        return (
-            position_class(columns["step"]),
-            str(columns["difficulty"]),
-            length_class(columns["chosen"], columns["rejected"]),
-        )
 
-
-class StepPreference(Forks):
-    """TRL's columns."""
+class StepPreference(Chat, Forks):
+    """TRL's columns. As conversations, each answer is the shared prefix and then a whole way to its end."""
 
     kind: Literal["step_preference"] = "step_preference"
     row: ClassVar[type[Record]] = StepPairRow
+    answers: ClassVar[Answers] = "two"
     name: ExportName = "step_preference"
 
-    def rows(self, problem: LabeledProblem) -> Iterator[StepPairRow]:
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's pairs."""
         for solution, pair in self.pairs(problem):
-            columns = pair.model_dump(exclude={"prefix"})
-            yield StepPairRow(prompt=asked(problem) + pair.prefix, kind="step", **columns, **origin(problem, solution))
+            about = origin(problem, solution)
+            row = StepPairRow(prompt=asked(problem) + pair.prefix, kind="step", **pair.columns(), **about)
+            yield from self.laid_out(row, problem, (*pair.shared, *pair.right), (*pair.shared, *pair.wrong))
 
 
 class StepDPO(Forks):
@@ -166,44 +179,53 @@ class StepDPO(Forks):
                 prompt=problem.problem.question,
                 initial_reason_steps=pair.prefix,
                 answer=problem.problem.answer or "",
-                **pair.model_dump(exclude={"prefix"}),
+                **pair.columns(),
                 **origin(problem, solution),
             )
 
 
-class Pairwise(Forks):
-    """For a reward model under Bradley-Terry; a negative ``min_margin`` lets in what only a soft target can use."""
+class Pairwise(Chat, Forks):
+    """For a reward model under Bradley-Terry; a negative ``min_margin`` lets in what only a soft target can use.
+
+    As conversations, each answer ends after the step that is judged.
+    """
 
     kind: Literal["pairwise"] = "pairwise"
     row: ClassVar[type[Record]] = PairwiseRow
+    answers: ClassVar[Answers] = "two"
     name: ExportName = "pairwise"
 
-    def rows(self, problem: LabeledProblem) -> Iterator[PairwiseRow]:
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's pairs, the better step by value as ``chosen``."""
         for solution, pair in self.pairs(problem):
             if pair.chosen_value < pair.rejected_value:
                 continue
-            columns = pair.model_dump(include={"chosen", "rejected", "chosen_value", "rejected_value", "step"})
-            yield PairwiseRow(
+            row = PairwiseRow(
                 prompt=asked(problem) + pair.prefix,
                 probability=(1 + pair.chosen_value - pair.rejected_value) / 2,
-                certainty=pair.margin,
-                **columns,
+                **pair.columns("full_chosen", "full_rejected"),
                 **origin(problem, solution),
             )
+            yield from self.laid_out(row, problem, (*pair.shared, pair.right[0]), (*pair.shared, pair.wrong[0]))
 
 
 def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[LabeledSolution, Pair]:
     right_value = 0.0 if fork.right is None else fork.right.value
+    wrong = solution.rollout.steps[fork.error :]
     return solution, Pair(
+        shared=fork.prefix,
+        right=way.steps,
+        wrong=wrong,
         prefix=_text(fork.prefix),
         chosen=way.steps[0].text,
         rejected=fork.wrong.step.text,
         full_chosen=_text(way.steps),
-        full_rejected=_text(solution.rollout.steps[fork.error :]),
-        margin=fork.margin,
+        full_rejected=_text(wrong),
+        certainty=fork.margin,
         chosen_value=right_value,
         rejected_value=fork.wrong.value,
+        chosen_length=len(way.steps[0].text),
+        rejected_length=len(fork.wrong.step.text),
         step=fork.error,
     )
 

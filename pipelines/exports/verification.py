@@ -53,19 +53,24 @@ class Verification(StepLabels, Export):
     critiques: tuple[Source, ...] = ("judge", "truth")
     """Where critiques may come from, the preferred first. ``truth`` is there for procedural problems only."""
 
-    def rows(self, problem: LabeledProblem) -> Iterator[VerificationRow]:
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield a row for each solution whose chain agrees with its labels throughout."""
+        for marked, chain, turns in self.chains(problem):
+            yield VerificationRow(
+                messages=turns,
+                labels=chain.verdicts,
+                critique_from=chain.source,
+                **origin(problem, marked.solution),
+            )
+
+    def chains(self, problem: LabeledProblem) -> Iterator[tuple[Marked, Chain, tuple[Turn, ...]]]:
+        """Yield each such solution with its chain, and the chain as a conversation."""
         for marked in self.marked(problem):
             chains = (_chain(source, problem, marked) for source in self.critiques)
             chain = next((c for c in chains if c is not None), None)
             if chain is not None:
                 turns = _one_answer if self.style == "think_prm" else _turn_by_turn
-                yield VerificationRow(
-                    messages=turns(problem.problem.question, marked.steps, chain),
-                    labels=chain.verdicts,
-                    critique_from=chain.source,
-                    **origin(problem, marked.solution),
-                )
+                yield marked, chain, turns(problem.problem.question, marked.steps, chain)
 
 
 def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:

@@ -2,7 +2,7 @@
 
 A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy
 ended them, so the end of text that trainers append is true. Solutions that were supplied are left out: the policy
-never wrote them.
+never wrote them. Right completions that labeling came upon are used as well (``right_paths``).
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.balance import Evened, first_by_hash, length_class
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
+from stepforge.pipelines.exports.chat import Answers, Chat
+from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
+from stepforge.pipelines.exports.rows import ExportName, asked, origin, origin_of_path
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
@@ -26,12 +27,17 @@ class PairRow(Record):
     rejected: str
     kind: str
     """``solution``: they share the question alone."""
-    margin: float
+    certainty: float
     """1: the two values are outcomes, and known exactly."""
     chosen_value: float
     rejected_value: float
+    chosen_length: int
+    """In characters."""
+    rejected_length: int
     step: int | None
     """Null: no single step differs."""
+    chosen_labeled: bool
+    """Whether the labeler looked at the chosen one and found no error; else a completion that ends right."""
     domain: str
     difficulty: int | None
     problem_id: str
@@ -58,6 +64,8 @@ class SFTRow(Record):
 
     prompt: str
     completion: str
+    labeled: bool
+    """Whether the labeler looked at it and found no error; else a completion that ends right."""
     domain: str
     difficulty: int | None
     problem_id: str
@@ -65,75 +73,89 @@ class SFTRow(Record):
     labeler: str
 
 
-class Preference(Evened):
-    """A solution without an error against a wrong one of the same problem, as near to it in length as there is."""
+class Preference(Chat, Evened):
+    """A right solution against a wrong one of the same problem, as near to it in length as there is."""
 
     kind: Literal["preference"] = "preference"
     row: ClassVar[type[Record]] = PairRow
+    answers: ClassVar[Answers] = "two"
+    needs_completions: ClassVar[bool] = True
     name: ExportName = "preference"
     max_per_problem: int = Field(default=2, ge=1)
+    completions: Pick = "diverse"
+    """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
 
-    def rows(self, problem: LabeledProblem) -> Iterator[PairRow]:
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield pairs in the order of the right solutions, each solution at most once."""
         rejected = wrong_solutions(problem)
-        for good in right_solutions(problem)[: self.max_per_problem]:
+        for good in picked(right_paths(problem), self.completions, self.max_per_problem):
             if not rejected:
                 return
-            bad = min(rejected, key=lambda other: abs(len(other.rollout.text) - len(good.rollout.text)))
+            bad = min(rejected, key=lambda other: abs(len(other.rollout.text) - len(good.text)))
             rejected.remove(bad)
-            yield PairRow(
-                prompt=asked(problem),
-                chosen=good.rollout.text,
-                rejected=bad.rollout.text,
-                kind="solution",
-                margin=1.0,
-                chosen_value=1.0,
-                rejected_value=0.0,
-                step=None,
-                **origin(problem, good),
-            )
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        """Return difficulty, and how the two lengths compare; such pairs have no position."""
-        columns = row.model_dump(include={"difficulty", "chosen", "rejected"})
-        return str(columns["difficulty"]), length_class(columns["chosen"], columns["rejected"])
+            yield from self.laid_out(_pair_row(problem, good, bad), problem, good.steps, bad.rollout.steps)
 
 
-class KTO(Export):
+class KTO(Chat, Evened):
     """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
 
     kind: Literal["kto"] = "kto"
     row: ClassVar[type[Record]] = KTORow
+    answers: ClassVar[Answers] = "one"
     name: ExportName = "kto"
+    evenness: float = Field(default=1e9, ge=1)
+    """Most rows of a class, in multiples of the median class's; by default all rows stay."""
+    even: tuple[Axis, ...] = ("outcome",)
     max_per_problem: int = Field(default=4, ge=1)
     """Of either label."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the right ones, then the wrong ones."""
         for label, solutions in ((True, right_solutions(problem)), (False, wrong_solutions(problem))):
-            found = [self._row(problem, solution, label) for solution in solutions]
-            yield from first_by_hash(found, self.max_per_problem)
+            found = {self._row(problem, solution, label): solution for solution in solutions}
+            for row in first_by_hash(list(found), self.max_per_problem):
+                yield from self.laid_out(row, problem, found[row].rollout.steps)
 
     def _row(self, problem: LabeledProblem, solution: LabeledSolution, label: bool) -> KTORow:
         text = solution.rollout.text
         return KTORow(prompt=asked(problem), completion=text, label=label, **origin(problem, solution))
 
 
-class RejectionSampling(Export):
+class RejectionSampling(Chat):
     """What is left when wrong solutions are rejected: right answers in whose steps the labeler found no error."""
 
     kind: Literal["rejection_sampling"] = "rejection_sampling"
     row: ClassVar[type[Record]] = SFTRow
+    answers: ClassVar[Answers] = "one"
+    needs_completions: ClassVar[bool] = True
     name: ExportName = "rejection_sampling"
     max_per_problem: int = Field(default=4, ge=1)
+    completions: Pick = "diverse"
+    """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield distinct right solutions."""
-        found = [self._row(problem, solution) for solution in right_solutions(problem)]
-        yield from first_by_hash(found, self.max_per_problem)
+        for path in picked(right_paths(problem), self.completions, self.max_per_problem):
+            about = origin_of_path(problem, path.id)
+            row = SFTRow(prompt=asked(problem), completion=path.text, labeled=path.labeled, **about)
+            yield from self.laid_out(row, problem, path.steps)
 
-    def _row(self, problem: LabeledProblem, solution: LabeledSolution) -> SFTRow:
-        return SFTRow(prompt=asked(problem), completion=solution.rollout.text, **origin(problem, solution))
+
+def _pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
+    return PairRow(
+        prompt=asked(problem),
+        chosen=good.text,
+        rejected=bad.rollout.text,
+        kind="solution",
+        certainty=1.0,
+        chosen_value=1.0,
+        rejected_value=0.0,
+        chosen_length=len(good.text),
+        rejected_length=len(bad.rollout.text),
+        step=None,
+        chosen_labeled=good.labeled,
+        **origin_of_path(problem, good.id),
+    )
 
 
 def right_solutions(problem: LabeledProblem) -> list[LabeledSolution]:

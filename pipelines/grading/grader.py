@@ -1,4 +1,4 @@
-"""The grader: exact comparisons at once, all others in processes that can be killed.
+"""The grader: exact comparisons at once, all others in processes that can be killed, verifiers in isolation.
 
 ``undetermined`` is what a time-out, a crash, a refused answer and a missing answer come to; it is never evidence
 against a step. The processes start with the first comparison that needs one, and none outlives ``close``.
@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
+from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
-from stepforge.pipelines.grading.pool import GradingPool
+from stepforge.pipelines.grading.pool import QUICK_SECONDS, GradingPool
+from stepforge.pipelines.grading.verifier_calls import VerifierCalls
+from stepforge.pipelines.sandbox.sandbox import Ruling
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -27,17 +30,22 @@ class PooledGrader:
         *,
         processes: int = 1,
         limit_seconds: float = 6.0,
+        quick_seconds: float = QUICK_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
         remembered: int = 100_000,
     ) -> None:
         """Start nothing yet.
 
-        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``remembered`` is how many
-        verdicts of the processes are kept for answers that come again.
+        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the
+        processor time after which it makes way for others; ``remembered`` is how many verdicts of the processes are
+        kept for answers that come again.
         """
         if processes < 1 or limit_seconds < 1 or remembered < 1:
             raise ValueError("processes, limit_seconds and remembered must be at least 1")
-        self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes)
+        self._pool = GradingPool(
+            processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
+        )
+        self._verifiers = VerifierCalls(processes=max(2, processes))
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
@@ -54,11 +62,29 @@ class PooledGrader:
         Raises:
             RuntimeError: the grader is closed, and an answer needs a process.
             RunFailed: an answer needs a process, and none starts.
+            RunFailed: a verifier needs an isolation that is not there.
         """
-        pending = [self._outcome(problem, answer) for answer in answers]
+        if problem.verifier is not None:
+            return [ruling.outcome for ruling in await self.rulings(problem, answers)]
+        pending = [self.begin(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
-    def _outcome(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+    async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
+        """Return what a problem's verifier says of answers, and why.
+
+        Raises:
+            RunFailed: it needs an isolation that is not there.
+        """
+        return await self._verifiers.rulings(problem, answers)
+
+    async def run_python(self, program: str) -> str | None:
+        """Run a program that a policy calls; see ``VerifierCalls.run``."""
+        return await self._verifiers.run(program)
+
+    def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
+        """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
+        if problem.answer_kind == "plan" and answer is not None:
+            return plan_outcome(problem.question, answer)
         outcome = decide(problem.answer, answer, problem.answer_kind)
         if outcome is not None or problem.answer is None or answer is None:
             return outcome or "undetermined"
@@ -74,6 +100,7 @@ class PooledGrader:
 
     async def close(self) -> None:
         """End the processes; what is still being compared becomes ``undetermined``."""
+        await self._verifiers.close()
         await asyncio.to_thread(self._pool.close)
 
     async def __aenter__(self) -> "PooledGrader":

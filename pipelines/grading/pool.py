@@ -25,11 +25,13 @@ BUDGET = 3.0
 class GradingPool:
     """``processes`` workers, started with the first comparison; ``limit_seconds`` is wall-clock, for each."""
 
-    def __init__(self, *, processes: int, limit_seconds: float, memory_bytes: int) -> None:
+    def __init__(
+        self, *, processes: int, limit_seconds: float, memory_bytes: int, quick_seconds: float = QUICK_SECONDS
+    ) -> None:
         self._quick, self._slow = FairQueue(), FairQueue()
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._budget = BUDGET * limit_seconds
-        quick = min(QUICK_SECONDS, limit_seconds)
+        quick = min(quick_seconds, limit_seconds)
 
         def lane(queue: FairQueue, processor_seconds: float) -> _Lane:
             process = GradingProcess(

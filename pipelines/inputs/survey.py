@@ -73,7 +73,7 @@ def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
             if fault is None:
                 counts["solutions"] += len(item.solutions)
                 counts["merged" if first is not mine else "problems"] += 1
-                counts["without_answer"] += first is mine and problem.answer is None
+                counts["without_answer"] += first is mine and problem.answer is None and problem.verifier is None
                 if first is not mine:
                     further.setdefault(first.position, []).append(position)
                     continue

@@ -14,6 +14,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.library.waiting import finished
 from stepforge.pipelines.run.stages import Brought, label, solve
+from stepforge.pipelines.scorers import OurScorer, OwnScorer, open_scorer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
@@ -41,6 +42,7 @@ def label_solutions(
     policy: PolicySettings = DEFAULT_POLICY,
     n: int = 4,
     seed: int = 0,
+    scorer: "OurScorer | OwnScorer | None" = None,
 ) -> list[LabeledProblem]:
     """Label every solution of every task; ``solutions[i].verdict.first_error`` is a 0-based step, or None.
 
@@ -51,6 +53,7 @@ def label_solutions(
         policy: How the engine is asked and its text is cut into steps.
         n: Solutions to write for a task that brings none.
         seed: Equal seeds ask for equal samples.
+        scorer: A process reward model, for the labelers that read its scores.
 
     Raises:
         BadInput: there is no such labeler, the engine cannot be opened, or a task cannot be used.
@@ -58,7 +61,7 @@ def label_solutions(
     """
     given = list(labeler) if isinstance(labeler, Sequence) and not isinstance(labeler, str) else [labeler]
     parts = [_part(one) for one in given]
-    return finished(_labeled(list(tasks), parts, engine, policy, n, seed))
+    return finished(_labeled(list(tasks), parts, engine, policy, n, seed, scorer))
 
 
 def _part(given: str | AnyPart) -> AnyPart:
@@ -72,20 +75,23 @@ def _part(given: str | AnyPart) -> AnyPart:
 
 
 async def _labeled(
-    tasks: list[Task], parts: list[AnyPart], engine: Any, policy: PolicySettings, n: int, seed: int
+    tasks: list[Task], parts: list[AnyPart], engine: Any, policy: PolicySettings, n: int, seed: int, scorer: Any
 ) -> list[LabeledProblem]:
     opened, ours = await _opened(engine)
     asking = PromptedPolicy(opened, policy)
+    reading = await open_scorer(scorer) if scorer is not None else None
     try:
         async with PooledGrader() as grader:
 
             async def one(task: Task) -> LabeledProblem:
                 problem = _problem(task)
                 solved = await solve(problem, _brought(problem, task), asking, grader, n=n, seed=seed)
-                return await label(solved, parts, asking, grader, seed=seed)
+                return await label(solved, parts, asking, grader, seed=seed, scorer=reading)
 
             return list(await asyncio.gather(*(one(task) for task in tasks)))
     finally:
+        if reading is not None:
+            await reading.close()
         if ours:
             await opened.close()
 

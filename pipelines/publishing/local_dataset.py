@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from stepforge.pipelines.datasets.beside import names_beside
 from stepforge.pipelines.datasets.columns import columns_of
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
 from stepforge.pipelines.publishing.data_files import PART, anew, checked_rows
@@ -121,7 +122,7 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     card = _checked_card(run, layout, listed[CARD])
     rows = {}
     for export in run.export:
-        names = [path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")]
+        names = {path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")} - names_beside(export)
         if names:  # one without rows has no folder; that none is missing otherwise, the stamps say
             rows[export.name] = checked_rows(folder / export.name, names, columns_of(run, export))
     if not rows:

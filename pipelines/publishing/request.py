@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 
@@ -48,4 +49,5 @@ class PublishRequest:
 
 def source_licences(run: RunFile) -> dict[str, str | None]:
     """Return the licence by problem set and template set; the problems of the other families are made here."""
-    return {part.label: part.licence for part in run.generate if isinstance(part, ProblemSet | Templates)}
+    seeds = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
+    return {part.label: part.licence for part in seeds if isinstance(part, ProblemSet | Templates)}

@@ -7,6 +7,7 @@ from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
@@ -19,6 +20,7 @@ from stepforge.pipelines.reports.records import (
     PassRate,
     PolicyFigures,
     Report,
+    ReviewedFigures,
     RunIdentity,
     SolutionFigures,
 )
@@ -51,11 +53,15 @@ class _Tally:
         self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: PolicyIdentity | None = None
+        self.diversity = Diversity()
+        self.reviewed = self.changed = self.withdrawn = 0
 
     def add(self, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
+        self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
+        self.diversity.add(row)
         for solution in row.solutions:
             for name in ("all", *_policy_slices(row)):
                 self.outcomes[name][solution.rollout.outcome] += 1
@@ -64,6 +70,14 @@ class _Tally:
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
         self.sets.add(row)
+
+    def _add_reviewed(self, row: LabeledProblem) -> None:
+        for solution in row.solutions:
+            if solution.verdict.labeler == "people" and solution.others:
+                now, before = solution.verdict, solution.others[0]
+                self.reviewed += 1
+                self.changed += (now.first_error, now.abstained) != (before.first_error, before.abstained)
+                self.withdrawn += now.abstained and not before.abstained
 
 
 def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -95,6 +109,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),
+        reviewed=_reviewed(tally),
         people=tally.people.figures(),
         audit=audit.figures(),
         people_audit=people_audit.figures(),
@@ -104,6 +119,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         failures=ledger.failures,
         watched=ledger.watched,
         exports={e.name: DatasetRows(kind=e.kind, rows=rows_by_split(layout, e.name)) for e in run.export},
+        diversity=tally.diversity.figures(),
         cost=CostFigures(
             **dict(ledger.total),
             per_labelled_step=ledger.per_labelled_step,
@@ -112,6 +128,12 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             sessions=ledger.sessions,
         ),
     )
+
+
+def _reviewed(tally: _Tally) -> ReviewedFigures | None:
+    if not tally.reviewed:
+        return None
+    return ReviewedFigures(solutions=tally.reviewed, changed=tally.changed, withdrawn=tally.withdrawn)
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -139,7 +161,8 @@ def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:
 
 def _labeler(name: str, tally: _Tally, ledger: Ledger) -> LabelerFigures:
     against = tally.oracle.of(name)
-    cost = ledger.labelers.get(name, Cost())
+    own = [cost for key, cost in ledger.labelers.items() if key == name or key.startswith(f"{name}: ")]  # tiers
+    cost = sum(own, Cost())
     exact = against.exact_first_errors_of_wrong_solutions
     return LabelerFigures(
         **dict(against),
@@ -160,7 +183,7 @@ def _label_slices(row: LabeledProblem) -> list[str]:
 
 def _policy_slices(row: LabeledProblem) -> list[str]:
     problem = row.problem
-    slices = [f"source: {problem.source}"]
+    slices = [f"domain: {problem.domain}", f"source: {problem.source}"]
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
 
 

@@ -34,7 +34,15 @@ LABEL_FIGURES = (
 
 def report_text(report: Report, folder: AnyPath) -> str:
     """Return the report as text."""
-    blocks = [_stages(report), _policy(report), _labelers(report), _strata(report), _people(report), _audit(report)]
+    blocks = [
+        _stages(report),
+        _policy(report),
+        _labelers(report),
+        _strata(report),
+        reviewed_text(report),
+        _people(report),
+        _audit(report),
+    ]
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
     return "\n\n".join(block for block in (*blocks, places_text(report, folder)) if block)
 
@@ -79,6 +87,16 @@ def _labelers(report: Report) -> str:
     ]
     judged = any(report.labelers[name].first_error_places for name in names)
     return table([("labels against the oracle" if judged else "labels", *names), *known]) if known else ""
+
+
+def reviewed_text(report: Report) -> str:
+    """Return what people's findings did to the labels, in a sentence; empty where they did nothing."""
+    one = report.reviewed
+    if one is None:
+        return ""
+    of = f" of {report.solutions.labelled} solutions" if report.solutions.labelled else ""
+    withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
+    return f"people looked at {one.solutions}{of} and changed {one.changed} labels{withdrawn}"
 
 
 def _people(report: Report) -> str:

@@ -17,6 +17,7 @@ from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.probe import fitting, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
@@ -108,9 +109,9 @@ class EngineWorker:
         for task in self.under_way:
             task.cancel()
         await asyncio.gather(*self.under_way, return_exceptions=True)
-        for gate in self.engines or ():
-            if gate is not None:
-                await gate.close()
+        for held in self.engines or ():
+            if held is not None:
+                await held.close()
         if self.work is not None:
             await self.work.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
@@ -122,7 +123,8 @@ class EngineWorker:
             PromptedPolicy(engine.engine, self.run.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-        self.engines = Engines(engine, judge)
+        scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
+        self.engines = Engines(engine, judge, scorer)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
     async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:

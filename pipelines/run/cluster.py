@@ -11,14 +11,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.engines.settings import (
     EMBEDDED,
     ServerEngineSettings,
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.errors import RunFailed
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
@@ -81,7 +80,7 @@ def stop_ray() -> None:
 
 def loads_from_hub(run: RunFile) -> bool:
     """Whether a run names a model or problems on the Hub, so that its workers may need the Hub's token."""
-    sets = [part.hub for part in run.generate if isinstance(part, ProblemSet)]
+    sets = [part.hub for part in problem_sets(run)]
     engines = [engine for engine in (run.engine, run.judge) if engine is not None]
     models = [engine.model for engine in engines if isinstance(engine, VllmEngineSettings | TransformersEngineSettings)]
     tokenizers = [engine.tokenizer for engine in engines if isinstance(engine, ServerEngineSettings)]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepforge.filters import Corpus, Duplicates
+from stepforge.filters import Corpus, Duplicates, NearDuplicates
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
@@ -19,9 +19,10 @@ from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicate_questions import duplicate_questions
 from stepforge.pipelines.run.export_work import export_on
+from stepforge.pipelines.run.near_duplicates import near_duplicates
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
-from stepforge.pipelines.run.stage_table import ENGINE_STAGES
+from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
@@ -105,7 +106,7 @@ def _pending(
 
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
     """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
-    for stage in ENGINE_STAGES:
+    for stage in (SHARD_STAGES[0], *ENGINE_STAGES):
         folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
         for folder in folders:
             number = folder.name.rpartition("-")[2]
@@ -145,7 +146,7 @@ class _Flow:
         self.layout = layout
         self.plan = plan
         self.progress = progress
-        self.corpus: dict[str, str] = {}
+        self.corpus = Corpus()
         self.digest = content_digest(run)
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
@@ -163,8 +164,10 @@ class _Flow:
         workers = engines.workers if engines else ()
         watcher = asyncio.create_task(self.progress.watch(workers))
         try:
-            await _all(self._stage("generate", shard, cpu) for shard in self.plan)
-            self.corpus = self._duplicates()
+            await _all(
+                self._stage("generate", shard, self._pool("generate", shard, cpu, engines)) for shard in self.plan
+            )
+            self.corpus = await asyncio.to_thread(self._whole_corpus)
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labelled in self.labelled.items():
@@ -198,12 +201,14 @@ class _Flow:
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
-            pool = engines if stage in ENGINE_STAGES and engines is not None else cpu
-            await self._stage(stage, shard, pool)
+            await self._stage(stage, shard, self._pool(stage, shard, cpu, engines))
             if stage == "label" and self.rates is not None and shard.index in self.labelled:
                 self.labelled[shard.index].set()
                 await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
+
+    def _pool(self, stage: ShardStage, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> Pool:
+        return engines if engines is not None and needs_engine(self.run_file, stage, shard) else cpu
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
         rates = await self._rates_for(shard) if stage == "label" else None
@@ -212,7 +217,7 @@ class _Flow:
         await asyncio.to_thread(self._begin, stage, shard.index)
         if stage == "label" and shard in self.pilot:
             await asyncio.to_thread(self.layout.rates.unlink, missing_ok=True)
-        corpus = Corpus(duplicate_of=await asyncio.to_thread(self._known, shard) if stage == "vet" else {})
+        corpus = await asyncio.to_thread(self._known, shard) if stage == "vet" else Corpus()
         done: ShardDone = await pool.call(
             "do",
             *(stage, shard, corpus, rates),
@@ -263,15 +268,23 @@ class _Flow:
             await labelled.wait()
         self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
-    def _known(self, shard: ShardPlan) -> dict[str, str]:
+    def _known(self, shard: ShardPlan) -> Corpus:
+        """Return what vetting a shard needs of the corpus."""
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
-        return {name: self.corpus[name] for name in ids if name in self.corpus}
+        return Corpus(
+            duplicate_of={name: copy for name in ids if (copy := self.corpus.duplicate_of.get(name))},
+            near_copy_of={name: copy for name in ids if (copy := self.corpus.near_copy_of.get(name))},
+        )
 
-    def _duplicates(self) -> dict[str, str]:
-        """Return problem id -> id of the first problem, in shard order, that asks the same question."""
-        if not any(isinstance(part, Duplicates) for part in self.run_file.vet):
-            return {}
-        return duplicate_questions([self.layout.shard("generate", shard.index) for shard in self.plan])
+    def _whole_corpus(self) -> Corpus:
+        """Return which problems copy an earlier one, in shard order, where a filter asks."""
+        shards = [self.layout.shard("generate", shard.index) for shard in self.plan]
+        vet = self.run_file.vet
+        near = [near_duplicates(shards, part) for part in vet if isinstance(part, NearDuplicates)]
+        return Corpus(
+            duplicate_of=duplicate_questions(shards) if any(isinstance(part, Duplicates) for part in vet) else {},
+            near_copy_of={copy: first for found in near for copy, first in found.items()},
+        )
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

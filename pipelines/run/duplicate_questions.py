@@ -30,7 +30,7 @@ def duplicate_questions(shards: Sequence[AnyPath]) -> dict[str, str]:
             keys += bytes.fromhex(question_key(question))
         ends.append(len(keys) // KEY.itemsize)
     copies, firsts = _equal_rows(np.frombuffer(keys, KEY))
-    names = _names(shards, ends, sorted({*copies, *firsts}))
+    names = problem_names(shards, ends, sorted({*copies, *firsts}))
     return {names[copy]: names[first] for copy, first in zip(copies, firsts, strict=True)}
 
 
@@ -44,7 +44,7 @@ def _equal_rows(keys: NDArray[np.void]) -> tuple[list[int], list[int]]:
     return order[~new].tolist(), first[~new].tolist()
 
 
-def _names(shards: Sequence[AnyPath], ends: Sequence[int], rows: Sequence[int]) -> dict[int, str]:
+def problem_names(shards: Sequence[AnyPath], ends: Sequence[int], rows: Sequence[int]) -> dict[int, str]:
     """Return the problem ids of some rows, counted through all shards; only the shards that hold them are read."""
     by_shard: dict[int, list[int]] = {}
     for row in rows:

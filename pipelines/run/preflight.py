@@ -4,22 +4,30 @@ import asyncio
 import os
 from importlib.util import find_spec
 
-from stepforge.filters import SelfConsistency
+from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
 from stepforge.generators.families.templates import Templates
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.labelers import Judge
+from stepforge.labelers.deductions import MISSING, z3_is_there
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
+from stepforge.pipelines.run.isolation import check_isolation
+from stepforge.pipelines.run.model_sources import seed_problems
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
-from stepforge.pipelines.run_folder.plan import family_item
+from stepforge.pipelines.run_folder.plan import ShardPlan, family_item
+from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
+from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
 
@@ -34,15 +42,21 @@ def preflight(run: RunFile) -> None:
         BadInput: one line with what is wrong, where, and the remedy.
     """
     _check_problems(run)
+    _check_filters(run)
     for part in run.generate:
         if isinstance(part, Templates):
             part.check()
+    check_isolation(run)
     check_metrics(run.workers)
+    _check_domains(run)
     _check_temperature(run)
     _check_api(run)
     _check_engine(run.engine)
     if run.judge is not None:
         _check_engine(run.judge)
+    if run.scorer is not None and not is_own(run.scorer):
+        _need("torch", "pip install torch")
+        check_scorer(run.scorer)
     if "RAY_ADDRESS" not in os.environ:
         asyncio.run(_answers(run))
 
@@ -54,6 +68,20 @@ def _check_problems(run: RunFile) -> None:
             limits = [limit for limit in (part.limit, run.problems) if limit]
             source = open_problems(part.model_copy(update={"limit": min(limits, default=None)}))
             _check_answers(run, source, source.check())
+        if isinstance(part, ModelSource) and isinstance(part.seeds, ProblemSet):
+            open_problems(part.seeds).check()
+
+
+def _check_filters(run: RunFile) -> None:
+    """Read the held-out sets, and look for the libraries that filters need."""
+    for part in run.vet:
+        if isinstance(part, Contamination):
+            held_out_index(part)
+        library = {"near_duplicates": "rensa", "language": "py3langid"}.get(part.kind)
+        if library is not None and find_spec(library) is None:
+            raise BadInput(
+                f"vet: {part.kind} needs {library}, which is not installed: pip install 'stepforge[filters]'"
+            )
 
 
 def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> None:
@@ -136,7 +164,19 @@ def _some_problems(run: RunFile) -> list[Problem]:
         if isinstance(part, ProblemSet):
             rows = list(open_problems(part).rows(0, FEW))
             return [row.problem for row in rows if not isinstance(row, Rejected)]
+        if isinstance(part, ModelSource):
+            shard = ShardPlan(index=0, source=run.generate.index(part), start=0, stop=FEW)
+            return seed_problems(run, shard)
     return [family_item(run, index) for index in range(FEW)]
+
+
+def _check_domains(run: RunFile) -> None:
+    """What some families need besides a policy."""
+    kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
+    if "logic" in kinds and not z3_is_there():
+        raise BadInput(f"generate: {MISSING}")
+    if "tools" in kinds and run.policy.tool is None:
+        raise BadInput('policy.tool: the problems of tools call a calculator; set tool = "calculator"')
 
 
 def _check_temperature(run: RunFile) -> None:

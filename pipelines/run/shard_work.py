@@ -12,7 +12,8 @@ from stepforge.generators.policy import PromptedPolicy
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, outcomes
+from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, needs_engine, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -29,6 +30,7 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 
 
@@ -38,6 +40,7 @@ class Engines(NamedTuple):
     policy: EngineGate
     judge: EngineGate | None = None
     """None: judges ask the policy's own model."""
+    scorer: Scorer | None = None
 
 
 class ShardDone(NamedTuple):
@@ -56,6 +59,7 @@ class _Asking(NamedTuple):
     policy: PromptedPolicy
     journal: Journal
     engines: tuple[JournaledEngine, ...]
+    scorer: Scorer | None
 
     def done(self, report: ShardReport, began: float) -> ShardDone:
         seconds = sum(engine.seconds for engine in self.engines)
@@ -86,10 +90,10 @@ class ShardWork:
         """
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
-        if STAGES[stage].runs_on == "cpu":
+        if not needs_engine(self.run, stage, shard):
             return ShardDone(await self._done(stage, task), time.monotonic() - began)
         async with self._asking(stage, shard) as asking:
-            report = await self._done(stage, task._replace(policy=asking.policy))
+            report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
         return asking.done(report, began)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
@@ -98,6 +102,8 @@ class ShardWork:
 
     def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
         """Return the problems that an engine stage is to work on."""
+        if stage == "generate":
+            return seed_problems(self.run, shard)
         if stage == "label":
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
@@ -111,9 +117,9 @@ class ShardWork:
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
         engine = JournaledEngine(self.engines.policy, journal)
         judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
-        policy = PromptedPolicy(engine, self.run.policy, judge)
+        policy = PromptedPolicy(engine, self.run.policy, judge, self.grader.run_python)
         try:
-            yield _Asking(policy, journal, (engine, *([judge] if judge else [])))
+            yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
         except BaseException:
             await journal.close()
             raise
@@ -128,7 +134,7 @@ class ShardWork:
             shard=index,
             rows_in=made.rows_in,
             rows_out=len(made.rows),
-            rejected=dict(sorted(Counter(cause(stage, r) for r in made.rejected).items())),
+            rejected=dict(sorted(Counter(cause(r) for r in made.rejected).items())),
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,

@@ -9,7 +9,9 @@ from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
-from stepforge.pipelines.inputs.problem_files import open_once
+from stepforge.pipelines.inputs.held_out import held_out_hits
+from stepforge.pipelines.inputs.problem_files import FILTER, open_once
+from stepforge.pipelines.run.model_sources import model_source, write_problems
 from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
@@ -21,7 +23,7 @@ from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Grader
+from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
@@ -44,6 +46,7 @@ class Task(NamedTuple):
     rates: Record | None
     policy: PromptedPolicy | None
     """None in stages without an engine."""
+    scorer: Scorer | None = None
 
     @property
     def asked(self) -> PromptedPolicy:
@@ -79,7 +82,18 @@ class Stage(NamedTuple):
 
 
 async def _generate(task: Task) -> Made:
-    return await asyncio.to_thread(_drawn, task)
+    part = model_source(task.run, task.shard)
+    if part is None:
+        return await asyncio.to_thread(_drawn, task)
+    written = await write_problems(task.run, task.shard, part, task.asked, task.grader)
+    return Made(
+        [item.problem for item in written.made],
+        task.shard.stop - task.shard.start,
+        rejected=written.rejected,
+        failures=written.failures,
+        cost=written.cost,
+        brought=[solution for item in written.made for solution in brought_with(item)],
+    )
 
 
 def _drawn(task: Task) -> Made:
@@ -107,13 +121,26 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(problem, own, task.asked, task.grader, n=run.solutions, seed=run.seed, pass_rate=pass_rate)
+        return await solve(
+            problem,
+            own,
+            task.asked,
+            task.grader,
+            n=run.solutions,
+            seed=run.seed,
+            pass_rate=pass_rate,
+            search=run.solve,
+            scorer=task.scorer,
+        )
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
+    searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
     warn_uncut(done, run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
-    return Made(done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts), watched=watched)
+    return Made(
+        done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
+    )
 
 
 async def _vet(task: Task) -> Made:
@@ -122,7 +149,8 @@ async def _vet(task: Task) -> Made:
 
 def _vetted(task: Task) -> Made:
     rows = _read(task, "solve", SolvedProblem)
-    sifted = vet(rows, task.run.vet, task.corpus)
+    held_out = held_out_hits(task.run.vet, [row.problem for row in rows])
+    sifted = vet(rows, task.run.vet, task.corpus.model_copy(update={"held_out": held_out}))
     kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
     return _sifted(rows, kept, sifted)
 
@@ -132,7 +160,7 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(row, parts, task.asked, task.grader, seed=task.run.seed)
+        return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = _cost_by_labeler(done)
@@ -173,6 +201,11 @@ STAGES: dict[ShardStage, Stage] = {
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 
 
+def needs_engine(run: RunFile, stage: ShardStage, shard: ShardPlan) -> bool:
+    """Whether a stage asks an engine about a shard."""
+    return stage in ENGINE_STAGES or (stage == "generate" and model_source(run, shard) is not None)
+
+
 def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
     return read_shard(task.layout.shard(stage, task.shard.index), record, task.digest)
 
@@ -198,9 +231,9 @@ def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
     return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
 
 
-def cause(stage: ShardStage, rejected: Rejected) -> str:
+def cause(rejected: Rejected) -> str:
     """Key under which a rejection is counted: messages of malformed source rows all differ."""
-    return rejected.filter if stage == "generate" else f"{rejected.filter}: {rejected.reason}"
+    return rejected.filter if rejected.filter == FILTER else f"{rejected.filter}: {rejected.reason}"
 
 
 def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:

@@ -5,18 +5,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policy import NotSampled, PromptedPolicy
+from stepforge.generators.search import Asked, Found
 from stepforge.generators.supplied import on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.repairs import with_repairs
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
+from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import EngineDead, Grader
+from stepforge.schemas.protocols import EngineDead, Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
+SCORER = "scorer"
+"""What the ledger calls the tokens that a reward model read."""
 Row = TypeVar("Row", bound=Record)
 Done = TypeVar("Done", bound=Record)
 
@@ -76,6 +81,8 @@ async def solve(
     n: int,
     seed: int,
     pass_rate: bool = False,
+    search: Callable[[Asked], Awaitable[Found]] | None = None,
+    scorer: Scorer | None = None,
 ) -> SolvedProblem:
     """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
 
@@ -87,9 +94,13 @@ async def solve(
         LabelMismatch: people's label names a step that a solution that came along does not have.
     """
     own: list[Rollout] = []
+    if search is not None and not brought:
+        return await _searched(Asked(problem, policy, grader, scorer, seed_of(seed, "search")), search, n)
     if pass_rate or not brought:
         sampled = await policy.solve(problem, n=n, seed=seed_of(seed, "solve", problem.id))
         own = await graded(problem, sampled, grader)
+        if policy.settings.repair and problem.verifier and isinstance(grader, PooledGrader):
+            own = await with_repairs(problem, own, policy, grader, seed=seed)
     if brought:
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
@@ -97,6 +108,21 @@ async def solve(
         rollouts = await graded(problem, rollouts, grader)
         return SolvedProblem(problem=problem, rollouts=tuple(rollouts), policy=identity, own=tuple(own))
     return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
+
+
+async def _searched(asked: Asked, search: Callable[[Asked], Awaitable[Found]], n: int) -> SolvedProblem:
+    """Return the best of what a search finds. They are no samples of the policy, and their identity says so."""
+    asked.policy.check_plain(asked.problem.question)
+    found = await search(asked)
+    if not found.solutions:
+        raise NotSampled("the search found no whole solution")
+    rollouts = await graded(asked.problem, found.solutions[:n], asked.grader)
+    policy = asked.policy.identity
+    identity = policy.model_copy(update={"model": f"{policy.model}, searched"})
+    beside = found.tokens - sum(r.tokens for r in rollouts)
+    return SolvedProblem(
+        problem=asked.problem, rollouts=tuple(rollouts), policy=identity, searched_tokens=max(0, beside)
+    )
 
 
 def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: PromptedPolicy) -> Rollout:
@@ -108,7 +134,7 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         id=f"{problem.id}-brought-{number}",
         start=None,
         steps=steps,
-        answer=policy.answer(text),
+        answer=policy.answer(problem, text),
         outcome="undetermined",
         finish="stop",
         tokens=0,
@@ -117,10 +143,30 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
 
 
 async def label(
-    solved: SolvedProblem, labelers: Sequence[AnyPart], policy: PromptedPolicy, grader: Grader, *, seed: int
+    solved: SolvedProblem,
+    labelers: Sequence[AnyPart],
+    policy: PromptedPolicy,
+    grader: Grader,
+    *,
+    seed: int,
+    scorer: Scorer | None = None,
 ) -> LabeledProblem:
-    """Label a solved problem with every labeler of the run."""
-    return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+    """Score a solved problem where there is a scorer, and label it with every labeler of the run."""
+    if scorer is None:
+        return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
+    scored, cost = await with_scores(solved, scorer)
+    row = await label_with_all(labelers, scored, policy, grader, seed=seed_of(seed, "label"))
+    return row.model_copy(update={"costs": (*row.costs, LabelerCost(labeler=SCORER, cost=cost))})
+
+
+async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProblem, Cost]:
+    """Return a problem with its solutions' steps scored, and what that took; what cannot be scored stays without."""
+    steps = [[step.text.strip("\n") for step in rollout.steps] for rollout in solved.rollouts]
+    found = await scorer.score(solved.problem.question.strip(), steps)
+    rollouts = tuple(
+        rollout.model_copy(update={"scores": one.scores}) for rollout, one in zip(solved.rollouts, found, strict=True)
+    )
+    return solved.model_copy(update={"rollouts": rollouts}), Cost(prompt_tokens=sum(one.tokens for one in found))
 
 
 def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted:

@@ -6,9 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stepforge.generators.family import Family
+from stepforge.generators.family import ProblemFamily
 from stepforge.generators.problem_sets import ProblemSet
-from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.generators.written import ModelSource
+from stepforge.generators.written.source import FROM_FAMILY
+from stepforge.pipelines.inputs.problem_files import ProblemSource, open_once, open_problems
 from stepforge.pipelines.inputs.tables import Print
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
@@ -67,7 +69,17 @@ def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
     """Return how many problems come from each source."""
     from_families = FROM_FAMILIES if run.problems is None else run.problems
     from_sets = {i: min(len(opened), run.problems or len(opened)) for i, opened in sets.items()}
-    return ({FAMILIES: from_families} if families(run) else {}) | from_sets
+    written = {i: _attempts(run, part) for i, part in enumerate(run.generate) if isinstance(part, ModelSource)}
+    return ({FAMILIES: from_families} if families(run) else {}) | from_sets | written
+
+
+def _attempts(run: RunFile, part: ModelSource) -> int:
+    """Return how many problems are tried to be made: what the part names, else one a seed."""
+    seeds = len(open_once(part.seeds)) if isinstance(part.seeds, ProblemSet) else FROM_FAMILY
+    if not seeds:
+        return 0
+    attempts = part.attempts or seeds
+    return min(attempts, run.problems) if run.problems else attempts
 
 
 def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
@@ -100,9 +112,9 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
         )
 
 
-def families(run: RunFile) -> list[Family]:
+def families(run: RunFile) -> list[ProblemFamily]:
     """Return the procedural families of a run."""
-    return [part for part in run.generate if isinstance(part, Family)]
+    return [part for part in run.generate if isinstance(part, ProblemFamily)]
 
 
 def family_item(run: RunFile, index: int) -> Problem:

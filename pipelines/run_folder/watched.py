@@ -95,7 +95,7 @@ def _of_solutions(rollouts: Sequence[Rollout]) -> Watched:
 
 
 def _known(rollout: Rollout) -> bool:
-    return bool(rollout.steps) and all(step.logprob is not None for step in rollout.steps)
+    return bool(rollout.steps) and all(step.logprob is not None or step.author == "tool" for step in rollout.steps)
 
 
 def _chance(rollout: Rollout) -> float:

@@ -23,9 +23,9 @@ FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train",
 """Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
 DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
-    "solve": ("seed", "engine", "policy", "solutions"),
+    "solve": ("seed", "engine", "policy", "solutions", "solve", "scorer"),
     "vet": ("vet",),
-    "label": ("seed", "engine", "policy", "judge", "label"),
+    "label": ("seed", "engine", "policy", "judge", "scorer", "label"),
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
@@ -37,11 +37,15 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     """Return the settings that decide what a shard holds."""
     settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
-        source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``
+        source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``, and so do more attempts
+        source.pop("attempts", None)
     for engine in (settings["engine"], settings["judge"]):
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:
                 engine.pop(name)
+    for name in ("scorer", "solve"):  # a run folder from before there were any is still current
+        if settings[name] is None:
+            del settings[name]
     return settings
 
 
@@ -64,7 +68,10 @@ def settings_digest(run: RunFile) -> str:
 def stage_digest(run: RunFile, stage: ShardStage) -> str:
     """Return a digest of the settings that a stage's shards depend on."""
     settings = content_settings(run)
-    return digest_of({name: settings[name] for name in DEPENDS_ON[stage]})
+    depends = [name for name in DEPENDS_ON[stage] if name in settings]
+    if stage == "solve" and run.solve is None:
+        depends = [name for name in depends if name != "scorer"]
+    return digest_of({name: settings[name] for name in depends})
 
 
 def digest_of(settings: dict[str, Any]) -> str:

@@ -7,17 +7,22 @@ from pydantic import Field, model_validator
 
 from stepforge.filters import AnyCurateFilter, AnyVetFilter
 from stepforge.generators.families import AnyFamily
-from stepforge.generators.family import Family
+from stepforge.generators.family import Family, ProblemFamily
 from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
-from stepforge.labelers import AnyLabeler, Combiner, speaking
+from stepforge.generators.search import AnySearch, Beam
+from stepforge.generators.written import AnyModelSource, ModelSource
+from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, RewardModel, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.scorers import AnyScorer
 from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
-AnySource = Annotated[AnyFamily | ProblemSet, Field(discriminator="kind"), OrOwn(Family)]
+AnySource = Annotated[
+    AnyFamily | ProblemSet | AnyModelSource, Field(discriminator="kind"), OrOwn(Family, ProblemFamily)
+]
 
 
 class Workers(Record):
@@ -86,6 +91,11 @@ class RunFile(Record):
     policy: PolicySettings = PolicySettings()
     judge: AnyEngine | None = None
     """The engine that ``judge`` labelers ask; by default the policy's own."""
+    solve: AnySearch | None = None
+    """Search for solutions instead of independent samples; the best ``solutions`` of what it finds are kept."""
+    scorer: AnyScorer | None = None
+    """A process reward model that scores every step before it is labeled, for ``reward_model``, ``cascade`` and the
+    ``prior`` of ``change_point``."""
     vet: tuple[AnyVetFilter, ...] = ()
     label: tuple[AnyLabeler, ...] = Field(min_length=1)
     """The first one's labels are exported; the others' verdicts are kept beside them."""
@@ -100,9 +110,20 @@ class RunFile(Record):
         _distinct("label", [labeler.name for labeler in self.label])
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
+        unscored = [part.name for part in self.label if self.scorer is None and _reads_scores(part)]
+        if unscored:
+            raise ValueError(f"label: {unscored[0]} reads a reward model's scores; name the model under [scorer]")
+        if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
+            raise ValueError("solve: its value is a reward model's score; name the model under [scorer]")
+        if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
+            raise ValueError('solve: beam goes line by line; set segmenter = { kind = "line" } under [policy]')
         _distinct("export", [export.name for export in self.export])
-        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet)])
-        families = any(not isinstance(part, ProblemSet) for part in self.generate)
+        if taken := sorted({export.name for export in self.export} & {"figures", "traces"}):
+            raise ValueError(
+                f"export: the name {taken[0]} is taken by what stands beside the data sets; choose another"
+            )
+        _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
+        families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:
             raise ValueError("problems: 0, and families are listed under generate")
         return self
@@ -112,10 +133,20 @@ class RunFile(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
+def _reads_scores(part: AnyPart) -> bool:
+    return isinstance(part, RewardModel | Cascade) or (isinstance(part, ChangePoint) and part.prior != "none")
+
+
 def _distinct(setting: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
+
+
+def problem_sets(run: RunFile) -> list[ProblemSet]:
+    """Return the problem sets of a run, those that hold seeds included."""
+    parts = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
+    return [part for part in parts if isinstance(part, ProblemSet)]
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:

@@ -70,17 +70,55 @@ def parse_settings(
 
 
 def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:
-    """Resolve a problem set's path against the run file's folder, unless it is there from where we stand."""
-    sources = settings.get("generate")
-    if folder is None or not isinstance(sources, list):
+    """Resolve the paths of problem sets and held-out sets against the run file's folder, unless they are there from
+    where we stand."""
+    if folder is None:
         return settings
-    resolved = []
-    for source in sources:
-        path = source.get("path") if isinstance(source, dict) else None
-        if isinstance(path, str) and not Path(path).exists() and (folder / path).exists():
-            source = {**source, "path": str(folder / path)}
-        resolved.append(source)
-    return {**settings, "generate": resolved}
+    vet = [
+        {**part, "against": _resolved(part["against"], folder)}
+        if isinstance(part, dict) and "against" in part
+        else part
+        for part in _listed(settings.get("vet"))
+    ]
+    sources = [_resolved_source(part, folder) for part in _resolved(settings.get("generate"), folder)]
+    return {**settings, **({"vet": vet} if vet else {}), **({"generate": sources} if sources else {})}
+
+
+def _resolved_source(part: Any, folder: Path) -> Any:
+    if not isinstance(part, dict):
+        return part
+    if "seeds" in part:
+        part = {**part, "seeds": _resolved([part["seeds"]], folder)[0]}
+    if isinstance(part.get("verifier"), dict):
+        rule = {key: _absolute_files(value, folder) for key, value in part["verifier"].items()}
+        part = {**part, "verifier": rule}
+    return part
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _resolved(places: Any, folder: Path) -> list[Any]:
+    """Return places, tables with a path or texts; a text that is a path here becomes such a table."""
+    found: list[Any] = []
+    for place in _listed(places):
+        path = place.get("path") if isinstance(place, dict) else place
+        if isinstance(path, str) and path and not Path(path).exists() and (folder / path).exists():
+            path = str(folder / path)
+        if isinstance(place, dict):
+            found.append({**place, "path": path} if "path" in place else place)
+        else:
+            found.append({"path": path} if isinstance(path, str) and path and Path(path).exists() else path)
+    return found
+
+
+def _absolute_files(value: Any, folder: Path) -> Any:
+    """Return the words of a command with its files named from the root: it runs in a folder of its own."""
+    if not isinstance(value, list):
+        return value
+    there = [Path(part) if isinstance(part, str) and Path(part).exists() else folder / str(part) for part in value]
+    return [str(path.absolute()) if path.exists() else part for part, path in zip(value, there, strict=True)]
 
 
 def _apply_override(settings: dict[str, Any], override: str) -> None:

@@ -154,6 +154,49 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
     return result
 
 
+def read_leaves(path: AnyPath, leaves: list[str], groups: Sequence[int] | None = None) -> pa.Table:
+    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups.
+
+    Raises:
+        RunFailed: the shard is damaged, or not the one of its name.
+    """
+    try:
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            _metadata(file.schema_arrow, path)
+            check_values(file.metadata, path.stat().st_size)
+            return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def read_row(path: AnyPath, record: type[R], row: int) -> R:
+    """Return one record of a shard; only its row group is read.
+
+    Raises:
+        IndexError: the shard has no such row.
+        RunFailed: it is damaged, or of another kind.
+    """
+    footer = file_metadata(path)
+    if not 0 <= row < footer.num_rows:
+        raise IndexError(row)
+    ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
+    group = next(i for i, end in enumerate(ends) if row < end)
+    first = ends[group] - footer.row_group(group).num_rows
+    try:
+        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
+            _metadata(file.schema_arrow, path)
+            check_values(file.metadata, path.stat().st_size)
+            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
+                raise ValueError("columns are not those of this version")
+            for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
+                if row < first + batch.num_rows:
+                    return next(iter(from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)))
+                first += batch.num_rows
+        raise ValueError(f"row {row} is missing")
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
 def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
     """Read a shard's own entry in its Parquet metadata.
 

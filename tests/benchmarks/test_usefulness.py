@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from benchmarks.usefulness.arms import OUTCOMES
-from benchmarks.usefulness.best_of_n import any_right, ballot, best, choices, majority, weighted
 from benchmarks.usefulness.labelling import affordable, by_agreement, by_oracle, labelling_tokens
 from benchmarks.usefulness.pools import Pool, chain_length, problems_of, without
-from benchmarks.usefulness.prm import SurpriseHead
 from benchmarks.usefulness.prm_exam import NONE, Answers, Case, first_below, padded_scores
 from benchmarks.usefulness.prm_rows import PrmRow, prm_rows
-from benchmarks.usefulness.reading import FEATURES, load_policy, lowest_chance, readings, squeeze
+from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
 from benchmarks.usefulness.recording import Reader, Recording
 from benchmarks.usefulness.resampling import estimate, f1_samples, mean_samples, weights
-from benchmarks.usefulness.train_prm import PrmTraining, train_head, train_hidden
+from benchmarks.usefulness.train_prm import train_hidden
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers.surprise_head import FEATURES, HeadTraining, SurpriseHead, squeeze, train_head
+from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabelerCost, Verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Start, Step
@@ -213,7 +213,7 @@ def test_readings_are_causal_and_see_a_wrong_value() -> None:
 def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     rows = [PrmRow(prompt="q", completions=("a", "b"), labels=(1.0, float(i % 2))) for i in range(40)]
     read = [torch.tensor([[3.0] * len(FEATURES), [3.0 * (i % 2)] * len(FEATURES)]) for i in range(40)]
-    head = train_head(rows, read, PrmTraining(steps=200, batch=32), 1)
+    head = train_head(read, [row.labels for row in rows], HeadTraining(steps=200, batch=32), 1)
     scores = head.read_scores(read[:2])
     assert scores[0][1] < 0.2
     assert scores[1][1] > 0.8
@@ -223,7 +223,7 @@ def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> Non
 
 def test_token_classification_starts_from_the_policy_and_fits_a_row() -> None:
     row = PrmRow(prompt="Ann has 2 pens.", completions=("Ann = 2", "Bob = 3"), labels=(1.0, 0.0))
-    trained = train_hidden([row], embedded_folder(), PrmTraining(steps=12, batch=2, rate=1e-3), 1)
+    trained = train_hidden([row], embedded_folder(), HeadTraining(steps=12, batch=2, rate=1e-3), 1)
     first, second = trained.scores([(row.prompt, row.completions)])[0]
     assert first > 0.8
     assert second < 0.2

@@ -14,11 +14,11 @@ import torch
 from benchmarks.usefulness.policy_bench import PolicyBench, check_trainer
 from benchmarks.usefulness.pools import problems_of
 from benchmarks.usefulness.prm_rows import PrmRow
-from benchmarks.usefulness.reading import FEATURES
 from benchmarks.usefulness.settings import RowsFrom, read_settings
-from benchmarks.usefulness.train_prm import PrmTraining, read_rows, train_head
+from benchmarks.usefulness.train_prm import read_rows
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers.surprise_head import FEATURES, HeadTraining, train_head
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).parents[2]
 def test_rows_without_a_label_train_nothing() -> None:
     row = PrmRow(prompt="q", completions=("a",), labels=(None,))
     with pytest.raises(BadInput, match="nothing to train on"):
-        train_head([row], [torch.zeros(1, len(FEATURES))], PrmTraining(steps=1), 1)
+        train_head([torch.zeros(1, len(FEATURES))], [row.labels], HeadTraining(steps=1), 1)
 
 
 def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] fo
 @pytest.mark.skipif("STEPFORGE_TRL_PYTHON" not in os.environ, reason="TRL has an environment of its own")
 @pytest.mark.parametrize(("next_step", "closed"), [("yes", False), ("no", True)])
 def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: str, closed: bool) -> None:
-    pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "margin": 0.5}
+    pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "certainty": 0.5}
     pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "train-00000-of-00001.parquet")
     command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(tmp_path), str(embedded_folder())]
     done = subprocess.run(

@@ -65,7 +65,9 @@ def test_stepforge_takes_its_command_lines(where: str, words: list[str]) -> None
     parse(STEPFORGE, words)
 
 
-@pytest.mark.parametrize("words", [["run", "a.toml", "--ot", "x"], ["runn", "a.toml"], ["show", "folder"], ["run"]])
+@pytest.mark.parametrize(
+    "words", [["run", "a.toml", "--ot", "x"], ["runn", "a.toml"], ["show", "folder", "a", "b"], ["run"]]
+)
 def test_a_wrong_command_line_is_refused(words: list[str]) -> None:
     with pytest.raises(UsageError):
         parse(STEPFORGE, words)

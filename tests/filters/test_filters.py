@@ -1,14 +1,26 @@
 """Filters keep or drop with a reason, and nothing is lost on the way."""
 
 import pytest
-from fakes import a_problem, a_solution, solved
+from fakes import a_problem, a_solution, solved, verdict_of
 from pydantic import ValidationError
 
-from stepforge.filters import Corpus, Decided, Difficulty, Dropped, Duplicates, SelfConsistency, Shape, question_key
+from stepforge.filters import (
+    Consistent,
+    Corpus,
+    Decided,
+    Difficulty,
+    Doubted,
+    Dropped,
+    Duplicates,
+    Language,
+    SelfConsistency,
+    Shape,
+    question_key,
+)
 from stepforge.grading.votes import equal_answers
 from stepforge.pipelines.run.stages import vet
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem, Step
 
 CORPUS = Corpus()
 
@@ -135,3 +147,95 @@ def test_the_books_balance_and_the_first_filter_names_the_reason() -> None:
     assert len(sifted.kept) + len(sifted.rejected) == 2
     assert [(r.problem_id, r.filter, r.reason) for r in sifted.rejected] == [("2", "difficulty", "too hard")]
     assert SolvedProblem.model_validate_json(sifted.rejected[0].row) == rows[1]
+
+
+def test_a_clean_bill_that_the_reward_model_doubts_is_withdrawn() -> None:
+    def scored(name: str, scores: tuple[float, ...], error: int | None = None) -> LabeledSolution:
+        rollout = a_solution(name, "ab", "correct").model_copy(update={"scores": scores})
+        return LabeledSolution(rollout=rollout, labels=(None, None), verdict=Verdict(labeler="l", first_error=error))
+
+    row = solved(a_solution("x", "ab", "correct"))
+    fine, doubted, named, unscored = (
+        scored("fine", (0.9, 0.8)),
+        scored("doubted", (0.9, 0.2)),
+        scored("named", (0.1, 0.1), error=0),
+        scored("unscored", ()),
+    )
+    labeled = LabeledProblem(
+        problem=row.problem, solutions=(fine, doubted, named, unscored), evidence=(), policy=row.policy, costs=()
+    )
+    kept = Doubted()(labeled)
+    assert isinstance(kept, LabeledProblem)
+    assert [s.verdict.abstained for s in kept.solutions] == [False, True, False, False]
+    assert Doubted()(labeled.model_copy(update={"solutions": (doubted,)})) == Dropped(
+        reason="the reward model doubts a step"
+    )
+
+
+ENGLISH = "How many apples does Ann have left after she gives three of them to her brother?"
+
+
+@pytest.mark.parametrize(
+    ("question", "solution", "expected"),
+    [
+        (ENGLISH, ENGLISH, None),
+        ("$x^2 = 3$", "x = 3\n", None),
+        ("Wie viele Äpfel hat Anna noch, nachdem sie drei Äpfel an ihren Bruder gegeben hat?", ENGLISH, "question"),
+        (ENGLISH, "\u56e0\u6b64\u82f9\u679c\u7684\u603b\u6570\u4e3a\u4e03\u4e2a\u3002", "solutions"),
+    ],
+)
+def test_what_is_surely_in_another_language_is_dropped(question: str, solution: str, expected: str | None) -> None:
+    rollout = a_solution("s", "a", "correct").model_copy(update={"steps": (Step(text=solution),)})
+    row = solved(rollout, problem=a_problem().model_copy(update={"question": question}))
+    result = Language()(row, CORPUS)
+    assert (result.reason if isinstance(result, Dropped) else None) == (
+        f"{expected} in another language" if expected else None
+    )
+    assert Language(min_solutions=0)(row, CORPUS) == (row if expected != "question" else result)
+
+
+def test_shape_refuses_what_goes_in_circles_or_on_and_on() -> None:
+    circling = a_solution("s", "a", "wrong").model_copy(
+        update={"steps": (Step(text="So we add one and one again. " * 9),)}
+    )
+    assert Shape()(solved(circling), CORPUS) == solved(circling)
+    assert Shape(max_repetition=0.5)(solved(circling), CORPUS) == Dropped(reason="repeats itself")
+    assert Shape(max_repetition=0.95)(solved(circling), CORPUS) == solved(circling)
+    assert Shape(max_characters=100)(solved(circling), CORPUS) == Dropped(reason="too long")
+
+
+def labeled(*verdicts: tuple[Verdict, ...]) -> LabeledProblem:
+    row = solved(*(a_solution(str(i), "abc", "wrong") for i in range(len(verdicts))))
+    return LabeledProblem(
+        problem=row.problem,
+        solutions=tuple(
+            LabeledSolution(rollout=rollout, labels=(None,) * 3, verdict=first, others=tuple(others))
+            for rollout, (first, *others) in zip(row.rollouts, verdicts, strict=True)
+        ),
+        evidence=(),
+        policy=row.policy,
+        costs=(),
+    )
+
+
+def test_an_unsure_verdict_does_not_count_as_decided() -> None:
+    unsure = verdict_of("x", 1).model_copy(update={"posterior": (0.2, 0.5, 0.2, 0.1)})
+    clean = verdict_of("x").model_copy(update={"posterior": (0.1, 0.0, 0.0, 0.9)})
+    assert Decided(min_confidence=0.8)(labeled((unsure,))) == Dropped(reason="labeler not sure enough")
+    assert Decided(min_confidence=0.8)(labeled((unsure,), (clean,))) == labeled((unsure,), (clean,))
+    assert Decided(min_confidence=0.8)(labeled((verdict_of("judge", 0),))) == labeled((verdict_of("judge", 0),))
+
+
+@pytest.mark.parametrize(
+    ("others", "within", "kept"),
+    [
+        ([verdict_of("y", 1), verdict_of("z", 2)], 0, True),
+        ([verdict_of("y", 2), verdict_of("z", 2)], 0, False),
+        ([verdict_of("y", 2), verdict_of("z", 2)], 1, True),
+        ([verdict_of("y"), verdict_of("oracle", 1)], 9, False),
+        ([verdict_of("y", abstained=True)], 0, True),
+    ],
+)
+def test_labelers_that_disagree(others: list[Verdict], within: int, kept: bool) -> None:
+    row = labeled((verdict_of("x", 1), *others))
+    assert Consistent(within=within)(row) == (row if kept else Dropped(reason="labelers disagree"))

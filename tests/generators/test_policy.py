@@ -109,7 +109,7 @@ def test_a_truncated_rollout_has_no_answer() -> None:
 def test_answers_stated_or_guessed(text: str, stated: str | None, any_answer: str) -> None:
     for answer, expected in (("stated", stated), ("any", any_answer)):
         policy = PromptedPolicy(ThreeByThree(text), PolicySettings.model_validate({"answer": answer}))
-        assert policy.answer(text) == expected
+        assert policy.answer(a_problem(), text) == expected
 
 
 def test_chat_models_get_their_template() -> None:

@@ -520,6 +520,8 @@ def test_longer_steps_change_no_decision(seed: int, factor: int) -> None:
 def test_a_late_prefix_is_cheaper_and_the_last_costs_a_step() -> None:
     steps = [Step(text="x", token_ids=(0,) * n) for n in (30, 30, 30, 8, 2)]
     assert [share_left(steps, t) for t in range(1, 5)] == pytest.approx([0.7, 0.4, 0.2, 0.2])
+    told = [Step(text=" = 444\n" * 50, author="tool"), *steps[1:]]
+    assert share_left(told, 1) == 1, "what a tool answered is no part of what the policy wrote"
 
 
 def test_a_question_that_is_not_worth_its_cost_is_not_asked() -> None:

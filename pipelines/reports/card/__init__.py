@@ -1,17 +1,23 @@
 """The data set card: what ``load_dataset``, a trainer and a reader need, with the figures that were measured.
 
 YAML through ``DatasetCardData``, never by template; texts from models and files are shown, never interpreted; figures
-are SVG files beside the card. What people wrote into the card is kept.
+are SVG files beside the card, and so are what Croissant, LLaMA-Factory and the Hub's trace viewer read. What people
+wrote into the card is kept.
 """
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 
-from stepforge.pipelines.datasets.stamp import card_stamp_file, stamp_of_text, write_stamp
+from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_text, write_stamp
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.figures import FIGURE_FILES, figure_files
+from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
+from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
+from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
+from stepforge.pipelines.reports.card.sessions import SESSIONS, sessions
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
@@ -34,18 +40,27 @@ def write_card(layout: Layout, run: RunFile, report: Report) -> None:
         for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
             contents.add(row)
     figures = figure_files(contents, report)
+    stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
+    stamp |= _written(layout, SESSIONS, sessions(contents.examples))
+    described = {CROISSANT: croissant(run, layout, report, contents), DATASET_INFO: dataset_info(run, layout)}
+    for name, value in described.items():
+        text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+        stamp[name] = stamp_of_text(text)
+        write_text(layout.datasets / name, text)
     shown = {f"{FIGURES}/{name}": title for name, (title, _) in figures.items()}
     card = Card(card_head(run, layout) + body(run, report, contents, shown) + "\n", _kept(layout))
-    stamp = {CARD: stamp_of_text(card.rest)}
-    for name in FIGURE_FILES:
-        if name in figures:
-            svg = figures[name][1]
-            stamp[f"{FIGURES}/{name}"] = stamp_of_text(svg)
-            write_text(layout.datasets / FIGURES / name, svg)
-        else:
-            (layout.datasets / FIGURES / name).unlink(missing_ok=True)
     write_text(layout.datasets / CARD, card.text)
-    write_stamp(card_stamp_file(layout), stamp)
+    write_stamp(card_stamp_file(layout), {CARD: stamp_of_text(card.rest), **stamp})
+
+
+def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str, FileStamp]:
+    """Write the files of a folder beside the card, and delete those of an earlier card."""
+    for path in list((layout.datasets / folder).glob("*")):
+        if path.name not in texts and path.name.endswith((".svg", ".jsonl")):
+            path.unlink(missing_ok=True)
+    for name, text in texts.items():
+        write_text(layout.datasets / folder / name, text)
+    return {f"{folder}/{name}": stamp_of_text(text) for name, text in texts.items()}
 
 
 def card_head(run: RunFile, layout: Layout) -> str:

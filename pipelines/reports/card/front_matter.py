@@ -3,13 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from stepforge.generators.families.templates import Templates
-from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
 from stepforge.pipelines.storage.store import AnyPath
@@ -19,8 +18,19 @@ if TYPE_CHECKING:
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's licence identifiers look like; anything else is named in the card's text only."""
-OWN_LICENCE = "apache-2.0"
-"""Of the problem families: problems and truths are written by the project."""
+TAGS = (
+    "synthetic",
+    "process-reward-model",
+    "prm",
+    "process-supervision",
+    "reward-model",
+    "verifier",
+    "reasoning",
+    "chain-of-thought",
+    "stepforge",
+)
+"""Of every card; the exports add their own."""
+TAGS_OF = {"rl_prompts": "rlvr", "preference": "dpo", "step_preference": "dpo", "kto": "kto", "step_advantages": "rl"}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
@@ -31,7 +41,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     filled = exports_with_rows(run, layout)
     infos = [_dataset_info(run, export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
-    licences, sets = licences_of(run), [part for part in run.generate if isinstance(part, ProblemSet)]
+    licences, sets = licences_of(run), problem_sets(run)
     return DatasetCardData(
         pretty_name="Process supervision by stepforge",
         license=licences[0] if len(licences) == 1 and LICENCE.fullmatch(licences[0]) else "other",
@@ -40,7 +50,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
-        tags=["synthetic", "process-reward-model", "prm", "process-supervision", "reasoning", "stepforge"],
+        tags=tags_of(run),
         configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
         dataset_info=infos or None,
     )
@@ -48,9 +58,12 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
 
 def licences_of(run: RunFile) -> list[str]:
     """Return the licences of the run's sources, each once; ``unknown`` for a problem set that tells none."""
-    sets = (ProblemSet, Templates)
-    found = [part.licence or "unknown" if isinstance(part, sets) else OWN_LICENCE for part in run.generate]
-    return sorted(set(found))
+    return sorted({license_of(part) for part in run.generate})
+
+
+def tags_of(run: RunFile) -> list[str]:
+    """Return what people search for."""
+    return [*TAGS, *sorted({TAGS_OF[export.kind] for export in run.export if export.kind in TAGS_OF})]
 
 
 def _tasks(run: RunFile) -> list[str]:

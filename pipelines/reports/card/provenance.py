@@ -1,14 +1,15 @@
 """Where the data comes from and what it cost."""
 
-from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
+from stepforge.pipelines.datasets.columns import license_of
+from stepforge.pipelines.exports.rows import name_only
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.front_matter import OWN_LICENCE
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.text import figure
@@ -58,11 +59,17 @@ def sources_section(run: RunFile, contents: Contents) -> str:
     for part in run.generate:
         if isinstance(part, ProblemSet):
             where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
-            rows.append((part.label, where, part.licence or "unknown"))
+            rows.append((part.label, where, license_of(part)))
+        elif isinstance(part, ModelSource):
+            seeds = part.seeds
+            named = seeds.label if isinstance(seeds, ProblemSet | Templates) else seeds.kind
+            rows.append(
+                (part.label, f"`{part.kind}`, by a model from seeds of {named}", f"of the seeds: {license_of(part)}")
+            )
         elif isinstance(part, Templates):
-            rows.append((part.label, "drawn from a folder of templates", part.licence or "unknown"))
+            rows.append((part.label, "drawn from a folder of templates", license_of(part)))
         else:
-            rows.append((part.kind, "procedural, written by stepforge", OWN_LICENCE))
+            rows.append((part.kind, "procedural, written by stepforge", license_of(part)))
     policy = "The solutions were written by the policy named above; terms of its own licence may bind their use."
     counted = ", ".join(f"{cell(name)} {count}" for name, count in sorted(contents.sources.items()))
     head = ("source", "where from", "licence of the problems")
@@ -77,13 +84,11 @@ def _settings(run: RunFile) -> str:
 def _public(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if item is not None and key not in PRIVATE}
-        return {key: name_only(item) if key == "model" else _public(item) for key, item in kept.items()}
+        return {
+            key: name_only(item) if key == "model" and isinstance(item, str) else _public(item)
+            for key, item in kept.items()
+        }
     return [_public(item) for item in value] if isinstance(value, list) else value
-
-
-def name_only(model: object) -> object:
-    """Return a model's name; of one that lies in a folder of this machine, the folder's last part."""
-    return Path(model).name if isinstance(model, str) and Path(model).is_absolute() else model
 
 
 def _per(amount: float, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stepforge.filters import Contamination
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.contents import Contents, Counts
@@ -9,8 +10,8 @@ from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.records import PairFigures, Report
-from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure
+from stepforge.pipelines.reports.records import DiversityFigures, PairFigures, Report
+from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
 AUDIT_COLUMNS = (
@@ -33,6 +34,20 @@ LIMITS = """## Limits
 - Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read.
 """
 
+BIBTEX = """@software{stepforge,
+  title = {stepforge: measured process-supervision data},
+  author = {{The stepforge contributors}},
+  year = {2026}
+}"""
+CITATION = f"""## Citation
+
+```bibtex
+{BIBTEX}
+```
+
+Cite the policy and the problem sets named above as well.
+"""
+
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
     """Return everything below the YAML."""
@@ -41,19 +56,22 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         _warning(report),
         _loading(run, report),
         _training(run.export),
-        _composition(contents, figures),
+        _composition(contents, figures, report),
         _noise(report),
         cost_section(report, contents),
         identity_section(run, report),
         sources_section(run, contents),
-        _filters(report),
+        _filters(run, report),
         LIMITS.rstrip("\n"),
         examples_section(contents.examples),
+        CITATION.rstrip("\n"),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _what(run: RunFile, contents: Contents, report: Report) -> str:
+    reviewed = reviewed_text(report)
+    seen = f" {reviewed[0].upper()}{reviewed[1:]}; those labels are called `people`." if reviewed else ""
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
     solutions = sum(counts.solutions for counts in contents.domains.values())
@@ -64,8 +82,8 @@ def _what(run: RunFile, contents: Contents, report: Report) -> str:
     return (
         "# Process supervision data\n\n"
         f"Which step of a chain of thought is wrong: {solutions} solutions of {sum(contents.sources.values())} "
-        f"problems, labeled step by step by `{standing}`.{beside} Every label was derived from completions that are "
-        "kept, so that other labels and formats can be made from the same run.\n\n"
+        f"problems, labeled step by step by `{standing}`.{seen}{beside} Every label was derived from completions that "
+        "are kept, so that other labels and formats can be made from the same run.\n\n"
         + table(("data set", "train rows", "test rows", "what it is"), rows)
         + "\n\nTrain and test never share a template or a source group."
     )
@@ -94,7 +112,23 @@ def _training(exports: tuple[AnyExport, ...]) -> str:
     return "\n\n".join(["## How to train on it", *notes]) if notes else ""
 
 
-def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
+def _diversity(found: DiversityFigures) -> str:
+    operations = ", ".join(f"{name} {share:.0%}" for name, share in found.operations.items())
+    near = [
+        f"{share:.1%} are nearly an earlier question {how}"
+        for share, how in (
+            (found.near_copies, "with the same numbers"),
+            (found.near_copies_but_for_numbers, "whatever the numbers"),
+        )
+        if share is not None
+    ]
+    return (
+        f"The labeled problems come from {found.groups} templates or source groups, the largest of which holds "
+        f"{found.largest_group:.1%}. {'; '.join(near) + '. ' if near else ''}Operations: {operations or 'none seen'}."
+    )
+
+
+def _composition(contents: Contents, figures: Mapping[str, str], report: Report) -> str:
     head = ("slice", "problems", "solutions", "right answers", "with a wrong step", "undecided")
     slices = {f"domain {name}": counts for name, counts in sorted(contents.domains.items())}
     slices |= {f"difficulty {name}": counts for name, counts in sorted(contents.difficulties.items())}
@@ -102,7 +136,8 @@ def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
     pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
     return (
         f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"
-        f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n{pictures}"
+        f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n"
+        f"{_diversity(report.diversity)}\n\n{pictures}"
     ).rstrip()
 
 
@@ -162,7 +197,20 @@ def _pairs(pairs: PairFigures) -> str:
     )
 
 
-def _filters(report: Report) -> str:
+def decontamination(run: RunFile) -> str:
+    """Return what was done to keep the problems of held-out sets out."""
+    found = [part for part in run.vet if isinstance(part, Contamination)]
+    if not found:
+        return "Decontamination: none was run; the problems were compared with no held-out set."
+    sets = sorted({cell(one.label) for part in found for one in part.against})
+    ways = sorted({way for part in found for way in part.ways})
+    return (
+        f"Decontamination: the problems were compared with {', '.join(sets)}, and those found there "
+        f"({', '.join(ways)}) were dropped."
+    )
+
+
+def _filters(run: RunFile, report: Report) -> str:
     rows = [
         (stage, reason, count)
         for stage, total in report.stages.items()
@@ -171,4 +219,4 @@ def _filters(report: Report) -> str:
     ]
     kept = ", ".join(f"{cell(stage)} {t.rows_out} of {t.rows_in}" for stage, t in report.stages.items())
     dropped = table(("stage", "reason", "problems"), rows) if rows else "Nothing was dropped."
-    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}"
+    return f"## Filters\n\nProblems that came through each stage: {kept}.\n\n{dropped}\n\n{decontamination(run)}"

@@ -341,6 +341,7 @@ def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
     )  # rounded
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_replayed_as_well(tmp_path: Path, recorded: Path) -> None:
     result = stepforge(
         "bench", "labelers", "--smoke", "--json", "--recording", recorded, "--results", tmp_path, cwd=REPOSITORY

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import data_bytes, stepforge
+from command_line import data_bytes, invoked, refused, stepforge
 from run_files import a_run
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
@@ -15,7 +14,6 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.commands.relabel import calibrated_by_people
 from stepforge.pipelines.reports.error_sets import in_half
-from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
 from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
@@ -42,19 +40,22 @@ RUN = a_run(
 )
 
 
+def run_again(folder: Path) -> None:
+    run_file = folder.with_suffix(".toml")
+    run_file.write_text(RUN.toml())
+    result = stepforge("run", run_file, "--out", folder, "--quiet")
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("relabel")
-    run_all(RUN, folder / "out", quiet=True)
+    run_again(folder / "out")
     return folder / "out"
 
 
 def rows(folder: Path) -> list[LabeledProblem]:
     return [row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem)]
-
-
-def relabel(folder: Path, rule: str) -> subprocess.CompletedProcess[str]:
-    return stepforge("relabel", folder, "--rule", rule)
 
 
 def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None
         Layout(again).shard("label", index).unlink()
         Layout(again).shard("curate", index).unlink()
     assert len(rows(again)) < len(rows(done))
-    run_all(RUN, again, quiet=True)
+    run_again(again)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
     assert (
         shard_metadata(again / "labeled/part-00000.parquet")[SETTLED]
@@ -113,15 +114,15 @@ def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(do
     )
     assert [r.model_dump() for r in rows(again)] != [r.model_dump() for r in rows(done)]
     Layout(again).shard("curate", 0).unlink()
-    run_all(RUN, again, quiet=True)
+    run_again(again)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> None:
     before = data_bytes(done), [r.model_dump_json() for r in rows(done)]
-    result = relabel(done, rule)
-    assert result.returncode == 0, result.stderr
+    code, said = invoked("relabel", done, "--rule", rule)
+    assert code == 0, said
     target = done / "relabeled" / rule
     fresh = rows(target)
     assert {s.verdict.labeler for row in fresh for s in row.solutions} == {rule}
@@ -131,7 +132,7 @@ def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> 
     assert next(iter(report["labelers"])) == rule
     assert report["audit"]["all"]["solutions"] > 0
     assert (target / "datasets/stepwise").is_dir()
-    assert stepforge("report", target).returncode == 0
+    assert invoked("report", target)[0] == 0
     assert (data_bytes(done), [r.model_dump_json() for r in rows(done)]) == before
 
 
@@ -149,10 +150,7 @@ def test_an_unknown_rule_or_folder_is_one_line(done: Path, tmp_path: Path) -> No
         (done, "softly", "--rule softly: no such rule; there are hard, soft"),
         (tmp_path, "hard", "not a run folder"),
     ):
-        result = relabel(folder, rule)
-        assert result.returncode == 2
-        assert said in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
+        assert said in refused("relabel", folder, "--rule", rule)
 
 
 def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledProblem:

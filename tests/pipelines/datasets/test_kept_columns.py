@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import labelled, small_run
 
-from stepforge.pipelines.datasets.columns import columns_of, kept_text
+from stepforge.pipelines.datasets.columns import About, columns_of
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import export_all
@@ -31,12 +31,12 @@ def with_columns(number: int) -> LabeledProblem:
 def test_every_row_carries_the_columns_of_its_own_problem(tmp_path: Path) -> None:
     rows = [with_columns(number) for number in range(5)]
     for export in (Stepwise(), KTO()):
-        write_part(tmp_path / "part.zip", rows, [export], 0.5, carries=True)
+        write_part(tmp_path / "part.zip", rows, [export], 0.5, About({"s": "mit"}, carries=True))
         tables = [table for split in SPLITS for table in Part(tmp_path / "part.zip").tables(export, split)]
         found = [row for table in tables for row in table.to_pylist()]
         assert len(found) >= 5
-        by_name = {row.problem.id: kept_text(row.problem) for row in rows}
-        assert all(row["kept"] == by_name[row["problem_id"]] for row in found)
+        by_name = {row.problem.id: {c.name: c.value for c in row.problem.kept} for row in rows}
+        assert all(json.loads(row["kept"]) == by_name[row["problem_id"]] for row in found)
         assert json.loads(found[0]["kept"])["tag"] == "é"
 
 

@@ -13,7 +13,6 @@ from stepforge.labelers import MathShepherd, OmegaPRM, Oracle, Sequential
 from stepforge.labelers.oracle import first_fatal
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS
-from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.label_accuracy import (
     Judged,
@@ -158,9 +157,7 @@ def test_columns_can_be_left_empty_and_rows_left_out(tmp_path: Path, rows: list[
     assert list(read_rows(path, LabeledProblem, only={0, 7, len(rows) - 1})) == [rows[0], rows[7], rows[-1]]
 
 
-@pytest.mark.parametrize(
-    "part", [part() for part in EXPORTS if not issubclass(part, Forks)], ids=lambda part: part.kind
-)
+@pytest.mark.parametrize("part", [part() for part in EXPORTS if not part.needs_completions], ids=lambda part: part.kind)
 def test_exports_that_are_given_no_completions_need_none(part: Any, rows: list[LabeledProblem]) -> None:
     bare = [row.model_copy(update=dict.fromkeys(COMPLETIONS, ())) for row in rows]
     whole = [exported for row in rows for exported in part.rows(row)]

@@ -85,6 +85,7 @@ def test_rates_that_may_come_out_otherwise_widen_the_interval() -> None:
     assert (unsure.low, unsure.high > sure.estimate) == (0.0, True)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heavy-tailed costs, 36 problems for 300: a percentile bootstrap holds a little less than it says."""
     monkeypatch.setattr("stepforge.pipelines.estimate.forecast.REPLICATES", 200)

@@ -7,20 +7,22 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from command_line import invoked
-from exported_rows import ROWS, rows_of
+from exported_rows import ROWS, WITH_ROWS, rows_of
 from pydantic import ValidationError
 from scripted_rows import curated_run
 
 from stepforge.pipelines.datasets import split_files
+from stepforge.pipelines.datasets.columns import ProblemColumns, columns_of
 from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
+from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.reports.card.training_notes import FOLDER, training_note
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.schemas.arrow import arrow_schema, from_table, to_table
+from stepforge.schemas.arrow import from_table, to_table
 from stepforge.schemas.record import Record
 
 
@@ -33,21 +35,29 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     return layout
 
 
-@pytest.mark.parametrize("part", EXPORTS, ids=lambda part: part().kind)
+@pytest.mark.parametrize("part", WITH_ROWS, ids=lambda part: part().kind)
 def test_every_export_loads_with_its_own_features(
     part: type[AnyExport], exported: Layout, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     datasets = pytest.importorskip("datasets")
     cache = tmp_path_factory.getbasetemp() / "cache"
     loaded = datasets.load_dataset(str(exported.datasets), part().name, cache_dir=str(cache))
-    assert set(loaded) == {"train", "test"}
-    expected = datasets.Features.from_arrow_schema(arrow_schema(part().row))
-    assert loaded["train"].features == expected
-    assert card_features(arrow_schema(part().row)) == expected._to_yaml_list()
-    assert loaded["train"].num_rows + loaded["test"].num_rows > 0
+    assert set(loaded) <= {"train", "test"}
+    columns = columns_of(open_run(exported.folder)[0], part())
+    expected = datasets.Features.from_arrow_schema(columns)
+    assert all(split.features == expected for split in loaded.values())
+    assert card_features(columns) == expected._to_yaml_list()
     own = {row.model_dump_json() for row in rows_of(part())}
-    for row in loaded["train"]:
-        assert part().row.model_validate(row).model_dump_json() in own
+    read = [row for split in loaded.values() for row in split]
+    assert len(read) == len(own)
+    for row in read:
+        assert row["license"] == "apache-2.0"
+        assert row["problem_source"] == "quantities"
+        assert row["generation_model"]
+        assert 0 <= row["pass_rate"] <= 1
+        assert row["parents"] == []
+        plain = {name: value for name, value in row.items() if name not in ProblemColumns.model_fields}
+        assert part().row_class.model_validate(plain).model_dump_json() in own
 
 
 def test_every_export_has_a_training_note() -> None:
@@ -134,7 +144,9 @@ def test_the_export_command_adds_a_format_and_does_nothing_twice(tmp_path: Path)
     _, layout = curated_run(tmp_path, ROWS[:6], [Stepwise()])
     code, text = invoked("export", tmp_path, "--only", "kto")
     assert (code, "kto" in text) == (0, True)
-    assert sorted(path.name for path in layout.datasets.iterdir()) == ["README.md", "figures", "kto"]
+    assert sorted(path.name for path in layout.datasets.iterdir()) == (
+        ["README.md", "croissant.json", "dataset_info.json", "figures", "kto", "traces"]
+    )
     assert invoked("export", tmp_path)[0] == 0
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (layout.datasets / "kto").iterdir()}
     assert invoked("export", tmp_path)[0] == 0

@@ -123,7 +123,7 @@ def test_kto_and_rejection_sampling_keep_what_is_sure() -> None:
         assert row.completion == solution.rollout.text
         assert row.label == (solution.rollout.outcome == "correct")
         assert not row.label or solution.verdict.finds_no_error
-    assert {row.solution_id for row in kept} == {row.solution_id for row in kto if row.label}
+    assert {row.solution_id for row in kept if row.labeled} == {row.solution_id for row in kto if row.label}
     assert all(len(list(RejectionSampling(max_per_problem=1).rows(problem))) <= 1 for problem in ROWS)
 
 

@@ -1,23 +1,38 @@
 """Data sets of 0, 1 and 2 rows, and empty splits: ``load_dataset`` reads what there is and fails for none."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.labelers import Contrast, MathShepherd
 from stepforge.pipelines.datasets.writer import export_all, rows_by_split
-from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.exports import EXPORTS, KTO, Preference, Reflection, RLPrompts
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Repair
 
-ROWS = scripted_rows([MathShepherd(k=8), Contrast()], 24)
+
+def repaired(row: LabeledProblem) -> LabeledProblem:
+    """Return a row whose solutions were mended; no verifier says anything of a scripted one."""
+    mended = Repair(message="no", prompt="p", text="t", outcome="correct", finish="stop", tokens=1)
+    solutions = [
+        s.model_copy(update={"rollout": s.rollout.model_copy(update={"repair": mended})}) for s in row.solutions
+    ]
+    return row.model_copy(update={"solutions": tuple(solutions)})
 
 
-NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto")
+ROWS = [repaired(row) for row in scripted_rows([MathShepherd(k=8), Contrast()], 24)]
+
+NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto", "short_long")
 """Exports that set solutions or steps beside each other."""
+
+
+ONE_ROW = {"max_per_problem": 1, "min_ratio": 1.01}
+"""Settings under which a problem gives one row, if any."""
 
 
 def one_solution(row: LabeledProblem) -> LabeledProblem:
@@ -33,7 +48,7 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
 @pytest.mark.parametrize("kind", EXPORTS, ids=lambda part: part().kind)
 def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    part = kind(max_per_problem=1) if "max_per_problem" in kind.model_fields else kind()
+    part = kind.model_validate({name: value for name, value in ONE_ROW.items() if name in kind.model_fields})
     rows = ROWS if part.kind in NEEDS_TWO else [one_solution(row) for row in ROWS]
     chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
     assert len(chosen) == count, part.kind
@@ -42,7 +57,7 @@ def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> No
     write_report(run, layout, write_ledger(layout, []))
     written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
     assert sum(written.values()) == count
-    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*")} == set(written)
+    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
     if count:
         loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
         assert {split: loaded[split].num_rows for split in loaded} == written
@@ -61,3 +76,27 @@ def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
     for name in there:
         loaded = datasets.load_dataset(str(layout.datasets), name, cache_dir=str(tmp_path / "cache"))
         assert {s: loaded[s].num_rows for s in loaded} == {s: n for s, n in rows_by_split(layout, name).items() if n}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    layouts = RLPrompts.model_fields["layout"].annotation, Chat.model_fields["layout"].annotation
+    rl, chat = (get_args(layout) for layout in layouts)
+    parts = [
+        *(RLPrompts(name=f"rl_{layout}", layout=layout) for layout in rl),
+        *(Preference(name=f"pairs_{layout}", chat=True, layout=layout, max_per_problem=1) for layout in chat),
+        *(KTO(name=f"kto_{layout}", chat=True, layout=layout) for layout in chat),
+        Reflection(chat=True, min_margin=-1),
+    ]
+    rows = [row for row in ROWS if list(Preference().rows(row))][:count]
+    run, layout = curated_run(tmp_path, rows, parts)
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    for part in parts:
+        written = sum(rows_by_split(layout, part.name).values())
+        assert (written > 0) is (count > 0) or part.kind == "reflection"
+        assert (layout.datasets / part.name / "__init__.py").exists() is (part.name == "rl_verifiers" and count > 0)
+        if written:
+            loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
+            assert sum(split.num_rows for split in loaded.values()) == written

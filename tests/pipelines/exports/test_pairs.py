@@ -8,15 +8,24 @@ import pytest
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import ChangePoint, Contrast, OmegaPRM, label_with_all
 from stepforge.labelers.evidence.siblings import fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
-from stepforge.pipelines.exports import Pairwise, Preference, Reflection, StepDPO, StepPreference
-from stepforge.pipelines.exports.balance import Evened, class_columns, length_class, position_class, rows_that_stay
+from stepforge.pipelines.exports import EXPORTS, KTO, Pairwise, Preference, Reflection, StepDPO, StepPreference
+from stepforge.pipelines.exports.balance import (
+    Axis,
+    Evened,
+    class_columns,
+    length_class,
+    position_class,
+    rows_that_stay,
+)
 from stepforge.pipelines.exports.step_pairs import StepPairRow
+from stepforge.pipelines.exports.whole_solutions import KTORow
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem
@@ -56,7 +65,7 @@ def test_a_step_pair_shares_its_prefix_and_differs_in_one_step() -> None:
     (pair,) = StepPreference().rows(labeled(OmegaPRM(k=16)))
     assert (pair.prompt, pair.chosen, pair.rejected, pair.step) == ("Q p?\nA\nB\n", "x\n", "C\n", 2)
     assert (pair.full_chosen, pair.full_rejected) == ("x\nend", "C\nD\nE\nF\n")
-    assert pair.margin > 0
+    assert pair.certainty > 0
     assert pair.chosen_value > pair.rejected_value
 
 
@@ -188,7 +197,11 @@ def test_pairwise_gives_the_probability_that_the_chosen_step_is_better() -> None
     (pair,) = Pairwise().rows(labeled(OmegaPRM(k=16)))
     assert pair.probability == pytest.approx((1 + pair.chosen_value - pair.rejected_value) / 2)
     assert 0.5 < pair.probability <= 1
-    assert "margin" not in type(pair).model_fields  # TRL's reward trainer would subtract it in its loss
+
+
+def test_no_export_has_a_column_margin() -> None:
+    """TRL's, OpenRLHF's and ms-swift's reward trainers would take it into their loss."""
+    assert not [part for part in EXPORTS if "margin" in part.row.model_fields]
 
 
 def test_reflection_ends_its_prompt_in_the_mistake_and_completes_rightly() -> None:
@@ -207,7 +220,7 @@ def test_reflection_ends_its_prompt_in_the_mistake_and_completes_rightly() -> No
 def test_solution_pairs_are_right_against_wrong() -> None:
     (pair,) = Preference().rows(labeled(OmegaPRM()))
     assert (pair.chosen, pair.rejected) == ("a\nb\nc\n", "A\nB\nC\nD\nE\nF\n")
-    assert (pair.prompt, pair.margin, pair.step) == ("Q p?\n", 1.0, None)
+    assert (pair.prompt, pair.certainty, pair.step) == ("Q p?\n", 1.0, None)
 
 
 def test_solution_pairs_are_near_in_length() -> None:
@@ -215,7 +228,7 @@ def test_solution_pairs_are_near_in_length() -> None:
     solutions: list[Rollout] = [a_solution("good", "abc", "correct")]
     solutions += [a_solution("far", long.upper(), "wrong"), a_solution("near", "XYZ", "wrong")]
     problem = asyncio.run(OmegaPRM()(solved(*solutions), KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=1))
-    (pair,) = Preference().rows(problem)
+    (pair,) = Preference(completions="none").rows(problem)
     assert pair.rejected == "X\nY\nZ\n"
 
 
@@ -224,12 +237,10 @@ class Plain(Evened):
 
     kind: str = "plain"
     name: str = "plain"
+    even: tuple[Axis, ...] = ("difficulty",)
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         yield from ()
-
-    def classes(self, row: Record) -> tuple[str, ...]:
-        return (str(row.model_dump()["difficulty"]),)
 
 
 def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
@@ -241,7 +252,8 @@ def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 100
 
 def pair_of(difficulty: int, number: int) -> StepPairRow:
     texts = {"prompt": f"p{number}", "chosen": "a", "rejected": "b", "full_chosen": "a", "full_rejected": "b"}
-    values = {"margin": 0.1, "chosen_value": 0.9, "rejected_value": 0.1, "step": 0, "kind": "step"}
+    values = {"certainty": 0.1, "chosen_value": 0.9, "rejected_value": 0.1, "step": 0, "kind": "step"}
+    values |= {"chosen_length": 1, "rejected_length": 1}
     ids = {"domain": "d", "difficulty": difficulty, "problem_id": "p", "solution_id": "s", "labeler": "l"}
     return StepPairRow.model_validate({**texts, **values, **ids})
 
@@ -258,6 +270,32 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
     assert evened(rows, 3) == evened(rows, 3, at_a_time=7)
 
 
+def test_what_is_evened_is_chosen() -> None:
+    row = pair_of(3, 1).model_copy(update={"step": 5, "chosen_length": 9, "domain": "algebra"})
+    part = Plain(even=("domain", "position", "difficulty", "length"))
+    assert part.classes(row) == ("algebra", "4-7", "3", "chosen longer")
+    shared = row.model_dump(include=set(KTORow.model_fields))
+    unpaired = KTORow.model_validate({**shared, "completion": "abc", "label": True})
+    assert KTO(even=("outcome", "length")).classes(unpaired) == ("True", "2")
+    assert KTO().most_of_a_class == 1e9
+
+
+@pytest.mark.parametrize(
+    ("band", "taken"), [((0.0, 1.0), True), ((0.5, 1.0), True), ((0.6, 1.0), False), ((0, 0.4), False)]
+)
+def test_each_export_has_its_own_band_of_difficulty(band: tuple[float, float], taken: bool) -> None:
+    problem = labeled(OmegaPRM())  # one solution right, one wrong
+    assert Preference(pass_rate=band).takes(problem) == taken
+    none = problem.model_copy(update={"solutions": ()})
+    assert Preference(pass_rate=band).takes(none) == (band == (0.0, 1.0))
+
+
+@pytest.mark.parametrize("band", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)])
+def test_a_band_that_is_none_is_refused(band: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="is no band"):
+        Preference(pass_rate=band)
+
+
 def test_classes_of_position_and_length() -> None:
     assert [position_class(i) for i in (None, 0, 1, 2, 3, 4, 7, 8)] == [
         "None",
@@ -269,6 +307,6 @@ def test_classes_of_position_and_length() -> None:
         "4-7",
         "8-15",
     ]
-    assert length_class("a" * 10, "a" * 10) == "alike"
-    assert length_class("a" * 12, "a" * 10) == "chosen longer"
-    assert length_class("a" * 10, "a" * 12) == "chosen shorter"
+    assert length_class(10, 10) == "alike"
+    assert length_class(12, 10) == "chosen longer"
+    assert length_class(10, 12) == "chosen shorter"

@@ -1,0 +1,256 @@
+"""Every filter on the same rows: rows a second of one CPU, and the most memory that each adds.
+
+    python -m benchmarks.filters --rows 100000
+    python -m benchmarks.filters --rows 1000000 --only near_duplicates duplicates     # a million questions
+    python -m benchmarks.filters --rows 100000 --datatrove .venv-datatrove/bin/python # beside datatrove's MinHash
+
+Each runs in a process of its own, which makes its rows first; seconds and memory count from there. The questions are
+the families' in both wordings. For near-duplicates one in twenty is followed by a copy with its first word changed,
+and the table says how many of those are found and how many others are called copies. datatrove (0.10, in an environment
+of its own) gets these questions as JSON lines, with runs of three words and numbers kept, and 14 bands of 8.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stepforge.filters import (
+    Consistent,
+    Corpus,
+    Decided,
+    Difficulty,
+    DistinctSolutions,
+    Dropped,
+    Language,
+    NearDuplicates,
+    SelfConsistency,
+    Shape,
+    WrongReference,
+)
+from stepforge.filters.held_out import HeldOutIndex
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.storage.shards import write_shard
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import PolicyIdentity, Rollout, SolvedProblem, Step
+
+SHARD = 10_000
+DISTINCT = 20_000
+"""Rows of their own that are made; more are these again with another name, so that making them takes no hours."""
+SOLUTIONS = 8
+IDENTITY = PolicyIdentity(
+    model="none", digest="", engine="none", engine_version="", temperature=1, top_p=1, max_tokens=1, prompt="{question}"
+)
+VET: dict[str, Any] = {
+    "self_consistency": SelfConsistency(sharpness=8.0, drop_contradicted=0.9),
+    "wrong_reference": WrongReference(min_answers=8),
+    "difficulty": Difficulty(min_pass_rate=0.3),
+    "shape": Shape(max_repetition=0.5, max_characters=4000),
+    "language": Language(),
+    "contamination": None,
+}
+CURATE: dict[str, Any] = {"decided": Decided(), "consistent": Consistent(), "distinct_solutions": DistinctSolutions()}
+CORPUS = ("duplicates", "near_duplicates")
+DATATROVE = """
+import sys, time
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.dedup import *
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.writers import JsonlWriter
+from datatrove.utils.text import TextNormConfig
+folder = sys.argv[1]
+config = MinhashConfig(n_grams=3, norm_config=TextNormConfig(norm_numbers=False))
+steps = [
+    [JsonlReader(folder + "/in"), MinhashDedupSignature(folder + "/sig", config=config)],
+    [MinhashDedupBuckets(folder + "/sig", folder + "/buckets", config=config)],
+    [MinhashDedupCluster(folder + "/buckets", folder + "/ids", config=config)],
+    [JsonlReader(folder + "/in"), MinhashDedupFilter(folder + "/ids", exclusion_writer=JsonlWriter(folder + "/out"))],
+]
+for number, step in enumerate(steps):
+    tasks = config.num_buckets if number == 1 else 1
+    LocalPipelineExecutor(step, tasks=tasks, workers=1, logging_dir=f"{folder}/log{number}").run()
+"""
+
+
+def problems(rows: int) -> Iterator[Problem]:
+    """Yield questions of the families; of the second half every twentieth copies an earlier one but for a word."""
+    made: list[Problem] = []
+    for row in range(rows):
+        if row >= rows // 2 and row % 20 == 0:
+            source = made[(row - rows // 2) % len(made)]
+            words = source.question.split(" ")
+            words[0] = "Certainly"
+            yield source.model_copy(update={"id": f"copy-{row}", "question": " ".join(words)})
+            continue
+        if row < DISTINCT:
+            family = ALL_FAMILIES[row % len(ALL_FAMILIES)]
+            wording = "free" if row // len(ALL_FAMILIES) % 2 else "plain"
+            made.append(family(kind=family.model_fields["kind"].default, wording=wording).item(7, row))
+            yield made[-1]
+        else:
+            again = made[row % len(made)]
+            names = "".join(chr(97 + int(digit)) for digit in str(row))
+            question = " ".join(f"{word}{names}" if word.isalpha() else word for word in again.question.split(" "))
+            yield again.model_copy(update={"id": f"row-{row}", "question": question})
+
+
+def solved(problem: Problem) -> SolvedProblem:
+    """Return a problem with solutions, most of them right."""
+    text = problem.reference_solution or "Answer: 1"
+    rollouts = tuple(
+        Rollout(
+            id=f"{problem.id}-{i}",
+            start=None,
+            steps=tuple(Step(text=f"{line} {'' if i < 5 else i}\n") for line in text.splitlines()),
+            answer=problem.answer if i < 5 else str(i),
+            outcome="correct" if i < 5 else "wrong",
+            finish="stop",
+            tokens=len(text) // 4,
+            mean_logprob=-0.1 - i / 100,
+        )
+        for i in range(SOLUTIONS)
+    )
+    return SolvedProblem(problem=problem, rollouts=rollouts, policy=IDENTITY)
+
+
+def labeled(problem: Problem) -> LabeledProblem:
+    """Return the same with verdicts of two labelers."""
+    row = solved(problem)
+    solutions = tuple(
+        LabeledSolution(
+            rollout=rollout,
+            labels=(None,) * len(rollout.steps),
+            verdict=Verdict(labeler="a", first_error=None if i < 5 else 0),
+            others=(Verdict(labeler="b", first_error=None if i < 6 else 0),),
+        )
+        for i, rollout in enumerate(row.rollouts)
+    )
+    return LabeledProblem(problem=problem, solutions=solutions, evidence=(), policy=IDENTITY, costs=())
+
+
+def _rate(work: Callable[[], int], rows: int) -> dict[str, Any]:
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    dropped = work()
+    seconds = time.process_time() - began
+    added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": added / 1024, "dropped": dropped}
+
+
+def by_row(name: str, rows: int) -> dict[str, Any]:
+    """Measure a filter that looks at one row at a time, on the first ten thousand rows."""
+    some = [problem for _, problem in zip(range(min(rows, SHARD)), problems(rows), strict=False)]
+    if name in CURATE:
+        labels = [labeled(problem) for problem in some]
+        return _rate(lambda: sum(isinstance(CURATE[name](row), Dropped) for row in labels), len(labels))
+    found = [solved(problem) for problem in some]
+    if name == "contamination":
+        index = HeldOutIndex([("test", [problem.question for problem in some[::8]])])
+        return _rate(lambda: sum(index.find(row.problem.question) is not None for row in found), len(found))
+    part = VET[name]
+    part(found[0], Corpus())  # loads what it needs
+    return _rate(lambda: sum(isinstance(part(row, Corpus()), Dropped) for row in found), len(found))
+
+
+def over_run(name: str, rows: int, folder: Path) -> dict[str, Any]:
+    """Measure a filter that compares all rows, on shards as a run has them."""
+    shards = written(rows, folder)
+    found: dict[str, str] = {}
+    part = NearDuplicates()
+
+    def work() -> int:
+        found.update(near_duplicates(shards, part) if name == "near_duplicates" else duplicate_questions(shards))
+        return len(found)
+
+    figures = _rate(work, rows)
+    return figures | _told(set(found), rows) if name == "near_duplicates" else figures
+
+
+def _told(dropped: set[str], rows: int) -> dict[str, Any]:
+    planted = sum(row >= rows // 2 and row % 20 == 0 for row in range(rows))
+    hits = sum(name.startswith("copy-") for name in dropped)
+    return {"planted found": f"{hits / planted:.4f}", "others": f"{(len(dropped) - hits) / (rows - planted):.4f}"}
+
+
+def written(rows: int, folder: Path) -> list[Path]:
+    """Write the questions as shards."""
+    shards: list[Path] = []
+    batch: list[Problem] = []
+    for problem in problems(rows):
+        batch.append(problem)
+        if len(batch) == SHARD:
+            shards.append(folder / f"part-{len(shards):05d}.parquet")
+            write_shard(shards[-1], batch, Problem, {})
+            batch = []
+    if batch:
+        shards.append(folder / f"part-{len(shards):05d}.parquet")
+        write_shard(shards[-1], batch, Problem, {})
+    return shards
+
+
+def datatrove(python: str, rows: int, folder: Path) -> dict[str, Any]:
+    """Run datatrove's four stages on the same questions."""
+    (folder / "in").mkdir()
+    with (folder / "in" / "rows.jsonl").open("w", encoding="utf-8") as file:
+        for problem in problems(rows):
+            file.write(json.dumps({"text": problem.question, "id": problem.id}) + "\n")
+    (folder / "run.py").write_text(DATATROVE)
+    before = os.times()
+    subprocess.run([python, str(folder / "run.py"), str(folder)], check=True, capture_output=True)
+    after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    import gzip
+
+    names = set()
+    for path in (folder / "out").rglob("*.gz"):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            names |= {json.loads(line)["id"] for line in lines}
+    return {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": most, "dropped": len(names)} | _told(
+        names, rows
+    )
+
+
+def main() -> None:
+    """Print the table, a process for each filter."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--only", nargs="*", default=[*CORPUS, *VET, *CURATE])
+    parser.add_argument("--datatrove", help="a Python that has datatrove[processing] and spacy")
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        with tempfile.TemporaryDirectory() as folder:
+            if options.inside == "datatrove":
+                figures = datatrove(options.datatrove, options.rows, Path(folder))
+            elif options.inside in CORPUS:
+                figures = over_run(options.inside, options.rows, Path(folder))
+            else:
+                figures = by_row(options.inside, options.rows)
+        print(json.dumps(figures))
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{'filter':20} {'rows':>9} {'CPU s':>8} {'rows/s':>9} {'MiB':>7} {'dropped':>8}")
+    for name in [*options.only, *(["datatrove"] if options.datatrove else [])]:
+        command = [sys.executable, "-m", "benchmarks.filters", "--rows", str(options.rows), "--inside", name]
+        command += ["--datatrove", options.datatrove] if options.datatrove else []
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        f = json.loads(done.stdout.splitlines()[-1])
+        rest = "  ".join(f"{key} {f[key]}" for key in ("planted found", "others") if key in f)
+        print(
+            f"{name:20} {f['rows']:9,} {f['seconds']:8.2f} {f['rate']:9,.0f} {f['MiB']:7.0f} {f['dropped']:8,}  {rest}"
+        )
+
+
+if __name__ == "__main__":
+    main()

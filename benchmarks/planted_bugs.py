@@ -1,0 +1,101 @@
+"""Label quality on programs with a planted bug, whose first wrong statement is known.
+
+    python -m benchmarks.planted_bugs write data/planted_bugs.jsonl
+    stepforge run configs/planted_bugs.toml --out runs/planted_bugs
+    python -m benchmarks.planted_bugs table runs/planted_bugs
+
+Half of the programs are right; of the others one statement was changed so that tests fail. Labelers do not see that.
+Intervals are Wilson's at 95 %.
+"""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from stepforge.generators.families.programs import Programs
+from stepforge.generators.planted_bugs import Planted, planted_bugs
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.schemas.interval import wilson
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.seeds import rng_of
+from stepforge.schemas.verifier import UnitTests
+
+SEED = 7001
+"""Not one that a policy is trained on."""
+LEVELS = (1, 2, 3, 4)
+TRIES = 6
+"""Changes of one program that are tested."""
+
+
+def main() -> None:
+    """Write the programs, or print the table of a run on them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("write", "table"))
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--count", type=int, default=400, help="programs to write")
+    options = parser.parse_args()
+    if options.what == "table":
+        print(table(json.loads((options.path / "report.json").read_text())))
+        return
+    rows = asyncio.run(programs(options.count))
+    options.path.parent.mkdir(parents=True, exist_ok=True)
+    options.path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    print(f"{options.path}: {len(rows)} programs, {sum(row['first_error'] >= 0 for row in rows)} with a bug")
+
+
+async def programs(count: int) -> list[dict[str, Any]]:
+    """Return rows of a problem set: every second program is right, the others have a bug that a test notices."""
+    problems = {p.question: p for p in (Programs(levels=LEVELS).item(SEED, i) for i in range(2 * count))}
+    chosen = list(problems.values())[:count]
+    async with PooledGrader(processes=2) as grader:
+        bugs = await asyncio.gather(*(_bug(problem, grader) for problem in chosen[1::2]))
+    right = [_row(problem, problem.known_solution or "", -1) for problem in chosen[::2]]
+    return right + [_row(p, bug.text, bug.at) for p, bug in zip(chosen[1::2], bugs, strict=True) if bug is not None]
+
+
+async def _bug(problem: Problem, grader: PooledGrader) -> Planted | None:
+    found = planted_bugs(problem.known_solution or "", rng_of(SEED, "bug", problem.id))
+    for bug, _ in zip(found, range(TRIES), strict=False):
+        if await grader.grade(problem, [bug.text]) == ["wrong"]:
+            return bug
+    return None
+
+
+def _row(problem: Problem, solution: str, first_error: int) -> dict[str, Any]:
+    tests = problem.verifier
+    assert isinstance(tests, UnitTests)
+    return {
+        "id": problem.id,
+        "question": problem.question,
+        "tests": tests.tests,
+        "entry_point": tests.entry_point,
+        "solution": solution,
+        "first_error": first_error,
+        "level": problem.difficulty,
+        "domain": problem.domain,
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the figures of a report against the planted bugs, a labeler a row."""
+    lines = ["| labeler | first error exact | no error found in right programs | abstained |", "|---|---|---|---|"]
+    for labeler, n in report["people"].items():
+        wrong, clean = n["wrong_solutions"], n["correct_solutions"]
+        cells = (
+            _share(n["exact_first_errors_of_wrong_solutions"], wrong),
+            _share((n["correct_solution_accuracy"] or 0) * clean, clean),
+            _share((n["abstained_share"] or 0) * (wrong + clean), wrong + clean),
+        )
+        lines.append(f"| `{labeler}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _share(part: float, whole: int) -> str:
+    low, high = wilson(round(part), whole)
+    return f"{part / whole:.2f} ({low:.2f} to {high:.2f}) of {whole}"
+
+
+if __name__ == "__main__":
+    main()

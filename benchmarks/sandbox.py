@@ -1,0 +1,87 @@
+"""How many small executions a second the isolation gives: ``python -m benchmarks.sandbox``.
+
+Beside wall-clock figures stands the processor time of one execution, which says what a calm machine would give:
+cores divided by it. ``sandlock`` (``pip install sandlock``) is measured where it is installed.
+"""
+
+import argparse
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+
+from stepforge.pipelines.sandbox.sandbox import Sandbox
+from stepforge.schemas.verifier import UnitTests
+
+PROGRAM = "def f(x):\n    return x * x\n"
+TESTS = UnitTests(tests="assert f(2) == 4\nassert f(3) == 9\nassert f(-1) == 1", entry_point="f", seconds=30)
+
+
+def main() -> None:
+    """Print a table: executions a second, and processor milliseconds of one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=600)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {options.processes} at a time")
+    print("| what | executions/s | processor ms each | cores / processor time |\n|---|---|---|---|")
+    _row("run a program", options, _ran)
+    _row("test a program (two processes)", options, _tested)
+    if find_spec("sandlock"):
+        _row(
+            "run a program, sandlock",
+            argparse.Namespace(count=options.count // 10, processes=options.processes),
+            _in_sandlock,
+        )
+
+
+def _row(name: str, options: argparse.Namespace, work: Callable[[int, int], Awaitable[None]]) -> None:
+    began, used = time.monotonic(), _processor()
+    asyncio.run(work(1, options.processes))
+    start, used_to_start = time.monotonic() - began, _processor() - used
+    began, used = time.monotonic(), _processor()
+    asyncio.run(work(options.count, options.processes))
+    each = (_processor() - used - used_to_start) / options.count
+    rate = options.count / (time.monotonic() - began - start)
+    print(f"| {name} | {rate:.0f} | {1000 * each:.1f} | {(os.cpu_count() or 1) / each:.0f} |")
+
+
+def _processor() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+async def _ran(count: int, processes: int) -> None:
+    async with Sandbox(processes) as sandbox:
+        found = await asyncio.gather(*(sandbox.run(f"{PROGRAM}f(5)") for _ in range(count)))
+    assert {ran.value for ran in found} == {"25"}
+
+
+async def _tested(count: int, processes: int) -> None:
+    async with Sandbox(processes) as sandbox:
+        asked = [sandbox.ask(TESTS, {"solution": PROGRAM}) for _ in range(count)]
+        found = await asyncio.gather(*map(asyncio.wrap_future, asked))
+    assert {ruling.outcome for ruling in found} == {"correct"}
+
+
+async def _in_sandlock(count: int, processes: int) -> None:
+    from sandlock import Sandbox as Sandlock
+
+    turns = asyncio.Semaphore(processes)
+    readable = ["/usr", "/lib", "/lib64", "/bin", "/etc", sys.base_prefix]
+
+    async def one() -> None:
+        async with turns:
+            sandbox = Sandlock(fs_readable=readable, clean_env=True, max_memory="512M", max_processes=1)
+            command = [sys.executable, "-I", "-S", "-c", f"{PROGRAM}print(f(5))"]
+            done = await asyncio.to_thread(sandbox.run, command, timeout=30)
+            assert done.stdout == b"25\n", done
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+if __name__ == "__main__":
+    main()

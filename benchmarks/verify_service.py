@@ -1,0 +1,175 @@
+"""The verifier service under load: verdicts a second, and honest clients beside hostile answers.
+
+    python -m benchmarks.verify_service [--seconds 20] [--json]
+
+Starts ``stepforge verify --serve``, then (1) sends batches of plain answers as fast as they are taken, (2) lets 64
+clients send small batches at a fixed rate in which one answer in a hundred is hostile (powers of powers, endless sums,
+deep fractions), and compares every honest verdict with the one that the same answer gets alone.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import psutil
+
+CLIENTS = 64
+BATCH = 16
+HOSTILE_SHARE = 0.01
+RATE = 1000.0
+"""Verdicts a second that the clients together ask for in the second part."""
+HOSTILE = (
+    "9^{9^{9^{9}}}",
+    r"\sum_{n=1}^{10^{12}} \frac{1}{n}",
+    r"\int_0^{\infty} \frac{\sin(x^{99})}{x^{7}+\sqrt{x}+1} dx",
+    "(x+1)^{9999}(x+2)^{9999}",
+    "(a+b+c+d+e+f)^{90}",
+    r"\prod_{n=1}^{\infty} (1+\frac{1}{n^{3}+x})",
+    r"\lim_{n\to\infty}(1+\frac{1}{n^{n}})^{n}",
+    "1" + "+1" * 900,
+    "x_{1}+" * 200 + "1",
+    "7" * 100_000,
+)
+
+
+class Part(NamedTuple):
+    """One (response, reference) and whether it is hostile."""
+
+    response: str
+    reference: str
+    hostile: bool
+
+
+def honest(rng: random.Random) -> Part:
+    """Return an answer as models write them: numbers, fractions, and now and then something symbolic."""
+    value, right = rng.randrange(10_000), rng.random() < 0.6
+    written = value if right else value + rng.randrange(1, 9)
+    kind = rng.random()
+    if kind < 0.8:
+        return Part(f"First we add.\nThen we see that it holds.\nThe answer is {written}.", f"#### {value}", False)
+    if kind < 0.97:
+        return Part(rf"So it is \boxed{{\frac{{{written}}}{{7}}}}.", rf"\frac{{{value}}}{{7}}", False)
+    return Part(rf"Hence \boxed{{\sqrt{{{written}}} + x}}.", rf"x + \sqrt{{{value}}}", False)
+
+
+def hostile(rng: random.Random) -> Part:
+    """Return a hostile answer, each a little different, so that none is remembered."""
+    return Part(rf"\boxed{{{rng.choice(HOSTILE)} + {rng.randrange(1_000_000)}}}", "4", True)
+
+
+async def post(client: httpx.AsyncClient, parts: Sequence[Part], name: str) -> list[str]:
+    """Return the outcomes of a batch."""
+    items = [{"response": part.response, "reference": part.reference} for part in parts]
+    answer = await client.post("/verify", json={"items": items, "client": name})
+    answer.raise_for_status()
+    return [one["outcome"] for one in answer.json()["verdicts"]]
+
+
+async def throughput(client: httpx.AsyncClient, seconds: float) -> float:
+    """Return plain verdicts a second, batches of 256 from four clients."""
+    rng = random.Random(1)
+    batches = [
+        [part for part in (honest(rng) for _ in range(400)) if "sqrt" not in part.response][:256] for _ in range(20)
+    ]
+    done, until = 0, time.monotonic() + seconds
+    await post(client, batches[0], "warm")
+
+    async def work(number: int) -> None:
+        nonlocal done
+        while time.monotonic() < until:
+            done += len(await post(client, batches[(number + done) % len(batches)], f"plain-{number}"))
+
+    began = time.monotonic()
+    await asyncio.gather(*(work(number) for number in range(4)))
+    return done / (time.monotonic() - began)
+
+
+async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) -> dict[str, Any]:
+    """Return latencies and outcomes of 64 clients, ``share`` of whose answers are hostile."""
+    latencies: dict[bool, list[float]] = {True: [], False: []}
+    outcomes: list[tuple[Part, str]] = []
+    until = time.monotonic() + seconds
+
+    async def work(number: int) -> None:
+        rng = random.Random(number)
+        pause = CLIENTS * BATCH / RATE
+        await asyncio.sleep(rng.random() * pause)
+        while time.monotonic() < until:
+            parts = [hostile(rng) if rng.random() < share else honest(rng) for _ in range(BATCH)]
+            began = time.monotonic()
+            found = await post(client, parts, f"client-{number}")
+            took = time.monotonic() - began
+            latencies[any(part.hostile for part in parts)].append(took)
+            outcomes.extend(zip(parts, found, strict=True))
+            await asyncio.sleep(max(0.0, pause - took))
+
+    await asyncio.gather(*(work(number) for number in range(CLIENTS)))
+    return {"latencies": latencies, "outcomes": outcomes}
+
+
+async def measure(address: str, token: str, seconds: float, process: psutil.Process) -> dict[str, Any]:
+    """Run both parts."""
+    limits = httpx.Limits(max_connections=CLIENTS + 8)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120, limits=limits) as client:
+        used = process.cpu_times().user + process.cpu_times().system
+        rate = await throughput(client, seconds)
+        used = process.cpu_times().user + process.cpu_times().system - used
+        mixed = await under_attack(client, seconds, HOSTILE_SHARE)
+        honest_parts = [(part, found) for part, found in mixed["outcomes"] if not part.hostile]
+        changed = 0
+        for start in range(0, len(honest_parts), 512):
+            chunk = honest_parts[start : start + 512]
+            alone = await post(client, [part for part, _ in chunk], "afterwards")
+            changed += sum(now != then for now, (_, then) in zip(alone, chunk, strict=True))
+        hostile_found = [found for part, found in mixed["outcomes"] if part.hostile]
+    clean, attacked = mixed["latencies"][False], mixed["latencies"][True]
+    return {
+        "plain_verdicts_per_second": round(rate),
+        "plain_verdicts_per_processor_second": round(rate * seconds / used),
+        "clients": CLIENTS,
+        "batch": BATCH,
+        "asked_per_second": RATE,
+        "honest_answers": len(honest_parts),
+        "honest_verdicts_changed": changed,
+        "hostile_answers": len(hostile_found),
+        "hostile_outcomes": {name: hostile_found.count(name) for name in sorted(set(hostile_found))},
+        "seconds_honest_requests": _percentiles(clean),
+        "seconds_requests_with_a_hostile_answer": _percentiles(attacked),
+        "seconds_all_requests": _percentiles([*clean, *attacked]),
+    }
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    return {f"p{p}": round(float(np.percentile(seconds, p)), 4) for p in (50, 99)} if seconds else {}
+
+
+def main() -> None:
+    """Start the service, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each part")
+    parser.add_argument("--limit", type=float, default=0.9, help="the service's limit for a request, in seconds")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    command = [sys.executable, "-m", "stepforge", "verify", "--serve", "--seconds", str(chosen.limit)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        try:
+            line = (service.stdout.readline() if service.stdout else "").split()
+            if len(line) != 3:
+                sys.exit("the service did not start")
+            found = asyncio.run(measure(line[0], line[2], chosen.seconds, psutil.Process(service.pid)))
+        finally:
+            service.terminate()
+    print(json.dumps(found, indent=1) if chosen.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()

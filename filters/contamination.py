@@ -1,0 +1,83 @@
+"""Contamination: problems of a held-out set must not train what is measured on it."""
+
+from pathlib import PurePath
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.filters.held_out import WAYS, HeldOutIndex, Way
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+
+class HeldOut(Record):
+    """A held-out set: a file, a folder of files of one format, or a Hub dataset."""
+
+    path: str | None = None
+    hub: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    question: str | None = None
+    """Column of the question; by default `question`, or what it is most often called."""
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+    """What hits are counted under; by default the file's or the dataset's name."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "HeldOut":
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name that hits are counted under."""
+        return self.name or (PurePath(self.path).stem if self.path else self.hub or "")
+
+
+class Contamination(Record):
+    """Drop problems that a held-out set holds too: verbatim, in part, with other numbers, or in other words."""
+
+    kind: Literal["contamination"] = "contamination"
+    against: tuple[HeldOut, ...] = Field(min_length=1)
+    """Held-out sets, each a table, or a text: a file's or folder's path, else the name of a Hub dataset."""
+    ways: tuple[Way, ...] = Field(default=WAYS, min_length=1)
+    """What counts: `verbatim` (but for case, layout and punctuation), a `shared passage` of 13 words (GPT-3's rule),
+    `renumbered`, and `reworded`."""
+    alike: float = Field(default=0.4, gt=0, le=1)
+    """Least cosine of the words of two questions, rare words weighing more, at which one is the other `reworded`; most
+    of their numbers must be the same too."""
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _from_texts(cls, against: Any) -> Any:
+        return [_place(one) if isinstance(one, str) else one for one in _listed(against)]
+
+    def index(self, questions: list[tuple[str, list[str]]]) -> HeldOutIndex:
+        """Return the index of the held-out sets, each a name and its questions."""
+        return HeldOutIndex(questions, self.ways, self.alike)
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Drop a problem that the corpus knows as held out; also one whose solutions were supplied."""
+        hit = corpus.held_out.get(row.problem.id)
+        return row if hit is None else Dropped(reason=hit)
+
+
+def _listed(against: Any) -> list[Any]:
+    return list(against) if isinstance(against, list | tuple) else [against]
+
+
+def _place(text: str) -> dict[str, str]:
+    """A Hub name is `name` or `owner/name`, without a suffix; anything else is a path."""
+    looks_like_a_path = text.startswith((".", "/", "~")) or text.count("/") > 1 or text.endswith("/")
+    return {"path": text} if looks_like_a_path or _suffix(text) else {"hub": text}
+
+
+def _suffix(text: str) -> bool:
+    return (
+        text.lower()
+        .removesuffix(".gz")
+        .removesuffix(".zst")
+        .endswith((".jsonl", ".ndjson", ".json", ".csv", ".parquet"))
+    )

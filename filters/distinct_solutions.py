@@ -1,0 +1,55 @@
+"""Near-copies among the solutions of one problem: the same reasoning eight times teaches what one time does."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stepforge.filters.dropped import Dropped
+from stepforge.filters.shingles import jaccard, text_shingles
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+
+
+class DistinctSolutions(Record):
+    """Keep the first of a problem's solutions that say nearly the same and carry the same verdict.
+
+    It comes after labels: pass rates and labels are those of all solutions. Completions that begin in a solution that
+    is left out go with it.
+    """
+
+    kind: Literal["distinct_solutions"] = "distinct_solutions"
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    """Least share of runs of three words that two solutions of one problem have in common (Jaccard)."""
+    min_distinct: int = Field(default=1, ge=1)
+    """Drop the problem where fewer are left."""
+
+    def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
+        """Leave out near-copies, and the problem where too few solutions are left."""
+        kept: list[tuple[frozenset[str], LabeledSolution]] = []
+        for solution in row.solutions:
+            mine = text_shingles(solution.rollout.text)
+            if not any(_same(solution, one) and jaccard(mine, other) >= self.similarity for other, one in kept):
+                kept.append((mine, solution))
+        if len(kept) < self.min_distinct:
+            return Dropped(reason="too few distinct solutions")
+        return row if len(kept) == len(row.solutions) else _with(row, [solution for _, solution in kept])
+
+
+def _same(one: LabeledSolution, other: LabeledSolution) -> bool:
+    return (one.rollout.outcome, one.verdict.first_error, one.verdict.abstained) == (
+        other.rollout.outcome,
+        other.verdict.first_error,
+        other.verdict.abstained,
+    )
+
+
+def _with(row: LabeledProblem, solutions: list[LabeledSolution]) -> LabeledProblem:
+    rooted = {solution.rollout.id for solution in solutions}
+    completions: dict[str, list[object]] = {"evidence": [], "further": []}
+    for column in completions:
+        for rollout in getattr(row, column):  # a completion comes after the one that it starts in
+            if rollout.start is None or rollout.start.rollout in rooted:
+                rooted.add(rollout.id)
+                completions[column].append(rollout)
+    changed = {column: tuple(found) for column, found in completions.items()}
+    return row.model_copy(update={"solutions": tuple(solutions), **changed})

@@ -1,0 +1,49 @@
+"""The language of questions and solutions, by py3langid (Lui and Baldwin 2012), which knows 97 of them."""
+
+import re
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+LEAST_LETTERS = 40
+"""Letters of words below which no language is told: `x = 3` is none."""
+_FORMULA = re.compile(r"\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[a-zA-Z]+|[^\W\d_]*[\d_=+*/^<>{}][^\s]*", re.DOTALL)
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # an extra, and a model to load
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+class Language(Record):
+    """Keep problems whose question, and enough of whose solutions, are in one of these languages."""
+
+    kind: Literal["language"] = "language"
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    """Two-letter codes."""
+    sureness: float = Field(default=0.95, gt=0, le=1)
+    """Least probability, all other languages together, at which a text is said to be in none of these."""
+    min_solutions: int = Field(default=1, ge=0)
+    """Fewest solutions that are not in another language; 0 looks at the question alone."""
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Drop what is surely in another language; formulas and short texts are in none."""
+        if self._other(row.problem.question):
+            return Dropped(reason="question in another language")
+        if sum(not self._other(rollout.text) for rollout in row.rollouts) < self.min_solutions:
+            return Dropped(reason="solutions in another language")
+        return row
+
+    def _other(self, text: str) -> bool:
+        words = " ".join(_FORMULA.sub(" ", text).split())
+        if sum(map(str.isalpha, words)) < LEAST_LETTERS and words.isascii():
+            return False
+        wanted = sum(share for code, share in _identifier().rank(words) if code in self.languages)
+        return bool(wanted <= 1 - self.sureness)

@@ -1,0 +1,25 @@
+"""Near-duplicates: questions that differ in a few words, found over the whole run by MinHash (Broder 1997)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+
+class NearDuplicates(Record):
+    """Keep the first of the problems that ask nearly the same, and those whose solutions were supplied."""
+
+    kind: Literal["near_duplicates"] = "near_duplicates"
+    similarity: float = Field(default=0.8, ge=0.5, le=1)
+    """Least share of runs of three words that two questions have in common (Jaccard, estimated to about 0.04)."""
+    numbers: Literal["same", "any"] = "same"
+    """Whether near-duplicates have the same numbers. With `any`, a template filled in twice is one question."""
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Drop a problem that the corpus knows as the near-copy of an earlier one."""
+        if not row.supplied and row.problem.id in corpus.near_copy_of:
+            return Dropped(reason="nearly the question of an earlier problem")
+        return row

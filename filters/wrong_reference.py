@@ -1,0 +1,62 @@
+"""Wrong references: the policy's solutions agree, confidently and almost without dissent, on another answer.
+
+A policy that makes the same mistake every time looks the same, so what is dropped is suspect and not proven:
+docs/results/filters.md gives precision and recall, and how they fall with the policy's pass rate.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stepforge.filters.dropped import Corpus, Dropped
+from stepforge.filters.self_consistency import with_reference
+from stepforge.grading.verdict import decide
+from stepforge.grading.votes import vote_shares, voters
+from stepforge.schemas.problem import KeptColumn
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+REFERENCE = "reference_as_given"
+MAJORITY = "majority_answer"
+"""Columns in which a settled, or a marked, problem keeps what its source says and what the solutions say."""
+
+
+class WrongReference(Record):
+    """Find problems whose reference answer is likely wrong."""
+
+    kind: Literal["wrong_reference"] = "wrong_reference"
+    min_agreement: float = Field(default=0.55, gt=0, le=1)
+    """Least share of the votes for one other answer."""
+    max_support: float = Field(default=0.05, ge=0, lt=1)
+    """Most votes for the reference, as a multiple of those for the other answer."""
+    min_answers: int = Field(default=12, ge=2)
+    """Fewest solutions with an answer; with fewer, nothing is said."""
+    sharpness: float = Field(default=8.0, ge=0)
+    """Votes weigh the rollout's mean token probability to this power; counted where the engine reports none."""
+    then: Literal["drop", "settle", "mark"] = "drop"
+    """`drop`: the row is listed among the rejected ones; `settle`: the other answer becomes the reference, and the
+    given one is kept as the column `reference_as_given`; `mark`: it stays, with the column `majority_answer`."""
+
+    def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
+        """Compare the reference with what the solutions agree on."""
+        majority = self.contradiction(row)
+        if majority is None:
+            return row
+        if self.then == "drop":
+            return Dropped(reason="solutions agree on another answer than the reference")
+        settled = with_reference(row, majority) if self.then == "settle" else row
+        name, value = (REFERENCE, row.problem.answer or "") if self.then == "settle" else (MAJORITY, majority)
+        kept = (*row.problem.kept, KeptColumn(name=name, value=value))
+        return settled.model_copy(update={"problem": settled.problem.model_copy(update={"kept": kept})})
+
+    def contradiction(self, row: SolvedProblem) -> str | None:
+        """Return the answer that the solutions agree on against the reference; None if they do not."""
+        problem, voting = row.problem, voters(row.own or row.rollouts)
+        if problem.answer is None or len(voting) < self.min_answers:
+            return None
+        shares = vote_shares(voting, problem.answer_kind, self.sharpness)
+        verdicts = {answer: decide(problem.answer, answer, problem.answer_kind) for answer in shares}
+        majority, share = next(iter(shares.items()))
+        support = sum(shares[answer] for answer, verdict in verdicts.items() if verdict != "wrong")
+        certain = verdicts[majority] == "wrong" and share >= self.min_agreement
+        return majority if certain and support <= self.max_support * share else None

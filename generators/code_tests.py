@@ -1,0 +1,67 @@
+"""Unit tests in the columns of a problem set: HumanEval's and MBPP's shapes, and what lies between."""
+
+import ast
+import builtins
+
+from stepforge.generators.cells import Cells
+from stepforge.grading.programs import completed
+from stepforge.schemas.verifier import UnitTests
+
+CHECK = "check"
+"""HumanEval's tests define a function of this name, which takes the one to test."""
+
+
+def unit_tests(cells: Cells, seconds: float) -> UnitTests | None:
+    """Return the tests of a row: a text, or a list of assertions; None where it has none.
+
+    Raises:
+        BadInput: they are no Python, or call no function.
+    """
+    value = cells.value("tests")
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and all(isinstance(test, str) for test in value):
+        value = "\n".join(map(str, value))
+    if not isinstance(value, str):
+        cells.bad("tests", "is neither a text nor a list of texts; write Python assertions")
+    try:
+        tree = ast.parse(value)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        cells.bad("tests", f"is no Python ({str(error)[:80]}); correct or remove the row")
+    entry_point = cells.text("entry_point") or _first_called(tree)
+    if entry_point is None or not entry_point.isidentifier():
+        cells.bad("tests", "calls no function; name the column of its name as entry_point")
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    called = {node.value.func.id for node in tree.body if _calls_a_name(node)}  # type: ignore[attr-defined]
+    if CHECK in defined - called:
+        value = f"{value}\n{CHECK}({entry_point})"
+    return UnitTests(tests=value, entry_point=entry_point, setup=cells.text("setup") or "", seconds=seconds)
+
+
+def asked_by_name(question: str, tests: UnitTests) -> str:
+    """Return a question that names the function to write: one that does not is shown the first test."""
+    if f"{tests.entry_point}(" in question:
+        return question
+    return f"{question.rstrip()}\nYour code should pass this test:\n{tests.tests.splitlines()[0]}"
+
+
+def known_solution(cells: Cells, tests: UnitTests | None) -> str | None:
+    """Return the right solution of a row, whole where it goes on from a prompt."""
+    text = cells.text("reference")
+    return text if text is None or tests is None else completed(tests.setup, tests.entry_point, text)
+
+
+def _first_called(tree: ast.Module) -> str | None:
+    """Return the first function that an assertion calls and that is no built-in's wrapper around it."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assert):
+            calls = [n for n in ast.walk(statement.test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+            names = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
+            ours = [name for name in names if not hasattr(builtins, name)]
+            if ours:
+                return ours[0]
+    return None
+
+
+def _calls_a_name(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)

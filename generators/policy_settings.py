@@ -1,0 +1,53 @@
+"""How a policy is asked, sampled and cut into steps: the table ``[policy]`` of a run file."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from stepforge.generators.segmenters import AnySegmenter, Line
+from stepforge.generators.tool_calls import ToolKind
+from stepforge.schemas.record import Record
+
+
+class PolicySettings(Record):
+    """How the model is asked, sampled and cut into steps."""
+
+    prompt: str = "{question}\n"
+    """``{question}`` stands for the question; everything else is given as it is."""
+    chat: bool = False
+    """Whether the prompt is sent as a user turn through the model's chat template."""
+    system: str | None = None
+    """The system turn, with ``chat``."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest solution or continuation, in tokens."""
+    stop: tuple[str, ...] = ()
+    segmenter: AnySegmenter = Line()
+    tool: ToolKind | None = None
+    """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
+    the sandbox, and the solution goes on from there. The answer is a step of its own, whose author is ``tool``."""
+    max_calls: int = Field(default=8, ge=1)
+    """Calls in one solution, where its problem sets no limit; further ones are refused."""
+    answer: Literal["stated", "any"] = "any"
+    """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
+    sentence's last number is taken, for models that answer freely."""
+
+    repair: str | None = None
+    """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
+    another one, which is kept beside the first. None: it is not told."""
+
+    @field_validator("repair")
+    @classmethod
+    def _says_why(cls, repair: str | None) -> str | None:
+        if repair is not None and "{message}" not in repair:
+            raise ValueError("has no {message}")
+        return repair
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks_the_question(cls, prompt: str) -> str:
+        if "{question}" not in prompt:
+            raise ValueError("has no {question}")
+        return prompt

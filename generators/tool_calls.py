@@ -1,0 +1,94 @@
+"""Solutions that call a tool: the policy stops at a call, the answer becomes a step, and sampling goes on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from stepforge.grading.calls import CLOSE, REFUSED, answer_call, calls_made, pending_call
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion
+from stepforge.schemas.rollout import Step
+from stepforge.schemas.seeds import seed_of
+
+if TYPE_CHECKING:
+    from stepforge.generators.policy import PromptedPolicy
+
+ToolKind = Literal["calculator", "python"]
+
+Written = tuple[tuple[Step, ...], Completion]
+"""The steps of a rollout, and what the engine said of it: over all its requests, where there were several."""
+LONGEST_ANSWER = 200
+"""What is kept of what Python says, in characters."""
+REFUSALS = 3
+"""Calls that may be refused before a solution counts as cut off."""
+
+
+async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: Sequence[Step], *, seed: int) -> Written:
+    """Return one rollout. A call that the prefix ends with is answered first."""
+    before = "".join(step.text for step in prefix)
+    allowed = problem.truth.calls if problem.truth and problem.truth.calls is not None else policy.settings.max_calls
+    steps: list[Step] = []
+    parts: list[Completion] = []
+    text = ""
+    while True:
+        if (call := pending_call(before + text)) is not None:
+            told = await _answer(policy, call) if calls_made(before + text) <= allowed else REFUSED
+            if told is None:  # a failure of the sandbox says nothing about the solution
+                failed = Completion(text="", finish="error", tokens=0, error="the tool failed", cause="server")
+                return tuple(steps), _whole(text, [*parts, failed], cut_off=False)
+            steps.append(Step(text=told, author="tool"))
+            text += told
+        left = policy.sampling.max_tokens - sum(part.tokens for part in parts)
+        part = await policy.engine.complete(
+            policy.prompt(problem, (*prefix, *steps)),
+            seed=seed if not parts else seed_of(seed, "after call", len(parts)),
+            sampling=policy.sampling.model_copy(update={"max_tokens": left}),
+        )
+        part = _with_end(policy, part)
+        parts.append(part)
+        steps.extend(policy.cut(part.text, part.token_ids, part.token_ends, part.logprobs))
+        text += part.text
+        called = part.finish == "stop" and part.text.endswith(CLOSE)
+        over = part.tokens >= left or calls_made(before + text) > allowed + REFUSALS
+        if not called or over:
+            return tuple(steps), _whole(text, parts, cut_off=called)
+
+
+async def _answer(policy: "PromptedPolicy", call: str) -> str | None:
+    """Return what a call is answered, as the line goes on; None where the tool itself failed."""
+    if policy.settings.tool == "calculator":
+        return answer_call(call)
+    if policy.python is None:
+        raise RuntimeError("calls of Python need a sandbox")
+    told = await policy.python(call)
+    return None if told is None else f" = {' '.join(told.split())[:LONGEST_ANSWER]}\n"
+
+
+def _with_end(policy: "PromptedPolicy", part: Completion) -> Completion:
+    """Return a completion that stopped at the end of a call with that end, which engines leave out."""
+    if part.finish != "stop" or pending_call(part.text) is None or part.text.endswith(CLOSE):
+        return part
+    ids = policy.engine.encode(CLOSE) if part.token_ids else ()
+    text, ends = part.text + CLOSE, policy.engine.token_ends(ids) if ids else ()
+    return part.model_copy(
+        update={
+            "text": text,
+            "token_ids": (*part.token_ids, *ids),
+            "token_ends": (*part.token_ends, *(len(part.text) + end for end in ends)),
+        }
+    )
+
+
+def _whole(text: str, parts: Sequence[Completion], *, cut_off: bool) -> Completion:
+    tokens = sum(part.tokens for part in parts)
+    known = [part.mean_logprob * part.tokens for part in parts if part.mean_logprob is not None]
+    last = parts[-1]
+    return Completion(
+        text=text,
+        finish="length" if cut_off else last.finish,
+        tokens=tokens,
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        cached_tokens=sum(part.cached_tokens for part in parts),
+        mean_logprob=sum(known) / tokens if tokens and len(known) == len(parts) else None,
+        error=last.error,
+        cause=last.cause,
+    )

@@ -1,0 +1,82 @@
+"""The contract of a source in which a model takes part: seed problems in, one attempt a row, made or refused."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from stepforge.generators.families import AnyFamily
+from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.grading.votes import vote_shares, voters
+from stepforge.schemas.labeled import Cost
+from stepforge.schemas.problem import AnswerKind
+from stepforge.schemas.protocols import Completion, Grader
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout
+
+FROM_FAMILY = 100
+"""Attempts where the seeds are a family, which has no end, and no number is named."""
+
+
+class Refused(NamedTuple):
+    """Why an attempt came to nothing, and the text that the model wrote."""
+
+    reason: str
+    """A short phrase without numbers."""
+    text: str = ""
+
+
+class Attempt(NamedTuple):
+    """What became of one attempt, and what it cost."""
+
+    made: SourceItem | Refused
+    cost: Cost = Cost()
+
+
+class Seeds(NamedTuple):
+    """The seed of an attempt, and how to find another of its group."""
+
+    seed: SourceItem
+    partner: Callable[[], SourceItem | None]
+
+
+class ModelSource(Record, ABC):
+    """Settings that every such source has. Its rows are attempts; those that fail are rejected with a reason."""
+
+    kind: str
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]*$")
+    """What the problems' source and ids are called."""
+    seeds: Annotated[AnyFamily | ProblemSet, Field(discriminator="kind")]
+    """The problems to begin from: a family or a problem set, with its own settings."""
+    attempts: int | None = Field(default=None, ge=1)
+    """Attempts to make, going round the seeds; by default one for each seed, of a family 100."""
+
+    @abstractmethod
+    async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
+        """Make one problem."""
+
+    @property
+    def label(self) -> str:
+        """As of problem sets."""
+        return self.name
+
+
+def spent(completions: Sequence[Completion]) -> Cost:
+    """Return what completions cost that are no solutions."""
+    return Cost(
+        rollouts=len(completions),
+        generated_tokens=sum(completion.tokens for completion in completions),
+        prompt_tokens=sum(completion.prompt_tokens for completion in completions),
+        cached_prompt_tokens=sum(completion.cached_tokens for completion in completions),
+    )
+
+
+def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
+    """Return the answer that most solutions end at, and their share of all: what has no answer agrees with nothing."""
+    answered = voters(rollouts)
+    if not answered:
+        return "", 0.0
+    answer, share = next(iter(vote_shares(answered, kind).items()))
+    return answer, share * len(answered) / len(rollouts)

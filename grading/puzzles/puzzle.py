@@ -1,0 +1,117 @@
+"""Puzzles of states and moves: what is legal, what leads to the goal, and how far it is.
+
+A solution makes a move a line, ``move: state after it``. States are small, so a search over all of them settles what
+a move is worth.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Hashable, Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+from stepforge.schemas.record import Record
+
+State = Hashable
+MoveClass = Literal["optimal", "detour", "dead_end", "illegal"]
+"""``optimal``: on a shortest way to the goal; ``detour``: the goal can still be reached in time; ``dead_end``: it
+cannot."""
+MAX_STATES = 20_000
+"""A larger puzzle is not searched."""
+
+
+class TooLarge(ValueError):
+    """The puzzle has more states than a search may visit."""
+
+
+class Puzzle(Record, ABC):
+    """One puzzle, read from its question."""
+
+    limit: int
+    """Most moves of a plan."""
+
+    @property
+    @abstractmethod
+    def question(self) -> str:
+        """The puzzle as it is asked."""
+
+    @property
+    @abstractmethod
+    def start(self) -> State:
+        """The state before the first move."""
+
+    @abstractmethod
+    def moves(self, state: Any) -> Iterator[tuple[str, State]]:
+        """Yield each legal move, as a solution writes it, and the state after it."""
+
+    @abstractmethod
+    def solved(self, state: Any) -> bool:
+        """Return whether the goal is reached."""
+
+    @abstractmethod
+    def told(self, state: Any) -> str:
+        """Return a state as a solution writes it."""
+
+    def after(self, state: State, move: str) -> State | None:
+        """Return the state after a move; None where the move is illegal."""
+        wanted = " ".join(move.split())
+        return next((after for name, after in self.moves(state) if name == wanted), None)
+
+    @cached_property
+    def _steps_to_goal(self) -> dict[State, int]:
+        """Moves that every state which can reach the goal is away from it.
+
+        Raises:
+            TooLarge: there are too many states.
+        """
+        before: dict[State, list[State]] = {self.start: []}
+        queue = deque([self.start])
+        while queue:
+            state = queue.popleft()
+            for _, after in self.moves(state):
+                if after not in before:
+                    before[after] = []
+                    queue.append(after)
+                before[after].append(state)
+            if len(before) > MAX_STATES:
+                raise TooLarge(f"more than {MAX_STATES:,} states")
+        steps = {state: 0 for state in before if self.solved(state)}
+        queue = deque(steps)
+        while queue:
+            state = queue.popleft()
+            for earlier in before[state]:
+                if earlier not in steps:
+                    steps[earlier] = steps[state] + 1
+                    queue.append(earlier)
+        return steps
+
+    def distance(self, state: State) -> int | None:
+        """Return how many moves the goal is away; None where it is out of reach."""
+        return self._steps_to_goal.get(state)
+
+    def classify(self, state: State, move: str, made: int) -> MoveClass:
+        """Return what a move is worth after ``made`` others."""
+        after = self.after(state, move)
+        if after is None:
+            return "illegal"
+        left = self.distance(after)
+        if left is None or made + 1 + left > self.limit:
+            return "dead_end"
+        return "optimal" if left + 1 == self.distance(state) else "detour"
+
+    def plan(self, state: State) -> list[tuple[str, State]]:
+        """Return a shortest plan from a state: moves, and the states after them; empty where there is none."""
+        found: list[tuple[str, State]] = []
+        while (left := self.distance(state)) is not None and left > 0:
+            move, state = next((m, s) for m, s in self.moves(state) if self.distance(s) == left - 1)
+            found.append((move, state))
+        return found
+
+    def reaches_goal(self, moves: list[str]) -> bool:
+        """Return whether a plan is legal, short enough, and ends at the goal."""
+        state: State | None = self.start
+        for move in moves:
+            state = self.after(state, move)
+            if state is None:
+                return False
+        return len(moves) <= self.limit and self.solved(state)

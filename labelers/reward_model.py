@@ -1,0 +1,94 @@
+"""``reward_model``: the first wrong step by the scores of the run's process reward model, as calibrated probabilities.
+
+A score s becomes sigma(slope * logit(s) + intercept), the probability that the step is right given that all before it
+are (Platt 1999; Guo et al. 2017, arXiv 1706.04599). ``stepforge score MODEL --on RUN`` fits both numbers on half of the
+problems whose truth is known, by the oracle or by people, measures them on the other half, and prints the line for the
+run file: no labeler sees a truth. The chance of each first error follows by the chain rule; a wrong final answer
+speaks against "no error".
+"""
+
+from collections.abc import Sequence
+from math import exp, log
+from typing import Literal
+
+from pydantic import Field
+
+from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.protocols import Grader, Policy
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+UNSCORED = "the reward model gave no scores"
+UNSURE = "no step is likely enough to be the first error"
+MISGRADED = 0.02
+"""Chance that the grader or the reference is wrong about a solution's answer."""
+EDGE = 1e-6
+
+
+class Calibration(Record):
+    """From a score to a probability; as it is, the score itself."""
+
+    slope: float = Field(default=1.0, gt=0)
+    intercept: float = 0.0
+
+    def probability(self, score: float) -> float:
+        """Return the probability that a step with this score is right, all before it being right."""
+        return 1 / (1 + exp(-(self.slope * logit(score) + self.intercept)))
+
+
+def logit(score: float) -> float:
+    """Return the log-odds of a score, kept finite."""
+    kept = min(max(score, EDGE), 1 - EDGE)
+    return log(kept / (1 - kept))
+
+
+class RewardModel(Record):
+    """Reads the scores that the run's ``scorer`` gave every step."""
+
+    kind: Literal["reward_model"] = "reward_model"
+    calibration: Calibration = Calibration()
+    sure: float = Field(default=0.5, ge=0, lt=1)
+    """Posterior probability below which it abstains."""
+    answer: bool = True
+    """Whether a wrong final answer counts as a sign of an error."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.kind
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        """Judge every solution; nothing is sampled."""
+        return labeled_problem(self.name, solved, [self.verdict(rollout) for rollout in solved.rollouts], None)
+
+    def verdict(self, rollout: Rollout) -> Verdict:
+        """Return the likeliest first error, or an abstention."""
+        if rollout.outcome == "undetermined" or not rollout.steps:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
+        if len(rollout.scores) != len(rollout.steps):
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSCORED)
+        chances = self.posterior(rollout)
+        likeliest = max(range(len(chances)), key=chances.__getitem__)
+        if chances[likeliest] < self.sure:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
+        error = None if likeliest == len(rollout.steps) else likeliest
+        return Verdict(labeler=self.name, first_error=error, posterior=chances)
+
+    def posterior(self, rollout: Rollout) -> tuple[float, ...]:
+        """Return the probability of each first error, and of none last."""
+        chances = first_error_chances([self.calibration.probability(score) for score in rollout.scores])
+        if not self.answer or rollout.outcome != "wrong":
+            return tuple(chances)
+        chances[-1] *= MISGRADED
+        whole = sum(chances)
+        return tuple(chance / whole for chance in chances)
+
+
+def first_error_chances(right: Sequence[float]) -> list[float]:
+    """Return the chance of each first error and of none, given each step's chance of being right after right ones."""
+    found, before = [], 1.0
+    for chance in right:
+        found.append(before * (1 - chance))
+        before *= chance
+    return [*found, before]

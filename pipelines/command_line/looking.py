@@ -1,0 +1,74 @@
+"""Commands that look: at a run, at the settings, at the machine."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
+from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.terminal.output import say
+
+if TYPE_CHECKING:
+    pass
+
+
+def report(
+    folder: Folder,
+    as_json: AsJson = False,
+    as_html: Annotated[bool, typer.Option("--html", help="Also write report.html beside report.json.")] = False,
+) -> None:
+    """Print the figures of a run, measured again from its committed shards."""
+    with one_line_errors():
+        from stepforge.pipelines.progress.status import fresh_report
+        from stepforge.pipelines.reports.page import write_page
+        from stepforge.pipelines.storage.store import place_of
+
+        place = place_of(folder)
+        figures = fresh_report(place)
+        if as_html:
+            say(f"wrote {write_page(place, figures)}", err=True)
+        show_report(figures, place, as_json=as_json)
+
+
+def show(
+    folder: Folder,
+    problem_id: Annotated[str | None, typer.Argument(metavar="[PROBLEM_ID]")] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Those with a step found wrong.")] = False,
+    abstained: Annotated[bool, typer.Option("--abstained", help="Those with a solution without a verdict.")] = False,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="Those on which labelers, people or the truth differ.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed or were rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the problems of a run, or show one with its steps, labels and truth."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
+        from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
+        from stepforge.pipelines.storage.store import place_of
+
+        place = place_of(folder)
+        if problem_id is not None:
+            found = find_problem(place, problem_id)
+            say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
+            return
+        rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
+        say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
+
+
+def settings(kind: Annotated[str | None, typer.Argument(help="A kind of part, such as omega_prm.")] = None) -> None:
+    """List every setting of a run file, or of one kind of part: type, default, meaning."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.settings import settings_text
+
+        say(settings_text(kind))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show what is installed, what works on this machine, and how to get what is missing."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.doctor import doctor_text, examine
+
+        findings = examine()
+        say(json.dumps(findings, indent=1) if as_json else doctor_text(findings))

@@ -1,0 +1,109 @@
+"""Commands that make something of what is there, and sample nothing."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
+from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.terminal.output import say
+
+if TYPE_CHECKING:
+    pass
+
+
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
+    answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
+    response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
+    out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(help="Compare with this column of other verdicts (true/false, 1/0, correct/wrong), by kind."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL.
+
+    With --audit, the verdicts are compared with another grader's; rows are then written to --out only.
+    """
+    with one_line_errors():
+        from stepforge.pipelines.commands.grade import grade_file
+
+        summary = grade_file(file, answer, response, out, audit=audit)
+        text = summary.model_dump_json(indent=1) if as_json else str(summary)
+        say(text, err=audit is None)
+
+
+def relabel(
+    folder: Folder,
+    rule: Annotated[
+        str, typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement or fusion.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Label a run by another rule, from the kept evidence; nothing is sampled."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.relabel import relabel as apply_rule
+        from stepforge.pipelines.storage.store import place_of
+
+        target, figures = apply_rule(place_of(folder), rule)
+        show_report(figures, target, as_json=as_json)
+
+
+def export(
+    folder: Folder,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="An export of the run, or a kind to add to it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write data sets in other formats from the kept evidence; nothing is sampled."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.export import export_again
+        from stepforge.pipelines.storage.store import place_of
+
+        place = place_of(folder)
+        show_report(export_again(place, only or []), place, as_json=as_json)
+
+
+def publish(
+    folder: Folder,
+    repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make it public; by default it is private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
+    accept_unknown_licence: Annotated[
+        bool, typer.Option("--accept-unknown-licence", help="Make data from sources without a license public.")
+    ] = False,
+) -> None:
+    """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
+    with one_line_errors():
+        from stepforge.pipelines.publishing.publication import Talk
+        from stepforge.pipelines.publishing.publication import publish as carry
+        from stepforge.pipelines.publishing.request import PublishRequest
+        from stepforge.pipelines.storage.store import place_of
+
+        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))
+        carry(place_of(folder), request, talk, dry_run=dry_run)
+
+
+def _agreement(*, yes: bool) -> Callable[[], None]:
+    """Ask before publishing; raises unless the answer is yes."""
+
+    def ask() -> None:
+        from stepforge.schemas.errors import BadInput
+
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("nothing was published: there is no terminal to ask on; give --yes to carry out the plan")
+        if not typer.confirm("publish this?"):
+            raise BadInput("nothing was published")
+
+    return ask

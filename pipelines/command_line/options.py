@@ -1,0 +1,27 @@
+"""Arguments that several commands take, and how a report is printed."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepforge.pipelines.terminal.output import say
+
+if TYPE_CHECKING:
+    from stepforge.pipelines.reports.records import Report
+    from stepforge.pipelines.storage.store import AnyPath
+
+Folder = Annotated[str, typer.Argument(help="A run folder, or its address (s3://…).", metavar="DIR")]
+RunFilePath = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. label.0.k=16.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many problems of every source.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None:
+    from stepforge.pipelines.reports.text import report_text
+
+    say(json.dumps(figures.model_dump(mode="json"), indent=1) if as_json else report_text(figures, folder))

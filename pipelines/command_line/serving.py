@@ -1,0 +1,79 @@
+"""The viewer and its review queue, and the verifier: what is answered over HTTP on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepforge.pipelines.command_line.options import AsJson, Folder
+from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.terminal.output import say
+
+
+def verify(
+    serve: Annotated[bool, typer.Option("--serve", help="Answer over HTTP on this machine until interrupted.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on loopback; 0: any that is free.")] = 0,
+    verifier: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="Your own, called with (response, reference).")
+    ] = None,
+    scorer: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A reward model for step credit: `embedded`, a model, or TOML.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for a request.")] = 10.0,
+    items: Annotated[int, typer.Option(min=1, help="Most responses in a request.")] = 1024,
+) -> None:
+    """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
+    with one_line_errors():
+        from stepforge.pipelines.commands.verify import VerifyService, serve_verifier
+        from stepforge.pipelines.verification.verdicts import VerifierLimits
+        from stepforge.schemas.errors import BadInput
+
+        if not serve:
+            raise BadInput("give --serve; to grade a file: stepforge grade FILE")
+        limits = VerifierLimits(items=items, seconds=seconds)
+        serve_verifier(VerifyService(port=port, verifier=verifier, scorer=scorer, limits=limits), say)
+
+
+def view(
+    folder: Folder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    reviewer: Annotated[str | None, typer.Option(help="Your name in what you find; by default the user's.")] = None,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="Review what reviewers disagree on, and settle it.")
+    ] = False,
+) -> None:
+    """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
+    with one_line_errors():
+        from stepforge.pipelines.storage.store import place_of
+        from stepforge.pipelines.viewer.view import view as serve_view
+
+        serve_view(
+            place_of(folder), port=port, browser=not no_browser, reviewer=reviewer, adjudicates=adjudicate, say=say
+        )
+
+
+def review(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="Solutions in the queue.")] = 100,
+    again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the one there is.")] = False,
+    read: Annotated[
+        Path | None, typer.Option("--import", help="Add the findings of this file.", metavar="FILE")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--export", help="Write the queue for another tool.", metavar="FILE")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Of the file: label_studio, argilla, prm800k or usage.")
+    ] = None,
+    license_name: Annotated[str, typer.Option("--license", help="License of imported findings.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Queue the labels that are most worth a person's time, and show what people found so far."""
+    with one_line_errors():
+        from stepforge.pipelines.review.review import Exchange, reviewed_text
+        from stepforge.pipelines.review.review import review as queue_up
+        from stepforge.pipelines.storage.store import place_of
+
+        done = queue_up(place_of(folder), top, Exchange(read, write, form, license_name), again=again)
+        say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))

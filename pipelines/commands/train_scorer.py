@@ -1,0 +1,104 @@
+"""Train the small reward model on a run's labels: the policy's own reading of each step, and a head on it.
+
+    python -m stepforge.pipelines.commands.train_scorer --data runs/x/datasets --model MODEL --out FOLDER
+
+Reads the ``stepwise`` export: steps before the first error are right, the first error is wrong, nothing after it
+counts. Seconds on a CPU; the policy's weights are not changed. ``stepforge run --rounds`` calls it by itself where the
+run file has a ``scorer`` of kind ``surprise``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import torch
+
+from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.tokenization import load_tokenizer
+from stepforge.pipelines.scorers.networks import load_network
+from stepforge.pipelines.scorers.surprise import Surprise
+from stepforge.pipelines.scorers.surprise_head import HeadTraining, SurpriseHead, step_features, train_head
+from stepforge.schemas.errors import BadInput
+
+EXPORT = "stepwise"
+
+
+class Row(NamedTuple):
+    """One labeled solution."""
+
+    question: str
+    steps: tuple[str, ...]
+    targets: tuple[float | None, ...]
+
+
+def rows_of(data: Path) -> list[Row]:
+    """Return the training rows of a run's ``stepwise`` export.
+
+    Raises:
+        BadInput: there are none.
+    """
+    found = []
+    for path in sorted((data / EXPORT).glob("train-*.parquet")):
+        table = pq.read_table(path, columns=["prompt", "completions", "first_error"], page_checksum_verification=True)
+        for row in table.to_pylist():
+            steps, error = tuple(row["completions"]), row["first_error"]
+            judged = len(steps) if error < 0 else error + 1
+            targets = tuple(float(i != error) if i < judged else None for i in range(len(steps)))
+            found.append(Row(row["prompt"], steps, targets))
+    if not found:
+        raise BadInput(f"{data}: no rows in {EXPORT}; list it under [[export]]")
+    return found
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def read_rows(settings: Surprise, rows: Sequence[Row]) -> list[Any]:
+    """Return the policy's reading of each row's steps."""
+    located = locate(settings.model)
+    network, tokenizer = load_network(settings, located), load_tokenizer(located, settings.revision)
+    found = []
+    for row in rows:
+        (reading,) = settings.readings(tokenizer, row.question, row.steps)
+        ids = torch.tensor([reading.ids])
+        logits = network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        found.append(step_features(logits, reading))
+    return found
+
+
+def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraining, seed: int) -> SurpriseHead:
+    """Train a head on a run's data sets and write it.
+
+    Raises:
+        BadInput: there are no rows, or the model is not there.
+    """
+    rows = rows_of(data)
+    sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
+    head = train_head(read_rows(settings, rows), [row.targets for row in rows], training, seed)
+    head.save(out)
+    sys.stdout.write(f"wrote {out}\n")
+    return head
+
+
+def main() -> None:
+    """Read the arguments, train, write the head."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
+    parser.add_argument("--model", required=True, help="the policy: a folder, a hub name, embedded or embedded-free")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--prompt", default=Surprise().prompt, help="as the policy is asked")
+    parser.add_argument("--steps", type=int, default=HeadTraining().steps)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    settings = Surprise(model=chosen.model, prompt=chosen.prompt)
+    try:
+        train_scorer(chosen.data, settings, chosen.out, HeadTraining(steps=chosen.steps), chosen.seed)
+    except BadInput as error:
+        sys.exit(f"train_scorer: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Files beside a data set's own: its rows as lines of JSON in another form, and a package around them."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stepforge.pipelines.datasets.split_files import BATCH_ROWS
+from stepforge.pipelines.exports.contract import Export
+from stepforge.schemas.own_part import is_own
+
+
+def names_beside(export: Export) -> frozenset[str]:
+    """Return the names of such files; none for a format of a user's own, whose code is not imported here."""
+    return frozenset() if is_own(export) else frozenset((*export.line_files.values(), *export.package))
+
+
+def write_beside(export: Export, folder: Path, split: str, files: Sequence[Path]) -> None:
+    """Write what belongs to the rows of one split, which lie in ``files``; nothing where there are none."""
+    if not files:
+        return
+    if split in export.line_files:
+        _write(folder / export.line_files[split], _lines(export, files))
+    for name, text in export.package.items():
+        _write(folder / name, [text])
+
+
+def _lines(export: Export, files: Sequence[Path]) -> Iterator[str]:
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
+            for row in batch.to_pylist():
+                yield json.dumps(export.line(row), ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, texts: Iterator[str] | list[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(texts)
+        file.flush()
+        os.fsync(file.fileno())

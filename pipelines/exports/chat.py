@@ -1,0 +1,124 @@
+"""Policy rows as conversations, so that any model family can train on them: each applies its own chat template.
+
+With ``chat = true`` the policy's own prompt, chat template and all, is left out of a row. Answers are whole ones: a
+chat template closes each turn, and a turn closed after a single step would teach to stop there.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import create_model
+
+from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.conversations import TOOLS, Reasoning, said, turn, turn_class
+from stepforge.pipelines.exports.rows import Turn
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Step
+
+Layout = Literal["trl", "llama_factory", "ms_swift", "nemo_rl"]
+Answers = Literal["one", "two", "masked"]
+"""One answer; a better and a worse one; or one whose first turn nothing is learned from."""
+TASK_NAME = "stepforge"
+TEXTS = frozenset(("prompt", "completion", "chosen", "rejected", "full_chosen", "full_rejected"))
+"""Columns of the plain rows that the conversations replace."""
+Turns = list[dict[str, Any]]
+
+
+class Chat(Export):
+    """The settings that all exports for policies share."""
+
+    answers: ClassVar[Answers]
+    chat: bool = False
+    """Whether rows are conversations. They hold no chat template: whoever trains on them applies the model's own."""
+    layout: Layout = "trl"
+    """With ``chat``: whose columns the rows have. OpenRLHF and axolotl read TRL's; of single answers, verl, prime-rl
+    and axolotl read ``messages``, which the other three have."""
+    reasoning: Reasoning = "think"
+    """With ``chat``: where the text before ``</think>`` goes: it stays in the content, or gets a field of that name."""
+    tools: bool = False
+    """With ``chat``: whether calls of the calculator become ``tool_calls``, with a column ``tools`` that describes it.
+    Otherwise they stay in the text. Either way its answers are turns of role ``tool``, so that no loss is on them."""
+    user: str = "{question}"
+    """With ``chat``: what the user's turn says; ``{question}`` stands for the question."""
+    system: str | None = None
+    """With ``chat``: the system turn."""
+
+    @property
+    def row_class(self) -> type[Record]:
+        """The plain row, or the same with conversations in place of its texts."""
+        if not self.chat:
+            return self.row
+        return _chat_row(self.row, self.answers, self.layout, turn_class(self.reasoning, calls=self.tools))
+
+    def laid_out(self, plain: Record, problem: LabeledProblem, *answers: tuple[Step, ...]) -> Iterator[Record]:
+        """Yield a row as the settings want it: the plain one, or a conversation of the question and the answers."""
+        if not self.chat:
+            yield plain
+            return
+        asked = self.asking(problem)
+        spoken = [list(said(steps, self.reasoning, calls=self.tools)) for steps in answers]
+        if self.answers == "two" and self.layout == "llama_factory" and any(len(turns) > 1 for turns in spoken):
+            return  # its pairs are single turns
+        columns = _columns(self.answers, self.layout, asked, spoken)
+        kept = {name: value for name, value in plain if name not in TEXTS}
+        if self.tools:
+            called = any(step.author == "tool" for steps in answers for step in steps)
+            kept["tools"] = TOOLS if called else None
+        yield self.row_class.model_validate({**columns, **kept})
+
+    def asking(self, problem: LabeledProblem) -> Turns:
+        """Return the turns up to the assistant's."""
+        question = problem.problem.question.strip()
+        user = turn("user", self.user.replace("{question}", question), self.reasoning)
+        return [user] if self.system is None else [turn("system", self.system, self.reasoning), user]
+
+
+def _columns(answers: Answers, layout: Layout, asked: Turns, spoken: list[Turns]) -> Mapping[str, Any]:
+    if answers == "masked":
+        learned = [{**turn, "loss": i == len(spoken) - 1} for i, turns in enumerate(spoken) for turn in turns]
+        return {"messages": [*({**turn, "loss": False} for turn in asked), *learned]}
+    good, *worse = spoken
+    if answers == "one":
+        return {"prompt": asked, "completion": good} if layout == "trl" else {"messages": asked + good}
+    (bad,) = worse
+    match layout:
+        case "trl":
+            return {"prompt": asked, "chosen": good, "rejected": bad}
+        case "llama_factory":
+            return {"prompt": asked, "chosen": good[0], "rejected": bad[0]}
+        case "ms_swift":
+            return {"messages": asked + good, "rejected_messages": asked + bad}
+        case "nemo_rl":
+            ranked = [{"rank": rank, "completion": turns} for rank, turns in enumerate((good, bad))]
+            return {"context": asked, "completions": ranked, "task_name": TASK_NAME}
+
+
+@cache
+def _chat_row(plain: type[Record], answers: Answers, layout: Layout, one: type[Turn]) -> type[Record]:
+    kept: dict[str, Any] = {n: (field.annotation, ...) for n, field in plain.model_fields.items() if n not in TEXTS}
+    if "tool_calls" in one.model_fields:
+        kept = {"tools": (str | None, ...), **kept}
+    columns = {name: (kind, ...) for name, kind in _kinds(answers, layout, one).items()}
+    made: type[Record] = create_model(f"Chat{plain.__name__}", __base__=Record, **columns, **kept)  # type: ignore[call-overload]
+    return made
+
+
+def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, Any]:
+    """The types of the columns that ``_columns`` fills."""
+    turns = tuple[one, ...]  # type: ignore[valid-type]
+    if answers == "masked":
+        return {"messages": tuple[create_model("LossTurn", __base__=one, loss=(bool, ...)), ...]}  # type: ignore[misc]
+    if answers == "one":
+        return {"prompt": turns, "completion": turns} if layout == "trl" else {"messages": turns}
+    match layout:
+        case "trl":
+            return {"prompt": turns, "chosen": turns, "rejected": turns}
+        case "llama_factory":
+            return {"prompt": turns, "chosen": one, "rejected": one}
+        case "ms_swift":
+            return {"messages": turns, "rejected_messages": turns}
+        case "nemo_rl":
+            ranked = create_model("Ranked", __base__=Record, rank=(int, ...), completion=(turns, ...))
+            return {"context": turns, "completions": tuple[ranked, ...], "task_name": str}  # type: ignore[valid-type]

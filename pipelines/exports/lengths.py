@@ -1,0 +1,118 @@
+"""Adaptive length: how little a problem needs, short against long solutions, and whether to think at all."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from stepforge.pipelines.exports.chat import Answers, Chat
+from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.right_paths import RightPath, right_paths
+from stepforge.pipelines.exports.rows import ExportName, asked, origin_of_path
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+
+
+class LengthPairRow(Record):
+    """Two right solutions of one problem, the shorter one chosen."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    chosen_length: int
+    """In tokens."""
+    rejected_length: int
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    """Of the chosen one."""
+    labeler: str
+
+
+class RoutingRow(Record):
+    """A question, and how much thinking it takes this policy."""
+
+    prompt: str
+    """The bare question."""
+    route: str
+    """``answer`` at once, or ``think``."""
+    budget: int | None
+    """Tokens of the shortest right solution; null where none was found."""
+    mean_tokens: float
+    """Over the policy's solutions, right or wrong."""
+    needed_share: float | None
+    """Budget over mean: the share of its tokens that the policy needs here."""
+    solved: int
+    n: int
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    labeler: str
+
+
+class ShortLong(Chat):
+    """The shortest right solution of a problem against the longest; completions count as well."""
+
+    kind: Literal["short_long"] = "short_long"
+    row: ClassVar[type[Record]] = LengthPairRow
+    answers: ClassVar[Answers] = "two"
+    needs_completions: ClassVar[bool] = True
+    name: ExportName = "short_long"
+    min_ratio: float = Field(default=1.25, gt=1)
+    """Tokens of the longer over those of the shorter must be at least this."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield a pair, if two lengths are that far apart."""
+        paths = sorted(right_paths(problem), key=lambda path: path.tokens)
+        if not paths or paths[-1].tokens < self.min_ratio * paths[0].tokens:
+            return
+        short, long = paths[0], paths[-1]
+        yield from self.laid_out(_pair(problem, short, long), problem, short.steps, long.steps)
+
+
+class Routing(Export):
+    """Each problem once: is it solved so surely that thinking is wasted on it?"""
+
+    kind: Literal["routing"] = "routing"
+    row: ClassVar[type[Record]] = RoutingRow
+    needs_completions: ClassVar[bool] = True
+    name: ExportName = "routing"
+    answer_from: float = Field(default=0.9, ge=0, le=1)
+    """Least pass rate at which the answer is given at once."""
+    hardest: int | None = None
+    """Largest difficulty at which it is; by default any."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[RoutingRow]:
+        """Yield the problem, if the policy solved it at least once or failed."""
+        own = [s.rollout for s in problem.solutions if s.rollout.tokens and s.rollout.outcome != "undetermined"]
+        if not own:
+            return
+        solved = sum(rollout.outcome == "correct" for rollout in own)
+        budget = min((path.tokens for path in right_paths(problem)), default=None)
+        mean = sum(rollout.tokens for rollout in own) / len(own)
+        easy = self.hardest is None or (problem.problem.difficulty or 0) <= self.hardest
+        yield RoutingRow(
+            prompt=problem.problem.question,
+            route="answer" if easy and solved >= self.answer_from * len(own) else "think",
+            budget=budget,
+            mean_tokens=mean,
+            needed_share=None if budget is None else budget / mean,
+            solved=solved,
+            n=len(own),
+            domain=problem.problem.domain,
+            difficulty=problem.problem.difficulty,
+            problem_id=problem.problem.id,
+            labeler=problem.solutions[0].verdict.labeler,
+        )
+
+
+def _pair(problem: LabeledProblem, short: RightPath, long: RightPath) -> LengthPairRow:
+    return LengthPairRow(
+        prompt=asked(problem),
+        chosen=short.text,
+        rejected=long.text,
+        chosen_length=short.tokens,
+        rejected_length=long.tokens,
+        **origin_of_path(problem, short.id),
+    )

@@ -1,0 +1,114 @@
+"""Right solutions of a problem: those that were labeled, and those that labeling came upon on its way.
+
+A completion that ends right is, with the prefix it was asked from, a solution that the policy wrote. It counts if no
+error was named in that prefix. Its own steps were never looked at, so it ranks after what was labeled; where the truth
+is known, those with a wrong step are left out.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.exports.last_problem import LastProblem
+from stepforge.pipelines.exports.rollout_tree import RolloutTree, rollout_tree
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Rollout, Step
+
+Pick = Literal["none", "best", "diverse"]
+"""What is taken of the completions: nothing; those along the path of the highest values; those that share the fewest
+steps with what was taken before."""
+
+
+class RightPath(NamedTuple):
+    """A right solution from the question to its end."""
+
+    id: str
+    """Of the rollout that ends it."""
+    steps: tuple[Step, ...]
+    tokens: int
+    """Of the whole path; 0 where the engine does not report them."""
+    labeled: bool
+    """Whether the labeler looked at it and found no error; else it is a completion."""
+    value: float
+    """The lowest value along it, of the steps that rollouts went through; the outcome is known to be right."""
+
+    @property
+    def written(self) -> frozenset[str]:
+        """The texts of its steps."""
+        return frozenset(step.text.strip() for step in self.steps)
+
+    @property
+    def text(self) -> str:
+        """The solution's text."""
+        return "".join(step.text for step in self.steps)
+
+
+def picked(paths: Sequence[RightPath], pick: Pick, most: int) -> list[RightPath]:
+    """Return up to ``most`` paths, the labeled ones first; ``paths`` are in the order of ``right_paths``."""
+    chosen = [path for path in paths if path.labeled][:most]
+    others = [] if pick == "none" else [path for path in paths if not path.labeled]
+    if pick == "best":
+        others.sort(key=lambda path: -path.value)
+        return chosen + others[: most - len(chosen)]
+    shared = [max((_shared(path, other) for other in chosen), default=0.0) for path in others]
+    while others and len(chosen) < most:
+        place = min(range(len(others)), key=shared.__getitem__)
+        del shared[place]
+        chosen.append(others.pop(place))
+        shared = [max(share, _shared(path, chosen[-1])) for share, path in zip(shared, others, strict=True)]
+    return chosen
+
+
+def _shared(path: RightPath, other: RightPath) -> float:
+    """Jaccard's index of the steps of two paths."""
+    own, others = path.written, other.written
+    return len(own & others) / len(own | others)
+
+
+def paths_of(problem: LabeledProblem, *, checked: bool = True) -> list[RightPath]:
+    """Return the distinct right solutions: the labeled ones, then completions in the order they were drawn.
+
+    ``checked`` leaves out completions that the truth knows to be wrong somewhere.
+    """
+    tree = rollout_tree(problem)
+    found = {path.text: path for path in _labeled(problem, tree)}
+    for path in _completed(problem, tree, checked):
+        found.setdefault(path.text, path)
+    return list(found.values())
+
+
+def _labeled(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
+    for solution in problem.solutions:
+        rollout = solution.rollout
+        if rollout.outcome == "correct" and solution.verdict.finds_no_error and rollout.tokens and rollout.steps:
+            yield RightPath(rollout.id, rollout.steps, rollout.tokens, True, _lowest(rollout, tree))
+
+
+def _completed(problem: LabeledProblem, tree: RolloutTree, checked: bool) -> Iterator[RightPath]:
+    own = [s for s in problem.solutions if s.rollout.tokens]
+    sound = {s.rollout.id: s.labelled_steps - (s.verdict.first_error is not None) for s in own}
+    """Leading steps of each rollout in which no error was named."""
+    for rollout in (*problem.evidence, *problem.further):
+        kept = rollout.start.steps if rollout.start is not None else 0
+        if not rollout.steps or (kept and rollout.start and kept > sound.get(rollout.start.rollout, 0)):
+            continue
+        whole = tree.steps[rollout.id]
+        sound[rollout.id] = len(whole)
+        if rollout.outcome == "correct" and not (checked and _known_wrong(problem, rollout, whole)):
+            before = sum(len(step.token_ids) for step in whole[:kept])
+            yield RightPath(rollout.id, whole, before + rollout.tokens, False, _lowest(rollout, tree))
+
+
+def _known_wrong(problem: LabeledProblem, rollout: Rollout, whole: tuple[Step, ...]) -> bool:
+    if problem.problem.truth is None:
+        return False
+    return oracle_verdict(problem.problem, rollout.model_copy(update={"steps": whole})).first_error is not None
+
+
+def _lowest(rollout: Rollout, tree: RolloutTree) -> float:
+    *values, _ = (node.value[0] for node in tree.on(rollout.id))
+    return min(values, default=1.0)
+
+
+right_paths = LastProblem(paths_of)
+"""The distinct right solutions of a problem."""

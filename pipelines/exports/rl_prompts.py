@@ -1,0 +1,174 @@
+"""The ``rl_prompts`` export: questions with an answer that can be checked, and how often this policy got them right."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import create_model
+
+from stepforge.pipelines.exports.chat import TASK_NAME
+from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.rows import ExportName, Turn
+from stepforge.pipelines.exports.taskset import package
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+
+Layout = Literal["trl", "verl", "openrlhf", "ms_swift", "nemo_rl", "nemo_gym", "verifiers"]
+
+
+class RLPromptRow(Record):
+    """What is known of a problem, for a curriculum; the columns of the layout stand before it."""
+
+    answer_kind: str
+    """How the answer is compared: ``integer``, ``rational``, ``expression``, ``math``, ``choice``, ``text`` or
+    ``plan``."""
+    verifier: str | None
+    """What decides where no answer is compared (tests, a program), as JSON; it stands in the answer's place too."""
+    solved: int
+    """Of the policy's solutions, those with a right answer."""
+    n: int
+    """The policy's solutions whose outcome is known."""
+    band: str
+    """``never``, ``hard`` (up to 1 in 4), ``medium`` (under 3 in 4), ``easy`` or ``always``; ``unknown`` for n = 0."""
+    domain: str
+    difficulty: int | None
+    problem_id: str
+
+
+class Boxed(Record):
+    """verl's ``reward_model``."""
+
+    style: str
+    ground_truth: str
+
+
+class ExtraInfo(Record):
+    """verl's ``extra_info``: handed to the reward function."""
+
+    index: int
+    problem_id: str
+    answer_kind: str
+
+
+class ResponsesParams(Record):
+    """NeMo Gym's ``responses_create_params``."""
+
+    input: tuple[Turn, ...]
+
+
+_KINDS: dict[Layout, dict[str, Any]] = {
+    "trl": {"prompt": tuple[Turn, ...], "solution": str},
+    "verl": {
+        "data_source": str,
+        "prompt": tuple[Turn, ...],
+        "ability": str,
+        "reward_model": Boxed,
+        "extra_info": ExtraInfo,
+    },
+    "openrlhf": {"input": tuple[Turn, ...], "label": str, "datasource": str},
+    "ms_swift": {"messages": tuple[Turn, ...], "solution": str},
+    "nemo_rl": {"problem": str, "expected_answer": str, "task_name": str},
+    "nemo_gym": {"responses_create_params": ResponsesParams, "question": str, "expected_answer": str},
+    "verifiers": {"prompt": str, "answer": str},
+}
+
+
+class RLPrompts(Export):
+    """Each problem once that has an answer or a verifier. No chat template is in it."""
+
+    kind: Literal["rl_prompts"] = "rl_prompts"
+    row: ClassVar[type[Record]] = RLPromptRow
+    name: ExportName = "rl_prompts"
+    layout: Layout = "trl"
+    """Whose columns the rows have. ``nemo_gym`` writes JSON lines too; ``verifiers`` a package with our grader."""
+    user: str = "{question}\n\nPut your final answer within \\boxed{}."
+    """What the user's turn says; ``{question}`` stands for the question."""
+    data_source: str = "math_dapo"
+    """verl's reward function by its name there; one that verl does not know is an error in it."""
+
+    @property
+    def row_class(self) -> type[Record]:
+        """The layout's columns, then what is known of the problem."""
+        return _row(self.layout)
+
+    @property
+    def writes_json_lines(self) -> bool:
+        """NeMo Gym reads JSON lines."""
+        return self.layout == "nemo_gym"
+
+    @property
+    def package(self) -> Mapping[str, str]:
+        """The verifiers taskset."""
+        return package(self.name) if self.layout == "verifiers" else {}
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        """Yield the problem, if its outcome can be decided."""
+        verifier = problem.problem.verifier
+        written = None if verifier is None else verifier.model_dump_json()
+        answer = problem.problem.answer if written is None else written
+        if answer is None or not problem.solutions:
+            return
+        outcomes = [s.rollout.outcome for s in problem.solutions if s.rollout.tokens]
+        solved, n = outcomes.count("correct"), len(outcomes) - outcomes.count("undetermined")
+        yield self.row_class.model_validate(
+            {
+                **self._columns(problem, answer),
+                "answer_kind": problem.problem.answer_kind,
+                "verifier": written,
+                "solved": solved,
+                "n": n,
+                "band": band(solved / n) if n else "unknown",
+                "domain": problem.problem.domain,
+                "difficulty": problem.problem.difficulty,
+                "problem_id": problem.problem.id,
+            }
+        )
+
+    def _columns(self, problem: LabeledProblem, answer: str) -> dict[str, Any]:
+        question = problem.problem.question.strip()
+        user = self.user.replace("{question}", question)
+        turns = [{"role": "user", "content": user}]
+        match self.layout:
+            case "trl":  # accuracy_reward skips what it cannot parse, and it parses LaTeX
+                return {"prompt": turns, "solution": f"\\boxed{{{answer}}}"}
+            case "verl":
+                extra = {"index": seed_of("rl_prompts", problem.problem.id) >> 31, "problem_id": problem.problem.id}
+                return {
+                    "data_source": self.data_source,
+                    "prompt": turns,
+                    "ability": problem.problem.domain,
+                    "reward_model": {"style": "rule", "ground_truth": answer},
+                    "extra_info": {**extra, "answer_kind": problem.problem.answer_kind},
+                }
+            case "openrlhf":
+                return {"input": turns, "label": answer, "datasource": problem.problem.source}
+            case "ms_swift":
+                return {"messages": turns, "solution": f"\\boxed{{{answer}}}"}
+            case "nemo_rl":
+                return {"problem": question, "expected_answer": answer, "task_name": TASK_NAME}
+            case "nemo_gym":
+                return {
+                    "responses_create_params": {"input": turns},
+                    "question": question,
+                    "expected_answer": answer,
+                }
+            case "verifiers":
+                return {"prompt": user, "answer": answer}
+
+
+def band(pass_rate: float) -> str:
+    """Return what a pass rate is called."""
+    if pass_rate in (0, 1):
+        return "always" if pass_rate else "never"
+    if pass_rate <= 0.25:
+        return "hard"
+    return "medium" if pass_rate < 0.75 else "easy"
+
+
+@cache
+def _row(layout: Layout) -> type[Record]:
+    columns = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
+    kept = {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
+    made: type[Record] = create_model(f"RLPrompt_{layout}", __base__=Record, **columns, **kept)
+    return made

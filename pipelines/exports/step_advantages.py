@@ -1,0 +1,140 @@
+"""The ``step_advantages`` export: what each step did to the chance of a right answer, for credit in RL.
+
+A step's advantage is V after it less V before it, both for the policy that wrote it. V before the first step is the
+policy's pass rate on the problem, V at the end is the outcome. Where steps between were not measured, they share the
+advantage of their span.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import exp
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.marked import Measured, measured
+from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.verifiers_traces import episode
+from stepforge.schemas.interval import beta_interval
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+
+
+class StepAdvantagesRow(Record):
+    """A solution with credit for each step and each token."""
+
+    prompt: str
+    """What the policy was given."""
+    question: str
+    steps: tuple[str, ...]
+    learned: tuple[bool, ...]
+    """False for what a tool answered: the policy did not write it."""
+    token_ids: tuple[tuple[int, ...], ...]
+    """Of each step; empty where the engine does not report them, and for tools."""
+    logprobs: tuple[tuple[float, ...], ...]
+    """Of each step's tokens under the policy, in nats; empty unless ``engine.logprobs`` was on."""
+    reward: float
+    """1 or 0: the outcome."""
+    value_before: float
+    """V of the bare question: posterior mean of the pass rate under a flat prior."""
+    values: tuple[float | None, ...]
+    """V after each step; the outcome after the last; null where it was not measured."""
+    advantages: tuple[float, ...]
+    """V after the step less V before it; over the span of unmeasured steps that it lies in, if any."""
+    advantage_low: tuple[float, ...]
+    """Least that the difference can be with both values inside their intervals; both are, at least 8 times in 10."""
+    advantage_high: tuple[float, ...]
+    min_form: tuple[float, ...]
+    """The same weighted by a softmax of the negated advantages, so that the worst step has nearly all the credit
+    (arXiv 2504.15275, section 3)."""
+    error_posterior: tuple[float, ...]
+    """Probability that the step is the first wrong one; empty where the labeler gives none."""
+    token_advantages: tuple[float, ...]
+    """The step's advantage at each token that the policy wrote, all steps joined."""
+    token_min_form: tuple[float, ...]
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+class StepAdvantages(Export):
+    """Each solution of the policy whose outcome is known; of like ones each, for how often counts."""
+
+    kind: Literal["step_advantages"] = "step_advantages"
+    row: ClassVar[type[Record]] = StepAdvantagesRow
+    name: ExportName = "step_advantages"
+    temperature: float = Field(default=0.1, gt=0)
+    """Of the softmax of ``min_form``: the smaller, the more of the credit is the worst step's."""
+    traces: Literal["advantages", "min_form"] | None = "advantages"
+    """Which credit the verifiers traces (``traces.jsonl``) hold; none writes no traces."""
+
+    @property
+    def line_files(self) -> Mapping[str, str]:
+        """verifiers reads a folder's ``traces.jsonl``."""
+        return {"train": "traces.jsonl", "test": "test_traces.jsonl"} if self.traces else {}
+
+    def line(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row as a verifiers episode."""
+        return episode(row, row["token_min_form" if self.traces == "min_form" else "token_advantages"])
+
+    def rows(self, problem: LabeledProblem) -> Iterator[StepAdvantagesRow]:
+        """Yield a row for each solution."""
+        own = [s for s in problem.solutions if s.rollout.tokens and s.rollout.outcome != "undetermined"]
+        right = sum(s.rollout.outcome == "correct" for s in own)
+        first = Measured((right + 1) / (len(own) + 2), *beta_interval(right, len(own) - right))
+        for solution in own:
+            if solution.rollout.steps:
+                yield self._row(problem, solution, first)
+
+    def _row(self, problem: LabeledProblem, solution: LabeledSolution, first: Measured) -> StepAdvantagesRow:
+        rollout, posterior = solution.rollout, solution.verdict.posterior
+        reward = float(rollout.outcome == "correct")
+        known = (*(measured(label) for label in solution.labels[:-1]), Measured(reward, reward, reward))
+        credit = credits(first, known)
+        advantages = tuple(value for value, _, _ in credit)
+        least = min_form(advantages, self.temperature)
+        return StepAdvantagesRow(
+            prompt=asked(problem),
+            question=problem.problem.question,
+            steps=tuple(step.text for step in rollout.steps),
+            learned=tuple(step.author == "policy" for step in rollout.steps),
+            token_ids=tuple(step.token_ids for step in rollout.steps),
+            logprobs=tuple(step.token_logprobs for step in rollout.steps),
+            reward=reward,
+            value_before=first.value,
+            values=tuple(None if m is None else m.value for m in known),
+            advantages=advantages,
+            advantage_low=tuple(low for _, low, _ in credit),
+            advantage_high=tuple(high for _, _, high in credit),
+            min_form=least,
+            error_posterior=() if posterior is None else posterior[: len(rollout.steps)],
+            token_advantages=_by_token(solution, advantages),
+            token_min_form=_by_token(solution, least),
+            **origin(problem, solution),
+        )
+
+
+def credits(first: Measured, known: tuple[Measured | None, ...]) -> list[Measured]:
+    """Return the advantage of each step with its ends; the last of ``known`` is there."""
+    found: list[Measured] = []
+    before = first
+    for i, after in enumerate(known):
+        if after is not None:
+            change = Measured(after.value - before.value, after.low - before.high, after.high - before.low)
+            found += [change] * (i + 1 - len(found))
+            before = after
+    return found
+
+
+def min_form(advantages: tuple[float, ...], temperature: float) -> tuple[float, ...]:
+    """Return the advantages weighted by a softmax of their negation."""
+    worst = min(advantages)
+    weights = [exp((worst - advantage) / temperature) for advantage in advantages]
+    return tuple(advantage * weight / sum(weights) for advantage, weight in zip(advantages, weights, strict=True))
+
+
+def _by_token(solution: LabeledSolution, credit: tuple[float, ...]) -> tuple[float, ...]:
+    steps = zip(solution.rollout.steps, credit, strict=True)
+    return tuple(value for step, value in steps for _ in step.token_ids)

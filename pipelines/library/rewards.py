@@ -1,0 +1,88 @@
+"""Verdicts from Python, and as the reward functions that trainers of reinforcement learning take.
+
+``undetermined`` is never 0: TRL gets None, which it leaves out; where a number must stand, it is 0.5 and flagged.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from stepforge.pipelines.library.waiting import finished
+from stepforge.pipelines.verification.own_verifier import OwnVerifier
+from stepforge.pipelines.verification.verdicts import (
+    UNDETERMINED_REWARD,
+    AnswerVerifier,
+    Item,
+    Verified,
+    Verifier,
+)
+
+Reward = Callable[..., list[float | None]]
+
+
+def verify(
+    items: Iterable[Item | tuple[str, str]], *, verifier: str | None = None, seconds: float = 60.0
+) -> list[Verified]:
+    """Return a verdict for each (response, reference) or ``Item``: ``correct``, ``wrong`` or ``undetermined``.
+
+    Args:
+        items: What to verify.
+        verifier: ``module:function`` of your own, called as ``function(response, reference)`` in a process that can be
+            killed; it returns True, False, or None where it cannot tell. By default final answers are compared.
+        seconds: Time for all of them; what is not decided by then is undetermined.
+
+    Raises:
+        BadInput: there is no such verifier.
+    """
+    given = [item if isinstance(item, Item) else Item(response=item[0], reference=item[1]) for item in items]
+    if verifier is None:
+        return finished(_kept().verify(given, client="python", seconds=seconds))
+    return finished(_verified_once(OwnVerifier(verifier), given, seconds))
+
+
+def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Reward:
+    """Return a function for ``reward_funcs`` of TRL's GRPO and RLOO trainers.
+
+    ``answer`` is the data set's column with the reference answers. What is undetermined is None, which TRL leaves out.
+    """
+
+    def reward(
+        prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **columns: Any
+    ) -> list[float | None]:
+        pairs = [(_text(c), str(r)) for c, r in zip(completions, columns[answer], strict=True)]
+        return [one.reward for one in verify(pairs, verifier=verifier)]
+
+    reward.__name__ = "stepforge_reward"  # TRL logs rewards by it
+    return reward
+
+
+def verl_reward(
+    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any] | None = None, **more: Any
+) -> dict[str, float]:
+    """The reward function of verl (``custom_reward_function.name=verl_reward``): ``score``, and ``undetermined``.
+
+    An undetermined response scores 0.5, since verl takes numbers only; ``undetermined`` is then 1, to mask it by.
+    """
+    (found,) = verify([(solution_str, ground_truth)])
+    score = UNDETERMINED_REWARD if found.reward is None else found.reward
+    return {"score": score, "undetermined": float(found.reward is None)}
+
+
+def _text(completion: Any) -> str:
+    """Return the text of a completion, which is a string, or the messages of a conversation."""
+    if isinstance(completion, str):
+        return completion
+    return "".join(str(message.get("content") or "") for message in completion if message.get("role") == "assistant")
+
+
+@lru_cache(maxsize=1)
+def _kept() -> AnswerVerifier:
+    """Return a verifier whose processes stay for the next call; they end with this one, as their input does."""
+    return AnswerVerifier()
+
+
+async def _verified_once(verifier: Verifier, items: Sequence[Item], seconds: float) -> list[Verified]:
+    try:
+        return await verifier.verify(items, client="python", seconds=seconds)
+    finally:
+        await verifier.close()

@@ -1,0 +1,153 @@
+"""``croissant.json``: the data sets in MLCommons' Croissant 1.1, with its Responsible-AI fields filled from the run.
+
+It holds no date: data has no clock, and when it is published is not known here.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from stepforge.labelers import speaking
+from stepforge.pipelines.datasets.columns import license_of
+from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file
+from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.exports.rows import name_only
+from stepforge.pipelines.reports.card.contents import Contents
+from stepforge.pipelines.reports.card.front_matter import exports_with_rows, tags_of
+from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination
+from stepforge.pipelines.reports.records import Report
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import file_metadata
+
+CROISSANT = "croissant.json"
+PARQUET = "application/vnd.apache.parquet"
+TERMS = (
+    "arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet format "
+    "includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
+    "samplingRate separator source subField transform"
+)
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "sc": "https://schema.org/",
+    **{term: f"cr:{term}" for term in TERMS.split()},
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+}
+
+
+def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) -> dict[str, Any]:
+    """Return the metadata of all data sets that hold rows."""
+    filled = exports_with_rows(run, layout)
+    licenses = sorted({license_of(part) for part in run.generate})
+    described = [_described(export, layout) for export in filled]
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": "process_supervision",
+        "description": "Which step of a chain of thought is wrong: a model's solutions, labeled step by step.",
+        "license": licenses,
+        "citeAs": BIBTEX,
+        "version": report.run.version,
+        "keywords": tags_of(run),
+        **_responsible_ai(run, report, contents),
+        "distribution": [entry for files, _ in described for entry in files],
+        "recordSet": [record_set for _, record_sets in described for record_set in record_sets],
+    }
+
+
+def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> dict[str, Any]:
+    policy = report.policy.identity
+    sampled = "" if policy is None else f" by {name_only(policy.model)} at temperature {policy.temperature}"
+    sources = ", ".join(f"{count} of {name}" for name, count in sorted(contents.sources.items()))
+    labelers = [part.name for part in speaking(run.label)]
+    return {
+        "rai:dataCollection": f"Problems were generated or read from problem sets ({sources}); solutions were sampled"
+        f"{sampled}. {report.cost.rollouts} rollouts in all.",
+        "rai:dataCollectionType": ["Synthetic"],
+        "rai:dataPreprocessingProtocol": [
+            f"{stage}: {total.rows_out} of {total.rows_in} kept" for stage, total in report.stages.items()
+        ]
+        + [decontamination(run)],
+        "rai:dataAnnotationProtocol": f"Each solution was labeled step by step by {labelers[0]}, from completions of "
+        "the policy that are kept; a time-out or a truncated completion counts neither way.",
+        "rai:machineAnnotationTools": [*labelers, f"stepforge {report.run.version}"],
+        "rai:dataAnnotationAnalysis": _noise(report),
+        "rai:dataBiases": "Problems were selected by the policy's own pass rate, values are this policy's, and steps "
+        "after a first error have no label.",
+        "rai:dataLimitations": [
+            line.strip() for line in LIMITS.replace("\n  ", " ").splitlines() if line.startswith("- ")
+        ],
+        "rai:dataUseCases": "Training and evaluation of process reward models, verifiers and reasoning policies.",
+        "rai:personalSensitiveInformation": "None was collected; texts of problem sets are passed on as they are.",
+        "rai:hasSyntheticData": True,
+    }
+
+
+def _noise(report: Report) -> str:
+    shown = next(iter(report.audit.values()), None)
+    if shown is None or shown.solutions_labelled_exactly is None:
+        return "Not measured: none of the problems has a known truth for every step."
+    exact = shown.solutions_labelled_exactly
+    return (
+        f"By the known truth, {exact.share:.3f} ({exact.low:.3f} to {exact.high:.3f}) of solutions are labeled exactly."
+    )
+
+
+def _described(export: AnyExport, layout: Layout) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the files of a data set, and a record set for each split."""
+    stamp = read_stamp(stamp_file(layout, export.name))
+    made = {} if stamp is None else {n: f for n, f in sorted(stamp.files.items()) if n.endswith(".parquet")}
+    files: list[dict[str, Any]] = []
+    records = []
+    for split in SPLITS:
+        names = [name for name in made if name.startswith(f"{split}-")]
+        if not names:
+            continue
+        place = f"{export.name}/{split}"
+        files += [
+            {
+                "@type": "cr:FileObject",
+                "@id": f"{export.name}/{name}",
+                "name": f"{export.name}/{name}",
+                "contentUrl": f"{export.name}/{name}",
+                "encodingFormat": PARQUET,
+                "sha256": made[name].sha256,
+            }
+            for name in names
+        ]
+        files.append(
+            {
+                "@type": "cr:FileSet",
+                "@id": place,
+                "name": place,
+                "encodingFormat": PARQUET,
+                "includes": f"{place}-*.parquet",
+            }
+        )
+        schema = file_metadata(layout.datasets / export.name / names[0]).schema.to_arrow_schema()
+        fields = [field for column in schema for field in _field(f"{place}-rows", place, column)]
+        records.append({"@type": "cr:RecordSet", "@id": f"{place}-rows", "name": f"{place}-rows", "field": fields})
+    return files, records
+
+
+def _field(records: str, place: str, column: pa.Field) -> list[dict[str, Any]]:
+    """Return a column of plain values, or of lists of such; nested columns are told by the files alone."""
+    many = pa.types.is_list(column.type)
+    kind = {pa.string(): "sc:Text", pa.int64(): "cr:Int64", pa.float64(): "cr:Float64", pa.bool_(): "sc:Boolean"}.get(
+        column.type.value_type if many else column.type
+    )
+    if kind is None:
+        return []
+    source = {"fileSet": {"@id": place}, "extract": {"column": column.name}}
+    name = f"{records}/{column.name}"
+    field = {"@type": "cr:Field", "@id": name, "name": name, "dataType": kind, "source": source}
+    return [{**field, "isArray": True, "arrayShape": "-1"} if many else field]

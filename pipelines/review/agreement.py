@@ -1,0 +1,167 @@
+"""How good the reviewers are: against gold items, and against each other (Cohen 1960, Educational and Psychological
+Measurement 20, p. 37)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from stepforge.labelers.people_rule import MISTAKES, OF, Reliability, standing
+from stepforge.pipelines.reports.records import Share, share_of
+from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.schemas.record import Record
+from stepforge.schemas.review import StepFinding
+
+Place = tuple[str, str, int | None]
+
+
+class ReviewerFigures(Record):
+    """One reviewer."""
+
+    reviewer: str
+    findings: int
+    gold: int
+    """Gold items answered."""
+    gold_right: Share | None
+    mistakes: float
+    """Rate of mistakes as it is held, gold items counted on top of one mistake in twenty."""
+    seconds: float | None
+    """Median time of a finding."""
+
+
+class PairAgreement(Record):
+    """Two reviewers on the steps that both judged."""
+
+    reviewers: tuple[str, str]
+    steps: int
+    agree: Share | None
+    kappa: float | None
+    """Agreement beyond chance: 0 as by chance, 1 always. None where chance alone would agree always."""
+
+
+class ReviewFigures(Record):
+    """All of it."""
+
+    findings: int
+    steps: int
+    solutions: int
+    reviewers: tuple[ReviewerFigures, ...]
+    pairs: tuple[PairAgreement, ...]
+    unsettled: int
+    """Steps on which reviewers differ, and nobody settled it."""
+    weak: int
+    """Traces of use among the findings."""
+
+
+def review_figures(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> ReviewFigures:
+    """Return the figures of all findings."""
+    asked = [one for one in standing(findings) if not one.weak]
+    names = sorted({one.reviewer for one in asked})
+    golden = gold_truths(queue)
+    return ReviewFigures(
+        findings=len(findings),
+        steps=len({place_of_step(one) for one in asked}),
+        solutions=len({(one.problem_id, one.solution_id) for one in asked}),
+        reviewers=tuple(_reviewer(name, [one for one in asked if one.reviewer == name], golden) for name in names),
+        pairs=tuple(_pair(a, b, asked) for a, b in combinations(names, 2)),
+        unsettled=len(disputed(findings)),
+        weak=sum(one.weak for one in findings),
+    )
+
+
+def reliabilities(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> tuple[Reliability, ...]:
+    """Return each reviewer's rate of mistakes."""
+    figures = review_figures(findings, queue)
+    return tuple(Reliability(reviewer=one.reviewer, mistakes=one.mistakes) for one in figures.reviewers)
+
+
+def gold_truths(queue: ReviewQueue | None) -> dict[Place, str]:
+    """Return the truth of each gold step."""
+    items = queue.items if queue else ()
+    return {(item.problem_id, item.solution_id, item.step): item.gold for item in items if item.gold}
+
+
+def disputed(findings: Iterable[StepFinding]) -> dict[Place, list[StepFinding]]:
+    """Return the steps on which reviewers differ in whether they are right, and nobody settled it."""
+    by_step: dict[Place, list[StepFinding]] = defaultdict(list)
+    for one in standing(findings):
+        if not one.weak and one.step is not None:
+            by_step[place_of_step(one)].append(one)
+    return {
+        place: said
+        for place, said in by_step.items()
+        if len({verdict_of(one) for one in said} - {None}) > 1 and not any(one.adjudicates for one in said)
+    }
+
+
+def place_of_step(one: StepFinding) -> Place:
+    """Return which step a finding speaks of."""
+    return one.problem_id, one.solution_id, one.step
+
+
+def verdict_of(one: StepFinding) -> str | None:
+    """Return right or wrong, None where it is neither."""
+    if one.finding in ("right", "redundant"):
+        return "right"
+    return "wrong" if one.finding in ("wrong", "repaired") else None
+
+
+def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Return kappa of two raters' labels of the same things."""
+    if not pairs:
+        return None
+    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    chance = sum(first[label] * second[label] for label in first) / len(pairs) ** 2
+    agree = sum(a == b for a, b in pairs) / len(pairs)
+    return None if chance == 1 else (agree - chance) / (1 - chance)
+
+
+def _reviewer(name: str, said: Sequence[StepFinding], golden: dict[Place, str]) -> ReviewerFigures:
+    judged = [(verdict_of(one), golden[place_of_step(one)]) for one in said if place_of_step(one) in golden]
+    known = [verdict == truth for verdict, truth in judged if verdict is not None]
+    times = sorted(one.seconds for one in said if one.seconds is not None)
+    return ReviewerFigures(
+        reviewer=name,
+        findings=len(said),
+        gold=len(known),
+        gold_right=share_of(sum(known), len(known)),
+        mistakes=(known.count(False) + MISTAKES) / (len(known) + OF),
+        seconds=round(times[len(times) // 2], 2) if times else None,
+    )
+
+
+def _pair(first: str, second: str, said: Sequence[StepFinding]) -> PairAgreement:
+    verdicts: dict[str, dict[Place, str]] = {first: {}, second: {}}
+    for one in said:
+        verdict = verdict_of(one)
+        if one.reviewer in verdicts and verdict is not None and not one.adjudicates:
+            verdicts[one.reviewer][place_of_step(one)] = verdict
+    pairs = [(verdicts[first][p], verdicts[second][p]) for p in verdicts[first] if p in verdicts[second]]
+    kappa = cohens_kappa(pairs)
+    return PairAgreement(
+        reviewers=(first, second),
+        steps=len(pairs),
+        agree=share_of(sum(a == b for a, b in pairs), len(pairs)),
+        kappa=None if kappa is None else round(kappa, 4),
+    )
+
+
+def review_text(figures: ReviewFigures) -> str:
+    """Return the figures as text."""
+    lines = [f"{figures.findings} findings on {figures.steps} steps of {figures.solutions} solutions"]
+    for one in figures.reviewers:
+        gold = one.gold_right
+        measured = (
+            f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})" if gold else "no gold"
+        )
+        pace = "" if one.seconds is None else f", {one.seconds:g} s a step"
+        lines.append(f"  {one.reviewer}: {one.findings} findings, {measured}{pace}")
+    for pair in figures.pairs:
+        if pair.agree:
+            kappa = "undefined" if pair.kappa is None else f"{pair.kappa:.2f}"
+            lines.append(
+                f"  {' and '.join(pair.reviewers)}: {pair.steps} steps in common, "
+                f"{pair.agree.share:.0%} agree, Cohen's kappa {kappa}"
+            )
+    if figures.unsettled:
+        lines.append(f"  {figures.unsettled} steps are disputed: stepforge view DIR --adjudicate")
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""Findings in and out: matched to the run's own solutions, so that none counts for words it was not made on."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from stepforge.labelers.people_rule import digest_up_to, standing
+from stepforge.pipelines.review.findings import add_findings, read_findings
+from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
+from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import read_small
+from stepforge.pipelines.storage.shards import read_leaves, read_row, read_rows
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution
+from stepforge.schemas.review import Origin, StepFinding
+
+MOST_BYTES = 1 << 30
+
+
+class Imported(NamedTuple):
+    """What became of a file."""
+
+    added: int
+    known: int
+    """Those that were there already, word for word."""
+    elsewhere: int
+    """Those on solutions or steps that this run does not have."""
+
+
+def format_of(name: str) -> AnyFormat:
+    """Return a format by its name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in FORMATS:
+        raise BadInput(f"--format {name}: no such format; there are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def import_findings(layout: Layout, file: Path, name: str, license_name: str = "") -> Imported:
+    """Add the findings of a file.
+
+    Raises:
+        BadInput: the file cannot be read, or is not of this format; nothing was added.
+        RunFailed: a shard is damaged, or the disk fails.
+    """
+    form = format_of(name)
+    try:
+        said = list(form.read(read_small(file, MOST_BYTES).decode()))
+    except BadInput as error:
+        raise BadInput(f"{file}: {error}") from None
+    except (OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+        raise BadInput(f"{file}: cannot be read as {name} ({error})") from None
+    matched = list(_matched(layout, said, form.name, license_name))
+    before = {_words(one) for one in read_findings(layout).all}
+    new = [one for one in matched if _words(one) not in before]
+    return Imported(add_findings(layout, new), len(matched) - len(new), len(said) - len(matched))
+
+
+def _words(one: StepFinding) -> tuple[object, ...]:
+    return one.problem_id, one.solution_id, one.step, one.finding, one.reviewer, one.origin, one.note
+
+
+def _matched(layout: Layout, said: Sequence[Said], origin: str, license_name: str) -> Iterator[StepFinding]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    by_id, by_question = defaultdict(list), defaultdict(list)
+    for one in said:
+        (by_id[one.problem_id] if one.problem_id else by_question[one.question.strip()]).append(one)
+    for row in _rows(layout, set(by_id), set(by_question)):
+        for one in (*by_id.get(row.problem.id, ()), *by_question.get(row.problem.question.strip(), ())):
+            solution = _solution(row, one)
+            if solution is not None:
+                yield _finding(row, solution, one, origin, now, license_name)
+
+
+def _rows(layout: Layout, ids: set[str], questions: set[str]) -> Iterator[LabeledProblem]:
+    for path in layout.shards("label"):
+        table = read_leaves(path, ["problem.id", "problem.question"])["problem"].to_pylist()
+        only = {i for i, p in enumerate(table) if p["id"] in ids or p["question"].strip() in questions}
+        if only:
+            yield from read_rows(path, LabeledProblem, without=COMPLETIONS, only=only)
+
+
+def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:
+    for solution in row.solutions:
+        steps = [step.text.strip() for step in solution.rollout.steps]
+        named = solution.rollout.id == one.solution_id if one.solution_id else bool(one.steps)
+        words = [text.strip() for text in one.steps]
+        if named and steps[: len(words)] == words and (one.step is None or 0 <= one.step < len(steps)):
+            return solution
+    return None
+
+
+def _finding(
+    row: LabeledProblem, solution: LabeledSolution, one: Said, origin: str, now: str, license_name: str
+) -> StepFinding:
+    on_reference = one.finding == "reference_wrong"
+    step = None if on_reference else one.step
+    origins: dict[str, Origin] = {
+        "label_studio": "label_studio",
+        "argilla": "argilla",
+        "prm800k": "prm800k",
+        "usage": "usage",
+    }
+    try:
+        return StepFinding(
+            problem_id=row.problem.id,
+            solution_id=solution.rollout.id,
+            step=step,
+            finding=one.finding,
+            note=one.note[:4000],
+            reviewer=one.reviewer,
+            at=one.at or now,
+            seconds=one.seconds,
+            text_digest="" if on_reference else digest_up_to(solution.rollout, step),
+            origin=origins[origin],
+            consent=one.consent,
+            license=one.license or license_name,
+        )
+    except ValidationError as error:
+        raise BadInput(f"a finding on {row.problem.id} cannot be read ({error.errors()[0]['msg']})") from None
+
+
+def export_items(layout: Layout, queue: ReviewQueue, file: Path, name: str) -> int:
+    """Write the queue's solutions for another tool, and return how many; gold items look like all others.
+
+    Raises:
+        BadInput: there is no such format, or the file is there already.
+    """
+    form = format_of(name)
+    if file.exists():
+        raise BadInput(f"{file}: is there already; move it away or give another --export")
+    tasks = list(_tasks(layout, queue))
+    file.write_text(form.export(tasks), encoding="utf-8")
+    return len(tasks)
+
+
+def _tasks(layout: Layout, queue: ReviewQueue) -> Iterable[Task]:
+    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
+    for one in standing(read_findings(layout).all):
+        said[one.problem_id, one.solution_id].append(one)
+    for item in queue.items:
+        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
+        if row.problem.id == item.problem_id:
+            found = tuple(said[item.problem_id, item.solution_id])
+            yield Task(row, row.solutions[item.solution], item.step, found)

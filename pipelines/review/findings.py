@@ -1,0 +1,86 @@
+"""People's findings, kept in ``DIR/review/findings.jsonl``: lines are only ever added, each durable before the reviewer
+is told so. A line that a crash cut short was never confirmed; it is left where it is and counted."""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.regular_files import open_regular
+from stepforge.pipelines.storage.store import fsync_folder, naming
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.review import StepFinding
+
+FOLDER, FILE = "review", "findings.jsonl"
+
+
+class Findings(NamedTuple):
+    """What is in the file."""
+
+    all: list[StepFinding]
+    unreadable: int
+    """Lines cut short by a crash, or of another version."""
+
+
+def findings_file(layout: Layout) -> Path:
+    """Return where a run's findings are.
+
+    Raises:
+        BadInput: the run lies in a store, where nothing can be added to a file.
+    """
+    if not isinstance(layout.folder, Path):
+        raise BadInput(f"{layout.folder}: findings are added line by line, which a store cannot; copy the run first")
+    return layout.folder / FOLDER / FILE
+
+
+def read_findings(layout: Layout) -> Findings:
+    """Return all findings, none where there is no file.
+
+    Raises:
+        OSError: the file cannot be read, or is a link.
+    """
+    if not isinstance(layout.folder, Path) or not (path := findings_file(layout)).exists():
+        return Findings([], 0)
+    with os.fdopen(open_regular(path), "rb") as file:
+        lines = [line for line in file.read().split(b"\n") if line.strip()]
+    found: list[StepFinding] = []
+    for line in lines:
+        try:
+            found.append(StepFinding.model_validate_json(line))
+        except ValidationError:
+            continue
+    return Findings(found, len(lines) - len(found))
+
+
+def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:
+    """Add findings durably, and return how many; two processes may add at the same time.
+
+    Raises:
+        BadInput: the run lies in a store.
+        RunFailed: the disk fails; nothing that was confirmed is lost.
+    """
+    path, lines = findings_file(layout), [f"{one.model_dump_json(exclude_defaults=True)}\n" for one in findings]
+    if not lines:
+        return 0
+    with naming(path):
+        new = not path.exists()
+        path.parent.mkdir(exist_ok=True)
+        descriptor = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+            data = memoryview((("\n" if torn else "") + "".join(lines)).encode())
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if new:
+            fsync_folder(path.parent)
+            fsync_folder(path.parent.parent)
+    return len(lines)

@@ -1,0 +1,227 @@
+"""Which steps are worth a person's time: those whose answer is likely to change a label.
+
+The value of asking about a step is the chance that the label is right once it is answered, minus that chance now
+(Howard 1966, information value theory). Beliefs are the first labeler's, mixed with what the others say
+(``labelers.people_rule``): where they are unsure or disagree, an answer moves the label. Beside them stand problems
+whose reference is suspected, because the solutions agree on another answer, and a few steps whose truth is known: gold
+items, by which the reviewer is measured and which look like all others.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, standing, updated
+from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.review.findings import FOLDER
+from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.regular_files import read_small
+from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+from stepforge.schemas.review import StepFinding
+from stepforge.schemas.seeds import rng_of
+
+QUEUE_FILE = "queue.json"
+GOLD_EVERY = 10
+"""One item in so many has a known truth, where the run has any."""
+SETTLED = 0.95
+"""Probability of one first error at which a solution needs no more answers."""
+LEAST_VALUE = 0.005
+Reason = Literal["unsure", "no label yet", "labelers disagree", "would change the label", "reference suspected"]
+
+
+class QueueItem(Record):
+    """A solution to look at, and the step to begin with."""
+
+    shard: int
+    row: int
+    problem_id: str
+    solution: int
+    solution_id: str
+    step: int
+    value: float
+    """Expected gain in the probability that the label is right."""
+    reasons: tuple[str, ...] = ()
+    gold: Literal["right", "wrong"] | None = None
+    """The known truth of the step; never shown."""
+
+
+class ReviewQueue(Record):
+    """The items in the order in which they are shown, and what they were chosen from."""
+
+    items: tuple[QueueItem, ...]
+    solutions: int
+    steps: int
+
+
+class Doubt(NamedTuple):
+    """The step of a solution whose answer is worth most."""
+
+    step: int
+    value: float
+
+
+def next_doubt(belief: Sequence[float], labeled: int | None, asked: Iterable[int] = ()) -> Doubt | None:
+    """Return the step to ask about next; None where no answer is worth much.
+
+    ``labeled``: the first error that the label names now, the number of steps for none, None where it abstains.
+    """
+    steps, known = len(belief) - 1, set(asked)
+    if max(belief) >= SETTLED and belief[labeled or 0] == max(belief):
+        return None
+    now = 0.0 if labeled is None else belief[labeled]
+    worth = {i: _after(belief, i) - now for i in range(steps) if i not in known}
+    best = max(worth, key=worth.__getitem__, default=None)
+    return None if best is None or worth[best] < LEAST_VALUE else Doubt(best, worth[best])
+
+
+def _after(belief: Sequence[float], step: int) -> float:
+    """Return the expected chance of the best label once a step was answered."""
+    steps, rate = len(belief) - 1, MISTAKES / OF
+    return sum(
+        max(p * likelihood(i, step, steps, rate, wrong=wrong) for i, p in enumerate(belief)) for wrong in (True, False)
+    )
+
+
+def labeled_error(solution: LabeledSolution) -> int | None:
+    """Return the first error of a label, the number of steps for none; None where it abstains."""
+    verdict = solution.verdict
+    if verdict.abstained:
+        return None
+    return len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error
+
+
+def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) -> Doubt | None:
+    """Return what to ask about a solution, given what was said of it already."""
+    said = counting(findings, solution.rollout)
+    belief = updated(prior(solution), said, {})
+    labeled = max(range(len(belief)), key=belief.__getitem__) if said else labeled_error(solution)
+    answers = {i for i, step in enumerate(solution.rollout.steps) if step.author == "tool"}  # nobody's reasoning
+    return next_doubt(belief, labeled, answers | {one.step for one in findings if one.step is not None})
+
+
+def suspected_reference(row: LabeledProblem) -> float:
+    """Return by how much more solutions share one other answer than the reference, as a share of all; 0 if not."""
+    answers = [s.rollout.answer for s in row.solutions if s.rollout.outcome == "wrong" and s.rollout.answer is not None]
+    common = Counter(answers).most_common(1)
+    right = sum(s.rollout.outcome == "correct" for s in row.solutions)
+    if not common or common[0][1] < 2:
+        return 0.0
+    return max(0.0, (common[0][1] - right) / len(row.solutions))
+
+
+def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
+    """Return the ``top`` items that are worth most, with gold items among them.
+
+    Raises:
+        BadInput: nothing is labeled yet.
+        RunFailed: a shard is damaged.
+    """
+    if not layout.shards("label"):
+        raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
+    best: list[tuple[float, int, QueueItem]] = []
+    gold: list[tuple[float, int, QueueItem]] = []
+    solutions = steps = 0
+    for number, (row, item) in enumerate(_candidates(layout, findings)):
+        solutions += 1
+        steps += len(row.solutions[item.solution].rollout.steps)
+        if item.value > 0:
+            _keep(best, (item.value, -number, item), top)
+        known = _gold(row, item, seed)
+        if known is not None:
+            lot = rng_of(seed, "gold", known.solution_id).random()
+            _keep(gold, (lot, -number, known), -(-top // (GOLD_EVERY - 1)))
+    chosen = [item for _, _, item in sorted(best, key=lambda one: one[:2], reverse=True)]
+    golden = [item for *_, item in gold if not any(c.solution_id == item.solution_id for c in chosen[:top])]
+    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions, steps=steps)
+
+
+def _keep(heap: list[tuple[float, int, QueueItem]], entry: tuple[float, int, QueueItem], most: int) -> None:
+    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
+
+
+def _candidates(layout: Layout, findings: Iterable[StepFinding]) -> Iterator[tuple[LabeledProblem, QueueItem]]:
+    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
+    for one in standing(findings):
+        said[one.problem_id, one.solution_id].append(one)
+    for path in layout.shards("label"):
+        for number, row in enumerate(read_rows(path, LabeledProblem, without=COMPLETIONS)):
+            suspected = suspected_reference(row)
+            for place, solution in enumerate(row.solutions):
+                if solution.rollout.steps:
+                    known = said.get((row.problem.id, solution.rollout.id), ())
+                    yield row, _item(row, place, shard_index(path), number, suspected, known)
+
+
+def _item(
+    row: LabeledProblem, place: int, shard: int, number: int, suspected: float, said: Sequence[StepFinding]
+) -> QueueItem:
+    solution = row.solutions[place]
+    doubt = doubt_of(solution, said)
+    reasons: list[Reason] = []
+    if doubt is not None:
+        belief = prior(solution)
+        named = labeled_error(solution)
+        if named is None:
+            reasons.append("no label yet")
+        elif max(belief) < 0.8:
+            reasons.append("unsure")
+        if named is not None and belief[named] < max(belief):
+            reasons.append("would change the label")
+        verdicts = (solution.verdict, *solution.others)
+        if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
+            reasons.append("labelers disagree")
+    value = doubt.value if doubt else 0.0
+    if suspected and not said and solution.rollout.outcome == "wrong":
+        reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
+    return QueueItem(
+        shard=shard,
+        row=number,
+        problem_id=row.problem.id,
+        solution=place,
+        solution_id=solution.rollout.id,
+        step=doubt.step if doubt else 0,
+        value=round(value, 4),
+        reasons=tuple(reasons),
+    )
+
+
+def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
+    """Return a gold item on a solution, if its truth is known; wrong steps are taken as often as right ones."""
+    solution = row.solutions[item.solution]
+    truth = oracle_verdict(row.problem, solution.rollout) if row.problem.truth else people_verdict(solution.rollout)
+    if truth is None or truth.abstained or not truth.classes:
+        return None
+    rng = rng_of(seed, "gold step", solution.rollout.id)
+    want = rng.choice(("right", "wrong"))
+    places = [i for i, known in enumerate(truth.classes) if known == want]
+    if not places:
+        return None
+    step = places[0] if want == "wrong" else rng.choice(places)
+    return item.model_copy(update={"step": step, "gold": want, "value": 0.0, "reasons": ()})
+
+
+def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem], seed: int) -> Iterator[QueueItem]:
+    """Put a gold item into each stretch of the queue, at a place that nobody can guess."""
+    rng, left = rng_of(seed, "gold places"), list(gold)
+    for first in range(0, len(items), GOLD_EVERY - 1):
+        stretch = list(items[first : first + GOLD_EVERY - 1])
+        if left:
+            stretch.insert(rng.randrange(len(stretch) + 1), left.pop())
+        yield from stretch
+
+
+def save_queue(layout: Layout, queue: ReviewQueue) -> None:
+    """Write ``review/queue.json``."""
+    write_text(layout.folder / FOLDER / QUEUE_FILE, queue.model_dump_json(indent=1) + "\n")
+
+
+def read_queue(layout: Layout) -> ReviewQueue | None:
+    """Return the queue, None where none was built."""
+    path = layout.folder / FOLDER / QUEUE_FILE
+    return ReviewQueue.model_validate_json(read_small(path)) if path.exists() else None

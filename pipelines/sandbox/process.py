@@ -1,0 +1,193 @@
+"""One zygote, asked by one thread: it starts locked processes, and the kernel tells us when they end."""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stepforge.pipelines.sandbox.barriers import Barriers
+from stepforge.pipelines.sandbox.wire import LIMIT
+from stepforge.schemas.record import Record
+
+START_SECONDS = 60.0
+END_SECONDS = 5.0
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+
+
+class NoIsolation(RuntimeError):
+    """Nothing can be run here; the message says why and what to do."""
+
+
+class Limits(Record):
+    """What one execution may take."""
+
+    seconds: float = 5.0
+    """Wall-clock, and processor time of each process."""
+    memory: int = 512 << 20
+    """Address space of each process, in bytes."""
+    disk: int = 16 << 20
+    """All files together, in bytes; 0 for no folder to write to."""
+    output: int = 64 << 10
+    """What is kept of the output, in bytes."""
+
+
+class Locked(NamedTuple):
+    """A process that is locked in."""
+
+    pid: int
+    """In the zygote's process table."""
+    handle: int
+    """Its pidfd."""
+
+
+class Heard(NamedTuple):
+    """What came back before the process ended or the time was over."""
+
+    answer: dict[str, Any] | None
+    output: bytes
+    in_time: bool
+
+
+class Zygote:
+    """Starts with the first use; after a fault it is thrown away, and a new one starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self.barriers = Barriers(0, seccomp=False, namespaces=False)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now."""
+        return None if self._process is None else self._process.pid
+
+    def start(
+        self,
+        work: dict[str, dict[str, int]],
+        limits: Limits,
+        reads: tuple[str, ...] = (),
+        *,
+        own_program: bool = False,
+    ) -> list[Locked]:
+        """Start a locked process for each kind of work; it holds these files.
+
+        Raises:
+            NoIsolation: this machine has no barriers.
+            OSError: the zygote is gone.
+        """
+        control = self._control or self._begin()
+        asked = {
+            "start": [(name, list(files)) for name, files in work.items()],
+            "own_program": own_program,
+            "reads": reads,
+            "memory": limits.memory,
+            "disk": limits.disk,
+            "processor": int(limits.seconds) + 2,
+        }
+        passed = [file for files in work.values() for file in files.values()]
+        socket.send_fds(control, [json.dumps(asked).encode()], passed)
+        message, handles, _, _ = socket.recv_fds(control, 4096, len(work))
+        if len(handles) != len(work):
+            raise ConnectionResetError("the process that starts others is gone")
+        return [Locked(*one) for one in zip(json.loads(message), handles, strict=True)]
+
+    def end(self, locked: list[Locked]) -> None:
+        """Kill processes; the zygote takes leave of them before it starts others."""
+        for one in locked:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one.handle, signal.SIGKILL)
+            os.close(one.handle)
+        if self._control is not None:
+            self._control.send(json.dumps({"reap": [one.pid for one in locked]}).encode())
+
+    def close(self) -> None:
+        """End it, and all that it started."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            try:
+                self._process.wait(END_SECONDS)  # it ends when its socket does
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._control = self._process = None
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
+        module = "stepforge.pipelines.sandbox.zygote"
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=kept | {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"},
+                start_new_session=True,
+            )
+        ours.settimeout(START_SECONDS)
+        try:
+            said = ours.recv(4096)
+        except OSError:
+            said = b""
+        ours.settimeout(None)
+        self._control = ours
+        if not said:
+            self.close()
+            raise NoIsolation("the process that locks others in does not start; try `stepforge doctor`")
+        self.barriers = Barriers(**json.loads(said))
+        if not self.barriers.enough:
+            self.close()
+            raise NoIsolation(f"code is not run without isolation: {self.barriers.remedy}")
+        return ours
+
+
+def listen(control: socket.socket, output: int | None, deadline: float, most: int) -> Heard:
+    """Wait for one message of a locked process, and take its output, up to ``most`` bytes of it."""
+    frame, written = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        if output is not None:
+            selector.register(output, selectors.EVENT_READ)
+        while selector.get_map() and len(written) <= most:
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                return Heard(None, bytes(written), in_time=False)
+            for key, _ in ready:
+                part = _part(key.fd)
+                (frame if key.fileobj is control else written).extend(part)
+                if not part or (key.fileobj is control and _whole(frame)):
+                    selector.unregister(key.fileobj)
+    return Heard(_message(frame), bytes(written[:most]), in_time=True)
+
+
+def _part(file: int) -> bytes:
+    try:
+        return os.read(file, 1 << 16)
+    except ConnectionResetError:
+        return b""
+
+
+def _whole(frame: bytearray) -> bool:
+    return len(frame) >= 4 and len(frame) >= 4 + min(LIMIT, struct.unpack("!I", frame[:4])[0])
+
+
+def _message(frame: bytearray) -> dict[str, Any] | None:
+    if not _whole(frame):
+        return None
+    try:
+        message = json.loads(frame[4:])
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,147 @@
+"""Messages between processes: a length, then JSON. Plain values survive the way; no class is ever rebuilt.
+
+What comes from the other side is data alone, so an object with a clever ``__eq__`` does not arrive as one.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+LIMIT = 4_000_000
+"""Longest message, in bytes."""
+MOST_ITEMS = 100_000
+"""Most values that an iterator is asked for."""
+_LENGTH = struct.Struct("!I")
+_SAFE = 1 << 62
+_MADE: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "z": frozenset, "i": iter}
+
+
+class Gone(BaseException):
+    """The other side has closed; no ``Exception``, as code from outside catches those."""
+
+
+class NotPlain(BaseException):
+    """A value that is not made of numbers, texts, lists, tuples, sets and dictionaries."""
+
+
+def send(file: int, message: Any) -> None:
+    """Write a message.
+
+    Raises:
+        Gone: nobody reads.
+        NotPlain: it is too long.
+    """
+    body = json.dumps(message).encode()
+    if len(body) > LIMIT:
+        raise NotPlain(f"a message of over {LIMIT} bytes")
+    frame = memoryview(_LENGTH.pack(len(body)) + body)
+    try:
+        while frame:
+            frame = frame[os.write(file, frame) :]
+    except (BrokenPipeError, ConnectionResetError):
+        raise Gone from None
+
+
+def receive(file: int) -> Any:
+    """Read a message.
+
+    Raises:
+        Gone: there is none any more.
+        NotPlain: it is too long, or no JSON.
+    """
+    (length,) = _LENGTH.unpack(_exactly(file, _LENGTH.size))
+    if length > LIMIT:
+        raise NotPlain("a message that is too long")
+    try:
+        return json.loads(_exactly(file, length))
+    except (ValueError, RecursionError):
+        raise NotPlain("a message that is no JSON") from None
+
+
+def _exactly(file: int, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        try:
+            part = os.read(file, min(length - len(parts), 1 << 16))
+        except ConnectionResetError:
+            raise Gone from None
+        if not part:
+            raise Gone
+        parts += part
+    return bytes(parts)
+
+
+def packed(value: Any) -> Any:
+    """Return a plain value as JSON that ``unpacked`` turns back.
+
+    An iterator becomes its values. A value of a class that is derived from a plain one becomes the plain one.
+
+    Raises:
+        NotPlain: there is no such form.
+    """
+    try:
+        return _packed(value)
+    except RecursionError:
+        raise NotPlain("a value that holds itself, or is nested too deep") from None
+
+
+def _packed(value: Any) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, int):
+        return int(value) if -_SAFE < value < _SAFE else {"n": hex(value)}
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        return {"f": float.__repr__(value)}
+    if isinstance(value, list):
+        return [_packed(item) for item in list.__iter__(value)]
+    if isinstance(value, dict):
+        return {"d": [[_packed(key), _packed(item)] for key, item in dict.items(value)]}
+    if isinstance(value, bytes | bytearray):
+        return {"b": bytes(value).hex()}
+    if isinstance(value, complex):
+        return {"c": [value.real, value.imag]}
+    for mark, plain in (("t", tuple), ("s", set), ("z", frozenset)):
+        if isinstance(value, plain):
+            return {mark: [_packed(item) for item in value]}
+    if isinstance(value, range | Iterator) or kind.__name__ in ("dict_keys", "dict_values", "dict_items"):
+        return {"i": [_packed(item) for item, _ in zip(value, range(MOST_ITEMS), strict=False)]}
+    raise NotPlain(f"a value of type {kind.__name__}")
+
+
+def unpacked(message: Any) -> Any:
+    """Return the value of a ``packed`` one.
+
+    Raises:
+        NotPlain: it is none.
+    """
+    try:
+        return _unpacked(message)
+    except (TypeError, ValueError, KeyError, RecursionError):
+        raise NotPlain("a malformed value") from None
+
+
+def _unpacked(message: Any) -> Any:
+    if message is None or isinstance(message, bool | int | str):
+        return message
+    if isinstance(message, list):
+        return [_unpacked(item) for item in message]
+    ((mark, body),) = message.items()
+    match mark:
+        case "n":
+            return int(body, 16)
+        case "f":
+            return float(body)
+        case "b":
+            return bytes.fromhex(body)
+        case "c":
+            return complex(*body)
+        case "d":
+            return {_unpacked(key): _unpacked(item) for key, item in body}
+        case "t" | "s" | "z" | "i":
+            return _MADE[mark]([_unpacked(item) for item in body])
+    raise ValueError(mark)

@@ -1,0 +1,163 @@
+"""A process that has Python started: it forks, and each child locks itself in before it reads what to run.
+
+It never sees a program, a test or a verdict itself: those go over sockets that it only passes on, so nothing of one
+execution is in the memory of the next one. It ends when its own socket does, and all of its children with it.
+"""
+
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import sysconfig
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from stepforge.pipelines.sandbox import barriers, syscalls
+from stepforge.pipelines.sandbox.inside import CONTROL, WORK
+from stepforge.pipelines.sandbox.wire import Gone, send
+
+_PRELOADED = (
+    "array base64 bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq "
+    "itertools json math operator queue random re statistics string struct textwrap time typing "
+    "unicodedata zlib encodings.idna"
+)
+_STANDARD = sysconfig.get_path("stdlib")  # slow: asked before any fork
+_LIBRARY = (_STANDARD, *(path for path in sys.path if path.endswith("lib-dynload")))
+_DESCRIPTORS = 64
+_INSTALLED = (
+    "/usr/lib",
+    "/lib",
+    "/usr/local/lib",
+    "/usr/lib64",
+    "/lib64",
+    "/usr/bin",
+    "/bin",
+    "/usr/local/bin",
+    "/usr/share",
+)
+_DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
+
+
+def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
+    """Fork whenever asked, until nobody asks."""
+    for name in _PRELOADED.split():
+        import_module(name)
+    for own_program in (False, True):
+        syscalls.program(own_program=own_program)
+    gc.freeze()
+    null = os.open("/dev/null", os.O_RDWR)
+    while True:
+        message, passed, _, _ = socket.recv_fds(control, 65536, 8)
+        if not message:
+            return
+        asked = json.loads(message)
+        if "reap" in asked:
+            for child in asked["reap"]:
+                with suppress(ChildProcessError):
+                    os.waitpid(child, 0)
+            continue
+        files, children = iter(passed), []
+        for work, names in asked["start"]:
+            mine = {name: next(files) for name in names}
+            child = os.fork()
+            if child == 0:
+                _become(asked | {"work": work}, mine, folder, null, namespaces=namespaces)
+            children.append(child)
+        handles = [os.pidfd_open(child) for child in children]
+        socket.send_fds(control, [json.dumps(children).encode()], handles)
+        for file in (*passed, *handles):
+            os.close(file)
+
+
+def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
+    """Turn a child into what was asked for; never returns."""
+    try:
+        _place(files, null)
+        own = asked["own_program"]
+        if own:
+            _with_own_processes()
+        _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
+        WORK[asked["work"]]()
+    except Gone:
+        os._exit(0)
+    except BaseException:
+        os._exit(70)
+    os._exit(0)
+
+
+def _place(files: dict[str, int], null: int) -> None:
+    """Leave open the standard files, the control and the link, and nothing else."""
+    places = (files.get("input", null), files.get("output", null), files.get("output", null))
+    wanted = [*places, files.get("control", null), files.get("link", null)]
+    high = [os.dup2(file, 100 + i) for i, file in enumerate(wanted)]
+    for place, file in enumerate(high):
+        os.dup2(file, place, inheritable=place < 3)
+    os.closerange(5, 4096)
+
+
+def _with_own_processes() -> None:
+    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started.
+
+    The one that stays outside says how it ended.
+    """
+    barriers.own_processes()
+    child = os.fork()
+    if child == 0:
+        barriers.end_with_parent()
+        return
+    os.closerange(0, CONTROL)
+    send(CONTROL, {"exit": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+    os._exit(0)
+
+
+def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> None:
+    """Put up every barrier; an error anywhere means that nothing is run."""
+    barriers.end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if folder is not None:
+        barriers.private_folder(folder, asked["disk"])
+        os.chdir(folder)
+    os.environ.clear()
+    os.environ |= {"HOME": folder or "/", "TMPDIR": folder or "/", "LANG": "C.UTF-8"}
+    sys.path[:] = _LIBRARY
+    readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
+    barriers.restrict_files(readable, folder, execute=own_program)
+    _limit(resource.RLIMIT_AS, asked["memory"])
+    _limit(resource.RLIMIT_CPU, asked["processor"])
+    _limit(resource.RLIMIT_FSIZE, asked["disk"])
+    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _limit(resource.RLIMIT_CORE, 0)
+    barriers.drop_capabilities()
+    syscalls.install(own_program=own_program)
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def main(descriptor: int, folder: str) -> None:
+    """Enter the namespaces where they are allowed, say what there is, and serve."""
+    control = socket.socket(fileno=descriptor)
+    found = barriers.barriers()
+    control.send(json.dumps(found._asdict()).encode())
+    if not found.enough:
+        return
+    if found.namespaces:
+        barriers.enter_namespaces()
+        child = os.fork()
+        if child:
+            control.close()
+            os.waitpid(child, 0)
+            return
+        barriers.end_with_parent()
+    serve(control, folder, namespaces=found.namespaces)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

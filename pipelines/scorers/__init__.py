@@ -1,0 +1,86 @@
+"""Scorers: solution steps in, one probability for each step out. Importing this loads no model library."""
+
+from typing import Annotated, Protocol
+
+from pydantic import Field
+
+from stepforge.pipelines.scorers.shapes import (
+    GenerativeJudge,
+    MathShepherdPrm,
+    QwenPrm,
+    RlhFlow,
+    Shape,
+    TokenClassification,
+    ValueHead,
+)
+from stepforge.pipelines.scorers.surprise import Surprise
+from stepforge.schemas.own_part import OrOwn
+from stepforge.schemas.protocols import Scorer
+
+
+class OwnScorer(Protocol):
+    """The settings of a scorer of a user's own."""
+
+    async def open(self) -> Scorer:
+        """Load the model; the caller closes it."""
+        ...
+
+
+OurScorer = Surprise | TokenClassification | QwenPrm | RlhFlow | MathShepherdPrm | ValueHead | GenerativeJudge
+AnyScorer = Annotated[OurScorer, Field(discriminator="kind"), OrOwn(OwnScorer)]
+
+__all__ = [
+    "AnyScorer",
+    "GenerativeJudge",
+    "MathShepherdPrm",
+    "OurScorer",
+    "QwenPrm",
+    "RlhFlow",
+    "Surprise",
+    "TokenClassification",
+    "ValueHead",
+    "check_scorer",
+    "open_scorer",
+]
+
+
+def check_scorer(settings: Shape) -> None:
+    """Check, without loading anything, that a model's files are there.
+
+    Raises:
+        BadInput: they are not.
+    """
+    from stepforge.pipelines.engines.model_files import locate
+
+    locate(settings.model, "scorer.model")
+    if isinstance(settings, Surprise):
+        settings.check()
+
+
+async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
+    """Load a reward model; the caller closes it. The event loop stays free meanwhile.
+
+    Raises:
+        BadInput: the model is not there, or is not of this shape.
+    """
+    if isinstance(settings, Shape):
+        check_scorer(settings)
+    match settings:
+        case TokenClassification(engine="vllm") | QwenPrm(engine="vllm"):
+            from stepforge.pipelines.scorers.vllm_scorer import VllmScorer
+
+            return await VllmScorer.open(settings)
+        case (
+            Surprise()
+            | TokenClassification()
+            | QwenPrm()
+            | RlhFlow()
+            | MathShepherdPrm()
+            | ValueHead()
+            | GenerativeJudge()
+        ):
+            from stepforge.pipelines.scorers.transformers_scorer import TransformersScorer
+
+            return await TransformersScorer.open(settings)
+        case _:
+            return await settings.open()

@@ -1,0 +1,64 @@
+"""Our own small reward model: how expected a policy finds a step's tokens, and a small head on that reading.
+
+The policy's weights stay as they are. Everything at a step is known once the line break that ends it is read; nothing
+after it counts. A score is the probability that the solution is right up to and with the step.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from stepforge.pipelines.engines.settings import EMBEDDED
+from stepforge.pipelines.scorers.shapes import Reading, Shape
+from stepforge.schemas.errors import BadInput
+
+HEAD_FILE = "surprise_head.safetensors"
+
+if TYPE_CHECKING:
+    from stepforge.pipelines.engines.tokenization import ModelTokenizer
+
+
+class Surprise(Shape):
+    """A policy read as it is, and a small head trained on any labels (docs/how-to/score.md)."""
+
+    kind: Literal["surprise"] = "surprise"
+    model: str = EMBEDDED
+    """The policy: a folder, a hub name, ``embedded`` or ``embedded-free``."""
+    head: str | None = None
+    """Folder that holds ``surprise_head.safetensors``; by default the model's own."""
+    prompt: str = "{question}\n"
+    """As the policy is asked."""
+
+    def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
+        """Encode piece by piece, so that every step begins on a token of its own; first comes the prompt's end."""
+        ids = list(tokenizer.encode_prompt(self.prompt.replace("{question}", question), bos=False))
+        at = [len(ids) - 1]
+        for step in steps:
+            ids += tokenizer.encode_prompt(f"{step}\n", bos=False)
+            at.append(len(ids) - 1)
+        return [Reading(tuple(ids), tuple(at))]
+
+    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
+        """Return what the head says of each step."""
+        from stepforge.pipelines.scorers.surprise_head import loaded_head, step_features
+
+        (scores,) = loaded_head(self.head_folder()).read_scores([step_features(outputs.cpu(), reading)])
+        return list(scores)
+
+    def check(self) -> None:
+        """Check that the head is there.
+
+        Raises:
+            BadInput: it is not.
+        """
+        if not (self.head_folder() / HEAD_FILE).is_file():
+            where = f"{self.head_folder()} holds no {HEAD_FILE}"
+            raise BadInput(f"scorer: {where}; docs/how-to/score.md says how to train one")
+
+    def head_folder(self) -> Path:
+        """Return where the head is."""
+        from stepforge.pipelines.engines.model_files import CARRIED, embedded_folder
+
+        if self.head is not None:
+            return Path(self.head).expanduser()
+        return embedded_folder(self.model) if self.model in CARRIED else Path(self.model).expanduser()

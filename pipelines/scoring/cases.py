@@ -1,0 +1,202 @@
+"""What a reward model is scored on: solutions whose first wrong step people named, or the oracle."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.store import place_of
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.record import Record
+
+PROCESS_BENCH = "processbench"
+HUB_NAME = "Qwen/ProcessBench"
+SUBSETS = ("gsm8k", "math", "olympiadbench", "omnimath")
+NONE = -1
+"""No step is wrong: ProcessBench's own sign."""
+
+
+class Case(Record):
+    """One solution and the truth about it; field names are ProcessBench's where it has them."""
+
+    id: str
+    subset: str = "all"
+    problem: str = ""
+    """The question."""
+    steps: tuple[str, ...] = ()
+    label: int = Field(ge=NONE)
+    """0-based index of the first wrong step; -1: none."""
+    final_answer_correct: bool | None = None
+    answer: str | None = None
+    """The solution's own final answer, where choosing among solutions is to be measured."""
+    scores: tuple[float, ...] = ()
+    """Recorded scores of a reward model."""
+    prediction: int | None = None
+    """A recorded first wrong step, -1 for none; of a judge or a labeler, which needs no threshold."""
+    abstained: bool = False
+    """Whether that labeler said nothing: never exact."""
+
+
+def cases_on(where: str, labeler: str | None = None) -> list[Case]:
+    """Return the cases of ``processbench`` (the Hub's), of a run, or of a JSONL file or a folder of them.
+
+    ``labeler``: of a run, whose verdicts to take as predictions.
+
+    Raises:
+        BadInput: there is nothing, it cannot be read, or the run has no such labeler.
+    """
+    if where == PROCESS_BENCH:
+        return _from_hub()
+    place = Path(where)
+    if place.is_file():
+        return file_cases(place)
+    if place.is_dir() and not (place / "run.toml").exists() and (files := sorted(place.glob("*.jsonl"))):
+        return [case for file in files for case in file_cases(file)]
+    found = list(run_cases(where, labeler))
+    if not found:
+        raise BadInput(f"{where}: no solution whose steps the oracle or people judged")
+    if labeler is not None and all(case.prediction is None for case in found):
+        raise BadInput(f"{where}: no verdict of {labeler!r}; `stepforge report` lists the run's labelers")
+    return found
+
+
+def file_cases(path: Path) -> list[Case]:
+    """Return the rows of a JSONL file with ProcessBench's columns, or recorded scores.
+
+    Raises:
+        BadInput: it cannot be read, or a line is no case; the line names it.
+    """
+    cases = []
+    for number, row in json_rows(path):
+        kept = {name: value for name, value in row.items() if name in Case.model_fields and value is not None}
+        kept.setdefault("subset", _subset_of(str(row.get("id", "")), path.stem))
+        try:
+            case = Case.model_validate(kept)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"{path}, line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        if case.steps and case.scores and len(case.steps) != len(case.scores):
+            raise BadInput(f"{path}, line {number}: {len(case.scores)} scores for {len(case.steps)} steps")
+        cases.append(case)
+    if not cases:
+        raise BadInput(f"{path}: no rows")
+    return cases
+
+
+def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects of a JSONL file, with their lines.
+
+    Raises:
+        BadInput: it cannot be read, or a line is no JSON object.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise BadInput(f"{path}, line {number}: not a JSON object")
+                    yield number, row
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path}: not JSON lines: {error}") from None
+
+
+def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
+    """Return the cases with the scores or predictions of a file, found by ``id``.
+
+    Raises:
+        BadInput: the file names a case twice, or lacks one.
+    """
+    recorded: dict[str, dict[str, Any]] = {}
+    for number, row in json_rows(path):
+        if str(row.get("id")) in recorded:
+            raise BadInput(f"{path}, line {number}: id {row.get('id')!r} is there twice")
+        recorded[str(row.get("id"))] = row
+    missing = next((case.id for case in cases if case.id not in recorded), None)
+    if missing is not None:
+        raise BadInput(f"{path}: no row with the id {missing!r}; every case needs one")
+    found = []
+    for case in cases:
+        row = recorded[case.id]
+        scores = tuple(float(score) for score in row.get("scores") or ())
+        if case.steps and scores and len(scores) != len(case.steps):
+            raise BadInput(f"{path}: {case.id}: {len(scores)} scores for {len(case.steps)} steps")
+        found.append(case.model_copy(update={"scores": scores, "prediction": row.get("prediction")}))
+    return found
+
+
+def run_cases(where: str, labeler: str | None) -> Iterator[Case]:
+    """Yield the solutions of a run that people judged, else those that the oracle can judge."""
+    _, layout = open_run(place_of(where))
+    for path in layout.shards("label"):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+            for solution in row.solutions:
+                truth = people_verdict(solution.rollout) or oracle_verdict(row.problem, solution.rollout)
+                if not truth.abstained and solution.rollout.outcome != "undetermined" and solution.rollout.steps:
+                    yield _case(row, solution, truth, labeler)
+
+
+def _case(row: LabeledProblem, solution: LabeledSolution, truth: Verdict, labeler: str | None) -> Case:
+    rollout = solution.rollout
+    verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
+    return Case(
+        id=rollout.id,
+        subset=row.problem.source,
+        problem=row.problem.question.strip(),
+        steps=tuple(step.text.strip("\n") for step in rollout.steps),
+        label=NONE if truth.first_error is None else truth.first_error,
+        final_answer_correct=rollout.outcome == "correct",
+        answer=rollout.answer,
+        scores=rollout.scores if labeler is None else () if verdict is None else _scores(verdict, len(rollout.steps)),
+        prediction=None if verdict is None else NONE if verdict.first_error is None else verdict.first_error,
+        abstained=verdict is not None and verdict.abstained,
+    )
+
+
+def _scores(verdict: Verdict, steps: int) -> tuple[float, ...]:
+    """Return the chance that each step is right, all before it being right, by a labeler's posterior."""
+    if verdict.posterior is None:
+        return ()
+    scores, left = [], 1.0
+    for chance in verdict.posterior[:steps]:
+        scores.append(min(1.0, max(0.0, 1 - chance / left)) if left > 1e-9 else 0.5)
+        left -= chance
+    return tuple(scores)
+
+
+def _from_hub() -> list[Case]:
+    from datasets import load_dataset
+
+    cases = []
+    for subset in SUBSETS:
+        try:
+            rows = load_dataset(HUB_NAME, split=subset)
+        except Exception as error:  # the library raises whatever the network does
+            line = " ".join(str(error).split())[:200]
+            raise BadInput(f"{HUB_NAME}: cannot be loaded ({line}); give a JSONL file of it") from None
+        cases += [
+            Case(
+                id=row["id"],
+                subset=subset,
+                problem=row["problem"],
+                steps=tuple(row["steps"]),
+                label=row["label"],
+                final_answer_correct=row["final_answer_correct"],
+            )
+            for row in rows
+        ]
+    return cases
+
+
+def _subset_of(identity: str, stem: str) -> str:
+    """ProcessBench's ids begin with the subset; other files are subsets of their own."""
+    return next((name for name in SUBSETS if identity.startswith(f"{name}-")), stem)

@@ -1,0 +1,210 @@
+"""``stepforge score MODEL --on WHAT``: a reward model, a judge or a labeler against people's or the oracle's labels."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stepforge.grading.votes import equal_answers
+from stepforge.pipelines.scorers import open_scorer
+from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scoring.best_of_n import AGGREGATORS, Ballot, any_right, best, choices, majority, weighted
+from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
+from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
+from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
+from stepforge.pipelines.scoring.probes import Probes, probe_all
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.protocols import Scorer
+from stepforge.schemas.record import Record
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+DRAWS = 64
+"""Random sets of N solutions of each problem."""
+FALL = 0.01
+"""How far a curve must fall from its highest point to be called over-optimized."""
+
+
+class Curve(Record):
+    """Share of problems answered rightly when one of N solutions is chosen."""
+
+    chosen_by: str
+    right: dict[int, float]
+    """By N."""
+
+    @property
+    def over_optimized(self) -> bool:
+        """Whether more solutions end in fewer right choices."""
+        shares = list(self.right.values())
+        return bool(shares) and max(shares) - shares[-1] > FALL
+
+
+class Scoring(Record):
+    """Everything that ``stepforge score`` measures."""
+
+    model: str
+    on: str
+    cases: int
+    unscored: dict[str, int]
+    """Cases without scores, by reason; never exact."""
+    tokens: int
+    """That the model read."""
+    first_errors: FirstErrors
+    calibration: CalibrationFigures | None
+    best_of_n: tuple[Curve, ...]
+    probes: Probes | None
+
+
+class ScoreRequest(Record):
+    """What is asked of ``score``."""
+
+    model: str
+    on: str
+    shape: str | None = None
+    threshold: float | None = None
+    limit: int | None = None
+    """At most this many cases of each subset."""
+    probes: bool = True
+    scores_out: str | None = None
+    """Where the scores go, as JSONL."""
+
+
+def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
+    """Score a model, a file of recorded scores, or a labeler of a run.
+
+    Raises:
+        BadInput: the model, the cases or the file cannot be used.
+        RunFailed: the model scored nothing.
+    """
+    recorded = request.model.endswith(".jsonl")
+    run = (Path(request.on) / "run.toml").exists() or "://" in request.on
+    labeler = request.model if run and not recorded and not _names_model(request) else None
+    cases = _limited(cases_on(request.on, labeler), request.limit)
+    unscored: dict[str, int] = defaultdict(int)
+    tokens, probes = 0, None
+    if recorded:
+        cases = with_recorded(cases, Path(request.model))
+        if not all(case.scores or case.prediction is not None for case in cases):
+            raise BadInput(f"{request.model}: a row holds neither scores nor a prediction")
+    if recorded or labeler is not None:
+        figures = first_errors(cases, request.threshold)
+    else:
+        cases, figures, probes, tokens = asyncio.run(_by_model(request, cases, unscored, say))
+    if request.scores_out is not None:
+        _write_scores(Path(request.scores_out), cases)
+    has_scores = [case for case in cases if case.scores]
+    return Scoring(
+        model=request.model,
+        on=request.on,
+        cases=len(cases),
+        unscored=dict(unscored),
+        tokens=tokens,
+        first_errors=figures,
+        calibration=calibration_figures(has_scores),
+        best_of_n=tuple(curves(has_scores)) if labeler is None else (),  # labelers know the answer
+        probes=probes,
+    )
+
+
+def _names_model(request: ScoreRequest) -> bool:
+    """Whether the model is one: a shape is named, or it is there or known as one."""
+    if request.shape is not None or request.model.endswith(".toml") or "/" in request.model:
+        return True
+    return request.model.startswith("embedded") or Path(request.model).exists()
+
+
+async def _by_model(
+    request: ScoreRequest, cases: list[Case], unscored: dict[str, int], say: Callable[[str], object]
+) -> tuple[list[Case], FirstErrors, Probes | None, int]:
+    scorer = await open_scorer(named_scorer(request.model, request.shape))
+    try:
+        say(f"scoring {len(cases)} solutions with {request.model}")
+        scored, tokens = await _scored(scorer, cases, unscored)
+        if not any(case.scores for case in scored):
+            why = next(iter(unscored), "no case has steps")
+            raise RunFailed(f"{request.model}: nothing could be scored: {why}")
+        figures = first_errors(scored, request.threshold)
+        probes = None
+        if request.probes and figures.threshold is not None:
+            say("probing")
+            probes = await probe_all(scorer, scored, figures.threshold)
+    finally:
+        await scorer.close()
+    return scored, figures, probes, tokens
+
+
+async def _scored(scorer: Scorer, cases: Sequence[Case], unscored: dict[str, int]) -> tuple[list[Case], int]:
+    by_problem: dict[str, list[int]] = defaultdict(list)
+    for number, case in enumerate(cases):
+        by_problem[case.problem].append(number)
+    found, tokens = list(cases), 0
+    for problem, numbers in by_problem.items():
+        answers = await scorer.score(problem, [cases[i].steps for i in numbers])
+        for i, answer in zip(numbers, answers, strict=True):
+            if answer.error is not None:
+                unscored[answer.error] += 1
+            tokens += answer.tokens
+            found[i] = cases[i].model_copy(update={"scores": answer.scores, "prediction": None})
+    return found, tokens
+
+
+def curves(cases: Sequence[Case]) -> list[Curve]:
+    """Return best-of-N by scores beside majority and what no choice can beat; none where problems have one solution."""
+    problems: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.final_answer_correct is not None:
+            problems[case.problem].append(case)
+    most = min((len(found) for found in problems.values()), default=0)
+    sizes = [n for n in SIZES if n <= max(map(len, problems.values()), default=0)]
+    if len(sizes) < 2 or most < 1:
+        return []
+    ballots = {problem: _ballot(found) for problem, found in problems.items()}
+    found = [Curve(chosen_by="any right", right=_curve(ballots, sizes, lambda v, c, p: any_right(v, c)))]
+    if all(case.answer is not None for case in cases if case.final_answer_correct):
+        found.append(Curve(chosen_by="majority", right=_curve(ballots, sizes, lambda v, c, p: majority(v, c))))
+    for name, turn in AGGREGATORS.items():
+        weights = {p: np.array([turn(case.scores) for case in group]) for p, group in problems.items()}
+        for way, choose in (("best", best), ("weighted vote", weighted)):
+            right = _curve(ballots, sizes, lambda v, c, p, w=weights, f=choose: f(v, c, w[p]))
+            found.append(Curve(chosen_by=f"{way}, {name}", right=right))
+    return found
+
+
+def _ballot(cases: Sequence[Case]) -> Ballot:
+    answers = [case.answer for case in cases if case.answer is not None]
+    leaders = equal_answers(answers, "math")
+    names = sorted(set(leaders.values()))
+    votes, right = np.zeros((len(cases), len(names))), np.zeros(len(names))
+    for i, case in enumerate(cases):
+        if case.answer is not None:
+            place = names.index(leaders[case.answer])
+            votes[i, place] = 1
+            right[place] = max(right[place], float(bool(case.final_answer_correct)))
+    return Ballot(votes, right, tuple(case.id for case in cases))
+
+
+def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[..., float]) -> dict[int, float]:
+    """Return the mean over problems by N, of those with as many solutions as the largest N."""
+    whole = {p: v for p, v in ballots.items() if len(v.texts) >= sizes[-1]}
+    return {
+        n: float(np.mean([share(v, choices(len(v.texts), n, DRAWS, p), p) for p, v in whole.items()])) for n in sizes
+    }
+
+
+def _limited(cases: Sequence[Case], limit: int | None) -> list[Case]:
+    seen: dict[str, int] = defaultdict(int)
+    kept = []
+    for case in cases:
+        seen[case.subset] += 1
+        if limit is None or seen[case.subset] <= limit:
+            kept.append(case)
+    return kept
+
+
+def _write_scores(path: Path, cases: Sequence[Case]) -> None:
+    fields = {"id", "subset", "label", "scores", "prediction"}
+    lines = [json.dumps(case.model_dump(include=fields, exclude_none=True)) for case in cases]
+    write_text(path, "\n".join(lines) + "\n")

@@ -1,0 +1,84 @@
+"""What ``stepforge score`` prints."""
+
+from collections.abc import Sequence
+
+from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.scoring.calibration import CalibrationFigures
+from stepforge.pipelines.scoring.first_errors import FirstErrors
+from stepforge.pipelines.scoring.probes import Probes
+from stepforge.pipelines.scoring.score import Curve, Scoring
+
+
+def scoring_text(found: Scoring) -> str:
+    """Return all tables."""
+    blocks = [f"{found.model} on {found.on}: {found.cases} solutions, {found.tokens:,} tokens read"]
+    blocks += [f"not scored: {count} ({reason})" for reason, count in found.unscored.items()]
+    blocks.append(_first_errors(found.first_errors))
+    if found.calibration is not None:
+        blocks.append(_calibration(found.calibration))
+    if found.best_of_n:
+        blocks.append(_best_of_n(found.best_of_n))
+    if found.probes is not None:
+        blocks.append(_probes(found.probes))
+    return "\n\n".join(blocks)
+
+
+def _first_errors(found: FirstErrors) -> str:
+    titles = ("subset", "erroneous", "clean", "error acc", "correct acc", "F1 (95 %)")
+    rows = [
+        (
+            s.subset,
+            str(s.erroneous),
+            str(s.clean),
+            _percent(s.error_accuracy),
+            _percent(s.correct_accuracy),
+            _percent(s.f1) + (f" ({s.low:.1f} to {s.high:.1f})" if s.low is not None else ""),
+        )
+        for s in found.subsets
+    ]
+    rows.append(("average", "", "", "", "", _percent(found.average_f1)))
+    rule = found.chosen_on if found.threshold is None else f"threshold {found.threshold:.6g}, {found.chosen_on}"
+    auc = "-" if found.step_auc is None else f"{found.step_auc:.3f} ({found.step_auc_problems} problems)"
+    return f"{table([titles, *rows])}\n{rule}\nAUC of steps within a problem: {auc}"
+
+
+def _calibration(found: CalibrationFigures) -> str:
+    rows = [(f"{b.low:.1f}", str(b.steps), f"{b.mean_score:.3f}", f"{b.share_right:.3f}") for b in found.table]
+    line = (
+        f"calibration on the held-out half ({found.steps} steps): ECE {found.ece:.3f}, calibrated "
+        f"{found.ece_calibrated:.3f}; Brier {found.brier:.3f}, calibrated {found.brier_calibrated:.3f}"
+    )
+    setting = f"calibration = {{ slope = {found.calibration.slope}, intercept = {found.calibration.intercept} }}"
+    return f"{line}\n{table([('score from', 'steps', 'mean score', 'right'), *rows])}\nfor a run file: {setting}"
+
+
+def _best_of_n(found: Sequence[Curve]) -> str:
+    sizes = list(found[0].right)
+    rows = [
+        (c.chosen_by, *(f"{c.right[n]:.3f}" for n in sizes), "falls from its highest" if c.over_optimized else "")
+        for c in found
+    ]
+    return "best of N, share of problems right\n" + table([("chosen by", *map(str, sizes), ""), *rows])
+
+
+def _probes(found: Probes) -> str:
+    titles = ("probe", "wrong steps", "escaped", "clean solutions", "flagged", "mean shift")
+    rows = [
+        (p.probe, str(p.erroneous), _share(p.escaped), str(p.clean), _share(p.flagged), _signed(p.mean_shift))
+        for p in found.probes
+    ]
+    a = found.altered
+    line = f"one digit changed in {a.steps} right steps: {_share(a.caught)} caught, {_share(a.lower)} scored lower"
+    return f"probes at threshold {found.threshold:.6g}\n{table([titles, *rows])}\n{line}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f}"

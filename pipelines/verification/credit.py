@@ -1,0 +1,39 @@
+"""Step credit: how much each step changes what a reward model believes, for loops that reward steps."""
+
+from collections.abc import Sequence
+
+from stepforge.schemas.protocols import Scorer
+from stepforge.schemas.record import Record
+
+
+class StepCredit(Record):
+    """The credit of one solution's steps."""
+
+    steps: tuple[float, ...] | None
+    """Value after each step less the value before it, the first against 1; None where it could not be scored."""
+    values: tuple[float, ...] = ()
+    """Value after each step: the least score so far, so that nothing after an error earns credit."""
+    reason: str | None = None
+
+
+class Credit:
+    """Credit from a process reward model. A solution starts at value 1: a right step earns 0, a wrong one loses."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+
+    async def of(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepCredit]:
+        """Return the credit of each solution's steps."""
+        return [_credit(one.scores, one.error) for one in await self.scorer.score(question, solutions)]
+
+
+def _credit(scores: Sequence[float], error: str | None) -> StepCredit:
+    if error is not None:
+        return StepCredit(steps=None, reason=error)
+    values, least = [], 1.0
+    for score in scores:
+        least = min(least, score)
+        values.append(least)
+    before = [1.0, *values[:-1]]
+    credit = tuple(round(after - ahead, 6) for after, ahead in zip(values, before, strict=True))
+    return StepCredit(steps=credit, values=tuple(values))

@@ -1,0 +1,157 @@
+"""The verifier over HTTP, on loopback with a token: ``/verify``, ``/credit``, and OpenRLHF's remote reward."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from stepforge.pipelines.serving.guard import Limits
+from stepforge.pipelines.serving.loopback import loopback_app
+from stepforge.pipelines.verification.credit import Credit
+from stepforge.pipelines.verification.verdicts import (
+    UNDETERMINED_REWARD,
+    Item,
+    Verified,
+    Verifier,
+    VerifierLimits,
+)
+from stepforge.schemas.protocols import EngineDead
+from stepforge.schemas.record import Record
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+Asked = TypeVar("Asked", bound=Record)
+
+
+class VerifyRequest(Record):
+    """What ``/verify`` takes."""
+
+    items: tuple[Item, ...]
+    seconds: float | None = Field(default=None, gt=0)
+    """A shorter limit than the service's own."""
+    client: str = ""
+    """Whose turn it is: requests of one client wait for each other, not for those of another. By default its port."""
+
+
+class CreditItem(Record):
+    """A solution whose steps are to get credit."""
+
+    question: str
+    steps: tuple[str, ...] = Field(min_length=1)
+
+
+class CreditRequest(Record):
+    """What ``/credit`` takes."""
+
+    items: tuple[CreditItem, ...]
+
+
+class OpenRlhfRequest(Record):
+    """What OpenRLHF posts to ``--reward.remote_url``."""
+
+    query: tuple[str, ...]
+    """Prompt and response together."""
+    prompts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+class Refused(Exception):
+    """A request that is answered with a status and a line."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+
+
+def verify_app(
+    verifier: Verifier,
+    *,
+    token: str,
+    limits: VerifierLimits,
+    credit: Credit | None = None,
+    http: Limits | None = None,
+) -> "ASGIApp":
+    """Return the service."""
+    from prometheus_client import Counter
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    from stepforge.pipelines.serving.meter import Meter
+
+    meter = Meter("verify")
+    outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
+
+    async def verdicts(request: "Request", asked: VerifyRequest) -> list[Verified]:
+        _limited(len(asked.items), limits.items)
+        seconds = min(asked.seconds or limits.seconds, limits.seconds)
+        port = request.client.port if request.client else 0
+        found = await verifier.verify(asked.items, client=asked.client or str(port), seconds=seconds)
+        for one in found:
+            outcomes.labels(one.outcome).inc()
+        return found
+
+    async def verify(request: "Request") -> "Response":
+        found = await verdicts(request, await _read(request, VerifyRequest))
+        rows = b",".join(one.model_dump_json().encode() for one in found)
+        return Response(b'{"verdicts":[' + rows + b"]}", media_type="application/json")
+
+    async def open_rlhf(request: "Request") -> "Response":
+        asked = await _read(request, OpenRlhfRequest)
+        if not len(asked.query) == len(asked.prompts) == len(asked.labels):
+            raise Refused(422, "query, prompts and labels are not equally long")
+        triples = zip(asked.query, asked.prompts, asked.labels, strict=True)
+        items = tuple(Item(response=query.removeprefix(prompt), reference=label) for query, prompt, label in triples)
+        found = await verdicts(request, VerifyRequest(items=items))
+        rewards = [UNDETERMINED_REWARD if one.reward is None else one.reward for one in found]
+        undetermined = [float(one.outcome == "undetermined") for one in found]
+        return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
+
+    async def credit_steps(request: "Request") -> "Response":
+        if credit is None:
+            raise Refused(404, "this service has no reward model: start it with --scorer")
+        asked = await _read(request, CreditRequest)
+        _limited(len(asked.items), limits.items)
+        work = (credit.of(item.question, [item.steps]) for item in asked.items)
+        try:
+            found = await asyncio.wait_for(asyncio.gather(*work), limits.seconds)
+        except (TimeoutError, EngineDead) as error:
+            why = "the time of the request was over" if isinstance(error, TimeoutError) else str(error)
+            return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
+        return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
+
+    def answering(work: Any) -> Any:
+        async def answer(request: "Request") -> "Response":
+            try:
+                return await work(request)  # type: ignore[no-any-return]
+            except Refused as refused:
+                return JSONResponse({"error": str(refused)}, refused.status)
+
+        return answer
+
+    def health() -> Mapping[str, Any]:
+        return {"service": "verify", "credit": credit is not None, "items": limits.items, "seconds": limits.seconds}
+
+    routes = [
+        Route("/verify", answering(verify), methods=["POST"]),
+        Route("/openrlhf", answering(open_rlhf), methods=["POST"]),
+        Route("/credit", answering(credit_steps), methods=["POST"]),
+    ]
+    return loopback_app(routes, token=token, meter=meter, limits=http, health=health)
+
+
+def _limited(count: int, most: int) -> None:
+    if count > most:
+        raise Refused(413, f"the request has {count} items; at most {most} are taken at a time")
+
+
+async def _read(request: "Request", record: type[Asked]) -> Asked:
+    try:
+        return record.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the body"
+        raise Refused(422, f"{place}: {first['msg']}") from None

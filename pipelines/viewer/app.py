@@ -1,0 +1,198 @@
+"""The viewer's pages. Nothing is written but people's findings, and every file read lies at an address of the run."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from stepforge.pipelines.run_folder.lock import is_held
+from stepforge.pipelines.serving.guard import Limits
+from stepforge.pipelines.serving.loopback import loopback_app
+from stepforge.pipelines.serving.meter import Meter
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.viewer.catalog import Address, Catalog
+from stepforge.pipelines.viewer.listing import PAGE, Listing, asked_for
+from stepforge.pipelines.viewer.problem_view import losses_of, read_problem, view_of
+from stepforge.pipelines.viewer.questions import model_of, questions_about
+from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
+from stepforge.pipelines.viewer.row_index import ROW_STAGES, STATES
+from stepforge.pipelines.viewer.session import BrowserSession
+from stepforge.pipelines.viewer.tree_view import tree_of
+from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from stepforge.pipelines.viewer.problem_view import Row
+
+HERE = Path(__file__).parent
+BODY_BYTES = 64 << 10
+Endpoint = Callable[[Request], Response]
+
+
+class Missing(LookupError):
+    """There is nothing at this address."""
+
+
+class Viewer:
+    """One run on view."""
+
+    def __init__(self, run: RunFile, layout: Layout, desk: ReviewDesk) -> None:
+        self.run, self.layout, self.desk = run, layout, desk
+        self.catalog = Catalog(layout)
+        self.listing = Listing(self.catalog)
+        self.pages = Environment(
+            loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self.pages.globals.update(run_name=layout.folder.name, desk=desk)
+
+    def close(self) -> None:
+        """End what runs beside the requests."""
+        self.listing.close()
+        self.catalog.close()
+
+    def html(self, name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        """Return a page; everything in ``values`` is escaped."""
+        return HTMLResponse(self.pages.get_template(f"{name}.html").render(**values), status)
+
+    def problems(self, request: Request) -> Response:
+        """The list."""
+        page = self.listing.page(asked_for(request.query_params))
+        return self.html(
+            "problems",
+            page=page,
+            query=page.query,
+            pages=max(1, -(-page.fitting // PAGE)),
+            domains=sorted(self.catalog.domains.known),
+            labelers=list(self.catalog.labelers.known),
+            states=STATES,
+            state=self._state(),
+            damaged=self.catalog.damaged,
+        )
+
+    def state(self, request: Request) -> Response:
+        """What a page that is open asks for, to see whether it is still up to date."""
+        return JSONResponse(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        read, waiting = self.catalog.shards
+        return {"changed": self.catalog.changed, "read": read, "waiting": waiting, "running": is_held(self.layout)}
+
+    def problem(self, request: Request) -> Response:
+        """A problem with its solutions."""
+        address, row, about = self._row(request)
+        problem_id = row.id if isinstance(row, Problem) else row.problem.id
+        view = view_of(row, losses_of(self.layout, address, problem_id))
+        wrong = (i for i, solution in enumerate(view.solutions, 1) if solution.outcome == "wrong")
+        return self.html(
+            "problem",
+            view=view,
+            has_tree=isinstance(row, LabeledProblem),
+            said=self.desk.said_of(problem_id),
+            asked=next(wrong, 1),  # right solutions are rarely asked about
+            **about,
+        )
+
+    def tree(self, request: Request) -> Response:
+        """The tree of its rollouts."""
+        _, row, about = self._row(request)
+        if not isinstance(row, LabeledProblem):
+            raise Missing("it is not labeled yet, so no completions were drawn")
+        completions = len(row.evidence) + len(row.further)
+        return self.html("tree", problem=row.problem, nodes=tree_of(row), completions=completions, **about)
+
+    def questions(self, request: Request) -> Response:
+        """What the labeler asked about a solution, in order."""
+        _, row, about = self._row(request)
+        number = request.path_params["solution"]
+        if not isinstance(row, LabeledProblem) or not 1 <= number <= len(row.solutions):
+            raise Missing("there is no such solution")
+        model = model_of(self.run, self.layout)
+        return self.html(
+            "questions",
+            problem=row.problem,
+            rollout=row.solutions[number - 1].rollout,
+            labeler=row.costs[0].labeler if row.costs else "",
+            verdict=row.solutions[number - 1].verdict,
+            number=number,
+            solutions=len(row.solutions),
+            asked=questions_about(row, number - 1, self.run, model),
+            **about,
+        )
+
+    def keys(self, request: Request) -> Response:
+        """The keys, and what colors mean."""
+        return self.html("keys")
+
+    def _row(self, request: Request) -> "tuple[Address, Row, dict[str, Any]]":
+        """Return the row at the address, and how to go on from there in the list that it was opened from."""
+        path = request.path_params
+        if path["stage"] not in ROW_STAGES:
+            raise Missing("there is no such stage")
+        address = Address(path["stage"], path["shard"], path["row"])
+        if not self.layout.shard(address.stage, address.shard).exists():
+            raise Missing("there is no such shard, or it is being made again")
+        row = read_problem(self.layout, address)
+        query = asked_for(request.query_params)
+        try:
+            place = int(request.query_params.get("n", "0"))
+        except ValueError:
+            place = 0
+        return address, row, {"address": address, "query": query, "place": place, **self._beside(query, place)}
+
+    def _beside(self, query: Any, place: int) -> dict[str, Any]:
+        order = self.listing.order(query, place + 1)[0] if place > 0 else []
+        beside = {}
+        for name, other in (("before", place - 1), ("after", place + 1)):
+            known = 0 < other <= len(order)
+            beside[name] = f"/problem/{self.catalog.address(int(order[other - 1]))}" if known else None
+        return {**beside, "fitting": len(order)}
+
+    def page(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint whose failures are pages too."""
+
+        @wraps(endpoint)
+        def shown(request: Request) -> Response:
+            try:
+                return endpoint(request)
+            except (Missing, IndexError) as error:
+                return self.html("error", 404, title="Not found", text=str(error))
+            except (RunFailed, BadInput, OSError) as error:
+                return self.html("error", 500, title="Cannot be read", text=str(error))
+
+        return shown
+
+
+def viewer_app(viewer: Viewer, token: str) -> "ASGIApp":
+    """Return the whole app: pages, guard and session."""
+    at = "/problem/{stage}/{shard:int}/{row:int}"
+    pages: list[tuple[str, Endpoint]] = [
+        ("/", viewer.problems),
+        ("/state", viewer.state),
+        ("/keys", viewer.keys),
+        (at, viewer.problem),
+        (f"{at}/tree", viewer.tree),
+        (at + "/questions/{solution:int}", viewer.questions),
+        ("/favicon.ico", lambda request: RedirectResponse("/static/icon.svg")),
+    ]
+    routes = [
+        *(Route(path, viewer.page(endpoint)) for path, endpoint in pages),
+        *review_routes(viewer.desk, viewer.html, viewer.page),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+        Route("/{rest:path}", viewer.page(_nothing)),
+    ]
+    guarded = loopback_app(routes, token=token, meter=Meter("view"), limits=Limits(body_bytes=BODY_BYTES))
+    return BrowserSession(guarded, token=token)
+
+
+def _nothing(request: Request) -> Response:
+    raise Missing("there is nothing at this address")

@@ -1,0 +1,211 @@
+"""A list of problems: what was asked for, which fit, in what order, and a page of them."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+from urllib.parse import urlencode
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_leaves
+from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags
+from stepforge.pipelines.viewer.row_index import STATES
+from stepforge.pipelines.viewer.text_search import Searches, words_of
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.record import Record
+
+PAGE = 50
+PATIENCE = 0.6
+"""Seconds that a page waits for more to be read; then it shows what is known so far."""
+Sort = Literal["order", "uncertainty", "disagreement", "pass_rate"]
+State = Literal["labeled", "rejected", "failed", "solved", "generated"]
+
+
+class ListQuery(Record):
+    """What a list is asked for; its fields are the parameters of the address."""
+
+    q: str = Field(default="", max_length=200)
+    domain: str = ""
+    outcome: Literal["", "right", "wrong", "undetermined"] = ""
+    """Some solution ended so."""
+    labeler: str = ""
+    """Whose verdict the next one speaks of; empty: anybody's."""
+    verdict: Literal["", "wrong_step", "no_wrong_step", "abstains"] = ""
+    disagree: Literal["", "1"] = ""
+    unsure: float | Literal[""] = ""
+    """At least this uncertainty, 0 to 1."""
+    state: State | Literal[""] = ""
+    sort: Sort = "order"
+    page: int = Field(default=1, ge=1, le=10_000_000)
+
+    def with_(self, **changes: object) -> str:
+        """Return the address's parameters, some of them changed; those at their default are left out."""
+        asked = self.model_copy(update=changes).model_dump()
+        return urlencode({k: v for k, v in asked.items() if v != type(self).model_fields[k].default})
+
+
+def asked_for(parameters: Mapping[str, str]) -> ListQuery:
+    """Return the list that an address asks for; what makes no sense is left out."""
+    known = {name: value for name, value in parameters.items() if name in ListQuery.model_fields}
+    try:
+        return ListQuery.model_validate(known)
+    except ValidationError as error:
+        bad = {str(e["loc"][0]) for e in error.errors()}
+        return ListQuery.model_validate({name: value for name, value in known.items() if name not in bad})
+
+
+class Line(NamedTuple):
+    """A problem in the list."""
+
+    place: int
+    """Its number in the list, from 1."""
+    address: Address
+    id: str
+    question: str
+    domain: str
+    state: str
+    right: int
+    wrong: int
+    undetermined: int
+    found: tuple[str, ...]
+    """The labelers that find a wrong step."""
+    disagree: int
+    uncertainty: float | None
+
+
+class Page(NamedTuple):
+    """A page of a list."""
+
+    query: ListQuery
+    lines: list[Line]
+    fitting: int
+    """Problems that fit, as far as is known."""
+    known: int
+    searched: int | None
+    complete: bool
+    """Whether all that is committed was read and searched."""
+
+
+class Listing:
+    """Makes lists of one run."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._searches = Searches(catalog)
+        self._order: tuple[object, Any] = (None, None)
+
+    def close(self) -> None:
+        """End the searches."""
+        self._searches.close()
+
+    def page(self, query: ListQuery) -> Page:
+        """Return a page, waiting a moment for what is still being read."""
+        first = (query.page - 1) * PAGE
+        plain = query.with_(page=1) == ""
+        self._catalog.wait(lambda: plain and len(self._catalog.columns()["row"]) >= first + PAGE, PATIENCE)
+        order, searched, complete = self.order(query, first + PAGE)
+        columns = self._catalog.columns()
+        places = order[first : first + PAGE]
+        texts = _texts(self._catalog.layout, [self._catalog.address(int(place)) for place in places])
+        lines = [self._line(columns, int(p), first + i + 1, texts) for i, p in enumerate(places)]
+        return Page(query, lines, len(order), len(columns["row"]), searched, complete)
+
+    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Any, int | None, bool]:
+        """Return the places of the problems that fit, in order; how many were searched; whether that is all."""
+        searched, complete = None, not self._catalog.reading
+        search = self._searches.of(words) if (words := words_of(query.q)) else None
+        if search is not None:
+            search.wait(enough if query.sort == "order" else 1 << 60, PATIENCE)
+            complete = complete and search.done
+        columns = self._catalog.columns()
+        key = (self._catalog.changed, query.with_(page=1), len(columns["row"]))
+        if complete and self._order[0] == key:
+            return self._order[1], len(columns["row"]) if search else None, True
+        fits = self._fits(query, columns)
+        if search is not None:
+            hits, searched = search.flags(columns)
+            fits &= hits
+        places = _sorted(np.flatnonzero(fits), query.sort, columns)
+        if complete:
+            self._order = key, places
+        return places, searched, complete
+
+    def _fits(self, query: ListQuery, columns: dict[str, Any]) -> Flags:
+        fits = np.ones(len(columns["row"]), bool)
+        if query.domain:
+            fits &= columns["domain"] == self._catalog.domains.known.get(query.domain, -2)
+        if query.outcome:
+            fits &= columns[query.outcome] > 0
+        if query.state:
+            fits &= columns["state"] == STATES.index(query.state)
+        if query.disagree:
+            fits &= columns["disagree"] > 0
+        if query.unsure != "":
+            fits &= np.nan_to_num(columns["uncertainty"], nan=-1.0) >= query.unsure
+        return fits & self._verdicts(query, columns)
+
+    def _verdicts(self, query: ListQuery, columns: dict[str, Any]) -> Flags:
+        """With a labeler alone: those on which it speaks at all, found something or abstains."""
+        bits = -1 if not query.labeler else 1 << min(30, self._catalog.labelers.known.get(query.labeler, 31))
+        found, abstains = (columns["found"] & bits) != 0, (columns["abstained"] & bits) != 0
+        chosen = {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & (columns["stage"] == 0)}
+        return chosen.get(query.verdict, np.ones(len(found), bool))
+
+    def _line(self, columns: dict[str, Any], place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
+        address = self._catalog.address(place)
+        name, question = texts[address]
+        value = {key: column[place].item() for key, column in columns.items()}
+        domain = next((d for d, i in self._catalog.domains.known.items() if i == value["domain"]), "")
+        labelers = (n for n, i in self._catalog.labelers.known.items() if value["found"] >> min(i, 30) & 1)
+        return Line(
+            place=number,
+            address=address,
+            id=name,
+            question=question,
+            domain=domain,
+            state=STATES[value["state"]],
+            right=value["right"],
+            wrong=value["wrong"],
+            undetermined=value["undetermined"],
+            found=tuple(labelers),
+            disagree=value["disagree"],
+            uncertainty=None if np.isnan(value["uncertainty"]) else value["uncertainty"],
+        )
+
+
+def _sorted(places: Any, sort: Sort, columns: dict[str, Any]) -> Any:
+    if sort == "uncertainty":
+        keys = -np.nan_to_num(columns["uncertainty"][places], nan=-1.0)
+    elif sort == "disagreement":
+        keys = -columns["disagree"][places]
+    elif sort == "pass_rate":
+        right, wrong = columns["right"][places], columns["wrong"][places]
+        keys = np.where(right + wrong > 0, right / np.maximum(1, right + wrong), 2.0)
+    else:
+        return places
+    return places[np.argsort(keys, kind="stable")]
+
+
+def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str, str]]:
+    """Return id and question of some problems; a file is read once."""
+    by_file: dict[tuple[Any, int], list[Address]] = defaultdict(list)
+    for address in addresses:
+        by_file[address.stage, address.shard].append(address)
+    found: dict[Address, tuple[str, str]] = {}
+    for (stage, shard), wanted in by_file.items():
+        names = ["id", "question"] if stage == "generate" else ["problem.id", "problem.question"]
+        try:
+            table = read_leaves(layout.shard(stage, shard), names)
+        except RunFailed:
+            found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
+            continue
+        for address in wanted:  # ``take`` would import pandas
+            row = next(iter(table.slice(address.row, 1).to_pylist()), {"id": "(made again)", "question": ""})
+            row = row.get("problem", row)
+            found[address] = row["id"], row["question"]
+    return found
+
+
+SORTS: tuple[str, ...] = get_args(Sort)

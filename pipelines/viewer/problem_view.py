@@ -1,0 +1,191 @@
+"""A problem as its page shows it: solutions step by step with what was counted, believed, said and is true."""
+
+from typing import NamedTuple
+
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_columns, read_row
+from stepforge.pipelines.viewer.catalog import Address
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem
+
+Row = LabeledProblem | SolvedProblem | Problem
+RECORDS: dict[str, type[Row]] = {"label": LabeledProblem, "solve": SolvedProblem, "generate": Problem}
+
+
+class StepView(NamedTuple):
+    """One step."""
+
+    number: int
+    """From 1, as everywhere that people read."""
+    text: str
+    tone: int | None
+    """0 (surely wrong) to 10 (surely right up to here); None where nothing is known."""
+    mark: str
+    """What the labeler says of it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
+    facts: tuple[tuple[str, str], ...]
+    """Name and value of everything that is known of it."""
+    author: str
+
+
+class SolutionView(NamedTuple):
+    """One solution."""
+
+    id: str
+    ending: str
+    outcome: str
+    steps: tuple[StepView, ...]
+    opinions: tuple[tuple[str, str], ...]
+    """Who, and what they say of the solution."""
+    repair: Repair | None
+    """What the policy wrote once it was told that this one is wrong."""
+    labeled: bool
+
+
+class ProblemView(NamedTuple):
+    """Everything on a problem's page."""
+
+    problem: Problem
+    solutions: tuple[SolutionView, ...]
+    losses: tuple[str, ...]
+    costs: tuple[str, ...]
+    policy: str
+
+
+def read_problem(layout: Layout, address: Address) -> Row:
+    """Return the row at an address.
+
+    Raises:
+        IndexError: there is none.
+        RunFailed: its shard is damaged.
+    """
+    return read_row(layout.shard(address.stage, address.shard), RECORDS[address.stage], address.row)
+
+
+def view_of(row: Row, losses: tuple[str, ...]) -> ProblemView:
+    """Return what the page shows."""
+    if isinstance(row, Problem):
+        return ProblemView(row, (), losses, (), "")
+    if isinstance(row, SolvedProblem):
+        plain = tuple(_unlabeled(rollout) for rollout in row.rollouts)
+        return ProblemView(row.problem, plain, losses, (), row.policy.model)
+    costs = tuple(
+        f"{c.labeler}: {c.cost.rollouts} completions, {c.cost.generated_tokens} generated tokens" for c in row.costs
+    )
+    solutions = tuple(solution_view(row.problem, solution) for solution in row.solutions)
+    return ProblemView(row.problem, solutions, losses, costs, row.policy.model)
+
+
+def losses_of(layout: Layout, address: Address, problem_id: str) -> tuple[str, ...]:
+    """Return why a problem was lost, from its own shard's files alone."""
+    found: list[str] = []
+    for folder, columns in (("rejected", ["filter", "reason"]), ("failures", ["error", "message"])):
+        for stage in ("generate", "solve", "vet", "label", "curate"):
+            path = layout.folder / folder / stage / layout.shard("label", address.shard).name
+            if path.exists():
+                known = read_columns(path, ["problem_id", *columns])
+                lines = zip(*known.values(), strict=True)
+                how = "rejected" if folder == "rejected" else "failed"
+                found += [f"{how} in {stage}: {part}: {why}" for name, part, why in lines if name == problem_id]
+    return tuple(found)
+
+
+def ending(rollout: Rollout) -> str:
+    """Return how a rollout ended, in words."""
+    answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
+    return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
+
+
+def _unlabeled(rollout: Rollout) -> SolutionView:
+    steps = tuple(StepView(i, step.text, None, "", (), step.author) for i, step in enumerate(rollout.steps, 1))
+    return SolutionView(rollout.id, ending(rollout), rollout.outcome, steps, (), rollout.repair, labeled=False)
+
+
+def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
+    """Return a labeled solution as it is shown."""
+    truth, people = oracle_verdict(problem, solution.rollout), people_verdict(solution.rollout)
+    beliefs = right_so_far(solution)
+    steps = []
+    for i, step in enumerate(solution.rollout.steps):
+        facts = [*_facts(solution.labels[i]), *_said(i, solution, truth, people)]
+        if beliefs[i] is not None:
+            facts.insert(0, ("right up to here", percent(beliefs[i])))
+        if i < len(solution.rollout.scores):
+            facts.append(("scorer: right", percent(solution.rollout.scores[i])))
+        tone = None if (p := beliefs[i]) is None or step.author == "tool" else round(10 * p)
+        steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts), step.author))
+    verdicts = [solution.verdict, *solution.others, *([truth] if truth.classes else []), *([people] if people else [])]
+    rollout = solution.rollout
+    opinions = tuple((v.labeler, opinion(v)) for v in verdicts)
+    return SolutionView(
+        rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, rollout.repair, labeled=True
+    )
+
+
+def right_so_far(solution: LabeledSolution) -> list[float | None]:
+    """Return for each step the probability that it and all before it are right; else the share of completions that
+    succeed from there, else None."""
+    if solution.verdict.posterior:
+        left, beliefs = 1.0, []
+        for p in solution.verdict.posterior[:-1]:
+            left -= p
+            beliefs.append(min(1.0, max(0.0, left)))
+        return list(beliefs)
+    return [None if label is None else label.value for label in solution.labels]
+
+
+def percent(share: float | None) -> str:
+    """Return a share as people write it."""
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
+def opinion(verdict: Verdict) -> str:
+    """Return a verdict in words."""
+    if verdict.abstained:
+        return f"abstains ({verdict.reason})" if verdict.reason else "abstains"
+    said = "no wrong step" if verdict.first_error is None else f"step {verdict.first_error + 1} is the first wrong one"
+    sure = "" if not verdict.posterior else f", {percent(_surest(verdict))} sure"
+    return f"{said}{sure}{f': {verdict.critique}' if verdict.critique else ''}"
+
+
+def _surest(verdict: Verdict) -> float:
+    posterior = verdict.posterior or (0.0,)
+    return posterior[-1 if verdict.first_error is None else verdict.first_error]
+
+
+def _mark(step: int, verdict: Verdict) -> str:
+    if verdict.first_error == step:
+        return "repaired later" if verdict.classes and verdict.classes[step] == "repaired" else "first wrong step"
+    return "after it" if verdict.first_error is not None and step > verdict.first_error else ""
+
+
+def _facts(label: StepLabel | None) -> list[tuple[str, str]]:
+    if label is None:
+        return [("completions", "not measured")]
+    facts = []
+    if label.belief is not None:
+        b = label.belief
+        facts = [
+            ("first wrong step here", percent(b.p_error)),
+            ("chance to end right", f"{b.value:.2f} (90 % interval {b.low:.2f} to {b.high:.2f})"),
+        ]
+    if label.interval is None:
+        return [*facts, ("completions", "none with a verdict")]
+    low, high = label.interval
+    counted = f"{label.successes} of {label.trials} end right (95 % interval {low:.2f} to {high:.2f})"
+    drawn = "" if label.stopping == "fixed" else ", stopped by what was seen"
+    unknown = f", {label.undetermined} without a verdict" if label.undetermined else ""
+    return [*facts, ("completions", counted + drawn + unknown)]
+
+
+def _said(i: int, solution: LabeledSolution, truth: Verdict, people: Verdict | None) -> list[tuple[str, str]]:
+    facts = [(v.labeler, "first wrong step") for v in (solution.verdict, *solution.others) if v.first_error == i]
+    if truth.classes:
+        facts.append(("oracle", truth.classes[i]))
+    if people is not None and people.classes:
+        facts.append(("people", people.classes[i]))
+    if i < len(solution.targets) and solution.targets[i] is not None:
+        facts.append(("training target", f"{solution.targets[i]:.2f}"))
+    return facts

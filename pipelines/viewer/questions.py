@@ -1,0 +1,143 @@
+"""What the first labeler asked, in order, and what followed: its search is run again on the completions that it drew.
+
+Evidence is stored by prefix. The order is found by giving the labeler its own completions back, one question at a time;
+the beliefs in between are those of the change-point model, whichever labeler asked.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from stepforge.labelers import ChangePoint, Labeler
+from stepforge.labelers.change_point.observations import has_verdict
+from stepforge.labelers.contracts import speaking, with_rates
+from stepforge.labelers.evidence.prefix_index import prefix_keys
+from stepforge.labelers.evidence.replay import solved_part, stored_evidence
+from stepforge.labelers.evidence.store import Evidence, solution_trajectory
+from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix
+from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
+from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.checksummed import read_checksummed
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.own_part import is_own
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Completion, Sampling
+from stepforge.schemas.rollout import Outcome, Rollout, Step
+
+Drawn = list[tuple[tuple[Step, ...], list[Rollout]]]
+"""Prefixes, and the completions of each that were asked for together."""
+MOST_QUESTIONS = 400
+"""Shown of one solution; more nobody looks at."""
+
+
+class Question(NamedTuple):
+    """Completions of a prefix that were asked for together, and what is believed once they are known."""
+
+    steps: int
+    """Length of the prefix."""
+    outcomes: tuple[Outcome, ...]
+    posterior: tuple[float, ...]
+    """Probability of each first wrong step, that of none last."""
+
+    @property
+    def right_so_far(self) -> tuple[float, ...]:
+        """Per step the probability that it and all before it are right."""
+        return tuple(max(0.0, sum(self.posterior[i + 1 :])) for i in range(len(self.posterior) - 1))
+
+
+class Asked(NamedTuple):
+    """The questions about one solution; the first entry is what was believed before any."""
+
+    questions: tuple[Question, ...]
+    in_order: bool
+    """False where the labeler's order could not be found: then they stand in the order of their prefixes."""
+
+
+class _OnceMore:
+    """A policy that gives a labeler its own completions back, and keeps a record of what it asks for."""
+
+    def __init__(self, row: LabeledProblem) -> None:
+        self.identity = row.policy
+        self._left = completions_by_prefix(row)
+        self.asked: Drawn = []
+
+    async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
+        left = self._left.get("".join(step.text for step in prefix), [])
+        if len(left) < n:
+            raise NotRecorded(problem.id)
+        given = [left.pop(0) for _ in range(n)]
+        self.asked.append((tuple(prefix), given))
+        return given
+
+    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
+        raise NotRecorded(text)
+
+
+def model_of(run: RunFile, layout: Layout) -> ChangePoint:
+    """Return the run's change-point labeler under its pooled rates, or one as it comes."""
+    part = pooling_labeler(run)
+    if not isinstance(part, ChangePoint):
+        return next((p for p in run.label if isinstance(p, ChangePoint)), ChangePoint())
+    with suppress(RunFailed, OSError, KeyError):
+        rates = read_checksummed(layout.rates, content_digest(run))["rates"]
+        return part.with_rates(type(part.rates).model_validate(rates))
+    return part
+
+
+def questions_about(row: LabeledProblem, solution: int, run: RunFile, model: ChangePoint) -> Asked | None:
+    """Return the questions about one solution; None where it has no verdict, or nothing was drawn."""
+    rollout = row.solutions[solution].rollout
+    if not has_verdict(rollout) or not row.evidence:
+        return None
+    asked, in_order = _asked(row, run, model)
+    path, evidence = solution_trajectory(rollout), _empty(row)
+    prefixes = {key: count for count, key in enumerate(prefix_keys(rollout.steps))}
+    found = [Question(0, (), model.believe(path, evidence).first_error)]
+    for prefix, drawn in asked:
+        for one in drawn:
+            evidence.add(one, prefix)
+        *_, key = prefix_keys(prefix)
+        if key in prefixes and len(found) <= MOST_QUESTIONS:
+            belief = model.believe(path, evidence).first_error
+            found.append(Question(prefixes[key], tuple(one.outcome for one in drawn), belief))
+    return Asked(tuple(found), in_order)
+
+
+def _empty(row: LabeledProblem) -> Evidence:
+    return stored_evidence(row.model_copy(update={"evidence": ()}))
+
+
+def _asked(row: LabeledProblem, run: RunFile, model: ChangePoint) -> tuple[Drawn, bool]:
+    """Return all questions about a problem, and whether their order is the labeler's own."""
+    part = next((p for p in speaking(run.label) if is_own(p) or isinstance(p, Labeler)), None)
+    if isinstance(part, Labeler) and not is_own(part):
+        for labeler in (with_rates(part, model.rates), part) if isinstance(part, ChangePoint) else (part,):
+            policy = _OnceMore(row)  # a problem of the pilot was labeled before the rates were pooled
+            with suppress(NotRecorded, KeyError):
+                asyncio.run(_search(labeler, row, policy))
+            if sum(len(given) for _, given in policy.asked) == len(row.evidence):
+                return policy.asked, True
+    return _by_prefix(row), False
+
+
+async def _search(labeler: object, row: LabeledProblem, policy: _OnceMore) -> None:
+    if isinstance(labeler, Labeler):
+        await labeler(solved_part(row), policy, RecordedGrader(row), seed=0)
+
+
+def _by_prefix(row: LabeledProblem) -> Drawn:
+    """Return the completions in the order in which they are stored, those of a prefix together."""
+    steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
+    drawn: Drawn = []
+    for one in row.evidence:
+        before = () if one.start is None or not one.start.steps else steps[one.start.rollout][: one.start.steps]
+        steps[one.id] = (*before, *one.steps)
+        if drawn and drawn[-1][0] == before:
+            drawn[-1][1].append(one)
+        else:
+            drawn.append((tuple(before), [one]))
+    return drawn

@@ -1,0 +1,218 @@
+"""What lists are filtered and sorted by: a few numbers a problem, read column by column from the committed shards.
+
+Kept in memory alone, about 30 bytes a problem; nothing is written. A shard is read again when its file changes, so that
+a run is seen while it grows.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_columns, read_leaves
+
+Ints = npt.NDArray[np.int64]
+STATES = ("labeled", "rejected", "failed", "solved", "generated")
+"""What became of a problem; the last two are not labeled yet."""
+ROW_STAGES: tuple[ShardStage, ...] = ("label", "solve", "generate")
+"""The stages whose shards hold whole rows, the latest first."""
+LOST: dict[str, int] = {"rejected": 1, "failures": 2}
+_SOLUTION = "solutions.list.element"
+LEAVES: dict[ShardStage, list[str]] = {
+    "label": [
+        "problem.domain",
+        f"{_SOLUTION}.rollout.outcome",
+        *(f"{_SOLUTION}.verdict.{name}" for name in ("labeler", "first_error", "abstained", "posterior.list.element")),
+        *(f"{_SOLUTION}.others.list.element.{name}" for name in ("labeler", "first_error", "abstained")),
+    ],
+    "solve": ["problem.domain", "rollouts.list.element.outcome"],
+    "generate": ["domain"],
+}
+COLUMNS: dict[str, type[np.generic]] = {
+    "stage": np.int8,  # place in ROW_STAGES
+    "row": np.int32,
+    "state": np.int8,  # place in STATES
+    "domain": np.int16,
+    "right": np.int16,
+    "wrong": np.int16,
+    "undetermined": np.int16,
+    "found": np.int32,  # a bit for each labeler that finds a wrong step in some solution
+    "abstained": np.int32,
+    "disagree": np.int16,  # solutions on which two labelers name different steps
+    "uncertainty": np.float32,  # of the least sure solution: 1 minus the likeliest first error's probability
+}
+
+
+WHOLE = pa.int64()
+
+
+def to_numpy(array: Any, kind: Any = WHOLE) -> npt.NDArray[Any]:
+    """Return an Arrow array as numbers, anything where it is null.
+
+    Its own ``to_numpy`` and functions of a scalar would import pandas, which takes seconds.
+    """
+    cast = array.cast(kind)
+    dtype = np.dtype(str(kind).replace("double", "float64"))
+    return np.frombuffer(cast.buffers()[1] or b"", dtype)[cast.offset : cast.offset + len(cast)]
+
+
+def flags(array: Any) -> npt.NDArray[np.bool_]:
+    """Return an Arrow array of truth values; null is False."""
+    values = to_numpy(array, pa.uint8()).astype(bool)
+    return values & flags(array.is_valid()) if array.null_count else values
+
+
+class Names:
+    """Numbers for the names that come up, in the order in which they do."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """Return the number of a name."""
+        return self.known.setdefault(name, len(self.known))
+
+    def numbers(self, column: Any) -> Ints:
+        """Return the numbers of an Arrow column of names."""
+        coded = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+        coded = coded.dictionary_encode()
+        known = np.array([self.number(name) for name in coded.dictionary.to_pylist()] or [0])
+        found: Ints = known[to_numpy(coded.indices)]
+        return found
+
+
+class ShardRows(NamedTuple):
+    """The problems of one shard: an array for each of ``COLUMNS``."""
+
+    shard: int
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["row"])
+
+
+def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names) -> ShardRows:
+    """Return the problems of a shard at the latest stage that is committed, and those lost before.
+
+    Raises:
+        RunFailed: a file of the shard is damaged.
+    """
+    stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
+    table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
+    columns: dict[str, Any] = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
+    columns["uncertainty"][:] = np.nan
+    columns["stage"][:] = ROW_STAGES.index(stage)
+    columns["row"][:] = np.arange(table.num_rows)
+    columns["state"][:] = {"label": 0, "solve": 3, "generate": 4}[stage]
+    columns["domain"][:] = domains.numbers(_field(table, "domain" if stage == "generate" else "problem.domain"))
+    if stage == "label":
+        _count_labeled(table, columns, labelers)
+    elif stage == "solve":
+        rollouts = _list(table, "rollouts")
+        _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
+    lost = _lost(layout, shard)
+    return ShardRows(shard, _with_lost(columns, lost, layout, shard, stage) if lost else columns)
+
+
+def _field(table: Any, path: str) -> Any:
+    name, *rest = path.split(".")
+    array = table[name].combine_chunks()
+    for part in rest:
+        array = array.field(part)
+    return array
+
+
+def _list(table: Any, name: str) -> Any:
+    return table[name].combine_chunks()
+
+
+def _parents(lists: Any) -> Ints:
+    """Return the number of the list that each element lies in."""
+    lengths = np.diff(to_numpy(lists.offsets))
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
+    parents, names = _parents(lists), Names()
+    numbers = names.numbers(outcomes)
+    for column, outcome in (("right", "correct"), ("wrong", "wrong"), ("undetermined", "undetermined")):
+        columns[column][:] = np.bincount(parents[numbers == names.number(outcome)], minlength=len(columns["row"]))
+    return parents
+
+
+def _count_labeled(table: Any, columns: dict[str, Any], labelers: Names) -> None:
+    solutions = _list(table, "solutions")
+    rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
+    verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
+    own, of_others = np.arange(len(rows)), _parents(others)
+    said = [_Said(verdicts, own, labelers), _Said(others.values, of_others, labelers)]
+    lowest, highest = np.full(len(rows), 1 << 30), np.full(len(rows), -2)
+    for one in said:
+        np.bitwise_or.at(columns["found"], rows[one.solution[one.error >= 0]], one.bit[one.error >= 0])
+        np.bitwise_or.at(columns["abstained"], rows[one.solution[one.abstained]], one.bit[one.abstained])
+        speaks = ~one.abstained
+        np.minimum.at(lowest, one.solution[speaks], one.error[speaks])
+        np.maximum.at(highest, one.solution[speaks], one.error[speaks])
+    columns["disagree"][:] = np.bincount(rows[lowest < highest], minlength=len(columns["row"]))
+    posteriors = verdicts.field("posterior")
+    surest = np.full(len(rows), np.nan)
+    parents = _parents(posteriors)
+    known = np.unique(parents)
+    surest[known] = 0
+    np.maximum.at(surest, parents, to_numpy(posteriors.values, pa.float64()))
+    np.fmax.at(columns["uncertainty"], rows, (1 - surest).astype(np.float32))
+
+
+class _Said:
+    """Verdicts as arrays: of which solution, by whom, which step (-1: no wrong one), whether it abstains."""
+
+    def __init__(self, verdicts: Any, solution: Ints, labelers: Names) -> None:
+        self.solution = solution
+        self.bit = np.left_shift(1, np.minimum(labelers.numbers(verdicts.field("labeler")), 30)).astype(np.int32)
+        named = verdicts.field("first_error")
+        self.error = np.where(flags(named.is_valid()), to_numpy(named), -1)
+        self.abstained = flags(verdicts.field("abstained"))
+
+
+def _lost(layout: Layout, shard: int) -> dict[str, int]:
+    """Return the state of each problem that a filter dropped or that could not be finished, by its id."""
+    lost: dict[str, int] = {}
+    for folder, state in LOST.items():
+        for stage in SHARD_STAGES:
+            path = (layout.rejected if folder == "rejected" else layout.failures)(stage, shard)
+            if path.exists():
+                lost |= dict.fromkeys(read_columns(path, ["problem_id"])["problem_id"], state)
+    return lost
+
+
+def _with_lost(
+    columns: dict[str, Any], lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage
+) -> dict[str, Any]:
+    """Mark the lost ones among the rows, and add those that were lost before, as the last stage that has them."""
+    more: dict[str, list[float]] = {name: [] for name in COLUMNS}
+    left = dict(lost)
+    for number, stage in enumerate(ROW_STAGES):
+        if number < ROW_STAGES.index(latest) or not layout.shard(stage, shard).exists() or not left:
+            continue
+        for row, name in enumerate(problem_ids(layout, stage, shard)):
+            if name not in left:
+                continue
+            state = left.pop(name)
+            if stage == latest:
+                columns["state"][row] = state
+            else:
+                added = {"stage": number, "row": row, "state": state, "domain": -1, "uncertainty": np.nan}
+                for column, values in more.items():
+                    values.append(added.get(column, 0))
+    kinds = COLUMNS.items()
+    return {name: np.concatenate([columns[name], np.array(more[name], kind)]) for name, kind in kinds}
+
+
+def problem_ids(layout: Layout, stage: ShardStage, shard: int) -> Sequence[str]:
+    """Return the ids of a shard's problems, in order."""
+    column = "id" if stage == "generate" else "problem.id"
+    ids: list[str] = _field(read_leaves(layout.shard(stage, shard), [column]), column).to_pylist()
+    return ids

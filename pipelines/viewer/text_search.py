@@ -1,0 +1,158 @@
+"""Full-text search, shard by shard over ids, questions and steps; what is found so far is shown."""
+
+import re
+import threading
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_leaves
+from stepforge.pipelines.viewer.catalog import Catalog, Flags
+from stepforge.pipelines.viewer.row_index import ROW_STAGES, flags, to_numpy
+from stepforge.schemas.errors import RunFailed
+
+TEXTS: dict[ShardStage, tuple[str, ...]] = {
+    "label": ("problem.id", "problem.question", "solutions.list.element.rollout.steps.list.element.text"),
+    "solve": ("problem.id", "problem.question", "rollouts.list.element.steps.list.element.text"),
+    "generate": ("id", "question"),
+}
+KEPT_SEARCHES = 4
+MOST_WORDS = 8
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return what must all occur in a problem: words, or phrases in double quotes."""
+    found = (quoted or word for quoted, word in re.findall(r'"([^"]+)"|(\S+)', text))
+    return tuple(found)[:MOST_WORDS]
+
+
+class Search:
+    """One search under way; ``hits`` has an entry for each problem of the shards searched so far."""
+
+    def __init__(self, catalog: Catalog, words: tuple[str, ...]) -> None:
+        self._catalog = catalog
+        self._words = words
+        self._hits: dict[int, tuple[int, Flags]] = {}
+        self._ended = threading.Event()
+        self.news = threading.Condition()
+        self.done = False
+        self._thread = threading.Thread(target=self._run, name="search")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it early."""
+        self._ended.set()
+        self._thread.join()
+
+    def flags(self, columns: dict[str, Any]) -> tuple[Flags, int]:
+        """Return which problems of the catalog are hits, and the number of problems searched."""
+        fits = np.zeros(len(columns["row"]), bool)
+        searched = 0
+        shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
+        for shard, start, count in zip(shards.tolist(), starts.tolist(), counts.tolist(), strict=True):
+            known = self._hits.get(shard)
+            if known is not None and len(known[1]) == count:
+                fits[start : start + count] = known[1]
+                searched += count
+        return fits, searched
+
+    def _run(self) -> None:
+        """Go through the shards, and through those that come up meanwhile."""
+        while not self._ended.is_set():
+            columns = self._catalog.columns()
+            shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
+            for shard, start, count in zip(shards.tolist(), starts.tolist(), counts.tolist(), strict=True):
+                if self._ended.is_set():
+                    return
+                known = self._hits.get(shard)
+                if known is None or len(known[1]) != count:
+                    rows = {name: columns[name][start : start + count] for name in ("stage", "row")}
+                    hits = _hits(self._catalog.layout, shard, rows, self._words)
+                    with self.news:
+                        self._hits[shard] = count, hits
+                        self.news.notify_all()
+            with self.news:
+                self.done = not self._catalog.reading
+                self.news.notify_all()
+            if self.done:
+                return
+            self._ended.wait(0.05)
+
+    def wait(self, enough: int, seconds: float) -> None:
+        """Wait until there are enough hits, all is searched, or time is up."""
+        with self.news:
+            self.news.wait_for(
+                lambda: self.done or sum(int(hits.sum()) for _, hits in self._hits.values()) >= enough, timeout=seconds
+            )
+
+
+def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ...]) -> Flags:
+    hits = np.zeros(len(rows["row"]), bool)
+    for number in np.unique(rows["stage"]).tolist():
+        stage = ROW_STAGES[number]
+        try:
+            found = _rows_with(layout, stage, shard, words)
+        except RunFailed:
+            continue  # the catalog names it
+        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been made again meanwhile
+        hits[here] = found[rows["row"][here]]
+    return hits
+
+
+def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, ...]) -> Flags:
+    table = read_leaves(layout.shard(stage, shard), list(TEXTS[stage]))
+    found = np.ones(table.num_rows, bool)
+    texts = [_texts(table, path) for path in TEXTS[stage]]
+    for word in words:
+        with_word = np.zeros(table.num_rows, bool)
+        for strings, parents in texts:
+            match = pc.match_substring(strings, word, ignore_case=True)
+            with_word[parents[flags(match)]] = True
+        found &= with_word
+    return found
+
+
+def _texts(table: pa.Table, path: str) -> tuple[Any, Any]:
+    """Return all strings at a Parquet path, and the row that each lies in."""
+    name, *rest = path.replace(".list.element", "").split(".")
+    array = table[name].combine_chunks()
+    parents = np.arange(table.num_rows)
+    for part in ("", *rest):
+        if part:
+            array = array.field(part)
+        if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+            parents = np.repeat(parents, np.diff(to_numpy(array.offsets)))
+            array = array.values
+    return array, parents
+
+
+class Searches:
+    """The last few searches; a new one ends those that are still under way."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._known: dict[tuple[str, ...], Search] = {}
+        self._lock = threading.Lock()
+
+    def of(self, words: tuple[str, ...]) -> Search:
+        """Return the search for some words, begun if it is new."""
+        with self._lock:
+            search = self._known.pop(words, None) or self._begun(words)
+            self._known[words] = search
+            while len(self._known) > KEPT_SEARCHES:
+                self._known.pop(next(iter(self._known))).stop()
+            return search
+
+    def close(self) -> None:
+        """End all."""
+        with self._lock:
+            while self._known:
+                self._known.popitem()[1].stop()
+
+    def _begun(self, words: tuple[str, ...]) -> Search:
+        for key in [key for key, search in self._known.items() if not search.done]:
+            self._known.pop(key).stop()
+        return Search(self._catalog, words)

@@ -1,0 +1,80 @@
+"""The tree of a problem's rollouts: steps that were written next after a prefix, with what came of them."""
+
+from typing import NamedTuple
+
+from stepforge.labelers.evidence.tree import Branch, EvidenceTree
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Step
+
+MOST_NODES = 1500
+DEEPEST = 40
+"""Levels of branching that are shown; a browser nests no deeper with pleasure."""
+
+
+class Node(NamedTuple):
+    """Steps without a branching between them, what is known after the last, and what follows."""
+
+    steps: tuple[tuple[int, str], ...]
+    """Number and text of each."""
+    right: int
+    wrong: int
+    value: float
+    low: float
+    high: float
+    solutions: tuple[int, ...]
+    """Numbers of the solutions that go through it."""
+    ends: str
+    """The outcome where all rollouts end with it, else empty."""
+    children: tuple["Node", ...]
+    hidden: int
+    """Branches below that are not shown."""
+
+    @property
+    def tone(self) -> int:
+        """The mean chance to end right, 0 to 10."""
+        return round(10 * self.value)
+
+
+def tree_of(row: LabeledProblem) -> tuple[Node, ...]:
+    """Return the tree from the question on."""
+    return _Tree(row).below((), 0)
+
+
+class _Tree:
+    def __init__(self, row: LabeledProblem) -> None:
+        self._tree = EvidenceTree(row)
+        self._solutions = [solution.rollout.steps for solution in row.solutions]
+        self._left = MOST_NODES
+
+    def below(self, prefix: tuple[Step, ...], depth: int) -> tuple[Node, ...]:
+        """Return what was written after a prefix, the most often written first."""
+        branches = sorted(self._tree.branches(prefix).values(), key=lambda branch: -len(branch.ways))
+        return tuple(self._node(prefix, branch, depth) for branch in branches)
+
+    def _node(self, prefix: tuple[Step, ...], branch: Branch, depth: int) -> Node:
+        self._left -= 1
+        steps = [(len(prefix) + 1, branch.step.text)]
+        prefix = (*prefix, branch.step)
+        following = self._tree.branches(prefix)
+        while len(following) == 1:
+            (branch,) = following.values()
+            steps.append((len(prefix) + 1, branch.step.text))
+            prefix = (*prefix, branch.step)
+            following = self._tree.branches(prefix)
+        shown = depth < DEEPEST and self._left > len(following)
+        low, high = branch.interval
+        texts = [step.text for step in prefix]
+        through = [i + 1 for i, s in enumerate(self._solutions) if [step.text for step in s[: len(texts)]] == texts]
+        outcomes = {way.outcome for way in branch.ways}
+        return Node(
+            steps=tuple(steps),
+            right=branch.successes,
+            wrong=branch.failures,
+            value=branch.value,
+            low=low,
+            high=high,
+            solutions=tuple(through),
+            ends=outcomes.pop() if not following and len(outcomes) == 1 else "",
+            children=self.below(prefix, depth + 1) if shown else (),
+            hidden=0 if shown else len(following),
+        )

@@ -1,0 +1,313 @@
+"""The viewer in a real browser: everything by keyboard, nothing on the console, nothing hostile alive, axe content."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hostile_texts import ACTIVE, PAYLOADS
+from view_runs import a_view_run, labeled_rows, with_texts
+
+from stepforge.pipelines.review.findings import read_findings
+from stepforge.pipelines.review.queue import build_queue, save_queue
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.labeled import LabeledProblem
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+TOKEN = "browser-token"  # noqa: S105
+MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1" + " + 1" * 40 + "$. It costs $5 and $6.\n"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = os.environ.get("STEPFORGE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None or find_spec("playwright") is None or find_spec("axe_playwright_python") is None:
+        pytest.skip("NOT TESTED: the viewer in a browser; it needs chromium and stepforge[browser]")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[LabeledProblem]:
+    with ThreadPoolExecutor(1) as other:  # playwright's loop runs in this thread
+        return other.submit(labeled_rows, 12).result()
+
+
+@pytest.fixture(scope="module")
+def layout(rows: list[LabeledProblem], tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    first = rows[0].solutions[0]
+    steps = (first.rollout.steps[0].model_copy(update={"text": MATH}), *first.rollout.steps[1:])
+    rollout = first.rollout.model_copy(update={"steps": steps})
+    code = rows[1].problem.model_copy(
+        update={"question": "```python\nfor i in range(3):  # three\n    print('a')\n```"}
+    )
+    changed = rows[0].model_copy(
+        update={"solutions": (first.model_copy(update={"rollout": rollout}), *rows[0].solutions[1:])}
+    )
+    run = a_view_run(
+        tmp_path_factory.mktemp("browser") / "run", [changed, rows[1].model_copy(update={"problem": code}), *rows[2:]]
+    )
+    save_queue(run, build_queue(run, 30))
+    return run
+
+
+class Server:
+    """``stepforge view`` as a process of its own."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        if not port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+        self.port, self.address = port, f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "stepforge", "view", str(folder), "--port", str(port), "--no-browser"]
+        environment = os.environ | {"STEPFORGE_TOKEN": TOKEN}
+        self.process = subprocess.Popen([*command, "--reviewer", "anna"], env=environment, stdout=subprocess.DEVNULL)
+        for _ in range(300):
+            try:
+                httpx.get(f"{self.address}/health")
+                return
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        raise TimeoutError("the viewer did not start")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def looking(browser: Any, server: Server, **context: Any) -> Iterator[Any]:
+    """Give a page that has the cookie, and fail on anything that its console says."""
+    opened = browser.new_context(**context)
+    page, said = opened.new_page(), []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request", lambda request: request.url.startswith(server.address) or said.append(f"asked for {request.url}")
+    )
+    page.goto(f"{server.address}/?token={TOKEN}")
+    page.wait_for_selector(".row")
+    yield page
+    opened.close()
+    assert said == []
+
+
+@pytest.fixture(scope="module")
+def server(layout: Layout) -> Iterator[Server]:
+    started = Server(layout.folder)
+    yield started
+    started.kill()
+
+
+def views(page: Any, address: str) -> list[str]:
+    """Return the addresses of one view of each kind."""
+    at = page.locator(".row").nth(1).get_attribute("href")
+    problem = f"{address}{at.partition('?')[0]}"
+    number = next(n for n in range(1, 5) if _slider_moves(page, f"{problem}/questions/{n}") or n == 4)
+    return [
+        f"{address}/",
+        problem,
+        f"{problem}/tree",
+        f"{problem}/questions/{number}",
+        f"{address}/review/1",
+        f"{address}/keys",
+    ]
+
+
+def _slider_moves(page: Any, address: str) -> bool:
+    page.goto(address)
+    return page.locator("#at").count() > 0 and page.locator("#at").get_attribute("max") != "0"
+
+
+def test_a_run_is_walked_and_ten_steps_are_reviewed_by_keyboard_alone(
+    browser: Any, layout: Layout, rows: list[LabeledProblem], tmp_path: Path
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(layout.folder, copy)
+    server = Server(copy)
+    wrong = next(i for i, r in enumerate(rows) if i > 1 and any(s.rollout.outcome == "wrong" for s in r.solutions))
+    name = rows[wrong].problem.id
+    with looking(browser, server) as page:
+        key = page.keyboard.press
+        key("/")
+        page.keyboard.type(name)
+        key("Enter")
+        page.wait_for_url(f"**q={name}*")
+        page.locator("[name=outcome]").select_option("wrong")
+        page.wait_for_url("**outcome=wrong*")
+        assert page.locator(".row").count() == 1
+        key("Escape")
+        page.locator("h1").click()
+        key("j")
+        key("Enter")
+        page.wait_for_url("**/problem/**")
+        assert page.locator("h1").inner_text() == name
+        key("j")
+        key("j")
+        assert "right up to here" in page.locator(".step:focus .facts").inner_text()
+        assert page.locator(".step:focus .facts").is_visible()
+        key("l")
+        assert page.locator(".solution").nth(1).locator(".step:focus").count() == 1
+        key("t")
+        page.wait_for_url("**/tree*")
+        assert page.locator(".branch").count() > 1
+        key("b")
+        page.wait_for_url(re.compile(r"/problem/label/\d+/\d+\?"))
+        at = page.url.partition("?")[0]
+        place = next(i for i, s in enumerate(rows[wrong].solutions, 1) if s.rollout.outcome == "wrong")
+        page.goto(f"{at}/questions/{place}")
+        key("s")
+        last = page.locator("#now").inner_text()
+        before = page.locator(".steps").inner_html()
+        key("Home")
+        assert (page.locator("#now").inner_text(), last != "0") == ("0", True)
+        assert page.locator("tr.now th").inner_text() == "before"
+        assert page.locator(".steps").inner_html() != before
+        key("ArrowRight")
+        assert page.locator("#now").inner_text() == "1"
+        page.locator("h1").click()
+        key("r")
+        page.wait_for_url("**/review/*")
+        for given in range(10):
+            old = page.locator(".status").first.inner_text()
+            key("2" if given % 4 == 0 else "1")
+            page.wait_for_function("old => document.querySelector('.status')?.innerText !== old", arg=old)
+            page.wait_for_selector(".step.asked")
+        assert "10 findings" in page.locator(".status").first.inner_text()
+        here = page.url
+    server.kill()
+    assert len(read_findings(Layout(copy)).all) == 10
+    server = Server(copy)
+    with looking(browser, server) as page:
+        page.goto(f"{server.address}/review")
+        assert "10 findings" in page.locator(".status").first.inner_text()
+        assert page.url.rpartition("/")[2] == here.rpartition("/")[2] or page.locator(".step.asked").count() == 1
+    server.kill()
+
+
+def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, layout: Layout, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(layout.folder, copy)
+    server = Server(copy)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{server.address}/?token={TOKEN}")
+    page.goto(f"{server.address}/review/1")
+    server.kill()
+    page.keyboard.press("1")
+    page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
+    server = Server(copy, server.port)
+    page.keyboard.press("1")
+    page.wait_for_url(re.compile(r"/review/(?!1$)"))
+    assert len(read_findings(Layout(copy)).all) == 1
+    context.close()
+    server.kill()
+
+
+def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Server) -> None:
+    with looking(browser, server) as page:
+        page.goto(f"{server.address}/problem/label/0/0")
+        page.wait_for_selector(".step .katex")
+        first = page.locator(".step").first
+        assert first.locator(".katex").count() == 3
+        assert "costs $5 and $6" in first.inner_text()
+        page.goto(f"{server.address}/problem/label/0/1")
+        page.wait_for_selector(".code .k")
+        assert page.locator(".code .k").all_inner_texts() == ["for", "in", "range", "print"]
+        fonts = page.evaluate(
+            "document.fonts.ready.then(() => [...document.fonts].filter(f => f.status === 'error').length)"
+        )
+        assert fonts == 0
+
+
+def test_a_hundred_hostile_texts_leave_nothing_active(
+    browser: Any, rows: list[LabeledProblem], tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    assert len(PAYLOADS) == 100
+    hostile = [with_texts(rows[i % len(rows)], payload) for i, payload in enumerate(PAYLOADS)]
+    run = a_view_run(tmp_path / "run", hostile, per_shard=50)
+    save_queue(run, build_queue(run, 8))
+    server = Server(run.folder)
+    alive = attacked = looked_at = 0
+    with looking(browser, server) as page:
+        pages = [f"/problem/label/{i // 50}/{i % 50}" for i in range(100)]
+        pages += [f"/problem/label/1/{i}{part}" for i in range(0, 50, 10) for part in ("/tree", "/questions/1")]
+        for path in ["/", "/?page=2", "/review/1", *pages]:
+            page.goto(f"{server.address}{path}", wait_until="load")
+            page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+            page.wait_for_timeout(30)
+            alive += page.locator(ACTIVE).count()
+            attacked += page.evaluate("Number('attacked' in window)")
+            looked_at += 1
+    server.kill()
+    tell(f"viewer: {len(PAYLOADS)} hostile texts on {looked_at} pages: {alive} active elements, {attacked} scripts ran")
+    assert (alive, attacked) == (0, 0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, tell: Callable[[str], None]) -> None:
+    import axe_playwright_python
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+    found = []
+    with looking(browser, server, color_scheme=scheme) as page:
+        kinds = views(page, server.address)
+        for address in kinds:
+            page.goto(address)
+            page.wait_for_timeout(200)
+            page.evaluate(axe)
+            for violation in page.evaluate("axe.run().then(result => result.violations)"):
+                if violation["impact"] in ("serious", "critical"):
+                    found.append((address, violation["id"], violation["nodes"][0]["html"][:200]))
+    tell(f"viewer: axe, {scheme}: {len(found)} serious findings on {len(kinds)} views")
+    assert found == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 800), (640, 430)])
+def test_a_phone_and_twice_the_size_need_no_sideways_scrolling(
+    browser: Any, server: Server, width: int, height: int
+) -> None:
+    """640 by 430 is a window of 1280 by 860 at 200 %."""
+    with looking(browser, server, viewport={"width": width, "height": height}) as page:
+        for address in views(page, server.address):
+            page.goto(address)
+            page.wait_for_timeout(100)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+            small = page.evaluate(
+                "[...document.querySelectorAll('button, .button, .row, select, .step, .branch')]"
+                ".filter(e => e.offsetParent && e.getClientRects().length)"
+                ".filter(e => e.offsetHeight < 24 || e.getBoundingClientRect().right > innerWidth).length"
+            )
+            assert small == 0, address
+        page.goto(f"{server.address}/review/1")
+        covered = page.evaluate(
+            "(() => { const step = document.querySelector('.step.asked').getBoundingClientRect();"
+            "return document.elementFromPoint(step.left + 20, step.top + 12)?.closest('.step.asked') === null; })()"
+        )
+        assert not covered
+
+
+def test_a_run_that_goes_on_is_seen_without_a_reload(browser: Any, rows: list[LabeledProblem], tmp_path: Path) -> None:
+    run = a_view_run(tmp_path / "run", rows[:4])
+    server = Server(run.folder)
+    with looking(browser, server) as page:
+        assert page.locator(".row").count() == 4
+        a_view_run(run.folder, rows)
+        page.wait_for_function("() => document.querySelectorAll('.row').length === 12", timeout=30_000)
+    server.kill()
