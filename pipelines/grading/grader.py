@@ -45,7 +45,7 @@ class PooledGrader:
         self._pool = GradingPool(
             processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
         )
-        self._verifiers = VerifierCalls(processes=processes)
+        self._verifiers = VerifierCalls(processes=max(2, processes))
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
