@@ -77,6 +77,10 @@ class PooledGrader:
         """
         return await self._verifiers.rulings(problem, answers)
 
+    async def run_python(self, program: str) -> str | None:
+        """Run a program that a policy calls; see ``VerifierCalls.run``."""
+        return await self._verifiers.run(program)
+
     def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
         """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
         if problem.answer_kind == "plan" and answer is not None:
