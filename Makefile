@@ -34,13 +34,24 @@ test-all: $(STAMP) check
 bench: $(STAMP)
 	$(BIN)/python benchmarks/engine_utilization.py
 
-# Environments of their own for the libraries that read the exports (tests/pipelines/exports/test_consumers.py): TRL's latest, and the
-# last that trains on stepwise rows.
+# Environments of their own for the libraries that read the exports (tests/pipelines/exports/test_consumers.py,
+# test_trainers.py): the latest releases that install here, and TRL's last that trains on stepwise rows. None needs a GPU.
+CONSUMER_TORCH = "torch>=2.13,<2.14"
+CONSUMER_TRL = "trl>=1.16,<2" "math-verify>=0.9,<0.10"
+consumer = $(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/$(1) && \
+	$(BIN)/uv pip install --quiet --python .consumers/$(1)/bin/python $(2)
 consumers: $(STAMP)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/trl
-	$(BIN)/uv pip install --quiet --python .consumers/trl/bin/python "trl>=1.16,<2" "torch>=2.13,<2.14"
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .consumers/trl_stepwise
-	$(BIN)/uv pip install --quiet --python .consumers/trl_stepwise/bin/python "trl==1.13.0" "torch>=2.13,<2.14"
+	mkdir -p .consumers
+	echo 'flash-attn ; sys_platform == "never"' > .consumers/without_flash_attention.txt
+	$(call consumer,trl,$(CONSUMER_TRL) $(CONSUMER_TORCH))
+	$(call consumer,trl_stepwise,trl==1.13.0 $(CONSUMER_TORCH))
+	$(call consumer,axolotl,axolotl==0.19.0 $(CONSUMER_TORCH))
+	$(call consumer,openrlhf,openrlhf==0.11.2 $(CONSUMER_TORCH) --override .consumers/without_flash_attention.txt)
+	$(call consumer,verl,verl==0.9.1 $(CONSUMER_TORCH))
+	$(call consumer,verifiers,verifiers==0.4.0 .)
+	$(call consumer,llama_factory,llamafactory==0.9.5 $(CONSUMER_TORCH))
+	$(call consumer,ms_swift,ms-swift==4.6.0 $(CONSUMER_TORCH))
+	$(call consumer,croissant,mlcroissant==1.1.1)
 
 install: $(STAMP)
 

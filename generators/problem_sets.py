@@ -151,8 +151,8 @@ class ProblemSet(Record):
     @property
     def columns(self) -> dict[str, str]:
         """Field to column, for the fields that have one."""
-        fields = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
-        fields = (*fields, "tests", "entry_point", "setup", "reference", *SELECTING)
+        own = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
+        fields = (*own, "tests", "entry_point", "setup", "reference", *SELECTING)
         named = {field: getattr(self, field) for field in fields}
         return {field: column for field, column in named.items() if column is not None}
 

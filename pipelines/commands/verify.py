@@ -6,7 +6,7 @@ from typing import Any
 
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.serving.loopback import check_installed, serve, token_for_service
+from stepforge.pipelines.serving.loopback import serve, token_for_service
 from stepforge.pipelines.verification.verdicts import AnswerVerifier, Verifier, VerifierLimits
 from stepforge.schemas.record import Record
 
@@ -26,9 +26,8 @@ def serve_verifier(service: VerifyService, say: Callable[[str], Any]) -> None:
     """Serve until interrupted; the address and the token are said once it answers.
 
     Raises:
-        BadInput: what a service needs is not installed, the port is taken, or a verifier or model is not there.
+        BadInput: the port is taken, or a verifier or model is not there.
     """
-    check_installed()
     from stepforge.pipelines.verification.credit import Credit
     from stepforge.pipelines.verification.own_verifier import OwnVerifier
     from stepforge.pipelines.verification.service import verify_app

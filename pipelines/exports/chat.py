@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import create_model
 
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.conversations import TURNS, Reasoning, said, turn
+from stepforge.pipelines.exports.conversations import TOOLS, Reasoning, said, turn, turn_class
 from stepforge.pipelines.exports.rows import Turn
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -37,6 +37,9 @@ class Chat(Export):
     and axolotl read ``messages``, which the other three have."""
     reasoning: Reasoning = "think"
     """With ``chat``: where the text before ``</think>`` goes: it stays in the content, or gets a field of that name."""
+    tools: bool = False
+    """With ``chat``: whether calls of the calculator become ``tool_calls``, with a column ``tools`` that describes it.
+    Otherwise they stay in the text. Either way its answers are turns of role ``tool``, so that no loss is on them."""
     user: str = "{question}"
     """With ``chat``: what the user's turn says; ``{question}`` stands for the question."""
     system: str | None = None
@@ -45,18 +48,24 @@ class Chat(Export):
     @property
     def row_class(self) -> type[Record]:
         """The plain row, or the same with conversations in place of its texts."""
-        return _chat_row(self.row, self.answers, self.layout, self.reasoning) if self.chat else self.row
+        if not self.chat:
+            return self.row
+        return _chat_row(self.row, self.answers, self.layout, turn_class(self.reasoning, calls=self.tools))
 
     def laid_out(self, plain: Record, problem: LabeledProblem, *answers: tuple[Step, ...]) -> Iterator[Record]:
         """Yield a row as the settings want it: the plain one, or a conversation of the question and the answers."""
         if not self.chat:
             yield plain
             return
-        asked, spoken = self.asking(problem), [list(said(steps, self.reasoning)) for steps in answers]
+        asked = self.asking(problem)
+        spoken = [list(said(steps, self.reasoning, calls=self.tools)) for steps in answers]
         if self.answers == "two" and self.layout == "llama_factory" and any(len(turns) > 1 for turns in spoken):
             return  # its pairs are single turns
         columns = _columns(self.answers, self.layout, asked, spoken)
         kept = {name: value for name, value in plain if name not in TEXTS}
+        if self.tools:
+            called = any(step.author == "tool" for steps in answers for step in steps)
+            kept["tools"] = TOOLS if called else None
         yield self.row_class.model_validate({**columns, **kept})
 
     def asking(self, problem: LabeledProblem) -> Turns:
@@ -87,9 +96,11 @@ def _columns(answers: Answers, layout: Layout, asked: Turns, spoken: list[Turns]
 
 
 @cache
-def _chat_row(plain: type[Record], answers: Answers, layout: Layout, reasoning: Reasoning) -> type[Record]:
-    kept = {name: (field.annotation, ...) for name, field in plain.model_fields.items() if name not in TEXTS}
-    columns = {name: (kind, ...) for name, kind in _kinds(answers, layout, TURNS[reasoning]).items()}
+def _chat_row(plain: type[Record], answers: Answers, layout: Layout, one: type[Turn]) -> type[Record]:
+    kept: dict[str, Any] = {n: (field.annotation, ...) for n, field in plain.model_fields.items() if n not in TEXTS}
+    if "tool_calls" in one.model_fields:
+        kept = {"tools": (str | None, ...), **kept}
+    columns = {name: (kind, ...) for name, kind in _kinds(answers, layout, one).items()}
     made: type[Record] = create_model(f"Chat{plain.__name__}", __base__=Record, **columns, **kept)  # type: ignore[call-overload]
     return made
 

@@ -1,29 +1,60 @@
 """Solutions as chat turns: reasoning in the field that a consumer reads, a tool's answers in turns of their own."""
 
+import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, Literal
 
+from pydantic import create_model
+
+from stepforge.grading.calls import OPEN, pending_call
 from stepforge.pipelines.exports.rows import Turn
+from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
 
 Reasoning = Literal["think", "reasoning_content", "thinking"]
 THINK, END_OF_THOUGHT = "<think>", "</think>"
+CALCULATOR = "calculator"
+_EXPRESSION = {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
+TOOLS = json.dumps(
+    [
+        {
+            "type": "function",
+            "function": {"name": CALCULATOR, "description": "Works out an expression.", "parameters": _EXPRESSION},
+        }
+    ]
+)
+"""The schema of the one tool that solutions call."""
 
 
-class ReasoningTurn(Turn):
-    """A turn with its reasoning where OpenAI-compatible servers put it."""
+class Arguments(Record):
+    """What the calculator is given."""
 
-    reasoning_content: str | None
-
-
-class ThinkingTurn(Turn):
-    """A turn with its reasoning where TRL documents it (Harmony)."""
-
-    thinking: str | None
+    expression: str
 
 
-TURNS: dict[Reasoning, type[Turn]] = {"think": Turn, "reasoning_content": ReasoningTurn, "thinking": ThinkingTurn}
+class Function(Record):
+    """The function that is called."""
+
+    name: str
+    arguments: Arguments
+
+
+class ToolCall(Record):
+    """A call as chat templates render it."""
+
+    type: str
+    function: Function
+
+
+@cache
+def turn_class(reasoning: Reasoning, *, calls: bool) -> type[Turn]:
+    """Return a turn's class, with the fields that reasoning and calls need."""
+    fields: dict[str, Any] = {} if reasoning == "think" else {reasoning: (str | None, ...)}
+    if calls:
+        fields["tool_calls"] = (tuple[ToolCall, ...] | None, None)
+    return create_model("ChatTurn", __base__=Turn, **fields)
 
 
 def turn(role: str, text: str, reasoning: Reasoning) -> dict[str, Any]:
@@ -38,8 +69,19 @@ def turn(role: str, text: str, reasoning: Reasoning) -> dict[str, Any]:
     return {"role": role, "content": after.lstrip("\n"), reasoning: opened.removeprefix(THINK).strip("\n")}
 
 
-def said(steps: Sequence[Step], reasoning: Reasoning) -> Iterator[dict[str, Any]]:
-    """Yield the assistant's turns, and between them what tools answered."""
-    for author, written in groupby(steps, key=lambda step: getattr(step, "author", "policy")):
+def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the assistant's turns, and between them what the tool answered; ``calls`` as ``tool_calls``."""
+    groups = [(author, list(group)) for author, group in groupby(steps, key=lambda step: step.author)]
+    for (author, written), following in zip(groups, [*(who for who, _ in groups[1:]), None], strict=True):
         text = "".join(step.text for step in written)
-        yield turn("tool" if author == "tool" else "assistant", text, reasoning)
+        called = pending_call(text) if calls and following == "tool" else None
+        if called is not None:
+            yield {**turn("assistant", text.rpartition(OPEN)[0], reasoning), "tool_calls": [_call(called)]}
+        elif author == "tool":
+            yield turn("tool", text.removeprefix(" = ").removesuffix("\n") if calls else text, reasoning)
+        else:
+            yield turn("assistant", text, reasoning)
+
+
+def _call(expression: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": CALCULATOR, "arguments": {"expression": expression}}}

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.last_problem import truths_of
-from stepforge.pipelines.exports.rows import ExportName
+from stepforge.pipelines.exports.rows import ExportName, generation_model
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 
@@ -63,7 +63,7 @@ def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
 def _row(problem: LabeledProblem, solution: LabeledSolution, truth: Verdict) -> ProcessBenchRow:
     return ProcessBenchRow(
         id=f"{problem.problem.source}-{solution.rollout.id}",
-        generator=problem.policy.model,
+        generator=generation_model(problem),
         problem=problem.problem.question,
         steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
         final_answer_correct=solution.rollout.outcome == "correct",

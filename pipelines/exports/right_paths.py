@@ -1,4 +1,4 @@
-"""Right solutions of a problem: those that were labeled, and those that labelling came upon on its way.
+"""Right solutions of a problem: those that were labeled, and those that labeling came upon on its way.
 
 A completion that ends right is, with the prefix it was asked from, a solution that the policy wrote. It counts if no
 error was named in that prefix. Its own steps were never looked at, so it ranks after what was labeled; where the truth
@@ -65,11 +65,14 @@ def _shared(path: RightPath, other: RightPath) -> float:
     return len(own & others) / len(own | others)
 
 
-def _right_paths(problem: LabeledProblem) -> list[RightPath]:
-    """Return the distinct right solutions: the labeled ones, then completions in the order they were drawn."""
+def paths_of(problem: LabeledProblem, *, checked: bool = True) -> list[RightPath]:
+    """Return the distinct right solutions: the labeled ones, then completions in the order they were drawn.
+
+    ``checked`` leaves out completions that the truth knows to be wrong somewhere.
+    """
     tree = rollout_tree(problem)
     found = {path.text: path for path in _labeled(problem, tree)}
-    for path in _completed(problem, tree):
+    for path in _completed(problem, tree, checked):
         found.setdefault(path.text, path)
     return list(found.values())
 
@@ -81,7 +84,7 @@ def _labeled(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
             yield RightPath(rollout.id, rollout.steps, rollout.tokens, True, _lowest(rollout, tree))
 
 
-def _completed(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
+def _completed(problem: LabeledProblem, tree: RolloutTree, checked: bool) -> Iterator[RightPath]:
     own = [s for s in problem.solutions if s.rollout.tokens]
     sound = {s.rollout.id: s.labelled_steps - (s.verdict.first_error is not None) for s in own}
     """Leading steps of each rollout in which no error was named."""
@@ -91,7 +94,7 @@ def _completed(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath
             continue
         whole = tree.steps[rollout.id]
         sound[rollout.id] = len(whole)
-        if rollout.outcome == "correct" and not _known_wrong(problem, rollout, whole):
+        if rollout.outcome == "correct" and not (checked and _known_wrong(problem, rollout, whole)):
             before = sum(len(step.token_ids) for step in whole[:kept])
             yield RightPath(rollout.id, whole, before + rollout.tokens, False, _lowest(rollout, tree))
 
@@ -107,5 +110,5 @@ def _lowest(rollout: Rollout, tree: RolloutTree) -> float:
     return min(values, default=1.0)
 
 
-right_paths = LastProblem(_right_paths)
+right_paths = LastProblem(paths_of)
 """The distinct right solutions of a problem."""

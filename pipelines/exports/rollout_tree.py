@@ -65,10 +65,10 @@ class RolloutTree:
         return (self.nodes[place] for place in self.paths[rollout])
 
     def _add(self, rollout: Rollout, *, counts: bool) -> None:
-        start = rollout.start
-        kept = start.steps if start is not None else 0
-        before = self.paths[start.rollout][:kept] if start is not None else ()
-        steps = self.steps[start.rollout][:kept] if start is not None else ()
+        start = rollout.start if rollout.start is not None and rollout.start.steps else None
+        kept = 0 if start is None else start.steps
+        before = () if start is None else self.paths[start.rollout][:kept]
+        steps = () if start is None else self.steps[start.rollout][:kept]
         path = (*before, *self._written(before[-1] if before else 0, rollout.steps))
         self.paths[rollout.id], self.steps[rollout.id] = path, (*steps, *rollout.steps)
         if counts:

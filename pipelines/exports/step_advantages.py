@@ -99,7 +99,7 @@ class StepAdvantages(Export):
             prompt=asked(problem),
             question=problem.problem.question,
             steps=tuple(step.text for step in rollout.steps),
-            learned=tuple(getattr(step, "author", "policy") == "policy" for step in rollout.steps),
+            learned=tuple(step.author == "policy" for step in rollout.steps),
             token_ids=tuple(step.token_ids for step in rollout.steps),
             logprobs=tuple(step.token_logprobs for step in rollout.steps),
             reward=reward,

@@ -2,7 +2,7 @@
 
 A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy
 ended them, so the end of text that trainers append is true. Solutions that were supplied are left out: the policy
-never wrote them. Right completions that labelling came upon are used as well (``right_paths``).
+never wrote them. Right completions that labeling came upon are used as well (``right_paths``).
 """
 
 from collections.abc import Iterator

@@ -51,4 +51,4 @@ def _questions(held_out: HeldOut) -> tuple[str, list[str]]:
             questions.append(question)
     if not questions:
         raise BadInput(f"{held_out.path or held_out.hub}: no question in this held-out set")
-    return held_out.name or part.label, questions
+    return held_out.label, questions

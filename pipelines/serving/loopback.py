@@ -4,7 +4,6 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from stepforge.pipelines.serving.guard import HEALTH, Guard, Limits
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 TOKEN_VARIABLE = "STEPFORGE_TOKEN"  # noqa: S105 - the variable's name
 METRICS = "/metrics"
-NEEDED = ("starlette", "uvicorn", "prometheus_client")
-
-
-def check_installed() -> None:
-    """Check that what a service needs is there.
-
-    Raises:
-        BadInput: it is not; the line says how to install it.
-    """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise BadInput(f"{missing[0]} is not installed: pip install 'stepforge[serve]'")
 
 
 def token_for_service() -> str:

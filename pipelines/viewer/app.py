@@ -92,8 +92,15 @@ class Viewer:
         address, row, about = self._row(request)
         problem_id = row.id if isinstance(row, Problem) else row.problem.id
         view = view_of(row, losses_of(self.layout, address, problem_id))
-        said = self.desk.said_of(problem_id)
-        return self.html("problem", view=view, has_tree=isinstance(row, LabeledProblem), said=said, **about)
+        wrong = (i for i, solution in enumerate(view.solutions, 1) if solution.outcome == "wrong")
+        return self.html(
+            "problem",
+            view=view,
+            has_tree=isinstance(row, LabeledProblem),
+            said=self.desk.said_of(problem_id),
+            asked=next(wrong, 1),  # right solutions are rarely asked about
+            **about,
+        )
 
     def tree(self, request: Request) -> Response:
         """The tree of its rollouts."""

@@ -1,6 +1,7 @@
 """``stepforge view``: the run on a page of this machine."""
 
 import os
+import sys
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,7 +35,8 @@ def view(
     def ready(address: str) -> None:
         link = f"{address}/?token={token}"
         say(f"{link}\nstop with Ctrl-C")
-        if browser and (os.name != "posix" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ):
+        windows = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
+        if browser and windows:  # else a browser of the terminal would take it over
             webbrowser.open(link)
 
     viewer.catalog.start()

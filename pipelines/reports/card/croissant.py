@@ -15,7 +15,7 @@ from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.rows import name_only
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import exports_with_rows, tags_of
-from stepforge.pipelines.reports.card.sections import LIMITS, decontamination
+from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -23,17 +23,10 @@ from stepforge.pipelines.storage.shards import file_metadata
 
 CROISSANT = "croissant.json"
 PARQUET = "application/vnd.apache.parquet"
-_TERMS = (
-    "citeAs",
-    "column",
-    "dataType",
-    "extract",
-    "field",
-    "fileObject",
-    "fileSet",
-    "includes",
-    "isArray",
-    "arrayShape",
+TERMS = (
+    "arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet format "
+    "includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
+    "samplingRate separator source subField transform"
 )
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -42,9 +35,11 @@ CONTEXT: dict[str, Any] = {
     "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/",
     "sc": "https://schema.org/",
-    **{term: f"cr:{term}" for term in (*_TERMS, "recordSet", "source", "key", "path", "containedIn", "subField")},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    **{term: f"cr:{term}" for term in TERMS.split()},
     "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
 }
 
 
@@ -60,6 +55,7 @@ def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) 
         "name": "process_supervision",
         "description": "Which step of a chain of thought is wrong: a model's solutions, labeled step by step.",
         "license": licenses,
+        "citeAs": BIBTEX,
         "version": report.run.version,
         "keywords": tags_of(run),
         **_responsible_ai(run, report, contents),

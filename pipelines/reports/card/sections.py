@@ -34,14 +34,15 @@ LIMITS = """## Limits
 - Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read.
 """
 
-CITATION = """## Citation
-
-```bibtex
-@software{stepforge,
+BIBTEX = """@software{stepforge,
   title = {stepforge: measured process-supervision data},
   author = {{The stepforge contributors}},
   year = {2026}
-}
+}"""
+CITATION = f"""## Citation
+
+```bibtex
+{BIBTEX}
 ```
 
 Cite the policy and the problem sets named above as well.

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.schemas.own_part import import_path
 
 FOLDER = Path(__file__).parent / "training"
 NAME = "EXPORT"
 """Stands in the files for the export's own name."""
+
+_CHAT = """The rows hold messages in the columns that `{layout}` reads, and no chat template: apply the model's own.
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("path/of/this/folder", "{name}", split="train")
+```"""
 
 
 class TrainingNote(NamedTuple):
@@ -26,4 +35,6 @@ def training_note(export: AnyExport) -> TrainingNote:
     if import_path(export):
         return TrainingNote(f"a format of the run's own, `{import_path(export)}`", "")
     about, _, text = (FOLDER / f"{export.kind}.md").read_text(encoding="utf-8").partition("\n")
+    if isinstance(export, Chat) and export.chat:
+        return TrainingNote(f"{about.strip()}; as conversations", _CHAT.format(layout=export.layout, name=export.name))
     return TrainingNote(about.strip(), text.replace(f'"{NAME}"', f'"{export.name}"').strip())

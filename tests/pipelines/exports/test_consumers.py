@@ -4,13 +4,11 @@ The libraries live in environments of their own, made by ``make consumers``: TRL
 trains on stepwise rows. The model is the embedded policy; two optimizer steps, on the CPU.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from environments import WEIGHTS, python_of, run_program
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.labelers import MathShepherd
@@ -22,10 +20,6 @@ from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.storage.layout import Layout
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-REPOSITORY = Path(__file__).parents[3]
-ENVIRONMENTS = Path(os.environ.get("STEPFORGE_CONSUMERS", REPOSITORY / ".consumers"))
-WEIGHTS = REPOSITORY / "pipelines" / "embedded_policy" / "weights"
-PATIENCE = 600
 ON_CPU = ', max_steps=2, per_device_train_batch_size=2, use_cpu=True, bf16=False, report_to="none", save_strategy="no")'
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{{ eos_token }}"
@@ -45,38 +39,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     export_all(run, layout)
     write_report(run, layout, write_ledger(layout, []))
     return layout
-
-
-def python_of(environment: str, capsys: pytest.CaptureFixture[str]) -> Path:
-    python = ENVIRONMENTS / environment / "bin" / "python"
-    if not python.exists():
-        with capsys.disabled():
-            sys.stderr.write(f"\nNOT RUN: no {environment} environment in {ENVIRONMENTS}; `make consumers` makes it\n")
-        pytest.skip("no consumer environments; `make consumers` makes them")
-    return python
-
-
-def run_program(python: Path, program: str, place: Path) -> str:
-    """Run a program in an environment, away from the repository, and return what it printed."""
-    (place / "program.py").write_text(program)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(place),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    done = subprocess.run(
-        [python, "program.py"],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def program_of(part: AnyExport, layout: Layout, place: Path, python: Path) -> str:

@@ -1,5 +1,6 @@
 """Rows as conversations: no template of the policy's, reasoning where it is wanted, the columns of each consumer."""
 
+import json
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from stepforge.pipelines.exports import (
     StepPreference,
 )
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.conversations import turn
+from stepforge.pipelines.exports.conversations import said, turn
+from stepforge.pipelines.reports.card.training_notes import training_note
+from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Step
 
 POLICY_PARTS: tuple[type[Chat], ...] = (
     KTO,
@@ -108,3 +112,35 @@ def test_the_users_and_the_systems_turn_can_be_set() -> None:
     (row, *_) = rows_of(part)
     assert row["prompt"][0] == {"role": "system", "content": "Think.", "thinking": None}
     assert row["prompt"][1]["content"].startswith("Solve: ")
+
+
+def test_a_calculators_answers_are_turns_of_their_own() -> None:
+    steps = (
+        Step(text="cards = <<24 * 37>>"),
+        Step(text=" = 888\n", author="tool"),
+        Step(text="boxes = 8\n"),
+        Step(text="Answer: 111"),
+    )
+    plain, calls = list(said(steps, "think")), list(said(steps, "think", calls=True))
+    assert [turn["role"] for turn in plain] == [turn["role"] for turn in calls] == ["assistant", "tool", "assistant"]
+    assert "".join(turn["content"] for turn in plain) == "".join(step.text for step in steps)
+    assert calls[0]["content"] == "cards = "
+    assert calls[0]["tool_calls"][0]["function"] == {"name": "calculator", "arguments": {"expression": "24 * 37"}}
+    assert calls[1]["content"] == "888"
+    solution = TEMPLATED[0].solutions[0]
+    rollout = solution.rollout.model_copy(update={"steps": steps, "outcome": "correct"})
+    problem = TEMPLATED[0].model_copy(update={"solutions": (solution.model_copy(update={"rollout": rollout}),)})
+    (row,) = KTO(chat=True, tools=True).rows(problem)
+    columns = row.model_dump()
+    assert json.loads(columns["tools"])[0]["function"]["name"] == "calculator"
+    assert columns["completion"][0]["tool_calls"] is not None
+    assert to_table([row], KTO(chat=True, tools=True).row_class).num_rows == 1
+    (other, *_) = KTO(chat=True, tools=True).rows(TEMPLATED[1])
+    assert other.model_dump()["tools"] is None
+
+
+def test_the_cards_note_of_conversations_names_their_layout() -> None:
+    note = training_note(Preference(name="pairs", chat=True, layout="ms_swift"))
+    assert "`ms_swift`" in note.text
+    assert 'load_dataset("path/of/this/folder", "pairs"' in note.text
+    assert "DPOTrainer" not in note.text

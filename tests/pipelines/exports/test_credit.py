@@ -25,7 +25,7 @@ from stepforge.pipelines.exports.rl_prompts import band
 from stepforge.pipelines.exports.step_advantages import credits, min_form
 from stepforge.pipelines.exports.verifiers_traces import episode
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import Step
+from stepforge.schemas.rollout import Start, Step
 
 
 def labeled(high: float = 0.5) -> LabeledProblem:
@@ -115,6 +115,16 @@ def test_the_tree_holds_every_rollout_and_counts_it_where_it_went() -> None:
     assert (wrong_step.successes, wrong_step.value < 0.2) == (0, True)
     (root,) = (node for node in row.nodes if node.parent is None)
     assert root.successes >= 1
+
+
+def test_a_completion_from_the_bare_question_begins_at_the_root() -> None:
+    """Evidence of the bare question has a start that names no rollout."""
+    problem = labeled()
+    fresh = problem.solutions[0].rollout.model_copy(update={"id": "fresh", "start": Start(rollout="", steps=0)})
+    problem = problem.model_copy(update={"evidence": (fresh,)})
+    (row,) = SearchTree().rows(problem)
+    assert row.paths[-1].nodes == row.paths[0].nodes
+    assert row.nodes[0].successes == 2
 
 
 def test_right_completions_count_only_from_prefixes_without_an_error() -> None:

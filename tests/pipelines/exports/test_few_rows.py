@@ -1,14 +1,15 @@
 """Data sets of 0, 1 and 2 rows, and empty splits: ``load_dataset`` reads what there is and fails for none."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.labelers import Contrast, MathShepherd
 from stepforge.pipelines.datasets.writer import export_all, rows_by_split
-from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.exports import EXPORTS, KTO, Preference, Reflection, RLPrompts
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
@@ -75,3 +76,27 @@ def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
     for name in there:
         loaded = datasets.load_dataset(str(layout.datasets), name, cache_dir=str(tmp_path / "cache"))
         assert {s: loaded[s].num_rows for s in loaded} == {s: n for s, n in rows_by_split(layout, name).items() if n}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    layouts = RLPrompts.model_fields["layout"].annotation, Chat.model_fields["layout"].annotation
+    rl, chat = (get_args(layout) for layout in layouts)
+    parts = [
+        *(RLPrompts(name=f"rl_{layout}", layout=layout) for layout in rl),
+        *(Preference(name=f"pairs_{layout}", chat=True, layout=layout, max_per_problem=1) for layout in chat),
+        *(KTO(name=f"kto_{layout}", chat=True, layout=layout) for layout in chat),
+        Reflection(chat=True, min_margin=-1),
+    ]
+    rows = [row for row in ROWS if list(Preference().rows(row))][:count]
+    run, layout = curated_run(tmp_path, rows, parts)
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    for part in parts:
+        written = sum(rows_by_split(layout, part.name).values())
+        assert (written > 0) is (count > 0) or part.kind == "reflection"
+        assert (layout.datasets / part.name / "__init__.py").exists() is (part.name == "rl_verifiers" and count > 0)
+        if written:
+            loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
+            assert sum(split.num_rows for split in loaded.values()) == written

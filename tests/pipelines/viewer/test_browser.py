@@ -26,7 +26,7 @@ from stepforge.schemas.labeled import LabeledProblem
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 TOKEN = "browser-token"  # noqa: S105
-MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\). It costs $5 and $6.\n"
+MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1" + " + 1" * 40 + "$. It costs $5 and $6.\n"
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, layout: 
     page.goto(f"{server.address}/review/1")
     server.kill()
     page.keyboard.press("1")
-    page.wait_for_function("document.getElementById('said').innerText.startsWith('Not kept')")
+    page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
     server = Server(copy, server.port)
     page.keyboard.press("1")
     page.wait_for_url(re.compile(r"/review/(?!1$)"))
@@ -225,7 +225,7 @@ def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Serv
         page.goto(f"{server.address}/problem/label/0/0")
         page.wait_for_selector(".step .katex")
         first = page.locator(".step").first
-        assert first.locator(".katex").count() == 2
+        assert first.locator(".katex").count() == 3
         assert "costs $5 and $6" in first.inner_text()
         page.goto(f"{server.address}/problem/label/0/1")
         page.wait_for_selector(".code .k")
@@ -290,7 +290,7 @@ def test_a_phone_and_twice_the_size_need_no_sideways_scrolling(
             page.wait_for_timeout(100)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, address
             small = page.evaluate(
-                "[...document.querySelectorAll('button, .button, .row, select')]"
+                "[...document.querySelectorAll('button, .button, .row, select, .step, .branch')]"
                 ".filter(e => e.offsetParent && e.getClientRects().length)"
                 ".filter(e => e.offsetHeight < 24 || e.getBoundingClientRect().right > innerWidth).length"
             )
@@ -309,5 +309,5 @@ def test_a_run_that_goes_on_is_seen_without_a_reload(browser: Any, rows: list[La
     with looking(browser, server) as page:
         assert page.locator(".row").count() == 4
         a_view_run(run.folder, rows)
-        page.wait_for_function("document.querySelectorAll('.row').length === 12", timeout=30_000)
+        page.wait_for_function("() => document.querySelectorAll('.row').length === 12", timeout=30_000)
     server.kill()

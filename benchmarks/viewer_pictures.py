@@ -1,0 +1,85 @@
+"""The pictures of the viewer in docs/pictures, taken by a headless Chromium.
+
+    stepforge run configs/demo.toml --out runs/demo && stepforge review runs/demo
+    python -m benchmarks.viewer_pictures runs/demo
+
+Needs Chromium and `pip install 'stepforge[browser]'`.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.viewer import Served
+
+FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
+MOST_BYTES = 150_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    served = Served(parser.parse_args().run, "--reviewer", "anna")
+    served.until_read()
+    FOLDER.mkdir(exist_ok=True)
+    try:
+        with sync_playwright() as started:
+            browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            for scheme in ("light", "dark"):
+                _take(browser, served, scheme)
+            browser.close()
+    finally:
+        served.process.terminate()
+        served.process.wait()
+
+
+def _take(browser: Any, served: Served, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 1120, "height": 720}, color_scheme=scheme)
+    page, address = context.new_page(), str(served.client.base_url).rstrip("/")
+    page.goto(f"{address}/?token={served.token}")
+    if scheme == "light":
+        _shoot(page, "viewer-list")
+    page.goto(f"{address}/?outcome=wrong&labeler=change_point&verdict=wrong_step&sort=uncertainty")
+    page.locator(".row").first.click()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    name = "viewer-problem" if scheme == "light" else "viewer-problem-dark"
+    _shoot(page, name)
+    if scheme == "dark":
+        context.close()
+        return
+    page.keyboard.press("q")
+    page.wait_for_url(re.compile("/questions/"))
+    page.locator("#at").focus()
+    _shoot(page, "viewer-questions")
+    page.keyboard.press("b")
+    page.wait_for_url(re.compile(r"/problem/label/\d+/\d+\?"))
+    page.keyboard.press("t")
+    page.wait_for_url(re.compile("/tree"))
+    _shoot(page, "viewer-tree")
+    page.goto(f"{address}/review")
+    page.set_viewport_size({"width": 390, "height": 760})
+    _shoot(page, "review-phone")
+    context.close()
+
+
+def _shoot(page: Any, name: str) -> None:
+    page.wait_for_timeout(400)
+    path = FOLDER / f"{name}.png"
+    page.screenshot(path=path)
+    size = path.stat().st_size
+    print(f"{path.name}: {size / 1000:.0f} kB")
+    if size > MOST_BYTES:
+        sys.exit(f"{path.name} is larger than {MOST_BYTES / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
