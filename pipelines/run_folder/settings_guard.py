@@ -33,7 +33,7 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
         if run.problems and (not problems or run.problems < problems):
             held = problems or "all there are"
             raise BadInput(f"{layout.folder}: holds problems = {held}, which cannot become {run.problems}")
-        stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now[n] for n in DEPENDS_ON[stage])]
+        stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now.get(n) for n in DEPENDS_ON[stage])]
     if stages:
         write_text(layout.unsettled, "")
     for stage in stages:
