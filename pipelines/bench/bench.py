@@ -194,7 +194,8 @@ def bench_labelers(
 ) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and the curves beside it; return the result and its text.
 
-    ``recording`` is a finished run to replay instead of recording anew.
+    ``recording`` is a finished run to replay instead of recording anew; values are measured where ``folder`` holds
+    them.
 
     Raises:
         BadInput: the settings, the engine or the run are not usable; nothing was started.
@@ -213,7 +214,8 @@ def bench_labelers(
         raise RunFailed(f"{folder}: {kept} are too few; raise problems")
     bench = Bench(settings, problems, say)
     result = bench.run()
-    result["values"] = [] if recording is not None else measured_values(bench, folder / "values")
+    values = folder / "values"
+    result["values"] = measured_values(bench, values) if recording is None or values.is_dir() else []
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")

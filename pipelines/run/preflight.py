@@ -175,8 +175,8 @@ def _check_domains(run: RunFile) -> None:
     kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
     if "logic" in kinds and not z3_is_there():
         raise BadInput(f"generate: {MISSING}")
-    if "tools" in kinds and not run.policy.calculator:
-        raise BadInput("policy.calculator: the problems of tools call a calculator; set calculator = true")
+    if "tools" in kinds and run.policy.tool is None:
+        raise BadInput('policy.tool: the problems of tools call a calculator; set tool = "calculator"')
 
 
 def _check_temperature(run: RunFile) -> None:

@@ -188,7 +188,7 @@ class _Execution:
                 file.close()
 
     def listen(self, control: socket.socket, output: socket.socket | None = None) -> Heard:
-        return listen(control, output and output.fileno(), self.deadline, self.limits.output)
+        return listen(control, None if output is None else output.fileno(), self.deadline, self.limits.output)
 
 
 def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:

@@ -5,9 +5,12 @@ from typing import Any
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import MathShepherd
-from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.exports import EXPORTS, AnyExport
 from stepforge.schemas.labeled import LabeledProblem
 
+WITHOUT_ROWS = {"repairs", "when_to_call"}
+"""Exports of programs and of calculator calls, which these problems have none of."""
+WITH_ROWS = [part for part in EXPORTS if part().kind not in WITHOUT_ROWS]
 ROWS = scripted_rows([MathShepherd(k=8)], 24)
 
 

@@ -271,7 +271,7 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
 
 
 def test_what_is_evened_is_chosen() -> None:
-    row = pair_of(3, 1).model_copy(update={"step": 5, "chosen": "a" * 9, "domain": "algebra"})
+    row = pair_of(3, 1).model_copy(update={"step": 5, "chosen_length": 9, "domain": "algebra"})
     part = Plain(even=("domain", "position", "difficulty", "length"))
     assert part.classes(row) == ("algebra", "4-7", "3", "chosen longer")
     shared = row.model_dump(include=set(KTORow.model_fields))
