@@ -17,7 +17,7 @@ from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, Stepwise
 from stepforge.pipelines.reports.card import write_card
-from stepforge.pipelines.reports.card.charts import Bar, bars
+from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import front_matter, licences_of
 from stepforge.pipelines.reports.card.kept import read_card
