@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -59,8 +60,7 @@ class Heard(NamedTuple):
 class Zygote:
     """Starts with the first use; after a fault it is thrown away, and a new one starts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self.barriers = Barriers(0, seccomp=False, namespaces=False)
@@ -126,9 +126,10 @@ class Zygote:
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
         module = "stepforge.pipelines.sandbox.zygote"
+        folder = tempfile.mkdtemp(prefix="stepforge-sandbox-")  # it removes that when it ends
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), str(self._folder)],
+                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), folder],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

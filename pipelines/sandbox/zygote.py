@@ -142,21 +142,30 @@ def _limit(what: int, most: int) -> None:
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Enter the namespaces where they are allowed, say what there is, and serve."""
-    control = socket.socket(fileno=descriptor)
+    """Enter the namespaces where they are allowed, say what there is, and serve; the folder goes at the end."""
+    try:
+        with suppress(ConnectionError):
+            _enter_and_serve(socket.socket(fileno=descriptor), folder)
+    finally:
+        with suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106 - it is there for a mount alone
+
+
+def _enter_and_serve(control: socket.socket, folder: str) -> None:
     found = barriers.barriers()
     control.send(json.dumps(found._asdict()).encode())
-    if not found.enough:
-        return
-    if found.namespaces:
+    if found.enough and not found.namespaces:
+        serve(control, folder, namespaces=False)
+    elif found.enough:
         barriers.enter_namespaces()
         child = os.fork()
-        if child:
-            control.close()
-            os.waitpid(child, 0)
-            return
-        barriers.end_with_parent()
-    serve(control, folder, namespaces=found.namespaces)
+        if child == 0:
+            barriers.end_with_parent()
+            with suppress(ConnectionError):
+                serve(control, folder, namespaces=True)
+            os._exit(0)
+        control.close()
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
