@@ -187,8 +187,8 @@ def _whole(frame: bytearray) -> bool:
 def _message(frame: bytearray) -> dict[str, Any] | None:
     if not _whole(frame):
         return None
-    try:
-        message = json.loads(frame[4:])
+    try:  # what follows the first message is of whoever waited for its sender
+        message = json.loads(frame[4 : 4 + struct.unpack("!I", frame[:4])[0]])
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
