@@ -64,7 +64,9 @@ class Prefixes(ModelSource):
         )
         opening = "".join(step.text for step in begun)
         return SourceItem(
-            problem=problem.model_copy(update={"id": f"{self.name}:{problem.id}-{row}", "lineage": lineage}),
+            problem=problem.model_copy(
+                update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage}
+            ),
             solutions=tuple(BroughtSolution(text=opening + way.text) for way in finished),
         )
 

@@ -69,7 +69,7 @@ class Rationales(ModelSource):
             agreement=reached,
             solutions=len(ways),
         )
-        told = problem.model_copy(update={"id": f"{self.name}:{problem.id}-{row}", "lineage": lineage})
+        told = problem.model_copy(update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage})
         return Attempt(SourceItem(problem=told, solutions=(BroughtSolution(text=text),)), cost)
 
 
