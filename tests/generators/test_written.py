@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from run_files import a_run
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
 from stepforge.generators.written import ModelSource, Prefixes, Rationales, Refused, Written
@@ -234,6 +234,17 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     assert all(rollout.outcome == "correct" for row in solved for rollout in row.rollouts)
     assert not read_shard(layout.shard("generate", 2), Problem)  # no family's problem is solved by adding up
     assert not layout.brought(2).exists()
+
+
+@pytest.mark.parametrize("part", [written("rephrase"), Prefixes.model_validate({"seeds": FAMILY})])
+def test_an_engine_that_fails_refuses_nothing(part: ModelSource) -> None:
+    """The attempt becomes a failure."""
+
+    async def model(text: str, seed: int) -> str:
+        raise ConnectionError("away")
+
+    with pytest.raises(NotSampled):
+        make(part, model, a_seed(solution=REFERENCE))
 
 
 def test_an_estimate_counts_seeds_in_place_of_what_will_be_written() -> None:
