@@ -51,7 +51,7 @@ class Written(ModelSource):
     max_tokens: int = Field(default=512, ge=1)
     solutions: int = Field(default=8, ge=2)
     """Independent solutions that settle an answer."""
-    min_agreement: float = Field(default=0.75, gt=0, le=1)
+    min_agreement: float = Field(default=0.875, gt=0, le=1)
     """Least share of them that end at the answer; those without an answer agree with nothing."""
 
     @field_validator("ways")
@@ -116,7 +116,7 @@ class Written(ModelSource):
             return Refused("could not be solved at all", str(error)), Cost()
         answer, share = agreed(rollouts, problem.answer_kind)
         cost, formula = Cost.of(rollouts), _value(reply.formula)
-        if share < self.min_agreement:
+        if share < self.min_agreement - 1e-9:
             return Refused("its solutions do not agree", reply.question), cost
         known = expected if expected is not None else formula
         if known is not None and decide(known, answer, problem.answer_kind) != "correct":

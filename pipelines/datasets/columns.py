@@ -30,7 +30,7 @@ KEPT = pa.field("kept", pa.string())
 def carries_columns(run: RunFile) -> bool:
     """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
     added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
-    return added or any(part.keep for part in problem_sets(run))
+    return added or any(part.keep or part.row_license for part in problem_sets(run))
 
 
 class ProblemColumns(Record):

@@ -1,10 +1,15 @@
 """The figures of a run as records; ``report.json`` is a ``Report``."""
 
+from pydantic import Field
+
+from stepforge.pipelines.reports.chosen import ChosenSolution
+from stepforge.pipelines.reports.loss_examples import LossExample
+from stepforge.pipelines.reports.shape_records import LabelShape
+from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.pipelines.run_folder.watched import WatchedFigures
 from stepforge.pipelines.storage.layout import ShardStage
-from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
@@ -94,22 +99,6 @@ class LabelerFigures(AgainstFigures):
     generated_tokens_per_correct_first_error: float | None
 
 
-class Share(Record):
-    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
-
-    share: float
-    low: float
-    high: float
-
-
-def share_of(part: int, whole: int) -> Share | None:
-    """Return a share; None of nothing."""
-    if not whole:
-        return None
-    low, high = wilson(part, whole)
-    return Share(share=round(part / whole, 5), low=round(low, 5), high=round(high, 5))
-
-
 class AuditFigures(Record):
     """Error rates of the exported labels in one slice."""
 
@@ -161,6 +150,22 @@ class DatasetRows(Record):
         return sum(self.rows.values())
 
 
+class DiversityFigures(Record):
+    """How varied the labeled problems are."""
+
+    problems: int = 0
+    groups: int = 0
+    """Templates, or source groups."""
+    largest_group: float = 0.0
+    """Share of the problems in the largest one."""
+    operations: dict[str, float] = Field(default_factory=dict)
+    """Share of the problems in whose question, right solutions or reference an operation appears."""
+    near_copies: float | None = None
+    """Share that are nearly an earlier question with the same numbers; None where nothing can tell (`rensa`)."""
+    near_copies_but_for_numbers: float | None = None
+    """The same, whatever the numbers: templates filled in again."""
+
+
 class CostFigures(Cost):
     """What the run spent, in all and by what it gave."""
 
@@ -193,9 +198,16 @@ class Report(Record):
     people_sets: dict[str, ErrorSetFigures]
     """By labeler with a posterior; empty where people judged fewer than 100 solutions."""
     pairs: PairFigures
+    shape: LabelShape
+    """Values, first-error positions, label balance, calibration, and agreement of the labelers."""
+    chosen: tuple[ChosenSolution, ...]
+    """Solutions to look at."""
+    losses: tuple[LossExample, ...]
+    """Examples of problems that were lost, by stage and reason."""
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]
     """The commonest messages of failed rows, and how many rows each stands for."""
     watched: WatchedFigures
     exports: dict[str, DatasetRows]
+    diversity: DiversityFigures = DiversityFigures()
     cost: CostFigures

@@ -100,10 +100,9 @@ def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) ->
     """Return what to ask about a solution, given what was said of it already."""
     said = counting(findings, solution.rollout)
     belief = updated(prior(solution), said, {})
-    if not said:
-        return next_doubt(belief, labeled_error(solution))
-    likeliest = max(range(len(belief)), key=belief.__getitem__)
-    return next_doubt(belief, likeliest, {one.step for one in findings if one.step is not None})
+    labeled = max(range(len(belief)), key=belief.__getitem__) if said else labeled_error(solution)
+    answers = {i for i, step in enumerate(solution.rollout.steps) if step.author == "tool"}  # nobody's reasoning
+    return next_doubt(belief, labeled, answers | {one.step for one in findings if one.step is not None})
 
 
 def suspected_reference(row: LabeledProblem) -> float:

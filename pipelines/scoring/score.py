@@ -168,7 +168,7 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
     for name, turn in AGGREGATORS.items():
         weights = {p: np.array([turn(case.scores) for case in group]) for p, group in problems.items()}
         for way, choose in (("best", best), ("weighted vote", weighted)):
-            right = _curve(ballots, sizes, lambda v, c, p, w=weights, f=choose: f(v, c, w[p]))  # type: ignore[misc]
+            right = _curve(ballots, sizes, lambda v, c, p, w=weights, f=choose: f(v, c, w[p]))
             found.append(Curve(chosen_by=f"{way}, {name}", right=right))
     return found
 

@@ -124,7 +124,11 @@ class Catalog:
         pause = LOOK_SECONDS if isinstance(self.layout.folder, Path) else 10 * LOOK_SECONDS
         while not self._ended.is_set():
             began = time.monotonic()
-            self.refresh()
+            try:
+                self.refresh()
+                self.damaged.pop("the folder", None)
+            except (RunFailed, OSError) as error:
+                self.damaged["the folder"] = str(error)
             self._ended.wait(max(pause, 2 * (time.monotonic() - began)))  # a large folder is not listed all the time
 
 

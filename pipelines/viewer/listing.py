@@ -202,7 +202,7 @@ def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str,
             found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
             continue
         for address in wanted:  # ``take`` would import pandas
-            (row,) = table.slice(address.row, 1).to_pylist()
+            row = next(iter(table.slice(address.row, 1).to_pylist()), {"id": "(made again)", "question": ""})
             row = row.get("problem", row)
             found[address] = row["id"], row["question"]
     return found

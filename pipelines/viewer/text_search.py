@@ -97,7 +97,7 @@ def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ..
             found = _rows_with(layout, stage, shard, words)
         except RunFailed:
             continue  # the catalog names it
-        here = rows["stage"] == number
+        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been made again meanwhile
         hits[here] = found[rows["row"][here]]
     return hits
 

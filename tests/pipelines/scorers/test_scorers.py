@@ -277,6 +277,7 @@ def test_the_embedded_policys_tokenizer_is_read_as_it_wrote() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_vllm_reads_what_transformers_reads(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("vllm")
     torch.manual_seed(3)
