@@ -20,14 +20,15 @@ def report(
 ) -> None:
     """Print the figures of a run, measured again from its committed shards."""
     with one_line_errors():
-        from stepforge.pipelines.progress.status import fresh_report
-        from stepforge.pipelines.reports.page import write_page
+        from stepforge.pipelines.progress.status import fresh_report, open_run
         from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         figures = fresh_report(place)
         if as_html:
-            say(f"wrote {write_page(place, figures)}", err=True)
+            from stepforge.pipelines.report_page.page import write_page
+
+            say(f"wrote {write_page(*open_run(place), figures)}", err=True)
         show_report(figures, place, as_json=as_json)
 
 

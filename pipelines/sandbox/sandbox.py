@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermined": "undetermined"}
 DEFAULT = Limits()
+_TRIES = 3
 OWN_MEMORY = 4 << 30
 """Address space of a program of the user's own, in bytes."""
 
@@ -130,11 +131,14 @@ class Sandbox:
     def _with_zygote(self, work: Callable[[Zygote], T]) -> T:
         zygote = self._idle.get()
         try:
-            return work(zygote)
+            for _ in range(_TRIES):
+                try:
+                    return work(zygote)
+                except ConnectionError:  # it was killed from outside; a new one is as good
+                    zygote.close()
+            raise NoIsolation("the process that starts locked ones is killed again and again")
         except (OSError, ValueError) as error:
             zygote.close()
-            if isinstance(error, ConnectionError):  # it was killed from outside; a new one is as good
-                return work(zygote)
             raise NoIsolation(f"a locked process does not start ({error}); try `stepforge doctor`") from error
         finally:
             self._idle.put(zygote)
