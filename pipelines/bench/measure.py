@@ -97,7 +97,7 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
     raw["f1_all_erroneous"] = _harmonic(raw.pop("first_error_accuracy_all_erroneous"), clean)
-    raw["asked"] = _ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
+    raw["asked"] = ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
     solutions = weights @ total.amounts["solutions"]
     raw["rollouts_per_solution"] = ratio(weights @ total.amounts["rollouts"], solutions)
     for name in ("generated", "uncached", "total"):
