@@ -39,10 +39,10 @@ BUDGETS = (2, 4, 8)
 """Whole solutions that each way of answering may cost, in tokens of an average one."""
 
 
-def problems(count: int) -> list[Problem]:
+def problems(count: int, seed: int) -> list[Problem]:
     """Return problems of each family in turn, in free wording."""
     families = [part(wording="free", levels=(1, 2, 3, 4)) for part in ALL_FAMILIES]
-    return [families[i % len(families)].item(SEED, i // len(families)) for i in range(count)]
+    return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
 
 
 def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
@@ -57,7 +57,11 @@ def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
         "change_point, scores as prior": search.model_copy(
             update={"prior": "reward_model", "calibration": first.calibration}
         ),
-        **{f"cascade, sure {sure:g}": Cascade(first=first, tiers=(search,), sure=sure) for sure in (0.6, 0.75, 0.9)},
+        **{
+            f"cascade over {tier.name}, sure {sure:g}": Cascade(first=first, tiers=(tier,), sure=sure)
+            for tier in (search, Sequential())
+            for sure in (0.5, 0.6, 0.75)
+        },
     }
 
 
@@ -188,9 +192,9 @@ async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     policy = PromptedPolicy(engine, PolicySettings(temperature=0.7, max_tokens=480, answer="stated"))
     scorer = await open_scorer(named_scorer(chosen.scorer))
     rates = Rates.model_validate(json.loads(chosen.rates.read_text())["rates"])
-    result: dict[str, Any] = {"problems": chosen.problems, "solutions": chosen.solutions, "seed": SEED}
+    result: dict[str, Any] = {"problems": chosen.problems, "solutions": chosen.solutions, "seed": chosen.seed}
     async with PooledGrader() as grader:
-        asked = problems(chosen.problems)
+        asked = problems(chosen.problems, chosen.seed)
         if chosen.part in ("labels", "all"):
             solving = (solve(p, [], policy, grader, n=chosen.solutions, seed=SEED) for p in asked)
             rows = [(await with_scores(row, scorer))[0] for row in await asyncio.gather(*solving)]
@@ -210,6 +214,7 @@ def main() -> None:
     parser.add_argument("--rates", type=Path, required=True)
     parser.add_argument("--slope", type=float, default=1.0, help="of the calibration, as stepforge score prints it")
     parser.add_argument("--intercept", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--problems", type=int, default=120)
     parser.add_argument("--solutions", type=int, default=4)
     parser.add_argument("--part", choices=("labels", "search", "all"), default="all")

@@ -43,12 +43,13 @@ def write_large_run(target: Layout, problems: int) -> None:
         path = target.shard("label", shard)
         if not path.exists():
             count = min(PER_SHARD, problems - shard * PER_SHARD)
-            table = _renamed(whole.slice(0, count), shard)
+            table = renamed(whole.slice(0, count), shard)
             report = {"run": "large", "stage": "label", "shard": shard, "digest": str(shard), "rows": count}
             write_table(path, table, report)
 
 
-def _renamed(table: pa.Table, shard: int) -> pa.Table:
+def renamed(table: pa.Table, shard: int) -> pa.Table:
+    """Return the rows with ids and questions of their own, numbered on from the shards before."""
     problem = table["problem"].combine_chunks()
     names = [problem.type.field(i).name for i in range(problem.type.num_fields)]
     fields = [problem.field(name) for name in names]

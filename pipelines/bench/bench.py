@@ -79,9 +79,12 @@ class Bench:
 
     def _replay_all(self) -> None:
         for sweep in self.settings.sweep:
+            # Rates belong to a policy, not to a budget: fitted once, where most is known.
+            fullest = sweep.part(max(sweep.at))
+            pooled = isinstance(fullest, PooledLabeler)
+            rates = {f: self.without(fullest, f) for f in self.families} if pooled else {}
             for budget in sweep.at:
                 part = sweep.part(budget)
-                rates = {f: self.without(part, f) for f in self.families} if isinstance(part, PooledLabeler) else {}
                 self._keep((sweep.title, budget), [self._replayed(part, rates, seed) for seed in self.settings.seeds])
         by_seed = [controls(self.problems, seed) for seed in self.settings.seeds]
         for name in by_seed[0]:

@@ -20,15 +20,31 @@ def report(
 ) -> None:
     """Print the figures of a run, measured again from its committed shards."""
     with one_line_errors():
-        from stepforge.pipelines.progress.status import fresh_report
-        from stepforge.pipelines.reports.page import write_page
+        from stepforge.pipelines.progress.status import fresh_report, open_run
         from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         figures = fresh_report(place)
         if as_html:
-            say(f"wrote {write_page(place, figures)}", err=True)
+            from stepforge.pipelines.report_page.page import write_page
+
+            say(f"wrote {write_page(*open_run(place), figures)}", err=True)
         show_report(figures, place, as_json=as_json)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A run folder.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to set against it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Set two runs side by side: differences on the problems that both have, with intervals."""
+    with one_line_errors():
+        from stepforge.pipelines.compare.compare import compare as compared
+        from stepforge.pipelines.compare.compare import comparison_text
+        from stepforge.pipelines.storage.store import place_of
+
+        found = compared(place_of(first), place_of(second))
+        say(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else comparison_text(found))
 
 
 def show(

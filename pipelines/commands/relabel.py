@@ -122,10 +122,10 @@ def _pooled_model(run: RunFile, layout: Layout) -> PooledLabeler:
         if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
             rows += read_shard(path, LabeledProblem)
     fitted = model.with_rates(model.fitted_rates(rows))
-    return _by_people(fitted, rows) if isinstance(fitted, ChangePoint) else fitted
+    return calibrated_by_people(fitted, rows) if isinstance(fitted, ChangePoint) else fitted
 
 
-def _by_people(model: ChangePoint, rows: Sequence[LabeledProblem]) -> ChangePoint:
+def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem]) -> ChangePoint:
     """Calibrate by half of people's labels, where there are enough; the other half stays unseen and measures."""
     cases = [(observed, people, in_half(row.problem.group)) for row in rows for observed, people in _judged(model, row)]
     if len(cases) < LEAST_LABELS:

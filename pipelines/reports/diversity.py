@@ -5,7 +5,8 @@ from collections import Counter
 from importlib.util import find_spec
 
 from stepforge.filters.minhash import Signatures
-from stepforge.pipelines.reports.records import DiversityFigures, share_of
+from stepforge.pipelines.reports.records import DiversityFigures
+from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem
 
 LOOKED_AT = 20_000

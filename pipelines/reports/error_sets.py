@@ -11,7 +11,8 @@ from hashlib import sha256
 from math import floor
 
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.records import ErrorSetFigures, share_of
+from stepforge.pipelines.reports.records import ErrorSetFigures
+from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem
 
 LEAST_LABELS = 100

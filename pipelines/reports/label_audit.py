@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.reports.records import AuditFigures, share_of
+from stepforge.pipelines.reports.records import AuditFigures
+from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 

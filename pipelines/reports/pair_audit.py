@@ -6,7 +6,8 @@ Counted over the curated rows, before pairs are thinned; a pair is what ``step_p
 from stepforge.labelers.evidence.siblings import Fork, fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge, oracle_verdict
-from stepforge.pipelines.reports.records import PairFigures, share_of
+from stepforge.pipelines.reports.records import PairFigures
+from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 
 

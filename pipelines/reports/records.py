@@ -2,11 +2,14 @@
 
 from pydantic import Field
 
+from stepforge.pipelines.reports.chosen import ChosenSolution
+from stepforge.pipelines.reports.loss_examples import LossExample
+from stepforge.pipelines.reports.shape_records import LabelShape
+from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.pipelines.run_folder.watched import WatchedFigures
 from stepforge.pipelines.storage.layout import ShardStage
-from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
@@ -94,22 +97,6 @@ class LabelerFigures(AgainstFigures):
     rollouts_per_solution: float | None
     generated_tokens_per_solution: float | None
     generated_tokens_per_correct_first_error: float | None
-
-
-class Share(Record):
-    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
-
-    share: float
-    low: float
-    high: float
-
-
-def share_of(part: int, whole: int) -> Share | None:
-    """Return a share; None of nothing."""
-    if not whole:
-        return None
-    low, high = wilson(part, whole)
-    return Share(share=round(part / whole, 5), low=round(low, 5), high=round(high, 5))
 
 
 class AuditFigures(Record):
@@ -211,6 +198,12 @@ class Report(Record):
     people_sets: dict[str, ErrorSetFigures]
     """By labeler with a posterior; empty where people judged fewer than 100 solutions."""
     pairs: PairFigures
+    shape: LabelShape
+    """Values, first-error positions, label balance, calibration, and agreement of the labelers."""
+    chosen: tuple[ChosenSolution, ...]
+    """Solutions to look at."""
+    losses: tuple[LossExample, ...]
+    """Examples of problems that were lost, by stage and reason."""
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]
     """The commonest messages of failed rows, and how many rows each stands for."""

@@ -7,10 +7,13 @@ from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
+from stepforge.pipelines.reports.label_shape import ShapeTally
+from stepforge.pipelines.reports.loss_examples import loss_examples
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_truth
 from stepforge.pipelines.reports.records import (
@@ -47,6 +50,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
+        self.shape, self.choice = ShapeTally(), Choice()
         self.uncut = 0
         """Long solutions of a single step."""
         self.solutions = self.kept = 0
@@ -56,7 +60,7 @@ class _Tally:
         self.diversity = Diversity()
         self.reviewed = self.changed = self.withdrawn = 0
 
-    def add(self, row: LabeledProblem) -> None:
+    def add(self, shard: int, number: int, row: LabeledProblem) -> None:
         self.solutions += len(row.solutions)
         self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
@@ -70,6 +74,8 @@ class _Tally:
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
         self.sets.add(row)
+        self.shape.add(row, truths)
+        self.choice.add(shard, number, row, truths)
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
@@ -88,8 +94,8 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     """
     tally = _Tally()
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
-            tally.add(row)
+        for number, row in enumerate(read_rows(path, LabeledProblem, without=COMPLETIONS)):
+            tally.add(shard_index(path), number, row)
     audit, people_audit, pairs = Audit(), Audit(people_truth), PairAudit()
     for path in layout.shards("curate"):
         for row in read_curated(layout, shard_index(path)):
@@ -97,6 +103,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             audit.add(row)
             people_audit.add(row)
             pairs.add(row)
+            tally.shape.add_held_out(row)
     return Report(
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
@@ -115,6 +122,9 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         people_audit=people_audit.figures(),
         people_sets=tally.sets.figures(),
         pairs=pairs.figures(),
+        shape=tally.shape.figures(),
+        chosen=tally.choice.chosen(),
+        losses=loss_examples(layout, ledger.stages),
         stages=dict(ledger.stages),
         failures=ledger.failures,
         watched=ledger.watched,

@@ -10,8 +10,8 @@ from stepforge.pipelines.reports.records import (
     ErrorSetFigures,
     LabelFigures,
     Report,
-    Share,
 )
+from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 
@@ -116,7 +116,7 @@ def error_sets_text(found: ErrorSetFigures) -> str:
     """Return what the sets of one labeler promise and hold, in a sentence."""
     return (
         f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
-        f'"no error" counted as one) hold what people say in {_with_interval(found.held)} of {found.measured_on} '
+        f'"no error" counted as one) hold what people say in {with_interval(found.held)} of {found.measured_on} '
         f"solutions; {found.level:.0%} was aimed at, on {found.calibrated_on} others"
     )
 
@@ -158,8 +158,8 @@ def _pairs(report: Report) -> str:
         return ""
     line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have values apart"
     if pairs.checked:
-        line += f"; right against wrong by the truth {_with_interval(pairs.chosen_right_rejected_wrong)}"
-        line += f", at the true first error {_with_interval(pairs.at_the_true_first_error)}"
+        line += f"; right against wrong by the truth {with_interval(pairs.chosen_right_rejected_wrong)}"
+        line += f", at the true first error {with_interval(pairs.at_the_true_first_error)}"
     spent = report.cost.labelers.get("contrast")
     return line + (f"; contrast: {spent.rollouts} rollouts, {spent.generated_tokens} tokens" if spent else "")
 
@@ -181,15 +181,15 @@ def audit_rows(audit: Mapping[str, AuditFigures]) -> list[tuple[str, ...]]:
             name,
             str(f.solutions),
             figure(f.abstained_share),
-            _with_interval(f.solutions_labelled_exactly),
-            f"{f.steps_labelled_right}: {_with_interval(f.of_these_wrong)}",
-            f"{f.steps_labelled_wrong}: {_with_interval(f.of_these_right)}",
+            with_interval(f.solutions_labelled_exactly),
+            f"{f.steps_labelled_right}: {with_interval(f.of_these_wrong)}",
+            f"{f.steps_labelled_wrong}: {with_interval(f.of_these_right)}",
         )
         for name, f in audit.items()
     ]
 
 
-def _with_interval(share: Share | None) -> str:
+def with_interval(share: Share | None) -> str:
     return "-" if share is None else f"{share.share:.3f} ({share.low:.3f} to {share.high:.3f})"
 
 

@@ -228,7 +228,7 @@ class _Flow:
         self.committed[stage].add(shard.index)
         self.progress.done(done.report, done.replayed)
         self._look_out(done.report)
-        self.session.note(stage, done.seconds, done.engine_seconds, done.replayed)
+        self.session.note(stage, done.seconds, done.engine_seconds, done.replayed, done.report.cost)
         await asyncio.to_thread(self.session.write, now=False)
 
     def _look_out(self, report: ShardReport) -> None:

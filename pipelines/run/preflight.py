@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
@@ -44,7 +45,7 @@ def preflight(run: RunFile) -> None:
     _check_problems(run)
     _check_filters(run)
     for part in run.generate:
-        if isinstance(part, Templates):
+        if isinstance(part, Templates | ReasoningGym):
             part.check()
     check_isolation(run)
     check_metrics(run.workers)

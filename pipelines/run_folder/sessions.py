@@ -4,10 +4,12 @@ import time
 
 from pydantic import ValidationError
 
+from stepforge.pipelines.run_folder.timeline import Timeline, TimelineFigures
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 
 WRITE_SECONDS = 30.0
@@ -37,6 +39,8 @@ class SessionFigures(Record):
     pending_shards: int
     """Shards that were missing when it began."""
     stages: dict[ShardStage, StageTime]
+    timeline: TimelineFigures | None = None
+    """None in sessions of earlier versions."""
 
 
 class Session:
@@ -47,11 +51,14 @@ class Session:
         self._began, self._clock = time.time(), time.monotonic()
         self._pending = pending
         self._stages: dict[ShardStage, StageTime] = {}
+        self._timeline = Timeline()
         self._written = self._clock
 
-    def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int) -> None:
+    def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int, cost: Cost) -> None:
         """Add what a shard that was committed just now took."""
         ends = time.monotonic() - self._clock
+        drawn = 1 - min(1.0, replayed / cost.rollouts) if cost.rollouts else 0.0
+        self._timeline.add(ends - seconds, ends, cost.generated_tokens * drawn, engine_seconds)
         before = self._stages.get(stage)
         self._stages[stage] = StageTime(
             shards=(before.shards if before else 0) + 1,
@@ -71,7 +78,11 @@ class Session:
     def figures(self) -> SessionFigures:
         seconds = round(time.monotonic() - self._clock, 1)
         return SessionFigures(
-            began=int(self._began), seconds=seconds, pending_shards=self._pending, stages=self._stages
+            began=int(self._began),
+            seconds=seconds,
+            pending_shards=self._pending,
+            stages=self._stages,
+            timeline=self._timeline.figures(),
         )
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stepforge.pipelines.run_folder.row_index import COLUMNS, ROW_STAGES, Names, ShardRows, read_shard_rows
 from stepforge.pipelines.storage.layout import FOLDERS, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.viewer.row_index import COLUMNS, ROW_STAGES, Names, ShardRows, read_shard_rows
 from stepforge.schemas.errors import RunFailed
 
 LOOK_SECONDS = 2.0

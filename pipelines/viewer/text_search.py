@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, flags, to_numpy
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Catalog, Flags
-from stepforge.pipelines.viewer.row_index import ROW_STAGES, flags, to_numpy
 from stepforge.schemas.errors import RunFailed
 
 TEXTS: dict[ShardStage, tuple[str, ...]] = {

@@ -1,7 +1,7 @@
 """The card's figures: where solutions go wrong, how values lie, and how often labels are wrong."""
 
-from stepforge.pipelines.reports.card.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
+from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.reports.records import Report
 
 STEPS_SHOWN = 20

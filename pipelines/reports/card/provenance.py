@@ -49,7 +49,7 @@ def identity_section(run: RunFile, report: Report) -> str:
     rows += [("stepforge", report.run.version), ("settings' digest", report.run.digest)]
     rows += [("seed", report.run.seed)]
     prompt = f"\n\nThe prompt, as the model was given it:\n\n{fenced(policy['prompt'])}" if "prompt" in policy else ""
-    settings = f"\n\nThe settings:\n\n{fenced(_settings(run), 'toml', 20_000)}"
+    settings = f"\n\nThe settings:\n\n{fenced(settings_text(run), 'toml', 20_000)}"
     return f"## Policy, engine and code\n\n{table(('', ''), rows)}{prompt}{settings}"
 
 
@@ -76,8 +76,8 @@ def sources_section(run: RunFile, contents: Contents) -> str:
     return f"## Sources and licences\n\n{table(head, rows)}\n\nProblems kept: {counted}. {policy}"
 
 
-def _settings(run: RunFile) -> str:
-    """The run file without what belongs to the machine it ran on: folders, addresses, names of variables."""
+def settings_text(run: RunFile) -> str:
+    """Return the run file without what belongs to the machine it ran on: folders, addresses, names of variables."""
     return tomli_w.dumps(_public(run.model_dump(mode="json")))
 
 

@@ -18,13 +18,13 @@ from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, Stepwise
 from stepforge.pipelines.reports.card import write_card
-from stepforge.pipelines.reports.card.charts import Bar, bars
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import front_matter, licences_of
 from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.sections import decontamination
 from stepforge.pipelines.reports.card.training_notes import training_note
+from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.reports.report import build_report, write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.settings.run_file import RunFile

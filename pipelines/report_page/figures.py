@@ -1,0 +1,292 @@
+"""The figures of the page: each a chart, what it says in a sentence, and its numbers as a table."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars
+from stepforge.pipelines.reports.records import Report
+from stepforge.pipelines.reports.shape_records import Calibration
+from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.pipelines.run_folder.sessions import SessionFigures
+
+STAGES = {
+    "generate": "drawn",
+    "solve": "solved",
+    "vet": "passed vetting",
+    "label": "labeled",
+    "curate": "passed curation",
+}
+SESSIONS = 3
+"""Sessions whose course is shown: the longest ones."""
+HOUR = 3600.0
+PAIRS = Size(NARROW.width, 196, 64)
+"""Room for the names of two labelers."""
+
+
+class Figure(NamedTuple):
+    """One figure."""
+
+    svg: Markup
+    text: str
+    """What it shows, with its main numbers."""
+    table: tuple[tuple[str, ...], ...]
+    """Every number behind it; the first row is the head."""
+
+
+def percent(share: float) -> str:
+    """Return a share as people write it."""
+    return f"{100 * share:.1f}%"
+
+
+def with_interval(share: Share | None) -> str:
+    """Return a share with its interval; a dash of nothing."""
+    return "-" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
+
+
+def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]]) -> Figure:
+    return Figure(Markup(bars(title, data, NARROW)), text, tuple(table))  # noqa: S704 charts escape their texts
+
+
+def funnel(report: Report) -> Figure:
+    """How many problems came through each stage, and how many of their solutions can become rows."""
+    data, table = [], [("came this far", "of", "count", "lost here")]
+    planned = next((total.rows_in for total in report.stages.values()), 0)
+    for stage, name in STAGES.items():
+        total = report.stages.get(stage)  # type: ignore[call-overload]
+        if total is not None and planned:
+            lost = total.rows_in - total.rows_out
+            data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))
+            table.append((name, "problems", f"{total.rows_out:,}", f"{lost:,}"))
+    solutions = report.solutions
+    decided = solutions.labelled - sum(solutions.abstained.values())
+    for name, count, before in (
+        ("their solutions", solutions.labelled, solutions.labelled),
+        ("… with a verdict", decided, solutions.labelled),
+        ("… can be rows", solutions.kept, decided),
+    ):
+        whole = max(solutions.labelled, 1)
+        data.append(Bar(name, count / whole, note=f"{count:,}", other=(before - count) / whole))
+        table.append((name, "solutions", f"{count:,}", f"{before - count:,}"))
+    last = report.stages["curate"].rows_out if "curate" in report.stages else 0
+    text = (
+        f"Of {planned:,} problems {last:,} came through all stages. Their labels stand on {solutions.labelled:,} "
+        f"solutions, of which {decided:,} have a verdict and {solutions.kept:,} can become rows. Blue came through, "
+        "orange was lost at that stage."
+    )
+    return _bars("Where problems and solutions went", data, text, table)
+
+
+def accuracy(report: Report, truth: str) -> Figure | None:
+    """How often each labeler names the first error of a wrong solution exactly."""
+    known = report.oracle if truth == "oracle" else report.people
+    shares = {
+        name: (share_of(f.exact_first_errors_of_wrong_solutions, f.wrong_solutions), f)
+        for name, f in known.items()
+        if f.wrong_solutions and name != truth
+    }
+    if not shares:
+        return None
+    data = [Bar(name, s.share, s.low, s.high, percent(s.share)) for name, (s, _) in shares.items() if s]
+    table = [("labeler", "first error named exactly", "wrong solutions", "right solutions left clean")]
+    table += [
+        (name, with_interval(s), f"{f.wrong_solutions:,}", with_interval(_clean(f.correct_solution_accuracy, f)))
+        for name, (s, f) in shares.items()
+    ]
+    best = max(data, key=lambda bar: bar.value)
+    text = (
+        f"Share of solutions with a wrong answer in which the labeler names exactly the step that the {truth} names; "
+        f"an abstention counts as a miss. The most accurate is {best.name} with {with_interval(shares[best.name][0])}. "
+        "Lines are 95% intervals."
+    )
+    return _bars(f"First error named exactly ({truth})", data, text, table)
+
+
+def _clean(share: float | None, figures: object) -> Share | None:
+    count = int(getattr(figures, "correct_solutions", 0))
+    return None if share is None else share_of(round(share * count), count)
+
+
+def agreement(report: Report) -> Figure | None:
+    """How often two labelers name the same step, where either finds one wrong."""
+    pairs = [a for a in report.shape.agreement if a.same is not None]
+    if not pairs:
+        return None
+    table = [("labelers", "same verdict", "solutions", "same step", "where either finds one")]
+    data = []
+    for a in pairs:
+        name = ", ".join(a.labelers)
+        s = a.same_step
+        data += [Bar(name, s.share, s.low, s.high, percent(s.share))] if s else []
+        cells = (with_interval(a.same), f"{a.both_decide:,}", with_interval(s), f"{a.either_finds_error:,}")
+        table.append((name, *cells))
+    text = (
+        "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the share "
+        f"in which both name the same step: from {percent(min(b.value for b in data))} to "
+        f"{percent(max(b.value for b in data))}. "
+        if data
+        else "Neither of any two labelers finds a wrong step. "
+    )
+    text += "Labelers that read the same completions err alike, so agreement is no proof."
+    return Figure(Markup(bars("Same wrong step named by both", data, PAIRS)), text, tuple(table))  # noqa: S704
+
+
+def held_out(report: Report) -> Figure | None:
+    """Whether completions that no label was made from end right as often as the values said."""
+    found = report.shape.held_out
+    if not found:
+        return None
+    plane = Plane("Values against held-out completions", ("value given", "held-out ended right"), (1, 1))
+    plane.diagonal()
+    plane.points([Point(b.mean_value, b.ended_right.share, b.ended_right.low, b.ended_right.high) for b in found])
+    count = sum(b.completions for b in found)
+    gap = sum(abs(b.mean_value - b.ended_right.share) * b.completions for b in found) / count
+    table = [("mean value given", "held-out completions", "ended right")]
+    table += [(f"{b.mean_value:.2f}", f"{b.completions:,}", with_interval(b.ended_right)) for b in found]
+    text = (
+        f"{count:,} completions were drawn from measured steps after the labels were made. On the line they end right "
+        f"as often as the value promised; the mean distance is {percent(gap)}. They are drawn at first "
+        "errors only, until the right step stands out, so this is a hard sample."
+    )
+    return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
+
+
+def values(report: Report) -> Figure | None:
+    """How the measured values of steps lie, and how wide their intervals are."""
+    found = report.shape.values
+    if not found:
+        return None
+    by_bin = {b.low: b for b in found}
+    data, table = [], [("value", "steps", "mean width of the interval")]
+    for i in range(10):
+        b = by_bin.get(i / 10)
+        name, count = f"{i / 10:.1f} to {(i + 1) / 10:.1f}", b.steps if b else 0
+        data.append(Bar(name, count, note=f"{count:,}"))
+        table.append((name, f"{count:,}", f"{b.mean_width:.2f}" if b else "-"))
+    steps = sum(b.steps for b in found)
+    width = sum(b.mean_width * b.steps for b in found) / steps
+    low = sum(b.steps for b in found if b.low < 0.2)
+    text = (
+        f"The value of a step is the chance that the policy ends right from there. {steps:,} steps were measured, "
+        f"{percent(low / steps)} of them below 0.2; the interval of one value is {width:.2f} wide on average."
+    )
+    return _bars("Value of a step", data, text, table)
+
+
+def positions(report: Report) -> Figure | None:
+    """At which step solutions go wrong first."""
+    found = report.shape.positions
+    if not found:
+        return None
+    labeled, true = sum(p.labeled for p in found), sum(p.true for p in found)
+    names = [f"step {p.step}" if p.step < len(found) or p.step < 20 else f"step {p.step} on" for p in found]
+    data = [Bar(name, p.labeled, note=f"{p.labeled:,}") for name, p in zip(names, found, strict=True)]
+    table = [("first wrong step", "by the labels", "by the oracle")]
+    table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "-") for name, p in zip(names, found, strict=True)]
+    middle = _median([(p.step, p.labeled) for p in found])
+    oracle = f" The oracle finds one in {true:,}, those with a right answer included." if true else ""
+    text = f"The labels name a first wrong step in {labeled:,} solutions; half of them by step {middle}.{oracle}"
+    return _bars("First wrong step", data, text, table)
+
+
+def _median(counts: Sequence[tuple[int, int]]) -> int:
+    total, seen = sum(count for _, count in counts), 0
+    for step, count in counts:
+        seen += count
+        if 2 * seen >= total:
+            return step
+    return 0
+
+
+def balance(report: Report) -> Figure:
+    """How many steps are labeled right and wrong."""
+    steps = report.shape.steps
+    labeled = steps.get("right", 0) + steps.get("wrong", 0)
+    data = [Bar(name, count, note=f"{count:,}") for name, count in steps.items()]
+    table = [("steps or solutions", "count"), *((f"steps: {n}", f"{c:,}") for n, c in steps.items())]
+    table += [(f"solutions: answer {name}", f"{count:,}") for name, count in sorted(report.shape.solutions.items())]
+    share = steps.get("wrong", 0) / labeled if labeled else 0
+    text = (
+        f"{labeled:,} steps carry a label; {percent(share)} of them are wrong. A trainer that calls every step right "
+        f"is right in {percent(1 - share)}, so accuracy alone says little."
+    )
+    return _bars("Steps by label", data, text, table)
+
+
+def calibrations(report: Report) -> Iterator[Figure]:
+    """Whether verdicts are right as often as their posterior says, by labeler."""
+    for one in report.shape.calibration:
+        yield _calibration(one)
+
+
+def _calibration(one: Calibration) -> Figure:
+    title = f"{one.labeler}: sureness against the {one.truth}"
+    plane = Plane(title, ("posterior of the verdict", "share that is right"), (1, 1))
+    plane.diagonal()
+    plane.points([Point(b.mean_posterior, b.right.share, b.right.low, b.right.high) for b in one.bins])
+    table = [("mean posterior", "verdicts", "right")]
+    table += [(f"{b.mean_posterior:.2f}", f"{b.verdicts:,}", with_interval(b.right)) for b in one.bins]
+    text = (
+        f"{one.verdicts:,} verdicts of {one.labeler} by how sure it was. On the line it is right as often as it says, "
+        f"below it is too sure; the mean distance is {percent(one.mean_gap)}."
+    )
+    return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
+
+
+def costs(report: Report) -> Figure | None:
+    """What each labeler spent."""
+    spent = report.cost.labelers
+    solutions = report.solutions.labelled
+    if not spent or not solutions:
+        return None
+    data = [
+        Bar(n, c.generated_tokens / solutions, note=f"{c.generated_tokens / solutions:,.0f}") for n, c in spent.items()
+    ]
+    table = [("labeler", "rollouts per solution", "generated tokens per solution", "tokens per exact first error")]
+    for name, cost in spent.items():
+        f = report.labelers.get(name)
+        each = f.generated_tokens_per_correct_first_error if f else None
+        rates = (f"{cost.rollouts / solutions:.1f}", f"{cost.generated_tokens / solutions:,.0f}")
+        table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
+    most = max(data, key=lambda bar: bar.value)
+    text = (
+        f"Generated tokens that each labeler spent for one solution; {most.name} spent most, {most.note}. Completions "
+        "that several labelers can read are drawn once and counted for the one that asked first."
+    )
+    return _bars("Generated tokens per solution", data, text, table)
+
+
+def courses(report: Report, engines: int) -> Iterator[Figure]:
+    """Tokens per second and occupancy of the engines over each of the longest sessions."""
+    longest = sorted(report.cost.sessions, key=lambda session: -session.seconds)[:SESSIONS]
+    for session in sorted(longest, key=lambda session: session.began):
+        if session.timeline is not None and any(session.timeline.engine_seconds):
+            yield from _course(session, engines)
+
+
+def _course(session: SessionFigures, engines: int) -> Iterator[Figure]:
+    line = session.timeline
+    assert line is not None
+    scale, unit = (HOUR, "hours") if session.seconds > HOUR else (1.0, "seconds")
+    width = line.seconds / scale
+    end = max(session.seconds / scale, width * len(line.generated_tokens))
+    lengths = [
+        max(1e-3, min(line.seconds, session.seconds - i * line.seconds)) for i in range(len(line.engine_seconds))
+    ]
+    speeds = [tokens / length for tokens, length in zip(line.generated_tokens, lengths, strict=True)]
+    busy = [min(1.0, s / length / engines) for s, length in zip(line.engine_seconds, lengths, strict=True)]
+    whole = session.seconds or 1.0
+    for title, heights, mean, what in (
+        ("Generated tokens per second", speeds, sum(line.generated_tokens) / whole, "{:,.0f} tokens per second"),
+        ("Occupancy of the engines", busy, min(1.0, sum(line.engine_seconds) / whole / engines), "{:.0%} occupied"),
+    ):
+        plane = Plane(title, (f"{unit} since the session began", ""), (end, max([*heights, 1e-9])))
+        plane.steps(heights, width)
+        table = [(unit, title.lower())]
+        table += [(f"{i * width:.3g}", f"{height:,.2f}") for i, height in enumerate(heights)]
+        text = (
+            f"{title} over a session of {session.seconds:,.0f} s, {what.format(mean)} on average, start and export "
+            "included. A shard's work is spread evenly over the time it took."
+        )
+        yield Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704

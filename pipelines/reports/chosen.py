@@ -1,0 +1,83 @@
+"""Twenty solutions that tell most about a run: where its labels are sure, unsure, disputed, odd, or missing."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+
+KINDS = {
+    "surest": 4,
+    "least sure": 4,
+    "labelers disagree": 4,
+    "right answer through a wrong step": 3,
+    "repaired": 3,
+    "failed": 2,
+}
+"""How many of each are wanted; where one has fewer, the others have more."""
+CHOSEN = sum(KINDS.values())
+
+
+class ChosenSolution(Record):
+    """Where a solution lies, and why it was chosen."""
+
+    why: str
+    shard: int
+    row: int
+    problem_id: str
+    solution: int
+    """Its place among the problem's solutions, from 0."""
+
+
+class Choice:
+    """Keeps the best few of every kind while rows pass by."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, list[tuple[float, int, int, int, str, int]]] = defaultdict(list)
+
+    def add(self, shard: int, number: int, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
+        """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
+        for i, (solution, truth) in enumerate(zip(row.solutions, truths, strict=True)):
+            for kind, score in _kinds(solution, truth):
+                tie = seed_of("chosen", row.problem.id, solution.rollout.id)
+                entry = (score, tie, shard, number, row.problem.id, i)
+                best = self._best[kind]
+                (heapq.heappush if len(best) < CHOSEN else heapq.heappushpop)(best, entry)
+
+    def chosen(self) -> tuple[ChosenSolution, ...]:
+        """Return them by kind; no problem twice while there are others."""
+        waiting = {kind: sorted(self._best[kind], reverse=True) for kind in KINDS}
+        taken: dict[str, list[ChosenSolution]] = {kind: [] for kind in KINDS}
+        seen: set[tuple[str, int]] = set()
+        for most, once in ((KINDS, True), (dict.fromkeys(KINDS, CHOSEN), True), (dict.fromkeys(KINDS, CHOSEN), False)):
+            for kind in sorted(KINDS, key=lambda kind: len(waiting[kind])):  # the scarce ones choose first
+                for _, _, shard, row, name, solution in waiting[kind]:
+                    used = any(name == other for other, _ in seen) if once else (name, solution) in seen
+                    if used or len(seen) == CHOSEN or len(taken[kind]) >= most[kind]:
+                        continue
+                    seen.add((name, solution))
+                    at = ChosenSolution(why=kind, shard=shard, row=row, problem_id=name, solution=solution)
+                    taken[kind].append(at)
+        return tuple(one for kind in KINDS for one in taken[kind])
+
+
+def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, float]]:
+    """Yield what a solution is an example of, and how good a one."""
+    verdict, rollout = solution.verdict, solution.rollout
+    if verdict.abstained or rollout.outcome == "undetermined":
+        yield "failed", 0.0
+        return
+    erring = verdict.first_error is not None
+    if verdict.posterior:
+        sure = verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]
+        yield "surest", sure + erring  # a wrong step tells more than a clean solution
+        yield "least sure", -sure
+    said = {v.first_error for v in solution.others if not v.abstained} | {verdict.first_error}
+    if len(said) > 1:
+        yield "labelers disagree", len(said) + 0.5 * erring
+    if rollout.outcome == "correct" and (erring or truth.first_error is not None):
+        yield "right answer through a wrong step", erring + 0.5 * (truth.first_error is not None)
+    if rollout.repair is not None or "repaired" in (*(verdict.classes or ()), *(truth.classes or ())):
+        yield "repaired", float("repaired" in (verdict.classes or ()))

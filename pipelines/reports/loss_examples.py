@@ -1,0 +1,67 @@
+"""Examples of problems that did not become rows: a few for every stage and reason."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+
+from stepforge.pipelines.run_folder.ledger import StageTotal
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.labeled import Failure, Rejected
+from stepforge.schemas.record import Record
+
+EACH = 2
+REASONS = 12
+"""The commonest reasons of a stage that have examples."""
+LONGEST = 300
+
+
+class LossExample(Record):
+    """One problem that was lost."""
+
+    stage: ShardStage
+    reason: str
+    """As the stage's ``rejected`` or ``failures`` count it."""
+    problem_id: str
+    text: str
+    """The beginning of its question, or of the error."""
+
+
+def loss_examples(layout: Layout, stages: Mapping[ShardStage, StageTotal]) -> tuple[LossExample, ...]:
+    """Return examples of every stage's commonest reasons; shards are read until each has some."""
+    found: list[LossExample] = []
+    for stage, total in stages.items():
+        found += _some(layout, "rejected", stage, total.rejected)
+        found += _some(layout, "failures", stage, total.failures)
+    return tuple(found)
+
+
+def _some(layout: Layout, folder: str, stage: ShardStage, counts: Mapping[str, int]) -> list[LossExample]:
+    ranked = sorted(counts, key=lambda reason: -counts[reason])[:REASONS]
+    wanted = Counter({reason: min(EACH, counts[reason]) for reason in ranked})
+    found: list[LossExample] = []
+    paths: list[AnyPath] = sorted((layout.folder / folder / stage).glob("part-[0-9]*.parquet"), key=lambda p: p.name)
+    for path in paths:
+        for row in read_rows(path, Rejected if folder == "rejected" else Failure):
+            if not wanted.total():
+                return found
+            reason = _reason(row, wanted)
+            if wanted[reason] > 0:
+                wanted[reason] -= 1
+                text = _question(row.row) if isinstance(row, Rejected) else row.message
+                found.append(LossExample(stage=stage, reason=reason, problem_id=row.problem_id, text=text[:LONGEST]))
+    return found
+
+
+def _reason(row: Rejected | Failure, wanted: Counter[str]) -> str:
+    if isinstance(row, Failure):
+        return row.error
+    return row.filter if row.filter in wanted else f"{row.filter}: {row.reason}"  # malformed rows count as one
+
+
+def _question(row: str) -> str:
+    """The question of a row that was set aside, whichever record it is."""
+    value = json.loads(row)
+    problem = value.get("problem", value) if isinstance(value, dict) else {}
+    return str(problem.get("question", "")) if isinstance(problem, dict) else ""
