@@ -28,6 +28,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 TURNS = 20
 DRAWS = 400
+ABLE = 0.6
 EDGES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -150,9 +151,21 @@ def main() -> None:
     show_votes(rows)
     for how in ("digit", "slip"):
         show_references(rows, how, (0.4, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9))
-    able = [row for row in rows if (row.pass_rate or 0.0) >= 0.5]
-    print(f"the {len(able)} problems with a pass rate of at least 0.5:")
-    show_references(able, "digit", (0.55,))
+    able = able_at(read(options.run, 0, options.rows[0]))
+    rows = [row for row in rows if (row.problem.source, row.problem.difficulty) in able]
+    print(
+        f"{len(rows)} problems of a family and level that the policy passes at least {ABLE:g} of, on the rows before:"
+    )
+    for how in ("digit", "slip") if rows else ():
+        show_references(rows, how, (0.5, 0.55, 0.6, 0.7))
+
+
+def able_at(rows: Sequence[SolvedProblem]) -> set[tuple[str, int | None]]:
+    """Return the families and levels at which the policy is right often enough."""
+    rates: dict[tuple[str, int | None], list[float]] = {}
+    for row in rows:
+        rates.setdefault((row.problem.source, row.problem.difficulty), []).append(row.pass_rate or 0.0)
+    return {key for key, found in rates.items() if sum(found) / len(found) >= ABLE}
 
 
 if __name__ == "__main__":

@@ -87,11 +87,10 @@ def problems(rows: int) -> Iterator[Problem]:
     """Yield questions of the families; of the second half every twentieth copies an earlier one but for a word."""
     made: list[Problem] = []
     for row in range(rows):
-        if row >= rows // 2 and row % 20 == 0:
-            source = made[(row - rows // 2) % len(made)]
-            words = source.question.split(" ")
-            words[0] = "Certainly"
-            yield source.model_copy(update={"id": f"copy-{row}", "question": " ".join(words)})
+        if _planted(row, rows):
+            source = next(made[i % len(made)] for i in range(row, row + len(made)) if _long(made[i % len(made)]))
+            question = " ".join(["Certainly", *source.question.split(" ")[1:]])
+            yield source.model_copy(update={"id": f"copy-{row}", "question": question})
             continue
         if row < DISTINCT:
             family = ALL_FAMILIES[row % len(ALL_FAMILIES)]
@@ -103,6 +102,15 @@ def problems(rows: int) -> Iterator[Problem]:
             names = "".join(chr(97 + int(digit)) for digit in str(row))
             question = " ".join(f"{word}{names}" if word.isalpha() else word for word in again.question.split(" "))
             yield again.model_copy(update={"id": f"row-{row}", "question": question})
+
+
+def _planted(row: int, rows: int) -> bool:
+    return row >= rows // 2 and row % 20 == 0
+
+
+def _long(problem: Problem) -> bool:
+    """A word more or less is a small part of a long question: at 25 words nine tenths of the runs of three stay."""
+    return problem.question.count(" ") >= 24
 
 
 def solved(problem: Problem) -> SolvedProblem:
@@ -177,7 +185,7 @@ def over_run(name: str, rows: int, folder: Path) -> dict[str, Any]:
 
 
 def _told(dropped: set[str], rows: int) -> dict[str, Any]:
-    planted = sum(row >= rows // 2 and row % 20 == 0 for row in range(rows))
+    planted = sum(_planted(row, rows) for row in range(rows))
     hits = sum(name.startswith("copy-") for name in dropped)
     return {"planted found": f"{hits / planted:.4f}", "others": f"{(len(dropped) - hits) / (rows - planted):.4f}"}
 

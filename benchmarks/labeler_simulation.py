@@ -123,8 +123,12 @@ class InventedPolicy:
         return found
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
-        """Nobody asks."""
-        raise NotImplementedError
+        """Invented policies have nothing to say but completions.
+
+        Raises:
+            LookupError: always.
+        """
+        raise LookupError("an invented policy writes completions only")
 
 
 class InventedGrader:

@@ -1,14 +1,14 @@
 """Whether the review queue is worth following: a simulated reviewer, right 95 % of the time, answers about single steps
-of a run whose truth is known, in the order of the queue or at random.
+of problems whose truth is known, in the order of the queue or at random.
 
-    stepforge run configs/dry_run.toml --set problems=1200 --out runs/review_queue
-    python -m benchmarks.review_queue runs/review_queue
+    python -m benchmarks.review_queue             # problems of the scripted engine
+    python -m benchmarks.review_queue runs/demo   # a run of yours
 """
 
 import argparse
 import heapq
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.scripted_problems import scripted_problems
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import prior, updated
 from stepforge.pipelines.progress.status import open_run
@@ -27,7 +28,8 @@ from stepforge.schemas.review import StepFinding
 SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
 """Of all steps that are judged."""
 RIGHT = 0.95
-REPEATS, RESAMPLES = 20, 1000
+REPEATS, RESAMPLES = 10, 1000
+SEED = 7
 
 
 class Case(NamedTuple):
@@ -42,22 +44,29 @@ class Case(NamedTuple):
     """Whether its answer is wrong and the oracle finds an error: what first-error accuracy is measured on."""
 
 
-def cases_of(folder: Path) -> list[Case]:
-    """Return the solutions whose truth is known."""
+def rows_of(folder: Path | None, problems: int) -> Iterator[LabeledProblem]:
+    """Yield the problems of a run, or as many of the scripted engine."""
+    if folder is None:
+        yield from scripted_problems(problems, SEED)
+        return
     _, layout = open_run(folder)
-    cases, number = [], 0
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
-            number += 1
-            for solution in row.solutions:
-                truth = oracle_verdict(row.problem, solution.rollout)
-                if solution.rollout.outcome == "undetermined" or not truth.classes:
-                    continue
-                steps = len(solution.rollout.steps)
-                first = steps if truth.first_error is None else truth.first_error
-                wrong = solution.rollout.outcome == "wrong" and truth.first_error is not None
-                belief = tuple(prior(solution))
-                cases.append(Case(number, belief, labeled_error(solution), first, truth.classes, wrong))
+        yield from read_rows(path, LabeledProblem, without=COMPLETIONS)
+
+
+def cases_of(rows: Iterable[LabeledProblem]) -> list[Case]:
+    """Return the solutions whose truth is known."""
+    cases = []
+    for number, row in enumerate(rows):
+        for solution in row.solutions:
+            truth = oracle_verdict(row.problem, solution.rollout)
+            if solution.rollout.outcome == "undetermined" or not truth.classes:
+                continue
+            steps = len(solution.rollout.steps)
+            first = steps if truth.first_error is None else truth.first_error
+            wrong = solution.rollout.outcome == "wrong" and truth.first_error is not None
+            belief = tuple(prior(solution))
+            cases.append(Case(number, belief, labeled_error(solution), first, truth.classes, wrong))
     return cases
 
 
@@ -144,8 +153,10 @@ def curve(cases: list[Case], strategy: Callable[[Labels], Iterator[None]]) -> Co
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    cases = cases_of(parser.parse_args().run)
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--problems", type=int, default=600)
+    options = parser.parse_args()
+    cases = cases_of(rows_of(options.run, options.problems))
     if not any(case.wrong for case in cases):
         sys.exit("no wrong solution with a known truth in this run")
     strategies = {"queue": by_queue, "random solutions": random_solutions, "random steps": at_random}

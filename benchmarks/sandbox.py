@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 
 from stepforge.pipelines.sandbox.sandbox import Sandbox
@@ -38,7 +38,7 @@ def main() -> None:
         )
 
 
-def _row(name: str, options: argparse.Namespace, work: Callable[[int, int], Awaitable[None]]) -> None:
+def _row(name: str, options: argparse.Namespace, work: Callable[[int, int], Coroutine[None, None, None]]) -> None:
     began, used = time.monotonic(), _processor()
     asyncio.run(work(1, options.processes))
     start, used_to_start = time.monotonic() - began, _processor() - used

@@ -1,9 +1,8 @@
 """How fast the viewer answers on a large run, and what memory it takes.
 
-    stepforge run configs/dry_run.toml --set problems=1200 --out runs/dry
-    python -m benchmarks.viewer runs/dry --problems 1000000 --out runs/large
+    python -m benchmarks.viewer --problems 1000000 --out runs/large
 
-Writes a run of that many problems once: those of the first run over and over, each with an id and a question of its
+Writes a run of that many problems once: 512 of the scripted engine over and over, each with an id and a question of its
 own, with all their evidence. Then starts `stepforge view` on it as a process, and asks it as a browser would.
 """
 
@@ -20,23 +19,26 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 
+from benchmarks.scripted_problems import scripted_problems
+from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_shard, write_table
+from stepforge.pipelines.storage.shards import write_table
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import LabeledProblem
 
-PER_SHARD = 4096
-"""In row groups of 1024."""
+DISTINCT, PER_SHARD = 512, 4096
+"""Problems that differ in more than id and question; problems in a shard, in row groups of 1024."""
 
 
-def write_large_run(source: Layout, target: Layout, problems: int) -> None:
+def write_large_run(target: Layout, problems: int) -> None:
     """Write the run, but for the shards that are there already."""
-    rows = [row for path in source.shards("label") for row in read_shard(path, LabeledProblem)]
-    base = to_table(rows, LabeledProblem)
+    if len(target.shards("label")) * PER_SHARD >= problems:
+        return
+    base = to_table(scripted_problems(min(DISTINCT, problems), seed=3), LabeledProblem)
     whole = pa.concat_tables([base] * -(-PER_SHARD // base.num_rows)).slice(0, PER_SHARD).combine_chunks()
     target.folder.mkdir(parents=True, exist_ok=True)
-    write_text(target.run_file, source.run_file.read_text())
+    write_text(target.run_file, read_run_file(Path("configs/dry_run.toml"), []).toml())
     for shard in range(-(-problems // PER_SHARD)):
         path = target.shard("label", shard)
         if not path.exists():
@@ -106,12 +108,11 @@ def _finished(served: Served, path: str) -> tuple[float, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
     parser.add_argument("--problems", type=int, default=1_000_000)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     target = Layout(options.out)
-    write_large_run(Layout(options.run), target, options.problems)
+    write_large_run(target, options.problems)
     shards = target.shards("label")
     size = sum(path.stat().st_size for path in shards if isinstance(path, Path))
     print(f"{options.problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")

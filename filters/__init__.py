@@ -7,6 +7,7 @@ from pydantic import Field
 from stepforge.filters.contamination import Contamination, HeldOut
 from stepforge.filters.difficulty import Difficulty
 from stepforge.filters.distinct_solutions import DistinctSolutions
+from stepforge.filters.doubted import Doubted
 from stepforge.filters.dropped import Corpus, CurateFilter, Dropped, VetFilter
 from stepforge.filters.duplicates import Duplicates, question_key
 from stepforge.filters.labels import Consistent, Decided
@@ -22,7 +23,9 @@ AnyVetFilter = Annotated[
     Field(discriminator="kind"),
     OrOwn(VetFilter),
 ]
-AnyCurateFilter = Annotated[Decided | Consistent | DistinctSolutions, Field(discriminator="kind"), OrOwn(CurateFilter)]
+AnyCurateFilter = Annotated[
+    Decided | Consistent | DistinctSolutions | Doubted, Field(discriminator="kind"), OrOwn(CurateFilter)
+]
 
 __all__ = [
     "AnyCurateFilter",
@@ -34,6 +37,7 @@ __all__ = [
     "Decided",
     "Difficulty",
     "DistinctSolutions",
+    "Doubted",
     "Dropped",
     "Duplicates",
     "HeldOut",

@@ -1,5 +1,6 @@
 """Contamination: problems of a held-out set must not train what is measured on it."""
 
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -28,6 +29,11 @@ class HeldOut(Record):
         if (self.path is None) == (self.hub is None):
             raise ValueError("give either path or hub")
         return self
+
+    @property
+    def label(self) -> str:
+        """The name that hits are counted under."""
+        return self.name or (PurePath(self.path).stem if self.path else self.hub or "")
 
 
 class Contamination(Record):

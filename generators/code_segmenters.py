@@ -38,10 +38,11 @@ class Statement(Segmenter):
         return _cuts(text, lambda line: True)
 
 
-class Block(Statement):
+class Block(Segmenter):
     """Cuts programs after every statement of a function's own body: a loop, with all that is in it, is one step."""
 
     kind: Literal["block"] = "block"
+    keeps_blocks: ClassVar[bool] = False
 
     def cuts(self, text: str) -> Iterable[int]:
         """Return the starts of blocks, and the edges of code fences."""

@@ -5,7 +5,7 @@ Continuing from a prefix gives the engine exactly the tokens that the policy wro
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any
@@ -49,8 +49,16 @@ async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sa
 class PromptedPolicy:
     """Implements ``schemas.protocols.Policy`` on any engine."""
 
-    def __init__(self, engine: Engine, settings: PolicySettings, judge: Engine | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: PolicySettings,
+        judge: Engine | None = None,
+        python: Callable[[str], Awaitable[str | None]] | None = None,
+    ) -> None:
+        """``python`` runs a program in isolation, and returns what it came to, or None where that is not known."""
         self.engine = engine
+        self.python = python
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
@@ -59,7 +67,7 @@ class PromptedPolicy:
             temperature=settings.temperature,
             top_p=settings.top_p,
             max_tokens=settings.max_tokens,
-            stop=(*settings.stop, CLOSE) if settings.calculator else settings.stop,
+            stop=(*settings.stop, CLOSE) if settings.tool else settings.stop,
         )
         served = engine.identity
         self._identity = PolicyIdentity(
@@ -212,14 +220,14 @@ class PromptedPolicy:
                         "token_ids": tuple(token_ids[first_token:token]),
                         "logprob": sum(chances) if chances else None,
                         "lowest_logprob": min(chances) if chances else None,
-                        "token_logprobs": tuple(chances),
+                        "token_logprobs": tuple(chances) if len(chances) == token - first_token else (),
                     }
                 )
                 first_token, start = token, end
         return _STEPS.validate_python(steps)
 
     async def _write(self, problem: Problem, prefix: Sequence[Step], n: int, seed: int) -> list[Written]:
-        if self.settings.calculator:
+        if self.settings.tool:
             seeds = [seed_of(seed, i) for i in range(n)]
             return await asyncio.gather(*(write_with_calls(self, problem, prefix, seed=own) for own in seeds))
         prompt = self.prompt(problem, prefix)

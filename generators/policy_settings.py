@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
+from stepforge.generators.tool_calls import ToolKind
 from stepforge.schemas.record import Record
 
 
@@ -24,9 +25,9 @@ class PolicySettings(Record):
     """Longest solution or continuation, in tokens."""
     stop: tuple[str, ...] = ()
     segmenter: AnySegmenter = Line()
-    calculator: bool = False
-    """Whether a solution may call a calculator: ``Bob = <<24 * 37>>`` is answered, and the solution goes on from there.
-    What it answers is a step of its own, whose author is ``tool``."""
+    tool: ToolKind | None = None
+    """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
+    the sandbox, and the solution goes on from there. The answer is a step of its own, whose author is ``tool``."""
     max_calls: int = Field(default=8, ge=1)
     """Calls in one solution, where its problem sets no limit; further ones are refused."""
     answer: Literal["stated", "any"] = "any"

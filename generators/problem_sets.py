@@ -18,12 +18,19 @@ from stepforge.generators.columns import as_text, asked_in, lookup
 from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
 from stepforge.schemas.verifier import OwnVerifier
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = ("", ".gz", ".zst")
 SUFFIXES = tuple(f + c for f in FORMATS for c in COMPRESSED if not (c and f == ".parquet"))
 """What a problem file's name ends in, and so its format."""
+
+
+LICENSE = "license"
+"""The kept column of a row's own license."""
+SELECTING = ("quality", "row_license")
+"""The fields whose columns say whether a row is wanted."""
 
 
 class ProblemSet(Record):
@@ -82,6 +89,17 @@ class ProblemSet(Record):
     group: str | None = None
     """Column of what train and test splits must not share; by default each question is its own group."""
 
+    quality: str | None = None
+    """Column of a number that says how good a row is."""
+    min_quality: float | None = None
+    """Rows below it, and those without a number, are left out and counted."""
+    quality_is_weight: bool = False
+    """Keep a row with the probability that its quality says, 0 to 1; the same rows each time."""
+    row_license: str | None = None
+    """Column of the license of each row, kept with the problem as `license`."""
+    licenses: tuple[str, ...] = ()
+    """Rows under any other license, or none, are left out and counted; case does not matter."""
+
     keep: tuple[str, ...] = ()
     """Other columns to carry along with each problem, as text."""
 
@@ -108,6 +126,10 @@ class ProblemSet(Record):
             raise ValueError(f"name one of {' and '.join(said)}, not both")
         if said and not self.supplies:
             raise ValueError(f"{said[0]} speaks of a solution; name its column as solution or steps")
+        if self.quality is None and (self.min_quality is not None or self.quality_is_weight):
+            raise ValueError("min_quality and quality_is_weight need the column that they speak of; name it as quality")
+        if self.licenses and self.row_license is None:
+            raise ValueError("licenses needs the column that it speaks of; name it as row_license")
         if self.error_span and not self.solution:
             raise ValueError("error_span counts characters of one text; name it as solution")
         return self
@@ -131,8 +153,8 @@ class ProblemSet(Record):
     @property
     def columns(self) -> dict[str, str]:
         """Field to column, for the fields that have one."""
-        fields = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
-        fields = (*fields, "tests", "entry_point", "setup", "reference")
+        own = ("question", "answer", "id", "solution", "steps", *PEOPLE, "domain", "difficulty", "group")
+        fields = (*own, "tests", "entry_point", "setup", "reference", *SELECTING)
         named = {field: getattr(self, field) for field in fields}
         return {field: column for field, column in named.items() if column is not None}
 
@@ -166,11 +188,37 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
         answer_kind=part.answer_kind,
         difficulty=cells.difficulty(),
         group=cells.label("group") or f"question-{hash_of(_normal(question))}",
-        kept=_kept(cells, row, part.keep),
+        kept=(*_kept(cells, row, part.keep), *_license(cells)),
         verifier=tests or part.verifier,
         known_solution=known_solution(cells, tests),
     )
     return SourceItem(problem=problem, solutions=solutions_of(cells) if part.supplies else ())
+
+
+def unwanted(part: ProblemSet, row: Mapping[str, object], problem: Problem) -> str | None:
+    """Return why a good row is left out: its quality or its license; None if it is wanted."""
+    cells = Cells(part.columns, {column: lookup(row, column) for column in part.columns.values()}, "")
+    license_ = (cells.label("row_license") or "").casefold()
+    if part.licenses and license_ not in {name.casefold() for name in part.licenses}:
+        return "not under a license asked for"
+    known = _number(cells.value("quality"))
+    if part.min_quality is not None and (known is None or known < part.min_quality):
+        return "below the least quality"
+    if part.quality_is_weight and seed_of("quality", problem.id) / 2**63 >= (known or 0.0):
+        return "not drawn by its quality"
+    return None
+
+
+def _number(value: object) -> float | None:
+    try:
+        return None if isinstance(value, bool) or not isinstance(value, int | float | str) else float(value)
+    except ValueError:
+        return None
+
+
+def _license(cells: Cells) -> tuple[KeptColumn, ...]:
+    name = cells.label("row_license")
+    return () if name is None else (KeptColumn(name=LICENSE, value=name),)
 
 
 def hash_of(text: str) -> str:

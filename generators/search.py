@@ -156,7 +156,7 @@ class Mcts(_Search):
             node = self._promising(visits)
             seed = seed_of(asked.seed, "mcts", asked.problem.id, number)
             (sampled,) = await asked.policy.sample(asked.problem, steps[node], n=1, seed=seed)
-            whole = _joined(Rollout.model_construct(steps=steps[node], tokens=0), sampled)
+            whole = sampled.model_copy(update={"steps": (*steps[node], *sampled.steps)})
             (value,), more = await self.values(asked, [whole.steps])
             tokens += sampled.tokens + more
             solutions.append(whole)

@@ -1,9 +1,9 @@
-"""Solutions that call a calculator: the policy stops at a call, the answer becomes a step, and sampling goes on."""
+"""Solutions that call a tool: the policy stops at a call, the answer becomes a step, and sampling goes on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from stepforge.grading.calls import CLOSE, answer_call, calls_made, pending_call
+from stepforge.grading.calls import CLOSE, REFUSED, answer_call, calls_made, pending_call
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion
 from stepforge.schemas.rollout import Step
@@ -12,8 +12,12 @@ from stepforge.schemas.seeds import seed_of
 if TYPE_CHECKING:
     from stepforge.generators.policy import PromptedPolicy
 
+ToolKind = Literal["calculator", "python"]
+
 Written = tuple[tuple[Step, ...], Completion]
 """The steps of a rollout, and what the engine said of it: over all its requests, where there were several."""
+LONGEST_ANSWER = 200
+"""What is kept of what Python says, in characters."""
 REFUSALS = 3
 """Calls that may be refused before a solution counts as cut off."""
 
@@ -27,7 +31,10 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
     text = ""
     while True:
         if (call := pending_call(before + text)) is not None:
-            told = answer_call(call, allowed=calls_made(before + text) <= allowed)
+            told = await _answer(policy, call) if calls_made(before + text) <= allowed else REFUSED
+            if told is None:  # a failure of the sandbox says nothing about the solution
+                failed = Completion(text="", finish="error", tokens=0, error="the tool failed", cause="server")
+                return tuple(steps), _whole(text, [*parts, failed], cut_off=False)
             steps.append(Step(text=told, author="tool"))
             text += told
         left = policy.sampling.max_tokens - sum(part.tokens for part in parts)
@@ -44,6 +51,16 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
         over = part.tokens >= left or calls_made(before + text) > allowed + REFUSALS
         if not called or over:
             return tuple(steps), _whole(text, parts, cut_off=called)
+
+
+async def _answer(policy: "PromptedPolicy", call: str) -> str | None:
+    """Return what a call is answered, as the line goes on; None where the tool itself failed."""
+    if policy.settings.tool == "calculator":
+        return answer_call(call)
+    if policy.python is None:
+        raise RuntimeError("calls of Python need a sandbox")
+    told = await policy.python(call)
+    return None if told is None else f" = {' '.join(told.split())[:LONGEST_ANSWER]}\n"
 
 
 def _with_end(policy: "PromptedPolicy", part: Completion) -> Completion:

@@ -14,13 +14,14 @@ from stepforge.grading.items import one_and_many, same_items
 from stepforge.grading.quantities import same_quantity
 from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region, as_region, same_region
-from stepforge.grading.vocabulary import words
+from stepforge.grading.vocabulary import may_say_the_same, words
 from stepforge.schemas.rollout import Outcome
 
 _NUMBER_WORDS = words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
-    "million billion half halves third thirds quarter quarters fourth fourths dozen score none nothing nobody "
+    "million billion first second third fourth fifth sixth seventh eighth ninth tenth half halves thirds "
+    "quarter quarters fourths dozen score none nothing nobody "
     "couple pair single once twice thrice no"
 )
 _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
@@ -153,10 +154,18 @@ def _equations(gold: Equation, answer: Equation) -> Outcome | None:
     if gold.name is not None and answer.name is not None:
         outcome = compare(gold.right, answer.right)
         same_name = gold.name.replace(" ", "") == answer.name.replace(" ", "") or "" in (gold.name, answer.name)
+        if outcome == "wrong" and _other_argument(gold.name, answer.name):
+            return "undetermined"
         if same_name or outcome != "correct":
             return outcome if outcome != "wrong" or same_name else same_equation(gold, answer) or "wrong"
         return "undetermined"
     return same_equation(gold, answer)
+
+
+def _other_argument(one: str, other: str) -> bool:
+    """Whether two names are of one function with its argument called otherwise: ``f(x)`` and ``f(t)``."""
+    heads = [name.replace(" ", "").split("(") for name in (one, other)]
+    return heads[0] != heads[1] and heads[0][0] == heads[1][0] and all(len(h) == 2 and len(h[1]) == 2 for h in heads)
 
 
 def _named(equation: Equation, other: Reading) -> Outcome | None:
@@ -172,8 +181,8 @@ def _named(equation: Equation, other: Reading) -> Outcome | None:
 def _words(gold: Words, answer: Words) -> Outcome:
     if gold.text == answer.text:
         return "correct"
-    left, right = set(gold.plain.casefold().split()), set(answer.plain.casefold().split())
-    return "undetermined" if left <= right else "wrong"
+    left, right = (set(side.plain.casefold().replace("'s", "").split()) for side in (gold, answer))
+    return "undetermined" if left <= right or may_say_the_same(left, right) else "wrong"
 
 
 def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:

@@ -15,7 +15,7 @@ _MARKED = re.compile(r"\(\s*([A-Za-z])\s*\)\s*(.*)|\s*([A-J](?=\s*[).:])|[a-j](?
 def lone_option(text: str) -> Choice | None:
     """Return an option that nothing else can be: a letter in brackets, alone or before words."""
     worded = _WORDED.fullmatch(without_text_commands(text))
-    if worded is not None and is_word(worded[2]):
+    if worded is not None and (is_word(worded[2]) or worded[2].islower()):  # "(A) fig": letters after a blank
         return Choice(worded[1].upper(), worded[2].strip(), marked=True)
     lone = _LONE.fullmatch(text)
     return None if lone is None else Choice((lone[1] or lone[2]).upper(), "", marked=True)

@@ -79,6 +79,11 @@ _REWRITES = tuple(
         (r"\bper cent\b", "percent"),
         (r"\\%", "%"),
         (r"\+(?=\s*-)", ""),
+        (r"\\(?:blacksquare|square|Box|qed)(?![A-Za-z])\s*$", ""),
+        (
+            r"(?<=\d)\s*\\frac\s*\{\s*(k?m|cm|mm|ft|mi|k?g|mg)\s*\}\s*\{\s*(s|h|hr|min|L|mL)\s*\}$",
+            r" \\text{\1}/\\text{\2}",
+        ),
         (r"[ \t\n\r]+", " "),
     )
 )

@@ -14,6 +14,7 @@ from stepforge.grading.exact import ExactError, Polynomial, evaluate
 from stepforge.grading.gates import MAX_LENGTH, power_growth, refusal
 from stepforge.grading.reading import read_answer
 from stepforge.grading.spelling import cleaned, without_text_commands
+from stepforge.grading.vocabulary import may_say_the_same
 from stepforge.schemas.problem import AnswerKind
 from stepforge.schemas.rollout import Outcome
 
@@ -91,4 +92,6 @@ def _letters(reference: str, answer: str) -> Outcome:
     """Compare words and orders of letters: ``THT`` is not ``TTH``, and ``AB`` may be ``BA``."""
     if reference.casefold() == answer.casefold():
         return "correct" if reference == answer or len(reference) > 2 else "undetermined"
+    if may_say_the_same({reference.casefold()}, {answer.casefold()}):
+        return "undetermined"
     return "undetermined" if len(reference) == 2 and sorted(reference) == sorted(answer) else "wrong"

@@ -33,7 +33,8 @@ class UnitTests(Record):
 
 
 class PythonVerifier(Record):
-    """A Python function of the user's own: ``function(question, solution)``.
+    """A Python function of the user's own: ``function(question, solution)``; one that has a parameter ``kept`` is given
+    the problem's kept columns, too.
 
     It returns True (correct), False (wrong) or None (undetermined), or one of these words. An exception and a time-out
     are undetermined.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stepforge.generators.policy import PolicySettings as PolicySettings
     from stepforge.generators.segmenters import Segmenter as Segmenter
     from stepforge.labelers import SCAN as SCAN
+    from stepforge.labelers import Cascade as Cascade
     from stepforge.labelers import ChangePoint as ChangePoint
     from stepforge.labelers import Consensus as Consensus
     from stepforge.labelers import EpicPRM as EpicPRM
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stepforge.labelers import Labeler as Labeler
     from stepforge.labelers import MathShepherd as MathShepherd
     from stepforge.labelers import OmegaPRM as OmegaPRM
+    from stepforge.labelers import RewardModel as RewardModel
     from stepforge.labelers import Sequential as Sequential
     from stepforge.pipelines.engines import ScriptedEngineSettings as ScriptedEngineSettings
     from stepforge.pipelines.engines import ServerEngineSettings as ServerEngineSettings
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from stepforge.schemas.protocols import Policy as Policy
     from stepforge.schemas.protocols import Prompt as Prompt
     from stepforge.schemas.protocols import Sampling as Sampling
+    from stepforge.schemas.protocols import Scorer as Scorer
+    from stepforge.schemas.protocols import StepScores as StepScores
     from stepforge.schemas.record import Record as Record
     from stepforge.schemas.rollout import Outcome as Outcome
     from stepforge.schemas.rollout import Rollout as Rollout
@@ -67,6 +71,8 @@ _PLACES = {
     "generators.policy": ("PolicySettings",),
     "generators.segmenters": ("Segmenter",),
     "labelers": (
+        "Cascade",
+        "RewardModel",
         "ChangePoint",
         "Consensus",
         "EpicPRM",
@@ -118,6 +124,8 @@ _PLACES = {
         "Policy",
         "Prompt",
         "Sampling",
+        "Scorer",
+        "StepScores",
     ),
     "schemas.record": ("Record",),
     "schemas.rollout": (
@@ -132,6 +140,7 @@ _MODULES = {name: f"stepforge.{module}" for module, names in _PLACES.items() for
 __all__ = [
     "SCAN",
     "BadInput",
+    "Cascade",
     "ChangePoint",
     "Completion",
     "Consensus",
@@ -155,10 +164,12 @@ __all__ = [
     "Problem",
     "Prompt",
     "Record",
+    "RewardModel",
     "Rollout",
     "Run",
     "RunFailed",
     "Sampling",
+    "Scorer",
     "ScriptedEngineSettings",
     "Segmenter",
     "Sequential",
@@ -166,6 +177,7 @@ __all__ = [
     "SolvedProblem",
     "Step",
     "StepLabel",
+    "StepScores",
     "Task",
     "TransformersEngineSettings",
     "Verdict",

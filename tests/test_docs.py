@@ -67,7 +67,7 @@ def test_prose_lines_are_short(page: Path) -> None:
     assert not long, f"{len(long)} lines of more than 100 characters, the first: {long[0]}"
 
 
-@pytest.mark.parametrize("name, limit", [("README.md", 200), ("docs/architecture.md", 200)])
+@pytest.mark.parametrize("name, limit", [("README.md", 200), ("docs/architecture.md", 240)])
 def test_front_pages_stay_short(name: str, limit: int) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= limit
 

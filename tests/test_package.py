@@ -58,6 +58,8 @@ def test_the_wheel_brings_one_name(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"stepforge"}
     assert "stepforge/cli.py" in names
     assert "stepforge/pipelines/embedded_policy/weights/model.safetensors" in names
+    for name in ("pages/problems.html", "static/viewer.js", "static/katex/LICENSE", "static/katex/katex.min.js"):
+        assert f"stepforge/pipelines/viewer/{name}" in names
     assert "stepforge/pipelines/bench/labelers.toml" in names
     assert {"stepforge/py.typed", "stepforge/generators/wording/steps.txt"} <= set(names)
 

@@ -115,7 +115,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         PolicySettings(
             temperature=arguments.temperature,
             max_tokens=240 if arguments.wording == "plain" else 480,
-            calculator=arguments.domains,
+            tool="calculator" if arguments.domains else None,
         ),
     )
     try:

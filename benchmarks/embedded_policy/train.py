@@ -29,6 +29,8 @@ STEPS_PER_DRAW = 8
 DECAY_SHARE = 0.3
 MUON_RATE = 4e-3
 ADAM_RATE = 2e-3
+WARM_UP = 100
+"""Steps until the full rate."""
 CHECKPOINT_SECONDS = 240
 
 
@@ -87,8 +89,8 @@ class Trainer:
         """Seconds of training behind the weights that this folder started from."""
         self.full_rate = 1.0
 
-    def restore(self) -> None:
-        """Continue from the last checkpoint, if there is one."""
+    def restore(self) -> bool:
+        """Continue from the last checkpoint; return whether there is one."""
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True, map_location=self.device)
@@ -99,6 +101,7 @@ class Trainer:
             self.progress = state["progress"]
             self.began = state["began"]
             self._publish()
+        return path.exists()
 
     def save(self) -> None:
         """Write the checkpoint and, beside it, the model as any program loads it."""
@@ -172,17 +175,17 @@ def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[tor
 def rate_at(used: float, steps: int) -> float:
     """Return the share of the full learning rate: a short warm-up, a plateau, then a line to zero.
 
-    ``used`` is the share of the time that is over; ``steps`` are counted from the beginning of this session.
+    ``used`` is the share of the time that is over; ``steps`` are those that the optimizers' state has seen.
     """
-    warm = min(1.0, (steps + 1) / 100)
+    warm = min(1.0, (steps + 1) / WARM_UP)
     return warm * min(1.0, max(0.0, 1.0 - used) / DECAY_SHARE)
 
 
 def train(trainer: Trainer, minutes: float, mix: Mix) -> None:
     """Train until ``minutes`` in all, over all sessions, are used."""
-    trainer.restore()
+    warm = trainer.restore()
     budget = minutes * 60
-    first, start = trainer.progress["steps"], trainer.began
+    first, start = trainer.progress["steps"] - (WARM_UP if warm else 0), trainer.began
     began = {"minute": round(trainer.progress["seconds"] / 60, 1), **mix._asdict()}
     trainer.progress.setdefault("phases", []).append(began)
     source = batches(examples(trainer.tokenizer, trainer.progress["examples"], mix))

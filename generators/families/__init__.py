@@ -12,6 +12,7 @@ from stepforge.generators.families.plans import Plans
 from stepforge.generators.families.polynomials import Polynomials
 from stepforge.generators.families.programs import Programs
 from stepforge.generators.families.quantities import Quantities
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.families.tools import Tools
@@ -27,7 +28,8 @@ AnyFamily = Annotated[
     | Programs
     | Logic
     | Plans
-    | Tools,
+    | Tools
+    | ReasoningGym,
     Field(discriminator="kind"),
 ]
 
@@ -37,4 +39,4 @@ ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequenc
 DOMAINS = (Logic, Plans, Tools, Programs)
 """Those whose steps deduce, move, call a tool, or are statements of a program."""
 
-__all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily", "Logic", "Plans", "Programs", "Tools"]
+__all__ = ["ALL_FAMILIES", "DOMAINS", "AnyFamily", "Logic", "Plans", "Programs", "ReasoningGym", "Tools"]

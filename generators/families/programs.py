@@ -218,11 +218,11 @@ def _letters(rng: Random) -> Task:
     kind = rng.choice(("count", "drop", "swap", "double"))
     loop = ("for c in s:", f"    if c == '{letter}':")
     if kind == "count":
-        lines = ("n = 0", *loop, "        n = n + 1", "return n")
-        return Task(f"count the letter {letter} in s", ("s",), lines, lambda s: s.count(letter), kind)
+        counting = ("n = 0", *loop, "        n = n + 1", "return n")
+        return Task(f"count the letter {letter} in s", ("s",), counting, lambda s: s.count(letter), kind)
     if kind == "drop":
-        lines = ("r = ''", "for c in s:", f"    if c != '{letter}':", "        r = r + c", "return r")
-        return Task(f"drop the letter {letter} from s", ("s",), lines, lambda s: s.replace(letter, ""), kind)
+        dropping = ("r = ''", "for c in s:", f"    if c != '{letter}':", "        r = r + c", "return r")
+        return Task(f"drop the letter {letter} from s", ("s",), dropping, lambda s: s.replace(letter, ""), kind)
     new = letter * 2 if kind == "double" else other
     lines = ("r = ''", *loop, f"        c = '{new}'", "    r = r + c", "return r")
     return Task(f"replace each {letter} in s by {new}", ("s",), lines, lambda s: s.replace(letter, new), kind)
@@ -252,8 +252,8 @@ def _below(rng: Random) -> Task:
 
 def _balance(rng: Random) -> Task:
     when, (yes, no) = _condition(rng), _two_changes(rng, "x")
-    lines = ("t = 0", "for x in xs:", f"    if {when.code}:", f"        t = t + {yes.code}", "    else:")
-    lines = (*lines, f"        t = t - ({no.code})", "return t")
+    loop = ("t = 0", "for x in xs:", f"    if {when.code}:", f"        t = t + {yes.code}", "    else:")
+    lines = (*loop, f"        t = t - ({no.code})", "return t")
     words = f"for each x in xs, add {yes.words} if x is {when.words}, else take away {no.words}"
 
     def of(xs: list[int]) -> int:
@@ -275,8 +275,8 @@ def _digits(rng: Random) -> Task:
 
 def _two_loops(rng: Random) -> Task:
     change, when, last = _change(rng), _condition(rng, "y"), _change(rng, "y")
-    lines = ("r = []", "for x in xs:", f"    r.append({change.code})", "t = 0", "for y in r:", f"    if {when.code}:")
-    lines = (*lines, f"        t = t + {last.code}", "return t")
+    loops = ("r = []", "for x in xs:", f"    r.append({change.code})", "t = 0", "for y in r:", f"    if {when.code}:")
+    lines = (*loops, f"        t = t + {last.code}", "return t")
     words = f"r lists {change.words} for each x in xs; add up {last.words} for each y in r that is {when.words}"
 
     def of(xs: list[int]) -> int:

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior
+from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, said
 from stepforge.labelers.change_point.observations import has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
@@ -42,9 +42,9 @@ class ChangePoint(Record):
     """Posterior probability of one first error at which the search ends."""
     budget: int = Field(default=48, ge=0)
     """Most completions for a solution."""
-    batch: int = Field(default=2, ge=1)
+    batch: int = Field(default=1, ge=1)
     """Completions asked for at a time: more hide latency and cost a little."""
-    least_information: float = Field(default=0.04, ge=0)
+    least_information: float = Field(default=0.02, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.5, ge=0, lt=1)
     """Posterior probability below which it abstains."""
@@ -95,7 +95,7 @@ class ChangePoint(Record):
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
             verdicts.append(self.verdict(path, evidence, belief))
             known = labels_of(path, evidence)
-            labels.append(known if belief is None else _with_beliefs(known, path, belief))
+            labels.append(known if belief is None else self._with_beliefs(known, path, belief))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
         pairs = zip(labeled.solutions, labels, strict=True)
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
@@ -128,7 +128,8 @@ class ChangePoint(Record):
 
     def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
-        worth = {t: information(belief, t) / share_left(path.steps, t) for t in range(1, len(path.steps))}
+        told = information(belief)
+        worth = {t: float(told[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
         best = max(worth, key=worth.__getitem__, default=0)
         return best if best and worth[best] >= self.least_information else None
 
@@ -139,19 +140,31 @@ class ChangePoint(Record):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
+        told = said(belief.first_error, self.rates.unseen)
         if self._contradicted(path, evidence):
-            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=belief.first_error)
-        likeliest = max(range(len(belief.first_error)), key=belief.first_error.__getitem__)
-        if belief.first_error[likeliest] < self.sure:
-            return Verdict(
-                labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=belief.first_error
-            )
+            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=told)
+        likeliest = max(range(len(told)), key=told.__getitem__)
+        if told[likeliest] < self.sure:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=told)
         return Verdict(
             labeler=self.name,
             first_error=None if likeliest == len(path.steps) else likeliest,
-            posterior=belief.first_error,
+            posterior=told,
             classes=classes_of(belief, likeliest),
         )
+
+    def _with_beliefs(
+        self, known: Sequence[StepLabel | None], path: Trajectory, belief: Posterior
+    ) -> tuple[StepLabel, ...]:
+        """Return a label for every step: what was counted, and what is believed."""
+        labels, told = [], said(belief.first_error, self.rates.unseen)
+        for count, label in enumerate(known, 1):
+            own = float(path.outcome == "correct")
+            mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
+            held = Belief(value=mean, low=low, high=high, p_error=told[count - 1])
+            counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
+            labels.append(counted.model_copy(update={"belief": held}))
+        return tuple(labels)
 
     def verdict_on(self, rollout: Rollout, evidence: Evidence) -> Verdict:
         """Return the verdict on a solution from evidence that was stored."""
@@ -168,15 +181,3 @@ def classes_of(belief: Posterior, first_error: int) -> tuple[StepClass, ...]:
     right: StepClass = "right"
     after: StepClass = "after"
     return tuple(([right] * first_error + [error] + [after] * (steps - first_error - 1))[:steps])
-
-
-def _with_beliefs(known: Sequence[StepLabel | None], path: Trajectory, belief: Posterior) -> tuple[StepLabel, ...]:
-    """Return a label for every step: what was counted, and what is believed."""
-    labels = []
-    for count, label in enumerate(known, 1):
-        own = float(path.outcome == "correct")
-        mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
-        held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
-        counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
-        labels.append(counted.model_copy(update={"belief": held}))
-    return tuple(labels)

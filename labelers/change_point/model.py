@@ -12,14 +12,18 @@ wrong with a chance that falls with 1 - q. In free text q is near 0: then w is V
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels
+from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels, mixtures
 
 RIGHT, LOST, REPAIRED = (slice(i * SIZE, (i + 1) * SIZE) for i in range(3))
 """Places of the regimes in a state vector."""
+ERRED = slice(SIZE, 3 * SIZE)
+"""Lost or repaired: a wrong step is behind."""
 MISGRADED = 0.02
 """Chance that the reference or the grader is wrong about the solution's own answer."""
 SLACK = 0.1
@@ -50,79 +54,92 @@ class Posterior(NamedTuple):
     """Probability of each first wrong step; the last is that of none."""
     states: Array
     """``[t, state]`` for 0 to T steps, before tempering."""
-    moved: Array
-    """``[from, to]``: expected steps that are right, by V before and after."""
-    dropped: Array
-    """The same of wrong steps."""
-    repairs: float
-    """Expected number."""
-    events: float
-    """Expected wrong steps, in units of ``hazard`` times ``exposure``."""
-    exposure: float
     log_evidence: float
     """Log-probability of all that was observed."""
 
-    def success(self, t: int) -> tuple[float, float]:
-        """Return the chance that one more completion of t steps ends right, if (no error, an error) is among them."""
-        right, rest = self.states[t, RIGHT], self.states[t, LOST] + self.states[t, REPAIRED]
-        return _mean(right), _mean(rest)
 
-    def wrong_by(self, t: int) -> float:
-        """Return the probability that one of the first t steps is wrong."""
-        return min(1.0, sum(self.first_error[:t]))
+class Expected(NamedTuple):
+    """Expected counts of one solution, for rates to be fitted to."""
+
+    initial: Array
+    """Law of V at the question."""
+    moved: Array
+    """``[from, to]``: steps that are right, by V before and after, and wrong ones that do no harm."""
+    dropped: Array
+    """The same of the other wrong steps."""
+    repairs: float
+    lost: float
+    """Share of the solution that is lost."""
+    events: float
+    """Wrong steps, in units of ``hazard`` times ``exposure``."""
+    exposure: float
 
 
-class _Chain(NamedTuple):
-    """``[t, from, to]``: probabilities of each kind of step and of what left before it."""
+class _Passes(NamedTuple):
+    """``[t, from, to]`` laws of each step with what was drawn and left before it, and both passes over them."""
 
-    move: Array
-    slip: Array
-    """Over a wrong step that does no harm V moves as over a right one."""
-    drop: Array
-    stay: Array
-    """From lost to lost."""
-    repair: Array
+    chain: Array
+    forward: Array
+    """``[t, state]``, each row scaled to sum to 1."""
+    ahead: Array
+    """``[t, state]`` after step t + 1, so scaled that a step's joint probabilities sum to 1."""
+    states: Array
+    log_evidence: float
 
 
 def posterior(seen: Observed, rates: Rates) -> Posterior:
     """Return the posterior of the first wrong step and of V at every prefix."""
-    chain = _chain(seen, rates)
-    forward, scales = _forward(chain, rates)
-    backward = _backward(chain, seen.right)
-    states = forward * backward
-    whole = states.sum(axis=1, keepdims=True)
-    ahead = backward[1:] / (scales[:, None] * whole[1:])  # so that a step's joint probabilities sum to 1
-    right, lost, repaired = forward[:-1, RIGHT], forward[:-1, LOST], forward[:-1, REPAIRED]
-    falling = _joint(right, chain.drop, ahead[:, LOST])
-    again = _joint(repaired, chain.drop, ahead[:, LOST])
-    slipped = _joint(right, chain.slip, ahead[:, REPAIRED])
-    slipped_again = _joint(repaired, chain.slip, ahead[:, REPAIRED])
-    moved = _joint(right, chain.move, ahead[:, RIGHT]) + _joint(repaired, chain.move, ahead[:, REPAIRED])
-    repairs = _joint(lost, chain.repair, ahead[:, REPAIRED])
-    states /= whole
-    wrong = (falling + slipped).sum(axis=(1, 2))
-    first = np.append(wrong, states[-1, RIGHT].sum()) ** rates.temper
-    exposure = _exposure(seen)
+    passes = _passes(seen, rates)
+    erring = (passes.forward[:-1, None, RIGHT] @ passes.chain[:, RIGHT, ERRED])[:, 0]
+    wrong = (erring * passes.ahead[:, ERRED]).sum(axis=1)
+    first = np.append(wrong, passes.states[-1, RIGHT].sum()) ** rates.temper
+    return Posterior(tuple((first / first.sum()).tolist()), passes.states, passes.log_evidence)
+
+
+def said(first_error: Sequence[float], unseen: float) -> tuple[float, ...]:
+    """Return the posterior as it is told to others: ``unseen`` of what speaks for an error is spread over all steps."""
+    *steps, none = first_error
+    spread = unseen * sum(steps) / len(steps)
+    return (*((1 - unseen) * p + spread for p in steps), none)
+
+
+def expected(seen: Observed, rates: Rates) -> Expected:
+    """Return what is counted of a solution under its posterior (the expectation of Baum-Welch)."""
+    passes = _passes(seen, rates)
+    joint = passes.forward[:-1, :, None] * passes.chain * passes.ahead[:, None, :]
+    wrong, exposure = _wrong(seen, rates), _exposure(seen)
+    harmless = wrong * rates.harmless_share(float(seen.written.mean()))
+    again = harmless / (1 - wrong + harmless) * joint[:, REPAIRED, REPAIRED].sum(axis=(1, 2))
+    erring = joint[:, RIGHT, ERRED].sum(axis=(1, 2)) + joint[:, REPAIRED, LOST].sum(axis=(1, 2)) + again
     # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
-    events = rates.hazard * exposure / np.maximum(-np.expm1(-rates.hazard * exposure), 1e-12)
-    return Posterior(
-        first_error=tuple((first / first.sum()).tolist()),
-        states=states,
-        moved=(moved + slipped + slipped_again).sum(axis=0),
-        dropped=(falling + again).sum(axis=0),
-        repairs=float(repairs.sum()),
-        events=float(events @ (wrong + (again + slipped_again).sum(axis=(1, 2)))),
+    events = rates.hazard * exposure / np.maximum(wrong, 1e-12)
+    whole, states = joint.sum(axis=0), passes.states
+    return Expected(
+        initial=states[0, RIGHT],
+        moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
+        dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST],
+        repairs=float(whole[LOST, REPAIRED].sum()),
+        lost=float(states[:-1, LOST].sum()) / len(wrong),
+        events=float(events @ erring),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
-        log_evidence=float(np.log(scales).sum() + np.log(whole[-1, 0])),
     )
 
 
-def information(belief: Posterior, t: int) -> float:
-    """Return the mutual information, in nats, of one more completion of ``t`` steps and whether an error is in them."""
-    right, wrong = belief.success(t)
-    share = belief.wrong_by(t)
-    whole = (1 - share) * right + share * wrong
-    return max(0.0, _entropy(whole) - (1 - share) * _entropy(right) - share * _entropy(wrong))
+def information(belief: Posterior) -> Array:
+    """Return, for each prefix of 0 to T steps, the mutual information in nats of one more completion of it and whether
+    an error is in it."""
+    right, erred = chances(belief)
+    share = np.minimum(1.0, np.append(0.0, np.cumsum(belief.first_error[:-1])))
+    whole = (1 - share) * right + share * erred
+    told = _entropy(whole) - (1 - share) * _entropy(right) - share * _entropy(erred)
+    gained: Array = np.maximum(0.0, told)
+    return gained
+
+
+def chances(belief: Posterior) -> tuple[Array, Array]:
+    """Return, for each prefix, the chance that one more completion ends right if (no error, an error) is among it."""
+    right, erred = belief.states[:, RIGHT], belief.states[:, LOST] + belief.states[:, REPAIRED]
+    return _mean(right), _mean(erred)
 
 
 def _exposure(seen: Observed) -> Array:
@@ -131,76 +148,81 @@ def _exposure(seen: Observed) -> Array:
     return exposure
 
 
-def _chain(seen: Observed, rates: Rates) -> _Chain:
-    laws, left = kernels(), _leaving(seen)
-    chance = -np.expm1(-rates.hazard * _exposure(seen)) if seen.hazard is None else seen.hazard
-    wrong = chance[:, None, None]
+def _wrong(seen: Observed, rates: Rates) -> Array:
+    """Return the chance of each step to be wrong if all before it are right."""
+    if seen.hazard is not None:
+        return seen.hazard
+    chance: Array = -np.expm1(-rates.hazard * _exposure(seen))
+    return chance
+
+
+def _chain(seen: Observed, rates: Rates) -> Array:
+    """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
+    laws, wrong = kernels(), _wrong(seen, rates)[:, None, None]
     mended = -np.expm1(-rates.repair / len(seen.written))
     harmless = rates.harmless_share(float(seen.written.mean()))
-    moving = np.tensordot(np.array(rates.moves), laws.moves, 1) * left
-    return _Chain(
-        move=(1 - wrong) * moving,
-        slip=wrong * harmless * moving,
-        drop=wrong * (1 - harmless) * np.tensordot(np.array(rates.drops), laws.drops, 1) * left,
-        stay=(1 - mended) * laws.lost * left,
-        repair=mended * laws.repair * left,
-    )
+    moves, drops = mixtures(rates.moves, rates.drops)
+    chain = np.zeros((len(seen.written), 3 * SIZE, 3 * SIZE))
+    chain[:, RIGHT, RIGHT] = (1 - wrong) * moves
+    chain[:, RIGHT, REPAIRED] = wrong * harmless * moves
+    chain[:, RIGHT, LOST] = chain[:, REPAIRED, LOST] = wrong * (1 - harmless) * drops
+    chain[:, REPAIRED, REPAIRED] = (1 - wrong + wrong * harmless) * moves
+    chain[:, LOST, LOST] = (1 - mended) * laws.lost
+    chain[:, LOST, REPAIRED] = mended * laws.repair
+    chain *= np.tile(_leaving(seen), (1, 3, 3))
+    return chain
 
 
 def _leaving(seen: Observed) -> Array:
     """Return ``[t, from, to]``: probability of what was drawn and what left at t, given V before and after the step."""
-    q = seen.written[:, None, None]
-    gap = GRID[None, :, None] - q * GRID[None, None, :]
-    w = np.clip(gap / np.maximum(1 - q, 1e-6), 0.005, 0.995)
-    missed = np.maximum(0.0, np.maximum(gap - (1 - q), -gap)) / SLACK
-    left = seen.left_right[:, None, None] * np.log(w) + seen.left_wrong[:, None, None] * np.log(1 - w)
+    log_w, log_rest, missed = _leaving_law(seen.written.tobytes())
+    left = seen.left_right[:, None, None] * log_w + seen.left_wrong[:, None, None] * log_rest
     drawn = seen.successes[:, None] * np.log(GRID) + seen.failures[:, None] * np.log(1 - GRID)
-    probabilities: Array = np.exp(drawn[:, :, None] + left - missed**2)
+    probabilities: Array = np.exp(drawn[:, :, None] + left - missed)
     return np.maximum(probabilities, 1e-280)
 
 
-def _joint(before: Array, step: Array, after: Array) -> Array:
-    """Return ``[t, from, to]``: expected steps of one kind."""
-    return before[:, :, None] * step * after[:, None, :]
+@lru_cache(maxsize=64)
+def _leaving_law(written: bytes) -> tuple[Array, Array, Array]:
+    """Return ``[t, from, to]``: log w, log(1 - w), and how much V before and after a step contradict each other. A
+    search asks again and again about one solution."""
+    q = np.frombuffer(written)[:, None, None]
+    gap = GRID[None, :, None] - q * GRID[None, None, :]
+    w = np.clip(gap / np.maximum(1 - q, 1e-6), 0.005, 0.995)
+    missed = np.maximum(0.0, np.maximum(gap - (1 - q), -gap)) / SLACK
+    return np.log(w), np.log(1 - w), missed**2
 
 
-def _forward(chain: _Chain, rates: Rates) -> tuple[Array, Array]:
-    """Return ``[t, state]``, each row scaled to sum to 1, and what each step was scaled by."""
-    steps = len(chain.move)
+def _passes(seen: Observed, rates: Rates) -> _Passes:
+    """Run the sums forward from the question and backward from the solution's own answer."""
+    chain = _chain(seen, rates)
+    steps = len(chain)
     forward, scales = np.zeros((steps + 1, 3 * SIZE)), np.empty(steps)
     forward[0, RIGHT] = rates.base_law
     for t in range(steps):
-        right, lost, repaired = forward[t, RIGHT], forward[t, LOST], forward[t, REPAIRED]
-        after = forward[t + 1]
-        after[RIGHT] = right @ chain.move[t]
-        after[LOST] = (right + repaired) @ chain.drop[t] + lost @ chain.stay[t]
-        after[REPAIRED] = repaired @ chain.move[t] + (right + repaired) @ chain.slip[t] + lost @ chain.repair[t]
+        after = forward[t] @ chain[t]
         scales[t] = after.sum()
-        after /= scales[t]
-    return forward, scales
-
-
-def _backward(chain: _Chain, ends_right: bool) -> Array:
-    """Return ``[t, state]``: probability of all that comes after, each row but the last up to a factor."""
-    steps = len(chain.move)
-    backward = np.full((steps + 1, 3 * SIZE), 1 - MISGRADED if ends_right else MISGRADED)
+        forward[t + 1] = after / scales[t]
+    backward = np.full((steps + 1, 3 * SIZE), 1 - MISGRADED if seen.right else MISGRADED)
     backward[steps, LOST] = 1 - backward[steps, LOST]
     for t in range(steps - 1, -1, -1):
-        right, lost, repaired = backward[t + 1, RIGHT], backward[t + 1, LOST], backward[t + 1, REPAIRED]
-        before = backward[t]
-        fall = chain.drop[t] @ lost + chain.slip[t] @ repaired
-        before[RIGHT] = chain.move[t] @ right + fall
-        before[LOST] = chain.stay[t] @ lost + chain.repair[t] @ repaired
-        before[REPAIRED] = chain.move[t] @ repaired + fall
-        before /= before.max()
-    return backward
+        before = chain[t] @ backward[t + 1]
+        backward[t] = before / before.max()
+    states = forward * backward
+    whole = states.sum(axis=1, keepdims=True)
+    ahead = backward[1:] / (scales[:, None] * whole[1:])
+    log_evidence = float(np.log(scales).sum() + np.log(whole[-1, 0]))
+    return _Passes(chain, forward, ahead, states / whole, log_evidence)
 
 
-def _mean(weights: Array) -> float:
-    whole = float(weights.sum())
-    return float(weights @ GRID) / whole if whole > 1e-12 else 0.5
+def _mean(weights: Array) -> Array:
+    whole = weights.sum(axis=1)
+    means: Array = np.divide(weights @ GRID, whole, out=np.full(len(whole), 0.5), where=whole > 1e-12)
+    return means
 
 
-def _entropy(p: float) -> float:
-    """Return the entropy of a coin, in nats."""
-    return 0.0 if p <= 0 or p >= 1 else float(-p * np.log(p) - (1 - p) * np.log(1 - p))
+def _entropy(p: Array) -> Array:
+    """Return the entropy of coins, in nats."""
+    p = np.clip(p, 1e-15, 1 - 1e-15)
+    entropy: Array = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    return entropy

@@ -6,16 +6,19 @@ is then chosen to make completions likeliest that the model was not shown.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.labelers.change_point.model import LOST, RIGHT, Observed, posterior
+from stepforge.labelers.change_point.model import Observed, expected, posterior, said
 from stepforge.labelers.change_point.rates import GRID, Array, Rates, kernels
 
 ROUNDS = 15
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
+"""Shares of errors that V does not show that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
 
 
@@ -29,13 +32,13 @@ def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
 
 def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     """One round: expected moves under the present rates, and the rates that fit them best."""
-    found = [posterior(one, rates) for one in seen]
+    found = [expected(one, rates) for one in seen]
     laws, steps = kernels(), sum(len(one.written) for one in seen) / len(seen)
-    lost = sum(float(f.states[:-1, LOST].sum()) / (len(f.states) - 1) for f in found)
-    initial = np.sum([f.states[0, RIGHT] for f in found], axis=0) + INVENTED * start.base_law
+    initial = np.sum([f.initial for f in found], axis=0) + INVENTED * start.base_law
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
-    hits, exposure, repairs = (sum(getattr(f, name) for f in found) for name in ("events", "exposure", "repairs"))
+    names = ("events", "exposure", "repairs", "lost")
+    hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
@@ -81,7 +84,7 @@ def held_out(seen: Observed, rates: Rates) -> Iterator[HeldOut]:
             rest = seen._replace(successes=_without(seen.successes, t), failures=_without(seen.failures, t))
             belief = posterior(rest, flat)
             whole = known.log_evidence - belief.log_evidence
-            after, before = _within(known.wrong_by(t)), _within(belief.wrong_by(t))
+            after, before = (_within(sum(known.first_error[:t])), _within(sum(belief.first_error[:t])))
             log_right, log_wrong = np.log((1 - after) / (1 - before)), np.log(after / before)
             yield HeldOut(whole + float(log_right), whole + float(log_wrong), belief.first_error, t)
 
@@ -94,6 +97,23 @@ def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
         return sum(case.log_probability(power) for case in cases) - INVENTED * float(np.log(power)) ** 2
 
     return max(POWERS, key=score)
+
+
+def calibrated(seen: Sequence[Observed], truths: Sequence[int], rates: Rates) -> Rates:
+    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which known first errors are likeliest.
+
+    ``truths[i]`` is the index of the first wrong step of solution i, its number of steps where there is none.
+    """
+
+    def score(one: Rates) -> float:
+        found = (posterior(case, one).first_error for case in seen)
+        told = (said(first, one.unseen)[truth] for first, truth in zip(found, truths, strict=True))
+        return sum(float(np.log(max(p, 1e-9))) for p in told)
+
+    best = rates
+    for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):
+        best = max((best.model_copy(update={name: value}) for value in values), key=score)
+    return best
 
 
 def fails_check(seen: Observed, rates: Rates) -> bool:

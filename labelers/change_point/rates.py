@@ -33,9 +33,13 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.2, 0.9)
+    harmless: tuple[Share, Share] = (0.1, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
-    sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run."""
+    sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
+    people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
+    unseen: Share = 0.2
+    """Share of wrong solutions whose first wrong step V does not show: the policy succeeds after it as before, or
+    fails already before it is written. Assumed like ``harmless``; it lowers what is said, not which step is named."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
     it knows. Fitted so that completions it was not shown are likeliest."""
@@ -76,6 +80,13 @@ def kernels() -> Kernels:
         lost=_rows(np.exp(-((apart / 0.5) ** 2) / 2)),
         repair=_rows((GRID[None, :] >= np.minimum(2 * GRID[:, None], GRID[-1])).astype(np.float64)),
     )
+
+
+@lru_cache(maxsize=256)
+def mixtures(moves: tuple[float, ...], drops: tuple[float, ...]) -> tuple[Array, Array]:
+    """Return the laws of V, ``[from, to]``, over a right step and at a wrong one that does harm."""
+    laws = kernels()
+    return np.tensordot(np.array(moves), laws.moves, 1), np.tensordot(np.array(drops), laws.drops, 1)
 
 
 MOVES = ((0.0, 0.3), (0.0, 1.0), (0.7, 0.6))

@@ -79,9 +79,12 @@ class Bench:
 
     def _replay_all(self) -> None:
         for sweep in self.settings.sweep:
+            # Rates belong to a policy, not to a budget: fitted once, where most is known.
+            fullest = sweep.part(max(sweep.at))
+            pooled = isinstance(fullest, PooledLabeler)
+            rates = {f: self.without(fullest, f) for f in self.families} if pooled else {}
             for budget in sweep.at:
                 part = sweep.part(budget)
-                rates = {f: self.without(part, f) for f in self.families} if isinstance(part, PooledLabeler) else {}
                 self._keep((sweep.title, budget), [self._replayed(part, rates, seed) for seed in self.settings.seeds])
         by_seed = [controls(self.problems, seed) for seed in self.settings.seeds]
         for name in by_seed[0]:
@@ -194,7 +197,8 @@ def bench_labelers(
 ) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and the curves beside it; return the result and its text.
 
-    ``recording`` is a finished run to replay instead of recording anew.
+    ``recording`` is a finished run to replay instead of recording anew; values are measured where ``folder`` holds
+    them.
 
     Raises:
         BadInput: the settings, the engine or the run are not usable; nothing was started.
@@ -213,7 +217,8 @@ def bench_labelers(
         raise RunFailed(f"{folder}: {kept} are too few; raise problems")
     bench = Bench(settings, problems, say)
     result = bench.run()
-    result["values"] = [] if recording is not None else measured_values(bench, folder / "values")
+    values = folder / "values"
+    result["values"] = measured_values(bench, values) if recording is None or values.is_dir() else []
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")

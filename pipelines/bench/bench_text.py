@@ -10,6 +10,7 @@ COLUMNS = (
     ("f1_wrong_answers", "F1, wrong answers"),
     ("f1_all_erroneous", "F1, all erroneous"),
     ("abstained", "abstains"),
+    ("asked", "asked"),
     ("first_error_accuracy_of_decided", "of decided"),
     ("rollouts_per_solution", "rollouts"),
     ("generated_tokens_per_solution", "generated"),

@@ -47,6 +47,10 @@ class Outcome(NamedTuple):
     cost: Cost
     reused: int = 0
     """Completions that were given out a second time, because the recording had no more."""
+    asked: int = 0
+    """Wrong solutions that a completion of a prefix was drawn for, of ..."""
+    askable: int = 0
+    """... those with a prefix to ask about: two steps or more."""
 
 
 def bench_problem(row: LabeledProblem) -> BenchProblem | None:
@@ -84,10 +88,12 @@ def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterat
             policy = RecordedPolicy(problem.row, seed)
             labeled: list[LabeledProblem] = []
             runner.run(_label(part, problem.row, policy, seed, labeled))
-            verdicts = [solution.verdict for solution in labeled[0].solutions]
-            yield Outcome(
-                judged(problem, verdicts), sum((entry.cost for entry in labeled[0].costs), Cost()), policy.reused
-            )
+            solutions = labeled[0].solutions
+            verdicts = [solution.verdict for solution in solutions]
+            wrong = [s for s in solutions if s.rollout.outcome == "wrong" and len(s.labels) > 1]
+            asked = sum(any(label is not None and label.trials for label in s.labels[:-1]) for s in wrong)
+            cost = sum((entry.cost for entry in labeled[0].costs), Cost())
+            yield Outcome(judged(problem, verdicts), cost, policy.reused, asked, len(wrong))
 
 
 async def _label(

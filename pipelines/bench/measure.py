@@ -47,7 +47,7 @@ RATIOS: dict[str, Callable[[Judged], tuple[float, float]]] = {
 }
 """Shares by name: (hit, counts) of one solution."""
 
-AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total")
+AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total", "asked", "askable")
 
 
 class Sums(NamedTuple):
@@ -73,6 +73,8 @@ def sums(by_seed: Iterable[Sequence[Outcome]], problems: Sequence[BenchProblem])
             spent, both = outcome.cost, outcome.cost + problem.solving
             amounts["solutions"][at] += len(outcome.judged)
             amounts["rollouts"][at] += spent.rollouts
+            amounts["asked"][at] += outcome.asked
+            amounts["askable"][at] += outcome.askable
             amounts["generated"][at] += spent.generated_tokens
             amounts["uncached"][at] += spent.generated_tokens + spent.prompt_tokens - spent.cached_prompt_tokens
             amounts["total"][at] += both.generated_tokens + both.prompt_tokens - both.cached_prompt_tokens
@@ -95,6 +97,7 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
     raw["f1_all_erroneous"] = _harmonic(raw.pop("first_error_accuracy_all_erroneous"), clean)
+    raw["asked"] = ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
     solutions = weights @ total.amounts["solutions"]
     raw["rollouts_per_solution"] = ratio(weights @ total.amounts["rollouts"], solutions)
     for name in ("generated", "uncached", "total"):

@@ -4,15 +4,23 @@ The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``
 """
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
+from stepforge.labelers.change_point.model import Observed
+from stepforge.labelers.change_point.observations import has_verdict
+from stepforge.labelers.change_point.pooling import calibrated
 from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import standing
 from stepforge.labelers.rules import RULES, AnyRule, Fusion, People, PosteriorRule, opinions, relabeled
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
+from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.review.agreement import reliabilities
@@ -113,7 +121,27 @@ def _pooled_model(run: RunFile, layout: Layout) -> PooledLabeler:
     for path in layout.shards("label"):
         if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
             rows += read_shard(path, LabeledProblem)
-    return model.with_rates(model.fitted_rates(rows))
+    fitted = model.with_rates(model.fitted_rates(rows))
+    return calibrated_by_people(fitted, rows) if isinstance(fitted, ChangePoint) else fitted
+
+
+def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem]) -> ChangePoint:
+    """Calibrate by half of people's labels, where there are enough; the other half stays unseen and measures."""
+    cases = [(observed, people, in_half(row.problem.group)) for row in rows for observed, people in _judged(model, row)]
+    if len(cases) < LEAST_LABELS:
+        return model
+    seen, truths, _ = zip(*(case for case in cases if case[2] == 0), strict=True)
+    return model.with_rates(calibrated(seen, truths, model.rates))
+
+
+def _judged(model: ChangePoint, row: LabeledProblem) -> Iterator[tuple[Observed, int]]:
+    """Yield what is known of each solution that people judged, and where they say it first goes wrong."""
+    evidence = stored_evidence(row)
+    for rollout in (solution.rollout for solution in row.solutions):
+        said = people_verdict(rollout)
+        if said is not None and has_verdict(rollout):
+            error = len(rollout.steps) if said.first_error is None else said.first_error
+            yield model.observed(solution_trajectory(rollout), evidence), error
 
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:

@@ -26,7 +26,7 @@ def serve_verifier(service: VerifyService, say: Callable[[str], Any]) -> None:
     """Serve until interrupted; the address and the token are said once it answers.
 
     Raises:
-        BadInput: what a service needs is not installed, the port is taken, or a verifier or model is not there.
+        BadInput: the port is taken, or a verifier or model is not there.
     """
     from stepforge.pipelines.verification.credit import Credit
     from stepforge.pipelines.verification.own_verifier import OwnVerifier

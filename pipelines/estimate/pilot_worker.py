@@ -59,7 +59,7 @@ class PilotWorker:
                 self.engines.append(TracedEngine(await open_engine(self.run.judge), trace))
             judge = self.engines[1] if self.run.judge else None
             self.scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
-            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge)
+            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge, self.grader.run_python)
             try:
                 self.policy.check()
             except ValueError as error:

@@ -15,6 +15,7 @@ from stepforge.pipelines.exports.reflection import Reflection
 from stepforge.pipelines.exports.repairs import Repairs
 from stepforge.pipelines.exports.rl_prompts import RLPrompts
 from stepforge.pipelines.exports.search_tree import SearchTree
+from stepforge.pipelines.exports.states import States
 from stepforge.pipelines.exports.step_advantages import StepAdvantages
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
@@ -43,6 +44,7 @@ AnyExport = Annotated[
     | RLPrompts
     | StepAdvantages
     | SearchTree
+    | States
     | ShortLong
     | Routing,
     Field(discriminator="kind"),
@@ -72,6 +74,7 @@ __all__ = [
     "SearchTree",
     "ShortLong",
     "SoftStepwise",
+    "States",
     "StepAdvantages",
     "StepDPO",
     "StepPreference",

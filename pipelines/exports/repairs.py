@@ -41,5 +41,5 @@ class Repairs(Export):
                     prompt=repair.prompt,
                     completion=repair.text,
                     message=repair.message,
-                    **origin(problem, solution),  # type: ignore[arg-type]
+                    **origin(problem, solution),
                 )

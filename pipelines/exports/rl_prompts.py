@@ -21,7 +21,10 @@ class RLPromptRow(Record):
     """What is known of a problem, for a curriculum; the columns of the layout stand before it."""
 
     answer_kind: str
-    """How the answer is compared: ``integer``, ``rational``, ``expression``, ``math``, ``choice`` or ``text``."""
+    """How the answer is compared: ``integer``, ``rational``, ``expression``, ``math``, ``choice``, ``text`` or
+    ``plan``."""
+    verifier: str | None
+    """What decides where no answer is compared (tests, a program), as JSON; it stands in the answer's place too."""
     solved: int
     """Of the policy's solutions, those with a right answer."""
     n: int
@@ -72,7 +75,7 @@ _KINDS: dict[Layout, dict[str, Any]] = {
 
 
 class RLPrompts(Export):
-    """Each problem with a known answer once. No chat template is in it."""
+    """Each problem once that has an answer or a verifier. No chat template is in it."""
 
     kind: Literal["rl_prompts"] = "rl_prompts"
     row: ClassVar[type[Record]] = RLPromptRow
@@ -100,8 +103,10 @@ class RLPrompts(Export):
         return package(self.name) if self.layout == "verifiers" else {}
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem, if it has an answer."""
-        answer = problem.problem.answer
+        """Yield the problem, if its outcome can be decided."""
+        verifier = problem.problem.verifier
+        written = None if verifier is None else verifier.model_dump_json()
+        answer = problem.problem.answer if written is None else written
         if answer is None or not problem.solutions:
             return
         outcomes = [s.rollout.outcome for s in problem.solutions if s.rollout.tokens]
@@ -110,6 +115,7 @@ class RLPrompts(Export):
             {
                 **self._columns(problem, answer),
                 "answer_kind": problem.problem.answer_kind,
+                "verifier": written,
                 "solved": solved,
                 "n": n,
                 "band": band(solved / n) if n else "unknown",
@@ -162,7 +168,6 @@ def band(pass_rate: float) -> str:
 
 @cache
 def _row(layout: Layout) -> type[Record]:
-    columns = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
-    kept = {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
-    made: type[Record] = create_model(f"RLPrompt_{layout}", __base__=Record, **columns, **kept)
-    return made
+    columns: dict[str, Any] = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
+    columns |= {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
+    return create_model(f"RLPrompt_{layout}", __base__=Record, **columns)

@@ -30,6 +30,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import stepforge
 import verifiers.v1 as vf
+from stepforge.pipelines.verification.verdicts import Item
 
 
 class StepforgeData(vf.TaskData):
@@ -42,10 +43,16 @@ class StepforgeData(vf.TaskData):
 class StepforgeTask(vf.Task[StepforgeData]):
     @vf.reward(weight=1.0)
     async def right_answer(self, trace: vf.Trace) -> float:
-        graded = await asyncio.to_thread(stepforge.grade, self.data.answer, trace.last_reply)
-        if graded.outcome == "undetermined" and graded.extracted is not None:
-            raise RuntimeError("the grader could not decide; this is no reward of 0")
-        return float(graded.outcome == "correct")
+        item = Item(
+            response=trace.last_reply,
+            reference=self.data.answer,
+            question=self.data.prompt_text,
+            kind=self.data.answer_kind,
+        )
+        (verified,) = await asyncio.to_thread(stepforge.verify, [item])
+        if verified.reward is None and verified.extracted is not None:
+            raise RuntimeError(f"undetermined, which is no reward of 0: {verified.reason}")
+        return verified.reward or 0.0
 
 
 class StepforgeConfig(vf.TasksetConfig):
@@ -56,6 +63,8 @@ class StepforgeTaskset(vf.Taskset[StepforgeTask, StepforgeConfig]):
     def load(self):
         for file in sorted(Path(__file__).parent.glob(f"{self.config.split}-*.parquet")):
             for row in pq.read_table(file).to_pylist():
+                if row["verifier"] is not None:
+                    continue  # tests and programs are run by stepforge's sandbox, not here
                 kept = {name: row[name] for name in ("prompt", "answer", "answer_kind", "difficulty", "pass_rate")}
                 yield StepforgeTask(StepforgeData(id=row["problem_id"], **kept), self.config.task)
 

@@ -45,7 +45,7 @@ class PooledGrader:
         self._pool = GradingPool(
             processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
         )
-        self._verifiers = VerifierCalls(processes=processes)
+        self._verifiers = VerifierCalls(processes=max(2, processes))
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
@@ -76,6 +76,10 @@ class PooledGrader:
             RunFailed: it needs an isolation that is not there.
         """
         return await self._verifiers.rulings(problem, answers)
+
+    async def run_python(self, program: str) -> str | None:
+        """Run a program that a policy calls; see ``VerifierCalls.run``."""
+        return await self._verifiers.run(program)
 
     def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
         """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""

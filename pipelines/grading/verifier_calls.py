@@ -35,6 +35,22 @@ class VerifierCalls:
         except NoIsolation as error:
             raise RunFailed(str(error)) from error
 
+    async def run(self, program: str) -> str | None:
+        """Return the value of a program's last expression, else what it printed or why it failed.
+
+        None where it was stopped or died: on a crowded machine that says nothing about the program.
+
+        Raises:
+            RunFailed: nothing can be run in isolation here.
+        """
+        try:
+            ran = await self._sandbox.run(program)
+        except NoIsolation as error:
+            raise RunFailed(str(error)) from error
+        if ran.status == "error":
+            return (ran.error.strip().splitlines() or ["error"])[-1]
+        return (ran.value or ran.output or "None") if ran.status == "done" else None
+
     async def close(self) -> None:
         """End all processes."""
         await self._sandbox.close()

@@ -36,7 +36,7 @@ def held_out_hits(filters: Sequence[object], problems: Iterable[Problem]) -> dic
 def _questions(held_out: HeldOut) -> tuple[str, list[str]]:
     places = {"path": held_out.path, "hub": held_out.hub, "config": held_out.config, "split": held_out.split}
     asked = held_out.question or "question"
-    part = ProblemSet(**places, revision=held_out.revision, question=asked)  # type: ignore[arg-type]
+    part = ProblemSet(**places, revision=held_out.revision, question=asked)
     questions = []
     for file, table in open_tables(part)[0]:
         names = ("question", *OTHER_NAMES["question"])
@@ -51,4 +51,4 @@ def _questions(held_out: HeldOut) -> tuple[str, list[str]]:
             questions.append(question)
     if not questions:
         raise BadInput(f"{held_out.path or held_out.hub}: no question in this held-out set")
-    return held_out.name or part.label, questions
+    return held_out.label, questions

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from stepforge.generators.columns import check_columns, stored_under
-from stepforge.generators.problem_sets import ProblemSet, SourceItem, row_to_problem
+from stepforge.generators.problem_sets import ProblemSet, SourceItem, row_to_problem, unwanted
 from stepforge.pipelines.inputs.column_rows import open_hub
 from stepforge.pipelines.inputs.survey import Outcome, ProblemCount, Survey, runs, survey, together
 from stepforge.pipelines.inputs.tables import Print, digest_of, folder_files, open_table, stamp_of
@@ -21,7 +21,9 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 
 FILTER = "problem_set"
-"""What a rejected row names as its filter."""
+"""What a bad row names as its filter."""
+SELECTED = "selection"
+"""What a good row names that is left out by its quality or its license."""
 
 
 class ProblemSource:
@@ -129,18 +131,20 @@ class ProblemSource:
         try:
             if repeated:
                 raise BadInput(repeated)
-            return self._item(name, raw)
+            item = self._item(name, raw)
         except BadInput as error:
             if self.part.on_bad_row == "stop":
                 raise
             return self._rejected(name, raw, str(error))
+        why = unwanted(self.part, raw.row, item.problem)
+        return item if why is None else self._rejected(name, raw, why, SELECTED)
 
-    def _rejected(self, name: str, raw: RawRow, reason: str) -> Rejected:
+    def _rejected(self, name: str, raw: RawRow, reason: str, filter_: str = FILTER) -> Rejected:
         try:
             kept = json.dumps(dict(raw.row), default=str)
         except RecursionError:
             kept = "{}"
-        return Rejected(problem_id=f"{self.part.label}:{name}:{raw.number}", filter=FILTER, reason=reason, row=kept)
+        return Rejected(problem_id=f"{self.part.label}:{name}:{raw.number}", filter=filter_, reason=reason, row=kept)
 
     def _surveyed(self) -> Survey:
         if self._survey is None:

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
@@ -12,7 +11,6 @@ from stepforge.schemas.errors import BadInput
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-REMEDY = "pip install 'stepforge[metrics]', or leave workers.metrics_port out"
 GAUGES = {
     "engines": "Workers with an engine.",
     "answering": "Engines that answered when they were asked.",
@@ -37,12 +35,10 @@ def check_metrics(workers: Workers) -> None:
     """See whether the metrics can be served.
 
     Raises:
-        BadInput: the package is missing, or the port is taken.
+        BadInput: the port is taken.
     """
     if workers.metrics_port is None:
         return
-    if find_spec("prometheus_client") is None:
-        raise BadInput(f"workers.metrics_port: prometheus_client is not installed: {REMEDY}")
     try:
         family = socket.getaddrinfo(workers.metrics_host, workers.metrics_port)[0][0]
         with socket.create_server((workers.metrics_host, workers.metrics_port), family=family):

@@ -1,5 +1,7 @@
 """The figures of a run as records; ``report.json`` is a ``Report``."""
 
+from pydantic import Field
+
 from stepforge.pipelines.reports.chosen import ChosenSolution
 from stepforge.pipelines.reports.loss_examples import LossExample
 from stepforge.pipelines.reports.shape_records import LabelShape
@@ -148,6 +150,22 @@ class DatasetRows(Record):
         return sum(self.rows.values())
 
 
+class DiversityFigures(Record):
+    """How varied the labeled problems are."""
+
+    problems: int = 0
+    groups: int = 0
+    """Templates, or source groups."""
+    largest_group: float = 0.0
+    """Share of the problems in the largest one."""
+    operations: dict[str, float] = Field(default_factory=dict)
+    """Share of the problems in whose question, right solutions or reference an operation appears."""
+    near_copies: float | None = None
+    """Share that are nearly an earlier question with the same numbers; None where nothing can tell (`rensa`)."""
+    near_copies_but_for_numbers: float | None = None
+    """The same, whatever the numbers: templates filled in again."""
+
+
 class CostFigures(Cost):
     """What the run spent, in all and by what it gave."""
 
@@ -191,4 +209,5 @@ class Report(Record):
     """The commonest messages of failed rows, and how many rows each stands for."""
     watched: WatchedFigures
     exports: dict[str, DatasetRows]
+    diversity: DiversityFigures = DiversityFigures()
     cost: CostFigures

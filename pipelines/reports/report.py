@@ -8,6 +8,7 @@ from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.chosen import Choice
+from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit
@@ -56,6 +57,7 @@ class _Tally:
         self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.policy: PolicyIdentity | None = None
+        self.diversity = Diversity()
         self.reviewed = self.changed = self.withdrawn = 0
 
     def add(self, shard: int, number: int, row: LabeledProblem) -> None:
@@ -63,6 +65,7 @@ class _Tally:
         self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
+        self.diversity.add(row)
         for solution in row.solutions:
             for name in ("all", *_policy_slices(row)):
                 self.outcomes[name][solution.rollout.outcome] += 1
@@ -126,6 +129,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         failures=ledger.failures,
         watched=ledger.watched,
         exports={e.name: DatasetRows(kind=e.kind, rows=rows_by_split(layout, e.name)) for e in run.export},
+        diversity=tally.diversity.figures(),
         cost=CostFigures(
             **dict(ledger.total),
             per_labelled_step=ledger.per_labelled_step,

@@ -9,14 +9,15 @@ items, by which the reviewer is measured and which look like all others.
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, standing, updated
 from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.review.candidates import candidates
 from stepforge.pipelines.review.findings import FOLDER
-from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
@@ -56,7 +57,6 @@ class ReviewQueue(Record):
 
     items: tuple[QueueItem, ...]
     solutions: int
-    steps: int
 
 
 class Doubt(NamedTuple):
@@ -100,10 +100,9 @@ def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) ->
     """Return what to ask about a solution, given what was said of it already."""
     said = counting(findings, solution.rollout)
     belief = updated(prior(solution), said, {})
-    if not said:
-        return next_doubt(belief, labeled_error(solution))
-    likeliest = max(range(len(belief)), key=belief.__getitem__)
-    return next_doubt(belief, likeliest, {one.step for one in findings if one.step is not None})
+    labeled = max(range(len(belief)), key=belief.__getitem__) if said else labeled_error(solution)
+    answers = {i for i, step in enumerate(solution.rollout.steps) if step.author == "tool"}  # nobody's reasoning
+    return next_doubt(belief, labeled, answers | {one.step for one in findings if one.step is not None})
 
 
 def suspected_reference(row: LabeledProblem) -> float:
@@ -127,10 +126,8 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
     best: list[tuple[float, int, QueueItem]] = []
     gold: list[tuple[float, int, QueueItem]] = []
-    solutions = steps = 0
-    for number, (row, item) in enumerate(_candidates(layout, findings)):
-        solutions += 1
-        steps += len(row.solutions[item.solution].rollout.steps)
+    promising = candidates(layout, top, seed)
+    for number, (row, item) in enumerate(_items(layout, promising.rows, findings)):
         if item.value > 0:
             _keep(best, (item.value, -number, item), top)
         known = _gold(row, item, seed)
@@ -139,24 +136,27 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
             _keep(gold, (lot, -number, known), -(-top // (GOLD_EVERY - 1)))
     chosen = [item for _, _, item in sorted(best, key=lambda one: one[:2], reverse=True)]
     golden = [item for *_, item in gold if not any(c.solution_id == item.solution_id for c in chosen[:top])]
-    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions, steps=steps)
+    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=promising.solutions)
 
 
 def _keep(heap: list[tuple[float, int, QueueItem]], entry: tuple[float, int, QueueItem], most: int) -> None:
     (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
-def _candidates(layout: Layout, findings: Iterable[StepFinding]) -> Iterator[tuple[LabeledProblem, QueueItem]]:
+def _items(
+    layout: Layout, rows: Mapping[int, set[int]], findings: Iterable[StepFinding]
+) -> Iterator[tuple[LabeledProblem, QueueItem]]:
     said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
     for one in standing(findings):
         said[one.problem_id, one.solution_id].append(one)
-    for path in layout.shards("label"):
-        for number, row in enumerate(read_rows(path, LabeledProblem, without=COMPLETIONS)):
+    for shard, only in sorted(rows.items()):
+        read = read_rows(layout.shard("label", shard), LabeledProblem, without=COMPLETIONS, only=only)
+        for number, row in zip(sorted(only), read, strict=True):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):
                 if solution.rollout.steps:
                     known = said.get((row.problem.id, solution.rollout.id), ())
-                    yield row, _item(row, place, shard_index(path), number, suspected, known)
+                    yield row, _item(row, place, shard, number, suspected, known)
 
 
 def _item(

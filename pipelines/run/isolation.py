@@ -4,6 +4,7 @@ import asyncio
 import shutil
 
 from stepforge.generators.families.programs import Programs
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.sandbox.inside import NOT_IMPORTED
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
@@ -19,7 +20,10 @@ def check_isolation(run: RunFile) -> None:
         BadInput: it gets out, none starts, or a rule of the user's own is not there.
     """
     rules = [part.verifier for part in run.generate if isinstance(part, ProblemSet) and part.verifier]
-    tested = any(isinstance(part, Programs) or (isinstance(part, ProblemSet) and part.tests) for part in run.generate)
+    tested = any(
+        isinstance(part, Programs | ReasoningGym) or (isinstance(part, ProblemSet) and part.tests)
+        for part in run.generate
+    )
     if not rules and not tested:
         return
     for rule in rules:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
@@ -44,7 +45,7 @@ def preflight(run: RunFile) -> None:
     _check_problems(run)
     _check_filters(run)
     for part in run.generate:
-        if isinstance(part, Templates):
+        if isinstance(part, Templates | ReasoningGym):
             part.check()
     check_isolation(run)
     check_metrics(run.workers)
@@ -175,8 +176,8 @@ def _check_domains(run: RunFile) -> None:
     kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
     if "logic" in kinds and not z3_is_there():
         raise BadInput(f"generate: {MISSING}")
-    if "tools" in kinds and not run.policy.calculator:
-        raise BadInput("policy.calculator: the problems of tools call a calculator; set calculator = true")
+    if "tools" in kinds and run.policy.tool is None:
+        raise BadInput('policy.tool: the problems of tools call a calculator; set tool = "calculator"')
 
 
 def _check_temperature(run: RunFile) -> None:

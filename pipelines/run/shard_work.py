@@ -117,7 +117,7 @@ class ShardWork:
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
         engine = JournaledEngine(self.engines.policy, journal)
         judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
-        policy = PromptedPolicy(engine, self.run.policy, judge)
+        policy = PromptedPolicy(engine, self.run.policy, judge, self.grader.run_python)
         try:
             yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
         except BaseException:

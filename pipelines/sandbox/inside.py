@@ -6,6 +6,7 @@ with plain values; the comparisons, the expected values and the verdict are in t
 
 import ast
 import builtins
+import inspect
 import io
 import os
 import sys
@@ -209,7 +210,8 @@ def ask_function() -> None:
         send(CONTROL, {"outcome": "undetermined", "message": f"{NOT_IMPORTED} ({_line(error)})"})
         return
     try:
-        said = function(task["question"], task["solution"])
+        also = {"kept": task["kept"]} if "kept" in inspect.signature(function).parameters else {}
+        said = function(task["question"], task["solution"], **also)
     except BaseException as error:
         send(CONTROL, {"outcome": "undetermined", "message": _line(error)})
         return

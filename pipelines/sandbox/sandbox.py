@@ -6,10 +6,8 @@ A failure of anything around the code (no process, a process that died, time or 
 import asyncio
 import json
 import queue
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +31,7 @@ T = TypeVar("T")
 
 _WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermined": "undetermined"}
 DEFAULT = Limits()
+_TRIES = 3
 OWN_MEMORY = 4 << 30
 """Address space of a program of the user's own, in bytes."""
 
@@ -65,7 +64,6 @@ class Sandbox:
         self._processes = processes
         self._threads: ThreadPoolExecutor | None = None
         self._idle: queue.SimpleQueue[Zygote] = queue.SimpleQueue()
-        self._folders: list[Path] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -123,18 +121,20 @@ class Sandbox:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._processes, "sandbox")
                 for _ in range(self._processes):
-                    self._folders.append(Path(tempfile.mkdtemp(prefix="stepforge-sandbox-")))
-                    self._idle.put(Zygote(self._folders[-1]))
+                    self._idle.put(Zygote())
             return self._threads
 
     def _with_zygote(self, work: Callable[[Zygote], T]) -> T:
         zygote = self._idle.get()
         try:
-            return work(zygote)
+            for _ in range(_TRIES):
+                try:
+                    return work(zygote)
+                except ConnectionError:  # it was killed from outside; a new one is as good
+                    zygote.close()
+            raise NoIsolation("the process that starts locked ones is killed again and again")
         except (OSError, ValueError) as error:
             zygote.close()
-            if isinstance(error, ConnectionError):  # it was killed from outside; a new one is as good
-                return work(zygote)
             raise NoIsolation(f"a locked process does not start ({error}); try `stepforge doctor`") from error
         finally:
             self._idle.put(zygote)
@@ -148,8 +148,6 @@ class Sandbox:
         with suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Execution:
@@ -188,7 +186,7 @@ class _Execution:
                 file.close()
 
     def listen(self, control: socket.socket, output: socket.socket | None = None) -> Heard:
-        return listen(control, output and output.fileno(), self.deadline, self.limits.output)
+        return listen(control, None if output is None else output.fileno(), self.deadline, self.limits.output)
 
 
 def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:

@@ -6,7 +6,7 @@ What comes from the other side is data alone, so an object with a clever ``__eq_
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 LIMIT = 4_000_000
@@ -15,6 +15,7 @@ MOST_ITEMS = 100_000
 """Most values that an iterator is asked for."""
 _LENGTH = struct.Struct("!I")
 _SAFE = 1 << 62
+_MADE: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "z": frozenset, "i": iter}
 
 
 class Gone(BaseException):
@@ -106,7 +107,7 @@ def _packed(value: Any) -> Any:
         return {"c": [value.real, value.imag]}
     for mark, plain in (("t", tuple), ("s", set), ("z", frozenset)):
         if isinstance(value, plain):
-            return {mark: [_packed(item) for item in plain.__iter__(value)]}
+            return {mark: [_packed(item) for item in value]}
     if isinstance(value, range | Iterator) or kind.__name__ in ("dict_keys", "dict_values", "dict_items"):
         return {"i": [_packed(item) for item, _ in zip(value, range(MOST_ITEMS), strict=False)]}
     raise NotPlain(f"a value of type {kind.__name__}")
@@ -142,6 +143,5 @@ def _unpacked(message: Any) -> Any:
         case "d":
             return {_unpacked(key): _unpacked(item) for key, item in body}
         case "t" | "s" | "z" | "i":
-            made = {"t": tuple, "s": set, "z": frozenset, "i": iter}[mark]
-            return made([_unpacked(item) for item in body])
+            return _MADE[mark]([_unpacked(item) for item in body])
     raise ValueError(mark)

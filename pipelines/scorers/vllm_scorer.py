@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from stepforge.pipelines.scorers.shapes import QwenPrm, TokenClassification
 
 
+CPU_CACHE_BYTES = 1 << 28
+"""Room for a batch's keys and values on a CPU, where vLLM would else take a share of all memory."""
+
+
 class VllmScorer:
     """Implements ``schemas.protocols.Scorer``."""
 
@@ -40,6 +44,7 @@ class VllmScorer:
             import vllm
             from vllm import LLM
             from vllm.config import PoolerConfig
+            from vllm.platforms import current_platform
         except ImportError:
             raise BadInput("scorer: vllm is not installed; leave scorer.engine out") from None
         located = locate(settings.model, "scorer.model")
@@ -52,6 +57,8 @@ class VllmScorer:
                 max_model_len=settings.max_model_len,
                 pooler_config=PoolerConfig(task="token_classify", tok_pooling_type="ALL", use_activation=False),
                 enable_prefix_caching=False,  # a cached token has no output
+                enforce_eager=current_platform.is_cpu(),  # compiling takes longer there than it saves
+                kv_cache_memory_bytes=CPU_CACHE_BYTES if current_platform.is_cpu() else None,
                 trust_remote_code=False,
                 disable_log_stats=True,
             )

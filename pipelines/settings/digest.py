@@ -23,7 +23,7 @@ FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train",
 """Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
 DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
-    "solve": ("seed", "engine", "policy", "solutions", "solve", "scorer"),
+    "solve": ("seed", "engine", "policy", "solutions", "solve"),
     "vet": ("vet",),
     "label": ("seed", "engine", "policy", "judge", "scorer", "label"),
     "curate": ("curate",),
@@ -43,6 +43,8 @@ def content_settings(run: RunFile) -> dict[str, Any]:
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:
                 engine.pop(name)
+    if settings["solve"] is not None:  # a search goes by the scorer; independent samples do not depend on it
+        settings["solve"]["scorer"] = settings["scorer"]
     for name in ("scorer", "solve"):  # a run folder from before there were any is still current
         if settings[name] is None:
             del settings[name]
@@ -68,10 +70,7 @@ def settings_digest(run: RunFile) -> str:
 def stage_digest(run: RunFile, stage: ShardStage) -> str:
     """Return a digest of the settings that a stage's shards depend on."""
     settings = content_settings(run)
-    depends = [name for name in DEPENDS_ON[stage] if name in settings]
-    if stage == "solve" and run.solve is None:
-        depends = [name for name in depends if name != "scorer"]
-    return digest_of({name: settings[name] for name in depends})
+    return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
 def digest_of(settings: dict[str, Any]) -> str:

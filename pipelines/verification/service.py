@@ -1,7 +1,7 @@
 """The verifier over HTTP, on loopback with a token: ``/verify``, ``/credit``, and OpenRLHF's remote reward."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, ValidationError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
+
+    from stepforge.pipelines.serving.meter import Meter
 
 Asked = TypeVar("Asked", bound=Record)
 
@@ -67,6 +69,69 @@ class Refused(Exception):
         self.status = status
 
 
+class VerifierRoutes:
+    """Answers requests with a verifier, and with a reward model where there is one."""
+
+    def __init__(self, verifier: Verifier, limits: VerifierLimits, credit: Credit | None, meter: "Meter") -> None:
+        from prometheus_client import Counter
+
+        self._verifier = verifier
+        self._limits = limits
+        self._credit = credit
+        self._outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
+
+    async def verify(self, request: "Request") -> "Response":
+        """Answer ``/verify``."""
+        from starlette.responses import Response
+
+        found = await self._verdicts(request, await _read(request, VerifyRequest))
+        rows = b",".join(one.model_dump_json().encode() for one in found)
+        return Response(b'{"verdicts":[' + rows + b"]}", media_type="application/json")
+
+    async def open_rlhf(self, request: "Request") -> "Response":
+        """Answer ``/openrlhf``."""
+        from starlette.responses import JSONResponse
+
+        asked = await _read(request, OpenRlhfRequest)
+        if not len(asked.query) == len(asked.prompts) == len(asked.labels):
+            raise Refused(422, "query, prompts and labels are not equally long")
+        triples = zip(asked.query, asked.prompts, asked.labels, strict=True)
+        items = tuple(Item(response=query.removeprefix(prompt), reference=label) for query, prompt, label in triples)
+        found = await self._verdicts(request, VerifyRequest(items=items))
+        rewards = [UNDETERMINED_REWARD if one.reward is None else one.reward for one in found]
+        undetermined = [float(one.outcome == "undetermined") for one in found]
+        return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
+
+    async def credit(self, request: "Request") -> "Response":
+        """Answer ``/credit``."""
+        from starlette.responses import JSONResponse
+
+        if self._credit is None:
+            raise Refused(404, "this service has no reward model: start it with --scorer")
+        asked = await _read(request, CreditRequest)
+        _limited(len(asked.items), self._limits.items)
+        work = (self._credit.of(item.question, [item.steps]) for item in asked.items)
+        try:
+            found = await asyncio.wait_for(asyncio.gather(*work), self._limits.seconds)
+        except (TimeoutError, EngineDead) as error:
+            why = "the time of the request was over" if isinstance(error, TimeoutError) else str(error)
+            return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
+        return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what ``/health`` tells."""
+        return {"service": "verify", "credit": self._credit is not None, **self._limits.model_dump()}
+
+    async def _verdicts(self, request: "Request", asked: VerifyRequest) -> list[Verified]:
+        _limited(len(asked.items), self._limits.items)
+        seconds = min(asked.seconds or self._limits.seconds, self._limits.seconds)
+        port = request.client.port if request.client else 0
+        found = await self._verifier.verify(asked.items, client=asked.client or str(port), seconds=seconds)
+        for one in found:
+            self._outcomes.labels(one.outcome).inc()
+        return found
+
+
 def verify_app(
     verifier: Verifier,
     *,
@@ -76,71 +141,29 @@ def verify_app(
     http: Limits | None = None,
 ) -> "ASGIApp":
     """Return the service."""
-    from prometheus_client import Counter
-    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
     from stepforge.pipelines.serving.meter import Meter
 
     meter = Meter("verify")
-    outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
+    service = VerifierRoutes(verifier, limits, credit, meter)
+    paths = {"/verify": service.verify, "/openrlhf": service.open_rlhf, "/credit": service.credit}
+    routes = [Route(path, _answering(work), methods=["POST"]) for path, work in paths.items()]
+    return loopback_app(routes, token=token, meter=meter, limits=http, health=service.health)
 
-    async def verdicts(request: "Request", asked: VerifyRequest) -> list[Verified]:
-        _limited(len(asked.items), limits.items)
-        seconds = min(asked.seconds or limits.seconds, limits.seconds)
-        port = request.client.port if request.client else 0
-        found = await verifier.verify(asked.items, client=asked.client or str(port), seconds=seconds)
-        for one in found:
-            outcomes.labels(one.outcome).inc()
-        return found
 
-    async def verify(request: "Request") -> "Response":
-        found = await verdicts(request, await _read(request, VerifyRequest))
-        rows = b",".join(one.model_dump_json().encode() for one in found)
-        return Response(b'{"verdicts":[' + rows + b"]}", media_type="application/json")
+def _answering(work: "Callable[[Request], Awaitable[Response]]") -> "Callable[[Request], Awaitable[Response]]":
+    """Answer what is refused with its status and one line."""
 
-    async def open_rlhf(request: "Request") -> "Response":
-        asked = await _read(request, OpenRlhfRequest)
-        if not len(asked.query) == len(asked.prompts) == len(asked.labels):
-            raise Refused(422, "query, prompts and labels are not equally long")
-        triples = zip(asked.query, asked.prompts, asked.labels, strict=True)
-        items = tuple(Item(response=query.removeprefix(prompt), reference=label) for query, prompt, label in triples)
-        found = await verdicts(request, VerifyRequest(items=items))
-        rewards = [UNDETERMINED_REWARD if one.reward is None else one.reward for one in found]
-        undetermined = [float(one.outcome == "undetermined") for one in found]
-        return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
+    async def answer(request: "Request") -> "Response":
+        from starlette.responses import JSONResponse
 
-    async def credit_steps(request: "Request") -> "Response":
-        if credit is None:
-            raise Refused(404, "this service has no reward model: start it with --scorer")
-        asked = await _read(request, CreditRequest)
-        _limited(len(asked.items), limits.items)
-        work = (credit.of(item.question, [item.steps]) for item in asked.items)
         try:
-            found = await asyncio.wait_for(asyncio.gather(*work), limits.seconds)
-        except (TimeoutError, EngineDead) as error:
-            why = "the time of the request was over" if isinstance(error, TimeoutError) else str(error)
-            return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
-        return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
+            return await work(request)
+        except Refused as refused:
+            return JSONResponse({"error": str(refused)}, refused.status)
 
-    def answering(work: Any) -> Any:
-        async def answer(request: "Request") -> "Response":
-            try:
-                return await work(request)  # type: ignore[no-any-return]
-            except Refused as refused:
-                return JSONResponse({"error": str(refused)}, refused.status)
-
-        return answer
-
-    def health() -> Mapping[str, Any]:
-        return {"service": "verify", "credit": credit is not None, "items": limits.items, "seconds": limits.seconds}
-
-    routes = [
-        Route("/verify", answering(verify), methods=["POST"]),
-        Route("/openrlhf", answering(open_rlhf), methods=["POST"]),
-        Route("/credit", answering(credit_steps), methods=["POST"]),
-    ]
-    return loopback_app(routes, token=token, meter=meter, limits=http, health=health)
+    return answer
 
 
 def _limited(count: int, most: int) -> None:

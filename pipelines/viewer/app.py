@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stepforge.pipelines.run_folder.lock import is_held
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app
 from stepforge.pipelines.serving.meter import Meter
@@ -22,7 +23,6 @@ from stepforge.pipelines.viewer.listing import PAGE, Listing, asked_for
 from stepforge.pipelines.viewer.problem_view import losses_of, read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
-from stepforge.pipelines.viewer.row_index import ROW_STAGES, STATES
 from stepforge.pipelines.viewer.session import BrowserSession
 from stepforge.pipelines.viewer.tree_view import tree_of
 from stepforge.schemas.errors import BadInput, RunFailed

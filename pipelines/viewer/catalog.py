@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stepforge.pipelines.run_folder.row_index import COLUMNS, ROW_STAGES, Names, ShardRows, read_shard_rows
 from stepforge.pipelines.storage.layout import FOLDERS, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.viewer.row_index import COLUMNS, ROW_STAGES, Names, ShardRows, read_shard_rows
 from stepforge.schemas.errors import RunFailed
 
 LOOK_SECONDS = 2.0
@@ -124,7 +124,11 @@ class Catalog:
         pause = LOOK_SECONDS if isinstance(self.layout.folder, Path) else 10 * LOOK_SECONDS
         while not self._ended.is_set():
             began = time.monotonic()
-            self.refresh()
+            try:
+                self.refresh()
+                self.damaged.pop("the folder", None)
+            except (RunFailed, OSError) as error:
+                self.damaged["the folder"] = str(error)
             self._ended.wait(max(pause, 2 * (time.monotonic() - began)))  # a large folder is not listed all the time
 
 

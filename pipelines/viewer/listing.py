@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 import numpy as np
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.row_index import STATES
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags
-from stepforge.pipelines.viewer.row_index import STATES
 from stepforge.pipelines.viewer.text_search import Searches, words_of
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.record import Record
@@ -202,7 +202,7 @@ def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str,
             found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
             continue
         for address in wanted:  # ``take`` would import pandas
-            (row,) = table.slice(address.row, 1).to_pylist()
+            row = next(iter(table.slice(address.row, 1).to_pylist()), {"id": "(made again)", "question": ""})
             row = row.get("problem", row)
             found[address] = row["id"], row["question"]
     return found

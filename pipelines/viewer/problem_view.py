@@ -9,7 +9,7 @@ from stepforge.pipelines.storage.shards import read_columns, read_row
 from stepforge.pipelines.viewer.catalog import Address
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem
 
 Row = LabeledProblem | SolvedProblem | Problem
 RECORDS: dict[str, type[Row]] = {"label": LabeledProblem, "solve": SolvedProblem, "generate": Problem}
@@ -27,6 +27,7 @@ class StepView(NamedTuple):
     """What the labeler says of it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
     facts: tuple[tuple[str, str], ...]
     """Name and value of everything that is known of it."""
+    author: str
 
 
 class SolutionView(NamedTuple):
@@ -38,6 +39,8 @@ class SolutionView(NamedTuple):
     steps: tuple[StepView, ...]
     opinions: tuple[tuple[str, str], ...]
     """Who, and what they say of the solution."""
+    repair: Repair | None
+    """What the policy wrote once it was told that this one is wrong."""
     labeled: bool
 
 
@@ -96,8 +99,8 @@ def ending(rollout: Rollout) -> str:
 
 
 def _unlabeled(rollout: Rollout) -> SolutionView:
-    steps = tuple(StepView(i, step.text, None, "", ()) for i, step in enumerate(rollout.steps, 1))
-    return SolutionView(rollout.id, ending(rollout), rollout.outcome, steps, (), labeled=False)
+    steps = tuple(StepView(i, step.text, None, "", (), step.author) for i, step in enumerate(rollout.steps, 1))
+    return SolutionView(rollout.id, ending(rollout), rollout.outcome, steps, (), rollout.repair, labeled=False)
 
 
 def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
@@ -109,12 +112,16 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
         facts = [*_facts(solution.labels[i]), *_said(i, solution, truth, people)]
         if beliefs[i] is not None:
             facts.insert(0, ("right up to here", percent(beliefs[i])))
-        tone = None if (p := beliefs[i]) is None else round(10 * p)
-        steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts)))
+        if i < len(solution.rollout.scores):
+            facts.append(("scorer: right", percent(solution.rollout.scores[i])))
+        tone = None if (p := beliefs[i]) is None or step.author == "tool" else round(10 * p)
+        steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts), step.author))
     verdicts = [solution.verdict, *solution.others, *([truth] if truth.classes else []), *([people] if people else [])]
     rollout = solution.rollout
     opinions = tuple((v.labeler, opinion(v)) for v in verdicts)
-    return SolutionView(rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, labeled=True)
+    return SolutionView(
+        rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, rollout.repair, labeled=True
+    )
 
 
 def right_so_far(solution: LabeledSolution) -> list[float | None]:

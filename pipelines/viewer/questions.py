@@ -14,7 +14,7 @@ from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.contracts import speaking, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
-from stepforge.labelers.evidence.store import Evidence, solution_trajectory
+from stepforge.labelers.evidence.store import Evidence
 from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix
 from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
 from stepforge.pipelines.settings.digest import content_digest
@@ -94,15 +94,15 @@ def questions_about(row: LabeledProblem, solution: int, run: RunFile, model: Cha
     if not has_verdict(rollout) or not row.evidence:
         return None
     asked, in_order = _asked(row, run, model)
-    path, evidence = solution_trajectory(rollout), _empty(row)
+    evidence = _empty(row)
     prefixes = {key: count for count, key in enumerate(prefix_keys(rollout.steps))}
-    found = [Question(0, (), model.believe(path, evidence).first_error)]
+    found = [Question(0, (), model.verdict_on(rollout, evidence).posterior or ())]
     for prefix, drawn in asked:
         for one in drawn:
             evidence.add(one, prefix)
         *_, key = prefix_keys(prefix)
         if key in prefixes and len(found) <= MOST_QUESTIONS:
-            belief = model.believe(path, evidence).first_error
+            belief = model.verdict_on(rollout, evidence).posterior or ()
             found.append(Question(prefixes[key], tuple(one.outcome for one in drawn), belief))
     return Asked(tuple(found), in_order)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, flags, to_numpy
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Catalog, Flags
-from stepforge.pipelines.viewer.row_index import ROW_STAGES, flags, to_numpy
 from stepforge.schemas.errors import RunFailed
 
 TEXTS: dict[ShardStage, tuple[str, ...]] = {
@@ -97,7 +97,7 @@ def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ..
             found = _rows_with(layout, stage, shard, words)
         except RunFailed:
             continue  # the catalog names it
-        here = rows["stage"] == number
+        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been made again meanwhile
         hits[here] = found[rows["row"][here]]
     return hits
 

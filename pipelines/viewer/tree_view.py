@@ -12,7 +12,7 @@ DEEPEST = 40
 
 
 class Node(NamedTuple):
-    """Steps without a branching between them, and what follows."""
+    """Steps without a branching between them, what is known after the last, and what follows."""
 
     steps: tuple[tuple[int, str], ...]
     """Number and text of each."""
@@ -53,7 +53,7 @@ class _Tree:
 
     def _node(self, prefix: tuple[Step, ...], branch: Branch, depth: int) -> Node:
         self._left -= 1
-        first, steps = branch, [(len(prefix) + 1, branch.step.text)]
+        steps = [(len(prefix) + 1, branch.step.text)]
         prefix = (*prefix, branch.step)
         following = self._tree.branches(prefix)
         while len(following) == 1:
@@ -62,15 +62,15 @@ class _Tree:
             prefix = (*prefix, branch.step)
             following = self._tree.branches(prefix)
         shown = depth < DEEPEST and self._left > len(following)
-        low, high = first.interval
+        low, high = branch.interval
         texts = [step.text for step in prefix]
         through = [i + 1 for i, s in enumerate(self._solutions) if [step.text for step in s[: len(texts)]] == texts]
         outcomes = {way.outcome for way in branch.ways}
         return Node(
             steps=tuple(steps),
-            right=first.successes,
-            wrong=first.failures,
-            value=first.value,
+            right=branch.successes,
+            wrong=branch.failures,
+            value=branch.value,
             low=low,
             high=high,
             solutions=tuple(through),

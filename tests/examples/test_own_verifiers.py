@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.sandbox.sandbox import Ruling, Sandbox
-from stepforge.pipelines.settings.run_settings import parse_settings
+from stepforge.pipelines.settings.run_settings import parse_settings, read_run_file
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.verifier import AnyVerifier, CommandVerifier, PythonVerifier
 
@@ -101,3 +104,17 @@ def test_files_of_a_command_are_found_beside_the_run_file(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path.parent)
     (found,) = rulings(run.generate[0].verifier, (QUESTION, RIGHT))  # type: ignore[union-attr,arg-type]
     assert found.outcome == "correct"
+
+
+def test_the_example_run_is_complete() -> None:
+    run = read_run_file(FOLDER / "run.toml")
+    check_isolation(run)
+    (part,) = run.generate
+    assert isinstance(part, ProblemSet)
+    problems = [item.problem for item in open_problems(part).rows(0, 2) if isinstance(item, SourceItem)]
+
+    async def outcomes() -> list[str]:
+        async with PooledGrader() as grader:
+            return [*await grader.grade(problems[0], [RIGHT, WRONG]), *await grader.grade(problems[1], [RIGHT])]
+
+    assert asyncio.run(outcomes()) == ["correct", "wrong", "wrong"]

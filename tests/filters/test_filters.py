@@ -9,6 +9,7 @@ from stepforge.filters import (
     Corpus,
     Decided,
     Difficulty,
+    Doubted,
     Dropped,
     Duplicates,
     Language,
@@ -146,6 +147,29 @@ def test_the_books_balance_and_the_first_filter_names_the_reason() -> None:
     assert len(sifted.kept) + len(sifted.rejected) == 2
     assert [(r.problem_id, r.filter, r.reason) for r in sifted.rejected] == [("2", "difficulty", "too hard")]
     assert SolvedProblem.model_validate_json(sifted.rejected[0].row) == rows[1]
+
+
+def test_a_clean_bill_that_the_reward_model_doubts_is_withdrawn() -> None:
+    def scored(name: str, scores: tuple[float, ...], error: int | None = None) -> LabeledSolution:
+        rollout = a_solution(name, "ab", "correct").model_copy(update={"scores": scores})
+        return LabeledSolution(rollout=rollout, labels=(None, None), verdict=Verdict(labeler="l", first_error=error))
+
+    row = solved(a_solution("x", "ab", "correct"))
+    fine, doubted, named, unscored = (
+        scored("fine", (0.9, 0.8)),
+        scored("doubted", (0.9, 0.2)),
+        scored("named", (0.1, 0.1), error=0),
+        scored("unscored", ()),
+    )
+    labeled = LabeledProblem(
+        problem=row.problem, solutions=(fine, doubted, named, unscored), evidence=(), policy=row.policy, costs=()
+    )
+    kept = Doubted()(labeled)
+    assert isinstance(kept, LabeledProblem)
+    assert [s.verdict.abstained for s in kept.solutions] == [False, True, False, False]
+    assert Doubted()(labeled.model_copy(update={"solutions": (doubted,)})) == Dropped(
+        reason="the reward model doubts a step"
+    )
 
 
 ENGLISH = "How many apples does Ann have left after she gives three of them to her brother?"

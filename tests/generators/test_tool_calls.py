@@ -62,7 +62,7 @@ class Writer:
 
 def sampled(text: str, problem: Problem, prefix: Sequence[str] = (), **settings: int) -> tuple[Rollout, Writer]:
     engine = Writer(text)
-    policy = PromptedPolicy(engine, PolicySettings(calculator=True, answer="stated", **settings))
+    policy = PromptedPolicy(engine, PolicySettings(tool="calculator", answer="stated", **settings))
     before = [Step(text=part, author="tool" if part.startswith(" = ") else "policy") for part in prefix]
     (rollout,) = asyncio.run(policy.sample(problem, before, n=1, seed=5))
     return rollout, engine
@@ -129,3 +129,17 @@ def test_what_cannot_be_worked_out_is_said_and_nothing_is_evaluated() -> None:
     assert pending_call("Ann = 3\nBob = <<3 * 4") == "3 * 4"
     assert pending_call("Bob = <<3 * 4>> = 12\n") is None
     assert needless("Bob = <<3 * 40>> = 120") and not needless("Bob = <<13 * 40>> = 520")
+
+
+def test_python_is_called_and_its_failure_is_no_answer() -> None:
+    async def told(program: str) -> str | None:
+        return None if "loop" in program else str(len(program))
+
+    async def rollout(text: str) -> Rollout:
+        policy = PromptedPolicy(Writer(text), PolicySettings(tool="python", answer="stated"), python=told)
+        return (await policy.sample(a_problem(1), (), n=1, seed=5))[0]
+
+    done = asyncio.run(rollout("a = <<print(1)>> = 8\nAnswer: 8"))
+    assert done.steps[1] == Step(text=" = 8\n", author="tool") and done.answer == "8"
+    lost = asyncio.run(rollout("a = <<loop()>> = 8\nAnswer: 8"))
+    assert lost.finish == "error" and lost.outcome == "undetermined" and lost.text == "a = <<loop()>>"

@@ -17,9 +17,25 @@ from hypothesis import strategies as st
 
 from stepforge.labelers import ChangePoint, OmegaPRM
 from stepforge.labelers.change_point.labeler import classes_of
-from stepforge.labelers.change_point.model import MISGRADED, RIGHT, SLACK, Observed, information, posterior
+from stepforge.labelers.change_point.model import (
+    MISGRADED,
+    RIGHT,
+    SLACK,
+    Observed,
+    chances,
+    information,
+    posterior,
+    said,
+)
 from stepforge.labelers.change_point.observations import share_left
-from stepforge.labelers.change_point.pooling import POWERS, fails_check, fitted_temper, held_out, pooled_rates
+from stepforge.labelers.change_point.pooling import (
+    POWERS,
+    calibrated,
+    fails_check,
+    fitted_temper,
+    held_out,
+    pooled_rates,
+)
 from stepforge.labelers.change_point.rates import GRID, SIZE, Rates, kernels
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.replay import stored_evidence
@@ -151,7 +167,7 @@ def test_probabilities_are_probabilities(seen: Observed, rates: Rates) -> None:
         assert low - 0.05 <= mean_ <= high + 0.05
         inner_low, inner_high = value_and_interval(post, t, 0.5)[1:]
         assert low - 1e-9 <= inner_low <= inner_high <= high + 1e-9
-        assert 0 <= information(post, t) <= log(2) + 1e-9
+        assert 0 <= information(post)[t] <= log(2) + 1e-9
 
 
 def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None:
@@ -211,17 +227,17 @@ def test_in_free_text_the_probability_of_a_step_says_nothing() -> None:
 
 def test_information_by_hand() -> None:
     post = posterior(observed([(8, 2), *[(0, 0)] * 7]), Rates())
-    right, wrong = post.success(4)
-    share = post.wrong_by(4)
+    right, wrong = (float(chance[4]) for chance in chances(post))
+    share = sum(post.first_error[:4])
 
     def entropy(p: float) -> float:
         return -p * log(p) - (1 - p) * log(1 - p)
 
     mixed = (1 - share) * right + share * wrong
     assert right > 0.5 > 0.2 > wrong
-    assert information(post, 4) == pytest.approx(entropy(mixed) - (1 - share) * entropy(right) - share * entropy(wrong))
+    assert information(post)[4] == pytest.approx(entropy(mixed) - (1 - share) * entropy(right) - share * entropy(wrong))
     sure = posterior(observed([(8, 2), (0, 40), *[(0, 0)] * 6]), Rates())
-    assert information(sure, 4) < 0.01 < information(post, 4)
+    assert information(sure)[4] < 0.01 < information(post)[4]
 
 
 # The search, on policies whose values are known.
@@ -511,7 +527,7 @@ def test_a_late_prefix_is_cheaper_and_the_last_costs_a_step() -> None:
 def test_a_question_that_is_not_worth_its_cost_is_not_asked() -> None:
     path = solution_trajectory(a_solution("bad", LETTERS, "wrong"))
     belief = posterior(observed([(8, 2), *[(0, 0)] * 7]), Rates())
-    worth = {t: information(belief, t) / (1 - t / STEPS) for t in range(1, STEPS)}
+    worth = {t: information(belief)[t] / (1 - t / STEPS) for t in range(1, STEPS)}
     best = max(worth, key=worth.__getitem__)
     assert ChangePoint(least_information=worth[best] * 0.99).best_question(path, belief) == best
     assert ChangePoint(least_information=worth[best] * 1.01).best_question(path, belief) is None
@@ -678,6 +694,23 @@ def test_the_posterior_rule_knows_supplied_solutions() -> None:
         if solution.rollout.outcome != "undetermined":
             view = PosteriorRule().view(labeled, solution)
             assert view.verdict.posterior == solution.verdict.posterior
+
+
+def test_known_first_errors_calibrate_what_is_said() -> None:
+    """V falls at step 3 of 6; in half of the solutions the first error is step 1 and did no harm at first."""
+    seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 40
+    clear, mixed = calibrated(seen, [2] * 40, Rates()), calibrated(seen, [2, 0] * 20, Rates())
+    told = {name: said(posterior(seen[0], r).first_error, r.unseen) for name, r in (("c", clear), ("m", mixed))}
+    assert told["c"][2] > 0.95
+    assert 0.3 < told["m"][2] < 0.7
+    assert told["m"][0] > 0.15
+    assert (clear.harmless[0], clear.unseen) == (0.0, 0.0)
+
+
+def test_what_is_said_keeps_the_order_of_the_steps_and_adds_up() -> None:
+    told = said((0.6, 0.3, 0.05, 0.05), 0.2)
+    assert told == pytest.approx((0.48 + 0.19 / 3, 0.24 + 0.19 / 3, 0.04 + 0.19 / 3, 0.05))
+    assert sum(told) == pytest.approx(1)
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:

@@ -1,9 +1,8 @@
 """The card's text, section by section."""
 
 from collections.abc import Mapping
-from pathlib import PurePath
-from typing import Any
 
+from stepforge.filters import Contamination
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.contents import Contents, Counts
@@ -11,7 +10,7 @@ from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.records import PairFigures, Report
+from stepforge.pipelines.reports.records import DiversityFigures, PairFigures, Report
 from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text
 from stepforge.pipelines.settings.run_file import RunFile
 
@@ -57,7 +56,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         _warning(report),
         _loading(run, report),
         _training(run.export),
-        _composition(contents, figures),
+        _composition(contents, figures, report),
         _noise(report),
         cost_section(report, contents),
         identity_section(run, report),
@@ -113,7 +112,23 @@ def _training(exports: tuple[AnyExport, ...]) -> str:
     return "\n\n".join(["## How to train on it", *notes]) if notes else ""
 
 
-def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
+def _diversity(found: DiversityFigures) -> str:
+    operations = ", ".join(f"{name} {share:.0%}" for name, share in found.operations.items())
+    near = [
+        f"{share:.1%} are nearly an earlier question {how}"
+        for share, how in (
+            (found.near_copies, "with the same numbers"),
+            (found.near_copies_but_for_numbers, "whatever the numbers"),
+        )
+        if share is not None
+    ]
+    return (
+        f"The labeled problems come from {found.groups} templates or source groups, the largest of which holds "
+        f"{found.largest_group:.1%}. {'; '.join(near) + '. ' if near else ''}Operations: {operations or 'none seen'}."
+    )
+
+
+def _composition(contents: Contents, figures: Mapping[str, str], report: Report) -> str:
     head = ("slice", "problems", "solutions", "right answers", "with a wrong step", "undecided")
     slices = {f"domain {name}": counts for name, counts in sorted(contents.domains.items())}
     slices |= {f"difficulty {name}": counts for name, counts in sorted(contents.difficulties.items())}
@@ -121,7 +136,8 @@ def _composition(contents: Contents, figures: Mapping[str, str]) -> str:
     pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
     return (
         f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"
-        f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n{pictures}"
+        f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n"
+        f"{_diversity(report.diversity)}\n\n{pictures}"
     ).rstrip()
 
 
@@ -183,20 +199,15 @@ def _pairs(pairs: PairFigures) -> str:
 
 def decontamination(run: RunFile) -> str:
     """Return what was done to keep the problems of held-out sets out."""
-    found: list[Any] = [part for part in run.vet if getattr(part, "kind", "") == "contamination"]
+    found = [part for part in run.vet if isinstance(part, Contamination)]
     if not found:
         return "Decontamination: none was run; the problems were compared with no held-out set."
-    sets = sorted({cell(_held_out(one)) for part in found for one in part.against})
+    sets = sorted({cell(one.label) for part in found for one in part.against})
     ways = sorted({way for part in found for way in part.ways})
     return (
         f"Decontamination: the problems were compared with {', '.join(sets)}, and those found there "
         f"({', '.join(ways)}) were dropped."
     )
-
-
-def _held_out(one: Any) -> str:
-    """A held-out set by its name; of a file, no folder of this machine."""
-    return str(one.name or one.hub or PurePath(str(one.path)).name)
 
 
 def _filters(run: RunFile, report: Report) -> str:

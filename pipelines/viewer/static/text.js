@@ -51,6 +51,7 @@ function typeset(element) {
   const text = element.textContent;
   if (text.length > MOST || element.children.length || !/[$`]|\\[[(]/.test(text)) return;
   element.replaceChildren(pieces(text, CODE, code, (rest) => pieces(rest, FORMULA, formula, (t) => document.createTextNode(t))));
+  if (element.scrollWidth > element.clientWidth) element.tabIndex = 0; // a wide formula is scrolled by keyboard too
 }
 
 // Only what comes into view is set: a page may hold thousands of steps.

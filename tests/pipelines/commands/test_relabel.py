@@ -10,12 +10,16 @@ from run_files import a_run
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
 from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.rules import RULES, PosteriorRule
+from stepforge.pipelines.commands.relabel import calibrated_by_people
+from stepforge.pipelines.reports.error_sets import in_half
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
 from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import PeopleLabel
 
 OMEGA, BOTH = OmegaPRM(grow=False), Consensus()
 RUN = a_run(
@@ -114,7 +118,7 @@ def test_a_pilot_that_was_labelled_and_not_settled_is_settled_by_the_next_run(do
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"people"}))
 def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> None:
     before = data_bytes(done), [r.model_dump_json() for r in rows(done)]
     code, said = invoked("relabel", done, "--rule", rule)
@@ -144,6 +148,29 @@ def test_the_card_carries_the_audit(done: Path) -> None:
 def test_an_unknown_rule_or_folder_is_one_line(done: Path, tmp_path: Path) -> None:
     for folder, rule, said in (
         (done, "softly", "--rule softly: no such rule; there are hard, soft"),
+        (done, "people", "--rule people: nobody found anything"),
         (tmp_path, "hard", "not a run folder"),
     ):
         assert said in refused("relabel", folder, "--rule", rule)
+
+
+def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledProblem:
+    """Return a problem on which people say what the oracle says, in the second half perhaps that all is wrong."""
+    solutions = []
+    for solution in row.solutions:
+        error = oracle_verdict(row.problem, solution.rollout).first_error
+        said = PeopleLabel(first_error=0 if first_half_only and in_half(row.problem.group) else error)
+        rollout = solution.rollout.model_copy(update={"people": said})
+        solutions.append(solution.model_copy(update={"rollout": rollout}))
+    return row.model_copy(update={"solutions": tuple(solutions)})
+
+
+def test_half_of_peoples_labels_calibrate_and_the_other_half_is_not_looked_at(done: Path) -> None:
+    part, plain = ChangePoint(), rows(done)
+    judged = [[judged_by_people(row, first_half_only=half) for row in plain] for half in (False, True)]
+    fitted = [calibrated_by_people(part, few * (1 + 100 // len(plain))) for few in judged]
+    assert fitted[0].rates == fitted[1].rates
+    assert fitted[0].rates != part.rates
+    assert fitted[0].rates.model_copy(update={"harmless": part.rates.harmless}).moves == part.rates.moves
+    assert calibrated_by_people(part, plain) == part
+    assert calibrated_by_people(part, judged[0][:5]) == part

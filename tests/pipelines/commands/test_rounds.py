@@ -7,12 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stepforge.pipelines.commands.finetune import EXPORTS, examples
-from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained
+from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained, trained_scorer
 from stepforge.pipelines.reports.records import DatasetRows
 from stepforge.pipelines.run_folder.ledger import StageTotal
+from stepforge.pipelines.scorers import QwenPrm, Surprise
+from stepforge.pipelines.scorers.surprise_head import SurpriseHead
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
@@ -146,3 +150,25 @@ def test_the_default_trainer_learns_what_it_is_given(tmp_path: Path) -> None:
     code = f"from transformers import AutoModelForCausalLM; AutoModelForCausalLM.from_pretrained({str(model)!r})"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
     assert (model / "tokenizer.json").exists()
+
+
+def test_the_reward_model_of_a_round_is_trained_on_the_round_before(tmp_path: Path) -> None:
+    rows = {
+        "prompt": ["What is 2 + 3?"] * 3,
+        "completions": [["2 + 3 = 5", "Answer: 5"]] * 3,
+        "first_error": [-1, 0, 1],
+    }
+    place = tmp_path / "round-01"
+    (place / "datasets" / "stepwise").mkdir(parents=True)
+    pq.write_table(pa.table(rows), place / "datasets" / "stepwise" / "train-00000.parquet", write_page_checksum=True)
+    given = Surprise(model="embedded")
+    found = trained_scorer(given, place, "embedded")
+    assert isinstance(found, Surprise) and found.head == str(place / "scorer")
+    assert SurpriseHead.kept(place / "scorer")
+    again = trained_scorer(given, place, "embedded")
+    assert again == found, "what is trained is not trained again"
+    other = QwenPrm(model="x/y")
+    assert trained_scorer(other, place, "embedded") is other
+    with pytest.raises(RunFailed, match=r"train-scorer\.log"):
+        (tmp_path / "round-02").mkdir()
+        trained_scorer(given, tmp_path / "round-02", "embedded")

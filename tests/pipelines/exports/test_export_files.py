@@ -35,9 +35,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     return layout
 
 
-@pytest.mark.parametrize(
-    "part", WITH_ROWS, ids=lambda part: part().kind
-)
+@pytest.mark.parametrize("part", WITH_ROWS, ids=lambda part: part().kind)
 def test_every_export_loads_with_its_own_features(
     part: type[AnyExport], exported: Layout, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -69,7 +69,7 @@ class Wavering:
 
 
 def test_a_needed_call_is_preferred_to_a_guess_and_no_call_to_a_needless_one() -> None:
-    policy = PromptedPolicy(Wavering(), PolicySettings(calculator=True, answer="stated"))
+    policy = PromptedPolicy(Wavering(), PolicySettings(tool="calculator", answer="stated"))
 
     async def labeled() -> list[tuple[str, str]]:
         rollouts = await graded(PROBLEM, await policy.sample(PROBLEM, (), n=12, seed=3), EqualGrader())

@@ -35,3 +35,16 @@ def test_every_reference_program_is_correct() -> None:
         return {outcome for (outcome,) in found}
 
     assert asyncio.run(ask()) == {"correct"}
+
+
+def test_a_call_of_python_is_run_in_isolation() -> None:
+    async def told(*programs: str) -> list[str | None]:
+        async with PooledGrader() as grader:
+            return [await grader.run_python(program) for program in programs]
+
+    assert asyncio.run(told("24 * 37", "print('a')", "1 / 0", "import os\nos._exit(0)")) == [
+        "888",
+        "a\n",
+        "ZeroDivisionError: division by zero",
+        None,
+    ]

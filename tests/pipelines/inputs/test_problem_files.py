@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 from row_files import FIXTURES, ROWS, WRITERS, every_format, items, opened, write_jsonl
 
 from stepforge.generators.problem_sets import BroughtSolution, ProblemSet
@@ -16,6 +17,7 @@ from stepforge.pipelines.inputs.column_rows import HubRows
 from stepforge.pipelines.inputs.problem_files import ProblemSource
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Rejected
 
 SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
@@ -162,3 +164,43 @@ def test_real_sets_are_read_whole(name: str, settings: dict[str, str], rows: int
     count = opened(path, **settings).check()
     assert (count.problems, count.rejected) == (rows, 0)
     assert count.without_answer == (0 if "answer" in settings else rows)
+
+
+@every_format
+def test_rows_are_chosen_by_quality_and_license(tmp_path: Path, suffix: str) -> None:
+    rows = [
+        {
+            "question": f"What is {i} + 1?",
+            "answer": str(i + 1),
+            "score": str(i / 100),
+            "terms": "MIT" if i % 2 else "secret",
+        }
+        for i in range(100)
+    ]
+    WRITERS[suffix](tmp_path / f"rows{suffix}", rows)
+
+    def read(**settings: object) -> tuple[list[str], set[str]]:
+        source = opened(tmp_path / f"rows{suffix}", quality="score", row_license="terms", **settings)
+        assert source.check().rows == 100
+        found = list(source.rows(0, 100))
+        wanted = [row.problem for row in found if not isinstance(row, Rejected)]
+        assert all(problem.kept[-1].name == "license" for problem in wanted)
+        left_out = {f"{row.filter}: {row.reason}" for row in found if isinstance(row, Rejected)}
+        return [problem.question for problem in wanted], left_out
+
+    assert read() == ([row["question"] for row in rows], set())
+    found, why = read(min_quality=0.5, licenses=["mit"])
+    assert found == [row["question"] for row in rows[51::2]]
+    assert why == {"selection: below the least quality", "selection: not under a license asked for"}
+    drawn, why = read(quality_is_weight=True)
+    assert 35 < len(drawn) < 65
+    assert sum(question in drawn for question in (row["question"] for row in rows[50:])) > 0.6 * len(drawn)
+    assert why == {"selection: not drawn by its quality"}
+    assert read(quality_is_weight=True)[0] == drawn
+
+
+def test_what_is_chosen_by_needs_its_column() -> None:
+    with pytest.raises(ValidationError, match="name it as quality"):
+        ProblemSet(path="x.csv", min_quality=0.5)
+    with pytest.raises(ValidationError, match="name it as row_license"):
+        ProblemSet(path="x.csv", licenses=("mit",))

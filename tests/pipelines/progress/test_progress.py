@@ -161,10 +161,3 @@ def test_a_run_serves_its_metrics_until_it_closes(tmp_path: Path) -> None:
     progress.close()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
-
-
-def test_metrics_without_the_package_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepforge.pipelines.progress.prometheus.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"stepforge\[metrics\]"):
-        check_metrics(Workers(metrics_port=9))
-    check_metrics(Workers())

@@ -162,7 +162,7 @@ def test_no_flipped_bit_of_any_file_is_published(tmp_path: Path, tell: Callable[
     layout = small_run(tmp_path / "run", problems=4, exports=exports)
     settings, rng = open_run(layout.folder)[0], random.Random(7)
     files = [path for path in sorted(layout.datasets.rglob("*")) if path.is_file()]
-    assert {path.suffix for path in files} == {".parquet", ".jsonl", ".md", ".svg"}
+    assert {path.suffix for path in files} == {".parquet", ".jsonl", ".json", ".md", ".svg"}
     unseen = []
     for number in range(FLIPS):
         path = files[number % len(files)]

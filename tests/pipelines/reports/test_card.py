@@ -12,6 +12,7 @@ import yaml
 from exported_rows import WITH_ROWS
 from scripted_rows import curated_run, scripted_rows
 
+from stepforge.filters import Contamination
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.datasets.writer import export_all
@@ -21,6 +22,7 @@ from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import front_matter, licences_of
 from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.pipelines.reports.card.safe_text import cell, fenced
+from stepforge.pipelines.reports.card.sections import decontamination
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.reports.report import build_report, write_report
@@ -297,3 +299,10 @@ def test_a_card_tells_by_itself_whether_a_bit_was_flipped(tmp_path: Path) -> Non
         damaged[bit // 8] ^= 1 << bit % 8
         card = read_card(damaged.decode(errors="replace"))
         assert card is None or not card.intact
+
+
+def test_a_card_names_the_held_out_sets(card: tuple[RunFile, Layout, str]) -> None:
+    run, _, text = card
+    assert "Decontamination: none was run" in text
+    compared = run.model_copy(update={"vet": (Contamination(against=("gsm8k_test.jsonl", "org/exam")),)})
+    assert "compared with gsm8k_test, org/exam, and those found" in decontamination(compared)

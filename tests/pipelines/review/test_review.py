@@ -212,6 +212,24 @@ def test_the_last_word_counts_and_a_settled_dispute_is_settled() -> None:
     assert [one.reviewer for one in standing(settled)] == ["carol"]
 
 
+def test_disputed_steps_are_settled_by_a_third(layout: Layout, rows: list[LabeledProblem]) -> None:
+    save_queue(layout, build_queue(layout, 8))
+    queue = read_queue(layout)
+    assert queue is not None
+    item = next(item for item in queue.items if not item.gold)
+    row = next(r for r in rows if r.problem.id == item.problem_id)
+    said = [on(row, item.solution, item.step, "right", "anna"), on(row, item.solution, item.step, "wrong", "ben")]
+    add_findings(layout, said)
+    with Looking(layout, "carol", adjudicates=True) as client:
+        page = client.get("/review")
+        assert page.url.path == "/review/1" and "anna: right" in page.text and "ben: wrong" in page.text
+        sent = {"step": item.step, "finding": "wrong", "seconds": 3}
+        assert client.post("/review/1/finding", json=sent, headers=OWN_PAGE).json() == {"next": "/review/done"}
+    found = read_findings(layout).all
+    assert found[-1].adjudicates and disputed(found) == {}
+    assert [one.reviewer for one in standing(found)] == ["carol"]
+
+
 def test_kappa_by_hand() -> None:
     pairs = [("right", "right")] * 20 + [("right", "wrong")] * 5 + [("wrong", "right")] * 10 + [("wrong", "wrong")] * 15
     assert cohens_kappa(pairs) == pytest.approx(0.4)  # 0.7 agree, 0.5 by chance

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import run_files
 
 from stepforge.pipelines.run_folder.plan import FAMILIES, family_item, plan_shards
 from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.settings.digest import content_settings, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile, limited
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.pipelines.storage.layout import Layout
@@ -70,3 +72,33 @@ def test_settings_survive_the_run_folder() -> None:
 
     run = a_run(generate=[{"kind": "quantities", "depth": 4, "levels": [1, 6]}], workers={"stage_timeout": 5.0})
     assert parse_settings(tomllib.loads(run.toml()), "run.toml") == run
+
+
+def test_a_scorer_binds_labels_and_solutions_only_where_a_search_goes_by_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    scored = run_files.a_run(scorer={"kind": "surprise"})
+    searched = run_files.a_run(scorer={"kind": "surprise"}, solve={"kind": "best_of_n"})
+    other = run_files.a_run(scorer={"kind": "surprise", "head": "x"}, solve={"kind": "best_of_n"})
+    assert "scorer" not in content_settings(run_files.a_run())
+    assert guard_settings(run_files.a_run(), layout) == []
+    assert guard_settings(scored, layout) == ["label"]
+    assert guard_settings(searched, layout) == ["solve"]
+    assert guard_settings(other, layout) == ["solve", "label"]
+    assert stage_digest(run_files.a_run(), "solve") == stage_digest(scored, "solve") != stage_digest(searched, "solve")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": [{"kind": "reward_model"}]}, "reads a reward model's scores"),
+        ({"label": [{"kind": "change_point", "prior": "reward_model"}]}, "reads a reward model's scores"),
+        ({"solve": {"kind": "mcts"}}, "its value is a reward model's score"),
+        (
+            {"solve": {"kind": "beam", "value": "certainty"}, "policy": {"segmenter": {"kind": "sentence"}}},
+            "line by line",
+        ),
+    ],
+)
+def test_what_reads_scores_needs_a_scorer(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run_files.a_run(**changes)

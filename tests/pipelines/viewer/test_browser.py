@@ -26,7 +26,7 @@ from stepforge.schemas.labeled import LabeledProblem
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 TOKEN = "browser-token"  # noqa: S105
-MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\). It costs $5 and $6.\n"
+MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1" + " + 1" * 40 + "$. It costs $5 and $6.\n"
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Serv
         page.goto(f"{server.address}/problem/label/0/0")
         page.wait_for_selector(".step .katex")
         first = page.locator(".step").first
-        assert first.locator(".katex").count() == 2
+        assert first.locator(".katex").count() == 3
         assert "costs $5 and $6" in first.inner_text()
         page.goto(f"{server.address}/problem/label/0/1")
         page.wait_for_selector(".code .k")
@@ -290,7 +290,7 @@ def test_a_phone_and_twice_the_size_need_no_sideways_scrolling(
             page.wait_for_timeout(100)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, address
             small = page.evaluate(
-                "[...document.querySelectorAll('button, .button, .row, select')]"
+                "[...document.querySelectorAll('button, .button, .row, select, .step, .branch')]"
                 ".filter(e => e.offsetParent && e.getClientRects().length)"
                 ".filter(e => e.offsetHeight < 24 || e.getBoundingClientRect().right > innerWidth).length"
             )

@@ -17,7 +17,8 @@ from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.tree_view import Node, tree_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.problem import Lineage
+from stepforge.schemas.rollout import Repair, SolvedProblem
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +201,27 @@ def test_a_damaged_shard_is_named_and_the_rest_is_shown(rows: list[LabeledProble
         assert client.get("/problem/label/1/0").status_code == 500
 
 
+def test_a_folder_that_changes_under_the_viewer_is_survived(rows: list[LabeledProblem], tmp_path: Path) -> None:
+    layout = a_view_run(tmp_path / "run", rows)
+    looking = Looking(layout)
+    with looking as client:
+        layout.shard("label", 1).unlink()
+        assert client.get("/").status_code == client.get("/?q=a").status_code == 200
+        assert client.get("/problem/label/1/0").status_code == 404
+        a_view_run(layout.folder, [*rows[:4], rows[4]], per_shard=4)
+        for path in ("/", "/?q=e", "/?sort=uncertainty"):
+            assert client.get(path).status_code == 200
+        looking.viewer.catalog.refresh()
+        assert ids(client.get("/").text) == [row.problem.id for row in rows[:5]]
+
+
 def test_a_problem_shows_counts_beliefs_and_verdicts(client: TestClient, rows: list[LabeledProblem]) -> None:
     place, row = next((i, r) for i, r in enumerate(rows) if any(s.rollout.outcome == "wrong" for s in r.solutions))
     page = html.unescape(client.get(f"/problem/label/{place // 4}/{place % 4}?n={place + 1}").text)
     assert row.problem.question in page
     for solution in row.solutions:
         for step, label in zip(solution.rollout.steps, solution.labels, strict=True):
-            assert step.text in page
+            assert step.text.strip("\n") in page
             if label is not None and label.trials:
                 assert f"{label.successes} of {label.trials} end right" in page
         if solution.verdict.first_error is not None:
@@ -270,3 +285,24 @@ def test_hostile_texts_stay_texts(rows: list[LabeledProblem], tmp_path: Path) ->
             known = {"script": 3, "img": 1, "body": 1, "form": 1}
             assert all(made.count(name) <= known.get(name, 0) for name in made), made
     assert HOST
+
+
+def test_tools_second_turns_scores_and_lineage_are_told(rows: list[LabeledProblem], tmp_path: Path) -> None:
+    row = rows[0]
+    solution, *others = row.solutions
+    steps = (solution.rollout.steps[0].model_copy(update={"author": "tool"}), *solution.rollout.steps[1:])
+    repair = Repair(
+        message="<i>the test</i> fails", prompt="p", text="now so", outcome="correct", finish="stop", tokens=3
+    )
+    scores = tuple(0.25 for _ in steps)
+    rollout = solution.rollout.model_copy(update={"steps": steps, "repair": repair, "scores": scores})
+    lineage = Lineage(parents=("p-1",), way="rephrase", settled_by="agreement", agreement=0.75, solutions=8)
+    problem = row.problem.model_copy(update={"lineage": lineage})
+    told = row.model_copy(
+        update={"problem": problem, "solutions": (solution.model_copy(update={"rollout": rollout}), *others)}
+    )
+    with Looking(a_view_run(tmp_path / "run", [told])) as client:
+        page = client.get("/problem/label/0/0").text
+    assert '<span class="chip">tool</span>' in page and "<dt>scorer: right</dt><dd>25 %</dd>" in page
+    assert "&lt;i&gt;the test&lt;/i&gt; fails" in page and "now so" in page
+    assert "p-1 (rephrase; answer settled by agreement, 75 % of 8 agree)" in page

@@ -1,0 +1,35 @@
+"""Curation by a reward model: a clean bill that it doubts is withdrawn."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stepforge.filters.dropped import Dropped
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.record import Record
+
+DOUBTED = "the reward model doubts a step"
+
+
+class Doubted(Record):
+    """Turn "no error" into an abstention where a step's score is low; drop a problem that is left without a verdict.
+
+    Right answers reached through a wrong step are what this finds: completions cannot see them.
+    """
+
+    kind: Literal["doubted"] = "doubted"
+    least: float = Field(default=0.5, ge=0, le=1)
+    """Score below which a step is doubted."""
+
+    def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
+        """Look at every step of the solutions in which no error was found."""
+        solutions = tuple(self._kept(solution) for solution in row.solutions)
+        if all(solution.verdict.abstained for solution in solutions):
+            return Dropped(reason=DOUBTED)
+        return row if solutions == row.solutions else row.model_copy(update={"solutions": solutions})
+
+    def _kept(self, solution: LabeledSolution) -> LabeledSolution:
+        if not solution.verdict.finds_no_error or min(solution.rollout.scores, default=1.0) >= self.least:
+            return solution
+        verdict = solution.verdict.model_copy(update={"abstained": True, "reason": DOUBTED})
+        return solution.model_copy(update={"verdict": verdict})

@@ -1,0 +1,95 @@
+"""The ``states`` export: OmegaPRM's own product, every state of a question that was estimated, and the tree they form.
+
+A state is a question with some steps that the policy wrote, in a given solution or in a completion of another state
+(arXiv 2406.06592, section 3.3). ``omega_prm`` with ``grow`` draws many of them at a budget (``search_limit``, ``k``).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from stepforge.labelers.evidence.store import count_outcomes
+from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.rows import ExportName, asked
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout, Step
+
+
+class StateRow(Record):
+    """A prefix of a solution and how completions of it ended."""
+
+    prompt: str
+    """What the policy was given, without the steps."""
+    steps: tuple[str, ...]
+    state: int
+    """Number of the state among those of its question; 0 is the question itself."""
+    parent: int
+    """Number of the longest state that this one goes on from, -1 for the question."""
+    successes: int
+    trials: int
+    value: float
+    """Share of completions that end right. Every number of completions fixed beforehand leaves it unbiased; where
+    drawing ended at the first success, it is too high."""
+    low: float
+    """95 % Wilson interval."""
+    high: float
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    labeler: str
+
+
+class States(Export):
+    """A row for each state with a completion whose outcome is known."""
+
+    kind: Literal["states"] = "states"
+    row: ClassVar[type[Record]] = StateRow
+    task = "token-classification"
+    needs_completions = True
+    name: ExportName = "states"
+    """Folder under ``datasets/``."""
+
+    def rows(self, problem: LabeledProblem) -> Iterator[StateRow]:
+        """Yield the question's states, each after the one that it goes on from."""
+        above: list[tuple[str, int]] = []
+        number = 0
+        for steps, drawn in _completions(problem):
+            label, text = count_outcomes(drawn), "".join(step.text for step in steps)
+            if label.interval is None or label.value is None:
+                continue
+            while above and not text.startswith(above[-1][0]):
+                above.pop()
+            yield StateRow(
+                prompt=asked(problem),
+                steps=tuple(step.text for step in steps),
+                state=number,
+                parent=above[-1][1] if above else -1,
+                successes=label.successes,
+                trials=label.trials,
+                value=label.value,
+                low=label.interval[0],
+                high=label.interval[1],
+                domain=problem.problem.domain,
+                difficulty=problem.problem.difficulty,
+                problem_id=problem.problem.id,
+                labeler=problem.solutions[0].verdict.labeler,
+            )
+            above.append((text, number))
+            number += 1
+
+
+def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[Rollout]]]:
+    """Return the completions of each prefix, a prefix before all that go on from it."""
+    given = [solution.rollout for solution in problem.solutions]
+    whole = {rollout.id: rollout.steps for rollout in given}
+    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": list(problem.own if problem.supplied else given)})
+    prefixes: dict[str, tuple[Step, ...]] = {"": ()}
+    for rollout in problem.evidence:
+        start = rollout.start
+        before = whole[start.rollout][: start.steps] if start is not None else ()
+        whole[rollout.id] = (*before, *rollout.steps)
+        text = "".join(step.text for step in before)
+        prefixes[text] = before
+        drawn[text].append(rollout)
+    return [(prefixes[text], drawn[text]) for text in sorted(drawn)]

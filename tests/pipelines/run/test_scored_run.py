@@ -1,0 +1,86 @@
+"""A run with a reward model: a search by its scores, a cascade of labelers, and both in the books. Without Ray."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from run_files import a_run
+
+from stepforge.filters import Corpus
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.pipelines.engines import open_engine
+from stepforge.pipelines.engines.gate import EngineGate
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.shard_work import Engines, ShardWork
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.plan import plan_shards
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_shard
+from stepforge.pipelines.storage.store import write_text
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.protocols import EngineIdentity, StepScores
+from stepforge.schemas.rollout import SolvedProblem
+
+STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
+
+
+class _ByLength:
+    """Doubts long steps, and cannot read a solution of more than twelve."""
+
+    identity = EngineIdentity(model="length", digest="", engine="test", version="")
+
+    async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
+        return [
+            StepScores(scores=tuple(0.9 if len(step) < 30 else 0.3 for step in steps), tokens=7)
+            if len(steps) <= 12
+            else StepScores(scores=(), error="too long")
+            for steps in solutions
+        ]
+
+    async def close(self) -> None:
+        return None
+
+
+def _done(folder: Path, **changes: object) -> tuple[Layout, list[ShardReport]]:
+    run = a_run(problems=5, solutions=3, policy={"answer": "stated"}, scorer={"kind": "surprise"}, **changes)
+    layout, plan = Layout(folder), plan_shards(run, folder)
+    write_text(layout.run_file, run.toml())
+
+    async def work() -> list[ShardReport]:
+        gate = EngineGate(await open_engine(run.engine), 64)
+        shards = ShardWork(run, folder, PooledGrader(), Engines(gate, None, _ByLength()))
+        try:
+            return [(await shards.do(stage, plan[0], Corpus())).report for stage in STAGES]
+        finally:
+            await shards.grader.close()
+            await gate.close()
+
+    return layout, asyncio.run(work())
+
+
+def test_a_cascade_in_a_run_is_scored_labeled_and_charged_by_tier(tmp_path: Path) -> None:
+    label = [{"kind": "cascade", "sure": 0.6, "tiers": [{"kind": "change_point"}]}, {"kind": "reward_model"}]
+    layout, reports = _done(tmp_path / "run", label=label, curate=[{"kind": "doubted", "least": 0.1}])
+    rows = read_shard(layout.shard("label", 0), LabeledProblem)
+    scored = [s.rollout for row in rows for s in row.solutions if s.rollout.scores]
+    assert scored and all(len(r.scores) == len(r.steps) for r in scored)
+    spent = {entry.labeler: entry.cost for entry in reports[3].labelers}
+    assert spent["scorer"].prompt_tokens == 7 * len(scored)
+    assert spent["cascade: change_point"].rollouts == sum(len(row.evidence) for row in rows) > 0
+    assert [v.labeler for v in rows[0].solutions[0].others] == ["reward_model"]
+    for row in rows:  # what is stored is enough to look again
+        assert len(stored_evidence(row).rollouts) == len(row.evidence)
+    again, _ = _done(tmp_path / "again", label=label, curate=[{"kind": "doubted", "least": 0.1}])
+    assert again.shard("label", 0).read_bytes() == layout.shard("label", 0).read_bytes()
+
+
+def test_searched_solutions_are_the_best_found_and_no_samples_of_the_policy(tmp_path: Path) -> None:
+    solve = {"kind": "mcts", "simulations": 6}
+    layout, reports = _done(tmp_path / "run", solve=solve, label=[{"kind": "math_shepherd", "k": 2}])
+    rows = read_shard(layout.shard("solve", 0), SolvedProblem)
+    assert all(len(row.rollouts) == 3 and row.policy.model.endswith(", searched") for row in rows)
+    assert all(row.searched_tokens > 0 for row in rows)
+    kept = sum(r.tokens for row in rows for r in row.rollouts)
+    assert reports[1].cost.generated_tokens == kept + sum(row.searched_tokens for row in rows)
+    labeled = read_shard(layout.shard("label", 0), LabeledProblem)
+    assert all(solution.labels for row in labeled for solution in row.solutions)
