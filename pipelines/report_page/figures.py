@@ -54,7 +54,7 @@ def funnel(report: Report) -> Figure:
     data, table = [], [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
     for stage, name in STAGES.items():
-        total = report.stages.get(stage)  # type: ignore[call-overload]
+        total = report.stages.get(stage)
         if total is not None and planned:
             lost = total.rows_in - total.rows_out
             data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))

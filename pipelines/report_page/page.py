@@ -53,7 +53,7 @@ class LostReason(NamedTuple):
     stage: str
     how: str
     reason: str
-    count: int
+    problems: int
     examples: tuple[tuple[str, str], ...]
     """Id of a problem, and the beginning of its question or of the error."""
 

@@ -23,9 +23,9 @@ def row(name: str, *solutions: LabeledSolution, further: tuple[Rollout, ...] = (
 
 
 def a_labeled(
-    name: str, verdict: Verdict, *others: Verdict, outcome: Outcome = "wrong", counts: tuple[int, int] = (1, 3)
+    name: str, verdict: Verdict, *others: Verdict, outcome: Outcome = "wrong", counts: tuple[int, int] | None = (1, 3)
 ) -> LabeledSolution:
-    labels = (StepLabel(successes=counts[0], failures=counts[1]), None)
+    labels = (StepLabel(successes=counts[0], failures=counts[1]) if counts else None, None)
     return LabeledSolution(rollout=a_solution(name, "ab", outcome), labels=labels, verdict=verdict, others=others)
 
 
@@ -89,8 +89,10 @@ def test_twenty_are_chosen_of_every_kind_and_no_problem_twice() -> None:
     for i in range(60):
         p = i / 100
         choice.add(0, i, row(f"sure-{i}", a_labeled("s", sure(1, (0.0, 1 - p, p)))), [WRONG])
-        choice.add(1, i, row(f"odd-{i}", a_labeled("s", verdict_of("x", None), outcome="correct")), [WRONG])
-        choice.add(2, i, row(f"apart-{i}", a_labeled("s", verdict_of("x", 0), verdict_of("y", 1))), [WRONG])
+        odd = a_labeled("s", verdict_of("x", None), outcome="correct", counts=None)
+        apart = a_labeled("s", verdict_of("x", 0), verdict_of("y", 1), counts=None)
+        choice.add(1, i, row(f"odd-{i}", odd), [WRONG])
+        choice.add(2, i, row(f"apart-{i}", apart), [WRONG])
     choice.add(3, 0, row("fixed", a_labeled("s", repaired)), [WRONG])
     choice.add(3, 1, row("none", a_labeled("s", verdict_of("x", abstained=True))), [WRONG])
     chosen = choice.chosen()
@@ -108,3 +110,12 @@ def test_a_small_run_shows_every_solution_once() -> None:
         0, 0, row("p", *(a_labeled(f"s{i}", verdict_of("x", 0), verdict_of("y", 1)) for i in range(3))), [WRONG] * 3
     )
     assert [one.solution for one in sorted(choice.chosen(), key=lambda one: one.solution)] == [0, 1, 2]
+
+
+def test_without_a_posterior_counts_say_how_sure_a_label_is() -> None:
+    choice = Choice()
+    for name, counts in (("few", (0, 1)), ("many", (0, 50))):
+        choice.add(0, 0, row(name, a_labeled("s", verdict_of("x", 0), counts=counts)), [WRONG])
+    choice.add(0, 1, row("clean", a_labeled("s", verdict_of("x"), outcome="correct", counts=(9, 1))), [RIGHT])
+    chosen = choice.chosen()
+    assert [one.problem_id for one in chosen if one.why == "surest"] == ["many", "few", "clean"]
