@@ -22,6 +22,7 @@ COMMANDS = (
     running.run,
     running.record,
     looking.report,
+    looking.compare,
     running.status,
     running.estimate,
     looking.show,

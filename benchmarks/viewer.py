@@ -45,12 +45,13 @@ def write_large_run(target: Layout, problems: int) -> None:
     for shard in (shards[0], shards[-1]):
         count = min(PER_SHARD, problems - shard * PER_SHARD)
         report = {"run": "large", "digest": str(shard), "rows": count}  # no shard number: it is copied under others
-        write_table(target.shard("label", shard), _renamed(whole.slice(0, count), shard), report)
+        write_table(target.shard("label", shard), renamed(whole.slice(0, count), shard), report)
     for shard in shards[1:-1]:
         shutil.copyfile(str(target.shard("label", 0)), str(target.shard("label", shard)))
 
 
-def _renamed(table: pa.Table, shard: int) -> pa.Table:
+def renamed(table: pa.Table, shard: int) -> pa.Table:
+    """Return the rows with ids and questions of their own, numbered on from the shards before."""
     problem = table["problem"].combine_chunks()
     names = [problem.type.field(i).name for i in range(problem.type.num_fields)]
     fields = [problem.field(name) for name in names]

@@ -1,6 +1,6 @@
-"""The pictures of the viewer in docs/pictures, taken by a headless Chromium.
+"""The pictures of the viewer and the report in docs/pictures, taken by a headless Chromium.
 
-    stepforge run configs/demo.toml --out runs/demo && stepforge review runs/demo
+    stepforge run configs/demo.toml --out runs/demo && stepforge review runs/demo && stepforge report runs/demo --html
     python -m benchmarks.viewer_pictures runs/demo
 
 Needs Chromium and `pip install 'stepforge[browser]'`.
@@ -27,7 +27,8 @@ def main() -> None:
         sys.exit("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
-    served = Served(parser.parse_args().run, "--reviewer", "anna")
+    run = parser.parse_args().run
+    served = Served(run, "--reviewer", "anna")
     served.until_read()
     FOLDER.mkdir(exist_ok=True)
     try:
@@ -35,6 +36,7 @@ def main() -> None:
             browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             for scheme in ("light", "dark"):
                 _take(browser, served, scheme)
+            take_report(browser, run)
             browser.close()
     finally:
         served.process.terminate()
@@ -69,6 +71,14 @@ def _take(browser: Any, served: Served, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 760})
     _shoot(page, "review-phone")
     context.close()
+
+
+def take_report(browser: Any, run: Path) -> None:
+    """Take the picture of the report of a run, which must be written already."""
+    page = browser.new_page(viewport={"width": 1120, "height": 1280})
+    page.goto((run / "report.html").resolve().as_uri())
+    _shoot(page, "report")
+    page.close()
 
 
 def _shoot(page: Any, name: str) -> None:

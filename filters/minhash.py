@@ -69,8 +69,8 @@ def _pairs(keys: NDArray[np.uint64], marks: NDArray[np.uint8], similarity: float
             same = (marks[pairs[:, 0]] == marks[pairs[:, 1]]).mean(axis=1)
             found.append(pairs[(same - 1 / 256) / (1 - 1 / 256) >= similarity])  # two bytes agree by chance as well
         found = [np.unique(np.concatenate(found), axis=0)]
-    pairs: NDArray[np.int64] = found[0]
-    return np.asarray(pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))])
+    alike: NDArray[np.int64] = found[0]
+    return np.asarray(alike[np.lexsort((alike[:, 0], alike[:, 1]))])
 
 
 def _together(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:

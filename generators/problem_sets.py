@@ -27,6 +27,8 @@ SUFFIXES = tuple(f + c for f in FORMATS for c in COMPRESSED if not (c and f == "
 """What a problem file's name ends in, and so its format."""
 
 
+LICENSE = "license"
+"""The kept column of a row's own license."""
 SELECTING = ("quality", "row_license")
 """The fields whose columns say whether a row is wanted."""
 
@@ -216,7 +218,7 @@ def _number(value: object) -> float | None:
 
 def _license(cells: Cells) -> tuple[KeptColumn, ...]:
     name = cells.label("row_license")
-    return () if name is None else (KeptColumn(name="license", value=name),)
+    return () if name is None else (KeptColumn(name=LICENSE, value=name),)
 
 
 def hash_of(text: str) -> str:

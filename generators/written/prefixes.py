@@ -11,7 +11,7 @@ from pydantic import Field
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import Lineage, Problem
@@ -43,6 +43,7 @@ class Prefixes(ModelSource):
             place = seed_of(seed, self.name, row, count)
             ways = await policy.sample(problem, steps[:count], n=self.completions, seed=place)
             ways = await graded(problem, ways, grader)
+            check_answered(ways)
             cost += Cost.of(ways)
             if sum(way.outcome == "correct" for way in ways) < self.min_pass_rate * len(ways):
                 break
@@ -64,7 +65,9 @@ class Prefixes(ModelSource):
         )
         opening = "".join(step.text for step in begun)
         return SourceItem(
-            problem=problem.model_copy(update={"id": f"{self.name}:{problem.id}-{row}", "lineage": lineage}),
+            problem=problem.model_copy(
+                update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage}
+            ),
             solutions=tuple(BroughtSolution(text=opening + way.text) for way in finished),
         )
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered, spent
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import Lineage, Problem
@@ -51,6 +51,7 @@ class Rationales(ModelSource):
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         place = seed_of(seed, self.name, row)
         (reply,) = await policy.ask(prompt, n=1, seed=place, sampling=sampling, chat=self.chat)
+        check_answered([reply])
         cost, text = spent([reply]), reply.text.strip()
         steps = policy.adopt(text) if text else ()
         fault = "cut short" if reply.finish != "stop" else await _fault(problem, steps, policy, grader)
@@ -58,6 +59,7 @@ class Rationales(ModelSource):
             return Attempt(Refused(fault, text), cost)
         half = steps[: (len(steps) + 1) // 2]
         ways = await graded(problem, await policy.sample(problem, half, n=self.completions, seed=place), grader)
+        check_answered(ways)
         cost += Cost.of(ways)
         reached = sum(way.outcome == "correct" for way in ways) / len(ways)
         if reached < self.min_reached:
@@ -69,7 +71,7 @@ class Rationales(ModelSource):
             agreement=reached,
             solutions=len(ways),
         )
-        told = problem.model_copy(update={"id": f"{self.name}:{problem.id}-{row}", "lineage": lineage})
+        told = problem.model_copy(update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage})
         return Attempt(SourceItem(problem=told, solutions=(BroughtSolution(text=text),)), cost)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from stepforge.generators.families import AnyFamily
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.grading.votes import vote_shares, voters
 from stepforge.schemas.labeled import Cost
@@ -61,6 +61,15 @@ class ModelSource(Record, ABC):
     def label(self) -> str:
         """As of problem sets."""
         return self.name
+
+
+def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
+    """Raise ``NotSampled`` where the engine failed over all of them, which says nothing about the problem."""
+    if all(result.finish == "error" for result in results):
+        asked = [result for result in results if isinstance(result, Completion)]
+        own = not asked or any(completion.cause != "request" for completion in asked)
+        reason = next((completion.error for completion in asked if completion.error), "the engine does not say why")
+        raise (EngineFailed if own else NotSampled)(reason)
 
 
 def spent(completions: Sequence[Completion]) -> Cost:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.policy import NotSampled, PromptedPolicy
+from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.written.prompts import (
     ASKED,
@@ -24,7 +24,7 @@ from stepforge.generators.written.prompts import (
     read_reply,
     same_words,
 )
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered, spent
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.verdict import decide
 from stepforge.schemas.labeled import Cost
@@ -62,7 +62,11 @@ class Written(ModelSource):
         return ways
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one problem and settle its answer."""
+        """Write one problem and settle its answer.
+
+        Raises:
+            NotSampled: the engine failed over the request (`EngineFailed`: for a reason of its own).
+        """
         rng, parents = rng_of(seed, self.name, row), [seeds.seed.problem]
         (way,) = rng.choices(list(self.ways), list(self.ways.values()))
         if way == "combine":
@@ -76,6 +80,7 @@ class Written(ModelSource):
         prompt, expected = asked
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         replies = await policy.ask(prompt, n=1, seed=seed_of(seed, self.name, row), sampling=sampling, chat=self.chat)
+        check_answered(replies)
         cost, text = spent(replies), replies[0].text
         reply = read_reply(text) if replies[0].finish == "stop" else None
         fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents)
@@ -112,6 +117,8 @@ class Written(ModelSource):
         problem = self._problem(row, reply.question, parents)
         try:
             rollouts = await policy.solve(problem, n=self.solutions, seed=seed_of(seed, "settle", problem.id))
+        except EngineFailed:
+            raise
         except NotSampled as error:
             return Refused("could not be solved at all", str(error)), Cost()
         answer, share = agreed(rollouts, problem.answer_kind)

@@ -21,7 +21,7 @@ def primary_comparison(totals: dict[Key, Sums], weights: Array, stated: Primary)
     ours = raw_figures(totals[stated.labeler.labeler, stated.labeler.at], weights)
     rivals = {(r.labeler, r.at): raw_figures(totals[r.labeler, r.at], weights) for r in stated.rivals}
     best = max(rivals, key=lambda key: float(rivals[key][ACCURACY][0]))
-    found = _difference(ours[ACCURACY], rivals[best][ACCURACY])
+    found = difference(ours[ACCURACY], rivals[best][ACCURACY])
     return {
         "labeler": stated.labeler.labeler,
         "setting": stated.labeler.at,
@@ -38,7 +38,7 @@ def all_comparisons(totals: dict[Key, Sums], weights: Array, rival: Key) -> list
     rows = []
     for (labeler, setting), total in totals.items():
         if (labeler, setting) != rival:
-            found = _difference(raw_figures(total, weights)[ACCURACY], theirs)
+            found = difference(raw_figures(total, weights)[ACCURACY], theirs)
             rows.append({"labeler": labeler, "setting": setting, **found})
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
@@ -55,7 +55,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _difference(ours: Array, theirs: Array) -> dict[str, Any]:
+def difference(ours: Array, theirs: Array) -> dict[str, Any]:
     """Return a difference, its 95 % interval, and the two-sided p-value of a normal law as wide as that interval."""
     apart = ours - theirs
     drawn = apart[1:][~np.isnan(apart[1:])]

@@ -93,15 +93,15 @@ def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
 
 def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     """Return every figure for every resample, NaN where there is nothing to measure."""
-    raw = {name: _ratio(weights @ total.hits[name], weights @ total.counts[name]) for name in RATIOS}
+    raw = {name: ratio(weights @ total.hits[name], weights @ total.counts[name]) for name in RATIOS}
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
     raw["f1_all_erroneous"] = _harmonic(raw.pop("first_error_accuracy_all_erroneous"), clean)
-    raw["asked"] = _ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
+    raw["asked"] = ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
     solutions = weights @ total.amounts["solutions"]
-    raw["rollouts_per_solution"] = _ratio(weights @ total.amounts["rollouts"], solutions)
+    raw["rollouts_per_solution"] = ratio(weights @ total.amounts["rollouts"], solutions)
     for name in ("generated", "uncached", "total"):
-        raw[f"{name}_tokens_per_solution"] = _ratio(weights @ total.amounts[name], solutions)
+        raw[f"{name}_tokens_per_solution"] = ratio(weights @ total.amounts[name], solutions)
     return raw
 
 
@@ -135,7 +135,7 @@ def rounded(value: float) -> float:
     return round(float(value), 4 if abs(value) < 10 else 1)
 
 
-def _ratio(over: Array, under: Array) -> Array:
+def ratio(over: Array, under: Array) -> Array:
     shares: Array = np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)
     return shares
 

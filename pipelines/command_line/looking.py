@@ -32,6 +32,21 @@ def report(
         show_report(figures, place, as_json=as_json)
 
 
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A run folder.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to set against it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Set two runs side by side: differences on the problems that both have, with intervals."""
+    with one_line_errors():
+        from stepforge.pipelines.compare.compare import compare as compared
+        from stepforge.pipelines.compare.compare import comparison_text
+        from stepforge.pipelines.storage.store import place_of
+
+        found = compared(place_of(first), place_of(second))
+        say(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else comparison_text(found))
+
+
 def show(
     folder: Folder,
     problem_id: Annotated[str | None, typer.Argument(metavar="[PROBLEM_ID]")] = None,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stepforge.filters import WrongReference
 from stepforge.generators.families.templates import Templates
-from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.problem_sets import LICENSE, ProblemSet
 from stepforge.generators.written import ModelSource
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import generation_model
@@ -39,7 +39,7 @@ class ProblemColumns(Record):
     problem_source: str
     """The family or the problem set."""
     license: str
-    """Of the source; ``unknown`` where a problem set tells none."""
+    """The row's own, else that of the source; ``unknown`` where a problem set tells none."""
     generation_model: str
     """Who wrote the solutions."""
     pass_rate: float | None
@@ -64,9 +64,10 @@ class About(NamedTuple):
 
     def columns(self, problem: LabeledProblem) -> dict[str, Any]:
         """Return the values of the columns for a problem."""
+        own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
         about = ProblemColumns(
             problem_source=problem.problem.source,
-            license=self.licenses.get(problem.problem.source, "unknown"),
+            license=own or self.licenses.get(problem.problem.source, "unknown"),
             generation_model=generation_model(problem),
             pass_rate=problem.pass_rate,
             parents=problem.problem.lineage.parents if problem.problem.lineage else (),

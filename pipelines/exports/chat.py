@@ -121,4 +121,4 @@ def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, Any]:
             return {"messages": turns, "rejected_messages": turns}
         case "nemo_rl":
             ranked = create_model("Ranked", __base__=Record, rank=(int, ...), completion=(turns, ...))
-            return {"context": turns, "completions": tuple[ranked, ...], "task_name": str}  # type: ignore[valid-type]
+            return {"context": turns, "completions": tuple[ranked, ...], "task_name": str}

@@ -61,7 +61,7 @@ def turn(role: str, text: str, reasoning: Reasoning) -> dict[str, Any]:
     """Return a turn; ``think`` keeps reasoning inside the content, between its two tags."""
     before, end, after = text.partition(END_OF_THOUGHT) if role == "assistant" else ("", "", text)
     if not end:
-        fields = {} if reasoning == "think" else {reasoning: None}
+        fields: dict[str, Any] = {} if reasoning == "think" else {reasoning: None}
         return {"role": role, "content": text, **fields}
     opened = before.lstrip()
     if reasoning == "think":  # some chat templates write the opening tag themselves, so the policy does not

@@ -168,7 +168,6 @@ def band(pass_rate: float) -> str:
 
 @cache
 def _row(layout: Layout) -> type[Record]:
-    columns = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
-    kept = {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
-    made: type[Record] = create_model(f"RLPrompt_{layout}", __base__=Record, **columns, **kept)
-    return made
+    columns: dict[str, Any] = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
+    columns |= {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
+    return create_model(f"RLPrompt_{layout}", __base__=Record, **columns)

@@ -46,7 +46,7 @@ class StepAdvantagesRow(Record):
     advantage_high: tuple[float, ...]
     min_form: tuple[float, ...]
     """The same weighted by a softmax of the negated advantages, so that the worst step has nearly all the credit
-    (arXiv 2504.15275, section 3)."""
+    (arXiv 2504.15275)."""
     error_posterior: tuple[float, ...]
     """Probability that the step is the first wrong one; empty where the labeler gives none."""
     token_advantages: tuple[float, ...]

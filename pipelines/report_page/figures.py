@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, bars
+from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.shape_records import Calibration
 from stepforge.pipelines.reports.share import Share, share_of
@@ -21,6 +21,8 @@ STAGES = {
 SESSIONS = 3
 """Sessions whose course is shown: the longest ones."""
 HOUR = 3600.0
+PAIRS = Size(NARROW.width, 196, 64)
+"""Room for the names of two labelers."""
 
 
 class Figure(NamedTuple):
@@ -40,11 +42,11 @@ def percent(share: float) -> str:
 
 def with_interval(share: Share | None) -> str:
     """Return a share with its interval; a dash of nothing."""
-    return "–" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
+    return "-" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
 
 
 def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]]) -> Figure:
-    return Figure(Markup(bars(title, data, NARROW)), text, tuple(table))  # noqa: S704: charts escape their texts
+    return Figure(Markup(bars(title, data, NARROW)), text, tuple(table))  # noqa: S704 charts escape their texts
 
 
 def funnel(report: Report) -> Figure:
@@ -52,7 +54,7 @@ def funnel(report: Report) -> Figure:
     data, table = [], [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
     for stage, name in STAGES.items():
-        total = report.stages.get(stage)  # type: ignore[call-overload]
+        total = report.stages.get(stage)
         if total is not None and planned:
             lost = total.rows_in - total.rows_out
             data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))
@@ -114,7 +116,7 @@ def agreement(report: Report) -> Figure | None:
     table = [("labelers", "same verdict", "solutions", "same step", "where either finds one")]
     data = []
     for a in pairs:
-        name = " and ".join(a.labelers)
+        name = ", ".join(a.labelers)
         s = a.same_step
         data += [Bar(name, s.share, s.low, s.high, percent(s.share))] if s else []
         cells = (with_interval(a.same), f"{a.both_decide:,}", with_interval(s), f"{a.either_finds_error:,}")
@@ -127,12 +129,7 @@ def agreement(report: Report) -> Figure | None:
         else "Neither of any two labelers finds a wrong step. "
     )
     text += "Labelers that read the same completions err alike, so agreement is no proof."
-    return _bars("Same wrong step named by both", _short(data), text, table)
-
-
-def _short(data: list[Bar]) -> list[Bar]:
-    """Pairs of names that fit beside a bar: the table has them in full."""
-    return [b._replace(name="+".join(part[:8] for part in b.name.split(" and "))) for b in data]
+    return Figure(Markup(bars("Same wrong step named by both", data, PAIRS)), text, tuple(table))  # noqa: S704
 
 
 def held_out(report: Report) -> Figure | None:
@@ -149,8 +146,8 @@ def held_out(report: Report) -> Figure | None:
     table += [(f"{b.mean_value:.2f}", f"{b.completions:,}", with_interval(b.ended_right)) for b in found]
     text = (
         f"{count:,} completions were drawn from measured steps after the labels were made. On the line they end right "
-        f"as often as the value promised; the mean distance is {percent(gap)}. Drawing stopped by what was seen, so "
-        "small bins lean."
+        f"as often as the value promised; the mean distance is {percent(gap)}. They are drawn at first "
+        "errors only, until the right step stands out, so this is a hard sample."
     )
     return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
 
@@ -166,7 +163,7 @@ def values(report: Report) -> Figure | None:
         b = by_bin.get(i / 10)
         name, count = f"{i / 10:.1f} to {(i + 1) / 10:.1f}", b.steps if b else 0
         data.append(Bar(name, count, note=f"{count:,}"))
-        table.append((name, f"{count:,}", f"{b.mean_width:.2f}" if b else "–"))
+        table.append((name, f"{count:,}", f"{b.mean_width:.2f}" if b else "-"))
     steps = sum(b.steps for b in found)
     width = sum(b.mean_width * b.steps for b in found) / steps
     low = sum(b.steps for b in found if b.low < 0.2)
@@ -186,7 +183,7 @@ def positions(report: Report) -> Figure | None:
     names = [f"step {p.step}" if p.step < len(found) or p.step < 20 else f"step {p.step} on" for p in found]
     data = [Bar(name, p.labeled, note=f"{p.labeled:,}") for name, p in zip(names, found, strict=True)]
     table = [("first wrong step", "by the labels", "by the oracle")]
-    table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "–") for name, p in zip(names, found, strict=True)]
+    table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "-") for name, p in zip(names, found, strict=True)]
     middle = _median([(p.step, p.labeled) for p in found])
     oracle = f" The oracle finds one in {true:,}, those with a right answer included." if true else ""
     text = f"The labels name a first wrong step in {labeled:,} solutions; half of them by step {middle}.{oracle}"
@@ -251,7 +248,7 @@ def costs(report: Report) -> Figure | None:
         f = report.labelers.get(name)
         each = f.generated_tokens_per_correct_first_error if f else None
         rates = (f"{cost.rollouts / solutions:.1f}", f"{cost.generated_tokens / solutions:,.0f}")
-        table.append((name, *rates, "–" if each is None else f"{each:,.0f}"))
+        table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
     most = max(data, key=lambda bar: bar.value)
     text = (
         f"Generated tokens that each labeler spent for one solution; {most.name} spent most, {most.note}. Completions "

@@ -53,7 +53,7 @@ class LostReason(NamedTuple):
     stage: str
     how: str
     reason: str
-    count: int
+    problems: int
     examples: tuple[tuple[str, str], ...]
     """Id of a problem, and the beginning of its question or of the error."""
 
@@ -138,7 +138,7 @@ def _script() -> Markup:
     every = 'document.querySelectorAll(".math").forEach(typeset);'
     code = "\n".join([_static("katex/katex.min.js").read_text(), _static("text.js").read_text(), every])
     assert "</script" not in code
-    return Markup(code)  # noqa: S704: shipped files
+    return Markup(code)  # noqa: S704 shipped files
 
 
 def _style(formulas: bool) -> Markup:
@@ -147,7 +147,7 @@ def _style(formulas: bool) -> Markup:
     sheets = [_static("style.css").read_text(), own]
     if formulas:
         sheets.insert(0, re.sub(r"@font-face\{[^}]*\}", _with_font, _static("katex/katex.min.css").read_text()))
-    return Markup("\n".join(sheets))  # noqa: S704: shipped files
+    return Markup("\n".join(sheets))  # noqa: S704 shipped files
 
 
 def _with_font(face: re.Match[str]) -> str:

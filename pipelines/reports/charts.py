@@ -6,6 +6,7 @@ for a narrow column is narrow in units too, so that its text is as large as the 
 
 from collections.abc import Sequence
 from html import escape
+from math import floor, log10
 from typing import NamedTuple
 
 from stepforge.pipelines.terminal.output import visible
@@ -84,7 +85,7 @@ class Plane:
 
     def __init__(self, title: str, axes: tuple[str, str], ends: tuple[float, float]) -> None:
         """``axes``: what they measure; ``ends``: where they end."""
-        self._ends = ends
+        ends = self._ends = (_rounded_up(ends[0]), _rounded_up(ends[1]))
         self._left, self._right, self._top, self._bottom = 54.0, NARROW.width - 16.0, TOP + 18.0, 250.0
         self._drawn = _opening(title, NARROW.width, 300)
         for part in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -143,8 +144,14 @@ def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.0f}" text-anchor="{anchor}" fill="{TEXT}">{text}</text>'
 
 
+def _rounded_up(end: float) -> float:
+    """The next number that is easy to read in quarters."""
+    decade = 10.0 ** floor(log10(end))
+    return next(decade * digit for digit in (1, 2, 4, 6, 8, 10) if end <= decade * digit * (1 + 1e-9))
+
+
 def _number(value: float) -> str:
-    return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:.3g}"
+    return f"{value / 1000:,.4g}k" if value >= 10_000 else f"{value:,.4g}"
 
 
 def _text(text: str, most: int) -> str:

@@ -70,8 +70,8 @@ def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, flo
         yield "failed", 0.0
         return
     erring = verdict.first_error is not None
-    if verdict.posterior:
-        sure = verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]
+    sure = _sureness(solution)
+    if sure is not None:
         yield "surest", sure + erring  # a wrong step tells more than a clean solution
         yield "least sure", -sure
     said = {v.first_error for v in solution.others if not v.abstained} | {verdict.first_error}
@@ -81,3 +81,15 @@ def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, flo
         yield "right answer through a wrong step", erring + 0.5 * (truth.first_error is not None)
     if rollout.repair is not None or "repaired" in (*(verdict.classes or ()), *(truth.classes or ())):
         yield "repaired", float("repaired" in (verdict.classes or ()))
+
+
+def _sureness(solution: LabeledSolution) -> float | None:
+    """The posterior of the verdict; without one, how far apart the values before and at the error surely are."""
+    verdict, error = solution.verdict, solution.verdict.first_error
+    if verdict.posterior:
+        return verdict.posterior[-1 if error is None else error]
+    ends = [None if label is None else label.interval for label in solution.labels]
+    if error is None:
+        return min((end[0] for end in ends if end is not None), default=None)
+    at, before = ends[error], ends[error - 1] if error else None
+    return None if at is None else (1 + (1.0 if before is None else before[0]) - at[1]) / 2

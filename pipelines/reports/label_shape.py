@@ -111,7 +111,7 @@ class ShapeTally:
         right = 0 if verdict.abstained else steps if error is None else error
         self._steps["right"] += right
         self._steps["wrong"] += error is not None
-        self._steps["after the first wrong one"] += steps - right - 1 if error is not None else 0
+        self._steps["after an error"] += steps - right - 1 if error is not None else 0
         self._steps["no verdict"] += steps if verdict.abstained else 0
         for label in solution.labels:
             known = measured(label)

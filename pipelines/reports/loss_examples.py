@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.storage.layout import Layout, ShardStage
@@ -43,7 +43,10 @@ def _some(layout: Layout, folder: str, stage: ShardStage, counts: Mapping[str, i
     found: list[LossExample] = []
     paths: list[AnyPath] = sorted((layout.folder / folder / stage).glob("part-[0-9]*.parquet"), key=lambda p: p.name)
     for path in paths:
-        for row in read_rows(path, Rejected if folder == "rejected" else Failure):
+        rows: Iterator[Rejected | Failure] = (
+            read_rows(path, Rejected) if folder == "rejected" else read_rows(path, Failure)
+        )
+        for row in rows:
             if not wanted.total():
                 return found
             reason = _reason(row, wanted)

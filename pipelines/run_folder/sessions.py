@@ -54,9 +54,7 @@ class Session:
         self._timeline = Timeline()
         self._written = self._clock
 
-    def note(
-        self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int, cost: Cost = Cost()
-    ) -> None:
+    def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int, cost: Cost) -> None:
         """Add what a shard that was committed just now took."""
         ends = time.monotonic() - self._clock
         drawn = 1 - min(1.0, replayed / cost.rollouts) if cost.rollouts else 0.0

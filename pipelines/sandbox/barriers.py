@@ -27,7 +27,7 @@ _NEW_USER, _NEW_NETWORK, _NEW_PROCESSES, _NEW_MOUNTS, _NEW_IPC = 0x10000000, 0x4
 _NO_SUID_DEVICES_EXECUTION = 2 | 4 | 8
 _PRIVATE = 1 << 14 | 1 << 18
 """MS_REC | MS_PRIVATE: mounts of ours are nobody else's."""
-_PDEATHSIG = 1
+_PDEATHSIG, _NO_NEW_PRIVS = 1, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -96,8 +96,8 @@ def end_with_parent() -> None:
     _check(_libc.prctl(_PDEATHSIG, 9, 0, 0, 0), "prctl")
 
 
-def restrict_files(readable: tuple[str, ...], writable: str | None, *, execute: bool) -> None:
-    """Allow this process these paths and what is below them and no others, and no network and no signals; for good.
+def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -> int:
+    """Return a file that stands for these paths and what is below them and no others, no network and no signals.
 
     Raises:
         OSError: the kernel refuses.
@@ -106,16 +106,24 @@ def restrict_files(readable: tuple[str, ...], writable: str | None, *, execute: 
     handled = _ALL_FILES[min(version, 5)]
     fields = [handled, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0]
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset = _libc.syscall(_CREATE_RULESET, struct.pack("QQQ", *fields), size, 0)
-    _check(ruleset, "landlock")
+    rules: int = _libc.syscall(_CREATE_RULESET, struct.pack("QQQ", *fields), size, 0)
+    _check(rules, "landlock")
     rights = _READ_FILE | _READ_FOLDER | (_EXECUTE if execute else 0)
     for path in readable:
-        _allow(ruleset, path, rights & handled)
+        _allow(rules, path, rights & handled)
     if writable is not None:
-        _allow(ruleset, writable, _WRITABLE & handled)
-    _check(_libc.prctl(38, 1, 0, 0, 0), "no_new_privs")
-    _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock")
-    os.close(ruleset)
+        _allow(rules, writable, _WRITABLE & handled)
+    return rules
+
+
+def restrict(rules: int) -> None:
+    """Leave this process what a ruleset allows, for good.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    _check(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _check(_libc.syscall(_RESTRICT_SELF, rules, 0), "landlock")
 
 
 def drop_capabilities() -> None:

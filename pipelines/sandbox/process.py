@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -59,8 +60,7 @@ class Heard(NamedTuple):
 class Zygote:
     """Starts with the first use; after a fault it is thrown away, and a new one starts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self.barriers = Barriers(0, seccomp=False, namespaces=False)
@@ -126,9 +126,10 @@ class Zygote:
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
         module = "stepforge.pipelines.sandbox.zygote"
+        folder = tempfile.mkdtemp(prefix="stepforge-sandbox-")  # it removes that when it ends
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), str(self._folder)],
+                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), folder],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -186,8 +187,8 @@ def _whole(frame: bytearray) -> bool:
 def _message(frame: bytearray) -> dict[str, Any] | None:
     if not _whole(frame):
         return None
-    try:
-        message = json.loads(frame[4:])
+    try:  # what follows the first message is of whoever waited for its sender
+        message = json.loads(frame[4 : 4 + struct.unpack("!I", frame[:4])[0]])
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

@@ -6,10 +6,8 @@ A failure of anything around the code (no process, a process that died, time or 
 import asyncio
 import json
 import queue
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +64,6 @@ class Sandbox:
         self._processes = processes
         self._threads: ThreadPoolExecutor | None = None
         self._idle: queue.SimpleQueue[Zygote] = queue.SimpleQueue()
-        self._folders: list[Path] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -124,8 +121,7 @@ class Sandbox:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._processes, "sandbox")
                 for _ in range(self._processes):
-                    self._folders.append(Path(tempfile.mkdtemp(prefix="stepforge-sandbox-")))
-                    self._idle.put(Zygote(self._folders[-1]))
+                    self._idle.put(Zygote())
             return self._threads
 
     def _with_zygote(self, work: Callable[[Zygote], T]) -> T:
@@ -152,8 +148,6 @@ class Sandbox:
         with suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Execution:

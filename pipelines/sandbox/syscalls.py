@@ -40,6 +40,8 @@ _X32 = 0x40000000
 _KILL, _ALLOW, _ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x25, 0x06
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _MODE_FILTER = 22, 38, 2
+_TAIL = 9
+"""Steps after the numbers and before the last one, less one."""
 _F_SETFL, _F_DUPFD_CLOEXEC = 4, 1030
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -92,20 +94,19 @@ def program(*, own_program: bool) -> bytes:
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),  # the C library goes on to clone
     ]
-    for number in numbers:
-        steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
+    # Each allowed number jumps to the end; a jump is at most 255 steps, and there are about 130 numbers.
+    steps += [(_EQUAL, len(numbers) - i + _TAIL, 0, number) for i, number in enumerate(numbers)]
     steps += [
-        (_EQUAL, 0, 5, _PRLIMIT[machine]),  # reading limits is fine; args[2] is the new one, in two halves
+        (_EQUAL, 0, 4, _PRLIMIT[machine]),  # reading limits is fine; args[2] is the new one, in two halves
         (_LOAD, 0, 0, 32),
-        (_EQUAL, 0, 8, 0),
-        (_LOAD, 0, 0, 36),
         (_EQUAL, 0, 6, 0),
-        (_RETURN, 0, 0, _ALLOW),
-        (_EQUAL, 0, 4, _FCNTL[machine]),  # neither locks nor owners of signals
+        (_LOAD, 0, 0, 36),
+        (_EQUAL, 5, 4, 0),
+        (_EQUAL, 0, 3, _FCNTL[machine]),  # neither locks nor owners of signals
         (_LOAD, 0, 0, 24),
-        (_EQUAL, 1, 0, _F_DUPFD_CLOEXEC),
-        (_ABOVE, 1, 0, _F_SETFL),
-        (_RETURN, 0, 0, _ALLOW),
+        (_EQUAL, 2, 0, _F_DUPFD_CLOEXEC),
+        (_ABOVE, 0, 1, _F_SETFL),
         (_RETURN, 0, 0, deny),
+        (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("HBBI", *step) for step in steps)

@@ -13,11 +13,12 @@ import socket
 import sys
 import sysconfig
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 from stepforge.pipelines.sandbox import barriers, syscalls
-from stepforge.pipelines.sandbox.inside import CONTROL, WORK
+from stepforge.pipelines.sandbox.inside import CONTROL, LINK, WORK
 from stepforge.pipelines.sandbox.wire import Gone, send
 
 _PRELOADED = (
@@ -28,6 +29,8 @@ _PRELOADED = (
 _STANDARD = sysconfig.get_path("stdlib")  # slow: asked before any fork
 _LIBRARY = (_STANDARD, *(path for path in sys.path if path.endswith("lib-dynload")))
 _DESCRIPTORS = 64
+_PLACED, _RULES = 100, 200
+"""Numbers of files that are on their way, above all that a zygote has open."""
 _INSTALLED = (
     "/usr/lib",
     "/lib",
@@ -48,6 +51,7 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
         import_module(name)
     for own_program in (False, True):
         syscalls.program(own_program=own_program)
+    _without_folder()
     gc.freeze()
     null = os.open("/dev/null", os.O_RDWR)
     while True:
@@ -73,6 +77,13 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
             os.close(file)
 
 
+@cache
+def _without_folder() -> int:
+    """The ruleset of programs that write nothing, made once."""
+    made = barriers.ruleset((*_LIBRARY, *_DEVICES), None, execute=False)
+    return os.dup2(made, _RULES, inheritable=False)  # out of the way of the files that are put in place
+
+
 def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
     """Turn a child into what was asked for; never returns."""
     try:
@@ -81,6 +92,7 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
         if own:
             _with_own_processes()
         _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
+        os.closerange(LINK + 1, 4096)
         WORK[asked["work"]]()
     except Gone:
         os._exit(0)
@@ -90,13 +102,12 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
 
 
 def _place(files: dict[str, int], null: int) -> None:
-    """Leave open the standard files, the control and the link, and nothing else."""
+    """Put the standard files, the control and the link where they belong."""
     places = (files.get("input", null), files.get("output", null), files.get("output", null))
     wanted = [*places, files.get("control", null), files.get("link", null)]
-    high = [os.dup2(file, 100 + i) for i, file in enumerate(wanted)]
+    high = [os.dup2(file, _PLACED + i) for i, file in enumerate(wanted)]
     for place, file in enumerate(high):
         os.dup2(file, place, inheritable=place < 3)
-    os.closerange(5, 4096)
 
 
 def _with_own_processes() -> None:
@@ -110,6 +121,7 @@ def _with_own_processes() -> None:
         barriers.end_with_parent()
         return
     os.closerange(0, CONTROL)
+    os.closerange(LINK, 4096)
     send(CONTROL, {"exit": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
     os._exit(0)
 
@@ -124,8 +136,12 @@ def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> No
     os.environ.clear()
     os.environ |= {"HOME": folder or "/", "TMPDIR": folder or "/", "LANG": "C.UTF-8"}
     sys.path[:] = _LIBRARY
-    readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
-    barriers.restrict_files(readable, folder, execute=own_program)
+    if folder is None and not own_program:
+        rules = _without_folder()
+    else:
+        readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
+        rules = barriers.ruleset(readable, folder, execute=own_program)
+    barriers.restrict(rules)
     _limit(resource.RLIMIT_AS, asked["memory"])
     _limit(resource.RLIMIT_CPU, asked["processor"])
     _limit(resource.RLIMIT_FSIZE, asked["disk"])
@@ -142,21 +158,30 @@ def _limit(what: int, most: int) -> None:
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Enter the namespaces where they are allowed, say what there is, and serve."""
-    control = socket.socket(fileno=descriptor)
+    """Enter the namespaces where they are allowed, say what there is, and serve; the folder goes at the end."""
+    try:
+        with suppress(ConnectionError):
+            _enter_and_serve(socket.socket(fileno=descriptor), folder)
+    finally:
+        with suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106 - it is there for a mount alone
+
+
+def _enter_and_serve(control: socket.socket, folder: str) -> None:
     found = barriers.barriers()
     control.send(json.dumps(found._asdict()).encode())
-    if not found.enough:
-        return
-    if found.namespaces:
+    if found.enough and not found.namespaces:
+        serve(control, folder, namespaces=False)
+    elif found.enough:
         barriers.enter_namespaces()
         child = os.fork()
-        if child:
-            control.close()
-            os.waitpid(child, 0)
-            return
-        barriers.end_with_parent()
-    serve(control, folder, namespaces=found.namespaces)
+        if child == 0:
+            barriers.end_with_parent()
+            with suppress(ConnectionError):
+                serve(control, folder, namespaces=True)
+            os._exit(0)
+        control.close()
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ after it counts. A score is the probability that the solution is right up to and
 """
 
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +26,7 @@ class Surprise(Shape):
     model: str = EMBEDDED
     """The policy: a folder, a hub name, ``embedded`` or ``embedded-free``."""
     head: str | None = None
-    """Folder that holds ``surprise_head.safetensors``; by default the model's own."""
+    """Folder that holds ``surprise_head.safetensors``; by default that of the package, or the model's own."""
     prompt: str = "{question}\n"
     """As the policy is asked."""
 
@@ -57,8 +58,6 @@ class Surprise(Shape):
 
     def head_folder(self) -> Path:
         """Return where the head is."""
-        from stepforge.pipelines.engines.model_files import CARRIED, embedded_folder
-
-        if self.head is not None:
-            return Path(self.head).expanduser()
-        return embedded_folder(self.model) if self.model in CARRIED else Path(self.model).expanduser()
+        if self.head is None and self.model == EMBEDDED:
+            return Path(str(files("stepforge.pipelines.embedded_policy"))) / "head"
+        return Path(self.head or self.model).expanduser()

@@ -157,9 +157,9 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
     for case in cases:
         if case.final_answer_correct is not None:
             problems[case.problem].append(case)
-    most = min((len(found) for found in problems.values()), default=0)
-    sizes = [n for n in SIZES if n <= max(map(len, problems.values()), default=0)]
-    if len(sizes) < 2 or most < 1:
+    counts = sorted(map(len, problems.values()))
+    sizes = [n for n in SIZES if counts and n <= counts[len(counts) // 2]]  # half of the problems have as many
+    if len(sizes) < 2:
         return []
     ballots = {problem: _ballot(found) for problem, found in problems.items()}
     found = [Curve(chosen_by="any right", right=_curve(ballots, sizes, lambda v, c, p: any_right(v, c)))]

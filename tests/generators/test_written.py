@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 from fakes import EqualGrader
+from pydantic import ValidationError
 from run_files import a_run
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
 from stepforge.generators.written import ModelSource, Prefixes, Rationales, Refused, Written
 from stepforge.generators.written.prompts import read_reply
 from stepforge.generators.written.source import Seeds
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
+from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.run.model_sources import seed_problems
@@ -232,3 +234,29 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     assert all(rollout.outcome == "correct" for row in solved for rollout in row.rollouts)
     assert not read_shard(layout.shard("generate", 2), Problem)  # no family's problem is solved by adding up
     assert not layout.brought(2).exists()
+
+
+@pytest.mark.parametrize("part", [written("rephrase"), Prefixes.model_validate({"seeds": FAMILY})])
+def test_an_engine_that_fails_refuses_nothing(part: ModelSource) -> None:
+    """The attempt becomes a failure."""
+
+    async def model(text: str, seed: int) -> str:
+        raise ConnectionError("away")
+
+    with pytest.raises(NotSampled):
+        make(part, model, a_seed(solution=REFERENCE))
+
+
+def test_an_estimate_counts_seeds_in_place_of_what_will_be_written() -> None:
+    sources = [{"kind": "written", "seeds": FAMILY, "attempts": 30}]
+    sample = draw(a_run(problems=None, generate=sources), 4)
+    assert (sample.problems, len(sample.items)) == (30, 4)
+    assert all(item.problem.source == "quantities" for item in sample.items)
+
+
+def test_written_sources_need_names_of_their_own_and_shares() -> None:
+    twice = [{"kind": "written", "seeds": FAMILY}, {"kind": "written", "seeds": FAMILY}]
+    with pytest.raises(ValidationError, match="written is listed twice"):
+        a_run(generate=twice)
+    with pytest.raises(ValidationError, match="a share is negative, or all are 0"):
+        written("rephrase", ways={"rephrase": 0.0})

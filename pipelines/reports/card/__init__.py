@@ -23,7 +23,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.regular_files import read_small
-from stepforge.pipelines.storage.store import write_text
+from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.labeled import COMPLETIONS
 
@@ -55,7 +55,8 @@ def write_card(layout: Layout, run: RunFile, report: Report) -> None:
 
 def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str, FileStamp]:
     """Write the files of a folder beside the card, and delete those of an earlier card."""
-    for path in list((layout.datasets / folder).glob("*")):
+    there: list[AnyPath] = list((layout.datasets / folder).glob("*"))
+    for path in there:
         if path.name not in texts and path.name.endswith((".svg", ".jsonl")):
             path.unlink(missing_ok=True)
     for name, text in texts.items():

@@ -64,7 +64,7 @@ def sources_section(run: RunFile, contents: Contents) -> str:
             seeds = part.seeds
             named = seeds.label if isinstance(seeds, ProblemSet | Templates) else seeds.kind
             rows.append(
-                (part.label, f"`{part.kind}`, by a model from seeds of {named}", f"of the seeds: {license_of(part)}")
+                (part.label, f"{part.kind}: by a model from seeds of {named}", f"of the seeds: {license_of(part)}")
             )
         elif isinstance(part, Templates):
             rows.append((part.label, "drawn from a folder of templates", license_of(part)))

@@ -37,6 +37,7 @@ CONTRACT = (
     "f1_wrong_answers",
     "f1_all_erroneous",
     "abstained",
+    "asked",
     "rollouts_per_solution",
     "generated_tokens_per_solution",
     "uncached_tokens_per_solution",
@@ -195,6 +196,7 @@ def test_peoples_verdicts_are_the_truth_of_supplied_solutions() -> None:
     outcome = next(iter(replay(ChangePoint(sure=0.0), [problem], 1)))
     assert [j.truth.first_error for j in outcome.judged] == [None, 3]
     assert outcome.judged[1].exact
+    assert 1 <= outcome.asked <= outcome.askable == 2
 
 
 def test_one_problem_set_is_split_in_two_by_its_groups() -> None:

@@ -64,3 +64,11 @@ def remade(run: RunFile, layout: Layout) -> None:
     for path in (layout.folder / "exports").glob("*.json"):
         path.unlink()
     export_all(run, layout)
+
+
+def test_a_license_of_the_row_comes_before_that_of_its_source() -> None:
+    row = labelled(1)
+    about = About({row.problem.source: "mit"}, carries=False)
+    assert about.columns(row)["license"] == "mit"
+    own = row.problem.model_copy(update={"kept": (KeptColumn(name="license", value="cc-by-4.0"),)})
+    assert about.columns(row.model_copy(update={"problem": own}))["license"] == "cc-by-4.0"

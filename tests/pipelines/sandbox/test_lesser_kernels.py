@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -85,17 +86,19 @@ def test_a_killed_process_is_replaced() -> None:
     assert (first, after) == ("2", "4")
 
 
-def test_nothing_outlives_the_process_that_asks() -> None:
+def test_nothing_outlives_the_process_that_asks(tmp_path: Path) -> None:
     script = (
         "import asyncio\nfrom stepforge.pipelines.sandbox.sandbox import *\n"
         "async def main():\n    sandbox = Sandbox(2)\n    print(await sandbox.check(), flush=True)\n"
         "    await asyncio.gather(*(sandbox.run('while True: pass', limits=Limits(seconds=600)) for _ in range(2)))\n"
         "asyncio.run(main())\n"
     )
-    asking = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    asking = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    )
     assert asking.stdout is not None
     assert "landlock" in asking.stdout.readline()
-    time.sleep(0.3)
+    time.sleep(0.5)
     started = psutil.Process(asking.pid).children(recursive=True)
     assert started
     asking.send_signal(signal.SIGKILL)
@@ -103,3 +106,4 @@ def test_nothing_outlives_the_process_that_asks() -> None:
     asking.stdout.close()
     _, alive = psutil.wait_procs(started, timeout=60)
     assert alive == []
+    assert list(tmp_path.iterdir()) == []

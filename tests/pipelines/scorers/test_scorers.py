@@ -1,6 +1,7 @@
 """Every shape on a tiny random model: which positions are read, and the value there against a direct computation."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +19,10 @@ from transformers import (
     Qwen2ForTokenClassification,
 )
 
+from stepforge.generators.families import ALL_FAMILIES
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.engines.tokenization import load_tokenizer
-from stepforge.pipelines.scorers import AnyScorer, open_scorer
+from stepforge.pipelines.scorers import AnyScorer, Surprise, open_scorer
 from stepforge.pipelines.scorers.surprise_head import SurpriseHead, step_features
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import StepScores
@@ -269,6 +271,22 @@ def test_a_model_without_the_head_or_the_file_is_bad_input(tokenizer: Any, tmp_p
         _scores({"kind": "surprise", "model": str(tmp_path)})
     with pytest.raises(BadInput, match="not a folder"):
         _scores({"kind": "rlhflow", "model": "./nowhere"})
+
+
+def test_the_embedded_reward_model_sees_a_wrong_line() -> None:
+    problem = next(part for part in ALL_FAMILIES if part().kind == "sequence")(levels=(3,)).item(5, 0)
+    right = (problem.reference_solution or "").split("\n")
+    line = right[2]
+    number = re.findall(r"\d+", line)[-1]
+    wrong = [*right[:2], line.removesuffix(number) + str(int(number) + 1), *right[3:]]
+
+    async def work() -> list[StepScores]:
+        scorer = await open_scorer(Surprise())
+        return await scorer.score(problem.question, [right, wrong])
+
+    good, bad = asyncio.run(work())
+    assert bad.scores[2] < 0.5 < good.scores[2]
+    assert good.scores[:2] == pytest.approx(bad.scores[:2], abs=1e-4)
 
 
 def test_the_embedded_policys_tokenizer_is_read_as_it_wrote() -> None:

@@ -152,6 +152,8 @@ def test_best_of_n_shows_where_more_solutions_end_in_fewer_right_ones() -> None:
     assert found["any right"].right[64] == 1 and not found["any right"].over_optimized
     assert found["majority"].right[64] == 1
     assert curves(cases[:1]) == []
+    few = [case.model_copy(update={"problem": "q", "id": f"q{case.id}"}) for case in cases[:16]]
+    assert list(curves([*cases[:8], *few, *cases[64:72]])[0].right) == [1, 2, 4, 8], "one with many sets no size"
 
 
 class _Planted:

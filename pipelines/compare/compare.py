@@ -1,0 +1,231 @@
+"""Two runs side by side on the problems that both have: differences paired by problem, with 95 % intervals.
+
+A figure is a ratio of sums over problems. Problems are drawn anew, the same ones for both runs, so what makes a problem
+hard cancels out (``pipelines.bench.measure``). Truth is people's verdict on a solution, else the oracle's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stepforge.labelers import speaking
+from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.bench.comparison import difference, holm
+from stepforge.pipelines.bench.measure import Array, ratio, resamples, rounded
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.pipelines.reports.text import figure, table, with_interval
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.record import Record
+
+DRAWS = 1000
+AT_A_TIME = 4_000_000
+"""Weights in memory at a time."""
+SEED = 7
+
+
+class Difference(Record):
+    """One figure of both runs; ``difference`` is the second run's minus the first's."""
+
+    figure: str
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    """Corrected for how many figures are compared (Holm 1979)."""
+
+
+class Comparison(Record):
+    """Two runs, the first and the second."""
+
+    runs: tuple[str, str]
+    problems_in_both: int
+    problems_only_in: tuple[int, int]
+    same_solutions: int
+    """Solutions of the same problem with the same text."""
+    same_label: Share | None
+    """Of these: same first error, or both none, or both abstained."""
+    figures: tuple[Difference, ...]
+
+
+class _Problem(NamedTuple):
+    """What is kept of a problem of one run."""
+
+    sums: tuple[float, ...]
+    """Hits and counts of each figure, in turn."""
+    labels: dict[int, int]
+    """By hash of a solution's text: its first error, -1 for none, -2 for an abstention."""
+
+
+def compare(first: AnyPath, second: AnyPath) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        BadInput: one is no run folder, or they have no labeled problem in common.
+        RunFailed: a shard is damaged.
+    """
+    (run_a, a), (run_b, b) = open_run(first), open_run(second)
+    names = [part.name for part in speaking(run_a.label)]
+    shared = [name for name in names if name in {part.name for part in speaking(run_b.label)}]
+    figures = _figures(shared)
+    known_a, known_b = (dict(_problems(layout, tuple(figures.values()))) for layout in (a, b))
+    both = [name for name in known_a if name in known_b]
+    if not both:
+        raise BadInput(f"{first} and {second} have no labeled problem in common; runs are paired by problem id")
+    sums_a, sums_b = (np.array([known[name].sums for name in both], float) for known in (known_a, known_b))
+    pairs = [
+        (label, other)
+        for name in both
+        for text, label in known_a[name].labels.items()
+        if (other := known_b[name].labels.get(text)) is not None
+    ]
+    return Comparison(
+        runs=(str(first), str(second)),
+        problems_in_both=len(both),
+        problems_only_in=(len(known_a) - len(both), len(known_b) - len(both)),
+        same_solutions=len(pairs),
+        same_label=share_of(sum(x == y for x, y in pairs), len(pairs)),
+        figures=_differences(list(figures), sums_a, sums_b),
+    )
+
+
+Counted = Callable[[LabeledProblem], tuple[float, float]]
+"""Hits and counts of one figure in one problem."""
+
+
+def _figures(labelers: Sequence[str]) -> dict[str, Counted]:
+    """Return what is compared, by name."""
+    found: dict[str, Counted] = {
+        "right answers": _solutions(
+            lambda s: s.rollout.outcome == "correct", lambda s: s.rollout.outcome != "undetermined"
+        ),
+        "wrong step found": _solutions(lambda s: s.verdict.first_error is not None),
+        "abstained": _solutions(lambda s: s.verdict.abstained),
+        "label: first error exact": _judged(None, _exact, _wrong),
+        "label: right solutions left clean": _judged(None, _exact, lambda j: not j.erroneous),
+    }
+    for name in labelers:
+        found[f"{name}: first error exact"] = _judged(name, _exact, _wrong)
+        found[f"{name}: right solutions left clean"] = _judged(name, _exact, lambda j: not j.erroneous)
+    found["rollouts per solution"] = _spent("rollouts")
+    found["generated tokens per solution"] = _spent("generated_tokens")
+    return found
+
+
+def _exact(j: Judged) -> bool:
+    return j.exact
+
+
+def _wrong(j: Judged) -> bool:
+    return j.erroneous and not j.answer_correct
+
+
+def _solutions(
+    test: Callable[[LabeledSolution], bool], among: Callable[[LabeledSolution], bool] = lambda _: True
+) -> Counted:
+    return lambda row: (sum(test(s) for s in row.solutions if among(s)), sum(map(among, row.solutions)))
+
+
+def _judged(labeler: str | None, test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Counted:
+    """Count over the solutions with a known truth; ``labeler`` None is whoever the label is from."""
+
+    def counted(row: LabeledProblem) -> tuple[float, float]:
+        judged = [
+            Judged(verdict, truth, s.rollout.outcome == "correct")
+            for s in row.solutions
+            if s.rollout.outcome != "undetermined" and (truth := _truth(row, s)) is not None
+            for verdict in (s.verdict, *(s.others if labeler else ()))
+            if labeler in (None, verdict.labeler)
+        ]
+        counting = [j for j in judged if among(j)]
+        return sum(map(test, counting)), len(counting)
+
+    return counted
+
+
+def _truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
+    truth = people_verdict(solution.rollout) or oracle_verdict(row.problem, solution.rollout)
+    return None if truth.abstained else truth
+
+
+def _spent(amount: str) -> Counted:
+    return lambda row: (sum(getattr(one.cost, amount) for one in row.costs), len(row.solutions))
+
+
+def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[str, _Problem]]:
+    for path in layout.shards("label"):
+        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+            sums = tuple(number for counted in figures for number in counted(row))
+            yield row.problem.id, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
+
+
+def _label(verdict: Verdict) -> int:
+    return -2 if verdict.abstained else -1 if verdict.first_error is None else verdict.first_error
+
+
+def _differences(names: Sequence[str], a: Array, b: Array) -> tuple[Difference, ...]:
+    """Return every figure's difference; ``a`` and ``b`` hold hits and counts in turn, a problem a row."""
+    drawn = [_ratios(a.sum(axis=0)[None], b.sum(axis=0)[None])]
+    size = max(1, AT_A_TIME // len(a))
+    for start in range(0, DRAWS, size):
+        weights = resamples([True] * len(a), min(size, DRAWS - start), SEED + start)[1:]
+        drawn.append(_ratios(weights @ a, weights @ b))
+    first, second = (np.vstack([one[i] for one in drawn]) for i in (0, 1))
+    rows = [difference(second[:, i], first[:, i]) for i in range(len(names))]
+    known = [i for i in range(len(names)) if not np.isnan(second[0, i] - first[0, i])]
+    corrected = dict(zip(known, holm([rows[i]["p"] for i in known]), strict=True))
+    return tuple(
+        Difference(
+            figure=name,
+            first=_known(first[0, i]),
+            second=_known(second[0, i]),
+            difference=rows[i]["difference"] if i in corrected else None,
+            low=rows[i]["low"] if i in corrected else None,
+            high=rows[i]["high"] if i in corrected else None,
+            p=rows[i]["p"] if i in corrected else None,
+            p_holm=corrected.get(i),
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def _ratios(a: Array, b: Array) -> tuple[Array, Array]:
+    return ratio(a[:, ::2], a[:, 1::2]), ratio(b[:, ::2], b[:, 1::2])
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else rounded(value)
+
+
+def comparison_text(found: Comparison) -> str:
+    """Return the comparison as text."""
+    only = " and ".join(f"{count} only in {run}" for count, run in zip(found.problems_only_in, found.runs, strict=True))
+    rows: list[tuple[str, ...]] = [("", "first", "second", "difference", "95 % interval", "p", "p (Holm)")]
+    for d in found.figures:
+        if d.difference is not None:
+            ends = "-" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
+            ps = (f"{p:.3f}" if p is not None else "-" for p in (d.p, d.p_holm))
+            rows.append((d.figure, figure(d.first), figure(d.second), f"{d.difference:+.3f}", ends, *ps))
+    lines = [
+        f"first:  {found.runs[0]}",
+        f"second: {found.runs[1]}",
+        f"{found.problems_in_both} problems in both ({only}); differences are second minus first, paired by problem",
+        "",
+        table(rows),
+    ]
+    if found.same_label is not None:
+        lines += [
+            "",
+            f"{found.same_solutions} solutions are the same text; same label: {with_interval(found.same_label)}",
+        ]
+    return "\n".join(lines)
