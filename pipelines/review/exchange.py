@@ -67,7 +67,7 @@ def _words(one: StepFinding) -> tuple[object, ...]:
     return one.problem_id, one.solution_id, one.step, one.finding, one.reviewer, one.origin, one.note
 
 
-def _matched(layout: Layout, said: Sequence[Said], origin: str, license_name: str) -> Iterator[StepFinding]:
+def _matched(layout: Layout, said: Sequence[Said], origin: Origin, license_name: str) -> Iterator[StepFinding]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     by_id, by_question = defaultdict(list), defaultdict(list)
     for one in said:
@@ -98,16 +98,10 @@ def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:
 
 
 def _finding(
-    row: LabeledProblem, solution: LabeledSolution, one: Said, origin: str, now: str, license_name: str
+    row: LabeledProblem, solution: LabeledSolution, one: Said, origin: Origin, now: str, license_name: str
 ) -> StepFinding:
     on_reference = one.finding == "reference_wrong"
     step = None if on_reference else one.step
-    origins: dict[str, Origin] = {
-        "label_studio": "label_studio",
-        "argilla": "argilla",
-        "prm800k": "prm800k",
-        "usage": "usage",
-    }
     try:
         return StepFinding(
             problem_id=row.problem.id,
@@ -119,7 +113,7 @@ def _finding(
             at=one.at or now,
             seconds=one.seconds,
             text_digest="" if on_reference else digest_up_to(solution.rollout, step),
-            origin=origins[origin],
+            origin=origin,
             consent=one.consent,
             license=one.license or license_name,
         )

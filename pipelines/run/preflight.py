@@ -12,7 +12,7 @@ from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.written import ModelSource
-from stepforge.labelers import Judge
+from stepforge.labelers import Cascade, Judge
 from stepforge.labelers.deductions import MISSING, z3_is_there
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
@@ -146,7 +146,8 @@ async def _answers(run: RunFile) -> None:
 
 
 async def _check_judge(judge: Engine, run: RunFile) -> None:
-    part = next((part for part in run.label if isinstance(part, Judge)), None)
+    listed = [tier for part in run.label for tier in (part.tiers if isinstance(part, Cascade) else (part,))]
+    part = next((part for part in listed if isinstance(part, Judge)), None)
     if part is None:
         return
     try:

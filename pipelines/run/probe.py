@@ -21,7 +21,7 @@ LONGEST = 512
 SAMPLES = 8
 WARM = 1.5
 """The temperature of the second look: no model gives one text eight times over there, but for a cache."""
-READS_ONLY = frozenset({"judge", "oracle", "consensus"})
+READS_ONLY = frozenset({"judge", "oracle", "consensus", "reward_model"})
 """Labelers that continue from no beginning."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stepforge.pipelines.review.formats.contract import Said, Task, finding_of, listed
+from stepforge.schemas.review import Origin
 
 QUESTION = "finding"
 """The data set's label question; its labels are the findings."""
@@ -13,7 +14,7 @@ QUESTION = "finding"
 class Argilla:
     """JSON, out and back. The data set needs text fields ``problem``, ``before`` and ``step``."""
 
-    name = "argilla"
+    name: Origin = "argilla"
 
     def export(self, tasks: Iterable[Task]) -> str:
         """Return a record for every step up to the doubtful one."""

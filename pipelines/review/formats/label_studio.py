@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stepforge.pipelines.review.formats.contract import FINDINGS, Said, Task, finding_of, listed
+from stepforge.schemas.review import Origin
 
 _STEP = "finding_"
 _CHOICES = "".join(f'<Choice value="{one}"/>' for one in FINDINGS if one != "reference_wrong")
@@ -25,7 +26,7 @@ CONFIG = f"""<View>
 class LabelStudio:
     """JSON, out and back."""
 
-    name = "label_studio"
+    name: Origin = "label_studio"
 
     def export(self, tasks: Iterable[Task]) -> str:
         """Return the tasks; people's findings so far come as annotations."""

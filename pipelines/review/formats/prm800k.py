@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stepforge.pipelines.review.formats.contract import Said, Task, json_lines
-from stepforge.schemas.review import Finding, StepFinding
+from stepforge.schemas.review import Finding, Origin, StepFinding
 
 RATINGS: dict[int, Finding] = {1: "right", 0: "unclear", -1: "wrong"}
 """0 is a step that is neither: it says too little to be called right, and nothing that is wrong."""
@@ -15,7 +15,7 @@ _RATED = {"right": 1, "redundant": 0, "unclear": 0, "wrong": -1, "repaired": -1}
 class PRM800KLines:
     """JSON lines, out and back. Lines from elsewhere are matched by the words of question and steps."""
 
-    name = "prm800k"
+    name: Origin = "prm800k"
 
     def export(self, tasks: Iterable[Task]) -> str:
         """Return a line for each reviewer of each solution; solutions that nobody rated have none."""

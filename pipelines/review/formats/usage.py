@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from stepforge.pipelines.review.formats.contract import Said, Task, json_lines
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.review import Finding
+from stepforge.schemas.review import Finding, Origin
 
 EVENTS: dict[str, Finding] = {"thumb_up": "right", "thumb_down": "wrong", "edit": "wrong", "accept": "right"}
 NEEDED = ("problem_id", "solution_id", "event", "user", "at", "consent", "license")
@@ -13,7 +13,7 @@ NEEDED = ("problem_id", "solution_id", "event", "user", "at", "consent", "licens
 class UsageLog:
     """JSON lines, back only: ``step`` is 1-based, and absent where the event speaks of the whole solution."""
 
-    name = "usage"
+    name: Origin = "usage"
 
     def export(self, tasks: Iterable[Task]) -> str:
         """Nothing goes out in this format.

@@ -90,7 +90,7 @@ def test_a_run_and_its_relabelled_form(hub: LoopbackHub, tmp_path: Path) -> None
 
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
     code, said = invoked("publish", run, "--repo", REPO)
-    assert (code, "10 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
+    assert (code, "32 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
     assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0
     assert hub.repos == {}
     assert invoked("publish", run, "--repo", REPO, "--yes")[0] == 0

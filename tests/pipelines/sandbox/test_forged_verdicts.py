@@ -32,6 +32,7 @@ def test_no_wrong_program_is_called_right() -> None:
     assert rulings([RIGHT])[0] == Ruling("correct", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOOLS_A_NAIVE_HARNESS)
 def test_some_of_them_pass_where_program_and_tests_share_a_process(name: str) -> None:
     program = "import sys\ntry:\n    exec(sys.argv[1])\nexcept AssertionError:\n    sys.exit(1)"

@@ -45,6 +45,7 @@ def test_none_of_the_attacks_gets_out() -> None:
     assert {name: (ran.value, ran.error) for name, ran in found.items() if ran.value != "False"} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [attack for attack in ESCAPES if attack.harmless], ids=lambda attack: attack.name)
 def test_the_attacks_get_through_where_there_is_no_barrier(attack: Attack) -> None:
     """An attack that cannot succeed anywhere would prove nothing."""
