@@ -20,6 +20,7 @@ from stepforge.pipelines.report_page import figures
 from stepforge.pipelines.reports.card.provenance import settings_text
 from stepforge.pipelines.reports.card.safe_text import shortened
 from stepforge.pipelines.reports.chosen import ChosenSolution
+from stepforge.pipelines.reports.loss_examples import REASONS
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.text import figure, report_text
 from stepforge.pipelines.settings.run_file import RunFile
@@ -121,12 +122,15 @@ def _texts(one: Shown) -> Iterator[str]:
 
 
 def _lost(report: Report) -> Iterator[LostReason]:
-    """Yield every reason, the commonest of a stage first."""
+    """Yield a stage's commonest reasons first, and how many problems were lost for all others."""
     for stage, total in report.stages.items():
         for how, counts in (("rejected", total.rejected), ("failed", total.failures)):
-            for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+            ranked = sorted(counts.items(), key=lambda item: -item[1])
+            for reason, count in ranked[:REASONS]:
                 found = [e for e in report.losses if e.stage == stage and e.reason == reason]
                 yield LostReason(stage, how, reason, count, tuple((e.problem_id, e.text) for e in found))
+            if rest := ranked[REASONS:]:
+                yield LostReason(stage, how, f"{len(rest)} rarer reasons", sum(count for _, count in rest), ())
 
 
 def _static(name: str) -> Traversable:
