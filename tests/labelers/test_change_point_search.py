@@ -105,7 +105,7 @@ def test_right_and_truncated_solutions_are_not_asked_about() -> None:
     assert [label.belief for label in cut.labels if label is not None and label.belief is not None] == []
 
 
-def test_the_same_problem_is_labelled_the_same_twice() -> None:
+def test_the_same_problem_is_labeled_the_same_twice() -> None:
     results = set()
     for _ in range(2):
         row, policy, _ = case(World(jitter=True), 5)
