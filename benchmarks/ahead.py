@@ -46,13 +46,13 @@ async def measure(problems: list[Problem], ahead: int, room: int) -> tuple[float
         async def solving(problem: Problem) -> SolvedProblem:
             return await solve(problem, [], policy, grader, n=4, seed=SEED)
 
-        async def labelling(row: SolvedProblem) -> LabeledProblem:
+        async def labeling(row: SolvedProblem) -> LabeledProblem:
             return await label(row, [Sequential(ahead=ahead)], policy, grader, seed=SEED)
 
         async with PooledGrader() as grader:
             solved, _ = await attempt_all(problems, solving, "solve", lambda problem: problem.id)
             before, began = gate.counters(), time.perf_counter()
-            labeled, failures = await attempt_all(solved, labelling, "label", lambda row: row.problem.id)
+            labeled, failures = await attempt_all(solved, labeling, "label", lambda row: row.problem.id)
             seconds, after = time.perf_counter() - began, gate.counters()
         await journal.close()
     if failures:

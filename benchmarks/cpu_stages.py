@@ -241,7 +241,7 @@ def _made(run: Run) -> dict[str, Any]:
     return {
         "rows_out": {stage: total["rows_out"] for stage, total in ledger["stages"].items()},
         "evidence_rollouts": ledger["stages"]["label"]["cost"]["rollouts"],
-        "labelled_bytes": sum(path.stat().st_size for path in run.layout.shards("label")),
+        "labeled_bytes": sum(path.stat().st_size for path in run.layout.shards("label")),
     }
 
 

@@ -49,7 +49,10 @@ def rows(report: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     """Print the table of a run folder."""
-    report = json.loads((Path(sys.argv[1]) / "report.json").read_text())
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/domains") / "report.json"
+    if not path.is_file():
+        sys.exit(f"{path} is not there; name the folder of a finished run")
+    report = json.loads(path.read_text())
     print("| domain | pass rate | labeler | first error exact, wrong answer | no error found in clean ones |", end="")
     print(" error found, right answer | abstained |\n|---|---|---|---|---|---|---|")
     print("\n".join(rows(report)))

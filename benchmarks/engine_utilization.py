@@ -51,7 +51,7 @@ class Request(NamedTuple):
     """When it was answered, in seconds of ``time.perf_counter``."""
 
 
-class Labelling(NamedTuple):
+class Labeling(NamedTuple):
     """What labeling took and asked for; times in seconds of ``time.perf_counter``."""
 
     began: float
@@ -107,7 +107,7 @@ class Recorder:
         await self.engine.close()
 
 
-async def labelling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labelling:
+async def labeling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labeling:
     """Return how labeling went. Solving is done before and not timed."""
     recorder, grader, folder = Recorder(await open_engine(settings)), PooledGrader(), TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal")
@@ -123,7 +123,7 @@ async def labelling(settings: VllmEngineSettings, problems: int, in_flight: int)
         began = time.perf_counter()
         waiting = iter(kept)
         last_begun = await asyncio.gather(*(_label_on(waiting, policy, grader) for _ in range(in_flight)))
-        return Labelling(began, max(last_begun), time.perf_counter(), list(recorder.requests))
+        return Labeling(began, max(last_begun), time.perf_counter(), list(recorder.requests))
     finally:
         await journal.close()
         await recorder.close()
@@ -182,7 +182,7 @@ def main() -> None:
 
 
 def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: int) -> dict[str, Any]:
-    went = asyncio.run(labelling(settings, arguments.problems, arguments.in_flight))
+    went = asyncio.run(labeling(settings, arguments.problems, arguments.in_flight))
     offline_seconds, offline_tokens = offline(settings, went.requests)
     rate = offline_tokens / offline_seconds
     if number == 0:

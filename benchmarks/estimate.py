@@ -35,8 +35,8 @@ def actual_figures(ledger: dict[str, Any]) -> dict[str, float]:
         figures |= {f"label: {labeler}.{name}": value for name, value in cost.items()}
     curated = stages["curate"]
     figures |= {"rows.vetted": stages["vet"]["rows_out"], "rows.kept": curated["rows_out"]}
-    figures |= {"rows.labelled_steps": curated["labelled_steps"]}
-    for unit in ("per_labelled_step", "per_kept_row"):
+    figures |= {"rows.labeled_steps": curated["labeled_steps"]}
+    for unit in ("per_labeled_step", "per_kept_row"):
         figures |= {f"{unit}.{name}": value for name, value in (ledger[unit] or {}).items()}
     return figures | {"seconds": times["label"]["last"] - times["solve"]["first"]}
 

@@ -68,7 +68,7 @@ def main() -> None:
     measured, used = time.perf_counter(), time.process_time()
     path = write_page(run, layout, report)
     wrote = time.perf_counter()
-    print(f"{options.problems:,} problems, {report.solutions.labelled:,} solutions")
+    print(f"{options.problems:,} problems, {report.solutions.labeled:,} solutions")
     print(f"figures measured in {measured - began:.0f} s, {used - computing:.0f} s of them computing")
     print(f"page written in {wrote - measured:.1f} s, {path.stat().st_size / 1000:.0f} kB")
     print(f"memory: {before:.0f} MB before, at most {_memory():.0f} MB")

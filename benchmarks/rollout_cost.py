@@ -153,13 +153,13 @@ class Bench:
         async def solving(problem: Problem) -> SolvedProblem:
             return await solve(problem, [], solver, grader, n=4, seed=SEED)
 
-        async def labelling(row: SolvedProblem) -> LabeledProblem:
+        async def labeling(row: SolvedProblem) -> LabeledProblem:
             return await label(row, [self.labeler], labeler, grader, seed=SEED)
 
         solved, _ = await attempt_all(self.problems, solving, "solve", lambda problem: problem.id)
         write_shard(self.folder / "solved.parquet", solved, SolvedProblem, {})
         rows = read_shard(self.folder / "solved.parquet", SolvedProblem)
-        labeled, failures = await attempt_all(rows, labelling, "label", lambda row: row.problem.id)
+        labeled, failures = await attempt_all(rows, labeling, "label", lambda row: row.problem.id)
         write_shard(self.folder / "labeled.parquet", labeled, LabeledProblem, {})
         for journal, name in zip(journals, ("solve", "label"), strict=True):
             await journal.close()

@@ -45,8 +45,8 @@ def _steps(problem: stepforge.Problem, solution: stepforge.LabeledSolution, top:
         y = top + LINE * i
         if i == error:
             yield f'<rect x="8" y="{y - 4}" width="{WIDTH - 16}" height="{LINE - 2}" rx="4" fill="#ffebe9"/>'
-        colour = INK if error is None or i < error else WRONG if i == error else QUIET
-        yield _text(LEFT, y + 15, step.text.strip(), MONO, colour)
+        color = INK if error is None or i < error else WRONG if i == error else QUIET
+        yield _text(LEFT, y + 15, step.text.strip(), MONO, color)
         yield from _value(solution.labels[i], y)
         if truth[i] in ("wrong", "repaired") and i == error:
             yield _text(BAR_LEFT - 110, y + 15, "first error", SANS, WRONG)
@@ -57,8 +57,8 @@ def _value(label: stepforge.StepLabel | None, y: int) -> Iterator[str]:
     yield f'<rect x="{BAR_LEFT}" y="{y + 4}" width="{BAR}" height="12" rx="3" fill="#eaeef2"/>'
     if belief is None:
         return
-    colour = RIGHT if belief.value >= 0.5 else WRONG
-    yield f'<rect x="{BAR_LEFT}" y="{y + 4}" width="{BAR * belief.value:.1f}" height="12" rx="3" fill="{colour}"/>'
+    color = RIGHT if belief.value >= 0.5 else WRONG
+    yield f'<rect x="{BAR_LEFT}" y="{y + 4}" width="{BAR * belief.value:.1f}" height="12" rx="3" fill="{color}"/>'
     low, high = (BAR_LEFT + BAR * end for end in (belief.low, belief.high))
     yield f'<path d="M{low:.1f} {y + 10}H{high:.1f}" stroke="{INK}" stroke-width="2"/>'
     yield _text(BAR_LEFT + BAR + 12, y + 15, f"{belief.value:.2f}", MONO, INK)
@@ -70,8 +70,8 @@ def _caption(problem: stepforge.Problem, solution: stepforge.LabeledSolution) ->
     return f"{solution.verdict.labeler}: first error at step {found}; the truth: step {true} (counted from 0)"
 
 
-def _text(x: int, y: int, text: str, font: str, colour: str) -> str:
-    return f'<text x="{x}" y="{y}" {font} fill="{colour}" xml:space="preserve">{escape(text)}</text>'
+def _text(x: int, y: int, text: str, font: str, color: str) -> str:
+    return f'<text x="{x}" y="{y}" {font} fill="{color}" xml:space="preserve">{escape(text)}</text>'
 
 
 def main(folder: str, problem_id: str, solution_id: str, out: str) -> None:

@@ -48,8 +48,8 @@ class ProblemSet(Record):
     """Commit, branch or tag of the Hub dataset."""
     name: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]*$")
     """What the problems' source and ids are called; by default from the path or the Hub name."""
-    licence: str | None = None
-    """Licence of the problems, for the dataset card."""
+    license: str | None = None
+    """License of the problems, for the dataset card."""
 
     question: str = "question"
     """Column of the question: a text, or chat messages with one user turn. A column inside another is named with

@@ -1,4 +1,4 @@
-"""SCAN (arXiv 2509.16548, released code): label only what the policy is confident of; normalise by that confidence.
+"""SCAN (arXiv 2509.16548, released code): label only what the policy is confident of; normalize by that confidence.
 
 ``confidence_samples`` completions of the question give the self-confidence SC. Below ``confidence`` the problem is
 left alone; above it right solutions are taken to hold no error, and wrong ones are walked from the front. The two

@@ -100,7 +100,7 @@ class LabeledSolution(Record):
     """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
 
     @property
-    def labelled_steps(self) -> int:
+    def labeled_steps(self) -> int:
         """Steps that the verdict judges: those up to the first error, or all; none where it abstains."""
         if self.verdict.abstained:
             return 0
@@ -168,9 +168,9 @@ class LabeledProblem(Record):
         return pass_rate(self.own if self.supplied else [s.rollout for s in self.solutions])
 
     @property
-    def labelled_steps(self) -> int:
+    def labeled_steps(self) -> int:
         """Steps that the first labeler judges, over all solutions."""
-        return sum(solution.labelled_steps for solution in self.solutions)
+        return sum(solution.labeled_steps for solution in self.solutions)
 
 
 COMPLETIONS = ("evidence", "further")

@@ -51,7 +51,7 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
             "",
             *_siblings(figures),
             *_judge(figures.get("judge", {})),
-            "Licence: Apache-2.0, like the code.",
+            "License: Apache-2.0, like the code.",
             "",
         ]
     )

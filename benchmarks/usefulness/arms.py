@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.usefulness.labelling import affordable, labelling_tokens
+from benchmarks.usefulness.labeling import affordable, labeling_tokens
 from benchmarks.usefulness.prm_rows import PrmRow, Targets, prm_rows
 from benchmarks.usefulness.settings import UsefulnessFile
 from stepforge.schemas.labeled import LabeledProblem
@@ -28,7 +28,7 @@ class Arm(NamedTuple):
     seed: int
     rows: list[PrmRow]
     problems: int
-    labelling_tokens: float
+    labeling_tokens: float
     sampling_tokens: float
     exhausted: bool
     """Whether the budget would have paid for more than there was to label."""
@@ -41,20 +41,20 @@ Labels = Mapping[str, Sequence[LabeledProblem]]
 def arms(settings: UsefulnessFile, labels: Labels, sampling: float) -> list[Arm]:
     """Return every arm; ``sampling`` is what the solutions of one problem cost, in tokens."""
     reference = labels[settings.reference]
-    spent = sum(labelling_tokens(row) for row in reference)
+    spent = sum(labeling_tokens(row) for row in reference)
     total = spent + sampling * len(reference)
     found: list[Arm] = []
     for seed in settings.seeds:
         maker = _Maker(settings, labels, sampling, seed)
         found += maker.same_size() + maker.whole_pool() + maker.bought(TOTAL_COST, total, sampling)
         for budget in (spent, *settings.budgets):
-            found += maker.bought(labelling_cost(budget), budget, 0.0)
+            found += maker.bought(labeling_cost(budget), budget, 0.0)
     return found
 
 
-def labelling_cost(budget: float) -> str:
+def labeling_cost(budget: float) -> str:
     """Return the name of the condition in which each labeler may spend so many tokens on labels."""
-    return f"same labelling cost, {budget:.0f} tokens"
+    return f"same labeling cost, {budget:.0f} tokens"
 
 
 class _Maker(NamedTuple):
@@ -83,7 +83,7 @@ class _Maker(NamedTuple):
         return [*((name, self.labels[ORACLE]) for name in OUTCOMES), *self.labels.items()]
 
     def _ordered(self, rows: Sequence[LabeledProblem]) -> list[LabeledProblem]:
-        """Shuffle; what every labeler labelled comes first, so that all buy the same problems."""
+        """Shuffle; what every labeler labeled comes first, so that all buy the same problems."""
         first, rest = list(rows[: self.settings.equal_problems]), list(rows[self.settings.equal_problems :])
         rng = rng_of(self.settings.seed, "order", self.seed)
         rng.shuffle(first)
@@ -97,7 +97,7 @@ class _Maker(NamedTuple):
             seed=self.seed,
             rows=prm_rows(rows, OUTCOMES.get(name, "first_error")),
             problems=len(rows),
-            labelling_tokens=sum(labelling_tokens(row) for row in rows),
+            labeling_tokens=sum(labeling_tokens(row) for row in rows),
             sampling_tokens=self.sampling * len(rows),
             exhausted=exhausted,
         )

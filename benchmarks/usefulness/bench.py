@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.usefulness.arms import CONSENSUS, ORACLE, WHOLE_POOL, arms, labelling_cost
-from benchmarks.usefulness.labelling import Labelled, by_agreement, by_oracle, labelling_tokens, pooled
+from benchmarks.usefulness.arms import CONSENSUS, ORACLE, WHOLE_POOL, arms, labeling_cost
+from benchmarks.usefulness.labeling import Labeled, by_agreement, by_oracle, labeling_tokens, pooled
 from benchmarks.usefulness.opening import Opening
 from benchmarks.usefulness.policy_bench import PolicyBench, check_trainer
 from benchmarks.usefulness.pools import solved_pool, without
@@ -49,7 +49,7 @@ class UsefulnessBench:
         """Do everything that is not done yet and return the figures.
 
         Raises:
-            BadInput: TRL's interpreter is missing, or too few problems are worth labelling.
+            BadInput: TRL's interpreter is missing, or too few problems are worth labeling.
             RunFailed: a trainer failed.
         """
         if self.trl_python is not None:
@@ -70,17 +70,17 @@ class UsefulnessBench:
 
     async def _all_of_reward_models(self, grader: Grader) -> dict[str, Any]:
         began = time.monotonic()
-        pools, labels, sampling = await self.drawn_and_labelled(grader)
+        pools, labels, sampling = await self.drawn_and_labeled(grader)
         drawn = time.monotonic()
         found = self._reward_models(pools, labels, sampling)
         seconds = {
-            "drawing and labelling": round(drawn - began),
+            "drawing and labeling": round(drawn - began),
             "reward models": round(time.monotonic() - drawn),
         }
         return {"drawn": self._composition(pools, labels, sampling), **found, "seconds": seconds}
 
-    async def drawn_and_labelled(self, grader: Grader) -> tuple[Pools, dict[str, list[LabeledProblem]], float]:
-        """Return the pools, the labels of the training pool, and what sampling one labelled problem cost in tokens."""
+    async def drawn_and_labeled(self, grader: Grader) -> tuple[Pools, dict[str, list[LabeledProblem]], float]:
+        """Return the pools, the labels of the training pool, and what sampling one labeled problem cost in tokens."""
         s = self.settings
         opening = Opening(s.engine, s.policy)
         try:
@@ -88,9 +88,9 @@ class UsefulnessBench:
                 name: await solved_pool(pool, self.folder / "pools" / name, opening, grader, self.say)
                 for name, pool in s.pools.items()
             }
-            rows = self._worth_labelling(pools["train"])
+            rows = self._worth_labeling(pools["train"])
             recording = Recording(self.folder / "recorded", s.seed)
-            labels = {n.name: await self._labelled(n, rows, recording, opening, grader) for n in s.label}
+            labels = {n.name: await self._labeled(n, rows, recording, opening, grader) for n in s.label}
         finally:
             await opening.close()
         first, second = (labels[name] for name in s.consensus_of)
@@ -100,41 +100,41 @@ class UsefulnessBench:
         pools = {name: without(rows, pools["train"]) if name != "train" else rows for name, rows in pools.items()}
         return pools, labels, sum(r.tokens for row in pools["train"] for r in row.rollouts) / len(rows)
 
-    def _worth_labelling(self, rows: Sequence[SolvedProblem]) -> list[SolvedProblem]:
+    def _worth_labeling(self, rows: Sequence[SolvedProblem]) -> list[SolvedProblem]:
         vet = Difficulty(min_pass_rate=self.settings.min_pass_rate, max_pass_rate=self.settings.max_pass_rate)
         kept = [row for row in rows if not isinstance(vet(row, Corpus()), Dropped)]
         if len(kept) < self.settings.equal_problems:
-            raise BadInput(f"equal_problems: only {len(kept)} problems of the training pool are worth labelling")
+            raise BadInput(f"equal_problems: only {len(kept)} problems of the training pool are worth labeling")
         return kept
 
-    async def _labelled(
+    async def _labeled(
         self, named: NamedLabeler, rows: Sequence[SolvedProblem], recording: Recording, opening: Opening, grader: Grader
     ) -> list[LabeledProblem]:
         part: Any = named.part
-        folder = self.folder / "labelled"
+        folder = self.folder / "labeled"
         if isinstance(part, PooledLabeler) and part.pilot:
             name = f"{named.name}_pilot"
-            pilot = Labelled(name, part, recording, opening, grader, folder)
+            pilot = Labeled(name, part, recording, opening, grader, folder)
             part = pooled(part, await pilot.of(rows[:PILOT]), folder / name / "rates.json")
-        self.say(f"labelling: {named.name}")
+        self.say(f"labeling: {named.name}")
         kept = rows if named.everywhere else rows[: self.settings.equal_problems]
-        return await Labelled(named.name, part, recording, opening, grader, folder).of(kept)
+        return await Labeled(named.name, part, recording, opening, grader, folder).of(kept)
 
     def _composition(self, pools: Pools, labels: dict[str, list[LabeledProblem]], sampling: float) -> dict[str, Any]:
         return {
             "pools": {name: {"problems": len(rows), "pass_at_1": _pass(rows)} for name, rows in pools.items()},
-            "labelled_problems": len(labels[ORACLE]),
-            "sampling_tokens_a_labelled_problem": round(sampling, 1),
+            "labeled_problems": len(labels[ORACLE]),
+            "sampling_tokens_a_labeled_problem": round(sampling, 1),
             "labels": [self._quality(name, rows) for name, rows in labels.items()],
         }
 
     def _quality(self, name: str, rows: Sequence[LabeledProblem]) -> dict[str, Any]:
-        """Label quality on the problems that every labeler labelled."""
+        """Label quality on the problems that every labeler labeled."""
         same = rows[: self.settings.equal_problems]
         judged = [j for row in same for found in judge_problem(row).values() for j in found]
         return {
             "labels": name,
-            "labelling_tokens_a_problem": round(sum(labelling_tokens(row) for row in same) / len(same), 1),
+            "labeling_tokens_a_problem": round(sum(labeling_tokens(row) for row in same) / len(same), 1),
             **{key: round(v, 4) if isinstance(v, float) else v for key, v in accuracies(judged).items()},
         }
 
@@ -146,8 +146,8 @@ class UsefulnessBench:
         self.say(f"{len(made)} reward models to train")
         trained = train_arms(made, exams, reader, self.folder / "heads", self.say)
         tables = PrmFigures(s, exams.problems)
-        spent = sum(labelling_tokens(row) for row in labels[s.reference])
-        chosen = compared(trained, labelling_cost(spent))
+        spent = sum(labeling_tokens(row) for row in labels[s.reference])
+        chosen = compared(trained, labeling_cost(spent))
         self.say("best of N")
         result: dict[str, Any] = {
             "exams": {name: {"solutions": len(c), "erroneous": _erroneous(c)} for name, c in exams.cases.items()},

@@ -55,7 +55,7 @@ class PrmFigures:
             cost = {
                 "problems": round(float(np.mean([m.arm.problems for m in models])), 1),
                 "training_solutions": round(float(np.mean([len(m.arm.rows) for m in models])), 1),
-                "labelling_tokens": round(float(np.mean([m.arm.labelling_tokens for m in models]))),
+                "labeling_tokens": round(float(np.mean([m.arm.labeling_tokens for m in models]))),
                 "sampling_tokens": round(float(np.mean([m.arm.sampling_tokens for m in models]))),
                 "exhausted": all(m.arm.exhausted for m in models),
                 "thresholds": [round(m.threshold, 3) for m in models],

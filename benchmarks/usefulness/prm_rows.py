@@ -23,7 +23,7 @@ class PrmRow(Record):
 
 
 def prm_rows(problems: Sequence[LabeledProblem], targets: Targets) -> list[PrmRow]:
-    """Return the training rows of labelled problems, identical solutions of a problem once."""
+    """Return the training rows of labeled problems, identical solutions of a problem once."""
     rows_of = _ROWS[targets]
     return [row for problem in problems for row in rows_of(problem)]
 

@@ -66,13 +66,13 @@ class UsefulnessFile(Record):
     """``train`` and ``dev``, and the pools that the models are examined on."""
     min_pass_rate: float = 0.2
     max_pass_rate: float = 0.95
-    """Problems of ``train`` that are worth labelling, by the share of right solutions."""
+    """Problems of ``train`` that are worth labeling, by the share of right solutions."""
     equal_problems: int = Field(ge=1)
     """Problems that every labeler labels, for the comparison at equal size."""
     label: tuple[NamedLabeler, ...] = Field(min_length=1)
     consensus_of: tuple[str, str]
     budgets: tuple[float, ...] = ()
-    """Labelling tokens that each labeler may spend, besides what ``reference`` spends on the whole pool."""
+    """Labeling tokens that each labeler may spend, besides what ``reference`` spends on the whole pool."""
     reference: str = "change_point"
     exam: tuple[str, ...] = Field(min_length=1)
     """Pools on which the reward models are examined."""

@@ -30,7 +30,7 @@ def _of_policies(result: dict[str, Any]) -> list[str]:
 def _labels(rows: Sequence[dict[str, Any]]) -> str:
     columns = {
         "labels": "labels",
-        "tokens a problem": "labelling_tokens_a_problem",
+        "tokens a problem": "labeling_tokens_a_problem",
         "first error exact": "first_error_accuracy",
         "the same, all erroneous": "first_error_accuracy_all_erroneous",
         "clean left clean": "correct_solution_accuracy",
@@ -50,9 +50,9 @@ def _models(result: dict[str, Any], condition: str) -> str:
     for labels in dict.fromkeys(row["labels"] for row in found):
         mine = {row["exam"]: row for row in found if row["labels"] == labels}
         first = mine[HELD_OUT]
-        spent = [str(first.get(key, "")) for key in ("problems", "labelling_tokens", "sampling_tokens")]
+        spent = [str(first.get(key, "")) for key in ("problems", "labeling_tokens", "sampling_tokens")]
         lines.append([labels, *spent, *(_interval(mine[name]["f1"]) for name in exams), _number(first["step_auc"][0])])
-    return _table(["labels", "problems", "labelling", "sampling", *(f"F1 {n}" for n in exams), "AUC held out"], lines)
+    return _table(["labels", "problems", "labeling", "sampling", *(f"F1 {n}" for n in exams), "AUC held out"], lines)
 
 
 def _plain(rows: Sequence[dict[str, Any]]) -> str:

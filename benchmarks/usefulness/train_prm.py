@@ -55,13 +55,13 @@ def train_hidden(rows: Sequence[PrmRow], weights: Path, settings: HeadTraining, 
     return trained
 
 
-def _labelled(row: PrmRow) -> list[tuple[int, float]]:
+def _labeled(row: PrmRow) -> list[tuple[int, float]]:
     return [(i, label) for i, label in enumerate(row.labels) if label is not None]
 
 
 def _example(encoded: Encoded, row: PrmRow) -> tuple[Encoded, list[float]]:
     """Keep the steps with a label, and no token behind the last of them."""
-    kept = _labelled(row)
+    kept = _labeled(row)
     ends = [encoded.ends[i] for i, _ in kept]
     return Encoded(encoded.ids[: ends[-1] + 1 if ends else 0], encoded.start, ends), [label for _, label in kept]
 

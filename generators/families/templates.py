@@ -38,8 +38,8 @@ class Templates(Family):
     levels: tuple[int, ...] = (1,)
     path: str = Field(min_length=1)
     """Folder of the template files."""
-    licence: str | None = None
-    """Licence of the templates, for the dataset card."""
+    license: str | None = None
+    """License of the templates, for the dataset card."""
 
     @property
     def reading(self) -> Reading:

@@ -1,4 +1,4 @@
-"""Evidence as it was stored with a labelled problem: for another look, or to go on drawing from there."""
+"""Evidence as it was stored with a labeled problem: for another look, or to go on drawing from there."""
 
 from collections.abc import Sequence
 
@@ -26,19 +26,19 @@ class _Nobody:
 
 
 def solved_part(row: LabeledProblem) -> SolvedProblem:
-    """Return the problem as it was before it was labelled."""
+    """Return the problem as it was before it was labeled."""
     rollouts = tuple(s.rollout for s in row.solutions)
     return SolvedProblem(problem=row.problem, rollouts=rollouts, policy=row.policy, own=row.own)
 
 
 def stored_evidence(row: LabeledProblem) -> Evidence:
-    """Return the evidence of a labelled problem."""
+    """Return the evidence of a labeled problem."""
     nobody = _Nobody(row.policy)
     return _filled(Evidence(solved_part(row), nobody, nobody, 0), row)
 
 
 def growing_evidence(row: LabeledProblem, policy: Policy, grader: Grader, seed: int) -> Evidence:
-    """Return the evidence of a labelled problem, to go on drawing where labelling ended."""
+    """Return the evidence of a labeled problem, to go on drawing where labeling ended."""
     return _filled(Evidence(solved_part(row), policy, grader, seed), row)
 
 

@@ -75,20 +75,20 @@ def _axes(decades: int) -> list[str]:
     return lines
 
 
-def _curve(name: str, curve: Sequence[Point], colour: str, legend: float, decades: int) -> list[str]:
+def _curve(name: str, curve: Sequence[Point], color: str, legend: float, decades: int) -> list[str]:
     path = " ".join(f"{_x(p.tokens, decades):.1f},{_y(p.accuracy):.1f}" for p in curve)
-    lines = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    lines = [f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>']
     for p in curve:
         at = f"{_x(p.tokens, decades):.1f}"
         setting = "" if p.setting is None else f" at {p.setting:g}"
         tip = escape(f"{name}{setting}: {p.accuracy:.3f} for {p.tokens:.0f} tokens")
         lines.append(
-            f'<line x1="{at}" y1="{_y(p.low):.1f}" x2="{at}" y2="{_y(p.high):.1f}" stroke="{colour}" '
+            f'<line x1="{at}" y1="{_y(p.low):.1f}" x2="{at}" y2="{_y(p.high):.1f}" stroke="{color}" '
             'stroke-opacity="0.35"/>'
         )
-        circle = f'<circle cx="{at}" cy="{_y(p.accuracy):.1f}" r="3.5" fill="{colour}">'
+        circle = f'<circle cx="{at}" cy="{_y(p.accuracy):.1f}" r="3.5" fill="{color}">'
         lines.append(f"{circle}<title>{tip}</title></circle>")
     left = WIDTH - RIGHT + 20
-    lines.append(f'<rect x="{left}" y="{legend - 9}" width="12" height="12" fill="{colour}"/>')
+    lines.append(f'<rect x="{left}" y="{legend - 9}" width="12" height="12" fill="{color}"/>')
     lines.append(f'<text x="{left + 18}" y="{legend + 2}" fill="#222">{escape(name)}</text>')
     return lines

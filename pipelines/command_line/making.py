@@ -77,8 +77,8 @@ def publish(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Make it public; by default it is private.")] = False,
     tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
-    accept_unknown_licence: Annotated[
-        bool, typer.Option("--accept-unknown-licence", help="Make data from sources without a license public.")
+    accept_unknown_license: Annotated[
+        bool, typer.Option("--accept-unknown-license", help="Make data from sources without a license public.")
     ] = False,
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
@@ -88,7 +88,7 @@ def publish(
         from stepforge.pipelines.publishing.request import PublishRequest
         from stepforge.pipelines.storage.store import place_of
 
-        request = PublishRequest(repo, public, tag, accept_unknown_licence)
+        request = PublishRequest(repo, public, tag, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))
         carry(place_of(folder), request, talk, dry_run=dry_run)
 

@@ -35,7 +35,7 @@ class ListedProblem(Record):
     state: str
     """``labeled``, ``failed``, ``rejected``, or what is not done yet."""
     solutions: int = 0
-    """Those of a labelled problem; so are the next four."""
+    """Those of a labeled problem; so are the next four."""
     right_answers: int = 0
     wrong: int = 0
     """Solutions in which the labeler finds a wrong step."""

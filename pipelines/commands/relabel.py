@@ -86,7 +86,7 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
         rows_in=len(rows),
         rows_out=len(sifted.kept),
         rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        labelled_steps=sum(row.labelled_steps for row in kept),
+        labeled_steps=sum(row.labeled_steps for row in kept),
     )
     curated.check()
     stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}

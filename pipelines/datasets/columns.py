@@ -80,7 +80,7 @@ def license_of(part: Any) -> str:
     if isinstance(part, ModelSource):
         return license_of(part.seeds)
     if isinstance(part, ProblemSet | Templates):
-        return part.licence or "unknown"
+        return part.license or "unknown"
     return "unknown" if import_path(part) else OWN_LICENSE
 
 

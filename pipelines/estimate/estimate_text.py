@@ -14,7 +14,7 @@ TOTALS = (
     ("total.cached_prompt_tokens", "of these cached"),
     ("rows.vetted", "problems that are labeled"),
     ("rows.kept", "rows kept"),
-    ("rows.labelled_steps", "labeled steps kept"),
+    ("rows.labeled_steps", "labeled steps kept"),
     ("engine_hours", "engine-hours"),
     ("seconds", "wall-clock time"),
     ("money", "money"),
@@ -60,7 +60,7 @@ def _parts(figures: Mapping[str, Forecast]) -> str:
 def _prices(figures: Mapping[str, Forecast]) -> str:
     rows: list[tuple[str, ...]] = [("price", "per labeled step", "per kept row")]
     for name, title in PRICES:
-        found = [figures.get(f"{unit}.{name}") for unit in ("per_labelled_step", "per_kept_row")]
+        found = [figures.get(f"{unit}.{name}") for unit in ("per_labeled_step", "per_kept_row")]
         if any(found):
             rows.append((title, *(spread(one) if one else "-" for one in found)))
     return table(rows) if len(rows) > 1 else ""

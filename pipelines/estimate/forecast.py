@@ -90,14 +90,14 @@ class _Columns(NamedTuple):
 
 def _columns(problems: Sequence[PilotProblem]) -> _Columns:
     names = list(dict.fromkeys(name for p in problems for name in p.label_pooling))
-    draws = max(1, *(len(p.label) for p in problems))  # none is labelled where nothing passes vetting
+    draws = max(1, *(len(p.label) for p in problems))  # none is labeled where nothing passes vetting
     return _Columns(
         solve=np.array([_numbers(p.solve) for p in problems]),
         label=[_by_labeler(names, [p.label[k] if p.label else {} for p in problems]) for k in range(draws)],
         label_pooling=_by_labeler(names, [p.label_pooling for p in problems]),
         vetted=np.array([float(p.vetted) for p in problems]),
         kept=np.array([float(p.kept) for p in problems]),
-        steps=np.array([float(p.labelled_steps) for p in problems]),
+        steps=np.array([float(p.labeled_steps) for p in problems]),
     )
 
 
@@ -136,7 +136,7 @@ def _figures(columns: _Columns, draw: Draw, times: "_Times", plan: Plan, price: 
     for part, spent in {"total": total, **parts}.items():
         figures |= {f"{part}.{name}": float(value) for name, value in zip(COSTS, spent, strict=True)}
     figures |= {"rows.vetted": float(everything @ columns.vetted), "rows.kept": float(everything @ columns.kept)}
-    figures["rows.labelled_steps"] = float(everything @ columns.steps)
+    figures["rows.labeled_steps"] = float(everything @ columns.steps)
     phases = {"solve": parts["solve"], "pooling": _sum(pooling), "label": _sum(label)}
     figures |= _time_figures(times.wall(phases, draw.weights), plan, price)
     return figures | _prices(figures)
@@ -155,7 +155,7 @@ def _prices(figures: Mapping[str, float]) -> dict[str, float]:
     spent = {name: figures[f"total.{name}"] for name in COSTS}
     spent |= {"engine_seconds_held": figures["engine_hours"] * 3600}
     spent |= {"money": figures["money"]} if "money" in figures else {}
-    by = {"per_labelled_step": figures["rows.labelled_steps"], "per_kept_row": figures["rows.kept"]}
+    by = {"per_labeled_step": figures["rows.labeled_steps"], "per_kept_row": figures["rows.kept"]}
     return {
         f"{unit}.{name}": value / count if count else float("nan")
         for unit, count in by.items()

@@ -29,7 +29,7 @@ class PilotProblem(NamedTuple):
     label_seconds: float
     vetted: bool
     kept: bool
-    labelled_steps: int
+    labeled_steps: int
 
 
 class PilotPhases(NamedTuple):
@@ -38,7 +38,7 @@ class PilotPhases(NamedTuple):
     solving: Sequence[Phase]
     under_defaults: Sequence[Phase]
     """The labelers that pool rates, under the default ones; empty where there are none."""
-    labelling: Sequence[Phase]
+    labeling: Sequence[Phase]
     """All labelers, under the first of the rates that the run may come to."""
     others: Sequence[Sequence[Phase]]
     """The labelers that pool rates, under each of the others."""
@@ -47,22 +47,22 @@ class PilotPhases(NamedTuple):
 def pilot_problems(run: RunFile, sample: Sample, phases: PilotPhases) -> list[PilotProblem]:
     """The cost of each problem of the sample."""
     solved = {row.problem.id: row for row in rows_of(phases.solving, SolvedProblem)}
-    labelled = {row.problem.id: row for row in rows_of(phases.labelling, LabeledProblem)}
-    curated = curate([*labelled.values()], run.curate).kept
-    steps = {row.problem.id: row.labelled_steps for row in curated if isinstance(row, LabeledProblem)}
+    labeled = {row.problem.id: row for row in rows_of(phases.labeling, LabeledProblem)}
+    curated = curate([*labeled.values()], run.curate).kept
+    steps = {row.problem.id: row.labeled_steps for row in curated if isinstance(row, LabeledProblem)}
     books = _Books(phases)
-    solve_seconds, label_seconds = _seconds(phases.solving), _seconds(phases.labelling)
+    solve_seconds, label_seconds = _seconds(phases.solving), _seconds(phases.labeling)
     return [
         PilotProblem(
             id=name,
             solve=Cost.of([r for r in solved[name].rollouts if r.tokens] if name in solved else []),
-            label=books.label(name) if name in labelled else (),
-            label_pooling=books.label_pooling(name) if name in labelled else {},
+            label=books.label(name) if name in labeled else (),
+            label_pooling=books.label_pooling(name) if name in labeled else {},
             solve_seconds=solve_seconds.get(name, 0.0),
             label_seconds=label_seconds.get(name, 0.0),
-            vetted=name in labelled,
+            vetted=name in labeled,
             kept=name in steps,
-            labelled_steps=steps.get(name, 0),
+            labeled_steps=steps.get(name, 0),
         )
         for name in (item.problem.id for item in sample.items)
     ]
@@ -73,16 +73,16 @@ class _Books:
 
     def __init__(self, phases: PilotPhases) -> None:
         self._defaults = _costs(phases.under_defaults)
-        self._labelling = _costs(phases.labelling)
+        self._labeling = _costs(phases.labeling)
         self._others = [_costs(other) for other in phases.others]
         self._cached = _cached_shares(self._defaults.values())
 
     def label(self, name: str) -> tuple[ByLabeler, ...]:
-        first = self._as_asked_once(self._labelling[name])
+        first = self._as_asked_once(self._labeling[name])
         return (first, *(first | self._as_asked_once(other.get(name, {})) for other in self._others))
 
     def label_pooling(self, name: str) -> ByLabeler:
-        return self._labelling[name] | self._defaults.get(name, {})
+        return self._labeling[name] | self._defaults.get(name, {})
 
     def _as_asked_once(self, costs: ByLabeler) -> ByLabeler:
         """A labeler that labels twice finds in the prefix cache the second time what a run would have to compute."""

@@ -88,19 +88,19 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
         under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
         rows = rows_of(under_defaults, LabeledProblem)
         rates = await asyncio.to_thread(lambda: [*_likely_rates(run, sample, rows)]) or rates
-    labelling = await _spread("label", workers, vetted, [with_rates(part, rates[0]) for part in run.label])
+    labeling = await _spread("label", workers, vetted, [with_rates(part, rates[0]) for part in run.label])
     others = [await _spread("label", workers, vetted, _pooled(run, drawn)) for drawn in rates[1:]]
-    phases = [*solving, *under_defaults, *labelling, *(phase for other in others for phase in other)]
+    phases = [*solving, *under_defaults, *labeling, *(phase for other in others for phase in other)]
     return Pilot(
-        problems=pilot_problems(run, sample, PilotPhases(solving, under_defaults, labelling, others)),
+        problems=pilot_problems(run, sample, PilotPhases(solving, under_defaults, labeling, others)),
         calls=_calls(phases),
         solve_parallel=_parallel(solving),
-        label_parallel=_parallel(labelling),
+        label_parallel=_parallel(labeling),
         engines=len(workers),
         startup_seconds=startup,
         seconds=time.monotonic() - began,
         loop_seconds=sum(phase.loop for phase in phases),
-        failures=sum(len(phase.failures) for phase in (*solving, *labelling)),
+        failures=sum(len(phase.failures) for phase in (*solving, *labeling)),
     )
 
 

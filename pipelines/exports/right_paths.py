@@ -86,7 +86,7 @@ def _labeled(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
 
 def _completed(problem: LabeledProblem, tree: RolloutTree, checked: bool) -> Iterator[RightPath]:
     own = [s for s in problem.solutions if s.rollout.tokens]
-    sound = {s.rollout.id: s.labelled_steps - (s.verdict.first_error is not None) for s in own}
+    sound = {s.rollout.id: s.labeled_steps - (s.verdict.first_error is not None) for s in own}
     """Leading steps of each rollout in which no error was named."""
     for rollout in (*problem.evidence, *problem.further):
         kept = rollout.start.steps if rollout.start is not None else 0

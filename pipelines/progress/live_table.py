@@ -92,7 +92,7 @@ class LiveTable:
     seconds = 1.0
 
     def __init__(self, console: Console | None = None) -> None:
-        """Colours follow ``NO_COLOR``, as rich's console does."""
+        """Colors follow ``NO_COLOR``, as rich's console does."""
         self._live = Live(console=console or Console(stderr=True), auto_refresh=False)
         self._live.start()
 

@@ -62,8 +62,8 @@ def fresh_report(folder: AnyPath) -> Report:
 def run_status(folder: AnyPath) -> dict[str, Any]:
     """Progress by stage, whether a driver is running and its last report, and the command that resumes the run."""
     _, layout = open_run(folder)
-    relabelled = layout.rule.exists()
-    shards = len(layout.shards("label")) if relabelled else len(read_plan(folder))
+    relabeled = layout.rule.exists()
+    shards = len(layout.shards("label")) if relabeled else len(read_plan(folder))
     totals = stage_totals(committed_reports(layout, whole=False))
     stages = {stage: totals.get(stage, StageTotal()).model_dump() for stage in SHARD_STAGES}
     running = is_held(layout)

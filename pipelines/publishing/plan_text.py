@@ -7,13 +7,13 @@ LISTED = 20
 """Files named of each kind; the rest is counted."""
 
 
-def local_text(local: LocalDataset, licences: dict[str, str | None]) -> str:
+def local_text(local: LocalDataset, licenses: dict[str, str | None]) -> str:
     """The local part of the plan, which needs no Hub."""
-    known = ", ".join(f"{name}: {licence or 'UNKNOWN'}" for name, licence in licences.items())
+    known = ", ".join(f"{name}: {license or 'UNKNOWN'}" for name, license in licenses.items())
     size = _size(sum(file.size for file in local.files.values()))
     return (
         f"data sets   {'; '.join(row_counts(local))}\n"
-        f"licences    {known or 'none needed, all problems were generated here'}\n"
+        f"licenses    {known or 'none needed, all problems were generated here'}\n"
         f"files       {len(local.files)}, {size}, checksums verified"
     )
 

@@ -15,7 +15,7 @@ from stepforge.pipelines.publishing.local_dataset import LocalDataset, local_fol
 from stepforge.pipelines.publishing.ownership import with_confirmed, with_hub_card
 from stepforge.pipelines.publishing.plan import Plan
 from stepforge.pipelines.publishing.plan_text import hub_text, local_text
-from stepforge.pipelines.publishing.request import PublishRequest, source_licences
+from stepforge.pipelines.publishing.request import PublishRequest, source_licenses
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import VERSION, content_digest
 from stepforge.pipelines.storage.store import AnyPath
@@ -49,14 +49,14 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
     request.check()
     endpoint = hub_endpoint()
     run, layout = finished_run(folder)
-    licences = source_licences(run)
-    request.check_licences(licences)
+    licenses = source_licenses(run)
+    request.check_licenses(licenses)
     with nullcontext() if dry_run else only_driver(layout), local_folder(run, layout) as datasets:
         check_up_to_date(run, layout)
         token = find_token()
         local = read_dataset(run, layout, datasets, token)
         check_report(layout, local.rows)
-        talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licences)}")
+        talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licenses)}")
         missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
         if missing and dry_run:
             talk.show(f"repository  not looked at: {missing}")

@@ -21,7 +21,7 @@ class PublishRequest:
     public: bool = False
     tag: str | None = None
     """Name of the version; by default v1, v2, ..."""
-    accept_unknown_licence: bool = False
+    accept_unknown_license: bool = False
 
     def check(self) -> None:
         """Raise ``BadInput`` unless the names can be names on the Hub."""
@@ -37,17 +37,17 @@ class PublishRequest:
         if self.tag is not None and (not TAG.fullmatch(self.tag) or self.tag == "main"):
             raise BadInput("--tag: must be letters, digits, '-', '_' and '.', such as v2 or 1.0.3")
 
-    def check_licences(self, licences: dict[str, str | None]) -> None:
-        """Raise ``BadInput`` if the data would become public and a source's licence is unknown."""
-        unknown = [name for name, licence in licences.items() if licence is None]
-        if self.public and unknown and not self.accept_unknown_licence:
+    def check_licenses(self, licenses: dict[str, str | None]) -> None:
+        """Raise ``BadInput`` if the data would become public and a source's license is unknown."""
+        unknown = [name for name, license in licenses.items() if license is None]
+        if self.public and unknown and not self.accept_unknown_license:
             raise BadInput(
-                f"--public: the licence of {', '.join(unknown)} is unknown; set `licence` of the problem set in the "
-                "run file, or give --accept-unknown-licence if you know that you may publish it"
+                f"--public: the license of {', '.join(unknown)} is unknown; set `license` of the problem set in the "
+                "run file, or give --accept-unknown-license if you know that you may publish it"
             )
 
 
-def source_licences(run: RunFile) -> dict[str, str | None]:
-    """Return the licence by problem set and template set; the problems of the other families are made here."""
+def source_licenses(run: RunFile) -> dict[str, str | None]:
+    """Return the license by problem set and template set; the problems of the other families are made here."""
     seeds = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
-    return {part.label: part.licence for part in seeds if isinstance(part, ProblemSet | Templates)}
+    return {part.label: part.license for part in seeds if isinstance(part, ProblemSet | Templates)}

@@ -60,18 +60,18 @@ def funnel(report: Report) -> Figure:
             data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))
             table.append((name, "problems", f"{total.rows_out:,}", f"{lost:,}"))
     solutions = report.solutions
-    decided = solutions.labelled - sum(solutions.abstained.values())
+    decided = solutions.labeled - sum(solutions.abstained.values())
     for name, count, before in (
-        ("their solutions", solutions.labelled, solutions.labelled),
-        ("… with a verdict", decided, solutions.labelled),
+        ("their solutions", solutions.labeled, solutions.labeled),
+        ("… with a verdict", decided, solutions.labeled),
         ("… can be rows", solutions.kept, decided),
     ):
-        whole = max(solutions.labelled, 1)
+        whole = max(solutions.labeled, 1)
         data.append(Bar(name, count / whole, note=f"{count:,}", other=(before - count) / whole))
         table.append((name, "solutions", f"{count:,}", f"{before - count:,}"))
     last = report.stages["curate"].rows_out if "curate" in report.stages else 0
     text = (
-        f"Of {planned:,} problems {last:,} came through all stages. Their labels stand on {solutions.labelled:,} "
+        f"Of {planned:,} problems {last:,} came through all stages. Their labels stand on {solutions.labeled:,} "
         f"solutions, of which {decided:,} have a verdict and {solutions.kept:,} can become rows. Blue came through, "
         "orange was lost at that stage."
     )
@@ -237,7 +237,7 @@ def _calibration(one: Calibration) -> Figure:
 def costs(report: Report) -> Figure | None:
     """What each labeler spent."""
     spent = report.cost.labelers
-    solutions = report.solutions.labelled
+    solutions = report.solutions.labeled
     if not spent or not solutions:
         return None
     data = [

@@ -20,10 +20,10 @@ def lost_text(report: Report) -> str:
             lines.append(f"  {sum(lost.values())} of {total.rows_in} problems in {name}: {_named(lost)}")
     abstained = sum(solutions.abstained.values())
     if abstained:
-        lines.append(f"  {abstained} of {solutions.labelled} solutions have no verdict: {_named(solutions.abstained)}")
+        lines.append(f"  {abstained} of {solutions.labeled} solutions have no verdict: {_named(solutions.abstained)}")
     if not lines:
         return ""
-    kept = f"{solutions.kept} of {solutions.labelled} labelled solutions can become rows"
+    kept = f"{solutions.kept} of {solutions.labeled} labeled solutions can become rows"
     return "\n".join(["not in the data sets:", *lines, f"{kept}; each data set takes those that it can use"])
 
 
@@ -41,7 +41,7 @@ def places_text(report: Report, folder: AnyPath) -> str:
     if any(entry.total for entry in report.exports.values()):
         publish = shlex.join(["stepforge", "publish", str(folder), "--repo", "ORG/NAME", "--dry-run"])
         lines = [f"data sets:   {folder}/datasets", f"card:        {folder}/datasets/README.md", *lines]
-        return "\n".join([*lines, f"next:        {show} --wrong  (what was labelled), then {publish}"])
+        return "\n".join([*lines, f"next:        {show} --wrong  (what was labeled), then {publish}"])
     if report.exports:
         lines.append(f"no data set has a row. Why problems were lost: {show} --failed; no verdict: {show} --abstained")
     return "\n".join(lines)

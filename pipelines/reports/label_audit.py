@@ -21,10 +21,10 @@ class _Counts:
         self.problems = 0
         self.solutions = 0
         self.abstained = 0
-        self.labelled_right = 0
-        self.labelled_right_but_wrong = 0
-        self.labelled_wrong = 0
-        self.labelled_wrong_but_right = 0
+        self.labeled_right = 0
+        self.labeled_right_but_wrong = 0
+        self.labeled_wrong = 0
+        self.labeled_wrong_but_right = 0
         self.first_error_exact = 0
 
     def add(self, solution: LabeledSolution, truth: Verdict) -> None:
@@ -33,13 +33,13 @@ class _Counts:
             self.abstained += 1
             return
         self.first_error_exact += solution.verdict.first_error == truth.first_error
-        for labelled_right, true in labelled_steps(solution.verdict, truth):
-            if labelled_right:
-                self.labelled_right += 1
-                self.labelled_right_but_wrong += not true
+        for labeled_right, true in labeled_steps(solution.verdict, truth):
+            if labeled_right:
+                self.labeled_right += 1
+                self.labeled_right_but_wrong += not true
             else:
-                self.labelled_wrong += 1
-                self.labelled_wrong_but_right += true
+                self.labeled_wrong += 1
+                self.labeled_wrong_but_right += true
 
     def figures(self) -> AuditFigures:
         decided = self.solutions - self.abstained
@@ -47,28 +47,28 @@ class _Counts:
             problems=self.problems,
             solutions=self.solutions,
             abstained_share=self.abstained / self.solutions if self.solutions else None,
-            steps_labelled_right=self.labelled_right,
-            of_these_wrong=share_of(self.labelled_right_but_wrong, self.labelled_right),
-            steps_labelled_wrong=self.labelled_wrong,
-            of_these_right=share_of(self.labelled_wrong_but_right, self.labelled_wrong),
-            solutions_labelled_exactly=share_of(self.first_error_exact, decided),
+            steps_labeled_right=self.labeled_right,
+            of_these_wrong=share_of(self.labeled_right_but_wrong, self.labeled_right),
+            steps_labeled_wrong=self.labeled_wrong,
+            of_these_right=share_of(self.labeled_wrong_but_right, self.labeled_wrong),
+            solutions_labeled_exactly=share_of(self.first_error_exact, decided),
         )
 
 
-class LabelledStep(NamedTuple):
+class LabeledStep(NamedTuple):
     """A step's label beside the truth."""
 
-    labelled_right: bool
+    labeled_right: bool
     true: bool
 
 
-def labelled_steps(verdict: Verdict, truth: Verdict) -> Iterable[LabelledStep]:
+def labeled_steps(verdict: Verdict, truth: Verdict) -> Iterable[LabeledStep]:
     """Yield the exported label and the truth of each step that has both."""
     classes = truth.classes or ()
     last = len(classes) - 1 if verdict.first_error is None else verdict.first_error
     for i, step in enumerate(classes[: last + 1]):
         if step != "unknown":
-            yield LabelledStep(i != verdict.first_error, step == "right")
+            yield LabeledStep(i != verdict.first_error, step == "right")
 
 
 TruthOf = Callable[[LabeledProblem, LabeledSolution], Verdict | None]

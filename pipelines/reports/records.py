@@ -34,9 +34,9 @@ class PassRate(Record):
 
 
 class SolutionFigures(Record):
-    """What became of the solutions of labelled problems: only one with a verdict, and kept, can become a row."""
+    """What became of the solutions of labeled problems: only one with a verdict, and kept, can become a row."""
 
-    labelled: int
+    labeled: int
     abstained: dict[str, int]
     """Those without a verdict, by the labeler's reason."""
     kept: int
@@ -105,11 +105,11 @@ class AuditFigures(Record):
     problems: int
     solutions: int
     abstained_share: float | None
-    steps_labelled_right: int
+    steps_labeled_right: int
     of_these_wrong: Share | None
-    steps_labelled_wrong: int
+    steps_labeled_wrong: int
     of_these_right: Share | None
-    solutions_labelled_exactly: Share | None
+    solutions_labeled_exactly: Share | None
 
 
 class ErrorSetFigures(Record):
@@ -169,7 +169,7 @@ class DiversityFigures(Record):
 class CostFigures(Cost):
     """What the run spent, in all and by what it gave."""
 
-    per_labelled_step: Price | None
+    per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
     sessions: tuple[SessionFigures, ...]

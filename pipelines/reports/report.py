@@ -112,7 +112,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             long_solutions_in_one_step=tally.uncut,
         ),
         solutions=SolutionFigures(
-            labelled=tally.solutions, abstained=dict(tally.abstained.most_common()), kept=tally.kept
+            labeled=tally.solutions, abstained=dict(tally.abstained.most_common()), kept=tally.kept
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),
@@ -132,7 +132,7 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         diversity=tally.diversity.figures(),
         cost=CostFigures(
             **dict(ledger.total),
-            per_labelled_step=ledger.per_labelled_step,
+            per_labeled_step=ledger.per_labeled_step,
             per_kept_row=ledger.per_kept_row,
             labelers=ledger.labelers,
             sessions=ledger.sessions,

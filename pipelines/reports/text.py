@@ -94,7 +94,7 @@ def reviewed_text(report: Report) -> str:
     one = report.reviewed
     if one is None:
         return ""
-    of = f" of {report.solutions.labelled} solutions" if report.solutions.labelled else ""
+    of = f" of {report.solutions.labeled} solutions" if report.solutions.labeled else ""
     withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
     return f"people looked at {one.solutions}{of} and changed {one.changed} labels{withdrawn}"
 
@@ -181,9 +181,9 @@ def audit_rows(audit: Mapping[str, AuditFigures]) -> list[tuple[str, ...]]:
             name,
             str(f.solutions),
             figure(f.abstained_share),
-            with_interval(f.solutions_labelled_exactly),
-            f"{f.steps_labelled_right}: {with_interval(f.of_these_wrong)}",
-            f"{f.steps_labelled_wrong}: {with_interval(f.of_these_right)}",
+            with_interval(f.solutions_labeled_exactly),
+            f"{f.steps_labeled_right}: {with_interval(f.of_these_wrong)}",
+            f"{f.steps_labeled_wrong}: {with_interval(f.of_these_right)}",
         )
         for name, f in audit.items()
     ]
@@ -206,7 +206,7 @@ def _cost(report: Report) -> str:
         f"cost: {cost.rollouts} rollouts, {cost.generated_tokens} generated tokens, "
         f"{cost.prompt_tokens} prompt tokens ({cached:.0%} cached), {cost.seconds:.0f} s"
     )
-    prices = ((cost.per_labelled_step, "labeled step"), (cost.per_kept_row, "kept row"))
+    prices = ((cost.per_labeled_step, "labeled step"), (cost.per_kept_row, "kept row"))
     return "\n".join([total, *(_price(price, what) for price, what in prices if price is not None)])
 
 

@@ -69,7 +69,8 @@ def _words(one: StepFinding) -> tuple[object, ...]:
 
 def _matched(layout: Layout, said: Sequence[Said], origin: Origin, license_name: str) -> Iterator[StepFinding]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    by_id, by_question = defaultdict(list), defaultdict(list)
+    by_id: dict[str, list[Said]] = defaultdict(list)
+    by_question: dict[str, list[Said]] = defaultdict(list)
     for one in said:
         (by_id[one.problem_id] if one.problem_id else by_question[one.question.strip()]).append(one)
     for row in _rows(layout, set(by_id), set(by_question)):

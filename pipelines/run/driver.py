@@ -151,7 +151,7 @@ class _Flow:
         self.pilot = pilot_shards(run, plan)
         self.rates: asyncio.Future[Record] | None = None
         """Done once the pilot is labeled; None where nothing is pooled."""
-        self.labelled = {shard.index: asyncio.Event() for shard in self.pilot}
+        self.labeled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
         """Shards of which a stage was done again: what was made from them before may not fit any more."""
@@ -170,9 +170,9 @@ class _Flow:
             self.corpus = await asyncio.to_thread(self._whole_corpus)
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
-                for index, labelled in self.labelled.items():
-                    if self._is_labelled(index) and not self.unsettled:
-                        labelled.set()
+                for index, labeled in self.labeled.items():
+                    if self._is_labeled(index) and not self.unsettled:
+                        labeled.set()
             await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
             await _ended(watcher)
             await self.progress.look(workers)
@@ -191,19 +191,19 @@ class _Flow:
 
     def _engines(self, pending: list[ShardPlan]) -> Pool | None:
         """Load no engine where nothing is left to sample."""
-        wanted = any(not self._is_labelled(shard.index) for shard in pending)
+        wanted = any(not self._is_labeled(shard.index) for shard in pending)
         wanted |= self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
         return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
 
-    def _is_labelled(self, index: int) -> bool:
+    def _is_labeled(self, index: int) -> bool:
         """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
         for stage in SHARD_STAGES[1:]:
             await self._stage(stage, shard, self._pool(stage, shard, cpu, engines))
-            if stage == "label" and self.rates is not None and shard.index in self.labelled:
-                self.labelled[shard.index].set()
+            if stage == "label" and self.rates is not None and shard.index in self.labeled:
+                self.labeled[shard.index].set()
                 await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
@@ -264,8 +264,8 @@ class _Flow:
         """Pool the rates as soon as every shard of the pilot is labeled."""
         if self.rates is None:
             return
-        for labelled in self.labelled.values():
-            await labelled.wait()
+        for labeled in self.labeled.values():
+            await labeled.wait()
         self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
     def _known(self, shard: ShardPlan) -> Corpus:

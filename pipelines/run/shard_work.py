@@ -140,7 +140,7 @@ class ShardWork:
             labelers=made.labelers,
             watched=made.watched,
             outcomes=outcomes(made.rollouts),
-            labelled_steps=made.labelled_steps,
+            labeled_steps=made.labeled_steps,
         )
         report.check()
         self.check_session()

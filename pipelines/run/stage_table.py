@@ -67,7 +67,7 @@ class Made(NamedTuple):
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
     watched: Watched = Watched()
-    labelled_steps: int = 0
+    labeled_steps: int = 0
     brought: Sequence[Brought] = ()
     """Solutions that came with the problems; they lie in a file of their own."""
 
@@ -184,7 +184,7 @@ def _curated(task: Task) -> Made:
     sifted = curate(rows, task.run.curate)
     kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
     made = _sifted(rows, kept_rows(rows, kept), sifted)
-    return made._replace(labelled_steps=sum(row.labelled_steps for row in kept))
+    return made._replace(labeled_steps=sum(row.labeled_steps for row in kept))
 
 
 def _sifted(rows: Sequence[Record], kept: Sequence[Kept], sifted: Sifted) -> Made:

@@ -47,7 +47,7 @@ class ShardReport(Record):
     """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
     watched: Watched = Watched()
     """What tells whether the engine answers as it is asked, in the solve and label stages."""
-    labelled_steps: int = 0
+    labeled_steps: int = 0
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
@@ -63,7 +63,7 @@ class StageTotal(Record):
     shards: int = 0
     rows_in: int = 0
     rows_out: int = 0
-    labelled_steps: int = 0
+    labeled_steps: int = 0
     rejected: dict[str, int] = Field(default_factory=dict)
     failures: dict[str, int] = Field(default_factory=dict)
     outcomes: dict[str, int] = Field(default_factory=dict)
@@ -87,7 +87,7 @@ class Ledger(Record):
     """The reports of all shards added up; ``ledger.json``."""
 
     stages: dict[ShardStage, StageTotal]
-    per_labelled_step: Price | None
+    per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
     total: Cost
@@ -195,7 +195,7 @@ def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageT
         shards=len(reports),
         rows_in=sum(report.rows_in for report in reports),
         rows_out=sum(report.rows_out for report in reports),
-        labelled_steps=sum(report.labelled_steps for report in reports),
+        labeled_steps=sum(report.labeled_steps for report in reports),
         rejected=_added(report.rejected for report in reports),
         failures=_added(report.failures for report in reports),
         outcomes=_added(report.outcomes for report in reports),
@@ -241,7 +241,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
     failures = commonest_failures(layout)
     return Ledger(
         stages=stages,
-        per_labelled_step=price(stages, curated.labelled_steps if curated else 0),
+        per_labeled_step=price(stages, curated.labeled_steps if curated else 0),
         per_kept_row=price(stages, curated.rows_out if curated else 0),
         labelers=labeler_costs(reports),
         total=sum((report.cost for report in reports), Cost()),

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
@@ -147,11 +147,12 @@ class Listing:
         return fits & self._verdicts(query, columns)
 
     def _verdicts(self, query: ListQuery, columns: dict[str, Any]) -> Flags:
-        """With a labeler alone: those on which it speaks at all, found something or abstains."""
+        """Return those with the verdict that was asked for, of the labeler or of anybody."""
         bits = -1 if not query.labeler else 1 << min(30, self._catalog.labelers.known.get(query.labeler, 31))
         found, abstains = (columns["found"] & bits) != 0, (columns["abstained"] & bits) != 0
         chosen = {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & (columns["stage"] == 0)}
-        return chosen.get(query.verdict, np.ones(len(found), bool))
+        fits: Flags = chosen.get(query.verdict, np.ones(len(found), bool))
+        return fits
 
     def _line(self, columns: dict[str, Any], place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
         address = self._catalog.address(place)
@@ -202,10 +203,7 @@ def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str,
             found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
             continue
         for address in wanted:  # ``take`` would import pandas
-            row = next(iter(table.slice(address.row, 1).to_pylist()), {"id": "(made again)", "question": ""})
-            row = row.get("problem", row)
+            rows: list[dict[str, Any]] = table.slice(address.row, 1).to_pylist()
+            row = rows[0].get("problem", rows[0]) if rows else {"id": "(made again)", "question": ""}
             found[address] = row["id"], row["question"]
     return found
-
-
-SORTS: tuple[str, ...] = get_args(Sort)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stepforge.labelers import ChangePoint, Labeler
 from stepforge.labelers.change_point.observations import has_verdict
-from stepforge.labelers.contracts import speaking, with_rates
+from stepforge.labelers.contracts import with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
@@ -113,8 +113,8 @@ def _empty(row: LabeledProblem) -> Evidence:
 
 def _asked(row: LabeledProblem, run: RunFile, model: ChangePoint) -> tuple[Drawn, bool]:
     """Return all questions about a problem, and whether their order is the labeler's own."""
-    part = next((p for p in speaking(run.label) if is_own(p) or isinstance(p, Labeler)), None)
-    if isinstance(part, Labeler) and not is_own(part):
+    part = next((p for p in run.label if is_own(p) or isinstance(p, Labeler)), None)  # whose evidence is kept
+    if part is not None and not is_own(part) and isinstance(part, Labeler):
         for labeler in (with_rates(part, model.rates), part) if isinstance(part, ChangePoint) else (part,):
             policy = _OnceMore(row)  # a problem of the pilot was labeled before the rates were pooled
             with suppress(NotRecorded, KeyError):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.usefulness.arms import OUTCOMES
-from benchmarks.usefulness.labelling import affordable, by_agreement, by_oracle, labelling_tokens
+from benchmarks.usefulness.labeling import affordable, by_agreement, by_oracle, labeling_tokens
 from benchmarks.usefulness.pools import Pool, chain_length, problems_of, without
 from benchmarks.usefulness.prm_exam import NONE, Answers, Case, first_below, padded_scores
 from benchmarks.usefulness.prm_rows import PrmRow, prm_rows
@@ -54,7 +54,7 @@ def solved(name: str = "p") -> SolvedProblem:
     return SolvedProblem(problem=problem(name), rollouts=rollouts, policy=IDENTITY)
 
 
-def labelled(name: str = "p", tokens: int = 5) -> LabeledProblem:
+def labeled(name: str = "p", tokens: int = 5) -> LabeledProblem:
     row = by_oracle([solved(name)])[0]
     verdicts = [Verdict(labeler="x", first_error=s.verdict.first_error) for s in row.solutions]
     pairs = zip(row.solutions, verdicts, strict=True)
@@ -64,20 +64,20 @@ def labelled(name: str = "p", tokens: int = 5) -> LabeledProblem:
 
 
 def test_rows_mask_what_lies_behind_the_first_error() -> None:
-    right, wrong = prm_rows([labelled()], "first_error")
+    right, wrong = prm_rows([labeled()], "first_error")
     assert right.labels == (1.0, 1.0, 1.0)
     assert wrong.labels == (1.0, 0.0, None)
     assert wrong.completions == ("a = 1", "b = 1 + 1 = 3", "Answer: 3")
 
 
 def test_outcome_rows_say_nothing_of_steps() -> None:
-    every, last = (prm_rows([labelled()], OUTCOMES[name]) for name in OUTCOMES)
+    every, last = (prm_rows([labeled()], OUTCOMES[name]) for name in OUTCOMES)
     assert [row.labels for row in every] == [(1.0, 1.0, 1.0), (0.0, 0.0, 0.0)]
     assert [row.labels for row in last] == [(None, None, 1.0), (None, None, 0.0)]
 
 
 def test_posterior_rows_are_the_chance_that_no_error_came_yet() -> None:
-    row = labelled()
+    row = labeled()
     verdict = Verdict(labeler="x", first_error=1, posterior=(0.1, 0.6, 0.1, 0.2))
     solutions = tuple(s.model_copy(update={"verdict": verdict}) for s in row.solutions)
     rows = prm_rows([row.model_copy(update={"solutions": solutions})], "posterior")
@@ -85,18 +85,18 @@ def test_posterior_rows_are_the_chance_that_no_error_came_yet() -> None:
 
 
 def test_a_budget_pays_for_labels_and_overhead_and_nothing_is_bought_beyond_it() -> None:
-    rows = [labelled(name, tokens) for name, tokens in (("a", 5), ("b", 10), ("c", 1))]
+    rows = [labeled(name, tokens) for name, tokens in (("a", 5), ("b", 10), ("c", 1))]
     assert [row.problem.id for row in affordable(rows, 15, 0)] == ["a", "b"]
     assert [row.problem.id for row in affordable(rows, 16, 0)] == ["a", "b", "c"]
     assert [row.problem.id for row in affordable(rows, 20, 4)] == ["a"]
 
 
 def test_agreement_costs_both_labelers_and_abstains_where_they_differ() -> None:
-    other = labelled()
+    other = labeled()
     blind = tuple(s.model_copy(update={"verdict": Verdict(labeler="y", first_error=None)}) for s in other.solutions)
-    row = by_agreement([labelled()], [other.model_copy(update={"solutions": blind})])[0]
+    row = by_agreement([labeled()], [other.model_copy(update={"solutions": blind})])[0]
     assert [s.verdict.abstained for s in row.solutions] == [False, False, True]
-    assert labelling_tokens(row) == 10
+    assert labeling_tokens(row) == 10
 
 
 class CountingPolicy:

@@ -265,10 +265,10 @@ def test_only_the_critique_carries_loss(corpus: Any, train: Any, tokenizer: Any,
     assert checks
     for example in checks:
         assert len(example.ids) == len(example.labels)
-        learnt = [label for label in example.labels if label != corpus.IGNORED]
-        assert example.labels == [corpus.IGNORED] * (len(example.ids) - len(learnt)) + example.ids[-len(learnt) :]
-        assert learnt[-1] == tokenizer.eos_token_id
-        before, after = tokenizer.decode(example.ids[: -len(learnt)]), tokenizer.decode(learnt[:-1])
+        learned = [label for label in example.labels if label != corpus.IGNORED]
+        assert example.labels == [corpus.IGNORED] * (len(example.ids) - len(learned)) + example.ids[-len(learned) :]
+        assert learned[-1] == tokenizer.eos_token_id
+        before, after = tokenizer.decode(example.ids[: -len(learned)]), tokenizer.decode(learned[:-1])
         assert before.endswith(f"\n{CHECK}\n")
         assert after.startswith("<1>\n")
         assert read_verdict(after, len(re.findall(r"^<\d+>$", before, re.MULTILINE)))[0]

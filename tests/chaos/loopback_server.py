@@ -14,7 +14,7 @@ from stepforge.pipelines.engines.scripted_writer import read_position, write
 
 ERROR_RATE, RECOVERY_RATE = 0.15, 0.05
 Request = dict[str, Any]
-Behaviour = Callable[["Asked"], Any]
+Behavior = Callable[["Asked"], Any]
 """Returns a text, a whole answer as a dictionary, or a status."""
 
 
@@ -53,9 +53,9 @@ def _rendered(messages: list[dict[str, str]]) -> str:
 class LoopbackServer:
     """Listens on a port of its own until it is closed; may be down for a while."""
 
-    def __init__(self, behaviour: Behaviour | None = None, owner: str = "loopback") -> None:
+    def __init__(self, behavior: Behavior | None = None, owner: str = "loopback") -> None:
         self.owner = owner
-        self.behaviour = behaviour or (lambda asked: asked.honest())
+        self.behavior = behavior or (lambda asked: asked.honest())
         self.asked = 0
         self.sessions: set[str] = set()
         self.memory: dict[Any, Any] = {}
@@ -130,7 +130,7 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             owner.sessions.add(self.headers.get("X-Session-ID", ""))
             if self._turned_away():
                 return
-            said = owner.behaviour(Asked(request, number, owner.memory))
+            said = owner.behavior(Asked(request, number, owner.memory))
             if not self._turned_away():
                 self._send(said, {"error": "as told"}) if isinstance(said, int) else self._send(
                     200, _answer(said, request)

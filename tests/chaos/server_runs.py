@@ -72,7 +72,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def labelled_rows(folder: Path) -> list[LabeledProblem]:
+def labeled_rows(folder: Path) -> list[LabeledProblem]:
     """Return the labeled problems of a run."""
     return [row for path in sorted((folder / "labeled").glob("*.parquet")) for row in read_shard(path, LabeledProblem)]
 
@@ -81,8 +81,8 @@ def labelled_rows(folder: Path) -> list[LabeledProblem]:
 def server() -> Any:
     opened: list[LoopbackServer] = []
 
-    def serve(behaviour: Any = None, owner: str = "loopback") -> LoopbackServer:
-        opened.append(LoopbackServer(behaviour, owner))
+    def serve(behavior: Any = None, owner: str = "loopback") -> LoopbackServer:
+        opened.append(LoopbackServer(behavior, owner))
         return opened[-1]
 
     yield serve

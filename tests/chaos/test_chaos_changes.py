@@ -133,7 +133,7 @@ def test_an_added_data_set_stays_when_the_run_goes_on(first: Path, tmp_path: Pat
     assert "config_name: kto" in (again / "datasets/README.md").read_text()
 
 
-def test_the_status_of_a_relabelled_folder_names_no_command_that_destroys_it(first: Path, tmp_path: Path) -> None:
+def test_the_status_of_a_relabeled_folder_names_no_command_that_destroys_it(first: Path, tmp_path: Path) -> None:
     from stepforge.pipelines.commands.relabel import relabel
     from stepforge.pipelines.progress.status import run_status
 
@@ -141,15 +141,15 @@ def test_the_status_of_a_relabelled_folder_names_no_command_that_destroys_it(fir
     shutil.copytree(first, again)
     target, _ = relabel(again, "soft")
     assert (run_status(target)["state"], run_status(target)["go_on"]) == ("finished", None)
-    before = contents_of_relabelled(Path(str(target)))
+    before = contents_of_relabeled(Path(str(target)))
     said = run(write_run(tmp_path / "same"), Path(str(target)), expect=2)
     assert "was made by `stepforge relabel`" in said
-    assert contents_of_relabelled(Path(str(target))) == before
+    assert contents_of_relabeled(Path(str(target))) == before
     (Path(str(target)) / "report.json").unlink()
     assert run_status(target)["go_on"] == f"stepforge relabel {again} --rule soft"
 
 
-def contents_of_relabelled(folder: Path) -> dict[str, bytes]:
+def contents_of_relabeled(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.parquet")}
 
 

@@ -79,7 +79,7 @@ class Shuffled(ScriptedEngine):
         return await super().complete(prompt, seed=seed, sampling=sampling)
 
 
-async def labelled(part: Labeler, rng: Random | None) -> list[LabeledProblem]:
+async def labeled(part: Labeler, rng: Random | None) -> list[LabeledProblem]:
     engine = Shuffled(ScriptedEngineSettings(error_rate=0.25, recovery_rate=0.05, failure_rate=0.02), rng)
     policy = PromptedPolicy(engine, PolicySettings(answer="stated"))
     async with PooledGrader() as grader:
@@ -105,7 +105,7 @@ LABELERS: list[Labeler] = [
 
 @pytest.mark.parametrize("part", LABELERS, ids=lambda part: f"{part.name}-{LABELERS.index(part)}")
 def test_no_labeler_depends_on_the_order_of_the_answers(part: Labeler) -> None:
-    in_order = asyncio.run(labelled(part, None))
+    in_order = asyncio.run(labeled(part, None))
     assert any(row.evidence for row in in_order)
     for seed in (1, 2):
-        assert asyncio.run(labelled(part, Random(seed))) == in_order
+        assert asyncio.run(labeled(part, Random(seed))) == in_order

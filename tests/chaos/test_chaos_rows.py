@@ -80,7 +80,7 @@ def poisoned() -> list[dict[str, Any]]:
     return rows
 
 
-def labelled(folder: Path) -> dict[str, LabeledProblem]:
+def labeled(folder: Path) -> dict[str, LabeledProblem]:
     paths = sorted((folder / "labeled").glob("*.parquet"))
     return {row.problem.id: row for path in paths for row in read_shard(path, LabeledProblem)}
 
@@ -89,7 +89,7 @@ def labelled(folder: Path) -> dict[str, LabeledProblem]:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LabeledProblem]:
     folder = tmp_path_factory.mktemp("clean")
     run(run_of(folder, sound_rows()), folder / "out")
-    return labelled(folder / "out")
+    return labeled(folder / "out")
 
 
 def test_poison_is_set_aside_with_a_reason_and_changes_nothing_else(
@@ -106,7 +106,7 @@ def test_poison_is_set_aside_with_a_reason_and_changes_nothing_else(
     assert [f.problem_id for f in failed] == [f"rows:poison {HELD_OUT}"]
     assert failed[0].error == "NotSampled"
     assert f"1 to {CONTEXT - 1} fit" in failed[0].message
-    assert labelled(out) == clean
+    assert labeled(out) == clean
     assert len(clean) == SOUND
     stages = report_of(out)["stages"]
     assert stages["generate"]["rows_in"] == SOUND + len(POISON)

@@ -8,7 +8,7 @@ import pytest
 from chaos import run
 from chaos_runs import report_of
 from loopback_server import Asked
-from server_runs import labelled_rows, write_run
+from server_runs import labeled_rows, write_run
 
 from stepforge.labelers.verdict_text import VERDICT
 
@@ -90,8 +90,8 @@ BORNE: dict[str, Callable[[Asked], Any]] = {
 
 @pytest.mark.parametrize("lie", STOPPED)
 def test_a_server_that_lies_is_found_out(lie: str, tmp_path: Path, server: Any, tell: Callable[[str], None]) -> None:
-    behaviour, code, said = STOPPED[lie]
-    output = run(write_run(tmp_path, server(behaviour).address), tmp_path / "out", expect=code)
+    behavior, code, said = STOPPED[lie]
+    output = run(write_run(tmp_path, server(behavior).address), tmp_path / "out", expect=code)
     last = output.strip().splitlines()[-1]
     assert said in last
     assert not list((tmp_path / "out").glob("datasets/stepwise/*"))
@@ -103,7 +103,7 @@ def test_what_cannot_be_true_is_no_label(fault: str, tmp_path: Path, server: Any
     """Each answer that cannot be true costs its own completion, and nothing else; the run comes to its end."""
     run(write_run(tmp_path, server(BORNE[fault]).address), tmp_path / "out")
     wrong = undetermined = right = 0
-    for row in labelled_rows(tmp_path / "out"):
+    for row in labeled_rows(tmp_path / "out"):
         for rollout in (*(s.rollout for s in row.solutions), *row.evidence):
             wrong += rollout.outcome == "wrong"
             right += rollout.outcome == "correct"
@@ -129,12 +129,12 @@ def rollouts_of(folder: Path) -> list[tuple[str, str, str]]:
     """Return problem, text and outcome of every rollout."""
     return sorted(
         (row.problem.question, rollout.text, rollout.outcome)
-        for row in labelled_rows(folder)
+        for row in labeled_rows(folder)
         for rollout in (*(s.rollout for s in row.solutions), *row.evidence)
     )
 
 
-def test_a_chat_server_that_goes_on_is_labelled_with_as_one_for_completions(
+def test_a_chat_server_that_goes_on_is_labeled_with_as_one_for_completions(
     undisturbed: Any, tmp_path: Path, server: Any
 ) -> None:
     """The same model under both kinds of requests: the same rollouts, whichever way prefixes are sent."""
@@ -156,7 +156,7 @@ def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, 
     assert "omega_prm would need that: label by judge" in said
     judged = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6), 'kind = "judge"\nvotes = 1')
     run(judged, tmp_path / "out")
-    verdicts = [solution.verdict for row in labelled_rows(tmp_path / "out") for solution in row.solutions]
+    verdicts = [solution.verdict for row in labeled_rows(tmp_path / "out") for solution in row.solutions]
     assert len(verdicts) == 48
     assert all(verdict.finds_no_error for verdict in verdicts)
 

@@ -37,7 +37,7 @@ def test_an_item_does_not_need_the_others(family: type[Family]) -> None:
 
 
 @every_family
-def test_neighbouring_seeds_share_no_shifted_items(family: type[Family]) -> None:
+def test_neighboring_seeds_share_no_shifted_items(family: type[Family]) -> None:
     first, second = ([family().item(seed, i).question for i in range(100)] for seed in (42, 43))
     assert sum(a == b for a, b in zip(first[1:], second, strict=False)) <= 5
     assert sum(a == b for a, b in zip(first, second, strict=True)) <= 5

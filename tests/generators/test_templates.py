@@ -10,8 +10,8 @@ from stepforge.generators.templates.expressions import TemplateError, evaluated
 from stepforge.generators.templates.functions import decimal_text
 from stepforge.grading.exact import evaluate
 from stepforge.labelers.oracle import judge
-from stepforge.pipelines.publishing.request import source_licences
-from stepforge.pipelines.reports.card.front_matter import licences_of
+from stepforge.pipelines.publishing.request import source_licenses
+from stepforge.pipelines.reports.card.front_matter import licenses_of
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -149,14 +149,14 @@ def test_a_models_steps_are_judged_by_their_equations() -> None:
     assert classes(f"{total} \\div 3 \\approx {int(total) / 3:.2f}")[0] == "right"
 
 
-def test_a_run_checks_the_set_before_it_starts_and_names_its_licence(tmp_path: Path) -> None:
-    def run(path: Path, licence: str | None = None) -> RunFile:
-        part = {"kind": "templates", "path": str(path), "licence": licence}
+def test_a_run_checks_the_set_before_it_starts_and_names_its_license(tmp_path: Path) -> None:
+    def run(path: Path, license: str | None = None) -> RunFile:
+        part = {"kind": "templates", "path": str(path), "license": license}
         engine = {"kind": "scripted"}
         return RunFile.model_validate({"generate": [part], "engine": engine, "label": [{"kind": "sequential"}]})
 
     preflight(run(FOLDER))
     with pytest.raises(BadInput, match="holds no template"):
         preflight(run(tmp_path))
-    assert licences_of(run(FOLDER)) == ["unknown"]
-    assert source_licences(run(FOLDER, "mit")) == {"templates of templates": "mit"}
+    assert licenses_of(run(FOLDER)) == ["unknown"]
+    assert source_licenses(run(FOLDER, "mit")) == {"templates of templates": "mit"}

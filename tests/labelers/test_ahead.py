@@ -46,7 +46,7 @@ class Unhurried(KnownPolicy):
         return await super().sample(problem, prefix, n=n, seed=seed)
 
 
-def labelled(part: Labeler, policy: Unhurried) -> LabeledProblem:
+def labeled(part: Labeler, policy: Unhurried) -> LabeledProblem:
     wrong = (a_solution("one", "abCdefg", "wrong"), a_solution("two", "abcDefg", "wrong"))
     row = solved(*wrong, a_solution("three", "abcdefg", "correct"))
     return asyncio.run(part(row, policy, EqualGrader(), seed=3))
@@ -62,7 +62,7 @@ def test_labels_and_evidence_are_the_same_however_far_ahead_is_asked(
         rows = []
         for order in range(3):
             policy = Unhurried(share, order)
-            rows.append(labelled(part(k=8, curtailed=True, ahead=ahead), policy))
+            rows.append(labeled(part(k=8, curtailed=True, ahead=ahead), policy))
             assert policy.under_way == 0
             asked[ahead] = policy
         assert rows[0] == rows[1] == rows[2]

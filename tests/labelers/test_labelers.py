@@ -159,7 +159,7 @@ def test_truncated_completions_never_make_a_step_wrong(labeler: MathShepherd | O
     assert all(label.hard is None and label.truncated == 8 and label.trials == 0 for label in measured)
 
 
-def test_a_truncated_solution_is_not_labelled() -> None:
+def test_a_truncated_solution_is_not_labeled() -> None:
     row = solved(a_solution("good", "ab", "correct"), a_solution("cut", "ABC", "undetermined"))
     for labeler in (MathShepherd(), OmegaPRM()):
         assert run(labeler, row, KnownPolicy(lambda prefix: 0.5)).solutions[1].verdict.abstained

@@ -109,7 +109,7 @@ def test_a_rule_is_told_by_its_kind(rule: AnyRule) -> None:
 
 
 @rules
-def test_relabelling_keeps_what_was_measured_and_said(rule: AnyRule) -> None:
+def test_relabeling_keeps_what_was_measured_and_said(rule: AnyRule) -> None:
     row = a_labeled_row()
     before = row.model_dump_json()
     once, twice = relabeled(row, rule), relabeled(row, rule)

@@ -52,7 +52,7 @@ class Contents:
         self.domains: dict[str, Counts] = defaultdict(Counts)
         self.difficulties: dict[str, Counts] = defaultdict(Counts)
         self.sources: Counter[str] = Counter()
-        self.labelled_steps: Counter[bool] = Counter()
+        self.labeled_steps: Counter[bool] = Counter()
         """Distinct solutions' steps by label, as ``stepwise`` exports them."""
         self.first_errors: Counter[int] = Counter()
         self.values: Counter[int] = Counter()
@@ -67,7 +67,7 @@ class Contents:
         self.difficulties["unknown" if problem.difficulty is None else str(problem.difficulty)].add(row)
         marked = list(StepLabels().marked(row))
         for solution, _, labels, measured in marked:
-            self.labelled_steps.update(labels)
+            self.labeled_steps.update(labels)
             self.values.update(min(VALUE_BINS - 1, int(m.value * VALUE_BINS)) for m in measured if m is not None)
             if solution.verdict.first_error is not None:
                 self.first_errors[solution.verdict.first_error] += 1

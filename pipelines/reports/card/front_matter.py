@@ -16,8 +16,8 @@ from stepforge.pipelines.storage.store import AnyPath
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
 
-LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
-"""What the Hub's licence identifiers look like; anything else is named in the card's text only."""
+LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
+"""What the Hub's license identifiers look like; anything else is named in the card's text only."""
 TAGS = (
     "synthetic",
     "process-reward-model",
@@ -41,10 +41,10 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     filled = exports_with_rows(run, layout)
     infos = [_dataset_info(run, export, layout) for export in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
-    licences, sets = licences_of(run), problem_sets(run)
+    licenses, sets = licenses_of(run), problem_sets(run)
     return DatasetCardData(
         pretty_name="Process supervision by stepforge",
-        license=licences[0] if len(licences) == 1 and LICENCE.fullmatch(licences[0]) else "other",
+        license=licenses[0] if len(licenses) == 1 and LICENSE.fullmatch(licenses[0]) else "other",
         language=None if sets else ["en"],
         task_categories=_tasks(run),
         size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],
@@ -56,8 +56,8 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     )
 
 
-def licences_of(run: RunFile) -> list[str]:
-    """Return the licences of the run's sources, each once; ``unknown`` for a problem set that tells none."""
+def licenses_of(run: RunFile) -> list[str]:
+    """Return the licenses of the run's sources, each once; ``unknown`` for a problem set that tells none."""
     return sorted({license_of(part) for part in run.generate})
 
 

@@ -22,7 +22,7 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 def cost_section(report: Report, contents: Contents) -> str:
     """Costs in all, by labeler and labeled step, and by kept row."""
     cost = report.cost
-    steps = contents.labelled_steps.total()
+    steps = contents.labeled_steps.total()
     engine = sum(total.engine_seconds for total in report.stages.values())
     labelers = [
         (name, c.rollouts, c.generated_tokens, _per(c.rollouts, steps), _per(c.generated_tokens, steps))
@@ -54,7 +54,7 @@ def identity_section(run: RunFile, report: Report) -> str:
 
 
 def sources_section(run: RunFile, contents: Contents) -> str:
-    """Return the problems' sources with their licences."""
+    """Return the problems' sources with their licenses."""
     rows: list[tuple[object, ...]] = []
     for part in run.generate:
         if isinstance(part, ProblemSet):
@@ -70,10 +70,10 @@ def sources_section(run: RunFile, contents: Contents) -> str:
             rows.append((part.label, "drawn from a folder of templates", license_of(part)))
         else:
             rows.append((part.kind, "procedural, written by stepforge", license_of(part)))
-    policy = "The solutions were written by the policy named above; terms of its own licence may bind their use."
+    policy = "The solutions were written by the policy named above; terms of its own license may bind their use."
     counted = ", ".join(f"{cell(name)} {count}" for name, count in sorted(contents.sources.items()))
-    head = ("source", "where from", "licence of the problems")
-    return f"## Sources and licences\n\n{table(head, rows)}\n\nProblems kept: {counted}. {policy}"
+    head = ("source", "where from", "license of the problems")
+    return f"## Sources and licenses\n\n{table(head, rows)}\n\nProblems kept: {counted}. {policy}"
 
 
 def settings_text(run: RunFile) -> str:

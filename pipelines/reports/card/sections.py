@@ -132,7 +132,7 @@ def _composition(contents: Contents, figures: Mapping[str, str], report: Report)
     head = ("slice", "problems", "solutions", "right answers", "with a wrong step", "undecided")
     slices = {f"domain {name}": counts for name, counts in sorted(contents.domains.items())}
     slices |= {f"difficulty {name}": counts for name, counts in sorted(contents.difficulties.items())}
-    right, wrong = contents.labelled_steps[True], contents.labelled_steps[False]
+    right, wrong = contents.labeled_steps[True], contents.labeled_steps[False]
     pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
     return (
         f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from small_run import labelled, small_run
+from small_run import labeled, small_run
 
 from stepforge.pipelines.datasets.columns import About, columns_of
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
@@ -23,7 +23,7 @@ from stepforge.schemas.problem import KeptColumn
 
 
 def with_columns(number: int) -> LabeledProblem:
-    row = labelled(number)
+    row = labeled(number)
     kept = (KeptColumn(name="url", value=f"https://example.org/{number}"), KeptColumn(name="tag", value="é"))
     return row.model_copy(update={"problem": row.problem.model_copy(update={"kept": kept})})
 
@@ -67,7 +67,7 @@ def remade(run: RunFile, layout: Layout) -> None:
 
 
 def test_a_license_of_the_row_comes_before_that_of_its_source() -> None:
-    row = labelled(1)
+    row = labeled(1)
     about = About({row.problem.source: "mit"}, carries=False)
     assert about.columns(row)["license"] == "mit"
     own = row.problem.model_copy(update={"kept": (KeptColumn(name="license", value="cc-by-4.0"),)})

@@ -160,12 +160,12 @@ def test_a_pilot_measures_what_the_labelers_spend(monkeypatch: pytest.MonkeyPatc
     pilot = asyncio.run(measured(run, 16))
     assert len(pilot.problems) == 16
     assert all(p.solve.rollouts == 3 for p in pilot.problems)
-    labelled = [p for p in pilot.problems if p.vetted]
-    assert 0 < len(labelled) < 16
-    assert all(len(p.label) == 2 and set(p.label[0]) == {"change_point", "omega_prm"} for p in labelled)
-    assert all(p.label_pooling["omega_prm"] == p.label[0]["omega_prm"] for p in labelled)
-    assert any(p.label_pooling["change_point"] != p.label[0]["change_point"] for p in labelled)
-    assert all((p.labelled_steps > 0) == p.kept for p in pilot.problems)
+    labeled = [p for p in pilot.problems if p.vetted]
+    assert 0 < len(labeled) < 16
+    assert all(len(p.label) == 2 and set(p.label[0]) == {"change_point", "omega_prm"} for p in labeled)
+    assert all(p.label_pooling["omega_prm"] == p.label[0]["omega_prm"] for p in labeled)
+    assert any(p.label_pooling["change_point"] != p.label[0]["change_point"] for p in labeled)
+    assert all((p.labeled_steps > 0) == p.kept for p in pilot.problems)
     asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label[0].values()) for p in pilot.problems if p.label)
     assert len(pilot.calls) > asked
     assert pilot.engines == 2
@@ -208,7 +208,7 @@ def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
     ledger = json.loads((tmp_path / "out" / "ledger.json").read_text())
     actual = {f"total.{name}": value for name, value in ledger["total"].items()}
     actual |= {"rows.kept": ledger["stages"]["curate"]["rows_out"]}
-    actual |= {"rows.labelled_steps": ledger["stages"]["curate"]["labelled_steps"]}
+    actual |= {"rows.labeled_steps": ledger["stages"]["curate"]["labeled_steps"]}
     actual |= {"rows.vetted": ledger["stages"]["vet"]["rows_out"]}
     for name, value in actual.items():
         figure = estimate["figures"][name]

@@ -37,7 +37,7 @@ def problem(i: int, rng: Random, *, pooling: float = 1.0) -> PilotProblem:
         label_seconds=size / 100 if kept else 0.0,
         vetted=kept,
         kept=kept,
-        labelled_steps=12 if kept else 0,
+        labeled_steps=12 if kept else 0,
     )
 
 
@@ -60,7 +60,7 @@ def test_totals_are_the_pilots_means_and_prices_their_ratios() -> None:
     kept = sum(p.kept for p in problems) / 40
     assert found["rows.kept"].estimate == pytest.approx(500 * kept)
     assert found["per_kept_row.rollouts"].estimate == pytest.approx(mean / kept)
-    assert found["per_labelled_step.rollouts"].estimate == pytest.approx(mean / kept / 12)
+    assert found["per_labeled_step.rollouts"].estimate == pytest.approx(mean / kept / 12)
     assert found["money"].estimate == pytest.approx(found["seconds"].estimate / 1000)
     assert found["engine_hours"].estimate == pytest.approx(found["seconds"].estimate / 3600)
     for figure in found.values():
@@ -101,14 +101,14 @@ def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch:
 
 
 def test_nothing_kept_has_no_price() -> None:
-    problems = [problem(i, Random(i))._replace(kept=False, labelled_steps=0) for i in range(10)]
+    problems = [problem(i, Random(i))._replace(kept=False, labeled_steps=0) for i in range(10)]
     found = forecast(a_pilot(problems), PLAN, seed=1)
     assert found["rows.kept"].estimate == 0
     assert not any(name.startswith("per_") for name in found)
 
 
 def test_nothing_vetted_is_forecast_as_such() -> None:
-    nothing = {"vetted": False, "kept": False, "labelled_steps": 0, "label": (), "label_pooling": {}}
+    nothing = {"vetted": False, "kept": False, "labeled_steps": 0, "label": (), "label_pooling": {}}
     problems = [problem(i, Random(i))._replace(**nothing) for i in range(10)]
     found = forecast(a_pilot(problems), PLAN, seed=1)
     assert found["rows.vetted"].high == 0

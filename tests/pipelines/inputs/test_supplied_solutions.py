@@ -30,16 +30,16 @@ def solutions(source: ProblemSource, start: int = 0, stop: int | None = None) ->
 
 
 @pytest.mark.parametrize("settings", [{}, {"id": "id"}])
-def test_neighbours_and_far_rows_are_one_problem(tmp_path: Path, settings: dict[str, str]) -> None:
-    neighbours = opened(tmp_path / "a.jsonl", ROWS, **settings)
-    count = neighbours.check()
+def test_neighbors_and_far_rows_are_one_problem(tmp_path: Path, settings: dict[str, str]) -> None:
+    neighbors = opened(tmp_path / "a.jsonl", ROWS, **settings)
+    count = neighbors.check()
     assert (count.rows, count.problems, count.merged, count.solutions, count.rejected) == (3000, 1000, 2000, 3000, 0)
-    assert solutions(neighbours, 998) == [[f"solution {i}" for i in range(first, first + 3)] for first in (2994, 2997)]
+    assert solutions(neighbors, 998) == [[f"solution {i}" for i in range(first, first + 3)] for first in (2994, 2997)]
     far = opened(tmp_path / "b.jsonl", [ROWS[i] for part in range(3) for i in range(part, 3000, 3)], **settings)
     assert len(far) == 1000
-    assert solutions(far) == solutions(neighbours)
-    assert solutions(far, 500, 502) == solutions(neighbours, 500, 502)
-    ids = [[i.problem.id[2:] for i in s.rows(0, 9) if isinstance(i, SourceItem)] for s in (far, neighbours)]
+    assert solutions(far) == solutions(neighbors)
+    assert solutions(far, 500, 502) == solutions(neighbors, 500, 502)
+    ids = [[i.problem.id[2:] for i in s.rows(0, 9) if isinstance(i, SourceItem)] for s in (far, neighbors)]
     assert ids[0] == ids[1]
 
 

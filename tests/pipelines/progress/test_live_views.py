@@ -58,7 +58,7 @@ def test_the_live_table_says_everything(monkeypatch: pytest.MonkeyPatch) -> None
         assert part in text
     assert "rejected vet: 7 difficulty: too hard" in text
     assert "failures label: 1 TimeoutError" in text
-    assert not any(f"\x1b[{colour}m" in text for colour in (31, 32))
+    assert not any(f"\x1b[{color}m" in text for color in (31, 32))
     monkeypatch.delenv("NO_COLOR")
     assert "\x1b[32m" in rendered()
 
@@ -113,7 +113,7 @@ def test_words_for_spans_reasons_and_ends() -> None:
 def test_prices_divide_what_was_spent_by_what_was_kept() -> None:
     solve = report("solve", 0, 20)
     label = report("label", 0, 80)
-    curate = report("curate", 0).model_copy(update={"rows_out": 8, "rejected": {"decided: x": 2}, "labelled_steps": 40})
+    curate = report("curate", 0).model_copy(update={"rows_out": 8, "rejected": {"decided: x": 2}, "labeled_steps": 40})
     stages = stage_totals([solve, label, curate])
     stages["label"] = stages["label"].model_copy(update={"engine_seconds": 6.0})
     stages["solve"] = stages["solve"].model_copy(update={"engine_seconds": 2.0})

@@ -112,7 +112,7 @@ def test_status_tells_a_stopped_run_from_a_killed_one_and_from_one_at_work(tmp_p
 
 
 def test_a_file_of_another_version_is_no_progress(tmp_path: Path) -> None:
-    (tmp_path / PROGRESS_FILE).write_text('{"written": 1, "colour": "red"}')
+    (tmp_path / PROGRESS_FILE).write_text('{"written": 1, "color": "red"}')
     assert read_snapshot(tmp_path) is None
 
 

@@ -61,16 +61,16 @@ def test_the_end_is_the_work_left_at_the_recent_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labelled", "rollouts", "seconds"),
+    ("labeled", "rollouts", "seconds"),
     [(1, 500, 60.0), (4, 20, 60.0), (4, 500, 5.0)],
     ids=["shards", "rollouts", "time"],
 )
-def test_the_end_is_unknown_until_enough_is_seen(labelled: int, rollouts: int, seconds: float) -> None:
+def test_the_end_is_unknown_until_enough_is_seen(labeled: int, rollouts: int, seconds: float) -> None:
     clock = Clock()
     pace, meter = Pace(shard_plan(10)), fed(EngineMeter(clock), clock, (0, [counters(0)]))
     for i in range(4):
         pace.done(report("solve", i, 20), now=True)
-    for i in range(labelled):
+    for i in range(labeled):
         pace.done(report("label", i, 80), now=True)
     fed(meter, clock, (seconds, [counters(rollouts)]))
     assert pace.seconds_left(meter, seconds) is None

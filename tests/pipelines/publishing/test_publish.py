@@ -147,13 +147,13 @@ def test_public_is_asked_for_and_comes_last(run: Path, hub: LoopbackHub) -> None
     assert "none, everything is there" in published(run, public=True)
 
 
-def test_public_needs_known_licences(tmp_path: Path, hub: LoopbackHub) -> None:
-    folder = small_run(tmp_path / "run", problems=4, licence=None).folder
-    with pytest.raises(BadInput, match="licence of my_problems is unknown"):
+def test_public_needs_known_licenses(tmp_path: Path, hub: LoopbackHub) -> None:
+    folder = small_run(tmp_path / "run", problems=4, license=None).folder
+    with pytest.raises(BadInput, match="license of my_problems is unknown"):
         published(folder, public=True)
     assert hub.calls == []
     assert "my_problems: UNKNOWN" in published(folder)
-    published(folder, public=True, accept_unknown_licence=True)
+    published(folder, public=True, accept_unknown_license=True)
     assert not hub.repos[REPO].private
 
 

@@ -75,17 +75,17 @@ def test_the_documented_way_back(run: Path, larger: Path, hub: LoopbackHub) -> N
 
 
 @pytest.mark.slow
-def test_a_run_and_its_relabelled_form(hub: LoopbackHub, tmp_path: Path) -> None:
+def test_a_run_and_its_relabeled_form(hub: LoopbackHub, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert stepforge("run", "configs/dry_run.toml", "--out", folder).returncode == 0
     assert stepforge("relabel", folder, "--rule", "posterior").returncode == 0
-    relabelled = folder / "relabeled" / "posterior"
-    for repo, source in ((REPO, folder), ("my-org/posterior", relabelled)):
+    relabeled = folder / "relabeled" / "posterior"
+    for repo, source in ((REPO, folder), ("my-org/posterior", relabeled)):
         published(source, repo=repo, public=True)
         assert holds_exactly(hub.repos[repo].main, dataset_of(source))
-    next((relabelled / "curated").glob("*.parquet")).unlink()
+    next((relabeled / "curated").glob("*.parquet")).unlink()
     with pytest.raises(BadInput, match="relabel again"):
-        published(relabelled)
+        published(relabeled)
 
 
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:

@@ -5,7 +5,7 @@ from math import isclose
 from judgments import TRUTH, judged
 
 from stepforge.pipelines.reports.label_accuracy import accuracies
-from stepforge.pipelines.reports.label_audit import Audit, labelled_steps
+from stepforge.pipelines.reports.label_audit import Audit, labeled_steps
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
@@ -67,11 +67,11 @@ def test_steps_are_counted_as_they_are_exported() -> None:
     assert whole == figures["domain: d"]
     assert (whole.problems, whole.solutions, whole.abstained_share) == (1, 5, 1 / 5)
     # a: A, B; b: A; c: A; d: all three.
-    assert whole.steps_labelled_right == 2 + 1 + 1 + 3
+    assert whole.steps_labeled_right == 2 + 1 + 1 + 3
     assert isclose(whole.of_these_wrong.share, 1 / 7, abs_tol=1e-5)
-    assert whole.steps_labelled_wrong == 3
+    assert whole.steps_labeled_wrong == 3
     assert isclose(whole.of_these_right.share, 1 / 3, abs_tol=1e-5)
-    assert isclose(whole.solutions_labelled_exactly.share, 2 / 4)
+    assert isclose(whole.solutions_labeled_exactly.share, 2 / 4)
     assert whole.of_these_wrong.low < 1 / 7 < whole.of_these_wrong.high
 
 
@@ -83,7 +83,7 @@ def test_problems_without_a_truth_count_nowhere() -> None:
 
 def test_steps_that_cannot_be_judged_are_left_out() -> None:
     truth = Verdict(labeler="oracle", first_error=1, classes=("unknown", "wrong", "right"))
-    assert [tuple(s) for s in labelled_steps(named(2), truth)] == [(True, False), (False, True)]
+    assert [tuple(s) for s in labeled_steps(named(2), truth)] == [(True, False), (False, True)]
 
 
 def test_flags_on_right_answers_have_recall_and_precision() -> None:

@@ -19,7 +19,7 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, Stepwise
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.front_matter import front_matter, licences_of
+from stepforge.pipelines.reports.card.front_matter import front_matter, licenses_of
 from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.sections import decontamination
@@ -39,7 +39,7 @@ SECTIONS = (
     "## Label noise",
     "## Cost",
     "## Policy, engine and code",
-    "## Sources and licences",
+    "## Sources and licenses",
     "## Filters",
     "## Limits",
     "## Examples",
@@ -212,11 +212,11 @@ def test_long_texts_are_cut_and_say_so() -> None:
     assert visible("a\tb\r\nc\x1b") == "a\tb\nc\\u001b"
 
 
-def test_licences_and_language_of_problem_sets(tmp_path: Path) -> None:
+def test_licenses_and_language_of_problem_sets(tmp_path: Path) -> None:
     run, layout = curated_run(tmp_path, [], [Stepwise()])
-    sets = (ProblemSet(hub="org/a", licence="mit"), ProblemSet(hub="org/b", name="b"))
+    sets = (ProblemSet(hub="org/a", license="mit"), ProblemSet(hub="org/b", name="b"))
     other = run.model_copy(update={"generate": (*run.generate, *sets)})
-    assert licences_of(other) == ["apache-2.0", "mit", "unknown"]
+    assert licenses_of(other) == ["apache-2.0", "mit", "unknown"]
     export_all(other, layout)
     data = front_matter(other, layout).to_dict()
     assert data["license"] == "other"
@@ -228,11 +228,11 @@ FEW = scripted_rows([OmegaPRM(grow=False)], 3)
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "a: b\n---\n- c", "!!python/object/apply:os.system [id]", "&a *a"])
-def test_a_licence_from_outside_cannot_break_the_front_matter(tmp_path: Path, text: str) -> None:
+def test_a_license_from_outside_cannot_break_the_front_matter(tmp_path: Path, text: str) -> None:
     from huggingface_hub import DatasetCard
 
     run, layout = curated_run(tmp_path, FEW, [Stepwise()])
-    other = run.model_copy(update={"generate": (ProblemSet(path="p.jsonl", licence=text),)})
+    other = run.model_copy(update={"generate": (ProblemSet(path="p.jsonl", license=text),)})
     export_all(other, layout)
     write_report(other, layout, write_ledger(layout, []))
     loaded = DatasetCard.load(layout.datasets / "README.md")

@@ -36,7 +36,7 @@ def test_nothing_is_said_of_truth_that_is_not_there(done: tuple[Report, Path]) -
 
 def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
     report, folder = done
-    assert report.solutions == SolutionFigures(labelled=24, abstained={}, kept=24)
+    assert report.solutions == SolutionFigures(labeled=24, abstained={}, kept=24)
     vet = report.stages["vet"].model_copy(
         update={
             "rows_in": 20,
@@ -44,13 +44,13 @@ def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
             "failures": {"OSError": 1},
         }
     )
-    some = {"solutions": SolutionFigures(labelled=24, abstained={"too few": 2}, kept=22), "stages": {"vet": vet}}
+    some = {"solutions": SolutionFigures(labeled=24, abstained={"too few": 2}, kept=22), "stages": {"vet": vet}}
     text = report_text(report.model_copy(update=some), folder)
     assert (
         "9 of 20 problems in vet: 5 rejected, difficulty: too hard; 3 rejected, shape: no answer; 1 failed, OSE" in text
     )
     assert "2 of 24 solutions have no verdict: 2 too few" in text
-    assert "22 of 24 labelled solutions can become rows" in text
+    assert "22 of 24 labeled solutions can become rows" in text
 
 
 def test_a_run_without_rows_says_where_to_look(done: tuple[Report, Path]) -> None:

@@ -30,11 +30,11 @@ def small_run(
     folder: Path,
     *,
     problems: int = 12,
-    licence: str | None = "mit",
+    license: str | None = "mit",
     exports: Sequence[str | dict[str, object]] = EXPORTS,
 ) -> Layout:
     """Commit a run of ``problems`` problems in shards of four, export it and report it."""
-    source = {"kind": "problem_set", "path": "my_problems.jsonl", "licence": licence}
+    source = {"kind": "problem_set", "path": "my_problems.jsonl", "license": license}
     run = a_run(
         problems=0,
         test_share=0.25,
@@ -50,7 +50,7 @@ def small_run(
         folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]}
     )
     for shard in plan:
-        rows = [labelled(number) for number in range(shard.start, min(shard.stop, problems))]
+        rows = [labeled(number) for number in range(shard.start, min(shard.stop, problems))]
         problems_in, solved_in = [row.problem for row in rows], [solved_part(row) for row in rows]
         held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
             "generate": (problems_in, Problem),
@@ -70,7 +70,7 @@ def small_run(
     return layout
 
 
-def labelled(number: int) -> LabeledProblem:
+def labeled(number: int) -> LabeledProblem:
     """Return a problem with a right and a wrong solution, its first error known."""
     policy = KnownPolicy(lambda prefix: 0.0 if "C" in prefix else 0.9)
     row = solved(

@@ -35,7 +35,7 @@ def run_file_in(folder: Path, *, workers: int = 1, **engine: float) -> Path:
     return write_run_file(folder, engine=engines, workers={"engine": workers, "shards_in_flight": 2}, **SETTINGS)
 
 
-def labelled(folder: Path) -> list[dict[str, list[Any]]]:
+def labeled(folder: Path) -> list[dict[str, list[Any]]]:
     columns = ["problem", "solutions", "evidence", "policy", "costs"]
     return [read_columns(path, columns) for path in Layout(folder).shards("label")]
 
@@ -97,11 +97,11 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     refused = stepforge("run", run_file, "--out", folder, "--set", "policy.temperature=0.5")
     assert refused.returncode == 2
     assert "begun with other settings: policy.temperature" in refused.stderr
-    first = labelled(folder)
+    first = labeled(folder)
     result = stepforge("run", run_file, "--out", folder, "--set", "problems=70", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["stages"]["generate"]["rows_out"] == 70
-    assert labelled(folder)[: len(first)] == first
+    assert labeled(folder)[: len(first)] == first
 
 
 def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_p
     result = stepforge("run", run_file, "--out", folder)
     assert result.returncode == 0, result.stderr
     assert kills >= 1
-    ids = Counter(p["id"] for shard in labelled(folder) for p in shard["problem"])
+    ids = Counter(p["id"] for shard in labeled(folder) for p in shard["problem"])
     assert set(ids.values()) == {1}
-    assert labelled(folder) == labelled(finished)
+    assert labeled(folder) == labeled(finished)
     assert data_bytes(folder).keys() == data_bytes(finished).keys()
 
 
@@ -137,7 +137,7 @@ def test_truncations_and_engine_failures_never_become_errors(tmp_path: Path) -> 
     assert result.returncode == 0, result.stderr
     outcomes = json.loads(result.stdout)["stages"]["label"]["outcomes"]
     assert outcomes["undetermined"] == outcomes["finish error"] + outcomes["finish length"] > 0
-    for shard in labelled(folder):
+    for shard in labeled(folder):
         for rollout in (r for rollouts in shard["evidence"] for r in rollouts):
             assert (rollout["outcome"] == "undetermined") == (rollout["finish"] != "stop")
 
@@ -166,11 +166,11 @@ def test_a_damaged_shard_is_named_and_mended_by_deleting_it(finished: Path, tmp_
     victim.unlink()
     again = stepforge("run", run_file_in(tmp_path), "--out", folder)
     assert again.returncode == 0, again.stderr
-    assert labelled(folder) == labelled(finished)
+    assert labeled(folder) == labeled(finished)
 
 
 def test_show_status_and_report_for_a_person(finished: Path) -> None:
-    ids = [p["id"] for shard in labelled(finished) for p in shard["problem"]]
+    ids = [p["id"] for shard in labeled(finished) for p in shard["problem"]]
     shown = stepforge("show", finished, ids[0])
     assert shown.returncode == 0
     assert "truth:" in shown.stdout

@@ -66,7 +66,7 @@ def test_a_label_of_more_steps_than_there_are_is_no_label() -> None:
     assert rollout.people == PeopleLabel(first_error=1, error_start=3)
 
 
-def labelled(*people: PeopleLabel | None, verdicts: Sequence[int | None]) -> LabeledProblem:
+def labeled(*people: PeopleLabel | None, verdicts: Sequence[int | None]) -> LabeledProblem:
     """Return solutions with people's labels, and verdicts that a labeler gave without them."""
     row = asyncio.run(label(solved(brought(*people)), [MathShepherd(k=1)], policy(), EqualGrader(), seed=1))
     solutions = [
@@ -78,7 +78,7 @@ def labelled(*people: PeopleLabel | None, verdicts: Sequence[int | None]) -> Lab
 
 def test_figures_against_people() -> None:
     no_error, second, third = PeopleLabel(), PeopleLabel(first_error=1), PeopleLabel(first_error=2)
-    row = labelled(no_error, no_error, second, third, None, verdicts=(None, 0, 1, 1, 0))
+    row = labeled(no_error, no_error, second, third, None, verdicts=(None, 0, 1, 1, 0))
     tally = AgainstTruth()
     tally.add_people(row, ["source: s"])
     figures = tally.figures()["mine"]
@@ -90,11 +90,11 @@ def test_figures_against_people() -> None:
     audit = Audit(people_truth)
     audit.add(row)
     whole = audit.figures()["all"]
-    assert (whole.solutions, whole.steps_labelled_wrong, whole.steps_labelled_right) == (4, 3, 5)
+    assert (whole.solutions, whole.steps_labeled_wrong, whole.steps_labeled_right) == (4, 3, 5)
     assert whole.of_these_right is not None
     assert whole.of_these_right.share == pytest.approx(2 / 3, abs=1e-4)
     nobody = AgainstTruth()
-    nobody.add_people(labelled(None, verdicts=(0,)), [])
+    nobody.add_people(labeled(None, verdicts=(0,)), [])
     assert nobody.figures() == {}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_run import labelled, small_run
+from small_run import labeled, small_run
 from typer.testing import CliRunner
 
 from stepforge.cli import app
@@ -104,7 +104,7 @@ def progress(**changes: Any) -> Callable[[Path, Path], None]:
     return text("progress.json", json.dumps(told))
 
 
-ROWS = [labelled(number) for number in range(4)]
+ROWS = [labeled(number) for number in range(4)]
 
 
 def rewrite(run: Path, rows: list[LabeledProblem], **changes: Any) -> None:

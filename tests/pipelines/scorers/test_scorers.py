@@ -50,16 +50,14 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _config(tokenizer: Any, **more: Any) -> Qwen2Config:
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "initializer_range": 0.4, **more}
     return Qwen2Config(
         vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
         max_position_embeddings=512,
-        initializer_range=0.4,
-        **more,
+        **sizes,
     )
 
 
@@ -299,9 +297,12 @@ def test_the_embedded_policys_tokenizer_is_read_as_it_wrote() -> None:
 def test_vllm_reads_what_transformers_reads(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("vllm")
     torch.manual_seed(3)
-    head = {"score.0.weight": 0.3 * torch.randn(16, 16), "score.0.bias": torch.randn(16)}
-    head |= {"score.2.weight": 0.3 * torch.randn(2, 16), "score.2.bias": torch.randn(2)}
-    _with_head(tokenizer, tmp_path, head)
+    size = 128  # vLLM's attention on a CPU takes heads of 32 and more
+    head = {"score.0.weight": 0.1 * torch.randn(size, size), "score.0.bias": torch.randn(size)}
+    head |= {"score.2.weight": 0.1 * torch.randn(2, size), "score.2.bias": torch.randn(2)}
+    _save(tokenizer, Qwen2ForCausalLM(_config(tokenizer, hidden_size=size, initializer_range=0.1)), tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({**weights, **head}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace("Qwen2ForCausalLM", "Qwen2ForProcessRewardModel"))
     ours = _scores({"kind": "qwen_prm", "model": str(tmp_path)})

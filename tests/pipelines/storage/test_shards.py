@@ -129,7 +129,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def labelled_rows() -> list[LabeledProblem]:
+def labeled_rows() -> list[LabeledProblem]:
     """Rows with everything that may be missing: starts, labels, beliefs, posteriors, truths, log-probabilities."""
     base = solved(a_solution("s", "AB", "wrong"), a_solution("", "", "undetermined"), problem=a_problem(answer=None))
     belief = Belief(value=0.5, low=0.0, high=1.0, p_error=0.25)
@@ -153,7 +153,7 @@ def labelled_rows() -> list[LabeledProblem]:
 
 
 def test_columns_are_what_the_rows_as_dicts_would_make() -> None:
-    for rows in (labelled_rows(), labelled_rows()[:1], []):
+    for rows in (labeled_rows(), labeled_rows()[:1], []):
         expected = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(LabeledProblem))
         table = to_table(rows, LabeledProblem)
         table.validate(full=True)

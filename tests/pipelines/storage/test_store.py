@@ -42,11 +42,11 @@ def test_an_object_is_read_listed_and_forgotten(bucket: StorePath) -> None:
         (bucket / name).write_bytes(name.encode())
     assert sorted(path.name for path in bucket.glob("*.txt")) == ["a.txt", "b.txt"]
     assert sorted(path.name for path in bucket.rglob("*.txt")) == ["a.txt", "b.txt", "c.txt"]
-    travelled = pickle.loads(pickle.dumps(bucket / "a.txt"))  # noqa: S301 - our own object
-    assert travelled == bucket / "a.txt"
-    assert travelled.read_text() == "a.txt"
+    traveled = pickle.loads(pickle.dumps(bucket / "a.txt"))  # noqa: S301 - our own object
+    assert traveled == bucket / "a.txt"
+    assert traveled.read_text() == "a.txt"
     assert (bucket / "a.txt").stat().st_size == 5
-    assert str(travelled) == f"s3://{BUCKET}/{bucket.name}/a.txt"
+    assert str(traveled) == f"s3://{BUCKET}/{bucket.name}/a.txt"
     (bucket / "a.txt").unlink()
     assert not (bucket / "a.txt").exists()
     (bucket / "a.txt").unlink(missing_ok=True)

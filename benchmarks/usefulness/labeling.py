@@ -20,10 +20,10 @@ from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 WAVE = 96
-"""Problems that are labelled side by side, so that the engine is full."""
+"""Problems that are labeled side by side, so that the engine is full."""
 
 
-class Labelled:
+class Labeled:
     """One labeler's labels, made on demand and kept on disk."""
 
     def __init__(
@@ -56,10 +56,8 @@ class Labelled:
             return
         policy = self._recording.policy = await self._opening.policy()
         seed = seed_of(self._recording.seed, "label")
-        labelling = (
-            self.part(_blind(row), Reader(self._recording, policy), self._grader, seed=seed) for row in missing
-        )
-        done = await asyncio.gather(*labelling)
+        labeling = (self.part(_blind(row), Reader(self._recording, policy), self._grader, seed=seed) for row in missing)
+        done = await asyncio.gather(*labeling)
         self._recording.save()
         path = self._folder / shard_name(len(self._parts))
         write_shard(path, done, LabeledProblem, {"labeler": self.part.name})
@@ -68,7 +66,7 @@ class Labelled:
 
 
 def pooled(part: PooledLabeler, pilot: Sequence[LabeledProblem], path: Path) -> PooledLabeler:
-    """Return the part under rates pooled from a pilot that was labelled under its own; no truth is used.
+    """Return the part under rates pooled from a pilot that was labeled under its own; no truth is used.
 
     The rates are kept in ``path``.
     """
@@ -80,7 +78,7 @@ def pooled(part: PooledLabeler, pilot: Sequence[LabeledProblem], path: Path) -> 
 
 def by_oracle(rows: Sequence[SolvedProblem]) -> list[LabeledProblem]:
     """Return labels that follow from the truth, for nothing."""
-    return [_labelled(row, [oracle_verdict(row.problem, rollout) for rollout in row.rollouts], Cost()) for row in rows]
+    return [_labeled(row, [oracle_verdict(row.problem, rollout) for rollout in row.rollouts], Cost()) for row in rows]
 
 
 def by_agreement(first: Sequence[LabeledProblem], second: Sequence[LabeledProblem]) -> list[LabeledProblem]:
@@ -90,27 +88,27 @@ def by_agreement(first: Sequence[LabeledProblem], second: Sequence[LabeledProble
         pairs = zip(a.solutions, b.solutions, strict=True)
         verdicts = [Consensus().combine([x.verdict, y.verdict]) for x, y in pairs]
         solved = SolvedProblem(problem=a.problem, rollouts=tuple(s.rollout for s in a.solutions), policy=a.policy)
-        found.append(_labelled(solved, verdicts, a.costs[0].cost + b.costs[0].cost))
+        found.append(_labeled(solved, verdicts, a.costs[0].cost + b.costs[0].cost))
     return found
 
 
 def affordable(rows: Sequence[LabeledProblem], budget: float, overhead: float) -> list[LabeledProblem]:
-    """Return as many labelled problems, in order, as a budget in tokens pays for: labels and ``overhead`` for each."""
+    """Return as many labeled problems, in order, as a budget in tokens pays for: labels and ``overhead`` for each."""
     spent, found = 0.0, []
     for row in rows:
-        spent += labelling_tokens(row) + overhead
+        spent += labeling_tokens(row) + overhead
         if spent > budget:
             break
         found.append(row)
     return found
 
 
-def labelling_tokens(row: LabeledProblem) -> float:
+def labeling_tokens(row: LabeledProblem) -> float:
     """Return the tokens that were generated to label a problem."""
     return float(sum(entry.cost.generated_tokens for entry in row.costs))
 
 
-def _labelled(row: SolvedProblem, verdicts: Sequence[Verdict], cost: Cost) -> LabeledProblem:
+def _labeled(row: SolvedProblem, verdicts: Sequence[Verdict], cost: Cost) -> LabeledProblem:
     solutions = tuple(
         LabeledSolution(rollout=rollout, labels=(None,) * len(rollout.steps), verdict=verdict)
         for rollout, verdict in zip(row.rollouts, verdicts, strict=True)
@@ -123,5 +121,5 @@ def _blind(row: SolvedProblem) -> SolvedProblem:
     return row.model_copy(update={"problem": row.problem.model_copy(update={"truth": None})})
 
 
-def _with_truth(labelled: LabeledProblem, row: SolvedProblem) -> LabeledProblem:
-    return labelled.model_copy(update={"problem": row.problem})
+def _with_truth(labeled: LabeledProblem, row: SolvedProblem) -> LabeledProblem:
+    return labeled.model_copy(update={"problem": row.problem})

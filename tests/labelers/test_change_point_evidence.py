@@ -1,0 +1,119 @@
+"""What change_point takes from evidence: every rollout once, and supplied solutions as what they are."""
+
+from math import log
+
+import pytest
+from change_point_worlds import World, case, drawn, leaving, run
+from fakes import EqualGrader, KnownPolicy, a_solution, solved
+
+from stepforge.labelers import ChangePoint
+from stepforge.labelers.change_point.model import (
+    Observed,
+)
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.store import Evidence, solution_trajectory
+from stepforge.labelers.rules import PosteriorRule
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import SUPPLIED, SolvedProblem, pass_rate
+
+
+def evidence_on(row: SolvedProblem) -> Evidence:
+    return Evidence(row, KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=3)
+
+
+def seen_of(row: SolvedProblem, index: int = 0, part: ChangePoint | None = None) -> Observed:
+    return (part or ChangePoint()).observed(solution_trajectory(row.rollouts[index]), evidence_on(row))
+
+
+SIBLINGS = solved(
+    a_solution("bad", "ABCDE", "wrong"),
+    a_solution("twin", "ABCxy", "correct"),
+    a_solution("cousin", "ABuvw", "wrong"),
+    a_solution("other", "zyxwv", "correct"),
+    a_solution("cut", "ABCDz", "undetermined"),
+)
+
+
+def test_every_rollout_counts_once_where_it_leaves_and_the_solution_itself_does_not() -> None:
+    assert leaving(seen_of(SIBLINGS)) == [(1, 0), (0, 0), (0, 1), (1, 0), (0, 0)]
+    assert leaving(seen_of(SIBLINGS, 1)) == [(1, 0), (0, 0), (0, 1), (0, 1), (0, 0)]
+
+
+def test_without_log_probabilities_q_is_the_share_that_wrote_the_step() -> None:
+    assert seen_of(SIBLINGS).written.tolist() == [2 / 4, 2 / 3, 1 / 3, 0.0, 0.0]
+
+
+def test_with_log_probabilities_q_is_the_probability_of_the_step() -> None:
+    steps = tuple(s.model_copy(update={"logprob": log(0.25)}) for s in SIBLINGS.rollouts[0].steps)
+    row = solved(SIBLINGS.rollouts[0].model_copy(update={"steps": steps}), *SIBLINGS.rollouts[1:])
+    assert seen_of(row).written == pytest.approx([0.25] * 5)
+    assert seen_of(row, part=ChangePoint(surprise=False)).written.tolist() == seen_of(SIBLINGS).written.tolist()
+
+
+def test_a_copy_of_the_solution_says_nothing_about_where_it_went_wrong() -> None:
+    row = solved(a_solution("bad", "ABCDE", "wrong"), a_solution("copy", "ABCDE", "wrong"))
+    assert leaving(seen_of(row)) == [(0, 0)] * 5
+
+
+def test_completions_count_where_they_were_drawn_and_without_passing_siblings_count_at_the_question() -> None:
+    path, evidence = solution_trajectory(SIBLINGS.rollouts[0]), evidence_on(SIBLINGS)
+    evidence.add(a_solution("through", "CDq", "correct"), path.steps[:2])
+    evidence.add(a_solution("copy", "CDE", "wrong"), path.steps[:2])
+    with_siblings = ChangePoint().observed(path, evidence)
+    assert drawn(with_siblings) == [(0, 0), (0, 0), (1, 1), (0, 0), (0, 0)]
+    assert leaving(with_siblings) == [(1, 0), (0, 0), (0, 1), (1, 0), (0, 0)]
+    without = ChangePoint(passing=False).observed(path, evidence)
+    assert drawn(without) == [(2, 1), (0, 0), (1, 1), (0, 0), (0, 0)]
+    assert not without.written.any()
+    assert leaving(without) == [(0, 0)] * 5
+
+
+def brought_along() -> SolvedProblem:
+    nobody = SIBLINGS.policy.model_copy(update={"model": SUPPLIED})
+    tokenless = tuple(r.model_copy(update={"tokens": 0}) for r in SIBLINGS.rollouts)  # as the pipeline stores them
+    return SIBLINGS.model_copy(update={"policy": nobody, "rollouts": tokenless})
+
+
+def test_supplied_solutions_are_no_samples_of_the_policy() -> None:
+    assert leaving(seen_of(brought_along())) == [(0, 0)] * 5
+    policy = KnownPolicy(lambda prefix: 0.9)
+    run(ChangePoint(), brought_along(), policy)
+    assert policy.asked[""] == 4  # so the base rate is asked for
+
+
+def test_beside_supplied_solutions_the_policys_own_are_its_samples() -> None:
+    own = tuple(r.model_copy(update={"id": f"own-{r.id}"}) for r in SIBLINGS.rollouts)
+    supplied = brought_along().model_copy(update={"own": own})
+    policy = KnownPolicy(lambda prefix: 0.9)
+    labeled = run(ChangePoint(), supplied, policy)
+    assert policy.asked[""] == 0
+    assert labeled.own == own
+    assert labeled.pass_rate == supplied.pass_rate == pass_rate(own)
+    assert [s.verdict.posterior for s in labeled.solutions] == [
+        ChangePoint().verdict_on(s.rollout, stored_evidence(labeled)).posterior for s in labeled.solutions
+    ]
+
+
+def reread(row: LabeledProblem) -> LabeledProblem:
+    return LabeledProblem.model_validate_json(row.model_dump_json())
+
+
+@pytest.mark.parametrize("part", [ChangePoint(), ChangePoint(passing=False), ChangePoint(rates=Rates(hazard=3.0))])
+def test_the_posterior_rule_says_of_stored_rows_what_the_run_said(part: ChangePoint) -> None:
+    row, policy, _ = case(World(), 2)
+    rule = PosteriorRule(model=part)
+    labeled = reread(run(part, row, policy, seed=2))
+    for solution in labeled.solutions:
+        view = rule.view(labeled, solution)
+        assert view.verdict == solution.verdict.model_copy(update={"labeler": "posterior"})
+        assert solution.verdict.posterior is not None
+        assert view.targets[0] == pytest.approx(1 - solution.verdict.posterior[0])
+
+
+def test_the_posterior_rule_knows_supplied_solutions() -> None:
+    labeled = run(ChangePoint(), brought_along(), KnownPolicy(lambda prefix: 0.6))
+    for solution in labeled.solutions:
+        if solution.rollout.outcome != "undetermined":
+            view = PosteriorRule().view(labeled, solution)
+            assert view.verdict.posterior == solution.verdict.posterior

@@ -1,0 +1,106 @@
+"""Rates pooled from a run, calibration, and intervals that cover what they promise."""
+
+from math import isclose
+from statistics import mean
+
+import numpy as np
+import pytest
+from change_point_worlds import many, observed, simulated
+
+from stepforge.labelers.change_point.model import (
+    RIGHT,
+    posterior,
+    said,
+)
+from stepforge.labelers.change_point.pooling import (
+    POWERS,
+    calibrated,
+    fitted_temper,
+    held_out,
+    pooled_rates,
+)
+from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.values import value_and_interval
+
+
+def test_intervals_cover_what_they_promise() -> None:
+    inside = []
+    for drawn in many():
+        post = posterior(drawn.seen, Rates(hazard=1.5))
+        for t, v in enumerate(drawn.values):
+            _, low, high = value_and_interval(post, t)
+            inside.append(low <= v <= high)
+    assert 0.86 <= mean(inside) <= 0.96
+
+
+def test_the_posterior_is_as_sure_as_it_is_right() -> None:
+    beliefs = [(posterior(drawn.seen, Rates(hazard=1.5)).first_error, drawn.error) for drawn in many()]
+    said = mean(max(shares) for shares, _ in beliefs)
+    assert said == pytest.approx(mean(shares.index(max(shares)) == error for shares, error in beliefs), abs=0.05)
+
+
+def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> None:
+    truth = Rates(hazard=2.5, repair=0.6, initial=(0.0,) * 9 + (0.2,) * 5)
+    rng = np.random.default_rng(5)
+    seen = [simulated(rng, truth, steps=6, root=8, each=4).seen for _ in range(150)]
+    found = pooled_rates(seen, Rates())
+    assert abs(found.hazard - truth.hazard) < abs(Rates().hazard - truth.hazard) / 2
+    assert abs(found.repair - truth.repair) < abs(Rates().repair - truth.repair) / 1.5
+    assert sum(found.initial[9:]) > 0.8
+    before, after = (sum(posterior(s, r).log_evidence for s in seen) for r in (Rates(), found))
+    assert after > before
+    assert all(isclose(sum(shares), 1.0) for shares in (found.initial, found.moves, found.drops))
+
+
+def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
+    assert pooled_rates([], Rates()) == Rates()
+
+
+def test_temper_is_one_for_the_model_itself_and_lower_where_the_model_is_too_sure() -> None:
+    rates = Rates(hazard=1.5)
+    own = [drawn.seen for drawn in many() if not drawn.seen.right][:120]
+    assert fitted_temper(own, rates) >= 0.7
+    rng = np.random.default_rng(3)
+    unrelated = [
+        observed([(int(c), 5 - int(c)) for c in rng.binomial(5, rng.choice([0.05, 0.9], size=6))]) for _ in range(60)
+    ]
+    assert fitted_temper(unrelated, rates) < fitted_temper(own, rates)
+    assert fitted_temper([], rates) in POWERS
+
+
+def test_a_held_out_prediction_does_not_know_its_outcome() -> None:
+    seen = observed([(8, 2), (0, 0), (5, 0), (0, 0)])
+    other = observed([(8, 2), (0, 0), (0, 5), (0, 0)])
+    (one,), (two,) = list(held_out(seen, Rates())), list(held_out(other, Rates()))
+    assert one.first_error == two.first_error
+    assert one.prefix == two.prefix == 2
+    assert one.log_right > two.log_right
+
+
+def test_known_first_errors_calibrate_what_is_said() -> None:
+    """V falls at step 3 of 6; in half of the solutions the first error is step 1 and did no harm at first."""
+    seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 40
+    clear, mixed = calibrated(seen, [2] * 40, Rates()), calibrated(seen, [2, 0] * 20, Rates())
+    told = {name: said(posterior(seen[0], r).first_error, r.unseen) for name, r in (("c", clear), ("m", mixed))}
+    assert told["c"][2] > 0.95
+    assert 0.3 < told["m"][2] < 0.7
+    assert told["m"][0] > 0.15
+    assert (clear.harmless[0], clear.unseen) == (0.0, 0.0)
+
+
+def test_what_is_said_keeps_the_order_of_the_steps_and_adds_up() -> None:
+    told = said((0.6, 0.3, 0.05, 0.05), 0.2)
+    assert told == pytest.approx((0.48 + 0.19 / 3, 0.24 + 0.19 / 3, 0.04 + 0.19 / 3, 0.05))
+    assert sum(told) == pytest.approx(1)
+
+
+def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:
+    seen = [drawn.seen for drawn in many()[:40]]
+    forward, backward = pooled_rates(seen, Rates()), pooled_rates(seen[::-1], Rates())
+    assert forward.hazard == pytest.approx(backward.hazard, rel=1e-6)
+    assert forward.initial == pytest.approx(backward.initial, abs=1e-6)
+
+
+def test_the_first_regime_is_where_every_solution_starts() -> None:
+    post = posterior(observed([(1, 1)] * 3), Rates())
+    assert post.states[0, RIGHT].sum() == pytest.approx(1.0)
