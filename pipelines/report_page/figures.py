@@ -251,8 +251,8 @@ def costs(report: Report) -> Figure | None:
         table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
     most = max(data, key=lambda bar: bar.value)
     text = (
-        f"Generated tokens that each labeler spent for one solution; {most.name} spent most, {most.note}. Completions "
-        "that several labelers can read are drawn once and counted for the one that asked first."
+        f"Generated tokens that each labeler spent for one solution; {most.name} spent most, {most.note}. What "
+        "the solutions themselves took is not in it."
     )
     return _bars("Generated tokens per solution", data, text, table)
 
