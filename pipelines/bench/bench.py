@@ -159,7 +159,9 @@ def measured_values(bench: Bench, folder: Path) -> list[dict[str, Any]]:
     if v is None:
         return []
     rates = {family: bench.without(ChangePoint(), family) for family in bench.families}
-    problems = [p for p in bench_problems(folder) if p.family in rates]
+    recorded = recorded_problems(folder)
+    whole = any(p.family in rates for p in recorded)
+    problems = [p for p in (recorded if whole else two_parts(recorded)) if p.family in rates]
     rows = []
     for count in v.counts:
         parts = {family: ChangePoint().with_rates(found) for family, found in rates.items()}
@@ -170,9 +172,14 @@ def measured_values(bench: Bench, folder: Path) -> list[dict[str, Any]]:
 
 
 def bench_problems(folder: Path) -> list[BenchProblem]:
+    """Return them, a single family as two."""
+    return two_parts(recorded_problems(folder))
+
+
+def recorded_problems(folder: Path) -> list[BenchProblem]:
     """Return the problems of a finished run that are labeled densely enough and carry a truth."""
     found = (bench_problem(row) for row in _rows(folder))
-    return two_parts([problem for problem in found if problem is not None])
+    return [problem for problem in found if problem is not None]
 
 
 def _rows(folder: Path) -> Iterator[LabeledProblem]:

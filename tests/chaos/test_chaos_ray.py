@@ -25,7 +25,7 @@ def with_ray(folder: Path, **settings: object) -> Path:
     return write_run(folder, **SETTINGS, workers=2, **settings)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=SOAK)])
+@pytest.mark.parametrize("kills", [pytest.param(5, marks=pytest.mark.slow), pytest.param(100, marks=SOAK)])
 def test_killed_workers_are_replaced_and_nothing_is_lost(
     reference: Reference, tmp_path: Path, kills: int, tell: Callable[[str], None]
 ) -> None:

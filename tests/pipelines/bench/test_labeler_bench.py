@@ -307,6 +307,7 @@ def smoke(bench_folder: Path) -> dict[str, Any]:
     return written
 
 
+@pytest.mark.slow
 def test_the_smoke_bench_has_every_row_of_the_contract(smoke: dict[str, Any]) -> None:
     names = {row["labeler"] for row in smoke["rows"]}
     assert {"math_shepherd", "omega_prm, curtailed", "sprt", "sequential", "amcs", "epic_prm", "change_point"} <= names
@@ -319,6 +320,7 @@ def test_the_smoke_bench_has_every_row_of_the_contract(smoke: dict[str, Any]) ->
             assert interval is None or row[key] <= interval[1] + 1e-6
 
 
+@pytest.mark.slow
 def test_each_family_is_left_out_in_turn(smoke: dict[str, Any]) -> None:
     assert set(smoke["problems"]) == {"sequence", "quantities"}
     assert {row["left_out"] for row in smoke["rows"]} == {"each in turn", "sequence", "quantities"}
@@ -332,6 +334,7 @@ def test_each_family_is_left_out_in_turn(smoke: dict[str, Any]) -> None:
     assert smoke["comparisons"]
 
 
+@pytest.mark.slow
 def test_more_completions_cost_more(smoke: dict[str, Any]) -> None:
     brute = {
         r["setting"]: r

@@ -87,6 +87,7 @@ def test_a_consensus_speaks_about_the_settled_verdicts(done: Path) -> None:
             assert both.first_error == (ours.first_error if agree else None)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None:
     """Shards of the pilot and of the rest are lost; the same command makes them again as they were."""
     again = tmp_path / "out"

@@ -152,6 +152,7 @@ def test_the_default_trainer_learns_what_it_is_given(tmp_path: Path) -> None:
     assert (model / "tokenizer.json").exists()
 
 
+@pytest.mark.slow
 def test_the_reward_model_of_a_round_is_trained_on_the_round_before(tmp_path: Path) -> None:
     rows = {
         "prompt": ["What is 2 + 3?"] * 3,

@@ -191,6 +191,7 @@ def test_a_pilot_starts_no_more_engines_than_it_keeps_busy() -> None:
 # The command
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
     run_file = tmp_path / "run.toml"

@@ -87,6 +87,7 @@ def test_a_local_ray_is_closed_to_others() -> None:
     assert intruder == {"inside": False, "refused": True}
 
 
+@pytest.mark.slow
 def test_what_a_worker_started_does_not_outlive_it() -> None:
     _, bereaved = looked(BEREAVE)
     assert bereaved == {"alive": True, "outlived": False}

@@ -104,6 +104,7 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     assert labeled(folder)[: len(first)] == first
 
 
+@pytest.mark.slow
 def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_path: Path) -> None:
     """SIGKILL of the driver half-way, then the same command with two workers: equal bytes, every problem once."""
     folder = tmp_path / "killed"

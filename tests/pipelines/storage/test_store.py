@@ -122,6 +122,7 @@ def run(run_file: Path, out: str, environment: dict[str, str]) -> "subprocess.Co
     return result
 
 
+@pytest.mark.slow
 def test_a_run_in_a_store_has_the_bytes_of_one_on_a_disk(
     bucket: StorePath, environment: dict[str, str], tmp_path: Path
 ) -> None:
