@@ -17,10 +17,10 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
         raise ValueError(f"{successes} successes in {trials} trials")
     share = successes / trials
     spread = 1 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / spread
+    center = (share + z * z / (2 * trials)) / spread
     half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / spread
     # Rounding may leave the share itself just outside.
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
 @lru_cache(maxsize=1 << 14)
