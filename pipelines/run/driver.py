@@ -62,11 +62,8 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
         run = with_folder_exports(run, layout)
         redone = guard_settings(run, layout)
         if redone and not quiet:
-            say(
-                f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is made again, from "
-                "the completions that are kept",
-                err=True,
-            )
+            changed = f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is made again"
+            say(f"{changed}, from the completions that are kept", err=True)
         plan = plan_shards(run, folder)
         committed = layout.committed()
         again = take_back(layout, committed)
