@@ -104,6 +104,7 @@ def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_pilot_that_was_labeled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
     again = tmp_path / "out"
     shutil.copytree(done, again)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import stepforge
+from command_line import refused, stepforge
 from pilot_runs import RUN, SETTINGS
 
 from stepforge.pipelines.estimate.pilot_run import Pilot, _measure, pilot_engines
@@ -217,9 +217,7 @@ def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
 
 
 def test_bad_requests_are_one_line(tmp_path: Path) -> None:
-    result = stepforge("estimate", tmp_path / "none.toml", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "no such run file" in result.stderr
+    assert "no such run file" in refused("estimate", tmp_path / "none.toml")
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(BadInput):
         draw(

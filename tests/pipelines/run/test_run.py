@@ -90,6 +90,7 @@ def test_running_again_does_nothing_and_says_the_same(finished: Path, tmp_path: 
     assert len(json.loads(result.stdout)["cost"]["sessions"]) == 1
 
 
+@pytest.mark.slow
 def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)

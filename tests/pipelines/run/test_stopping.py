@@ -94,8 +94,9 @@ def half_written(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".*") if path.suffix == ".tmp"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -> None:
     run_file, folder = slow_run(tmp_path), tmp_path / "out"
     driver = Driver(run_file, folder)
