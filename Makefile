@@ -15,6 +15,7 @@ export HF_HUB_OFFLINE ?= 1
 
 demo: $(STAMP)
 	$(BIN)/stepforge run configs/demo.toml --out runs/demo
+	$(BIN)/stepforge run configs/domains.toml --out runs/domains --set problems=36
 
 # More processes than cores: many tests wait for processes that they have started. In the order of their names, the
 # longest files (chaos) come first.
