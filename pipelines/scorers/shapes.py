@@ -4,6 +4,7 @@ A shape turns a solution into readings, token ids and the positions to read, one
 model says at those positions into probabilities. Models and exact formats are named beside each shape.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -35,7 +36,7 @@ def joined(readings: Sequence[Reading]) -> list[Reading]:
     return list(readings)
 
 
-class Shape(Record):
+class Shape(Record, ABC):
     """What all shapes share: the model and where it runs."""
 
     model: str
@@ -56,17 +57,17 @@ class Shape(Record):
         """What the network gives."""
         return "tokens"
 
+    @abstractmethod
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Return what to read, positions in the order of the steps.
 
         Raises:
             ValueError: the solution cannot be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
         """Return a probability for each position to read; ``outputs`` is a tensor of shape (tokens, outputs)."""
-        raise NotImplementedError
 
 
 class TokenClassification(Shape):

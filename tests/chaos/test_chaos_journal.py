@@ -96,15 +96,15 @@ def test_a_kill_costs_seconds_of_engine_work(
         killed += attempt.kill()
     run(run_file, tmp_path / "out", prepare=partial(count_requests, log, flush))
     twice = _size(log) - once
-    seconds = twice * LATENCY / kills
+    engine_work = twice * LATENCY / kills  # counted in requests, so a slow machine changes nothing
     (session,) = [s for s in sessions(tmp_path / "out") if "label" in s["stages"]]
     assert killed == kills
     assert session["stages"]["label"]["replayed"] > 0
-    assert seconds < limit
+    assert engine_work < limit
     assert evidence(tmp_path / "out") == evidence(tmp_path / "whole")
     tell(
         f"one tree of {once} requests ({once * LATENCY:.0f} s of engine time, journal every {flush:g} s) killed "
-        f"{killed} times: {twice} requests asked twice, {seconds:.2f} s of engine work a kill (limit {limit:g}); "
+        f"{killed} times: {twice} requests asked twice, {engine_work:.2f} s of engine work a kill (limit {limit:g}); "
         f"{session['stages']['label']['replayed']} replayed by the last session"
     )
 
