@@ -1,7 +1,7 @@
 """How much of 300 held-out problems, planted in 10,000 others, the contamination filter finds, and what it costs.
 
-    python -m benchmarks.contamination --data ../shared/data             # what docs/results/filters.md shows
-    python -m benchmarks.contamination --data ../shared/data --tuning    # the split on which the threshold was chosen
+    python -m benchmarks.contamination --data DIR             # what docs/results/filters.md shows
+    python -m benchmarks.contamination --data DIR --tuning    # the split on which the threshold was chosen
 
 ``--data`` holds gsm8k_test_600.jsonl, math500.jsonl and math_train_1000.jsonl (``question`` or ``problem``). The halves
 of the files are two splits that share no problem; rewordings of the two are made by rules that share none
