@@ -29,7 +29,6 @@ class Cells(NamedTuple):
     where: str
 
     def bad(self, field: str, what: str) -> NoReturn:
-        """Refuse the row because of a field."""
         raise BadInput(f"{self.where}, {field} (column {self.columns.get(field, field)!r}): {what}")
 
     def value(self, field: str) -> object:
@@ -46,7 +45,6 @@ class Cells(NamedTuple):
         return None if value is None else self._sound(field, value)
 
     def required_text(self, field: str) -> str:
-        """Return a text that must be there."""
         text = self.text(field)
         if text is None:
             self.bad(field, "is missing or empty; fill it in or remove the row")
@@ -63,7 +61,6 @@ class Cells(NamedTuple):
         return text
 
     def identifier(self) -> str:
-        """Return the id, which must be there."""
         label = self.label("id")
         if label is None:
             self.bad("id", "is missing or empty; fill it in, or leave `id` out to name rows by their question")
@@ -85,7 +82,6 @@ class Cells(NamedTuple):
         return found
 
     def difficulty(self) -> int | None:
-        """Return the level, a whole number."""
         value = self.value("difficulty")
         if value is None or (isinstance(value, str) and _UNKNOWN_LEVEL.fullmatch(value.strip())):
             return None

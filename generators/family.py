@@ -48,7 +48,6 @@ class Family(ProblemFamily):
 
     @property
     def reading(self) -> Reading:
-        """How solutions of its problems state their values."""
         return "lines" if self.wording == "plain" else "sentences"
 
     @abstractmethod
@@ -56,13 +55,11 @@ class Family(ProblemFamily):
         """Write one problem of a level."""
 
     def draw(self, seed: int, index: int) -> tuple[Draft, int]:
-        """Return the draft and level of item ``index``."""
         rng = rng_of(seed, "problem", self.kind, index)
         level = rng.choice(self.levels)
         return self.draft(rng, level), level
 
     def item(self, seed: int, index: int) -> Problem:
-        """Return item ``index`` of the endless sequence that ``seed`` names."""
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
@@ -83,7 +80,6 @@ class Family(ProblemFamily):
         )
 
     def question(self, draft: Draft, seed: int, index: int) -> str:
-        """Return the question of item ``index`` in this part's wording."""
         if self.wording == "plain" or draft.free is None:
             return draft.question
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))

@@ -43,13 +43,11 @@ class WorkedFamily(ProblemFamily):
         """Write one problem of a level with its solution."""
 
     def worked(self, seed: int, index: int) -> tuple[Worked, int]:
-        """Return item ``index`` with its solution, and its level."""
         rng = rng_of(seed, "problem", self.kind, index)
         level = rng.choice(self.levels)
         return self.work(rng, level), level
 
     def item(self, seed: int, index: int) -> Problem:
-        """Return item ``index`` of the endless sequence that ``seed`` names."""
         worked, level = self.worked(seed, index)
         return Problem(
             id=f"{self.kind}-{seed}-{index:07d}",

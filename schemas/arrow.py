@@ -39,7 +39,6 @@ def arrow_schema(record: type[Record]) -> pa.Schema:
 
 
 def to_table(records: Iterable[Record], record: type[Record]) -> pa.Table:
-    """Return the records as a table, in order."""
     schema = arrow_schema(record)
     rows = _array(list(records), pa.struct(list(schema)))
     return pa.Table.from_arrays(rows.flatten(), schema=schema)
@@ -80,11 +79,6 @@ def _holds_records(kind: pa.DataType) -> bool:
 
 
 def from_table(table: pa.Table, record: type[R]) -> list[R]:
-    """Return the rows of a table as records.
-
-    Raises:
-        pydantic.ValidationError: a row is not such a record.
-    """
     return [record.model_validate(row) for row in table.to_pylist()]
 
 

@@ -83,9 +83,7 @@ class Engine(Protocol):
     """Tokens in, tokens out; batches by itself."""
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        ...
+    def identity(self) -> EngineIdentity: ...
 
     @property
     def special_tokens(self) -> frozenset[str]:
@@ -147,9 +145,7 @@ class Scorer(Protocol):
     """A process reward model: solution steps in, one probability for each step out."""
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        ...
+    def identity(self) -> EngineIdentity: ...
 
     async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
         """Return the scores of each solution's steps; equal calls give equal scores.
@@ -159,9 +155,7 @@ class Scorer(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Give back what the model holds."""
-        ...
+    async def close(self) -> None: ...
 
 
 class Policy(Protocol):

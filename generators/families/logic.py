@@ -35,7 +35,6 @@ class Logic(WorkedFamily):
     """Whether half of the problems are about kinds of things instead of letters."""
 
     def work(self, rng: Random, level: int) -> Worked:
-        """Write one problem that takes ``level`` deductions."""
         case = _syllogism(rng, level) if self.syllogisms and rng.random() < 0.5 else _letters(rng, level)
         given = list(case.given)
         if level >= SHUFFLED_FROM:

@@ -25,7 +25,6 @@ class Polynomials(Family):
     domain = "algebra"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one problem of the tasks of a level."""
         task = rng.choice(BY_LEVEL[level])
         degree = 3 if level >= 5 else 2
         p, q = _polynomial(rng, degree, 3 + level), _polynomial(rng, degree, 3 + level)

@@ -36,11 +36,6 @@ class TemplateError(ValueError):
 
 
 def number(value: Value) -> Fraction:
-    """Return a value as a number.
-
-    Raises:
-        TemplateError: it is none.
-    """
     if isinstance(value, Fraction):
         return value
     try:

@@ -86,6 +86,5 @@ def read_grammar(*texts: str) -> Grammar:
 
 @cache
 def free_grammar() -> Grammar:
-    """Return the grammar of free wording, shared by all families."""
     folder = files("stepforge.generators.wording")
     return read_grammar(*((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt")))

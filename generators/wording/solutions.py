@@ -16,7 +16,6 @@ from stepforge.schemas.problem import Quantity
 
 
 def free_question(free: Free, rng: Random, part: Part = "all") -> str:
-    """Return a question."""
     grammar = free_grammar()
     return " ".join(grammar.draw(rng, sentence.rule, sentence.slots, part) for sentence in free.question)
 

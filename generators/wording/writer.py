@@ -36,7 +36,6 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The line's text."""
         return "".join(piece.text for piece in self.pieces)
 
 
@@ -51,7 +50,6 @@ class Writer:
         self._lines: list[Line] = []
 
     def write(self, steps: list[tuple[Quantity, Mark]], answer: str, *, right: bool = True) -> list[Line]:
-        """Return the lines of a solution with these steps and this answer."""
         if self._chance(REMARK):
             self._add("remark", self._draw("remark"))
         for quantity, mark in steps:

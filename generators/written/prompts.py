@@ -66,7 +66,6 @@ def read_reply(text: str) -> Reply | None:
 
 
 def numbers_in(text: str) -> Counter[str]:
-    """Return the numbers written in digits."""
     return Counter(number.rstrip(".,").replace(",", "") for number in _NUMBER.findall(text))
 
 

@@ -59,7 +59,6 @@ class ModelSource(Record, ABC):
 
     @property
     def label(self) -> str:
-        """As of problem sets."""
         return self.name
 
 

@@ -26,13 +26,11 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[dict[str, Any]]:
-    """Look at everything and return the findings."""
     findings = [*_machine(), *_packages(), *_engines(), _isolation()]
     return [finding._asdict() for finding in findings]
 
 
 def doctor_text(findings: list[dict[str, Any]]) -> str:
-    """Return the findings as text, remedies behind what is missing."""
     lines = []
     for finding in findings:
         remedy = f"  -> {finding['remedy']}" if finding["remedy"] and not finding["ok"] else ""

@@ -47,12 +47,7 @@ class ListedProblem(Record):
 
 
 def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
-    """Return the problems of a run that fit, in the order of their shards.
-
-    Raises:
-        BadInput: this is no run folder.
-        RunFailed: a shard is damaged.
-    """
+    """Return the problems of a run that fit, in the order of their shards."""
     _, layout = open_run(folder)
     lost = lost_problems(layout)
     known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}
@@ -108,7 +103,6 @@ def _fits(row: ListedProblem, filters: Filters) -> bool:
 
 
 def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
-    """Return the list as a table."""
     if not rows:
         return "no such problem"
     head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")

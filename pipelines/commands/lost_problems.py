@@ -22,11 +22,7 @@ class Loss(Record):
 
 
 def lost_problems(layout: Layout) -> dict[str, Loss]:
-    """Return the loss of each problem that did not go through all stages so far, by its id.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    """Return the loss of each problem that did not go through all stages so far, by its id."""
     return dict(loss for stage in SHARD_STAGES for loss in (*_rejected(layout, stage), *_failed(layout, stage)))
 
 

@@ -44,12 +44,7 @@ POOLED_SOLUTIONS = 2000
 
 
 def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
-    """Apply a rule to a finished run; return the new run folder and its report.
-
-    Raises:
-        BadInput: there is no such rule or run, nothing is labeled, or a driver is at work there.
-        RunFailed: a shard is damaged; the line names it.
-    """
+    """Apply a rule to a finished run; return the new run folder and its report."""
     if name not in RULES:
         raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
     run, layout = open_run(folder)

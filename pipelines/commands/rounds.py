@@ -59,12 +59,7 @@ class Round(Record):
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
-    """Do ``count`` rounds, training between them; what is done is not done again.
-
-    Raises:
-        BadInput: the engine cannot load another model, or the rounds have no place on a disk.
-        RunFailed: a round or the training failed; finished work is kept.
-    """
+    """Do ``count`` rounds, training between them; what is done is not done again."""
     if not isinstance(folder, Path):
         raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
     if not isinstance(run.engine, VllmEngineSettings | TransformersEngineSettings):
@@ -91,11 +86,7 @@ def round_settings(run: RunFile, number: int, model: str) -> RunFile:
 
 
 def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
-    """Return the model that a round's data sets make of its own, training it unless that is done.
-
-    Raises:
-        RunFailed: the command ended with an error, or left no model; the line names its log.
-    """
+    """Return the model that a round's data sets make of its own, training it unless that is done."""
     final, beside, log = place / "model", place / ".model.tmp", place / "train.log"
     if final.exists():
         return final.resolve()
@@ -122,9 +113,6 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     """Return the next round's reward model: a head for the new policy, trained on this round's labels.
 
     Only ``surprise`` is trained; any other reward model stays as it is.
-
-    Raises:
-        RunFailed: the training failed; the line names its log.
     """
     if not isinstance(scorer, Surprise):
         return scorer
@@ -158,7 +146,6 @@ def _filled(part: str, values: dict[str, str]) -> str:
 
 
 def round_figures(number: int, model: str, report: Report) -> Round:
-    """Figures of a round's policy, labels and cost."""
     solved = report.stages.get("solve")
     outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
@@ -180,7 +167,6 @@ def round_figures(number: int, model: str, report: Report) -> Round:
 
 
 def rounds_text(rounds: list[Round]) -> str:
-    """Return a table of the rounds."""
     from stepforge.pipelines.reports.text import table
 
     titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")

@@ -30,11 +30,7 @@ class Setting(NamedTuple):
 
 
 def settings_text(kind: str | None) -> str:
-    """Return the settings of a kind of part, or of the run file and a list of the kinds.
-
-    Raises:
-        BadInput: there is no such kind.
-    """
+    """Return the settings of a kind of part, or of the run file and a list of the kinds."""
     places = parts()
     if kind is None:
         lists = [f"{place}: {', '.join(kinds)}" for place, kinds in places.items()]
@@ -68,7 +64,6 @@ def settings_of(record: type[Record]) -> list[Setting]:
 
 
 def reference() -> str:
-    """Return the reference of settings as Markdown."""
     lines = ["# Settings", "", "Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
     lines += _markdown("The run file", RunFile)
     for place, kinds in parts().items():
@@ -78,7 +73,6 @@ def reference() -> str:
 
 
 def stored_reference() -> str:
-    """Return the reference of stored records as Markdown."""
     lines = ["# Records", "", "What the Parquet files of a run folder hold, nested as shown.", ""]
     lines += ["Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
     for record in _reachable(STORED):

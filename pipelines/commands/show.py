@@ -29,11 +29,7 @@ class Found(NamedTuple):
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
-    """Return the latest that is known of a problem, and why it was lost if it was.
-
-    Raises:
-        BadInput: the run holds no such problem.
-    """
+    """Return the latest that is known of a problem, and why it was lost if it was."""
     _, layout = open_run(folder)
     stage, path = _find(layout, problem_id)
     record = ROWS[stage]

@@ -23,11 +23,7 @@ class VerifyService(Record):
 
 
 def serve_verifier(service: VerifyService, say: Callable[[str], Any]) -> None:
-    """Serve until interrupted; the address and the token are said once it answers.
-
-    Raises:
-        BadInput: the port is taken, or a verifier or model is not there.
-    """
+    """Serve until interrupted; the address and the token are said once it answers."""
     from stepforge.pipelines.verification.credit import Credit
     from stepforge.pipelines.verification.own_verifier import OwnVerifier
     from stepforge.pipelines.verification.service import verify_app

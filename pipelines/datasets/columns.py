@@ -58,12 +58,10 @@ class About(NamedTuple):
 
     @classmethod
     def of(cls, run: RunFile) -> "About":
-        """Return it for a run."""
         licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
         return cls(licenses, carries_columns(run))
 
     def columns(self, problem: LabeledProblem) -> dict[str, Any]:
-        """Return the values of the columns for a problem."""
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
         about = ProblemColumns(
             problem_source=problem.problem.source,
@@ -76,7 +74,6 @@ class About(NamedTuple):
 
 
 def license_of(part: Any) -> str:
-    """Return the license of a part's problems."""
     if isinstance(part, ModelSource):
         return license_of(part.seeds)
     if isinstance(part, ProblemSet | Templates):

@@ -33,7 +33,6 @@ def write_part(
     test_share: float,
     about: About,
 ) -> None:
-    """Write the rows that problems give to each export."""
     with committed(path) as file, ZipFile(file, "w") as archive:
         streams = {split: [_Stream(archive, export, split, about) for export in exports] for split in SPLITS}
         for problem in problems:
@@ -51,7 +50,6 @@ class Part:
         self._path = path
 
     def tables(self, export: Export, split: str) -> list[pa.Table]:
-        """Return the rows for one split of one data set, in order."""
         return list(self._tables(export, split, "arrow"))
 
     def classes(self, export: Export, split: str) -> list[pa.Table]:

@@ -78,11 +78,7 @@ class ExportJob(NamedTuple):
         return [shard_index(path) for path in Layout(self.folder).shards("curate")] if self.names else []
 
     def make_part(self, index: int) -> None:
-        """Read a curated shard once and keep what it gives to every data set.
-
-        Raises:
-            RunFailed: it is damaged.
-        """
+        """Read a curated shard once and keep what it gives to every data set."""
         exports = [export for export in self.run.export if export.name in self.names]
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)
@@ -90,7 +86,6 @@ class ExportJob(NamedTuple):
         write_part(part, problems, exports, self.run.test_share, About.of(self.run))
 
     def join(self, name: str) -> None:
-        """Make a data set of its parts and put it in its place."""
         layout = Layout(self.folder)
         export = next(export for export in self.run.export if export.name == name)
         final, stamp = layout.datasets / name, stamp_file(layout, name)

@@ -87,11 +87,7 @@ class EngineGate:
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
-        """Return the completion of a request, as soon as there is room for it.
-
-        Raises:
-            EngineDead: the engine is gone.
-        """
+        """Return the completion of a request, as soon as there is room for it."""
         self._waiting += 1
         try:
             await self._turns.take()
@@ -147,7 +143,6 @@ class EngineGate:
         }
 
     async def close(self) -> None:
-        """Give back what the engine holds."""
         await self.engine.close()
 
     def _count(self, completion: Completion) -> None:

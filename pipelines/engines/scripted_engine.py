@@ -44,16 +44,13 @@ class ScriptedEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Says that there is no model."""
         return self._identity
 
     @property
     def special_tokens(self) -> frozenset[str]:
-        """There are none."""
         return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
         if self._closed:
@@ -69,18 +66,15 @@ class ScriptedEngine:
         return self._write(position, len(text), seed ^ salt, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the code points of a text."""
         try:
             return tuple(text.encode("latin-1"))  # several times as fast, and what the families' texts are
         except UnicodeEncodeError:
             return tuple(map(ord, text))
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
         return self.encode(text)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return 1, 2, 3 and so on."""
         return tuple(range(1, len(token_ids) + 1))
 
     def chat(self, messages: Sequence[Message]) -> str:
@@ -92,7 +86,6 @@ class ScriptedEngine:
         raise ValueError("the scripted engine has no chat template; set chat = false under [policy]")
 
     async def close(self) -> None:
-        """Refuse further calls."""
         self._closed = True
 
     def success_probability(self, steps_left: int, wrong: bool, since: int = 0) -> float:

@@ -60,7 +60,6 @@ class PlanStep(NamedTuple):
                 return f"{factor} * {a} {'-' if shift < 0 else '+'} {abs(shift)}", factor * a + shift
 
     def line(self, expression: str, value: int) -> str:
-        """Return the line that states it."""
         return f"{self.name} = {expression} = {value}\n" if expression else f"{self.name} = {value}\n"
 
 

@@ -51,7 +51,6 @@ def read_position(prompt: str) -> Position:
 
 
 def write(position: Position, rng: Random, error_rate: float, recovery_rate: float) -> str:
-    """Return the rest of the solution."""
     plan, wrong, draw = position.plan, position.wrong, rng.random
     values, pending = list(position.values), list(position.pending)
     text, start = [], position.unfinished

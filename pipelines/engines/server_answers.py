@@ -23,14 +23,12 @@ UNFINISHED = "\ufffd"
 
 
 def failed(prompt_tokens: int, message: str, cause: Cause = "request") -> Completion:
-    """Return the completion of a request that failed."""
     return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message, cause=cause)
 
 
 def read_completion(
     reply: Reply, tokenizer: ModelTokenizer | None, stop: Sequence[str], redacted: Redacted = str
 ) -> Completion:
-    """Read a completion or a chat message, as tokens if there is a tokenizer."""
     if reply.status != 200:
         words = server_message(reply.body, redacted)
         return failed(0, f"the server answered {reply.status}: {words}", _cause(reply.status))

@@ -69,7 +69,6 @@ class ServerConnection:
         )
 
     async def get(self, path: str, *, seconds: float, most: int) -> Reply:
-        """Return the answer to a GET request; see ``post``."""
         return await self._reply(self._client.build_request("GET", path), seconds, most)
 
     async def post(
@@ -111,7 +110,6 @@ class ServerConnection:
         return self._key is not None and len(self._key) >= 8 and self._key in text
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._client.aclose()
 
 
@@ -168,7 +166,6 @@ def api_key(settings: ServerEngineSettings) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -60,12 +60,7 @@ class ServerEngine:
     async def open(
         cls, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None
     ) -> "ServerEngine":
-        """Ask the server what it serves. ``transport`` stands in for the network in tests.
-
-        Raises:
-            BadInput: the server cannot be reached, refuses the key or does not serve the model; the variable
-                for the key is not set, or the key would travel unencrypted; there is no such tokenizer.
-        """
+        """Ask the server what it serves. ``transport`` stands in for the network in tests."""
         connection = ServerConnection(settings, transport)
         try:
             model = await served(connection, settings)
@@ -84,7 +79,6 @@ class ServerEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is, as the server names it."""
         return self._identity
 
     @property
@@ -132,7 +126,6 @@ class ServerEngine:
         return self._tokenizer.chat(messages)
 
     async def close(self) -> None:
-        """Close all connections."""
         self._closed = True
         await self._connection.close()
 
@@ -200,7 +193,6 @@ class ServerEngine:
             )
 
     async def _is_there(self) -> bool:
-        """Whether the server answers at all."""
         try:
             reply = await self._connection.get("models", seconds=CONNECT_SECONDS, most=MODELS_BYTES)
         except (NotAnswered, NotSent):

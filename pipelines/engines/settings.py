@@ -59,7 +59,6 @@ class VllmEngineSettings(Record):
 
     @property
     def gpus(self) -> int:
-        """GPUs that the engine takes."""
         sizes = (self.vllm.get(name, 1) for name in ("pipeline_parallel_size", "data_parallel_size"))
         return self.tensor_parallel_size * prod(size for size in sizes if isinstance(size, int))
 

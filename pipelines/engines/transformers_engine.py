@@ -52,11 +52,7 @@ class TransformersEngine:
 
     @classmethod
     async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
-        """Load the model; the event loop stays free meanwhile.
-
-        Raises:
-            BadInput: the model or the device is not there.
-        """
+        """Load the model; the event loop stays free meanwhile."""
         located = locate(settings.model)
         model = await asyncio.to_thread(_load, settings, located)
         name = await asyncio.to_thread(digest, located, settings.revision)
@@ -69,12 +65,10 @@ class TransformersEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is."""
         return self._identity
 
     @property
     def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens."""
         return self._model.tokenizer.special_tokens
 
     @property
@@ -83,7 +77,6 @@ class TransformersEngine:
         return len(self._under_way) + self._asked.qsize()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
@@ -102,19 +95,15 @@ class TransformersEngine:
         return self._completion(asked.row)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text, without special tokens added."""
         return self._model.tokenizer.encode(text)
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
         return self._model.tokenizer.encode_prompt(text, bos=bos)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
         return self._model.tokenizer.token_ends(token_ids)
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
         return self._model.tokenizer.chat(messages)
 
     async def close(self) -> None:

@@ -51,11 +51,7 @@ class VllmEngine:
 
     @classmethod
     async def open(cls, settings: VllmEngineSettings) -> "VllmEngine":
-        """Load the model; the event loop stays free meanwhile.
-
-        Raises:
-            BadInput: vLLM or the model is not there, or vLLM cannot serve it with these settings.
-        """
+        """Load the model; the event loop stays free meanwhile."""
         model = locate(settings.model)
         started = await asyncio.to_thread(_Started, settings, model)
         try:
@@ -70,12 +66,10 @@ class VllmEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is."""
         return self._identity
 
     @property
     def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens."""
         return self._tokenizer.special_tokens
 
     @property
@@ -85,7 +79,6 @@ class VllmEngine:
 
     @property
     def load(self) -> EngineLoad:
-        """What vLLM reported after its last step."""
         return self._started.reports.load
 
     @property
@@ -94,7 +87,6 @@ class VllmEngine:
         return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
@@ -111,23 +103,18 @@ class VllmEngine:
         return self._completion(answer, len(token_ids), sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text, without special tokens added."""
         return self._tokenizer.encode(text)
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
         return self._tokenizer.encode_prompt(text, bos=bos)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
         return self._tokenizer.token_ends(token_ids)
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
         return self._tokenizer.chat(messages)
 
     async def close(self) -> None:
-        """Shut vLLM down; whoever still waits gets ``EngineDead``."""
         if not self._closed:
             self._closed = True
             await self._started.client.abort(list(self._unfinished))
@@ -214,11 +201,6 @@ class _Started:
     reaper: Reaper
 
     def __init__(self, settings: VllmEngineSettings, model: str) -> None:
-        """Start them.
-
-        Raises:
-            BadInput: vLLM is not there, or cannot serve this model with these settings.
-        """
         _set_environment()
         try:
             import torch
@@ -252,7 +234,6 @@ class _Started:
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 
     def shut_down(self) -> None:
-        """End vLLM's processes, and then the reaper."""
         try:
             self.client.shutdown()
         except Exception as error:  # a dead engine may fail again

@@ -57,13 +57,7 @@ class _Measured(NamedTuple):
 
 
 def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Estimate:
-    """Run a pilot of ``problems`` problems and forecast the run; ``price`` is that of an engine for an hour.
-
-    Raises:
-        BadInput: the run has no problem, or the engine cannot be loaded.
-        RunFailed: the pilot could not be finished.
-        Stopped: by a signal; the workers are closed.
-    """
+    """Run a pilot of ``problems`` problems and forecast the run; ``price`` is that of an engine for an hour."""
     sample = draw(run, problems)
     with Stopping() as stopping:
         try:

@@ -45,7 +45,6 @@ class PilotPhases(NamedTuple):
 
 
 def pilot_problems(run: RunFile, sample: Sample, phases: PilotPhases) -> list[PilotProblem]:
-    """The cost of each problem of the sample."""
     solved = {row.problem.id: row for row in rows_of(phases.solving, SolvedProblem)}
     labeled = {row.problem.id: row for row in rows_of(phases.labeling, LabeledProblem)}
     curated = curate([*labeled.values()], run.curate).kept

@@ -47,11 +47,6 @@ class PilotWorker:
         self.scorer: Scorer | None = None
 
     async def ready(self) -> bool:
-        """Load the engine.
-
-        Raises:
-            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
-        """
         if not self.engines:
             trace = Trace()
             self.engines.append(TracedEngine(await open_engine(self.run.engine), trace))
@@ -67,8 +62,6 @@ class PilotWorker:
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
-        """Solve problems, all at once."""
-
         async def work(item: SourceItem) -> SolvedProblem:
             run, brought = self.run, brought_with(item)
             return await solve(
@@ -86,15 +79,12 @@ class PilotWorker:
         return await self._phase(items, work, lambda item: item.problem.id)
 
     async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
-        """Label problems, all at once."""
-
         async def work(row: SolvedProblem) -> LabeledProblem:
             return await label(row, parts, self.policy, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         return await self._phase(rows, work, lambda row: row.problem.id)
 
     async def close(self) -> None:
-        """Give the engine back, so that nothing of it outlives the worker."""
         for engine in self.engines:
             await engine.close()
         if self.scorer is not None:

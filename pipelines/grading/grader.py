@@ -51,7 +51,6 @@ class PooledGrader:
 
     @property
     def process_ids(self) -> list[int]:
-        """The comparing processes that run now."""
         return self._pool.process_ids
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
@@ -70,11 +69,7 @@ class PooledGrader:
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
     async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
-        """Return what a problem's verifier says of answers, and why.
-
-        Raises:
-            RunFailed: it needs an isolation that is not there.
-        """
+        """Return what a problem's verifier says of answers, and why."""
         return await self._verifiers.rulings(problem, answers)
 
     async def run_python(self, program: str) -> str | None:
@@ -104,11 +99,9 @@ class PooledGrader:
         await asyncio.to_thread(self._pool.close)
 
     async def __aenter__(self) -> "PooledGrader":
-        """Return the grader, to be closed at the end of the block."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the grader."""
         await self.close()

@@ -46,7 +46,6 @@ class GradingPool:
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that run now."""
         return [pid for lane in (*self._quick_lanes, self._slow_lane) if (pid := lane.process.pid) is not None]
 
     def submit(self, problem: str, reference: str, answer: str) -> "Future[Outcome]":

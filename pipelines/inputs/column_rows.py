@@ -46,7 +46,6 @@ class Parquet:
         return self.ends[-1] if self.ends else 0
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         groups = [group for group, end in enumerate(self.ends) if end > start]
         if not groups:
             return
@@ -129,18 +128,13 @@ class HubRows:
         return len(self.dataset)
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         chosen = self.dataset.select_columns(list(names))
         for number in range(start, len(chosen)):
             yield RawRow(number + 1, chosen[number])
 
 
 def open_hub(part: ProblemSet) -> HubRows:
-    """Download a Hub dataset, or take it from the cache.
-
-    Raises:
-        BadInput: it is not there, cannot be reached, or has several splits and none was named.
-    """
+    """Download a Hub dataset, or take it from the cache."""
     import datasets  # heavy, and only Hub sets need it
 
     try:

@@ -23,7 +23,6 @@ class FunctionEngine:
 
     @property
     def special_tokens(self) -> frozenset[str]:
-        """None are known."""
         return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
@@ -40,23 +39,15 @@ class FunctionEngine:
         return Completion(text=written, finish="stop", tokens=len(written.split()))
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return no tokens: the function takes text."""
         return ()
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return no tokens: the function takes text."""
         return ()
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return nothing, since there are no tokens."""
         return ()
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """Raise: a function has no chat template.
-
-        Raises:
-            ValueError: always.
-        """
         raise ValueError("a function has no chat template; render the chat inside it")
 
     async def close(self) -> None:

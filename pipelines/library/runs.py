@@ -25,11 +25,6 @@ class Run:
     """A run folder, on a disk or in a store."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open it.
-
-        Raises:
-            BadInput: it is no run folder.
-        """
         self.folder: AnyPath = place_of(str(folder))
         self.settings: RunFile
         self.settings, self._layout = open_run(self.folder)

@@ -29,9 +29,7 @@ class View(Protocol):
     seconds: float
     """Least time between two of them."""
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Show the present state."""
-        ...
+    def show(self, snapshot: Snapshot) -> None: ...
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -66,7 +64,6 @@ class Lines:
     seconds = 5.0
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write the line."""
         say(progress_line(snapshot), err=True)
 
     def close(self) -> None:
@@ -79,7 +76,6 @@ class JsonLines:
     seconds = 5.0
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write the line."""
         say(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}', err=True)
 
     def close(self) -> None:
@@ -97,7 +93,6 @@ class LiveTable:
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Put the table in place of the last one."""
         self._live.update(live_table(snapshot), refresh=True)
 
     def close(self) -> None:

@@ -102,7 +102,6 @@ class Snapshot(Record):
 
     @property
     def age(self) -> float:
-        """Seconds since it was written."""
         return max(0.0, time.time() - self.written)
 
 

@@ -92,7 +92,6 @@ def _command(layout: Layout) -> str:
 
 
 def status_text(state: dict[str, Any]) -> str:
-    """Return the state as text."""
     told = Snapshot.model_validate(state["progress"]) if state["progress"] else None
     rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
     for stage, total in state["stages"].items():

@@ -13,7 +13,6 @@ REASONS = 6
 
 
 def progress_line(snapshot: Snapshot) -> str:
-    """Return the state in one line."""
     stages = " ".join(f"{name} {stage.shards}/{snapshot.shards}" for name, stage in snapshot.stages.items())
     failures = reasons(_added(stage.failures for stage in snapshot.stages.values()))
     failed = f" | failures: {failures}" if failures else ""
@@ -31,12 +30,10 @@ def end_text(snapshot: Snapshot) -> str:
 
 
 def engine_text(engine: EngineProgress) -> str:
-    """The state and the counts of the engines in one line."""
     return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
 
 
 def fill_text(engine: EngineProgress) -> str:
-    """Return how full the engines are."""
     if not engine.engines:
         return "no engine"
     of = f" of {engine.capacity:,}" if engine.capacity else ""

@@ -49,9 +49,6 @@ class Progress:
     ) -> None:
         """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON. Without ``run``, the rates' pilot
         is unknown to the estimated end, and no metrics are served.
-
-        Raises:
-            BadInput: the port of the metrics is taken.
         """
         self._layout = layout
         self._shards = len(plan)
@@ -96,7 +93,6 @@ class Progress:
             await asyncio.sleep(ASK_SECONDS)
 
     def close(self) -> None:
-        """Show and keep how far it came, and give the terminal and the port back."""
         snapshot = self.snapshot(ended=True)
         self._show(snapshot)
         self._view.close()
@@ -105,7 +101,6 @@ class Progress:
             self._metrics.close()
 
     def snapshot(self, *, ended: bool = False) -> Snapshot:
-        """Return the state at this moment."""
         elapsed = time.monotonic() - self._began
         return Snapshot(
             written=time.time(),

@@ -35,11 +35,9 @@ class CpuWorker:
         collect_seldom()
 
     async def ready(self) -> bool:
-        """Return once the worker can take shards."""
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
 
     async def call(self, task: Callable[[], None]) -> None:
@@ -49,7 +47,6 @@ class CpuWorker:
             await asyncio.to_thread(task)
 
     async def close(self) -> None:
-        """Finish what is being written."""
         await self.work.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
@@ -68,12 +65,7 @@ class EngineWorker:
         self._tried = False
 
     async def ready(self) -> bool:
-        """Load the engine, unless it is loaded.
-
-        Raises:
-            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
-            EngineDead: it did not start.
-        """
+        """Load the engine, unless it is loaded."""
         async with self._loading:
             if self.work is None:
                 await self._load()
@@ -81,12 +73,6 @@ class EngineWorker:
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        """Do a stage on a shard.
-
-        Raises:
-            EngineDead: this process is of no use any more.
-            BadInput: the engine does not answer as it must.
-        """
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")

@@ -56,7 +56,6 @@ def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
 
 
 def seed_problems(run: RunFile, shard: ShardPlan) -> list[Problem]:
-    """Return the seeds of a shard's attempts."""
     part = model_source(run, shard)
     if part is None:
         return []
@@ -67,8 +66,6 @@ def seed_problems(run: RunFile, shard: ShardPlan) -> list[Problem]:
 async def write_problems(
     run: RunFile, shard: ShardPlan, part: ModelSource, policy: PromptedPolicy, grader: Grader
 ) -> WrittenShard:
-    """Make every attempt of a shard."""
-
     async def work(attempt: _Row) -> _Done:
         seed = await asyncio.to_thread(_seed, part, run.seed, attempt.row)
         if seed is None:

@@ -37,11 +37,6 @@ FEW = 8
 
 
 def preflight(run: RunFile) -> None:
-    """Check what the run will need.
-
-    Raises:
-        BadInput: one line with what is wrong, where, and the remedy.
-    """
     _check_problems(run)
     _check_filters(run)
     for part in run.generate:
@@ -161,7 +156,6 @@ async def _check_judge(judge: Engine, run: RunFile) -> None:
 
 
 def _some_problems(run: RunFile) -> list[Problem]:
-    """Return a few problems of the run."""
     for part in run.generate:
         if isinstance(part, ProblemSet):
             rows = list(open_problems(part).rows(0, FEW))

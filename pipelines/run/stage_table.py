@@ -50,7 +50,6 @@ class Task(NamedTuple):
 
     @property
     def asked(self) -> PromptedPolicy:
-        """The policy, in a stage that has one."""
         if self.policy is None:
             raise RuntimeError("this worker has no engine")
         return self.policy
@@ -202,7 +201,6 @@ ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on =
 
 
 def needs_engine(run: RunFile, stage: ShardStage, shard: ShardPlan) -> bool:
-    """Whether a stage asks an engine about a shard."""
     return stage in ENGINE_STAGES or (stage == "generate" and model_source(run, shard) is not None)
 
 
@@ -237,7 +235,6 @@ def cause(rejected: Rejected) -> str:
 
 
 def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
-    """Return how many rollouts ended how."""
     counts: Counter[str] = Counter(r.outcome for r in rollouts)
     counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
     return dict(sorted(counts.items()))

@@ -175,7 +175,6 @@ def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Cor
 
 
 def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Sifted:
-    """Pass rows through the filters that read labels."""
     return _sift(rows, [(f.kind, f) for f in filters])
 
 

@@ -101,10 +101,6 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
     """Return the reports of every committed shard, read from the shards themselves.
 
     Without ``whole`` a run may have gaps, which the next driver fills: enough to say how far it is.
-
-    Raises:
-        RunFailed: a shard is damaged, missing, of another run or not planned, or does not fit the one before it; the
-            line names it.
     """
     run = folder_settings(layout.run_file) if layout.run_file.exists() else None
     digest = content_digest(run) if run else None
@@ -124,11 +120,7 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
 
 
 def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
-    """Check that every shard was made from the one before it, with the settings of the run.
-
-    Raises:
-        RunFailed: one was not; the line names it.
-    """
+    """Check that every shard was made from the one before it, with the settings of the run."""
     for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
         settings = stage_digest(run, stage) if run else None
         for index, stamp in stamps[stage].items():
@@ -142,11 +134,7 @@ def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
 def check_whole(
     layout: Layout, plan: Sequence[ShardPlan], reports: Mapping[ShardStage, Mapping[int, ShardReport]]
 ) -> None:
-    """Check that every shard is planned, and made from all rows of the one before it.
-
-    Raises:
-        RunFailed: one is not; the line names it.
-    """
+    """Check that every shard is planned, and made from all rows of the one before it."""
     sizes = {shard.index: shard.stop - shard.start for shard in plan}
     for stage, before in zip(SHARD_STAGES, (None, *SHARD_STAGES), strict=False):
         for index, report in reports[stage].items():
@@ -213,7 +201,6 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
-    """Cost of each labeler over the whole run."""
     costs: dict[str, Cost] = {}
     for report in reports:
         for entry in report.labelers:
@@ -229,12 +216,10 @@ def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
 
 
 def save_ledger(layout: Layout, ledger: Ledger) -> None:
-    """Write ``ledger.json``."""
     write_text(layout.ledger, json.dumps(ledger.model_dump(mode="json"), indent=1) + "\n")
 
 
 def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
-    """Return the ledger of the committed shards."""
     reports = committed_reports(layout)
     stages = stage_totals(reports, sessions)
     curated = stages.get("curate")

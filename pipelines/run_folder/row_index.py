@@ -72,11 +72,9 @@ class Names:
         self.known: dict[str, int] = {}
 
     def number(self, name: str) -> int:
-        """Return the number of a name."""
         return self.known.setdefault(name, len(self.known))
 
     def numbers(self, column: Any) -> Ints:
-        """Return the numbers of an Arrow column of names."""
         coded = column.combine_chunks() if hasattr(column, "combine_chunks") else column
         coded = coded.dictionary_encode()
         known = np.array([self.number(name) for name in coded.dictionary.to_pylist()] or [0])
@@ -95,11 +93,7 @@ class ShardRows(NamedTuple):
 
 
 def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names) -> ShardRows:
-    """Return the problems of a shard at the latest stage that is committed, and those lost before.
-
-    Raises:
-        RunFailed: a file of the shard is damaged.
-    """
+    """Return the problems of a shard at the latest stage that is committed, and those lost before."""
     stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
     columns: dict[str, Any] = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
@@ -212,7 +206,6 @@ def _with_lost(
 
 
 def problem_ids(layout: Layout, stage: ShardStage, shard: int) -> Sequence[str]:
-    """Return the ids of a shard's problems, in order."""
     column = "id" if stage == "generate" else "problem.id"
     ids: list[str] = _field(read_leaves(layout.shard(stage, shard), [column]), column).to_pylist()
     return ids

@@ -184,7 +184,6 @@ def _often_cut_off(seen: Watched) -> str | None:
 
 
 def watched_figures(seen: Watched) -> WatchedFigures:
-    """Return the figures as they are reported."""
     return WatchedFigures(
         counts=seen,
         policy_pass_rate=_share(seen.right, seen.solved),
@@ -204,7 +203,6 @@ def watched_figures(seen: Watched) -> WatchedFigures:
 
 
 def watched_text(seen: Watched) -> str:
-    """Return the figures in one line."""
     parts = [f"pass rate {_percent(seen.right, seen.solved)}"]
     if seen.cut_off:
         parts.append(f"cut off at the token limit {_percent(seen.cut_off, seen.solved + seen.cut_off)}")

@@ -68,11 +68,9 @@ def settings_digest(run: RunFile) -> str:
 
 
 def stage_digest(run: RunFile, stage: ShardStage) -> str:
-    """Return a digest of the settings that a stage's shards depend on."""
     settings = content_settings(run)
     return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
 def digest_of(settings: dict[str, Any]) -> str:
-    """Return a digest of plain values."""
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -129,7 +129,6 @@ class RunFile(Record):
         return self
 
     def toml(self) -> str:
-        """Return the resolved settings as a run file."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 

@@ -19,11 +19,7 @@ RUN_FILE_BYTES = 1 << 20
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
-    """Return the settings of a run file, with ``key=value`` overrides applied.
-
-    Raises:
-        BadInput: the file is missing or not TOML, a setting is unknown or impossible.
-    """
+    """Return the settings of a run file, with ``key=value`` overrides applied."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -38,11 +34,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
 
 
 def folder_settings(path: AnyPath) -> RunFile:
-    """Return the settings in a run folder's ``run.toml``, which may have been edited by hand.
-
-    Raises:
-        BadInput: it cannot be read, or a setting is unknown or impossible; the line names it.
-    """
+    """Return the settings in a run folder's ``run.toml``, which may have been edited by hand."""
     try:
         settings = tomllib.loads(read_small(path, RUN_FILE_BYTES).decode())
     except (OSError, ValueError, RecursionError) as error:
@@ -57,9 +49,6 @@ def parse_settings(
     """Return the settings as a checked record; relative problem paths are taken from ``folder``.
 
     Parts of a user's own are imported only where asked: what looks at a run folder executes nothing of it.
-
-    Raises:
-        BadInput: one line with the setting's path and the remedy.
     """
     try:
         return RunFile.model_validate(

@@ -57,7 +57,6 @@ class Journal:
         self._forgotten = False
 
     def find(self, key: bytes) -> Completion | None:
-        """Return the completion of a request that was answered before."""
         found = self.known.get(key)
         self.replayed += found is not None
         return found
@@ -78,11 +77,7 @@ class Journal:
             self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
-        """Write down what is left.
-
-        Raises:
-            RunFailed: it cannot be written, or something before it could not.
-        """
+        """Write down what is left."""
         self._closing.set()
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])  # what is added meanwhile is flushed by another task
@@ -147,7 +142,6 @@ def _take_note(task: "asyncio.Task[None]") -> None:
 
 
 def forget_journal(folder: AnyPath) -> None:
-    """Delete the journal of a shard that is committed."""
     for path in folder.glob("*.frames"):
         path.unlink(missing_ok=True)
     if isinstance(folder, Path) and folder.exists() and not any(folder.iterdir()):
@@ -169,14 +163,12 @@ class RequestKeys:
         self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
 
     def of(self, seed: int) -> bytes:
-        """Return the name of the request with this seed."""
         digest = self._shared.copy()
         digest.update(b"\0%d" % seed + self._sampling)
         return digest.digest()
 
 
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Key of a request: engine, prompt, seed and sampling."""
     return RequestKeys(identity, prompt, sampling).of(seed)
 
 

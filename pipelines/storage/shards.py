@@ -49,7 +49,6 @@ def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], 
 
 
 def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
-    """Commit a table with our metadata."""
     stamped = table.replace_schema_metadata(
         {METADATA_KEY: json.dumps(with_checksum(metadata), sort_keys=True).encode()}
     )
@@ -96,9 +95,6 @@ def read_rows(
 
     Making records is what takes the time. The list columns named in ``without`` are read and verified like all others,
     but come back empty; with ``only``, records are made of the rows with these numbers alone.
-
-    Raises:
-        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
     """
     rows = 0
     try:

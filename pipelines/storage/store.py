@@ -54,16 +54,13 @@ class StorePath:
 
     @property
     def name(self) -> str:
-        """The last part of the key."""
         return self._key.rsplit("/", 1)[-1]
 
     @property
     def parent(self) -> "StorePath":
-        """The place that this one lies in."""
         return StorePath(self._files, self._key.rsplit("/", 1)[0], self._scheme)
 
     def with_name(self, name: str) -> "StorePath":
-        """Return the place of another name beside this one."""
         return self.parent / name
 
     def exists(self) -> bool:
@@ -73,22 +70,15 @@ class StorePath:
         return bool(self._files.get_file_info(self._key).type != FileType.NotFound)
 
     def open(self, mode: str = "rb") -> Any:
-        """Return the object as a seekable file to read.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
         if mode != "rb":
             raise ValueError("objects are opened for reading only; write_bytes puts one whole")
         return self._files.open_input_file(self._key)
 
     def read_bytes(self) -> bytes:
-        """Return the object's content."""
         with self.open() as file:
             return bytes(file.read())
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """Return the object's content as text."""
         return self.read_bytes().decode(encoding)
 
     def write_bytes(self, data: bytes) -> int:
@@ -113,7 +103,6 @@ class StorePath:
                 yield StorePath(self._files, found.path, self._scheme)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Delete the object."""
         try:
             self._files.delete_file(self._key)
         except FileNotFoundError:
@@ -124,11 +113,6 @@ class StorePath:
         """A store has no folders."""
 
     def stat(self) -> Stamp:
-        """Return size and time of the object.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
         info = self._files.get_file_info(self._key)
         if info.size is None:
             raise FileNotFoundError(str(self))
@@ -145,11 +129,6 @@ AnyPath = Path | StorePath
 
 
 def place_of(text: str | Path) -> AnyPath:
-    """Return the place that a path or an address names.
-
-    Raises:
-        BadInput: the address is of no known kind, has a secret in it, or its store cannot be opened.
-    """
     address = str(text)
     scheme, separator, rest = address.partition("://")
     if not separator:
@@ -199,9 +178,6 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
     """Give a file to write to; on leaving without an error its content takes the place of ``path``, durably.
 
     On an error nothing of that name appears, and what was there before stays.
-
-    Raises:
-        RunFailed: it cannot be written; the line names it.
     """
     with naming(path):
         if isinstance(path, StorePath):
@@ -224,17 +200,12 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
 
 
 def write_text(path: AnyPath, text: str) -> None:
-    """Commit a small text file."""
     with committed(path) as file:
         file.write(text.encode())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a local folder durable.
-
-    Raises:
-        RunFailed: the disk fails.
-    """
+    """Make the names in a local folder durable."""
     with naming(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
