@@ -8,8 +8,9 @@ from zlib import crc32
 
 from stepforge.pipelines.engines.scripted_writer import Position, read_position, success_probability, write
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
@@ -31,24 +32,14 @@ class _Likeliest(Random):
         return seq[0]
 
 
-class ScriptedEngine:
+class ScriptedEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``; a character is a token, its code point the id."""
 
     def __init__(self, settings: ScriptedEngineSettings) -> None:
+        model = f"scripted, no model (errs {settings.error_rate:g}, recovers {settings.recovery_rate:g})"
+        super().__init__(EngineIdentity(model=model, digest="", engine="scripted", version=VERSION))
         self._settings = settings
         self._closed = False
-        rates = f"errs {settings.error_rate:g}, recovers {settings.recovery_rate:g}"
-        self._identity = EngineIdentity(
-            model=f"scripted, no model ({rates})", digest="", engine="scripted", version=VERSION
-        )
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self._settings.latency_ms:
@@ -76,14 +67,6 @@ class ScriptedEngine:
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return tuple(range(1, len(token_ids) + 1))
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        """There is no chat template.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("the scripted engine has no chat template; set chat = false under [policy]")
 
     async def close(self) -> None:
         self._closed = True

@@ -22,6 +22,7 @@ from stepforge.pipelines.engines.server_connection import (
 )
 from stepforge.pipelines.engines.server_requests import answer_bytes, chat_request, completion_request
 from stepforge.pipelines.engines.settings import ServerEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 
@@ -30,7 +31,7 @@ GONE = frozenset({429, 502, 503, 504})
 """Answers that speak of the server and not of the request."""
 
 
-class ServerEngine:
+class ServerEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``; without a ``tokenizer`` setting it sends and gets text only."""
 
     def __init__(
@@ -42,10 +43,11 @@ class ServerEngine:
         tokenizer: ModelTokenizer | None = None,
         way: Way = "never",
     ) -> None:
+        identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
+        super().__init__(identity, tokenizer)
         self._settings = settings
         self._connection = connection
         self._served = model
-        self._tokenizer = tokenizer
         self._way = way
         self._turns = asyncio.Semaphore(settings.connections)
         self._closed = False
@@ -54,7 +56,6 @@ class ServerEngine:
             f"({owner}) is not known to continue from the beginning of a solution (if it does, say how with "
             "engine.goes_on)"
         )
-        self._identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
 
     @classmethod
     async def open(
@@ -78,15 +79,6 @@ class ServerEngine:
         return engine
 
     @property
-    def identity(self) -> EngineIdentity:
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens; unknown without a ``tokenizer`` setting."""
-        return frozenset() if self._tokenizer is None else self._tokenizer.special_tokens
-
-    @property
     def cannot(self) -> str | None:
         """What this server cannot do, in one line; None where it can continue from the beginning of a solution."""
         if self._settings.api == "completions" or self._way != "never":
@@ -103,27 +95,15 @@ class ServerEngine:
             return failed(0, str(error))
         return await self._ask({**request, "seed": seed}, prompt, sampling)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text; empty without a ``tokenizer`` setting."""
-        return () if self._tokenizer is None else self._tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
-        return () if self._tokenizer is None else self._tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
-        return () if self._tokenizer is None else self._tokenizer.token_ends(token_ids)
-
     def chat(self, messages: Sequence[Message]) -> str:
         """Render messages with the model's chat template; where the server does that itself, put them in a row."""
         if self._settings.api == "chat":
             return "\n\n".join(message.content for message in messages)
-        if self._tokenizer is None:
+        if self.tokenizer is None:
             raise ValueError(
                 'a chat prompt needs the model\'s template: give the engine a tokenizer setting, or api = "chat"'
             )
-        return self._tokenizer.chat(messages)
+        return self.tokenizer.chat(messages)
 
     async def close(self) -> None:
         self._closed = True
@@ -152,7 +132,7 @@ class ServerEngine:
             request = chat_request(prompt, sampling, model=self._served.name, way=self._way)
             return {**request, "logprobs": True} if self._settings.logprobs else request
         request = completion_request(
-            prompt, sampling, model=self._served.name, tokenizer=self._tokenizer, longest=self._served.longest
+            prompt, sampling, model=self._served.name, tokenizer=self.tokenizer, longest=self._served.longest
         )
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
@@ -200,7 +180,7 @@ class ServerEngine:
         return reply.status not in GONE
 
     def _read(self, reply: Reply, sampling: Sampling) -> Completion:
-        completion = read_completion(reply, self._tokenizer, sampling.stop, self._connection.redacted)
+        completion = read_completion(reply, self.tokenizer, sampling.stop, self._connection.redacted)
         if self._connection.holds_key(completion.text):
             return failed(0, "the server sent the API key back in place of an answer", "server")
         return completion

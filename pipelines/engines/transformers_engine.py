@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepforge.pipelines.engines.model_files import digest, locate
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 if TYPE_CHECKING:
     from stepforge.pipelines.engines.sampling_loop import Row
@@ -37,13 +38,13 @@ class _Asked(NamedTuple):
     future: "asyncio.Future[None]"
 
 
-class TransformersEngine:
+class TransformersEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``."""
 
     def __init__(self, settings: TransformersEngineSettings, model: _Model, identity: EngineIdentity) -> None:
+        super().__init__(identity, model.tokenizer)
         self._settings = settings
         self._model = model
-        self._identity = identity
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._under_way: list[_Asked] = []
         self._closed = False
@@ -62,14 +63,6 @@ class TransformersEngine:
             model=settings.model, digest=name, engine="transformers", version=str(transformers.__version__)
         )
         return cls(settings, model, identity)
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return self._model.tokenizer.special_tokens
 
     @property
     def unfinished(self) -> int:
@@ -93,18 +86,6 @@ class TransformersEngine:
         if self._closed:
             raise EngineDead("the engine is closed")
         return self._completion(asked.row)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._model.tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self._model.tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return self._model.tokenizer.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        return self._model.tokenizer.chat(messages)
 
     async def close(self) -> None:
         """Break off the batch under way and join the thread; whoever still waits gets ``EngineDead``."""

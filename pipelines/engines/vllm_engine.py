@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
 from itertools import count
@@ -18,10 +17,11 @@ from stepforge.pipelines.engines.engine_process import Reaper, start_watched
 from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import digest, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
@@ -29,7 +29,7 @@ FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 """Everything else (abort, repetition, error) is an error."""
 
 
-class VllmEngine:
+class VllmEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` and reports its load."""
 
     def __init__(
@@ -39,10 +39,10 @@ class VllmEngine:
         tokenizer: ModelTokenizer,
         identity: EngineIdentity,
     ) -> None:
+        super().__init__(identity, tokenizer)
         self._settings = settings
         self._started = started
         self._tokenizer = tokenizer
-        self._identity = identity
         self._numbers = count()
         self._unfinished: set[str] = set()
         self._closed = False
@@ -63,14 +63,6 @@ class VllmEngine:
             raise
         identity = EngineIdentity(model=settings.model, digest=name, engine="vllm", version=started.version)
         return cls(settings, started, tokenizer, identity)
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return self._tokenizer.special_tokens
 
     @property
     def unfinished(self) -> int:
@@ -101,18 +93,6 @@ class VllmEngine:
         if self._closed:
             raise EngineDead("the engine is closed")
         return self._completion(answer, len(token_ids), sampling)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self._tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return self._tokenizer.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        return self._tokenizer.chat(messages)
 
     async def close(self) -> None:
         if not self._closed:

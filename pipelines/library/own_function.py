@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 
 Complete = Callable[[str, int], Awaitable[str | Completion]]
@@ -9,21 +10,12 @@ Complete = Callable[[str, int], Awaitable[str | Completion]]
 or a ``Completion`` where more is known. The same text with another seed is another sample."""
 
 
-class FunctionEngine:
+class FunctionEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` on a function of a user's own. It has no tokenizer: prefixes are text."""
 
     def __init__(self, complete: Complete, name: str = "function") -> None:
+        super().__init__(EngineIdentity(model=name, digest="", engine="function", version=""))
         self._complete = complete
-        self._name = name
-
-    @property
-    def identity(self) -> EngineIdentity:
-        """The function's name; its model is unknown."""
-        return EngineIdentity(model=self._name, digest="", engine="function", version="")
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Ask the function. What it raises is an engine error, so the completion is ``undetermined``.
@@ -38,17 +30,5 @@ class FunctionEngine:
             return written
         return Completion(text=written, finish="stop", tokens=len(written.split()))
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return ()
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return ()
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return ()
-
     def chat(self, messages: Sequence[Message]) -> str:
         raise ValueError("a function has no chat template; render the chat inside it")
-
-    async def close(self) -> None:
-        """A function holds nothing."""
