@@ -7,6 +7,7 @@ import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 
 
@@ -45,7 +46,6 @@ def view(
 ) -> None:
     """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
-        from stepforge.pipelines.storage.store import place_of
         from stepforge.pipelines.viewer.view import view as serve_view
 
         serve_view(
@@ -73,7 +73,6 @@ def review(
     with one_line_errors():
         from stepforge.pipelines.review.review import Exchange, reviewed_text
         from stepforge.pipelines.review.review import review as queue_up
-        from stepforge.pipelines.storage.store import place_of
 
         done = queue_up(place_of(folder), top, Exchange(read, write, form, license_name), again=again)
         say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))

@@ -8,11 +8,18 @@ from stepforge.pipelines.storage.shards import read_columns
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.record import Record
 
+How = Literal["failed", "rejected"]
+REASONS: dict[How, tuple[str, tuple[str, str]]] = {
+    "rejected": ("rejected", ("filter", "reason")),
+    "failed": ("failures", ("error", "message")),
+}
+"""The folder of each kind of loss, and the columns that say why."""
+
 
 class Loss(Record):
     """Where a problem was lost, and why."""
 
-    how: Literal["failed", "rejected"]
+    how: How
     stage: ShardStage
     why: str
     """The filter and its reason, or the error and its message."""
@@ -23,23 +30,12 @@ class Loss(Record):
 
 def lost_problems(layout: Layout) -> dict[str, Loss]:
     """Return the loss of each problem that did not go through all stages so far, by its id."""
-    return dict(loss for stage in SHARD_STAGES for loss in (*_rejected(layout, stage), *_failed(layout, stage)))
+    return dict(loss for stage in SHARD_STAGES for how in REASONS for loss in _lost(layout, how, stage))
 
 
-def _rejected(layout: Layout, stage: ShardStage) -> Iterator[tuple[str, Loss]]:
-    for path in _files(layout, "rejected", stage):
-        columns = read_columns(path, ["problem_id", "filter", "reason"])
-        for name, part, reason in zip(*columns.values(), strict=True):
-            yield name, Loss(how="rejected", stage=stage, why=f"{part}: {reason}")
-
-
-def _failed(layout: Layout, stage: ShardStage) -> Iterator[tuple[str, Loss]]:
-    for path in _files(layout, "failures", stage):
-        columns = read_columns(path, ["problem_id", "error", "message"])
-        for name, error, message in zip(*columns.values(), strict=True):
-            yield name, Loss(how="failed", stage=stage, why=f"{error}: {message}")
-
-
-def _files(layout: Layout, folder: str, stage: ShardStage) -> list[AnyPath]:
+def _lost(layout: Layout, how: How, stage: ShardStage) -> Iterator[tuple[str, Loss]]:
+    folder, columns = REASONS[how]
     found: list[AnyPath] = list((layout.folder / folder / stage).glob("part-[0-9]*.parquet"))
-    return sorted(found, key=lambda path: path.name)
+    for path in sorted(found, key=lambda path: path.name):
+        for name, what, why in zip(*read_columns(path, ["problem_id", *columns]).values(), strict=True):
+            yield name, Loss(how=how, stage=stage, why=f"{what}: {why}")

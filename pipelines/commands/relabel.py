@@ -3,7 +3,7 @@
 The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
@@ -26,6 +26,7 @@ from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.review.agreement import reliabilities
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
+from stepforge.pipelines.run.stage_table import cause
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
@@ -73,22 +74,20 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     sifted = curate(rows, run.curate)
-    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
-    reasons = [f"{r.filter}: {r.reason}" for r in sifted.rejected]
     curated = ShardReport(
         stage="curate",
         shard=old.shard,
         rows_in=len(rows),
         rows_out=len(sifted.kept),
-        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        labeled_steps=sum(row.labeled_steps for row in kept),
+        rejected=dict(sorted(Counter(map(cause, sifted.rejected)).items())),
+        labeled_steps=sum(row.labeled_steps for row in sifted.kept),
     )
     curated.check()
     stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}
     stamp["report"] = curated.model_dump(mode="json")
     if sifted.rejected:
         write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    write_shard(target.shard("curate", old.shard), kept_rows(rows, kept), Kept, stamp)
+    write_shard(target.shard("curate", old.shard), kept_rows(rows, sifted.kept), Kept, stamp)
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:

@@ -48,7 +48,7 @@ def pilot_problems(run: RunFile, sample: Sample, phases: PilotPhases) -> list[Pi
     solved = {row.problem.id: row for row in rows_of(phases.solving, SolvedProblem)}
     labeled = {row.problem.id: row for row in rows_of(phases.labeling, LabeledProblem)}
     curated = curate([*labeled.values()], run.curate).kept
-    steps = {row.problem.id: row.labeled_steps for row in curated if isinstance(row, LabeledProblem)}
+    steps = {row.problem.id: row.labeled_steps for row in curated}
     books = _Books(phases)
     solve_seconds, label_seconds = _seconds(phases.solving), _seconds(phases.labeling)
     return [

@@ -76,11 +76,6 @@ class EngineProgress(Record):
         """Share of the prompt tokens that came from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
-    @property
-    def occupancy(self) -> float | None:
-        """Requests under way, as a share of what the engines take."""
-        return self.running / self.capacity if self.capacity else None
-
 
 class Snapshot(Record):
     """The run at one moment."""

@@ -41,7 +41,6 @@ class Worker:
         self._max_restarts = max_restarts
         self._deaths = 0
         """In a row, without a finished call between them."""
-        self.restarts = 0
         self.failure: Exception | None = None
         """Why this worker will not come back."""
         self.actor = start()
@@ -144,7 +143,6 @@ class Worker:
             )
             return
         ray.kill(actor, no_restart=True)  # one that only seems dead must not hold its GPU
-        self.restarts += 1
         self.actor = self._start()
         self._began = time.monotonic()
         self._starting = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
@@ -12,7 +13,7 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER, open_once
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
+from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, solve, vet
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
@@ -74,7 +75,6 @@ class Made(NamedTuple):
 class Stage(NamedTuple):
     """One row of the table."""
 
-    reads: type[Record] | None
     writes: type[Record]
     work: Callable[[Task], Awaitable[Made]]
     runs_on: Literal["engine", "cpu"]
@@ -142,16 +142,11 @@ async def _solve(task: Task) -> Made:
     )
 
 
-async def _vet(task: Task) -> Made:
-    return await asyncio.to_thread(_vetted, task)
-
-
-def _vetted(task: Task) -> Made:
+def _vet(task: Task) -> Made:
     rows = _read(task, "solve", SolvedProblem)
     held_out = held_out_hits(task.run.vet, [row.problem for row in rows])
     sifted = vet(rows, task.run.vet, task.corpus.model_copy(update={"held_out": held_out}))
-    kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
-    return _sifted(rows, kept, sifted)
+    return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected)
 
 
 async def _label(task: Task) -> Made:
@@ -174,28 +169,19 @@ async def _label(task: Task) -> Made:
     )
 
 
-async def _curate(task: Task) -> Made:
-    return await asyncio.to_thread(_curated, task)
-
-
-def _curated(task: Task) -> Made:
+def _curate(task: Task) -> Made:
     rows = _read(task, "label", LabeledProblem)
     sifted = curate(rows, task.run.curate)
-    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
-    made = _sifted(rows, kept_rows(rows, kept), sifted)
-    return made._replace(labeled_steps=sum(row.labeled_steps for row in kept))
-
-
-def _sifted(rows: Sequence[Record], kept: Sequence[Kept], sifted: Sifted) -> Made:
-    return Made(kept, len(rows), rejected=sifted.rejected)
+    steps = sum(row.labeled_steps for row in sifted.kept)
+    return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected, labeled_steps=steps)
 
 
 STAGES: dict[ShardStage, Stage] = {
-    "generate": Stage(None, Problem, _generate, "cpu"),
-    "solve": Stage(Problem, SolvedProblem, _solve, "engine"),
-    "vet": Stage(SolvedProblem, Kept, _vet, "cpu"),
-    "label": Stage(SolvedProblem, LabeledProblem, _label, "engine"),
-    "curate": Stage(LabeledProblem, Kept, _curate, "cpu"),
+    "generate": Stage(Problem, _generate, "cpu"),
+    "solve": Stage(SolvedProblem, _solve, "engine"),
+    "vet": Stage(Kept, partial(asyncio.to_thread, _vet), "cpu"),
+    "label": Stage(LabeledProblem, _label, "engine"),
+    "curate": Stage(Kept, partial(asyncio.to_thread, _curate), "cpu"),
 }
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 

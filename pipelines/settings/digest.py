@@ -51,15 +51,10 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     return settings
 
 
-def fixed_settings(run: RunFile) -> dict[str, Any]:
-    """Return the settings that a run folder is bound to."""
-    settings = content_settings(run)
-    return {name: settings[name] for name in FIXED}
-
-
 def content_digest(run: RunFile) -> str:
     """Return a digest of the settings that a run folder is bound to; every shard of it carries it."""
-    return digest_of(fixed_settings(run))
+    settings = content_settings(run)
+    return digest_of({name: settings[name] for name in FIXED})
 
 
 def settings_digest(run: RunFile) -> str:

@@ -148,28 +148,18 @@ def forget_journal(folder: AnyPath) -> None:
         folder.rmdir()
 
 
-class RequestKeys:
-    """Names the requests of one completion each that a prompt is sampled with; what they share is hashed once."""
-
-    def __init__(self, identity: bytes, prompt: Prompt, sampling: Sampling) -> None:
-        self._shared = blake2b(identity, digest_size=KEY_BYTES)
-        if prompt.token_ids:
-            self._shared.update(array("q", prompt.token_ids).tobytes())
-        else:
-            self._shared.update(prompt.text.encode("utf-8", "surrogatepass"))
-            for turn in prompt.turns:
-                self._shared.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
-        settings = (sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
-        self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
-
-    def of(self, seed: int) -> bytes:
-        digest = self._shared.copy()
-        digest.update(b"\0%d" % seed + self._sampling)
-        return digest.digest()
-
-
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    return RequestKeys(identity, prompt, sampling).of(seed)
+    """Return what names a request: engine, prompt, seed and sampling."""
+    digest = blake2b(identity, digest_size=KEY_BYTES)
+    if prompt.token_ids:
+        digest.update(array("q", prompt.token_ids).tobytes())
+    else:
+        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
+        for turn in prompt.turns:
+            digest.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
+    settings = (seed, sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+    digest.update("".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _packed(completion: Completion) -> bytes:
@@ -223,7 +213,5 @@ def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        say(
-            f"stepforge: {path}: the last {len(data) - position} bytes are torn; what they held is sampled again",
-            err=True,
-        )
+        torn = f"the last {len(data) - position} bytes are torn; what they held is sampled again"
+        say(f"stepforge: {path}: {torn}", err=True)

@@ -52,7 +52,6 @@ class Layout:
         self.rates = folder / "rates.json"
         self.report = folder / "report.json"
         self.datasets = folder / "datasets"
-        self.timings = folder / "timings.jsonl"
 
     def shard(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage commits for a shard; the shard is done when it exists."""

@@ -8,7 +8,9 @@ its own, and a shard that lies in another's place is not read.
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -97,20 +99,33 @@ def read_rows(
     but come back empty; with ``only``, records are made of the rows with these numbers alone.
     """
     rows = 0
+    with _opened(path, record, run) as (file, metadata):
+        for batch in file.iter_batches(ROWS_AT_A_TIME):
+            table = _emptied(pa.Table.from_batches([batch]), without)
+            if only is not None:
+                table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
+            rows += batch.num_rows
+            yield from from_table(table, record)
+        if rows != metadata["rows"]:
+            raise ValueError(f"{rows} rows where {metadata['rows']} were written")
+
+
+@contextmanager
+def _opened(
+    path: AnyPath, record: type[Record] | None = None, run: str | None = None
+) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+    """Give a file, and its entry in the metadata; whatever goes wrong in reading it is damage.
+
+    Raises:
+        RunFailed: the file is damaged, of other columns than the record's, or not the one of its name.
+    """
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            expected = _metadata(file.schema_arrow, path, run)["rows"]
+            metadata = _metadata(file.schema_arrow, path, run)
             check_values(file.metadata, path.stat().st_size)
-            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
+            if record is not None and not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
                 raise ValueError("columns are not those of this version")
-            for batch in file.iter_batches(ROWS_AT_A_TIME):
-                table = _emptied(pa.Table.from_batches([batch]), without)
-                if only is not None:
-                    table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
-                rows += batch.num_rows
-                yield from from_table(table, record)
-        if rows != expected:
-            raise ValueError(f"{rows} rows where {expected} were written")
+            yield file, metadata
     except UNREADABLE as error:
         raise _damaged(path, error) from error
 
@@ -134,35 +149,15 @@ def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
-    """Return some columns of a shard, checksums verified.
-
-    Raises:
-        RunFailed: the shard is damaged, or not the one of its name.
-    """
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            table = file.read(columns)
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
-    result: dict[str, list[Any]] = table.to_pydict()
+    """Return some columns of a shard, checksums verified."""
+    result: dict[str, list[Any]] = read_leaves(path, columns).to_pydict()
     return result
 
 
 def read_leaves(path: AnyPath, leaves: list[str], groups: Sequence[int] | None = None) -> pa.Table:
-    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups.
-
-    Raises:
-        RunFailed: the shard is damaged, or not the one of its name.
-    """
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
+    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups."""
+    with _opened(path) as (file, _):
+        return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
@@ -170,35 +165,24 @@ def read_row(path: AnyPath, record: type[R], row: int) -> R:
 
     Raises:
         IndexError: the shard has no such row.
-        RunFailed: it is damaged, or of another kind.
     """
-    footer = file_metadata(path)
-    if not 0 <= row < footer.num_rows:
-        raise IndexError(row)
-    ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
-    group = next(i for i, end in enumerate(ends) if row < end)
-    first = ends[group] - footer.row_group(group).num_rows
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
-                raise ValueError("columns are not those of this version")
-            for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
-                if row < first + batch.num_rows:
-                    return next(iter(from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)))
-                first += batch.num_rows
+    with _opened(path, record) as (file, _):
+        footer = file.metadata
+        ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
+        if not 0 <= row < footer.num_rows:
+            raise IndexError(row)
+        group = bisect_right(ends, row)
+        first = ends[group] - footer.row_group(group).num_rows
+        for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
+            if row < first + batch.num_rows:
+                (found,) = from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)
+                return found
+            first += batch.num_rows
         raise ValueError(f"row {row} is missing")
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    """Read a shard's own entry in its Parquet metadata.
-
-    Raises:
-        RunFailed: the shard is damaged, not one of ours, or not the one of its name and ``run``.
-    """
+    """Return a shard's own entry in its Parquet metadata."""
     try:
         return _metadata(pq.read_schema(_source(path)), path, run)
     except UNREADABLE as error:
@@ -220,20 +204,10 @@ def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[
 
 
 def row_count(path: AnyPath) -> int:
-    """Return the rows of a file, as its footer tells.
-
-    Raises:
-        RunFailed: it is damaged.
-    """
     return int(file_metadata(path).num_rows)
 
 
 def file_metadata(path: AnyPath) -> pq.FileMetaData:
-    """Return a file's footer.
-
-    Raises:
-        RunFailed: it is damaged.
-    """
     try:
         return pq.read_metadata(_source(path))
     except UNREADABLE as error:
@@ -241,11 +215,7 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
 
 
 def check_values(footer: pq.FileMetaData, size: int) -> None:
-    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte.
-
-    Raises:
-        ValueError: there are more than files of this size have.
-    """
+    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte."""
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
     most = VALUES_FREE + VALUES_PER_BYTE * size
