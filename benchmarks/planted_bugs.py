@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.embedded_policy.changed_programs import Planted, planted_bugs
 from stepforge.generators.families.programs import Programs
-from stepforge.generators.planted_bugs import Planted, planted_bugs
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem

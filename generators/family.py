@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.draft import Draft, Transcript
-from stepforge.generators.wording.solutions import free_question
+from stepforge.generators.draft import Draft, Free, Transcript
+from stepforge.generators.wording.grammar import free_grammar
 from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Problem, Reading, Truth
 from stepforge.schemas.record import Record
@@ -83,6 +83,11 @@ class Family(ProblemFamily):
         if self.wording == "plain" or draft.free is None:
             return draft.question
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
+
+
+def free_question(free: Free, rng: Random) -> str:
+    """Return a question in free wording."""
+    return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in free.question)
 
 
 def group_of(kind: str, shape: str) -> str:

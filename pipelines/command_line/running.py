@@ -10,13 +10,12 @@ import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder, Limit, Overrides, RunFilePath, show_report
 from stepforge.pipelines.commands.exit_codes import one_line_errors
-from stepforge.pipelines.storage.store import place_of
+from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.pipelines.terminal.output import say
 
 if TYPE_CHECKING:
     from stepforge.pipelines.reports.records import Report
     from stepforge.pipelines.settings.run_file import RunFile
-    from stepforge.pipelines.storage.store import AnyPath
 
 
 def _checked(run_file: Path, overrides: list[str] | None, limit: int | None) -> "RunFile":
@@ -50,7 +49,7 @@ def run(
         settings = _checked(run_file, overrides, limit)
         folder = place_of(out or Path("runs") / run_file.stem)
 
-        def run_one(one: "RunFile", place: "AnyPath") -> "Report":
+        def run_one(one: "RunFile", place: AnyPath) -> "Report":
             with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
                 return run_all(one, place, quiet=quiet, as_json=as_json)
 
@@ -92,7 +91,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
         from stepforge.pipelines.progress.status import run_status, status_text
 
         state = run_status(place_of(folder))
-        say(json.dumps(state, indent=1) if as_json else status_text(state))
+        say(json.dumps(state.model_dump(mode="json"), indent=1) if as_json else status_text(state))
 
 
 def record(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from stepforge.pipelines.storage.store import io_failure
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -28,8 +29,6 @@ def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        from stepforge.pipelines.storage.store import io_failure
-
         say(f"stepforge: {_one_line(io_failure(error))}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:

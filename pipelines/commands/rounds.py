@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -100,10 +100,9 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
     }
     filled = [_filled(part, values) for part in command]
     say(f"training: {' '.join(filled)}", err=True)
-    with log.open("wb") as output:
-        ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
-    if ended.returncode or not (beside / "config.json").exists():
-        why = f"ended with {ended.returncode}" if ended.returncode else "left no config.json in {out}"
+    code = _exit_code(filled, log)
+    if code or not (beside / "config.json").exists():
+        why = f"ended with {code}" if code else "left no config.json in {out}"
         raise RunFailed(f"train.command {why}; see {log}; run the same command to resume from here")
     beside.rename(final)
     return final.resolve()
@@ -121,11 +120,15 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     command += ["--data", str(place / "datasets"), "--model", model, "--out", str(folder)]
     if not (folder / HEAD_FILE).exists():
         say(f"training the reward model: {folder}", err=True)
-        with log.open("wb") as output:
-            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own module
-        if ended.returncode:
-            raise RunFailed(f"the reward model's training ended with {ended.returncode}; see {log}")
+        if code := _exit_code(command, log):
+            raise RunFailed(f"the reward model's training ended with {code}; see {log}")
     return scorer.model_copy(update={"model": model, "head": str(folder.resolve())})
+
+
+def _exit_code(command: Sequence[str], log: Path) -> int:
+    """Run a command to its end, with whatever it prints in a log."""
+    with log.open("wb") as output:
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
 
 
 def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:

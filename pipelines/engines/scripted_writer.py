@@ -9,7 +9,6 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from stepforge.generators.slips import wrong_value
 from stepforge.grading.statement import REPAIR_MARK, read_claim
 from stepforge.pipelines.engines.scripted_plan import Plan, find_question
 
@@ -72,7 +71,7 @@ def write(position: Position, rng: Random, error_rate: float, recovery_rate: flo
             if wrong is not None:
                 line, values[place] = _carried(plan, place, values)
             elif draw() < error_rate:
-                values[place] = int(str(wrong_value(rng, plan.truth[place])))
+                values[place] = wrong_number(rng, plan.truth[place])
                 line = plan.lines[place][: -len(str(plan.truth[place])) - 1] + f"{values[place]}\n"
                 wrong = place
             else:
@@ -80,6 +79,12 @@ def write(position: Position, rng: Random, error_rate: float, recovery_rate: flo
         if start:
             line, start = _finish(line, start), ""
         text.append(line)
+
+
+def wrong_number(rng: Random, value: int) -> int:
+    """Return a plausible wrong number, a little off."""
+    offset = rng.choice((1, 1, 2, 10)) * rng.choice((-1, 1))
+    return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
 
 
 def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:

@@ -140,13 +140,13 @@ def test_the_status_of_a_relabeled_folder_names_no_command_that_destroys_it(firs
     again = tmp_path / "again"
     shutil.copytree(first, again)
     target, _ = relabel(again, "soft")
-    assert (run_status(target)["state"], run_status(target)["go_on"]) == ("finished", None)
+    assert (run_status(target).state, run_status(target).go_on) == ("finished", None)
     before = contents_of_relabeled(Path(str(target)))
     said = run(write_run(tmp_path / "same"), Path(str(target)), expect=2)
     assert "was made by `stepforge relabel`" in said
     assert contents_of_relabeled(Path(str(target))) == before
     (Path(str(target)) / "report.json").unlink()
-    assert run_status(target)["go_on"] == f"stepforge relabel {again} --rule soft"
+    assert run_status(target).go_on == f"stepforge relabel {again} --rule soft"
 
 
 def contents_of_relabeled(folder: Path) -> dict[str, bytes]:

@@ -5,15 +5,15 @@ from random import Random
 
 import pytest
 
+from benchmarks.embedded_policy.free_lines import Line, in_words
+from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.generators.family import Family
+from stepforge.generators.family import Family, free_question
 from stepforge.generators.wording.grammar import free_grammar, read_grammar
-from stepforge.generators.wording.solutions import free_question, free_solution
-from stepforge.generators.wording.writer import Line
 from stepforge.grading.exact import evaluate, exact_text
 from stepforge.grading.final_answer import stated_answer
-from stepforge.schemas.number_words import in_digits, in_words
+from stepforge.schemas.number_words import in_digits
 from stepforge.schemas.seeds import rng_of
 
 every_family = pytest.mark.parametrize("family", ALL_FAMILIES)
