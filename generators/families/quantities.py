@@ -14,29 +14,8 @@ from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
 
-PEOPLE = [
-    "Ann",
-    "Bob",
-    "Cleo",
-    "Dan",
-    "Eve",
-    "Finn",
-    "Gus",
-    "Hana",
-    "Ivan",
-    "Jo",
-    "Kim",
-    "Leo",
-    "Mia",
-    "Ned",
-    "Oda",
-    "Pam",
-    "Ray",
-    "Sue",
-    "Tom",
-    "Uma",
-]
-ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
+PEOPLE = "Ann Bob Cleo Dan Eve Finn Gus Hana Ivan Jo Kim Leo Mia Ned Oda Pam Ray Sue Tom Uma".split()
+ITEMS = "coins books pens shells cards eggs stamps apples".split()
 LARGEST = 90
 """No quantity of an honest solution is above this."""
 SHUFFLED_FROM = 5

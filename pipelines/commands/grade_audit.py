@@ -94,23 +94,16 @@ class Auditor:
             Disagreement(ours=key[0], theirs=key[1], kind=key[2], rows=rows, examples=tuple(self._examples[key]))
             for key, rows in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
         )
-        opened = [sum(f.rows for f in found if side(f) == "undetermined") for side in (_ours, _theirs)]
+        we_leave_open = sum(f.rows for f in found if f.ours == "undetermined")
+        they_leave_open = sum(f.rows for f in found if f.theirs == "undetermined")
         return Audit(
             column=self.column,
             agree=self._agree,
-            disagree=sum(f.rows for f in found) - sum(opened),
-            we_leave_open=opened[0],
-            they_leave_open=opened[1],
+            disagree=sum(f.rows for f in found) - we_leave_open - they_leave_open,
+            we_leave_open=we_leave_open,
+            they_leave_open=they_leave_open,
             disagreements=found,
         )
-
-
-def _ours(found: Disagreement) -> Outcome:
-    return found.ours
-
-
-def _theirs(found: Disagreement) -> Outcome:
-    return found.theirs
 
 
 def _short(text: str | None) -> str:

@@ -23,7 +23,8 @@ from stepforge.schemas.seeds import seed_of
 SCORER = "scorer"
 """What the ledger calls the tokens that a reward model read."""
 Row = TypeVar("Row", bound=Record)
-Done = TypeVar("Done", bound=Record)
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 
 class Brought(Record):
@@ -44,7 +45,7 @@ class Sifted(NamedTuple, Generic[Row]):
 
 
 async def attempt_all(
-    rows: Sequence[Row], work: Callable[[Row], Awaitable[Done]], stage: str, identity: Callable[[Row], str]
+    rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]], stage: str, identity: Callable[[Given], str]
 ) -> tuple[list[Done], list[Failure]]:
     """Do every row at once; a row that cannot be finished becomes a ``Failure``, and its siblings go on.
 
@@ -53,7 +54,7 @@ async def attempt_all(
         RunFailed: something that is no row's fault; nothing may be committed.
     """
 
-    async def attempt(row: Row) -> Done | Failure:
+    async def attempt(row: Given) -> Done | Failure:
         try:
             return await work(row)
         except (EngineDead, RunFailed):
