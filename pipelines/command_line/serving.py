@@ -25,14 +25,14 @@ def verify(
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
     with one_line_errors():
-        from stepforge.pipelines.commands.verify import VerifyService, serve_verifier
+        from stepforge.pipelines.commands.verify import serve_verifier
         from stepforge.pipelines.verification.verdicts import VerifierLimits
         from stepforge.schemas.errors import BadInput
 
         if not serve:
             raise BadInput("give --serve; to grade a file: stepforge grade FILE")
         limits = VerifierLimits(items=items, seconds=seconds)
-        serve_verifier(VerifyService(port=port, verifier=verifier, scorer=scorer, limits=limits), say)
+        serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
 
 
 def view(

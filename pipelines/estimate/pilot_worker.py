@@ -7,14 +7,12 @@ from typing import NamedTuple, TypeVar
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.labelers import AnyPart
-from stepforge.pipelines.engines import open_engine
 from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.stages import attempt_all, label, solve
 from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with
-from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Failure, LabeledProblem
 from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
@@ -48,17 +46,10 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            trace = Trace()
-            self.engines.append(TracedEngine(await open_engine(self.run.engine), trace))
-            if self.run.judge:
-                self.engines.append(TracedEngine(await open_engine(self.run.judge), trace))
-            judge = self.engines[1] if self.run.judge else None
-            self.scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
-            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judge, self.grader.run_python)
-            try:
-                self.policy.check()
-            except ValueError as error:
-                raise BadInput(f"policy.chat: {error}") from None
+            engine, judge, self.scorer = await open_models(self.run)
+            self.engines = [TracedEngine(one, Trace()) for one in (engine, judge) if one is not None]
+            judging = self.engines[1] if judge else None
+            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judging, self.grader.run_python)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:

@@ -21,6 +21,7 @@ from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Engine, Scorer
 from stepforge.schemas.record import Record
 
 SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
@@ -103,14 +104,9 @@ class EngineWorker:
         await asyncio.get_running_loop().shutdown_default_executor()
 
     async def _load(self) -> None:
-        engine = await self._gate(self.run.engine)
-        judge = await self._gate(self.run.judge) if self.run.judge else None
-        try:
-            PromptedPolicy(engine.engine, self.run.policy).check()
-        except ValueError as error:
-            raise BadInput(f"policy.chat: {error}") from None
-        scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
-        self.engines = Engines(engine, judge, scorer)
+        engine, judge, scorer = await open_models(self.run)
+        judging = self._gate(self.run.judge, judge) if self.run.judge and judge else None
+        self.engines = Engines(self._gate(self.run.engine, engine), judging, scorer)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
     async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
@@ -123,7 +119,22 @@ class EngineWorker:
                 await probe(self.engines.policy.engine, self.run, problem)
                 self._tried = True
 
-    async def _gate(self, settings: AnyEngine) -> EngineGate:
-        engine = await open_engine(settings)
+    def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
         capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
+
+
+async def open_models(run: RunFile) -> tuple[Engine, Engine | None, Scorer | None]:
+    """Start a run's engine, and the judge's and the reward model where it names them.
+
+    Raises:
+        BadInput: one is not there, or has no chat template where one is asked for.
+        EngineDead: one did not start.
+    """
+    engine = await open_engine(run.engine)
+    judge = await open_engine(run.judge) if run.judge else None
+    try:
+        PromptedPolicy(engine, run.policy).check()
+    except ValueError as error:
+        raise BadInput(f"policy.chat: {error}") from None
+    return engine, judge, await open_scorer(run.scorer) if run.scorer else None

@@ -178,7 +178,7 @@ def test_after_the_answer_nothing_is_written() -> None:
 
 def test_the_last_of_several_questions_is_solved() -> None:
     shots = "Ann has 2 pens. How many pens does Ann have?\nAnn = 2\nAnswer: 2\n\n"
-    assert find_question(shots + AFFINE).plan.steps[0].name == "t2"
+    assert find_question(shots + AFFINE)[0].steps[0].name == "t2"
     assert read_position(shots + AFFINE).pending == (0, 1, 2, 3, 4)
 
 
