@@ -54,6 +54,11 @@ class Completion(Record):
     cause: Cause = "request"
     """Whose fault that was."""
 
+    @classmethod
+    def failed(cls, message: str, cause: Cause = "request") -> "Completion":
+        """Return the completion of a request that failed."""
+        return cls(text="", finish="error", tokens=0, error=message, cause=cause)
+
 
 class EngineIdentity(Record):
     """Which model an engine serves."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import Lineage, Problem
@@ -52,7 +52,7 @@ class Rationales(ModelSource):
         place = seed_of(seed, self.name, row)
         (reply,) = await policy.ask(prompt, n=1, seed=place, sampling=sampling, chat=self.chat)
         check_answered([reply])
-        cost, text = spent([reply]), reply.text.strip()
+        cost, text = Cost.of([reply]), reply.text.strip()
         steps = policy.adopt(text) if text else ()
         fault = "cut short" if reply.finish != "stop" else await _fault(problem, steps, policy, grader)
         if fault:

@@ -71,16 +71,6 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
         raise (EngineFailed if own else NotSampled)(reason)
 
 
-def spent(completions: Sequence[Completion]) -> Cost:
-    """Return what completions cost that are no solutions."""
-    return Cost(
-        rollouts=len(completions),
-        generated_tokens=sum(completion.tokens for completion in completions),
-        prompt_tokens=sum(completion.prompt_tokens for completion in completions),
-        cached_prompt_tokens=sum(completion.cached_tokens for completion in completions),
-    )
-
-
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
     """Return the answer that most solutions end at, and their share of all: what has no answer agrees with nothing."""
     answered = voters(rollouts)

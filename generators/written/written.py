@@ -24,7 +24,7 @@ from stepforge.generators.written.prompts import (
     read_reply,
     same_words,
 )
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.verdict import decide
 from stepforge.schemas.labeled import Cost
@@ -77,7 +77,7 @@ class Written(ModelSource):
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         replies = await policy.ask(prompt, n=1, seed=seed_of(seed, self.name, row), sampling=sampling, chat=self.chat)
         check_answered(replies)
-        cost, text = spent(replies), replies[0].text
+        cost, text = Cost.of(replies), replies[0].text
         reply = read_reply(text) if replies[0].finish == "stop" else None
         fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents)
         if reply is None or fault:

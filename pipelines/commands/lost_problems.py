@@ -5,7 +5,7 @@ from typing import Literal
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import listed
 from stepforge.schemas.record import Record
 
 How = Literal["failed", "rejected"]
@@ -35,7 +35,6 @@ def lost_problems(layout: Layout) -> dict[str, Loss]:
 
 def _lost(layout: Layout, how: How, stage: ShardStage) -> Iterator[tuple[str, Loss]]:
     folder, columns = REASONS[how]
-    found: list[AnyPath] = list((layout.folder / folder / stage).glob("part-[0-9]*.parquet"))
-    for path in sorted(found, key=lambda path: path.name):
+    for path in listed(layout.folder / folder / stage, "part-[0-9]*.parquet"):
         for name, what, why in zip(*read_columns(path, ["problem_id", *columns]).values(), strict=True):
             yield name, Loss(how=how, stage=stage, why=f"{what}: {why}")

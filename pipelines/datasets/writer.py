@@ -33,7 +33,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import row_count, rows_where
-from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed
 from stepforge.schemas.labeled import COMPLETIONS
 from stepforge.schemas.own_part import is_own, settings_of_part
 
@@ -103,8 +103,7 @@ class ExportJob(NamedTuple):
         write_stamp(stamp, files_made, inputs)
 
     def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
-        found: list[AnyPath] = list(self.parts.glob("*.zip"))
-        parts = [Part(path) for path in sorted(found, key=lambda path: path.name)]
+        parts = [Part(path) for path in listed(self.parts, "*.zip")]
         tables = (table for part in parts for table in part.tables(export, split))
         if export.most_of_a_class is None:
             yield from tables

@@ -18,7 +18,7 @@ from stepforge.pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from stepforge.pipelines.engines.sound import fault, sound
+from stepforge.pipelines.engines.sound import sound
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
@@ -124,7 +124,7 @@ class EngineGate:
         self._unanswered = self._unanswered + 1 if self._answers == before else 0
         if self._unanswered >= STUCK_REQUESTS:
             raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
-        return fault(f"no answer within {self._limit:g} s; aborted")
+        return Completion.failed(f"no answer within {self._limit:g} s; aborted", "server")
 
     def counters(self) -> dict[str, int]:
         """Counts so far, requests in flight and waiting, and how many the engine takes at a time."""

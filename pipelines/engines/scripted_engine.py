@@ -49,9 +49,9 @@ class ScriptedEngine(TextEngine):
         try:
             text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
         except (ValueError, OverflowError):
-            return _failed("the prompt has tokens that are no characters")
+            return Completion.failed("the prompt has tokens that are no characters")
         if not 0 < len(text) < self._settings.max_model_len:
-            return _failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
+            return Completion.failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
         position = read_position(text)
         salt = crc32(text.encode("utf-8", "surrogatepass"))
         return self._write(position, len(text), seed ^ salt, sampling)
@@ -86,7 +86,7 @@ class ScriptedEngine(TextEngine):
         rng = Random(seed) if sampling.temperature > 0 else _Likeliest()
         draw = rng.random
         if settings.failure_rate and draw() < settings.failure_rate:
-            return _failed("a failure, as asked for by failure_rate")
+            return Completion.failed("a failure, as asked for by failure_rate")
         breaks_off = settings.truncation_rate > 0 and draw() < settings.truncation_rate
         text = write(position, rng, settings.error_rate, settings.recovery_rate)
         room = min(sampling.max_tokens, settings.max_model_len - prompt_tokens)
@@ -111,7 +111,3 @@ class ScriptedEngine(TextEngine):
             mean_logprob=None,
             error=None,
         )
-
-
-def _failed(message: str) -> Completion:
-    return Completion(text="", finish="error", tokens=0, error=message)

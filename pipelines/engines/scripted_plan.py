@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from zlib import crc32
 
+from stepforge.generators.draft import plus
 from stepforge.generators.families.quantities import Relation, worked_out
 
 AFFINE = re.compile(
@@ -43,8 +44,7 @@ class PlanStep(NamedTuple):
         """Return the expression that a solution writes (empty for a given number), and its value."""
         if self.relation == "affine":
             factor, shift = self.numbers
-            sign = "-" if shift < 0 else "+"
-            return f"{factor} * {values[0]} {sign} {abs(shift)}", factor * values[0] + shift
+            return f"{factor} * {plus(values[0], shift)}", factor * values[0] + shift
         return worked_out(self.relation, self.numbers[0] if self.numbers else 0, values)
 
     def line(self, expression: str, value: int) -> str:

@@ -22,16 +22,12 @@ UNFINISHED = "\ufffd"
 """How a decoder shows a character whose last bytes were not generated; servers leave it out."""
 
 
-def failed(prompt_tokens: int, message: str, cause: Cause = "request") -> Completion:
-    return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message, cause=cause)
-
-
 def read_completion(
     reply: Reply, tokenizer: ModelTokenizer | None, stop: Sequence[str], redacted: Redacted = str
 ) -> Completion:
     if reply.status != 200:
         words = server_message(reply.body, redacted)
-        return failed(0, f"the server answered {reply.status}: {words}", _cause(reply.status))
+        return Completion.failed(f"the server answered {reply.status}: {words}", _cause(reply.status))
     try:
         answer = parsed(reply.body)
         choice = answer["choices"][0]
@@ -41,7 +37,7 @@ def read_completion(
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         words = redacted(str(error))[:LONGEST_MESSAGE]
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
-        return failed(0, message, "server")
+        return Completion.failed(message, "server")
     return completion
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.served_model import MODELS_BYTES, Served, Way, served, way_of
-from stepforge.pipelines.engines.server_answers import failed, read_completion
+from stepforge.pipelines.engines.server_answers import read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
     NotAnswered,
@@ -92,7 +92,7 @@ class ServerEngine(TextEngine):
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
-            return failed(0, str(error))
+            return Completion.failed(str(error))
         return await self._ask({**request, "seed": seed}, prompt, sampling)
 
     def chat(self, messages: Sequence[Message]) -> str:
@@ -144,9 +144,9 @@ class ServerEngine(TextEngine):
             try:
                 reply = await self._send(request, prompt, sampling)
             except TooSlow as error:  # sent again, it would take as long again
-                return failed(0, str(error), "server" if await self._is_there() else "away")
+                return Completion.failed(str(error), "server" if await self._is_there() else "away")
             except NotSent as error:
-                return failed(0, str(error))
+                return Completion.failed(str(error))
             except NotAnswered as error:
                 message, away = str(error), True
             else:
@@ -158,7 +158,7 @@ class ServerEngine(TextEngine):
                 await asyncio.sleep(wait)
         away = away or not await self._is_there()
         sent = f"{message}; sent {self._settings.retries + 1} times"
-        return failed(0, sent, "away" if away else "server")
+        return Completion.failed(sent, "away" if away else "server")
 
     async def _send(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Reply:
         path = "chat/completions" if self._settings.api == "chat" else "completions"
@@ -182,5 +182,5 @@ class ServerEngine(TextEngine):
     def _read(self, reply: Reply, sampling: Sampling) -> Completion:
         completion = read_completion(reply, self.tokenizer, sampling.stop, self._connection.redacted)
         if self._connection.holds_key(completion.text):
-            return failed(0, "the server sent the API key back in place of an answer", "server")
+            return Completion.failed("the server sent the API key back in place of an answer", "server")
         return completion

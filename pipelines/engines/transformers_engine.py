@@ -76,7 +76,7 @@ class TransformersEngine(TextEngine):
             token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
             self._check(token_ids)
         except ValueError as error:
-            return Completion(text="", finish="error", tokens=0, error=str(error))
+            return Completion.failed(str(error))
         asked = self._ask(token_ids, seed, sampling)
         try:
             await asked.future

@@ -89,7 +89,7 @@ class VllmEngine(TextEngine):
         except EngineDead:
             raise
         except Exception as error:  # vLLM's own errors about prompts and parameters are no ValueErrors
-            return _failed(0, first_line(error.__cause__ or error))
+            return Completion.failed(first_line(error.__cause__ or error))
         if self._closed:
             raise EngineDead("the engine is closed")
         return self._completion(answer, len(token_ids), sampling)
@@ -153,10 +153,6 @@ class VllmEngine(TextEngine):
             logprobs=_logprobs(output, written.token_ids),
             error=None if finish != "error" else f"vLLM ended the request: {output.finish_reason}",
         )
-
-
-def _failed(prompt_tokens: int, message: str) -> Completion:
-    return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message)
 
 
 def _mean_logprob(output: Any) -> float | None:

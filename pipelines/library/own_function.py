@@ -25,7 +25,7 @@ class FunctionEngine(TextEngine):
         try:
             written = await self._complete(prompt.text, seed)
         except Exception as error:
-            return Completion(text="", finish="error", tokens=0, error=f"{type(error).__name__}: {error}")
+            return Completion.failed(f"{type(error).__name__}: {error}")
         if isinstance(written, Completion):
             return written
         return Completion(text=written, finish="stop", tokens=len(written.split()))

@@ -1,10 +1,10 @@
 """A snapshot in words: the cells that the live view and ``stepforge status`` share, and the one line for logs."""
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
+from stepforge.pipelines.run_folder.ledger import added
 
 SILENT_SECONDS = 30
 """From here on it is said that requests are under way and none is answered."""
@@ -14,7 +14,7 @@ REASONS = 6
 
 def progress_line(snapshot: Snapshot) -> str:
     stages = " ".join(f"{name} {stage.shards}/{snapshot.shards}" for name, stage in snapshot.stages.items())
-    failures = reasons(_added(stage.failures for stage in snapshot.stages.values()))
+    failures = reasons(added(stage.failures for stage in snapshot.stages.values()))
     failed = f" | failures: {failures}" if failures else ""
     return f"[{snapshot.elapsed:5.0f}s] {stages} | {engine_text(snapshot.engine)} | {end_text(snapshot)}{failed}"
 
@@ -97,10 +97,3 @@ def duration(seconds: float) -> str:
             part = rest // {"d": 3_600, "h": 60, "min": 1}[larger]
             return f"{whole} {larger} {part} {smaller}" if part else f"{whole} {larger}"
     return f"{seconds:.0f} s"
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return total

@@ -37,7 +37,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
-from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.pipelines.storage.store import AnyPath, listed, write_text
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
@@ -104,8 +104,7 @@ def _pending(
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
     """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
     for stage in (SHARD_STAGES[0], *ENGINE_STAGES):
-        folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
-        for folder in folders:
+        for folder in listed(layout.folder / "journal", f"{stage}-*"):
             number = folder.name.rpartition("-")[2]
             if number.isdigit() and int(number) in committed[stage]:
                 keep_completions(folder, layout.completions(stage, int(number)))

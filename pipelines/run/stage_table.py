@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
+from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected, cost_by_labeler
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
@@ -157,14 +157,14 @@ async def _label(task: Task) -> Made:
         return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
-    costs = _cost_by_labeler(done)
+    costs = cost_by_labeler(entry for row in done for entry in row.costs)
     return Made(
         done,
         len(rows),
         failures=failures,
         rollouts=[r for row in done for r in (*row.evidence, *row.further)],
-        cost=sum((entry.cost for entry in costs), Cost()),
-        labelers=costs,
+        cost=sum(costs.values(), Cost()),
+        labelers=tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items()),
         watched=await asyncio.to_thread(watched_labels, done),
     )
 
@@ -205,14 +205,6 @@ def _read_brought(task: Task) -> dict[str, list[Brought]]:
     for solution in brought:
         solutions.setdefault(solution.problem_id, []).append(solution)
     return solutions
-
-
-def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
-    costs: dict[str, Cost] = {}
-    for row in rows:
-        for entry in row.costs:
-            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
-    return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
 
 
 def cause(rejected: Rejected) -> str:

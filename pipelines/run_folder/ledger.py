@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage,
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, LabelerCost
+from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
 from stepforge.schemas.record import Record
 
 Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
@@ -184,28 +184,20 @@ def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageT
         rows_in=sum(report.rows_in for report in reports),
         rows_out=sum(report.rows_out for report in reports),
         labeled_steps=sum(report.labeled_steps for report in reports),
-        rejected=_added(report.rejected for report in reports),
-        failures=_added(report.failures for report in reports),
-        outcomes=_added(report.outcomes for report in reports),
+        rejected=added(report.rejected for report in reports),
+        failures=added(report.failures for report in reports),
+        outcomes=added(report.outcomes for report in reports),
         seconds=round(sum(time.seconds for time in times), 6),
         engine_seconds=round(sum(time.engine_seconds for time in times), 6),
         cost=sum((report.cost for report in reports), Cost()),
     )
 
 
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)
     return {name: number for name, number in sorted(total.items()) if number > 0}
-
-
-def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
-    costs: dict[str, Cost] = {}
-    for report in reports:
-        for entry in report.labelers:
-            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
-    return costs
 
 
 def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
@@ -228,7 +220,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
         stages=stages,
         per_labeled_step=price(stages, curated.labeled_steps if curated else 0),
         per_kept_row=price(stages, curated.rows_out if curated else 0),
-        labelers=labeler_costs(reports),
+        labelers=cost_by_labeler(entry for report in reports for entry in report.labelers),
         total=sum((report.cost for report in reports), Cost()),
         failures={stage: found for stage, found in failures.items() if stage in stages and stages[stage].failures},
         watched=watched_figures(sum((report.watched for report in reports), Watched())),

@@ -10,7 +10,7 @@ from math import exp
 
 from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
+from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 LEAST_SOLUTIONS = 40
@@ -23,7 +23,7 @@ LEAST_AFTER = 60
 """Completions after one right step below which their pass rate says nothing."""
 
 
-class Watched(Record):
+class Watched(Summed):
     """Counts over shards; they add up."""
 
     solved: int = 0
@@ -47,10 +47,6 @@ class Watched(Record):
     after_right: int = 0
     after_root: float = 0.0
     """How many of them would be right at the pass rate of their question."""
-
-    def __add__(self, other: "Watched") -> "Watched":
-        names = type(self).model_fields
-        return Watched(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class WatchedFigures(Record):

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 from uuid import uuid4
 
-from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, naming
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, naming
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
@@ -126,8 +126,7 @@ class Journal:
 def journalled(folder: AnyPath) -> dict[bytes, Completion]:
     """Completions of a journal by request; the first answer to a request counts."""
     known: dict[bytes, Completion] = {}
-    files: list[AnyPath] = list(folder.glob("*.frames"))
-    for path in sorted(files, key=lambda path: path.name):
+    for path in listed(folder, "*.frames"):
         with naming(path):
             data = path.read_bytes()
         for key, completion in _read(data, path):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import AnyPath, listed
 from stepforge.schemas.errors import RunFailed
 
 ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
@@ -75,7 +75,7 @@ class Layout:
         return self.folder / "brought" / shard_name(index)
 
     def shards(self, stage: ShardStage) -> list[AnyPath]:
-        return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
+        return listed(self.folder / FOLDERS[stage], "part-[0-9]*.parquet")
 
     def completions(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file of the completions that a committed shard was made with."""

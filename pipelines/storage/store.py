@@ -111,6 +111,11 @@ class StorePath:
 AnyPath = Path | StorePath
 
 
+def listed(folder: AnyPath, pattern: str) -> list[AnyPath]:
+    """Return what lies directly in a folder and has a fitting name, in the order of the names."""
+    return sorted(folder.glob(pattern), key=lambda path: path.name)
+
+
 def place_of(text: str | Path) -> AnyPath:
     address = str(text)
     scheme, separator, rest = address.partition("://")
