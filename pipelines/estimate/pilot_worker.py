@@ -10,8 +10,8 @@ from stepforge.labelers import AnyPart
 from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.actors import open_models
-from stepforge.pipelines.run.stages import attempt_all, label, solve
-from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with
+from stepforge.pipelines.run.stages import attempt_all, label
+from stepforge.pipelines.run.supplied import brought_with, solve_for
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import Failure, LabeledProblem
 from stepforge.schemas.protocols import Scorer
@@ -54,18 +54,8 @@ class PilotWorker:
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
-            run, brought = self.run, brought_with(item)
-            return await solve(
-                item.problem,
-                brought,
-                self.policy,
-                self.grader,
-                n=run.solutions,
-                seed=run.seed,
-                pass_rate=asks_pass_rate(run),
-                search=run.solve,
-                scorer=self.scorer,
-            )
+            brought = brought_with(item)
+            return await solve_for(self.run, item.problem, brought, self.policy, self.grader, self.scorer)
 
         return await self._phase(items, work, lambda item: item.problem.id)
 

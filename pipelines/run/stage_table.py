@@ -13,8 +13,8 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER, open_once
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, solve, vet
-from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
+from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, vet
+from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
@@ -116,26 +116,15 @@ def _drawn(task: Task) -> Made:
 async def _solve(task: Task) -> Made:
     problems = await asyncio.to_thread(_read, task, "generate", Problem)
     brought = await asyncio.to_thread(_read_brought, task)
-    run, pass_rate = task.run, asks_pass_rate(task.run)
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(
-            problem,
-            own,
-            task.asked,
-            task.grader,
-            n=run.solutions,
-            seed=run.seed,
-            pass_rate=pass_rate,
-            search=run.solve,
-            scorer=task.scorer,
-        )
+        return await solve_for(task.run, problem, own, task.asked, task.grader, task.scorer)
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
     searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
-    warn_uncut(done, run.policy.segmenter.kind)
+    warn_uncut(done, task.run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
     return Made(
         done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
