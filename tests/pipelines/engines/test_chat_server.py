@@ -1,7 +1,7 @@
 """Chats: how a server is made to continue from the beginning of a solution, and what it cannot do."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -13,13 +13,6 @@ from stepforge.pipelines.engines.server_engine import ServerEngine
 from stepforge.schemas.protocols import Message, Prompt, Sampling
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 class ChatServer(httpx.AsyncBaseTransport):

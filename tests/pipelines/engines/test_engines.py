@@ -36,13 +36,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def starting_server(
     request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory

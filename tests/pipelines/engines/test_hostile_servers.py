@@ -4,7 +4,7 @@ import asyncio
 import json
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -23,13 +23,6 @@ MODELS = {"data": [{"id": "tiny", "max_model_len": 512, "owned_by": "vllm"}]}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
 KEY = "sesame-4711-open"
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 class Stream(httpx.AsyncByteStream):
