@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
-from stepforge.pipelines.engines.scripted_writer import Position, read_position, success_probability, write
+from stepforge.pipelines.engines.scripted_writer import Position, read_position, write
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
@@ -70,16 +70,6 @@ class ScriptedEngine(TextEngine):
 
     async def close(self) -> None:
         self._closed = True
-
-    def success_probability(self, steps_left: int, wrong: bool, since: int = 0) -> float:
-        """Return the exact probability of a right answer, where nothing is truncated and nothing fails."""
-        return success_probability(
-            steps_left,
-            wrong,
-            error_rate=self._settings.error_rate,
-            recovery_rate=self._settings.recovery_rate,
-            since=since,
-        )
 
     def _write(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
         settings = self._settings

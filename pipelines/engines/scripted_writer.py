@@ -5,7 +5,6 @@ the recovery rate ``Wait:`` and the right statement, after which the later steps
 value is carried on, and never becomes right by chance. So the probability of success is known exactly.
 """
 
-from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -110,27 +109,3 @@ def _number(text: str, true: int) -> int:
         return int(text) if len(text) < 20 else true + 1
     except ValueError:
         return true + 1
-
-
-@lru_cache(maxsize=65536)
-def success_probability(
-    steps_left: int, wrong: bool, *, error_rate: float, recovery_rate: float, since: int = 0
-) -> float:
-    """Return the exact probability that the solution ends with the right answer.
-
-    ``steps_left`` are not yet stated; ``since`` are those stated after the first wrong one, to be stated again
-    after a recovery.
-    """
-    if not wrong:
-        if steps_left == 0:
-            return 1.0
-        right = success_probability(steps_left - 1, False, error_rate=error_rate, recovery_rate=recovery_rate)
-        erred = success_probability(steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate)
-        return (1 - error_rate) * right + error_rate * erred
-    recovered = success_probability(steps_left + since, False, error_rate=error_rate, recovery_rate=recovery_rate)
-    if steps_left == 0:
-        return recovery_rate * recovered
-    carried = success_probability(
-        steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate, since=since + 1
-    )
-    return recovery_rate * recovered + (1 - recovery_rate) * carried
