@@ -88,7 +88,7 @@ class Cells(NamedTuple):
         text = _number_text(value) or (value.strip()[:100] if isinstance(value, str) else "")
         level = _LEVEL.fullmatch(text)
         if level is None:
-            self.bad("difficulty", f"{_shown(value)} is not a whole number such as 3 or Level 3")
+            self.bad("difficulty", f"{repr(value)[:60]} is not a whole number such as 3 or Level 3")
         return int(level[1])
 
     def steps(self) -> tuple[str, ...]:
@@ -139,7 +139,3 @@ def _kind(value: object) -> str:
         str: "a text",
     }
     return names.get(type(value), f"of type {type(value).__name__}")
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]

@@ -35,6 +35,9 @@ class ProblemFamily(Record, ABC):
             raise ValueError(f"level {wrong[0]} is outside 1 to {cls.max_level}")
         return levels
 
+    def check(self) -> None:
+        """Look for what an item needs from outside, and raise ``BadInput`` where it is not there."""
+
     @abstractmethod
     def item(self, seed: int, index: int) -> Problem:
         """Return item ``index`` of the endless sequence that ``seed`` names."""

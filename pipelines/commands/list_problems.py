@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
+from stepforge.pipelines.commands.lost_problems import lost_problems
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.storage.layout import Layout, ShardStage
@@ -52,7 +52,8 @@ def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
     lost = lost_problems(layout)
     known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}
     for name, loss in lost.items():
-        known[name] = _with_loss(known.get(name, ListedProblem(id=name, state=loss.how)), loss)
+        row = known.get(name, ListedProblem(id=name, state=loss.how))
+        known[name] = row.model_copy(update={"state": loss.how, "why": str(loss)})
     return [row for row in known.values() if not any(filters) or _fits(row, filters)]
 
 
@@ -90,10 +91,6 @@ def _disagree(problem: Problem, solution: LabeledSolution) -> bool:
     found = {verdict.first_error for verdict in verdicts if not verdict.abstained}
     people = solution.rollout.people
     return len(found if people is None else found | {people.first_error}) > 1
-
-
-def _with_loss(row: ListedProblem, loss: Loss) -> ListedProblem:
-    return row.model_copy(update={"state": loss.how, "why": str(loss)})
 
 
 def _fits(row: ListedProblem, filters: Filters) -> bool:

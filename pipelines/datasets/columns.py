@@ -19,7 +19,6 @@ from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import import_path, is_own
-from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
 OWN_LICENSE = "apache-2.0"
@@ -70,7 +69,10 @@ class About(NamedTuple):
             pass_rate=problem.pass_rate,
             parents=problem.problem.lineage.parents if problem.problem.lineage else (),
         ).model_dump()
-        return {**about, KEPT.name: _kept_text(problem.problem)} if self.carries else about
+        if not self.carries:
+            return about
+        kept = {column.name: column.value for column in problem.problem.kept}
+        return {**about, KEPT.name: json.dumps(kept, ensure_ascii=False)}
 
 
 def license_of(part: Any) -> str:
@@ -103,7 +105,3 @@ def _schema(export: Export, *, carries: bool) -> pa.Schema:
     own = arrow_schema(export.row_class)
     added = [field for field in arrow_schema(ProblemColumns) if field.name not in own.names]
     return pa.schema([*own, *added, *([KEPT] if carries else [])])
-
-
-def _kept_text(problem: Problem) -> str:
-    return json.dumps({column.name: column.value for column in problem.kept}, ensure_ascii=False)

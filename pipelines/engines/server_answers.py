@@ -7,7 +7,7 @@ from typing import Any
 
 from stepforge.pipelines.engines.server_connection import Reply
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
-from stepforge.schemas.protocols import Cause, Completion
+from stepforge.schemas.protocols import Completion
 from stepforge.schemas.rollout import Finish
 
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
@@ -27,7 +27,9 @@ def read_completion(
 ) -> Completion:
     if reply.status != 200:
         words = server_message(reply.body, redacted)
-        return Completion.failed(f"the server answered {reply.status}: {words}", _cause(reply.status))
+        return Completion.failed(
+            f"the server answered {reply.status}: {words}", "request" if reply.status in REFUSED else "server"
+        )
     try:
         answer = parsed(reply.body)
         choice = answer["choices"][0]
@@ -39,10 +41,6 @@ def read_completion(
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
         return Completion.failed(message, "server")
     return completion
-
-
-def _cause(status: int) -> Cause:
-    return "request" if status in REFUSED else "server"
 
 
 def parsed(body: bytes) -> Any:

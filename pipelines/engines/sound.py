@@ -1,7 +1,5 @@
 """Whether a completion can be true. What cannot is an error of the engine; it says nothing about the steps before."""
 
-from collections.abc import Sequence
-
 from stepforge.schemas.protocols import Completion
 
 MOST_TOKENS = 2**31
@@ -27,7 +25,8 @@ def sound(completion: Completion) -> Completion:
     if not _is_unicode(completion.text):
         return Completion.failed("the engine returned a text that is not valid Unicode (a lone surrogate)", "server")
     ids, ends = completion.token_ids, completion.token_ends
-    if len(ids) != len(ends) or (ids and (ends[-1] != len(completion.text) or _outside(ids) or _falls(ends))):
+    in_order = len(ids) == len(ends) and list(ends) == sorted(ends)
+    if not in_order or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or max(ids) > MOST_TOKENS)):
         return Completion.failed("the engine returned tokens that do not fit their text", "server")
     if len(completion.logprobs) not in (0, len(ids)):
         return Completion.failed("the engine returned log-probabilities that do not fit their tokens", "server")
@@ -40,11 +39,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _outside(ids: Sequence[int]) -> bool:
-    return min(ids) < 0 or max(ids) > MOST_TOKENS
-
-
-def _falls(ends: Sequence[int]) -> bool:
-    return sorted(ends) != list(ends)

@@ -6,8 +6,6 @@ from importlib.util import find_spec
 
 from stepforge.filters import Contamination, SelfConsistency
 from stepforge.generators.columns import hint
-from stepforge.generators.families.reasoning_gym import ReasoningGym
-from stepforge.generators.families.templates import Templates
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
@@ -40,7 +38,7 @@ def preflight(run: RunFile) -> None:
     _check_problems(run)
     _check_filters(run)
     for part in run.generate:
-        if isinstance(part, Templates | ReasoningGym):
+        if isinstance(part, ProblemFamily):
             part.check()
     check_isolation(run)
     check_metrics(run.workers)
