@@ -24,7 +24,7 @@ CHUNK = 2000
 """Rows graded at once."""
 ADDED = ("verdict", "extracted")
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 class GradeSummary(Record):

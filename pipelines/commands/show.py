@@ -1,6 +1,6 @@
 """One problem on the terminal: its question, its solutions step by step, what was counted and what is true."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
@@ -37,7 +37,7 @@ def find_problem(folder: AnyPath, problem_id: str) -> Found:
     return Found(row, lost_problems(layout).get(problem_id))
 
 
-def problem_json(found: Found) -> dict[str, Any]:
+def problem_json(found: Found) -> dict[str, object]:
     """Return it as data; steps are counted from 0 there, as in the data sets."""
     loss = None if found.loss is None else found.loss.model_dump()
     return {"lost": loss, type(found.row).__name__: found.row.model_dump(mode="json")}

@@ -60,7 +60,7 @@ class About(NamedTuple):
         licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
         return cls(licenses, carries_columns(run))
 
-    def columns(self, problem: LabeledProblem) -> dict[str, Any]:
+    def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
         about = ProblemColumns(
             problem_source=problem.problem.source,
@@ -93,7 +93,7 @@ def columns_of(run: RunFile, export: Export) -> pa.Schema | None:
     return None if is_own(export) else _schema(export, carries=About.of(run).carries)
 
 
-def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, Any]]) -> pa.Table:
+def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, object]]) -> pa.Table:
     """Return rows with what is told of their problems."""
     for field in _schema(export, carries=KEPT.name in about[0]):
         if field.name not in table.column_names:

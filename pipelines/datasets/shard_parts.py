@@ -6,7 +6,7 @@ thinned. It is joined with the others in shard order and then deleted.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import pyarrow as pa
@@ -71,7 +71,7 @@ class _Stream:
     export: Export
     split: str
     about: About
-    problems: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, object]] = field(default_factory=list)
     """What each row tells of its problem."""
     rows: list[Record] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """What a server serves, and what it can do: asked of it once, when the engine opens."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from stepforge.pipelines.engines.server_answers import parsed, server_message
 from stepforge.pipelines.engines.server_connection import CONNECT_SECONDS, NotAnswered, NotSent, ServerConnection
@@ -66,7 +66,7 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
     )
 
 
-def _models(body: bytes) -> dict[str, dict[str, Any]] | None:
+def _models(body: bytes) -> dict[str, dict[str, object]] | None:
     """Return the models by name, or None if this is no list of models."""
     try:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}

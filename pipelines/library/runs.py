@@ -92,7 +92,7 @@ class Run:
         return Run(str(target))
 
 
-STEP_COLUMNS: dict[str, Any] = {
+STEP_COLUMNS: dict[str, type] = {
     "problem": str,
     "solution": str,
     "step": int,
@@ -108,7 +108,7 @@ STEP_COLUMNS: dict[str, Any] = {
 }
 
 
-def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[dict[str, Any]]:
+def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[dict[str, object]]:
     truth = oracle_verdict(problem.problem, solution.rollout)
     for number, step in enumerate(solution.rollout.steps):
         label = solution.labels[number]

@@ -15,6 +15,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, read_leaves
 
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[Any]]
 STATES = ("labeled", "rejected", "failed", "solved", "generated")
 """What became of a problem; the last two are not labeled yet."""
 ROW_STAGES: tuple[ShardStage, ...] = ("label", "solve", "generate")
@@ -96,7 +97,7 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
     """Return the problems of a shard at the latest stage that is committed, and those lost before."""
     stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
-    columns: dict[str, Any] = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
+    columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan
     columns["stage"][:] = ROW_STAGES.index(stage)
     columns["row"][:] = np.arange(table.num_rows)
@@ -129,7 +130,7 @@ def _parents(lists: Any) -> Ints:
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
-def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
+def _count_outcomes(lists: Any, outcomes: Any, columns: Columns) -> Ints:
     parents, names = _parents(lists), Names()
     numbers = names.numbers(outcomes)
     for column, outcome in (("right", "correct"), ("wrong", "wrong"), ("undetermined", "undetermined")):
@@ -137,7 +138,7 @@ def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
     return parents
 
 
-def _count_labeled(table: Any, columns: dict[str, Any], labelers: Names) -> None:
+def _count_labeled(table: Any, columns: Columns, labelers: Names) -> None:
     solutions = _list(table, "solutions")
     rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
     verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
@@ -182,9 +183,7 @@ def _lost(layout: Layout, shard: int) -> dict[str, int]:
     return lost
 
 
-def _with_lost(
-    columns: dict[str, Any], lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage
-) -> dict[str, Any]:
+def _with_lost(columns: Columns, lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage) -> Columns:
     """Mark the lost ones among the rows, and add those that were lost before, as the last stage that has them."""
     more: dict[str, list[float]] = {name: [] for name in COLUMNS}
     left = dict(lost)
