@@ -104,13 +104,13 @@ class _Scope(NamedTuple):
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Fraction(not self.value(operand))
             case ast.BoolOp(op=sign, values=values):
-                found = [bool(self.value(value)) for value in values]
-                return Fraction(all(found) if isinstance(sign, ast.And) else any(found))
+                held = [bool(self.value(value)) for value in values]
+                return Fraction(all(held) if isinstance(sign, ast.And) else any(held))
             case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _ARITHMETIC:
                 return _worked_out(type(sign), number(self.value(left)), number(self.value(right)))
             case ast.Compare(left=left, ops=signs, comparators=others):
-                values = [self.value(one) for one in (left, *others)]
-                return Fraction(all(map(_compared, signs, values, values[1:])))
+                found = [self.value(one) for one in (left, *others)]
+                return Fraction(all(map(_compared, signs, found, found[1:])))
             case ast.IfExp(body=body, test=test, orelse=other):
                 chosen, holds, instead = self.value(body), self.value(test), self.value(other)
                 return chosen if holds else instead

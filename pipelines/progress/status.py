@@ -102,7 +102,7 @@ def _command(layout: Layout) -> str:
 
 
 def status_text(status: RunStatus) -> str:
-    rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
+    rows: list[tuple[str, ...]] = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
     for stage, total in status.stages.items():
         lost = [reasons(counts) or "0" for counts in (total.rejected, total.failures)]
         rows.append((stage, f"{total.shards}/{status.shards}", str(total.rows_in), str(total.rows_out), *lost))

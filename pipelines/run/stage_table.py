@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
@@ -165,12 +164,16 @@ def _curate(task: Task) -> Made:
     return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected, labeled_steps=steps)
 
 
+def _in_thread(work: Callable[[Task], Made]) -> Callable[[Task], Awaitable[Made]]:
+    return lambda task: asyncio.to_thread(work, task)
+
+
 STAGES: dict[ShardStage, Stage] = {
     "generate": Stage(Problem, _generate, "cpu"),
     "solve": Stage(SolvedProblem, _solve, "engine"),
-    "vet": Stage(Kept, partial(asyncio.to_thread, _vet), "cpu"),
+    "vet": Stage(Kept, _in_thread(_vet), "cpu"),
     "label": Stage(LabeledProblem, _label, "engine"),
-    "curate": Stage(Kept, partial(asyncio.to_thread, _curate), "cpu"),
+    "curate": Stage(Kept, _in_thread(_curate), "cpu"),
 }
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 
