@@ -205,7 +205,6 @@ def _read_by(run: Run, stage: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Make the runs, measure the stages, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--solutions", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
@@ -246,7 +245,6 @@ def _made(run: Run) -> dict[str, Any]:
 
 
 def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Return the figures as text, the sizes side by side."""
     sizes = list(figures)
     head = f"{'stage':24}" + "".join(
         f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes

@@ -63,7 +63,6 @@ class RecordedGrader:
         self._outcomes: dict[str, Outcome] = {r.answer: r.outcome for r in rollouts if r.answer is not None}
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
-        """Return the recorded outcome of each answer."""
         return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
 
 

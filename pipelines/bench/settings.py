@@ -29,7 +29,6 @@ class Sweep(Record):
 
     @property
     def title(self) -> str:
-        """How tables call it."""
         return self.name or str(self.labeler.get("kind"))
 
     def part(self, budget: float) -> Any:

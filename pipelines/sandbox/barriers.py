@@ -47,7 +47,6 @@ class Barriers(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """What to do where it is not enough."""
         if sys.platform != "linux":
             return "run it on Linux 5.13 or later, or in a Linux virtual machine"
         if not self.landlock:
@@ -127,7 +126,6 @@ def restrict(rules: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability."""
     header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
     _check(_libc.capset(header, nothing), "capset")
 

@@ -102,13 +102,11 @@ class Sandbox:
         await asyncio.to_thread(self._end)
 
     async def __aenter__(self) -> "Sandbox":
-        """Return the sandbox, to be closed at the end of the block."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
         await self.close()
 
     async def _do(self, work: Callable[[Zygote], T]) -> T:

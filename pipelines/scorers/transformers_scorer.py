@@ -67,18 +67,15 @@ class TransformersScorer:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is."""
         return self._identity
 
     async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
-        """Return the scores of each solution's steps; see ``Scorer.score``."""
         if self._closed:
             raise EngineDead("the scorer is closed")
         async with self._turn:
             return await asyncio.to_thread(self._score, question, solutions)
 
     async def close(self) -> None:
-        """Let the model go, once nothing is computed any more."""
         self._closed = True
         async with self._turn:
             self._network = None

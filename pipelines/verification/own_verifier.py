@@ -53,7 +53,6 @@ class OwnVerifier:
         self._turn = asyncio.Lock()
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
-        """Return a verdict for each item."""
         deadline = asyncio.get_running_loop().time() + seconds
         found = []
         for item in items:
@@ -66,7 +65,6 @@ class OwnVerifier:
         return found
 
     async def close(self) -> None:
-        """End the process."""
         async with self._turn:
             await asyncio.to_thread(self._end)
 
