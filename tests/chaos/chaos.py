@@ -177,9 +177,10 @@ class Attempt:
         return self.out.read_text(errors="replace") if self.out.exists() else ""
 
 
-def run(run_file: Path, folder: Path, *, prepare: Any = None, expect: int = 0) -> str:
+def run(run_file: Path, folder: Path, *more: str, prepare: Any = None, expect: int = 0) -> str:
     """Do a run to its end in a process of its own, and return what it said."""
-    attempt = Attempt("run", run_file, "--out", folder, "--quiet", out=folder.with_suffix(".log"), prepare=prepare)
+    command = ("run", run_file, "--out", folder, "--quiet", *more)
+    attempt = Attempt(*command, out=folder.with_suffix(".log"), prepare=prepare)
     code = attempt.wait()
     assert code == expect, f"exit code {code}: {attempt.said[-2000:]}"
     return attempt.said
