@@ -116,11 +116,7 @@ def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -
 
 
 def restrict(rules: int) -> None:
-    """Leave this process what a ruleset allows, for good.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
+    """Leave this process what a ruleset allows, for good. Raises OSError: the kernel refuses."""
     _check(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(_libc.syscall(_RESTRICT_SELF, rules, 0), "landlock")
 

@@ -33,11 +33,7 @@ __all__ = ["AnyScorer", "OurScorer", "OwnScorer", "QwenPrm", "Surprise", "check_
 
 
 def check_scorer(settings: Shape) -> None:
-    """Check, without loading anything, that a model's files are there.
-
-    Raises:
-        BadInput: they are not.
-    """
+    """Check, without loading anything, that a model's files are there. Raises BadInput: they are not."""
     from stepforge.pipelines.engines.model_files import locate
 
     locate(settings.model, "scorer.model")

@@ -56,11 +56,7 @@ class Shape(Record, ABC):
 
     @abstractmethod
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Return what to read, positions in the order of the steps.
-
-        Raises:
-            ValueError: the solution cannot be read.
-        """
+        """Return what to read, positions in the order of the steps. Raises ValueError: the solution cannot be read."""
 
     @abstractmethod
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:

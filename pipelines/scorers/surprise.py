@@ -46,11 +46,7 @@ class Surprise(Shape):
         return list(scores)
 
     def check(self) -> None:
-        """Check that the head is there.
-
-        Raises:
-            BadInput: it is not.
-        """
+        """Check that the head is there. Raises BadInput: it is not."""
         if not (self.head_folder() / HEAD_FILE).is_file():
             where = f"{self.head_folder()} holds no {HEAD_FILE}"
             raise BadInput(f"scorer: {where}; docs/how-to/score.md says how to train one")

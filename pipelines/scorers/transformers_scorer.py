@@ -33,11 +33,7 @@ class TransformersScorer:
 
     @classmethod
     async def open(cls, settings: Shape) -> "TransformersScorer":
-        """Load the model.
-
-        Raises:
-            BadInput: the model or the device is not there, or the model is not of this shape.
-        """
+        """Load the model. Raises BadInput: the model or the device is not there, or the model is not of this shape."""
         return await asyncio.to_thread(cls._load, settings)
 
     @classmethod

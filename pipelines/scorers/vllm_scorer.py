@@ -31,11 +31,7 @@ class VllmScorer:
 
     @classmethod
     async def open(cls, settings: "TokenClassification | QwenPrm") -> "VllmScorer":
-        """Load the model.
-
-        Raises:
-            BadInput: vLLM is not installed, or does not serve this model.
-        """
+        """Load the model. Raises BadInput: vLLM is not installed, or does not serve this model."""
         return await asyncio.to_thread(cls._load, settings)
 
     @classmethod
