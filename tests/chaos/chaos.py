@@ -110,6 +110,7 @@ def without_ray(where: Whereabouts | None = None) -> None:
 
     pool._workers = workers  # type: ignore[assignment]
     pool.ray_is_lost = lambda: False
+    pool.engine_gpus = lambda run: 0.0
     ray.kill = lambda actor, no_restart: None  # type: ignore[assignment]
     driver.start_ray = driver.stop_ray = lambda **_: None
     if where is not None:
