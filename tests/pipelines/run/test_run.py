@@ -1,4 +1,4 @@
-"""Whole runs on the scripted engine under a real local Ray: books, resume after a kill, refusals."""
+"""Whole runs on the scripted engine, one of them under a real local Ray: books, resume after a kill, refusals."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.shards import read_columns
 
 SETTINGS: dict[str, Any] = {
     "seed": 5,
-    "problems": 60,
+    "problems": 30,
     "rows_per_shard": 6,
     "policy": {"answer": "stated"},
     "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.25}],
@@ -45,16 +45,22 @@ def labeled(folder: Path) -> list[dict[str, list[Any]]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    result = stepforge("run", run_file_in(folder), "--out", folder / "out", "--json")
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == json.loads((folder / "out" / "report.json").read_text())
+    run(run_file_in(folder), folder / "out")
     return folder / "out"
+
+
+def test_a_run_under_ray_writes_the_same_and_prints_its_report(finished: Path, tmp_path: Path) -> None:
+    result = stepforge("run", run_file_in(tmp_path), "--out", tmp_path / "out", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == report_of(tmp_path / "out")
+    assert labeled(tmp_path / "out") == labeled(finished)
+    assert data_bytes(tmp_path / "out") == data_bytes(finished)
 
 
 def test_the_books_balance_over_all_stages(finished: Path) -> None:
     stages = json.loads((finished / "report.json").read_text())["stages"]
     assert list(stages) == list(FOLDERS)
-    rows = 60
+    rows = 30
     for total in stages.values():
         assert total["rows_in"] == rows
         assert rows == total["rows_out"] + sum(total["rejected"].values()) + sum(total["failures"].values())
@@ -100,9 +106,9 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     assert refused.returncode == 2
     assert "begun with other settings: policy.temperature" in refused.stderr
     first = labeled(folder)
-    result = stepforge("run", run_file, "--out", folder, "--set", "problems=70", "--json")
+    result = stepforge("run", run_file, "--out", folder, "--set", "problems=40", "--json")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["stages"]["generate"]["rows_out"] == 70
+    assert json.loads(result.stdout)["stages"]["generate"]["rows_out"] == 40
     assert labeled(folder)[: len(first)] == first
 
 
