@@ -54,4 +54,4 @@ AnyExport = Annotated[
 EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
 """Every export there is."""
 
-__all__ = ["EXPORTS", "AnyExport"]
+__all__ = ["EXPORTS", "AnyExport", "Stepwise"]

@@ -5,7 +5,7 @@ label, so two opinions stand behind each row: the labeler's, and the judge's or 
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
@@ -42,7 +42,7 @@ class Verification(StepLabels, Export):
     """ThinkPRM's style is one answer for all steps, GenPRM's a turn for each."""
 
     kind: Literal["verification"] = "verification"
-    row = VerificationRow
+    row: ClassVar[type[Record]] = VerificationRow
     after_first_error: Literal["drop"] = "drop"
     style: Literal["think_prm", "gen_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")
