@@ -41,7 +41,6 @@ class Tried:
 
 
 def say(what: str, came: object) -> None:
-    """Print one line."""
     print(f"{what:<44} {came}", flush=True)
 
 
@@ -61,7 +60,6 @@ async def going_on(tried: Tried, whole: Completion) -> None:
 
 
 async def try_all(address: str, options: dict[str, Any]) -> None:
-    """Try everything on one server."""
     began = time.monotonic()
     settings = ServerEngineSettings.model_validate({"address": address, "retries": 0, **options})
     engine = await ServerEngine.open(settings)
@@ -95,7 +93,6 @@ async def try_all(address: str, options: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Try the server named on the command line."""
     address, *options = sys.argv[1:]
     asyncio.run(try_all(address, tomllib.loads("\n".join(options))))
 
