@@ -46,7 +46,8 @@ class Line(Segmenter):
 
 
 class StepMarker(Segmenter):
-    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items.
+    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items; else
+    before sentences such as ``Second, ...`` and ``Finally, ...``.
 
     What stands before the first marker belongs to the first step.
     """
@@ -54,7 +55,7 @@ class StepMarker(Segmenter):
     kind: Literal["step_marker"] = "step_marker"
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the starts of all marked lines but the first."""
+        """Return the starts of all marked steps but the first."""
         return step_starts(text)[1:]
 
 
