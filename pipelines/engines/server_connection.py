@@ -1,6 +1,7 @@
 """The connection to a server: where the key may go, how much of an answer is read, and for how long."""
 
 import asyncio
+import json
 import os
 import re
 import zlib
@@ -92,7 +93,8 @@ class ServerConnection:
             async with asyncio.timeout(seconds):
                 response = await self._client.send(request, stream=True)
                 try:
-                    return Reply(response.status_code, await _read(response, most), asked_wait(response.headers))
+                    body = _redirected(response) if response.has_redirect_location else await _read(response, most)
+                    return Reply(response.status_code, body, asked_wait(response.headers))
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.ReadTimeout):
@@ -113,6 +115,13 @@ class ServerConnection:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+def _redirected(response: httpx.Response) -> bytes:
+    """Where a server points elsewhere, say so in its place: the key and the prompts go nowhere else."""
+    elsewhere = response.headers["location"]
+    words = f"it redirects to {elsewhere[:100]}, which is not followed; set engine.address to where the server is"
+    return json.dumps({"error": {"message": words}}).encode()
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:
