@@ -55,7 +55,7 @@ class ServerConnection:
             BadInput: the key is not set, is no key, or would travel unencrypted.
         """
         self._key = api_key(settings)
-        address = httpx.URL(settings.address.rstrip("/") + "/")
+        address = _url(settings.address)
         headers = {"Accept-Encoding": "identity"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -167,13 +167,22 @@ def api_key(settings: ServerEngineSettings) -> str | None:
         raise BadInput(
             f"engine.api_key_variable: {settings.api_key_variable} holds blanks or other characters that no key has"
         )
-    address = httpx.URL(settings.address)
+    address = _url(settings.address)
     if address.scheme != "https" and not is_loopback(address.host):
         raise BadInput(
             f"engine.address: http://{address.host} is not encrypted, and the key of {settings.api_key_variable} would "
             "be sent in clear; use https, or a tunnel to this machine"
         )
     return key
+
+
+def _url(address: str) -> httpx.URL:
+    try:
+        url = httpx.URL(address.rstrip("/") + "/")
+        url.host.encode("idna")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BadInput(f"engine.address: {address!a} is no address ({first_line(error)})") from None
+    return url
 
 
 def is_loopback(host: str) -> bool:
