@@ -125,7 +125,7 @@ def _with_tokens(
         TypeError: there are none.
         ValueError: they are tokens of another text, or of another model.
     """
-    ids = choice.get("token_ids")
+    ids = choice.get("token_ids", _ids_of_logprobs(choice))
     if not isinstance(ids, list):
         raise TypeError("no token_ids; leave out the engine's tokenizer setting for this server")
     if not all(type(token) is int and tokenizer.has(token) for token in ids):
@@ -143,6 +143,12 @@ def _with_tokens(
         "logprobs": _kept_logprobs(_token_logprobs(choice), ids, written.token_ids),
     }
     return completion.model_copy(update=update)
+
+
+def _ids_of_logprobs(choice: dict[str, Any]) -> list[Any] | None:
+    """Return the ids that llama.cpp's server gives along with log-probabilities."""
+    told = (choice.get("logprobs") or {}).get("content")
+    return [token["id"] for token in told] if told and all("id" in token for token in told) else None
 
 
 def _same(decoded: str, said: str) -> bool:

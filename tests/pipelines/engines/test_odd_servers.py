@@ -9,6 +9,9 @@ import pytest
 from engine_setup import Loop
 from hostile_server import USAGE, Hostile, asked, opened
 
+from stepforge.pipelines.engines import EMBEDDED
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.engines.tokenization import load_tokenizer
 from stepforge.schemas.errors import BadInput
 
 
@@ -50,3 +53,15 @@ def test_what_is_no_log_probability_is_not_kept(run: Loop, values: str) -> None:
     body = f'{{"choices": [{choice}], "usage": {json.dumps(USAGE)}}}'
     completion = asked(run, Hostile(lambda request: httpx.Response(200, content=body)), logprobs=True)
     assert (completion.finish, completion.mean_logprob) == ("stop", None)
+
+
+def test_tokens_that_come_with_log_probabilities_are_read(run: Loop) -> None:
+    """llama.cpp's server has no other way to tell them, and tells none where 0 alternatives are asked for."""
+    ids = load_tokenizer(str(embedded_folder())).encode("Answer: 56")
+    told = [{"id": token, "logprob": -0.5} for token in ids]
+    choice = {"text": "Answer: 56", "finish_reason": "length", "logprobs": {"content": told}}
+    body = {"choices": [choice], "usage": USAGE}
+    server = Hostile(lambda request: httpx.Response(200, json=body), {"data": [{"id": "a", "owned_by": "llamacpp"}]})
+    completion = asked(run, server, tokenizer=EMBEDDED)
+    assert (completion.text, completion.token_ids, completion.mean_logprob) == ("Answer: 56", ids, -0.5)
+    assert server.asked[0]["logprobs"] == 1
