@@ -250,6 +250,8 @@ def check_values(footer: pq.FileMetaData, size: int) -> None:
     Raises:
         ValueError: there are more than files of this size have.
     """
+    if footer.num_row_groups > max(1, footer.num_rows):
+        raise ValueError(f"it has {footer.num_row_groups:,} row groups for {footer.num_rows:,} rows")
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
     most = VALUES_FREE + VALUES_PER_BYTE * size
