@@ -226,5 +226,5 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a ledger of other things": (text("ledger.json", '{"stages": {"solve": NaN}}'), "finished"),
     "progress that is no number": (progress(written=float("nan"), elapsed=float("inf")), "finished"),
     "a stamp named by a path": (text("exports/..json", "{}"), "stepforge: "),
-    "a report with huge numbers": (text("report.json", f'{{"rows": 1{"0" * 5000}}}'), "report.json: missing or damaged"),
+    "a report with huge numbers": (text("report.json", "1" + "0" * 5000), "report.json: missing or damaged"),
 }  # fmt: skip
