@@ -115,7 +115,7 @@ def escapes_in_a_reason(run: Path, outside: Path) -> None:
 
 def many_values(run: Path, outside: Path) -> None:
     (solution, *others) = ROWS[0].solutions
-    verdict = solution.verdict.model_copy(update={"posterior": (0.5,) * 2_000_000})
+    verdict = solution.verdict.model_copy(update={"posterior": (0.5,) * 9_000_000})
     row = ROWS[0].model_copy(update={"solutions": (solution.model_copy(update={"verdict": verdict}), *others)})
     rewrite(run, [row, *ROWS[1:]])
 
