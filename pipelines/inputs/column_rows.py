@@ -72,7 +72,7 @@ class Parquet:
                 if chunk.num_values > most and chunk.path_in_schema.partition(".")[0] in names:
                     raise BadInput(
                         f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
-                        f"group, the limit for a file of this size is {most:,}; write smaller row groups"
+                        f"group, the limit here is {most:,}; write smaller row groups"
                     )
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
