@@ -75,7 +75,7 @@ class ServerEngine:
             model = await served(connection, settings)
             tokenizer = None
             if settings.tokenizer is not None:
-                source = locate(settings.tokenizer)
+                source = locate(settings.tokenizer, "engine.tokenizer", needs=("tokenizer.json", "tokenizer.model"))
                 tokenizer = await asyncio.to_thread(load_tokenizer, source, settings.revision)
             way = way_of(settings, model.owner) if settings.api == "chat" else "never"
         except BaseException:

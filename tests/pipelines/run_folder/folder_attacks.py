@@ -218,7 +218,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "labels with other columns": (other_columns, "columns are not those of this version"),
     "a thousand row groups": (many_row_groups, "row groups"),
     "nested metadata of a shard": (nested_metadata, "damaged shard"),
-    "names with line breaks and escapes": (a_name_that_draws, "\\u001b[2J"),
+    "names with line breaks and escapes": (a_name_that_draws, "finished"),
     "a plan of a billion rows": (checked("plan.json", shards=[PLANNED | {"stop": 10**9}]), "stepforge: "),
     "a plan with a shard twice": (checked("plan.json", shards=[PLANNED, PLANNED]), "stepforge: "),
     "a plan with a negative shard": (checked("plan.json", shards=[PLANNED | {"index": -1}]), "stepforge: "),
