@@ -126,6 +126,8 @@ def _with_tokens(
         ValueError: they are tokens of another text, or of another model.
     """
     ids = choice.get("token_ids", _ids_of_logprobs(choice))
+    if ids is None and completion.text == "":
+        return completion
     if not isinstance(ids, list):
         raise TypeError("no token_ids; leave out the engine's tokenizer setting for this server")
     if not all(type(token) is int and tokenizer.has(token) for token in ids):

@@ -65,3 +65,6 @@ def test_tokens_that_come_with_log_probabilities_are_read(run: Loop) -> None:
     completion = asked(run, server, tokenizer=EMBEDDED)
     assert (completion.text, completion.token_ids, completion.mean_logprob) == ("Answer: 56", ids, -0.5)
     assert server.asked[0]["logprobs"] == 1
+    nothing = {"choices": [{"text": "", "finish_reason": "stop", "logprobs": None}], "usage": USAGE}
+    ended = Hostile(lambda request: httpx.Response(200, json=nothing), server.models)
+    assert asked(run, ended, tokenizer=EMBEDDED).finish == "stop"
