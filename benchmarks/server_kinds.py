@@ -54,7 +54,9 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     ]
     same = 0
     for cut in cuts[:3]:
-        rest = await tried.ask(whole.text[:cut])
+        ids = tuple(t for t, end in zip(whole.token_ids, whole.token_ends, strict=True) if end <= cut)
+        cut = whole.token_ends[len(ids) - 1] if ids else cut
+        rest = await tried.ask(whole.text[:cut], ids=ids)
         same += rest.text.startswith(whole.text[cut : cut + 20])
     say("continues from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
 

@@ -37,8 +37,10 @@ ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 500_000, 16
-"""The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
-one for each."""
+VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
+"""The most values that a file may hold: so many, and so many more for each of its bytes (most shards hold fewer than
+one for each). Or so many a row, which a sure policy's 64 equal solutions of 4,000 tokens stay below, but no more
+than repeated values come to in files of this size."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
 
@@ -216,9 +218,12 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
 
 def check_values(footer: pq.FileMetaData, size: int) -> None:
     """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte."""
+    if footer.num_row_groups > max(1, footer.num_rows):
+        raise ValueError(f"it has {footer.num_row_groups:,} row groups for {footer.num_rows:,} rows")
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
-    most = VALUES_FREE + VALUES_PER_BYTE * size
+    repeated = min(VALUES_PER_ROW * footer.num_rows, REPEATED_PER_BYTE * size)
+    most = max(VALUES_FREE + VALUES_PER_BYTE * size, repeated)
     if values > most:
         raise ValueError(f"it holds {values:,} values, more than the limit of {most:,} for a file of {size:,} bytes")
 

@@ -163,7 +163,7 @@ class Attempt:
         self.process.join()
         return self.process.exitcode == -signal.SIGKILL
 
-    def wait(self, seconds: float = 240) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """Return its exit code; kill it where it takes too long."""
         self.process.join(seconds)
         if self.process.exitcode is None:
