@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 
 DRAWS = 1000
@@ -164,7 +164,7 @@ def _spent(amount: str) -> Counted:
 
 def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[str, _Problem]]:
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+        for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
             sums = tuple(number for counted in figures for number in counted(row))
             yield row.problem.id, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
+from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
 
 _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="nobody judged it")
@@ -79,8 +79,3 @@ def people_verdict(rollout: Rollout) -> Verdict | None:
     for i, rating in enumerate(said.ratings):
         classes[i] = "unknown" if rating is None else "wrong" if rating < 0 else "right"
     return Verdict(labeler="people", first_error=said.first_error, classes=tuple(classes))
-
-
-def people_truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
-    """Return people's verdict on a labeled solution, as the audit asks for it."""
-    return people_verdict(solution.rollout)

@@ -106,7 +106,7 @@ def _unlabeled(rollout: Rollout) -> SolutionView:
 def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
     """Return a labeled solution as it is shown."""
     truth, people = oracle_verdict(problem, solution.rollout), people_verdict(solution.rollout)
-    beliefs = right_so_far(solution)
+    beliefs = solution.right_so_far
     steps = []
     for i, step in enumerate(solution.rollout.steps):
         facts = [*_facts(solution.labels[i]), *_said(i, solution, truth, people)]
@@ -122,18 +122,6 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
     return SolutionView(
         rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, rollout.repair, labeled=True
     )
-
-
-def right_so_far(solution: LabeledSolution) -> list[float | None]:
-    """Return for each step the probability that it and all before it are right; else the share of completions that
-    succeed from there, else None."""
-    if solution.verdict.posterior:
-        left, beliefs = 1.0, []
-        for p in solution.verdict.posterior[:-1]:
-            left -= p
-            beliefs.append(min(1.0, max(0.0, left)))
-        return list(beliefs)
-    return [None if label is None else label.value for label in solution.labels]
 
 
 def percent(share: float | None) -> str:

@@ -25,7 +25,7 @@ from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
-from stepforge.schemas.labeled import COMPLETIONS
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS
 
 FIGURES = "figures"
 CARD = "README.md"
@@ -37,7 +37,7 @@ def write_card(layout: Layout, run: RunFile, report: Report) -> None:
     """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
     contents = Contents()
     for path in layout.shards("curate"):
-        for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
+        for row in read_curated(layout, shard_index(path), without=(*COMPLETIONS, *TOKENS)):
             contents.add(row)
     figures = figure_files(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})

@@ -134,7 +134,7 @@ def test_no_more_than_a_few_problems_are_in_memory(
     export_all(run, layout)
     report = build_report(run, layout, build_ledger(layout, []))
     write_card(layout, run, report)
-    assert made == 4 * len(rows)  # each shard once for all exports, and for the report, its audit and the card
+    assert made == 3 * len(rows)  # each shard once for all exports, for the report, and for the card
     assert most <= 3 * 4  # those being made, those before them, and what is being looked at
 
 

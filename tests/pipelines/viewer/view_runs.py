@@ -9,6 +9,7 @@ from scripted_rows import scripted_rows
 from starlette.testclient import TestClient
 
 from stepforge.labelers import ChangePoint, MathShepherd
+from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.settings.digest import content_digest
@@ -20,6 +21,7 @@ from stepforge.pipelines.viewer.app import Viewer, viewer_app
 from stepforge.pipelines.viewer.review_pages import ReviewDesk
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
+from stepforge.schemas.review import Finding, StepFinding
 
 TOKEN = "a-token"  # noqa: S105
 HOST = "http://127.0.0.1:8000"
@@ -67,6 +69,17 @@ def with_texts(row: LabeledProblem, text: str) -> LabeledProblem:
     )
     problem = problem.model_copy(update={"truth": None})
     return row.model_copy(update={"problem": problem, "solutions": tuple(solutions), "evidence": evidence})
+
+
+def a_finding(step: int | None = 0, finding: Finding = "right", reviewer: str = "anna", **more: object) -> StepFinding:
+    known = {"problem_id": "p", "solution_id": "s", "step": step, "finding": finding, "reviewer": reviewer, "at": "now"}
+    return StepFinding.model_validate(known | more)
+
+
+def on(row: LabeledProblem, place: int, step: int, finding: Finding, reviewer: str = "anna") -> StepFinding:
+    rollout = row.solutions[place].rollout
+    digest = digest_up_to(rollout, step)
+    return a_finding(step, finding, reviewer, problem_id=row.problem.id, solution_id=rollout.id, text_digest=digest)
 
 
 class Looking:
