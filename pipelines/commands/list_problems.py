@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.run_folder.lost_problems import Loss, lost_problems
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, read_rows
 from stepforge.pipelines.storage.store import AnyPath
