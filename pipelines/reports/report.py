@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter, defaultdict
+from typing import NamedTuple
 
 from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
@@ -59,6 +61,7 @@ class _Tally:
         self.diversity = Diversity()
         self.reviewed = self.changed = self.withdrawn = 0
         self.audit, self.people_audit, self.pairs = Audit(), Audit(), PairAudit()
+        self.contents = Contents()
 
     def add(self, shard: int, number: int, row: LabeledProblem, truths: list[Verdict]) -> None:
         """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
@@ -87,6 +90,7 @@ class _Tally:
         self.people_audit.add(row, [people_verdict(r) if r.steps else None for r in rollouts])
         self.pairs.add(row, truths)
         self.shape.add_held_out(row)
+        self.contents.add(row)
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
@@ -103,6 +107,18 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     Raises:
         RunFailed: a shard is damaged; the line names it.
     """
+    return measured(run, layout, ledger).report
+
+
+class Measured(NamedTuple):
+    """The report, and what the card of the data sets shows beside it."""
+
+    report: Report
+    contents: Contents
+
+
+def measured(run: RunFile, layout: Layout, ledger: Ledger) -> Measured:
+    """Go through the committed shards once; see ``build_report``."""
     tally = _Tally()
     for path in layout.shards("label"):
         shard = shard_index(path)
@@ -111,6 +127,10 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
             tally.add(shard, number, row, truths)
             if curated is not None:
                 tally.add_curated(curated, truths if curated is row else truths_of(curated))
+    return Measured(_report(run, layout, ledger, tally), tally.contents)
+
+
+def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Report:
     return Report(
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
@@ -155,16 +175,16 @@ def _reviewed(tally: _Tally) -> ReviewedFigures | None:
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     """Write ``report.json``, and its figures into the data set card; return the report."""
-    report = build_report(run, layout, ledger)
-    save_report(run, layout, report)
-    return report
+    found = measured(run, layout, ledger)
+    save_report(run, layout, found)
+    return found.report
 
 
-def save_report(run: RunFile, layout: Layout, report: Report) -> None:
+def save_report(run: RunFile, layout: Layout, found: Measured) -> None:
     """Write ``report.json``, and its figures into the data set card."""
-    write_text(layout.report, json.dumps(report.model_dump(mode="json"), indent=1) + "\n")
+    write_text(layout.report, json.dumps(found.report.model_dump(mode="json"), indent=1) + "\n")
     if run.export and layout.datasets.exists():
-        write_card(layout, run, report)
+        write_card(layout, run, *found)
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:

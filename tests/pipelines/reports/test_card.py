@@ -26,7 +26,7 @@ from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.sections import decontamination
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.charts import Bar, bars
-from stepforge.pipelines.reports.report import build_report, write_report
+from stepforge.pipelines.reports.report import measured, write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -263,7 +263,7 @@ def test_bars_are_as_long_as_they_say() -> None:
 
 def test_the_card_does_not_change_when_it_is_written_again(card: tuple[RunFile, Layout, str]) -> None:
     run, layout, text = card
-    write_card(layout, run, build_report(run, layout, write_ledger(layout, [])))
+    write_card(layout, run, *measured(run, layout, write_ledger(layout, [])))
     assert (layout.datasets / "README.md").read_text(encoding="utf-8") == text
 
 

@@ -260,8 +260,8 @@ def test_a_model_condenses_the_queued_steps_and_a_reviewer_sees_who_wrote_it(lay
     texts = read_condensed(layout)
     with Looking(layout) as client:
         page = client.get("/review/1").text
-    (shown,) = (one.text for one in texts.values() if html.escape(one.text, quote=False)[:20] in page)
-    assert shown and "checked by nobody" in page and read_findings(layout).all == []
+    assert any(html.escape(one.text) in page for one in texts.values())
+    assert "checked by nobody" in page and read_findings(layout).all == []
     own = layout.run_file.read_text().replace('kind = "scripted"', 'kind = "somebody.engines:Theirs"')
     layout.run_file.write_text(own)
     assert CliRunner().invoke(app, ["review", str(layout.folder), "--condense"]).exit_code == 2
