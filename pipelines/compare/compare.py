@@ -189,11 +189,8 @@ def _differences(names: Sequence[str], a: Array, b: Array) -> tuple[Difference, 
             figure=name,
             first=_known(first[0, i]),
             second=_known(second[0, i]),
-            difference=rows[i]["difference"] if i in corrected else None,
-            low=rows[i]["low"] if i in corrected else None,
-            high=rows[i]["high"] if i in corrected else None,
-            p=rows[i]["p"] if i in corrected else None,
             p_holm=corrected.get(i),
+            **{part: rows[i][part] if i in corrected else None for part in ("difference", "low", "high", "p")},
         )
         for i, name in enumerate(names)
     )
