@@ -22,6 +22,7 @@ SESSIONS = 3
 """Sessions whose course is shown: the longest ones."""
 HOUR = 3600.0
 NAMES = {"oracle": "the oracle names", "people": "people name"}
+TRUTHS = {"oracle": "the oracle", "people": "people"}
 PAIRS = Size(NARROW.width, 196, 64)
 """Room for the names of two labelers."""
 
@@ -228,7 +229,7 @@ def calibrations(report: Report) -> Iterator[Figure]:
 
 
 def _calibration(one: Calibration) -> Figure:
-    title = f"{one.labeler}: sureness against {one.truth}"
+    title = f"{one.labeler}: sureness against {TRUTHS[one.truth]}"
     plane = Plane(title, ("posterior of the verdict", "share that is right"), (1, 1))
     plane.diagonal()
     plane.points([Point(b.mean_posterior, b.right.share, b.right.low, b.right.high) for b in one.bins])
