@@ -5,7 +5,7 @@ They are read here and nowhere else: no labeler sees them.
 
 from collections import Counter, defaultdict
 
-from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
+from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, judge_problem, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
@@ -24,11 +24,7 @@ class AgainstTruth:
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
         """Take in the solutions of a problem that people judged, with a known final answer or without."""
         truths = [people_verdict(solution.rollout) or _NOBODY for solution in row.solutions]
-        judged: dict[str, list[Judged]] = defaultdict(list)
-        for solution, truth in zip(row.solutions, truths, strict=True):
-            for verdict in () if truth.abstained else (solution.verdict, *solution.others):
-                judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
-        self.add(row, judged, truths, slices)
+        self.add(row, judge_problem(row, truths, unended=True), truths, slices)
 
     def add(
         self, row: LabeledProblem, judged: dict[str, list[Judged]], truths: list[Verdict], slices: list[str]
