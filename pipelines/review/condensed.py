@@ -5,9 +5,9 @@ completion that failed or was cut off is not kept.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from stepforge.generators.policy import PromptedPolicy, SpecialToken
 from stepforge.labelers.people_rule import digest_up_to
@@ -57,17 +57,8 @@ def read_condensed(layout: Layout) -> dict[tuple[str, str], CondensedStep]:
     return {(one.solution_id, one.text_digest): one for one in read_lines(layout, FILE, CondensedStep).all}
 
 
-class Condensed(NamedTuple):
-    """What became of the queued steps that had no text yet."""
-
-    added: int
-    model: str
-    lost: tuple[str, ...]
-    """Why others have none, a reason for each."""
-
-
-def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> Condensed:
-    """Ask the run's judge, else its policy's engine, about each queued step that has no text yet.
+def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
+    """Ask the run's judge, else its policy's engine, about each queued step that has no text yet; say what came of it.
 
     Raises:
         BadInput: the engine is a part of the run's own, or cannot be opened.
@@ -85,8 +76,10 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> Condensed:
     except EngineDead as error:
         raise RunFailed(f"--condense: {error}") from None
     written = [one for one in texts if isinstance(one, CondensedStep)]
-    lost = tuple(one for one in texts if isinstance(one, str))
-    return Condensed(add_lines(layout, FILE, written), written[0].model if written else "", lost)
+    lost = Counter(one for one in texts if isinstance(one, str))
+    by = f" by {written[0].model}" if written else ""
+    why = "".join(f"; {lost.total()} could not be, most often: {reason}" for reason, _ in lost.most_common(1))
+    return f"condensed: {add_lines(layout, FILE, written)} more steps{by}{why}"
 
 
 def _queued(layout: Layout, queue: ReviewQueue) -> Iterator[tuple[str, Rollout, int]]:

@@ -1,12 +1,11 @@
 """``stepforge review``: the queue, what people found so far, and the way in and out for other tools."""
 
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.review.agreement import ReviewFigures, review_figures, review_text
-from stepforge.pipelines.review.condensed import Condensed, condense
+from stepforge.pipelines.review.condensed import condense
 from stepforge.pipelines.review.exchange import Imported, export_items, format_of, import_findings
 from stepforge.pipelines.review.findings import findings_file, read_findings
 from stepforge.pipelines.review.queue import ReviewQueue, build_queue, read_queue, save_queue
@@ -32,7 +31,8 @@ class Reviewed(NamedTuple):
     unreadable: int
     imported: Imported | None
     exported: int | None
-    condensed: Condensed | None
+    condensed: str | None
+    """What came of asking a model, in a line."""
 
 
 def review(folder: AnyPath, top: int, exchange: Exchange, *, again: bool = False, condensing: bool = False) -> Reviewed:
@@ -76,7 +76,7 @@ def reviewed_text(done: Reviewed) -> str:
             f"{done.imported.elsewhere} are on solutions that this run does not have"
         )
     if done.condensed is not None:
-        lines.append(_condensed_text(done.condensed))
+        lines.append(done.condensed)
     if done.exported is not None:
         lines.append(f"exported: {done.exported} solutions")
     if done.unreadable:
@@ -85,10 +85,3 @@ def reviewed_text(done: Reviewed) -> str:
     if done.figures.findings:
         lines.append(f"apply them: stepforge relabel {done.folder} --rule people")
     return "\n".join([*lines, f"go on: stepforge view {done.folder}, then Review"])
-
-
-def _condensed_text(done: Condensed) -> str:
-    by = f" by {done.model}" if done.model else ""
-    why = Counter(done.lost).most_common(1)
-    lost = f"; {len(done.lost)} could not be, most often: {why[0][0]}" if why else ""
-    return f"condensed: {done.added} more steps{by}{lost}"

@@ -51,7 +51,7 @@ class Server(Served):
     """The viewer as a process of its own, with anna at work."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, "--reviewer", "anna", *options)
+        super().__init__(folder, "--reviewer", "anna", *options, token="browser-token")  # noqa: S106
         self.address = str(self.client.base_url).rstrip("/")
 
     def kill(self) -> None:

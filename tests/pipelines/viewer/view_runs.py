@@ -31,7 +31,7 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
     write_text(layout.run_file, run.toml())
     for number in range(-(-len(rows) // per_shard)):
         some = rows[number * per_shard : (number + 1) * per_shard]
-        write_curated(layout, number, some, {"run": content_digest(run), "shard": number})
+        write_curated(layout, number, some, {"run": content_digest(run)})
     return layout
 
 
