@@ -67,8 +67,8 @@ def renamed(table: pa.Table, shard: int) -> pa.Table:
 class Served:
     """`stepforge view` as a process."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.token = secrets.token_urlsafe(16)
+    def __init__(self, folder: Path, *options: str, token: str = "") -> None:
+        self.token = token or secrets.token_urlsafe(16)
         command = [sys.executable, "-m", "stepforge", "view", str(folder), "--no-browser", *options]
         environment = os.environ | {"STEPFORGE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"}
         self.began = time.perf_counter()

@@ -21,6 +21,9 @@ class StepwiseRow(Record):
     completions: tuple[str, ...]
     """Step texts without their trailing line breaks; the consumer puts its own separator between them."""
     labels: tuple[bool, ...]
+    colors: str
+    """A square a step, for people who look through the rows: how sure it is that the step and all before it are right.
+    Green above 3/4, yellow above 1/2, orange above 1/4, red, white where nothing is known."""
     values: tuple[float | None, ...]
     """V after the step: the labeler's posterior mean, else the share of completions that end right; or null."""
     successes: tuple[int | None, ...]
@@ -49,6 +52,10 @@ class Stepwise(StepLabels, Export):
             yield _row(problem, marked)
 
 
+SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
+UNKNOWN = "\N{WHITE LARGE SQUARE}"
+
+
 def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
     solution = marked.solution
     labels = solution.labels[: len(marked.steps)]
@@ -57,6 +64,7 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         prompt=problem.problem.question,
         completions=marked.steps,
         labels=marked.labels,
+        colors="".join(map(_square, solution.right_so_far[: len(marked.steps)])),
         values=tuple(None if m is None else m.value for m in marked.measured),
         successes=tuple(None if label is None else label.successes for label in labels),
         trials=tuple(None if label is None else label.trials for label in labels),
@@ -68,3 +76,7 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         final_answer_correct=solution.rollout.outcome == "correct",
         **origin(problem, solution),
     )
+
+
+def _square(right: float | None) -> str:
+    return UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]

@@ -14,6 +14,7 @@ from stepforge.labelers.evidence.siblings import fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports import EXPORTS, Pairwise, Preference, Reflection, StepDPO, StepPreference
+from stepforge.pipelines.reports.label_accuracy import truths_of
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem
@@ -158,14 +159,15 @@ def test_pairs_are_counted_and_held_against_the_truth() -> None:
     audit = PairAudit()
     rows = scripted_rows([OmegaPRM(grow=False), Contrast()], 12, error_rate=0.06)
     for row in rows:
-        audit.add(row)
+        audit.add(row, truths_of(row))
     figures = audit.figures()
     named = sum(s.verdict.first_error is not None for row in rows for s in row.solutions)
     assert figures.first_errors == named
     assert 0 < figures.apart == figures.checked <= figures.with_a_right_step <= named
     assert figures.chosen_right_rejected_wrong.share >= 0.8
     untold = PairAudit()
-    untold.add(labeled(OmegaPRM(k=16)))
+    told = labeled(OmegaPRM(k=16))
+    untold.add(told, truths_of(told))
     assert untold.figures().apart == 1
     assert untold.figures().checked == 0
     assert untold.figures().chosen_right_rejected_wrong is None
