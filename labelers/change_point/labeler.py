@@ -1,10 +1,11 @@
 """``change_point``: the first error as a change point in V, found by asking where an answer tells most for its cost.
 
 Keeps the posterior of ``change_point.model`` and asks one prefix at a time, as in probabilistic bisection (Waeber,
-Frazier, Henderson 2013). Three things are free and used first: the log-probabilities of the solution's own steps, the
-solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when the posterior is
-sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is not sure enough.
-Where completions contradict the model, the solution is searched and judged by the test of ``labelers.sprt`` instead.
+Frazier, Henderson 2013). Four things are free and used first: the log-probabilities of the solution's own steps, what
+they state, the solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when
+the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
+not sure enough. Where completions contradict the model, the solution is searched and judged by the test of
+``labelers.sprt`` instead.
 
 Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
 probability may.
@@ -17,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, said
-from stepforge.labelers.change_point.observations import has_verdict, observe, observed_in, share_left
+from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
@@ -50,6 +51,8 @@ class ChangePoint(Record):
     """Posterior probability below which it abstains."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
+    stated: bool = True
+    """Whether it counts that a step states a false equation, or a number that no right solution of the problem does."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
     fallback: bool = True
@@ -68,6 +71,10 @@ class ChangePoint(Record):
         """How reports call it."""
         return self.kind
 
+    @property
+    def _signals(self) -> Signals:
+        return Signals(self.surprise, self.stated, self.passing)
+
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the solutions of a problem, one after the other: each learns from those before it."""
         evidence = Evidence(solved, policy, grader, seed)
@@ -84,7 +91,7 @@ class ChangePoint(Record):
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Rates:
         """Return the rates under which the stored evidence of labeled problems is likeliest."""
-        seen = [one for row in rows for one in observed_in(row, surprise=self.surprise, passing=self.passing)]
+        seen = [one for row in rows for one in observed_in(row, self._signals)]
         return pooled_rates(seen, self.rates)
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
@@ -102,7 +109,7 @@ class ChangePoint(Record):
 
     def observed(self, path: Trajectory, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
-        seen = observe(path, evidence, surprise=self.surprise, passing=self.passing)
+        seen = observe(path, evidence, self._signals)
         if self.prior == "none" or not path.scores:
             return seen
         right = np.array([self.calibration.probability(score) for score in path.scores])

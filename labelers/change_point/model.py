@@ -8,6 +8,8 @@ counts once: a completion as a trial of V where it was drawn, another solution o
 If the policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave
 at t end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is
 wrong with a chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything.
+What a step states counts besides: a false equation, or a number that no right solution states, is likelier at a wrong
+step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
@@ -17,6 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels, mixtures
 
@@ -43,6 +46,8 @@ class Observed(NamedTuple):
     left_wrong: Array
     written: Array
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
+    stated: NDArray[np.intp] | None = None
+    """``[t]``: what step t + 1 states, as ``rates`` counts it; None: not looked at."""
     hazard: Array | None = None
     """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
 
@@ -73,6 +78,10 @@ class Expected(NamedTuple):
     events: float
     """Wrong steps, in units of ``hazard`` times ``exposure``."""
     exposure: float
+    stated: Array
+    """``[right, first wrong, after; what is stated]``: steps."""
+    harmless: Array
+    """``[unsure, sure; all, harmless]``: first wrong steps."""
 
 
 class _Passes(NamedTuple):
@@ -97,10 +106,11 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
 
 
 def said(first_error: Sequence[float], unseen: float) -> tuple[float, ...]:
-    """Return the posterior as it is told to others: ``unseen`` of what speaks for an error is spread over all steps."""
+    """Return the posterior as it is told to others: what V does not show is spread over all steps."""
     *steps, none = first_error
-    spread = unseen * sum(steps) / len(steps)
-    return (*((1 - unseen) * p + spread for p in steps), none)
+    hidden = 1 - (1 - unseen) ** (len(steps) - 1)
+    spread = hidden * sum(steps) / len(steps)
+    return (*((1 - hidden) * p + spread for p in steps), none)
 
 
 def expected(seen: Observed, rates: Rates) -> Expected:
@@ -122,7 +132,20 @@ def expected(seen: Observed, rates: Rates) -> Expected:
         lost=float(states[:-1, LOST].sum()) / len(wrong),
         events=float(events @ erring),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
+        stated=_stated(seen, joint),
+        harmless=np.outer(
+            (1 - seen.written.mean(), seen.written.mean()), (whole[RIGHT, ERRED].sum(), whole[RIGHT, REPAIRED].sum())
+        ),
     )
+
+
+def _stated(seen: Observed, joint: Array) -> Array:
+    counts = np.zeros((3, 4))
+    if seen.stated is not None:
+        moves = ((RIGHT, RIGHT), (RIGHT, ERRED), (ERRED, ERRED))
+        for kind, (before, after) in enumerate(moves):
+            np.add.at(counts[kind], seen.stated, joint[:, before, after].sum(axis=(1, 2)))
+    return counts
 
 
 def information(belief: Posterior) -> Array:
@@ -169,6 +192,11 @@ def _chain(seen: Observed, rates: Rates) -> Array:
     chain[:, REPAIRED, REPAIRED] = (1 - wrong + wrong * harmless) * moves
     chain[:, LOST, LOST] = (1 - mended) * laws.lost
     chain[:, LOST, REPAIRED] = mended * laws.repair
+    if seen.stated is not None:
+        right, first, after = rates.statements[:, seen.stated, None, None]
+        chain[:, RIGHT, RIGHT] *= right
+        chain[:, RIGHT, ERRED] *= first
+        chain[:, ERRED] *= after
     chain *= np.tile(_leaving(seen), (1, 3, 3))
     return chain
 

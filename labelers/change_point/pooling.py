@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stepforge.labelers.change_point.model import Observed, expected, posterior, said
-from stepforge.labelers.change_point.rates import GRID, Array, Rates, kernels
+from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, OTHER, Array, OfSteps, Rates, kernels
 
 ROUNDS = 15
 INVENTED = 10.0
@@ -37,12 +37,21 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     initial = np.sum([f.initial for f in found], axis=0) + INVENTED * start.base_law
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
+    stated: Array = np.sum([f.stated for f in found], axis=0)
+    false = stated[:, FALSE], stated.sum(axis=1)
+    alone = stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER]
+    harmless: Array = np.sum(
+        [f.harmless for f, one in zip(found, seen, strict=True) if one.stated is not None], axis=0
+    ) + np.zeros((2, 2))
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
+            "harmless": _chances(harmless[:, 1], harmless[:, 0], start.harmless),
+            "false": _chances(*false, start.false),
+            "alone": _chances(*alone, start.alone),
             "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
@@ -56,6 +65,10 @@ def _shares(expected: Array, weights: Array, laws: Array, invented: Array) -> tu
     blame = parts / np.maximum(parts.sum(axis=0), 1e-300)
     counts = (blame * expected).sum(axis=(1, 2)) + invented
     return tuple((counts / counts.sum()).tolist())
+
+
+def _chances(hits: Array, of: Array, start: OfSteps) -> tuple[float, ...]:
+    return tuple(((hits + INVENTED * np.array(start)) / (of + INVENTED)).tolist())
 
 
 class HeldOut(NamedTuple):

@@ -14,10 +14,17 @@ from stepforge.schemas.record import Record
 
 Array = NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Chance = Annotated[float, Field(gt=0, lt=1)]
+OfSteps = tuple[Chance, Chance, Chance]
 
 GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
 """The values of V that are told apart."""
 SIZE = len(GRID)
+
+
+ALONE, OTHER, FALSE, UNKNOWN = range(4)
+"""What a step states: a new number that no right solution states; new numbers that one does; a false equation; nothing
+to compare."""
 
 
 class Rates(Record):
@@ -37,9 +44,15 @@ class Rates(Record):
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    unseen: Share = 0.2
-    """Share of wrong solutions whose first wrong step V does not show: the policy succeeds after it as before, or
-    fails already before it is written. Assumed like ``harmless``; it lowers what is said, not which step is named."""
+    unseen: Share = 0.08
+    """Chance, for each further step of a wrong solution, that V does not show its first wrong step: the policy succeeds
+    after it as before, or fails already before it is written. Assumed like ``harmless``; it lowers what is said, not
+    which step is named."""
+    false: OfSteps = (0.005, 0.09, 0.02)
+    """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
+    defaults are of people's labels (docs/labelers.md)."""
+    alone: OfSteps = (0.35, 0.65, 0.85)
+    """The same of steps that state a number which no right solution does, among those with new numbers."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
     it knows. Fitted so that completions it was not shown are likeliest."""
@@ -48,6 +61,12 @@ class Rates(Record):
     def base_law(self) -> Array:
         """``initial`` as probabilities."""
         return np.array(self.initial) if self.initial else np.full(SIZE, 1 / SIZE)
+
+    @property
+    def statements(self) -> Array:
+        """``[right, first wrong, after; ALONE, OTHER, FALSE, UNKNOWN]``: the chance of what a step states."""
+        false, alone = np.array(self.false), np.array(self.alone)
+        return np.stack([(1 - false) * alone, (1 - false) * (1 - alone), false, 1 - false], axis=1)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""

@@ -52,6 +52,21 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
     assert all(isclose(sum(shares), 1.0) for shares in (found.initial, found.moves, found.drops))
 
 
+def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
+    truth = Rates(hazard=1.5, false=(0.01, 0.4, 0.1), alone=(0.05, 0.8, 0.5))
+    rng = np.random.default_rng(5)
+    drawn = [simulated(rng, truth, steps=6, root=8, each=4) for _ in range(150)]
+    kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
+    seen = [
+        d.seen._replace(stated=np.array([rng.choice(4, p=[*truth.statements[k, :3], 0]) for k in kind]))
+        for d, kind in zip(drawn, kinds, strict=True)
+    ]
+    found = pooled_rates(seen, Rates())
+    assert found.false == pytest.approx(truth.false, abs=0.08)
+    assert found.alone == pytest.approx(truth.alone, abs=0.15)
+    assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
+
+
 def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
 
@@ -90,8 +105,9 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
 
 def test_what_is_said_keeps_the_order_of_the_steps_and_adds_up() -> None:
     told = said((0.6, 0.3, 0.05, 0.05), 0.2)
-    assert told == pytest.approx((0.48 + 0.19 / 3, 0.24 + 0.19 / 3, 0.04 + 0.19 / 3, 0.05))
+    assert told == pytest.approx((0.384 + 0.342 / 3, 0.192 + 0.342 / 3, 0.032 + 0.342 / 3, 0.05))
     assert sum(told) == pytest.approx(1)
+    assert said((0.7, 0.3), 0.2) == pytest.approx((0.7, 0.3))  # the only step
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:
