@@ -1,5 +1,5 @@
-"""The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels; and what
-``change_point`` reads in steps: false equations, and numbers that the worked answer does not state.
+"""The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels. And
+what ``change_point`` reads in steps: false equations, and numbers that the worked answer does not state.
 
     python benchmarks/equation_oracle.py --labels processbench_gsm8k.jsonl --answers gsm8k_test.jsonl
 
