@@ -73,7 +73,7 @@ def plain(text: str) -> str:
 def holds(sides: tuple[str, ...]) -> bool:
     """Return whether the sides that can be worked out are equal, as far as they are written out."""
     values = [(value, side) for side in sides if (value := fraction(side)) is not None]
-    if len(values) > 2 and _NUMBER.fullmatch(sides[0].strip()):
+    if _NUMBER.fullmatch(sides[0].strip("-() ")) and (len(values) > 2 or "(" in sides[0]):
         values = values[1:]
     return all(close(right, left, text) for (left, _), (right, text) in pairwise(values))
 
