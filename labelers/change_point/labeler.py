@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, said
+from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, told
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
@@ -102,7 +102,7 @@ class ChangePoint(Record):
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
             verdicts.append(self.verdict(path, evidence, belief))
             known = labels_of(path, evidence)
-            labels.append(known if belief is None else self._with_beliefs(known, path, belief))
+            labels.append(known if belief is None else self._with_beliefs(known, belief, verdicts[-1]))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
         pairs = zip(labeled.solutions, labels, strict=True)
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
@@ -135,8 +135,8 @@ class ChangePoint(Record):
 
     def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
-        told = information(belief)
-        worth = {t: float(told[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
+        gained = information(belief)
+        worth = {t: float(gained[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
         best = max(worth, key=worth.__getitem__, default=0)
         return best if best and worth[best] >= self.least_information else None
 
@@ -147,28 +147,28 @@ class ChangePoint(Record):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
-        told = said(belief.first_error, self.rates.unseen)
+        chances = told(self.observed(path, evidence), self.rates)
         if self._contradicted(path, evidence):
-            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=told)
-        likeliest = max(range(len(told)), key=told.__getitem__)
-        if told[likeliest] < self.sure:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=told)
+            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
+        likeliest = max(range(len(chances)), key=chances.__getitem__)
+        if chances[likeliest] < self.sure:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
         return Verdict(
             labeler=self.name,
             first_error=None if likeliest == len(path.steps) else likeliest,
-            posterior=told,
+            posterior=chances,
             classes=classes_of(belief, likeliest),
         )
 
     def _with_beliefs(
-        self, known: Sequence[StepLabel | None], path: Trajectory, belief: Posterior
+        self, known: Sequence[StepLabel | None], belief: Posterior, verdict: Verdict
     ) -> tuple[StepLabel, ...]:
         """Return a label for every step: what was counted, and what is believed."""
-        labels, told = [], said(belief.first_error, self.rates.unseen)
+        labels, chances = [], verdict.posterior or belief.first_error
         for count, label in enumerate(known, 1):
-            own = float(path.outcome == "correct")
+            own = float(label.successes) if label is not None else 0.0  # of the whole solution
             mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
-            held = Belief(value=mean, low=low, high=high, p_error=told[count - 1])
+            held = Belief(value=mean, low=low, high=high, p_error=chances[count - 1])
             counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(counted.model_copy(update={"belief": held}))
         return tuple(labels)

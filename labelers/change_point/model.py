@@ -14,8 +14,8 @@ step.
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +80,6 @@ class Expected(NamedTuple):
     exposure: float
     stated: Array
     """``[right, first wrong, after; what is stated]``: steps."""
-    harmless: Array
-    """``[unsure, sure; all, harmless]``: first wrong steps."""
 
 
 class _Passes(NamedTuple):
@@ -105,12 +103,45 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     return Posterior(tuple((first / first.sum()).tolist()), passes.states, passes.log_evidence)
 
 
-def said(first_error: Sequence[float], unseen: float) -> tuple[float, ...]:
-    """Return the posterior as it is told to others: what V does not show is spread over all steps."""
-    *steps, none = first_error
-    hidden = 1 - (1 - unseen) ** (len(steps) - 1)
-    spread = hidden * sum(steps) / len(steps)
-    return (*((1 - hidden) * p + spread for p in steps), none)
+def told(seen: Observed, rates: Rates) -> tuple[float, ...]:
+    """Return the posterior of the first wrong step as it is told to others.
+
+    The wrong step and the fall of V may be two events: the policy succeeds after an error as before, or fails before it
+    is written. Then V tells of the one, and what is stated and how sure the policy was of each step of the other.
+    """
+    events = two_events(seen, rates)
+    hidden = hidden_share(rates.unseen, len(seen.written))
+    odds = hidden * exp(min(events.speaks, 50.0))
+    share = odds / (1 - hidden + odds)
+    pairs = zip(events.shown, events.hidden, strict=True)
+    return tuple((1 - share) * shown + share * apart for shown, apart in pairs)
+
+
+class TwoEvents(NamedTuple):
+    """What follows if V shows the first wrong step, and if it does not."""
+
+    shown: tuple[float, ...]
+    """Probability of each first wrong step, none last."""
+    hidden: tuple[float, ...]
+    speaks: float
+    """By how much all that is seen speaks for the second, in nats."""
+
+
+def two_events(seen: Observed, rates: Rates) -> TwoEvents:
+    """Return both readings of what is seen."""
+    nothing = np.zeros(len(seen.written))
+    silent = seen._replace(successes=nothing, failures=nothing, left_right=nothing, left_wrong=nothing)
+    whole, signs = posterior(seen, rates), posterior(silent, rates)
+    speaks = 0.0
+    if seen.stated is not None:
+        values, neither = (posterior(one._replace(stated=None), rates).log_evidence for one in (seen, silent))
+        speaks = values + signs.log_evidence - neither - whole.log_evidence
+    return TwoEvents(whole.first_error, signs.first_error, speaks)
+
+
+def hidden_share(unseen: float, steps: int) -> float:
+    """Return the chance that V does not show the first wrong step of so many."""
+    return 1 - (1 - unseen) ** (steps - 1)
 
 
 def expected(seen: Observed, rates: Rates) -> Expected:
@@ -133,14 +164,11 @@ def expected(seen: Observed, rates: Rates) -> Expected:
         events=float(events @ erring),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
         stated=_stated(seen, joint),
-        harmless=np.outer(
-            (1 - seen.written.mean(), seen.written.mean()), (whole[RIGHT, ERRED].sum(), whole[RIGHT, REPAIRED].sum())
-        ),
     )
 
 
 def _stated(seen: Observed, joint: Array) -> Array:
-    counts = np.zeros((3, 4))
+    counts = np.zeros((3, 5))
     if seen.stated is not None:
         moves = ((RIGHT, RIGHT), (RIGHT, ERRED), (ERRED, ERRED))
         for kind, (before, after) in enumerate(moves):

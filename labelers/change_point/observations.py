@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from math import exp
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.model import Observed
-from stepforge.labelers.change_point.rates import ALONE, FALSE, OTHER, UNKNOWN
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.stated import numbers_in, states_false
@@ -61,23 +60,16 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
 
 
 def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
-    """Return what each step states. What counts is a number that is stated first, against rollouts not given it."""
-    right = sorted(((given, _numbers(r)) for given, r in evidence.right_beside(path)), key=itemgetter(0))
-    known, others, stated = numbers_in(evidence.problem.question), frozenset[str](), []
-    compared = 0
-    for index, step in enumerate(path.steps):
-        while compared < len(right) and right[compared][0] <= index:
-            others |= right[compared][1]
-            compared += 1
+    """Return what each step states; a number is new where the solution states it first."""
+    right = [r for r in evidence.root if r.outcome == "correct" and r.id != path.rollout]
+    theirs = frozenset[str]().union(*(numbers_in(step.text) for r in right for step in r.steps))
+    known, stated = numbers_in(evidence.problem.question), []
+    for step in path.steps:
         new = numbers_in(step.text) - known
         known |= new
-        kind = UNKNOWN if not compared or not new else OTHER if new <= others else ALONE
+        kind = NOTHING if not new else UNKNOWN if not right else OTHER if new <= theirs else ALONE
         stated.append(FALSE if states_false(step.text) else kind)
     return np.array(stated, np.intp)
-
-
-def _numbers(rollout: Rollout) -> frozenset[str]:
-    return frozenset[str]().union(*(numbers_in(step.text) for step in rollout.steps))
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.labelers.change_point.model import Observed, expected, posterior, said
-from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, OTHER, Array, OfSteps, Rates, kernels
+from stepforge.labelers.change_point.model import Observed, expected, posterior, told
+from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, NOTHING, OTHER, Array, OfSteps, Rates, kernels
 
 ROUNDS = 15
 INVENTED = 10.0
@@ -38,20 +38,16 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
     stated: Array = np.sum([f.stated for f in found], axis=0)
-    false = stated[:, FALSE], stated.sum(axis=1)
-    alone = stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER]
-    harmless: Array = np.sum(
-        [f.harmless for f, one in zip(found, seen, strict=True) if one.stated is not None], axis=0
-    ) + np.zeros((2, 2))
+    others = stated.sum(axis=1) - stated[:, FALSE]
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
-            "harmless": _chances(harmless[:, 1], harmless[:, 0], start.harmless),
-            "false": _chances(*false, start.false),
-            "alone": _chances(*alone, start.alone),
+            "false": (start.false[0], *_chances(stated[:, FALSE], stated.sum(axis=1), start.false)[1:]),
+            "nothing": _chances(stated[:, NOTHING], others, start.nothing),
+            "alone": _chances(stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER], start.alone),
             "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
@@ -119,9 +115,8 @@ def calibrated(seen: Sequence[Observed], truths: Sequence[int], rates: Rates) ->
     """
 
     def score(one: Rates) -> float:
-        found = (posterior(case, one).first_error for case in seen)
-        told = (said(first, one.unseen)[truth] for first, truth in zip(found, truths, strict=True))
-        return sum(float(np.log(max(p, 1e-9))) for p in told)
+        said = (told(case, one)[truth] for case, truth in zip(seen, truths, strict=True))
+        return sum(float(np.log(max(p, 1e-9))) for p in said)
 
     best = rates
     for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):

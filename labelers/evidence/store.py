@@ -1,7 +1,7 @@
 """The evidence of one problem: completions from prefixes of its solutions. No prefix is estimated twice."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from stepforge.grading.outcomes import graded
@@ -116,17 +116,6 @@ class Evidence:
     def along(self, path: Trajectory) -> SiblingCounts:
         """Return where the problem's other solutions leave one of them."""
         return self._siblings.beside(path.rollout, path.steps)
-
-    def right_beside(self, path: Trajectory) -> Iterator[tuple[int, Rollout]]:
-        """Yield the right rollouts but a path's own, each with how many of the path's steps it was given to go on
-        from."""
-        yield from (
-            (0, rollout) for rollout in self.root if rollout.outcome == "correct" and rollout.id != path.rollout
-        )
-        prefixes = [path.prefix(count) for count in range(1, len(path.steps) + 1)]
-        for key, drawn in self._drawn.items():
-            shared = sum(map(key.startswith, prefixes))
-            yield from ((shared, rollout) for rollout in drawn if rollout.outcome == "correct")
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
