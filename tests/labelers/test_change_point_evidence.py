@@ -10,7 +10,7 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import ALONE, FALSE, OTHER, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN, Rates
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
@@ -74,20 +74,17 @@ def sums(*lines: str, outcome: Outcome) -> Rollout:
     return a_solution(lines[-1], "", outcome).model_copy(update={"steps": steps})
 
 
-def test_what_a_step_states_is_compared_with_right_rollouts_that_were_not_given_it() -> None:
+def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     wrong = sums("2 + 3 = 5", "5 * 4 = 21", "so 21 + 6 is 27", "done: 27", outcome="wrong")
     right = sums("there are 5", "5 * 4 = 20", "26", outcome="correct")
     row = solved(wrong, right)
     row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
-    assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, UNKNOWN])
+    assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, NOTHING])
     assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
     assert seen_of(row, part=ChangePoint(stated=False)).stated is None
     assert seen_of(row, part=ChangePoint(passing=False)).stated is None
-    path, evidence = solution_trajectory(wrong), evidence_on(row)
-    evidence.add(sums("that makes 27, and 27 - 1 = 26", outcome="correct"), path.steps[:3])
-    assert ChangePoint().observed(path, evidence).stated == pytest.approx([OTHER, FALSE, ALONE, UNKNOWN])
-    evidence.add(sums("5 * 4 + 6 = 26 = 27 - 1", outcome="correct"), path.steps[:1])
-    assert ChangePoint().observed(path, evidence).stated == pytest.approx([OTHER, FALSE, OTHER, UNKNOWN])
+    text = row.problem.model_copy(update={"answer_kind": "text"})
+    assert seen_of(row.model_copy(update={"problem": text})).stated is None
 
 
 def brought_along() -> SolvedProblem:

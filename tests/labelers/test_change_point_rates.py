@@ -17,7 +17,6 @@ from stepforge.labelers.change_point.pooling import (
     POWERS,
     calibrated,
     fitted_temper,
-    fitted_unseen,
     held_out,
     pooled_rates,
 )
@@ -55,16 +54,17 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
 
 
 def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
-    truth = Rates(hazard=1.5, false=(0.01, 0.4, 0.1), alone=(0.05, 0.8, 0.5))
+    truth = Rates(hazard=1.5, false=(0.005, 0.4, 0.1), nothing=(0.3, 0.1, 0.5), alone=(0.05, 0.8, 0.5))
     rng = np.random.default_rng(5)
     drawn = [simulated(rng, truth, steps=6, root=8, each=4) for _ in range(150)]
     kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
     seen = [
-        d.seen._replace(stated=np.array([rng.choice(4, p=[*truth.statements[k, :3], 0]) for k in kind]))
+        d.seen._replace(stated=np.array([rng.choice(4, p=truth.statements[k, :4]) for k in kind]))
         for d, kind in zip(drawn, kinds, strict=True)
     ]
     found = pooled_rates(seen, Rates())
     assert found.false == pytest.approx(truth.false, abs=0.1)
+    assert found.nothing == pytest.approx(truth.nothing, abs=0.1)
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
 
@@ -123,8 +123,6 @@ def test_where_a_false_equation_and_the_fall_of_v_disagree_they_are_two_events()
     assert two_events(apart, Rates()).speaks > 1 > 0 > two_events(together, Rates()).speaks
     assert max(range(5), key=told(apart, Rates()).__getitem__) == 0
     assert told(together, Rates())[2] > told(seen, Rates())[2] > 0.5
-    assert fitted_unseen([apart] * 30, Rates()) > Rates().unseen > fitted_unseen([together] * 30, Rates())
-    assert fitted_unseen([seen] * 30, Rates()) == Rates().unseen
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:
