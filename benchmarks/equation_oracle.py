@@ -61,6 +61,8 @@ def stated_counts(rows: list[dict[str, Any]], worked: dict[str, str]) -> Counter
             new, false = numbers_in(step) - known, states_false(step)
             known |= new
             counts["states a false equation", place, false] += 1
+            if not false:
+                counts["states no new number", place, not new] += 1
             if answer is not None and new and not false:
                 counts["new number that the worked answer has not", place, not new <= _numbers(answer)] += 1
     return counts

@@ -226,7 +226,7 @@ def test_controls_by_hand() -> None:
     row = asyncio.run(MathShepherd(k=1)(solved(*rollouts, bad), KnownPolicy(lambda p: 1.0), EqualGrader(), seed=0))
     problem = BenchProblem(row, (), "f", "plain", ("all",))
     found = {name: opinion(problem, bad) for name, opinion in controls([problem], 1).items()}
-    assert found["control: value-level sibling majority"] == 2  # most right ones state 3 there
+    assert found["control: number that no right solution states"] == 3
     assert found["control: leaves right siblings"] == 3
     assert found["control: least expected step"] == 3
     assert found["control: random step"] in range(4)
@@ -311,7 +311,7 @@ def smoke(bench_folder: Path) -> dict[str, Any]:
 def test_the_smoke_bench_has_every_row_of_the_contract(smoke: dict[str, Any]) -> None:
     names = {row["labeler"] for row in smoke["rows"]}
     assert {"math_shepherd", "omega_prm, curtailed", "sprt", "sequential", "amcs", "epic_prm", "change_point"} <= names
-    assert {"control: value-level sibling majority", "control: least expected step"} <= names
+    assert {"control: number that no right solution states", "control: least expected step"} <= names
     for row in smoke["rows"]:
         for key in CONTRACT:
             assert key in row
