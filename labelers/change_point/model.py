@@ -29,6 +29,8 @@ ERRED = slice(SIZE, 3 * SIZE)
 """Lost or repaired: a wrong step is behind."""
 MISGRADED = 0.02
 """Chance that the reference or the grader is wrong about the solution's own answer."""
+MOST_FURTHER = 5
+"""Further steps up to which ``unseen`` counts: longer solutions were not measured."""
 SLACK = 0.1
 """How far V(t) = q V(t+1) + (1 - q) w may be missed, about the width of the grid's cells."""
 
@@ -141,7 +143,7 @@ def two_events(seen: Observed, rates: Rates) -> TwoEvents:
 
 def hidden_share(unseen: float, steps: int) -> float:
     """Return the chance that V does not show the first wrong step of so many."""
-    return 1 - (1 - unseen) ** (steps - 1)
+    return 1 - (1 - unseen) ** min(steps - 1, MOST_FURTHER)
 
 
 def expected(seen: Observed, rates: Rates) -> Expected:

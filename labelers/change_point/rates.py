@@ -45,9 +45,8 @@ class Rates(Record):
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
     unseen: Share = 0.08
-    """Chance, for each further step of a wrong solution, that V does not show its first wrong step: the policy succeeds
-    after it as before, or fails already before it is written. Assumed like ``harmless``; it lowers what is said, not
-    which step is named."""
+    """Chance, for each further step of a wrong solution up to five, that V does not show its first wrong step: the
+    policy succeeds after it as before, or fails already before it is written. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""

@@ -263,13 +263,14 @@ def test_value_figures_take_the_noise_of_the_truth_away() -> None:
         v, trials = rng.random(), 40
         truth = sum(rng.random() < v for _ in range(trials)) / trials
         off = min(1.0, max(0.0, v + rng.choice((-0.2, 0.2))))
-        made.append(Estimate(v, off, v, (v - 0.13, v + 0.13), (0.0, 1.0), truth, trials))
+        made.append(Estimate(v, off, v, (v - 0.13, v + 0.13), (0.0, 1.0), truth, trials, rng.random()))
     found = value_figures(made)
     assert abs(found["raw_squared_error"]) < 0.0006
     assert 0.025 < found["smoothed_squared_error"] < 0.042
     assert isclose(found["raw_brier"], 1 / 6, abs_tol=0.01)  # the floor: the mean of V (1 - V)
     assert found["raw_coverage_90"] == 1.0
     assert 0.85 < found["believed_coverage_90"] < 0.99
+    assert 0.85 < found["foretold_90"] < 0.95
     assert found["raw_ece"] < 0.02
 
 
