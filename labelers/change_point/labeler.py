@@ -47,7 +47,7 @@ class ChangePoint(Record):
     """Completions asked for at a time: more hide latency and cost a little."""
     least_information: float = Field(default=0.02, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
-    sure: float = Field(default=0.5, ge=0, lt=1)
+    sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
