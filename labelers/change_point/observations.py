@@ -17,6 +17,8 @@ from stepforge.schemas.rollout import Rollout, Step
 
 NUMBERS = frozenset(("integer", "rational", "expression", "math"))
 """Kinds of answers of the problems whose steps state numbers."""
+SURE = 0.5
+"""Mean probability of a solution's steps above which what they state is not looked at."""
 
 
 class Signals(NamedTuple):
@@ -48,6 +50,9 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
         exp(min(0.0, logprob)) if logprob is not None else on / (on + left + lost + 1)
         for logprob, on, left, lost in zip(told, beside.going_on, beside.right, beside.wrong, strict=True)
     ]
+    # Where the policy is sure of its steps, an odd number is an unexpected step, and counts already.
+    sure = sum(written) > SURE * len(written)
+    looked_at = signals.stated and not sure and evidence.problem.answer_kind in NUMBERS
     return Observed(
         right=path.outcome == "correct",
         successes=right,
@@ -55,7 +60,7 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
         left_right=np.array(beside.right, float),
         left_wrong=np.array(beside.wrong, float),
         written=np.minimum(np.array(written), 0.999),
-        stated=_stated(path, evidence) if signals.stated and evidence.problem.answer_kind in NUMBERS else None,
+        stated=_stated(path, evidence) if looked_at else None,
     )
 
 
