@@ -17,7 +17,7 @@ from stepforge.schemas.rollout import Rollout, Step
 
 NUMBERS = frozenset(("integer", "rational", "expression", "math"))
 """Kinds of answers of the problems whose steps state numbers."""
-SURE = 0.5
+SURE = 0.25
 """Mean probability of a solution's steps above which what they state is not looked at."""
 
 
