@@ -64,5 +64,9 @@ def stamp_of(path: Path) -> FileStamp:
 
 def stamp_of_text(text: str) -> FileStamp:
     """Return size and SHA-256 of a text as it is written."""
-    content = text.encode()
+    return stamp_of_bytes(text.encode())
+
+
+def stamp_of_bytes(content: bytes) -> FileStamp:
+    """Return size and SHA-256 of a small file."""
     return FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())

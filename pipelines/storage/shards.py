@@ -105,8 +105,7 @@ def read_rows(
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             expected = _metadata(file.schema_arrow, path, run)["rows"]
             check_values(file.metadata, path.stat().st_size)
-            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
-                raise ValueError("columns are not those of this version")
+            check_columns(file.schema_arrow, record)
             for batch in file.iter_batches(ROWS_AT_A_TIME):
                 table = _emptied(pa.Table.from_batches([batch]), without)
                 if only is not None:
@@ -129,8 +128,17 @@ def rows_where(table: pa.Table, flags: Sequence[bool]) -> pa.Table:
     return pa.concat_tables([table.slice(0, 0), *slices])
 
 
+def check_columns(found: pa.Schema, record: type[Record]) -> None:
+    """Refuse columns that are not the record's; a version before it may lack some that have a default."""
+    expected = [f for f in arrow_schema(record) if f.name in found.names or record.model_fields[f.name].is_required()]
+    if not found.remove_metadata().equals(pa.schema(expected)):
+        raise ValueError("columns are not those of this version")
+
+
 def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
     for name in columns:
+        if name not in table.column_names:
+            continue
         place = table.schema.get_field_index(name)
         empty = pa.array([()] * table.num_rows, table.schema.types[place])
         table = table.set_column(place, table.schema.field(place), empty)
@@ -186,8 +194,7 @@ def read_row(path: AnyPath, record: type[R], row: int) -> R:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             _metadata(file.schema_arrow, path)
             check_values(file.metadata, path.stat().st_size)
-            if not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
-                raise ValueError("columns are not those of this version")
+            check_columns(file.schema_arrow, record)
             for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
                 if row < first + batch.num_rows:
                     return next(iter(from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)))
