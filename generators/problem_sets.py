@@ -19,7 +19,7 @@ from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
-from stepforge.schemas.verifier import OwnVerifier
+from stepforge.schemas.verifier import OverLimit, OwnVerifier
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = ("", ".gz", ".zst")
@@ -81,6 +81,8 @@ class ProblemSet(Record):
     """Column of a right solution."""
     test_seconds: float = Field(default=5.0, gt=0)
     """Time limit of one problem's tests."""
+    over_limit: OverLimit = "undetermined"
+    """What a program comes to that is not done in time or memory: a machine that is too busy makes good ones late."""
     verifier: OwnVerifier | None = None
     """A rule of your own that decides the outcome, instead of an answer or tests."""
     domain: str | None = None
@@ -177,7 +179,7 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     values = {column: lookup(row, column) for column in part.columns.values()}
     cells = Cells(part.columns, values, f"{source}, row {number}")
     question = _question(cells, part.question)
-    tests = unit_tests(cells, part.test_seconds) if part.tests else None
+    tests = unit_tests(cells, part.test_seconds, part.over_limit) if part.tests else None
     own_id = cells.identifier() if part.id else hash_of(question)
     problem = Problem(
         id=f"{part.label}:{own_id}",
