@@ -74,7 +74,7 @@ class PilotWorker:
             return await solve(
                 item.problem,
                 brought,
-                self.policy,
+                self.policy.for_problem(item.problem),
                 self.grader,
                 n=run.solutions,
                 seed=run.seed,
@@ -89,7 +89,8 @@ class PilotWorker:
         """Label problems, all at once."""
 
         async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, parts, self.policy, self.grader, seed=self.run.seed, scorer=self.scorer)
+            asked = self.policy.for_problem(row.problem)
+            return await label(row, parts, asked, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         return await self._phase(rows, work, lambda row: row.problem.id)
 

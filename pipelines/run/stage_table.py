@@ -124,7 +124,7 @@ async def _solve(task: Task) -> Made:
         return await solve(
             problem,
             own,
-            task.asked,
+            task.asked.for_problem(problem),
             task.grader,
             n=run.solutions,
             seed=run.seed,
@@ -160,7 +160,9 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
+        return await label(
+            row, parts, task.asked.for_problem(row.problem), task.grader, seed=task.run.seed, scorer=task.scorer
+        )
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = _cost_by_labeler(done)
