@@ -46,6 +46,8 @@ class ProblemSet(Record):
     """Split of the Hub dataset; may be left out where there is only one."""
     revision: str | None = None
     """Commit, branch or tag of the Hub dataset."""
+    stream: bool = False
+    """Read the first ``limit`` rows of the Hub dataset as they come, instead of downloading all of it."""
     name: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]*$")
     """What the problems' source and ids are called; by default from the path or the Hub name."""
     license: str | None = None
@@ -115,8 +117,10 @@ class ProblemSet(Record):
     def _one_place(self) -> "ProblemSet":
         if (self.path is None) == (self.hub is None):
             raise ValueError("give either path or hub")
-        if self.hub is None and (self.config or self.split or self.revision):
-            raise ValueError("config, split and revision belong to hub; this set has a path")
+        if self.hub is None and (self.config or self.split or self.revision or self.stream):
+            raise ValueError("config, split, revision and stream belong to hub; this set has a path")
+        if self.stream and (self.limit is None or self.split is None):
+            raise ValueError("stream needs a split, and a limit: the rows are kept in memory")
         if sum(map(bool, (self.answer, self.tests, self.verifier))) > 1:
             raise ValueError("name one of answer, tests and verifier: one of them decides the outcome")
         if not self.tests and (self.entry_point or self.setup):

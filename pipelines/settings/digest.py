@@ -29,7 +29,12 @@ DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
-ADDED = (("policy", "ways", []), ("generate", "over_limit", "undetermined"), ("vet", "model", None))
+ADDED = (
+    ("policy", "ways", []),
+    ("generate", "over_limit", "undetermined"),
+    ("generate", "stream", False),
+    ("vet", "model", None),
+)
 """Settings that came later: table, name, and the default under which shards are what they were before."""
 FIXED = ("seed", "generate", "rows_per_shard", "engine", "policy")
 """Settings that cannot change in a run folder: problems and policy are what a run is about."""
