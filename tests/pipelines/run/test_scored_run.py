@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakes import a_solution
 from run_files import a_run
 
 from stepforge.filters import Corpus
@@ -92,9 +93,11 @@ def test_right_solutions_that_a_search_did_not_keep_flow_into_training_rows(tmp_
     layout, _ = _done(tmp_path / "run", solve=solve, label=[{"kind": "change_point", "budget": 0}])
     rows = read_shard(layout.shard("label", 0), LabeledProblem)
     assert all(len(row.solutions) == 3 and len(row.searched) == 3 for row in rows)
-    taken = {row.solution_id for problem in rows for row in RejectionSampling(max_per_problem=9).rows(problem)}
-    right = [r for row in rows for r in row.searched if r.outcome == "correct"]
-    assert taken & {r.id for r in right}
+    other = a_solution("other", "XYZ", "correct")  # what the scripted engine finds right has one text
+    plain = rows[0].problem.model_copy(update={"truth": None})
+    found = rows[0].model_copy(update={"problem": plain, "searched": (*rows[0].searched, other)})
+    taken = {row.completion: row.labeled for row in RejectionSampling(max_per_problem=9).rows(found)}
+    assert taken["X\nY\nZ\n"] is False
     for row in rows:
         (tree,) = SearchTree().rows(row)
         assert {r.id for r in row.searched} <= {path.rollout for path in tree.paths}
