@@ -42,7 +42,7 @@ def write_cross_round_pairs(rounds: Sequence[Path], path: Path) -> int:
 def cross_round_pairs(rounds: Sequence[Path]) -> Iterator[CrossRoundPair]:
     """Yield the pairs, a shard of every round in memory at a time: equal plans put a problem in the same shard."""
     layouts = [Layout(place) for place in rounds]
-    for index in sorted(set().union(*(layout.committed()["curate"] for layout in layouts))):
+    for index in sorted({index for layout in layouts for index in layout.committed()["curate"]}):
         same: dict[str, list[tuple[int, LabeledProblem]]] = defaultdict(list)
         for number, layout in enumerate(layouts, start=1):
             if layout.shard("curate", index).exists():

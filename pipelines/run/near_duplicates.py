@@ -20,7 +20,9 @@ def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str
     ends = list(accumulate(row_count(path) for path in shards))
     numbers = part.numbers == "same"
     total = ends[-1] if ends else 0
-    signatures = Meanings(part.model, numbers=numbers) if part.model else Signatures(total, numbers=numbers)
+    signatures: Meanings | Signatures = Signatures(total, numbers=numbers)
+    if part.model is not None:
+        signatures = Meanings(part.model, numbers=numbers)
     for path in shards:
         signatures.add(read_columns(path, ["question"])["question"])
     earlier = signatures.earlier(part.similarity)

@@ -153,7 +153,8 @@ async def label(
     scorer: Scorer | None = None,
 ) -> LabeledProblem:
     """Score a solved problem where there is a scorer, and label it with every labeler of the run."""
-    scored, costs = solved, ()
+    scored = solved
+    costs: tuple[LabelerCost, ...] = ()
     if scorer is not None:
         scored, cost = await with_scores(solved, scorer)
         costs = (LabelerCost(labeler=SCORER, cost=cost),)

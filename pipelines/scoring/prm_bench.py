@@ -71,8 +71,9 @@ def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def prm_scores(cases: Sequence["Case"], right_above: float) -> list[PrmScore]:
+def prm_scores(cases: Sequence["Case"], threshold: float | None = None) -> list[PrmScore]:
     """Return the figures by category, then by aspect, then over all; nothing of what has no scores."""
+    right_above = RIGHT_ABOVE if threshold is None else threshold
     by_category: dict[str, list[_Counts]] = {}
     for case in cases:
         if case.wrong is not None and case.scores:

@@ -87,7 +87,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     labeler = request.model if run and not recorded and not _names_model(request) else None
     cases = _limited(cases_on(request.on, labeler), request.limit)
     every_step = all(case.wrong is not None for case in cases)
-    if every_step and request.threshold is None:
+    if every_step and request.threshold is None:  # no half is needed to learn one from
         request = request.model_copy(update={"threshold": RIGHT_ABOVE})
     unscored: dict[str, int] = defaultdict(int)
     tokens, probes = 0, None
@@ -109,7 +109,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
         unscored=dict(unscored),
         tokens=tokens,
         first_errors=figures,
-        prm_scores=tuple(prm_scores(has_scores, figures.threshold or RIGHT_ABOVE)) if every_step else (),
+        prm_scores=tuple(prm_scores(has_scores, request.threshold)) if every_step else (),
         calibration=calibration_figures(has_scores),
         best_of_n=tuple(curves(has_scores)) if labeler is None else (),  # labelers know the answer
         probes=probes,

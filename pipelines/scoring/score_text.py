@@ -14,8 +14,7 @@ def scoring_text(found: Scoring) -> str:
     """Return all tables."""
     blocks = [f"{found.model} on {found.on}: {found.cases} solutions, {found.tokens:,} tokens read"]
     blocks += [f"not scored: {count} ({reason})" for reason, count in found.unscored.items()]
-    above = found.first_errors.threshold
-    blocks.append(_prm_scores(found.prm_scores, above) if found.prm_scores else _first_errors(found.first_errors))
+    blocks.append(_prm_scores(found.prm_scores) if found.prm_scores else _first_errors(found.first_errors))
     if found.calibration is not None:
         blocks.append(_calibration(found.calibration))
     if found.best_of_n:
@@ -25,13 +24,13 @@ def scoring_text(found: Scoring) -> str:
     return "\n\n".join(blocks)
 
 
-def _prm_scores(found: Sequence[PrmScore], above: float | None) -> str:
+def _prm_scores(found: Sequence[PrmScore]) -> str:
     titles = ("category", "steps", "wrong", "F1 right", "F1 wrong", "PRMScore")
     rows = [
         (p.name, str(p.steps), str(p.wrong_steps), _percent(p.right_f1), _percent(p.wrong_f1), _percent(p.score))
         for p in found
     ]
-    return f"{table([titles, *rows])}\na step is called right above {above:.6g}"
+    return table([titles, *rows])
 
 
 def _first_errors(found: FirstErrors) -> str:
