@@ -99,7 +99,7 @@ def test_the_front_matter_reads_back(card: tuple[RunFile, Layout, str]) -> None:
     run, layout, text = card
     data = yaml_of(text)
     assert data == front_matter(run, layout).to_dict()
-    assert [config["config_name"] for config in data["configs"]] == [part().name for part in WITH_ROWS]
+    assert [config["config_name"] for config in data["configs"]] == [*(part().name for part in WITH_ROWS), "traces"]
     assert [config.get("default") for config in data["configs"]][:2] == [True, None]
     assert data["license"] == "apache-2.0"
     assert data["language"] == ["en"]
@@ -237,7 +237,7 @@ def test_a_license_from_outside_cannot_break_the_front_matter(tmp_path: Path, te
     write_report(other, layout, write_ledger(layout, []))
     loaded = DatasetCard.load(layout.datasets / "README.md")
     assert loaded.data.license == "other"
-    assert [config["config_name"] for config in loaded.data.configs] == ["stepwise"]
+    assert [config["config_name"] for config in loaded.data.configs] == ["stepwise", "traces"]
     assert loaded.text.lstrip().startswith("# Process supervision data")
     assert "<" not in outside_fences(without_marks(loaded.text))
 
