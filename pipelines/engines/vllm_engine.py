@@ -130,7 +130,10 @@ class VllmEngine:
         """Shut vLLM down; whoever still waits gets ``EngineDead``."""
         if not self._closed:
             self._closed = True
-            await self._started.client.abort(list(self._unfinished))
+            client = self._started.client
+            await client.abort(list(self._unfinished))
+            if client.output_handler is not None:  # it would report the processes that end as a failure
+                client.output_handler.cancel()
             await asyncio.to_thread(self._started.shut_down)
 
     async def _generate(self, token_ids: list[int], parameters: Any) -> Any:
