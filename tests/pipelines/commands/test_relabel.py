@@ -135,8 +135,9 @@ def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> 
     report = json.loads((target / "report.json").read_text())
     assert report["cost"]["rollouts"] == 0
     assert next(iter(report["labelers"])) == rule
-    assert report["audit"]["all"]["solutions"] > 0
-    assert (target / "datasets/stepwise").is_dir()
+    if rule != "advantage":  # its verdict needs every step measured
+        assert report["audit"]["all"]["solutions"] > 0
+        assert (target / "datasets/stepwise").is_dir()
     assert invoked("report", target)[0] == 0
     assert (data_bytes(done), [r.model_dump_json() for r in rows(done)]) == before
 
