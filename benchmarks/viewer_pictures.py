@@ -68,8 +68,8 @@ def _take(browser: Any, served: Served, scheme: str) -> None:
     page.keyboard.press("t")
     page.wait_for_url(re.compile("/tree"))
     _shoot(page, "viewer-tree")
-    page.goto(f"{address}/review")
     page.set_viewport_size({"width": 390, "height": 760})
+    page.goto(f"{address}/review")
     _shoot(page, "review-phone")
     context.close()
 
