@@ -76,7 +76,7 @@ def _take(browser: Any, served: Served, scheme: str) -> None:
 
 def take_report(browser: Any, run: Path) -> None:
     """Take the picture of the report of a run, which must be written already."""
-    page = browser.new_page(viewport={"width": 1000, "height": 1120})
+    page = browser.new_page(viewport={"width": 1000, "height": 1040})
     page.goto((run / "report.html").resolve().as_uri())
     _shoot(page, "report")
     page.close()
