@@ -78,7 +78,6 @@ class Served:
         self.client.headers["Authorization"] = f"Bearer {self.token}"
 
     def timed(self, path: str) -> tuple[float, str]:
-        """Return the seconds until an answer, and the answer."""
         began = time.perf_counter()
         answer = self.client.get(path).raise_for_status().text
         return time.perf_counter() - began, answer

@@ -39,7 +39,6 @@ def arrow_schema(record: type[Record]) -> pa.Schema:
 
 
 def to_table(records: Iterable[Record], record: type[Record]) -> pa.Table:
-    """Return the records as a table, in order."""
     schema = arrow_schema(record)
     rows = _array(list(records), pa.struct(list(schema)))
     return pa.Table.from_arrays(rows.flatten(), schema=schema)
@@ -80,11 +79,7 @@ def _holds_records(kind: pa.DataType) -> bool:
 
 
 def from_table(table: pa.Table, record: type[R], without: Collection[str] = ()) -> list[R]:
-    """Return the rows of a table as records; list columns ``without`` are not in it and come back empty.
-
-    Raises:
-        pydantic.ValidationError: a row is not such a record.
-    """
+    """Return the rows of a table as records; list columns ``without`` are not in it and come back empty."""
     empty = {name: () for name in without if name in record.model_fields}
     return [record.model_validate(row | empty) for row in table.to_pylist()]
 

@@ -7,6 +7,7 @@ import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 
 
@@ -24,14 +25,14 @@ def verify(
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
     with one_line_errors():
-        from stepforge.pipelines.commands.verify import VerifyService, serve_verifier
+        from stepforge.pipelines.commands.verify import serve_verifier
         from stepforge.pipelines.verification.verdicts import VerifierLimits
         from stepforge.schemas.errors import BadInput
 
         if not serve:
             raise BadInput("give --serve; to grade a file: stepforge grade FILE")
         limits = VerifierLimits(items=items, seconds=seconds)
-        serve_verifier(VerifyService(port=port, verifier=verifier, scorer=scorer, limits=limits), say)
+        serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
 
 
 def view(
@@ -48,7 +49,6 @@ def view(
 ) -> None:
     """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
-        from stepforge.pipelines.storage.store import place_of
         from stepforge.pipelines.viewer.view import view as serve_view
 
         serve_view(
@@ -85,7 +85,6 @@ def review(
     with one_line_errors():
         from stepforge.pipelines.review.review import Exchange, reviewed_text
         from stepforge.pipelines.review.review import review as queue_up
-        from stepforge.pipelines.storage.store import place_of
 
         done = queue_up(
             place_of(folder), top, Exchange(read, write, form, license_name), again=again, condensing=condense

@@ -3,7 +3,7 @@
 The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
@@ -36,6 +36,7 @@ from stepforge.pipelines.review.agreement import reliabilities
 from stepforge.pipelines.review.exchange import rows_about
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
+from stepforge.pipelines.run.stage_table import cause
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
@@ -54,12 +55,7 @@ POOLED_SOLUTIONS = 2000
 
 
 def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
-    """Apply a rule to a finished run; return the new run folder and its report.
-
-    Raises:
-        BadInput: there is no such rule or run, nothing is labeled, or a driver is at work there.
-        RunFailed: a shard is damaged; the line names it.
-    """
+    """Apply a rule to a finished run; return the new run folder and its report."""
     if name not in RULES:
         raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
     run, layout = open_run(folder)
@@ -92,22 +88,20 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     sifted = curate(rows, run.curate)
-    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
-    reasons = [f"{r.filter}: {r.reason}" for r in sifted.rejected]
     curated = ShardReport(
         stage="curate",
         shard=old.shard,
         rows_in=len(rows),
         rows_out=len(sifted.kept),
-        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        labeled_steps=sum(row.labeled_steps for row in kept),
+        rejected=dict(sorted(Counter(map(cause, sifted.rejected)).items())),
+        labeled_steps=sum(row.labeled_steps for row in sifted.kept),
     )
     curated.check()
     stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}
     stamp["report"] = curated.model_dump(mode="json")
     if sifted.rejected:
         write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    write_shard(target.shard("curate", old.shard), kept_rows(rows, kept), Kept, stamp)
+    write_shard(target.shard("curate", old.shard), kept_rows(rows, sifted.kept), Kept, stamp)
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout, people: People) -> AnyRule:

@@ -1,6 +1,6 @@
 """One problem on the terminal: its question, its solutions step by step, what was counted and what is true."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
@@ -23,11 +23,7 @@ class Found(NamedTuple):
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
-    """Return the latest that is known of a problem, and why it was lost if it was.
-
-    Raises:
-        BadInput: the run holds no such problem.
-    """
+    """Return the latest that is known of a problem, and why it was lost if it was."""
     _, layout = open_run(folder)
     for stage, record in ROW_RECORDS.items():
         for path in layout.shards(stage):
@@ -38,7 +34,7 @@ def find_problem(folder: AnyPath, problem_id: str) -> Found:
     raise BadInput(f"{folder}: no problem {problem_id!r}; `stepforge show {folder}` lists them")
 
 
-def problem_json(found: Found) -> dict[str, Any]:
+def problem_json(found: Found) -> dict[str, object]:
     """Return it as data; steps are counted from 0 there, as in the data sets."""
     loss = None if found.loss is None else found.loss.model_dump()
     return {"lost": loss, type(found.row).__name__: found.row.model_dump(mode="json")}

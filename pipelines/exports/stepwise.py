@@ -1,15 +1,16 @@
 """The ``stepwise`` export: a row per solution, a boolean per step."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class StepwiseRow(Record):
     """Stepwise supervision as TRL (up to 1.13) and axolotl read it: ``prompt``, ``completions``, boolean ``labels``.
 
@@ -37,24 +38,16 @@ class StepwiseRow(Record):
     first_error: int
     """0-based index of the first wrong step, -1 if there is none (ProcessBench's convention)."""
     final_answer_correct: bool
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Stepwise(StepLabels, Export):
     """A step is right before the first error and wrong at it."""
 
     kind: Literal["stepwise"] = "stepwise"
-    row: ClassVar[type[Record]] = StepwiseRow
+    row = StepwiseRow
     task = "token-classification"
-    name: ExportName = "stepwise"
-    """Folder under ``datasets/``."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepwiseRow]:
-        """Yield a row for each solution with a verdict."""
         for marked in self.marked(problem):
             yield _row(problem, marked)
 

@@ -19,6 +19,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import SolvedProblem
 
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[Any]]
 STATES = ("labeled", "rejected", "failed", "solved", "generated")
 """What became of a problem; the last two are not labeled yet."""
 Row = LabeledProblem | SolvedProblem | Problem
@@ -77,11 +78,9 @@ class Names:
         self.known: dict[str, int] = {}
 
     def number(self, name: str) -> int:
-        """Return the number of a name."""
         return self.known.setdefault(name, len(self.known))
 
     def numbers(self, column: Any) -> Ints:
-        """Return the numbers of an Arrow column of names."""
         coded = column.combine_chunks() if hasattr(column, "combine_chunks") else column
         coded = coded.dictionary_encode()
         known = np.array([self.number(name) for name in coded.dictionary.to_pylist()] or [0])
@@ -100,14 +99,10 @@ class ShardRows(NamedTuple):
 
 
 def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names) -> ShardRows:
-    """Return the problems of a shard at the latest stage that is committed, and those lost before.
-
-    Raises:
-        RunFailed: a file of the shard is damaged.
-    """
+    """Return the problems of a shard at the latest stage that is committed, and those lost before."""
     stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
-    columns: dict[str, Any] = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
+    columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan
     columns["stage"][:] = ROW_STAGES.index(stage)
     columns["row"][:] = np.arange(table.num_rows)
@@ -140,7 +135,7 @@ def _parents(lists: Any) -> Ints:
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
-def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
+def _count_outcomes(lists: Any, outcomes: Any, columns: Columns) -> Ints:
     parents, names = _parents(lists), Names()
     numbers = names.numbers(outcomes)
     for column, outcome in (("right", "correct"), ("wrong", "wrong"), ("undetermined", "undetermined")):
@@ -148,7 +143,7 @@ def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
     return parents
 
 
-def _count_labeled(table: Any, columns: dict[str, Any], labelers: Names) -> None:
+def _count_labeled(table: Any, columns: Columns, labelers: Names) -> None:
     solutions = _list(table, "solutions")
     rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
     verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
@@ -182,9 +177,7 @@ class _Said:
         self.abstained = flags(verdicts.field("abstained"))
 
 
-def _with_lost(
-    columns: dict[str, Any], lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage
-) -> dict[str, Any]:
+def _with_lost(columns: Columns, lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage) -> Columns:
     """Mark the lost ones among the rows, and add those that were lost before, as the last stage that has them."""
     more: dict[str, list[float]] = {name: [] for name in COLUMNS}
     left = dict(lost)
@@ -206,7 +199,6 @@ def _with_lost(
 
 
 def problem_ids(layout: Layout, stage: ShardStage, shard: int) -> Sequence[str]:
-    """Return the ids of a shard's problems, in order."""
     column = "id" if stage == "generate" else "problem.id"
     ids: list[str] = _field(read_leaves(layout.shard(stage, shard), [column]), column).to_pylist()
     return ids

@@ -41,20 +41,11 @@ def kept_rows(before: Sequence[R], after: Iterable[R]) -> list[Kept]:
 
 
 def read_vetted(layout: Layout, index: int) -> list[SolvedProblem]:
-    """Return the rows that came through vetting.
-
-    Raises:
-        RunFailed: a shard is damaged, or was not made from the one before it; the line names it.
-    """
     return list(_joined(layout.shard("vet", index), layout.shard("solve", index), SolvedProblem, ()))
 
 
 def read_curated(layout: Layout, index: int, *, without: Collection[str] = ()) -> Iterator[LabeledProblem]:
-    """Yield the rows that came through curation, a few at a time; columns ``without`` come back empty.
-
-    Raises:
-        RunFailed: a shard is damaged, or was not made from the one before it; the line names it.
-    """
+    """Yield the rows that came through curation, a few at a time; columns ``without`` come back empty."""
     return _joined(layout.shard("curate", index), layout.shard("label", index), LabeledProblem, without)
 
 

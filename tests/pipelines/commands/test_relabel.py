@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import data_bytes, invoked, refused, stepforge
+from chaos import run
+from command_line import data_bytes, invoked, refused
 from run_files import a_run
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
@@ -46,8 +47,7 @@ RUN = a_run(
 def run_again(folder: Path) -> None:
     run_file = folder.with_suffix(".toml")
     run_file.write_text(RUN.toml())
-    result = stepforge("run", run_file, "--out", folder, "--quiet")
-    assert result.returncode == 0, result.stderr
+    run(run_file, folder)
 
 
 @pytest.fixture(scope="module")
