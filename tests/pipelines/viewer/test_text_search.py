@@ -3,23 +3,28 @@
 import pyarrow as pa
 import pytest
 
-from stepforge.pipelines.viewer.text_search import _holding, _Strings, words_of
+from stepforge.pipelines.viewer.text_search import _Strings, words_of
 
-TEXTS = ["Ada has", " 3 stamps", "", "stamps, STAMPS", "Ärger", "hass", "äRGERLICH"]
+ROWS = [["Ada has", " 3 stamps"], [], ["stamps, STAMPS"], ["Ärger", ""], ["hass"], [], ["äRGERLICH"]]
+PATH = "solutions.list.element.steps.list.element.text"
 
 
 @pytest.mark.parametrize(
-    ("word", "places"),
-    [("stamps", [1, 3]), ("STAMP", [1, 3]), ("has 3", []), ("has", [0, 5]), ("ärger", [4, 6]), ("nowhere", [])],
+    ("word", "rows"),
+    [("stamps", [0, 2]), ("STAMP", [0, 2]), ("has 3", []), ("has", [0, 4]), ("ärger", [3, 6]), ("nowhere", [])],
 )
 @pytest.mark.parametrize("first", [0, 1, 4])
-def test_a_word_is_found_where_it_stands_whole(word: str, places: list[int], first: int) -> None:
-    strings = _Strings(pa.array(TEXTS).slice(first))
-    assert _holding(strings, word).tolist() == [place - first for place in places if place >= first]
+def test_a_row_is_found_by_a_word_that_one_of_its_strings_holds_whole(word: str, rows: list[int], first: int) -> None:
+    flat = _Strings(pa.table({"steps": pa.array(ROWS).slice(first)}), "steps.list.element")
+    nested = [[{"steps": [{"text": text}]} for text in row] for row in ROWS]
+    deep = _Strings(pa.table({"solutions": pa.array(nested).slice(first)}), PATH)
+    expected = {row - first for row in rows if row >= first}
+    assert set(flat.rows_with(word).tolist()) == set(deep.rows_with(word).tolist()) == expected
 
 
 def test_nothing_is_found_in_no_strings() -> None:
-    assert _holding(_Strings(pa.array([], pa.string())), "a").tolist() == []
+    none = pa.table({"id": pa.array([], pa.string())})
+    assert _Strings(none, "id").rows_with("a").tolist() == []
 
 
 def test_quotes_make_phrases() -> None:
