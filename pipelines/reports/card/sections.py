@@ -71,7 +71,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
 
 def _what(run: RunFile, contents: Contents, report: Report) -> str:
     reviewed = reviewed_text(report)
-    seen = f" {reviewed[0].upper()}{reviewed[1:]}; those labels are called `people`." if reviewed else ""
+    seen = f" {reviewed[0].upper()}{reviewed[1:]}; their verdicts are called `people`." if reviewed else ""
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
     solutions = sum(counts.solutions for counts in contents.domains.values())
