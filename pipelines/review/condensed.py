@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from stepforge.generators.policy import PromptedPolicy, SpecialToken
+from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.people_rule import digest_up_to
 from stepforge.labelers.verdict_text import delimiter, imitates, numbered
 from stepforge.pipelines.engines import AnyEngine, open_engine
@@ -19,6 +19,7 @@ from stepforge.pipelines.review.queue import ReviewQueue
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_row
+from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import is_own
@@ -104,6 +105,7 @@ async def _written(
         last = delimiter(step + 1, mark)
         prompt = PROMPT.format(question=question, steps=numbered(steps, mark), last=last)
         try:
+            check_plain(prompt, engine.special_tokens)
             async with turns:
                 (given,) = await policy.ask(prompt, n=1, seed=seed, sampling=SAMPLING, chat=chat)
         except SpecialToken:
