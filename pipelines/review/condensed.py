@@ -6,7 +6,7 @@ completion that failed or was cut off is not kept.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from stepforge.generators.policy import PromptedPolicy
@@ -70,8 +70,12 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
         raise BadInput(
             f"--condense: the run's engine {settings.kind} is a part of its own, which review does not import"
         )
-    known = read_condensed(layout)
-    asked = [one for one in _queued(layout, queue) if (one[1].id, digest_up_to(one[1], one[2])) not in known]
+    known, asked = read_condensed(layout), []
+    for item in queue.items:
+        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
+        rollout = row.solutions[item.solution].rollout if row.problem.id == item.problem_id else None
+        if rollout is not None and (rollout.id, digest_up_to(rollout, item.step)) not in known:
+            asked.append((row.problem.question, rollout, item.step))
     try:
         texts = asyncio.run(_written(settings, run, asked)) if asked else []
     except EngineDead as error:
@@ -81,13 +85,6 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
     by = f" by {written[0].model}" if written else ""
     why = "".join(f"; {lost.total()} could not be, most often: {reason}" for reason, _ in lost.most_common(1))
     return f"condensed: {add_lines(layout, FILE, written)} more steps{by}{why}"
-
-
-def _queued(layout: Layout, queue: ReviewQueue) -> Iterator[tuple[str, Rollout, int]]:
-    for item in queue.items:
-        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
-        if row.problem.id == item.problem_id:
-            yield row.problem.question, row.solutions[item.solution].rollout, item.step
 
 
 async def _written(
