@@ -15,13 +15,11 @@ from stepforge.labelers.verdict_text import delimiter, imitates, numbered
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.engines.gate import capacity_of
 from stepforge.pipelines.review.findings import add_lines, read_lines
-from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_row
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.errors import BadInput, RunFailed
-from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.protocols import Engine, EngineDead, Message, Sampling
 from stepforge.schemas.record import Record
@@ -72,9 +70,9 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
         )
     known, asked = read_condensed(layout), []
     for item in queue.items:
-        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
-        rollout = row.solutions[item.solution].rollout if row.problem.id == item.problem_id else None
-        if rollout is not None and (rollout.id, digest_up_to(rollout, item.step)) not in known:
+        row = row_of(layout, item)
+        rollout = row.solutions[item.solution].rollout if row else None
+        if row and rollout and (rollout.id, digest_up_to(rollout, item.step)) not in known:
             asked.append((row.problem.question, rollout, item.step))
     try:
         texts = asyncio.run(_written(settings, run, asked)) if asked else []
