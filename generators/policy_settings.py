@@ -1,11 +1,12 @@
 """How a policy is asked, sampled and cut into steps: the table ``[policy]`` of a run file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
+from stepforge.generators.ways import Way
 from stepforge.schemas.record import Record
 
 
@@ -21,9 +22,9 @@ class PolicySettings(Record):
     temperature: float = Field(default=1.0, ge=0, le=2)
     """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
     top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     """Longest solution or continuation, in tokens."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     segmenter: AnySegmenter = Line()
     tool: ToolKind | None = None
     """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
@@ -37,6 +38,19 @@ class PolicySettings(Record):
     repair: str | None = None
     """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
     another one, which is kept beside the first. None: it is not told."""
+    ways: tuple[Way, ...] = ()
+    """Other ways to ask, each for its share of the problems; what is left is asked as here."""
+
+    @field_validator("ways")
+    @classmethod
+    def _shares_add_up(cls, ways: tuple[Way, ...]) -> tuple[Way, ...]:
+        if sum(way.share for way in ways) > 1 + 1e-9:
+            raise ValueError("their shares add up to more than 1")
+        if len({way.name for way in ways}) < len(ways):
+            raise ValueError("two of them have one name")
+        if any(way.prompt is not None and "{question}" not in way.prompt for way in ways):
+            raise ValueError("a prompt has no {question}")
+        return ways
 
     @field_validator("repair")
     @classmethod

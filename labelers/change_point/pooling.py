@@ -108,15 +108,15 @@ def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
     return max(POWERS, key=score)
 
 
-def calibrated(seen: Sequence[Observed], truths: Sequence[int], rates: Rates) -> Rates:
-    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which known first errors are likeliest.
+def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:
+    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which people's findings are likeliest.
 
-    ``truths[i]`` is the index of the first wrong step of solution i, its number of steps where there is none.
+    ``findings[i]`` is the likelihood of what was found of solution i for each first wrong step, and for none last.
     """
 
     def score(one: Rates) -> float:
-        said = (told(case, one)[truth] for case, truth in zip(seen, truths, strict=True))
-        return sum(float(np.log(max(p, 1e-9))) for p in said)
+        chances = (np.dot(told(case, one), likely) for case, likely in zip(seen, findings, strict=True))
+        return sum(float(np.log(max(p, 1e-9))) for p in chances)
 
     best = rates
     for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):

@@ -3,22 +3,23 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
-    answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
     response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
+    answer: Annotated[str | None, typer.Option(help="Column of the reference answer or worked reference.")] = None,
+    verifier: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="A rule of your own instead, run in isolation.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
     audit: Annotated[
         str | None,
@@ -33,7 +34,7 @@ def grade(
     with one_line_errors():
         from stepforge.pipelines.commands.grade import grade_file
 
-        summary = grade_file(file, answer, response, out, audit=audit)
+        summary = grade_file(file, answer, response, out, audit=audit, verifier=verifier)
         text = summary.model_dump_json(indent=1) if as_json else str(summary)
         say(text, err=audit is None)
 
@@ -48,7 +49,6 @@ def relabel(
     """Label a run by another rule, from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.relabel import relabel as apply_rule
-        from stepforge.pipelines.storage.store import place_of
 
         target, figures = apply_rule(place_of(folder), rule)
         show_report(figures, target, as_json=as_json)
@@ -64,7 +64,6 @@ def export(
     """Write data sets in other formats from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.export import export_again
-        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         show_report(export_again(place, only or []), place, as_json=as_json)
@@ -86,7 +85,6 @@ def publish(
         from stepforge.pipelines.publishing.publication import Talk
         from stepforge.pipelines.publishing.publication import publish as carry
         from stepforge.pipelines.publishing.request import PublishRequest
-        from stepforge.pipelines.storage.store import place_of
 
         request = PublishRequest(repo, public, tag, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))

@@ -4,16 +4,13 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stepforge.pipelines.command_line.options import AsJson
 from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.terminal.output import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def bench_labelers(
@@ -51,7 +48,7 @@ def score(
             metavar="MODEL",
         ),
     ],
-    on: Annotated[str, typer.Option(help="`processbench` (from the Hub), a run folder, or a JSONL file.")],
+    on: Annotated[str, typer.Option(help="`processbench` or `prmbench` (from the Hub), a run folder, a JSONL file.")],
     shape: Annotated[str | None, typer.Option(help="How the model is read, where its files do not tell.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Instead of the published rule.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many solutions of every subset.")] = None,

@@ -9,11 +9,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import Field
 
+from stepforge.pipelines.commands.cross_rounds import CROSS_ROUND_PAIRS, write_cross_round_pairs
 from stepforge.pipelines.engines import TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.reports.records import Report
@@ -56,15 +57,12 @@ class Round(Record):
     """AUC of its step scores within a problem."""
     rows: dict[str, int] = Field(default_factory=dict)
     """Training rows by export."""
+    cross_round_pairs: int = 0
+    """Pairs of this and earlier rounds."""
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
-    """Do ``count`` rounds, training between them; what is done is not done again.
-
-    Raises:
-        BadInput: the engine cannot load another model, or the rounds have no place on a disk.
-        RunFailed: a round or the training failed; finished work is kept.
-    """
+    """Do ``count`` rounds, training between them; what is done is not done again."""
     if not isinstance(folder, Path):
         raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
     if not isinstance(run.engine, VllmEngineSettings | TransformersEngineSettings):
@@ -75,7 +73,13 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
     for number in range(1, count + 1):
         place = folder / f"round-{number:02d}"
         settings = round_settings(run.model_copy(update={"scorer": scorer}), number, model)
-        done.append(with_scorer(round_figures(number, model, run_all(settings, place)), settings, place))
+        found = with_scorer(round_figures(number, model, run_all(settings, place)), settings, place)
+        if run.train.same_problems and number > 1:
+            places = [folder / f"round-{n:02d}" for n in range(1, number + 1)]
+            found = found.model_copy(
+                update={"cross_round_pairs": write_cross_round_pairs(places, folder / CROSS_ROUND_PAIRS)}
+            )
+        done.append(found)
         write_text(folder / "rounds.json", json.dumps([r.model_dump() for r in done], indent=1) + "\n")
         if number < count:
             model = str(trained(run.train.command, place, model))
@@ -84,18 +88,15 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
 
 
 def round_settings(run: RunFile, number: int, model: str) -> RunFile:
-    """Return the settings of a round: another model and, from the second on, other problems."""
-    seed = run.seed if number == 1 else seed_of(run.seed, "round", number)
+    """Return the settings of a round: another model and, from the second on, other problems unless told otherwise."""
+    same = number == 1 or run.train.same_problems
+    seed = run.seed if same else seed_of(run.seed, "round", number)
     engine = run.engine.model_copy(update={"model": model})
     return run.model_copy(update={"engine": engine, "seed": seed})
 
 
 def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
-    """Return the model that a round's data sets make of its own, training it unless that is done.
-
-    Raises:
-        RunFailed: the command ended with an error, or left no model; the line names its log.
-    """
+    """Return the model that a round's data sets make of its own, training it unless that is done."""
     final, beside, log = place / "model", place / ".model.tmp", place / "train.log"
     if final.exists():
         return final.resolve()
@@ -106,13 +107,13 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
         "data": str((place / "datasets").resolve()),
         "model": locate(model),
         "out": str(beside.resolve()),
+        "pairs": str((place.parent / CROSS_ROUND_PAIRS).resolve()),
     }
     filled = [_filled(part, values) for part in command]
     say(f"training: {' '.join(filled)}", err=True)
-    with log.open("wb") as output:
-        ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
-    if ended.returncode or not (beside / "config.json").exists():
-        why = f"ended with {ended.returncode}" if ended.returncode else "left no config.json in {out}"
+    code = _exit_code(filled, log)
+    if code or not (beside / "config.json").exists():
+        why = f"ended with {code}" if code else "left no config.json in {out}"
         raise RunFailed(f"train.command {why}; see {log}; run the same command to resume from here")
     beside.rename(final)
     return final.resolve()
@@ -122,9 +123,6 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     """Return the next round's reward model: a head for the new policy, trained on this round's labels.
 
     Only ``surprise`` is trained; any other reward model stays as it is.
-
-    Raises:
-        RunFailed: the training failed; the line names its log.
     """
     if not isinstance(scorer, Surprise):
         return scorer
@@ -133,11 +131,15 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     command += ["--data", str(place / "datasets"), "--model", model, "--out", str(folder)]
     if not (folder / HEAD_FILE).exists():
         say(f"training the reward model: {folder}", err=True)
-        with log.open("wb") as output:
-            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own module
-        if ended.returncode:
-            raise RunFailed(f"the reward model's training ended with {ended.returncode}; see {log}")
+        if code := _exit_code(command, log):
+            raise RunFailed(f"the reward model's training ended with {code}; see {log}")
     return scorer.model_copy(update={"model": model, "head": str(folder.resolve())})
+
+
+def _exit_code(command: Sequence[str], log: Path) -> int:
+    """Run a command to its end, with whatever it prints in a log."""
+    with log.open("wb") as output:
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
 
 
 def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:
@@ -158,7 +160,6 @@ def _filled(part: str, values: dict[str, str]) -> str:
 
 
 def round_figures(number: int, model: str, report: Report) -> Round:
-    """Figures of a round's policy, labels and cost."""
     solved = report.stages.get("solve")
     outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
@@ -180,7 +181,6 @@ def round_figures(number: int, model: str, report: Report) -> Round:
 
 
 def rounds_text(rounds: list[Round]) -> str:
-    """Return a table of the rounds."""
     from stepforge.pipelines.reports.text import table
 
     titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")

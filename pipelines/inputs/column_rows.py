@@ -1,6 +1,7 @@
 """Rows of Parquet files and Hub datasets, read from any row on, only the columns asked for."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from stepforge.schemas.errors import BadInput
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
 MAX_VALUES = 16 * 2**20
-"""Most values of one column in one row group: repeated ones take no room in the file, and all of it in memory."""
+"""Most values of one column in one row group, of a file that has fewer bytes: repeated ones take no room in the file,
+and all of it in memory."""
 MAX_ITEMS = 100_000
 """Most items of one list."""
 MAX_CELL = 8 * 2**20
@@ -46,7 +48,6 @@ class Parquet:
         return self.ends[-1] if self.ends else 0
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         groups = [group for group, end in enumerate(self.ends) if end > start]
         if not groups:
             return
@@ -67,10 +68,11 @@ class Parquet:
         for group in groups:
             for index in range(metadata.num_columns):
                 chunk = metadata.row_group(group).column(index)
-                if chunk.num_values > MAX_VALUES and chunk.path_in_schema.partition(".")[0] in names:
+                most = max(MAX_VALUES, self.path.stat().st_size)
+                if chunk.num_values > most and chunk.path_in_schema.partition(".")[0] in names:
                     raise BadInput(
                         f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
-                        f"group, the limit is {MAX_VALUES:,}; write smaller row groups"
+                        f"group, the limit here is {most:,}; write smaller row groups"
                     )
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
@@ -116,35 +118,34 @@ def _longest(column: pa.Array) -> int:
 
 
 class HubRows:
-    """A split of a Hub dataset (``datasets.Dataset``), memory-mapped by `datasets`."""
+    """A split of a Hub dataset (``datasets.Dataset``), memory-mapped by `datasets`; or the first rows of one."""
 
     exact = True
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, fingerprint: str = "") -> None:
         self.dataset = dataset
         self.columns: tuple[str, ...] = tuple(dataset.column_names)
-        self.fingerprint = str(dataset._fingerprint)
+        self.fingerprint = fingerprint or str(dataset._fingerprint)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         chosen = self.dataset.select_columns(list(names))
         for number in range(start, len(chosen)):
             yield RawRow(number + 1, chosen[number])
 
 
 def open_hub(part: ProblemSet) -> HubRows:
-    """Download a Hub dataset, or take it from the cache.
-
-    Raises:
-        BadInput: it is not there, cannot be reached, or has several splits and none was named.
-    """
+    """Download a Hub dataset, take it from the cache, or read its first rows."""
     import datasets  # heavy, and only Hub sets need it
 
     try:
-        loaded = datasets.load_dataset(part.hub, part.config, split=part.split, revision=part.revision)
+        loaded = datasets.load_dataset(
+            part.hub, part.config, split=part.split, revision=part.revision, streaming=part.stream
+        )
+        if part.stream and part.limit is not None:
+            return _first_rows(loaded, part.limit)
     except Exception as error:  # the Hub client raises many unrelated classes
         raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(loaded, dict):
@@ -152,6 +153,18 @@ def open_hub(part: ProblemSet) -> HubRows:
     if len(loaded) != 1:
         raise BadInput(f"hub dataset {part.hub!r}: set split to one of {', '.join(map(str, loaded))}")
     return HubRows(next(iter(loaded.values())))
+
+
+def _first_rows(stream: Any, count: int) -> HubRows:
+    """Return the first rows of a stream, a thousand at a time; their content is their fingerprint."""
+    import datasets
+
+    content, tables = blake2b(digest_size=16), []
+    for batch in stream.take(count).with_format("arrow").iter(batch_size=1000):
+        table = batch if isinstance(batch, pa.Table) else pa.table(batch)
+        content.update(repr(table.to_pydict()).encode("utf-8", "surrogatepass"))
+        tables.append(table)
+    return HubRows(datasets.Dataset(pa.concat_tables(tables)), content.hexdigest())
 
 
 def _first_line(error: Exception) -> str:

@@ -2,19 +2,28 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from stepforge.grading.votes import equal_answers
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.scoring.best_of_n import AGGREGATORS, Ballot, any_right, best, choices, majority, weighted
+from stepforge.pipelines.scoring.best_of_n import (
+    AGGREGATORS,
+    Ballot,
+    any_right,
+    ballot_of,
+    best,
+    choices,
+    majority,
+    weighted,
+)
 from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
 from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
 from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
+from stepforge.pipelines.scoring.prm_bench import RIGHT_ABOVE, PrmScore, prm_scores
 from stepforge.pipelines.scoring.probes import Probes, probe_all
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput, RunFailed
@@ -53,6 +62,8 @@ class Scoring(Record):
     tokens: int
     """That the model read."""
     first_errors: FirstErrors
+    prm_scores: tuple[PrmScore, ...] = ()
+    """Where every step is labeled."""
     calibration: CalibrationFigures | None
     best_of_n: tuple[Curve, ...]
     probes: Probes | None
@@ -83,6 +94,9 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     run = (Path(request.on) / "run.toml").exists() or "://" in request.on
     labeler = request.model if run and not recorded and not _names_model(request) else None
     cases = _limited(cases_on(request.on, labeler), request.limit)
+    every_step = all(case.wrong is not None for case in cases)
+    if every_step and request.threshold is None:  # no half is needed to learn one from
+        request = request.model_copy(update={"threshold": RIGHT_ABOVE})
     unscored: dict[str, int] = defaultdict(int)
     tokens, probes = 0, None
     if recorded:
@@ -103,6 +117,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
         unscored=dict(unscored),
         tokens=tokens,
         first_errors=figures,
+        prm_scores=tuple(prm_scores(has_scores, request.threshold)) if every_step else (),
         calibration=calibration_figures(has_scores),
         best_of_n=tuple(curves(has_scores)) if labeler is None else (),  # labelers know the answer
         probes=probes,
@@ -174,16 +189,8 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
 
 
 def _ballot(cases: Sequence[Case]) -> Ballot:
-    answers = [case.answer for case in cases if case.answer is not None]
-    leaders = equal_answers(answers, "math")
-    names = sorted(set(leaders.values()))
-    votes, right = np.zeros((len(cases), len(names))), np.zeros(len(names))
-    for i, case in enumerate(cases):
-        if case.answer is not None:
-            place = names.index(leaders[case.answer])
-            votes[i, place] = 1
-            right[place] = max(right[place], float(bool(case.final_answer_correct)))
-    return Ballot(votes, right, tuple(case.id for case in cases))
+    right = [bool(case.final_answer_correct) for case in cases]
+    return ballot_of([case.answer for case in cases], right, tuple(case.id for case in cases))
 
 
 def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[..., float]) -> dict[int, float]:
@@ -195,7 +202,7 @@ def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[...
 
 
 def _limited(cases: Sequence[Case], limit: int | None) -> list[Case]:
-    seen: dict[str, int] = defaultdict(int)
+    seen: Counter[str] = Counter()
     kept = []
     for case in cases:
         seen[case.subset] += 1

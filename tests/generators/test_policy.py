@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from fakes import a_problem
+from fakes import CharacterEngine, a_problem
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,21 +13,41 @@ from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
 from stepforge.pipelines.exports.rows import asked
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Step
 
 WIDTH = 3
 
 
-class ThreeByThree:
+def test_each_problem_is_asked_in_one_way() -> None:
+    ways = [
+        {"name": "terse", "share": 0.3, "prompt": "Briefly: {question}", "temperature": 0.5},
+        {"name": "hot", "share": 0.2, "temperature": 1.5},
+    ]
+    policy = PromptedPolicy(ThreeByThree("x"), PolicySettings.model_validate({"ways": ways}))
+    asked = [policy.for_problem(a_problem(str(i))) for i in range(600)]
+    models = [one.identity.model for one in asked]
+    shares = {model: models.count(model) / len(models) for model in set(models)}
+    assert shares == pytest.approx({"three": 0.5, "three, terse": 0.3, "three, hot": 0.2}, abs=0.06)
+    terse = asked[models.index("three, terse")]
+    assert (terse.identity.prompt, terse.sampling.temperature) == ("Briefly: {question}", 0.5)
+    assert policy.for_problem(a_problem("7")) is policy.for_problem(a_problem("7"))
+    for wrong in (
+        [{"name": "a", "share": 0.7}, {"name": "b", "share": 0.7}],
+        [{"name": "a", "share": 1, "prompt": "x"}],
+    ):
+        with pytest.raises(ValidationError):
+            PolicySettings.model_validate({"ways": wrong})
+
+
+class ThreeByThree(CharacterEngine):
     """An engine whose tokens are three characters wide, so that most step boundaries fall inside a token."""
 
     def __init__(self, text: str, finish: str = "stop") -> None:
+        super().__init__("three")
         self.text = text
         self.finish = finish
         self.asked: list[Prompt] = []
-
-    identity = EngineIdentity(model="three", digest="", engine="test", version="1")
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         self.asked.append(prompt)
@@ -40,13 +60,8 @@ class ThreeByThree:
             tokens=len(ids),
         )
 
-    special_tokens: frozenset[str] = frozenset()
-
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(hash(text[i : i + WIDTH]) & 0xFFFFFF for i in range(0, len(text), WIDTH))
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self.encode(text)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         ends = [WIDTH * (i + 1) for i in range(len(token_ids))]
@@ -54,9 +69,6 @@ class ThreeByThree:
 
     def chat(self, messages: Sequence[Message]) -> str:
         return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
-
-    async def close(self) -> None:
-        return None
 
 
 def sampled(engine: ThreeByThree, settings: PolicySettings, prefix: Sequence[Step] = ()) -> list[tuple[Step, ...]]:

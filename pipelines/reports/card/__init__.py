@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_text, write_stamp
+from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_bytes, stamp_of_text, write_stamp
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
 from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
@@ -17,15 +17,14 @@ from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
-from stepforge.pipelines.reports.card.sessions import SESSIONS, sessions
+from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
-from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
+from stepforge.pipelines.storage.shards import write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
-from stepforge.schemas.labeled import COMPLETIONS
 
 FIGURES = "figures"
 CARD = "README.md"
@@ -33,15 +32,11 @@ CARD_BYTES = 8 << 20
 """Size of the largest card that is read."""
 
 
-def write_card(layout: Layout, run: RunFile, report: Report) -> None:
-    """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
-    contents = Contents()
-    for path in layout.shards("curate"):
-        for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
-            contents.add(row)
+def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
+    """Write ``README.md`` and the figures of the data set repository."""
     figures = figure_files(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
-    stamp |= _written(layout, SESSIONS, sessions(contents.examples))
+    stamp |= _sessions(layout, contents)
     described = {CROISSANT: croissant(run, layout, report, contents), DATASET_INFO: dataset_info(run, layout)}
     for name, value in described.items():
         text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
@@ -62,6 +57,17 @@ def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str,
     for name, text in texts.items():
         write_text(layout.datasets / folder / name, text)
     return {f"{folder}/{name}": stamp_of_text(text) for name, text in texts.items()}
+
+
+def _sessions(layout: Layout, contents: Contents) -> dict[str, FileStamp]:
+    rows = [session_row(example) for example in contents.examples]
+    stamps = _written(layout, SESSIONS, {f"{number:05d}.jsonl": row.trace for number, row in enumerate(rows)})
+    path = layout.datasets / SESSIONS / SESSION_ROWS
+    if not rows:
+        path.unlink(missing_ok=True)
+        return stamps
+    write_shard(path, rows, SessionRow, {})
+    return {**stamps, f"{SESSIONS}/{SESSION_ROWS}": stamp_of_bytes(path.read_bytes())}
 
 
 def card_head(run: RunFile, layout: Layout) -> str:
