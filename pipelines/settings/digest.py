@@ -29,7 +29,7 @@ DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
-ADDED = (
+ADDED: tuple[tuple[str, str, object], ...] = (
     ("policy", "ways", []),
     ("generate", "over_limit", "undetermined"),
     ("generate", "stream", False),
