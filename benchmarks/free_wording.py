@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
+from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
-from stepforge.generators.wording.solutions import free_solution
 from stepforge.labelers.oracle import judge
 from stepforge.schemas.rollout import Step
 from stepforge.schemas.seeds import rng_of
@@ -56,7 +56,6 @@ def shared_beginnings(family: type[Family], count: int) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=200, help="problems a family")
     count = parser.parse_args().problems

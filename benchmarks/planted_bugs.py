@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.embedded_policy.changed_programs import Planted, planted_bugs
 from stepforge.generators.families.programs import Programs
-from stepforge.generators.planted_bugs import Planted, planted_bugs
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
@@ -30,7 +30,6 @@ TRIES = 6
 
 
 def main() -> None:
-    """Write the programs, or print the table of a run on them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("write", "table"))
     parser.add_argument("path", type=Path)

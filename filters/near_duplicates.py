@@ -22,7 +22,6 @@ class NearDuplicates(Record):
     """Compare by meaning: folder or Hub name of a small embedding model for transformers, mean of its last states."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop a problem that the corpus knows as the near-copy of an earlier one."""
         if not row.supplied and row.problem.id in corpus.near_copy_of:
             return Dropped(reason="nearly the question of an earlier problem")
         return row

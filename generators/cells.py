@@ -29,7 +29,6 @@ class Cells(NamedTuple):
     where: str
 
     def bad(self, field: str, what: str) -> NoReturn:
-        """Refuse the row because of a field."""
         raise BadInput(f"{self.where}, {field} (column {self.columns.get(field, field)!r}): {what}")
 
     def value(self, field: str) -> object:
@@ -46,7 +45,6 @@ class Cells(NamedTuple):
         return None if value is None else self._sound(field, value)
 
     def required_text(self, field: str) -> str:
-        """Return a text that must be there."""
         text = self.text(field)
         if text is None:
             self.bad(field, "is missing or empty; fill it in or remove the row")
@@ -63,7 +61,6 @@ class Cells(NamedTuple):
         return text
 
     def identifier(self) -> str:
-        """Return the id, which must be there."""
         label = self.label("id")
         if label is None:
             self.bad("id", "is missing or empty; fill it in, or leave `id` out to name rows by their question")
@@ -85,14 +82,13 @@ class Cells(NamedTuple):
         return found
 
     def difficulty(self) -> int | None:
-        """Return the level, a whole number."""
         value = self.value("difficulty")
         if value is None or (isinstance(value, str) and _UNKNOWN_LEVEL.fullmatch(value.strip())):
             return None
         text = _number_text(value) or (value.strip()[:100] if isinstance(value, str) else "")
         level = _LEVEL.fullmatch(text)
         if level is None:
-            self.bad("difficulty", f"{_shown(value)} is not a whole number such as 3 or Level 3")
+            self.bad("difficulty", f"{repr(value)[:60]} is not a whole number such as 3 or Level 3")
         return int(level[1])
 
     def steps(self) -> tuple[str, ...]:
@@ -143,7 +139,3 @@ def _kind(value: object) -> str:
         str: "a text",
     }
     return names.get(type(value), f"of type {type(value).__name__}")
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]

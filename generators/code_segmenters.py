@@ -34,7 +34,6 @@ class Statement(Segmenter):
     keeps_blocks: ClassVar[bool] = False
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the starts of statements, and the edges of code fences."""
         return _cuts(text, lambda line: True)
 
 
@@ -45,7 +44,6 @@ class Block(Segmenter):
     keeps_blocks: ClassVar[bool] = False
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the starts of blocks, and the edges of code fences."""
         return _cuts(text, lambda line: line.within and line.word not in _GOES_ON)
 
 
@@ -87,7 +85,6 @@ def _logical_lines(rows: list[str]) -> Iterator[_Line]:
 
 
 def _plain_lines(rows: list[str], first: int) -> Iterator[_Line]:
-    """Yield the lines that the tokenizer does not read, each as a statement."""
     for row in range(max(first, 0), len(rows)):
         if rows[row].strip():
             depth = len(rows[row]) - len(rows[row].lstrip())

@@ -57,7 +57,6 @@ def check_columns(columns: Mapping[str, str], there: Iterable[str], source: str)
 
 
 def hint(field: str, column: str, columns: Sequence[str]) -> str:
-    """Return which column may have been meant."""
     alike = get_close_matches(column, columns, n=1, cutoff=0.75) or [
         name for name in OTHER_NAMES.get(field, ()) if name != column and stored_under(name, columns) in columns
     ]
@@ -65,7 +64,6 @@ def hint(field: str, column: str, columns: Sequence[str]) -> str:
 
 
 def is_chat(value: object) -> bool:
-    """Whether a value is a list of chat messages."""
     return isinstance(value, list | tuple) and bool(value) and all(_role(turn) for turn in value)
 
 

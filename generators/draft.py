@@ -51,6 +51,11 @@ class Draft(NamedTuple):
     """None for a family that has no free wording."""
 
 
+def plus(a: int, b: int) -> str:
+    """Return a sum as it is written: a negative number is taken away."""
+    return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
+
+
 class Transcript:
     """An honest ``say``: records every step as a quantity."""
 

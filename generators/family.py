@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.draft import Draft, Transcript
-from stepforge.generators.wording.solutions import free_question
+from stepforge.generators.draft import Draft, Free, Transcript
+from stepforge.generators.wording.grammar import free_grammar
 from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Problem, Reading, Truth
 from stepforge.schemas.record import Record
@@ -35,6 +35,9 @@ class ProblemFamily(Record, ABC):
             raise ValueError(f"level {wrong[0]} is outside 1 to {cls.max_level}")
         return levels
 
+    def check(self) -> None:
+        """Look for what an item needs from outside, and raise ``BadInput`` where it is not there."""
+
     @abstractmethod
     def item(self, seed: int, index: int) -> Problem:
         """Return item ``index`` of the endless sequence that ``seed`` names."""
@@ -48,7 +51,6 @@ class Family(ProblemFamily):
 
     @property
     def reading(self) -> Reading:
-        """How solutions of its problems state their values."""
         return "lines" if self.wording == "plain" else "sentences"
 
     @abstractmethod
@@ -56,13 +58,11 @@ class Family(ProblemFamily):
         """Write one problem of a level."""
 
     def draw(self, seed: int, index: int) -> tuple[Draft, int]:
-        """Return the draft and level of item ``index``."""
         rng = rng_of(seed, "problem", self.kind, index)
         level = rng.choice(self.levels)
         return self.draft(rng, level), level
 
     def item(self, seed: int, index: int) -> Problem:
-        """Return item ``index`` of the endless sequence that ``seed`` names."""
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
@@ -83,10 +83,14 @@ class Family(ProblemFamily):
         )
 
     def question(self, draft: Draft, seed: int, index: int) -> str:
-        """Return the question of item ``index`` in this part's wording."""
         if self.wording == "plain" or draft.free is None:
             return draft.question
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
+
+
+def free_question(free: Free, rng: Random) -> str:
+    """Return a question in free wording."""
+    return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in free.question)
 
 
 def group_of(kind: str, shape: str) -> str:

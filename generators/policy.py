@@ -97,11 +97,7 @@ class PromptedPolicy:
 
     @property
     def identity(self) -> PolicyIdentity:
-        """Which policy, and how it is sampled; the prompt as the model is given it, chat template and all.
-
-        Raises:
-            ValueError: the engine's model has no chat template.
-        """
+        """Which policy, and how it is sampled; the prompt as the model is given it, chat template and all."""
         return self._identity.model_copy(update={"prompt": self._template})
 
     @cached_property
@@ -169,11 +165,6 @@ class PromptedPolicy:
         return self._rollouts(problem, (), seed, written)
 
     def check_plain(self, text: str) -> None:
-        """Refuse a text from outside that would end a turn, or begin one.
-
-        Raises:
-            SpecialToken: it holds what the model reads as a control token.
-        """
         if self._special_tokens:
             check_plain(text, self._special_tokens)
 
@@ -276,7 +267,6 @@ class PromptedPolicy:
         return self.engine.chat(turns) if self.settings.chat else turns[-1].content
 
     def turns(self, question: str) -> list[Message]:
-        """Return the conversation that asks a question."""
         asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]

@@ -176,9 +176,6 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     """Return the problem of a row; ``number`` (from 1) and ``source`` (the file) are for messages.
 
     The id is ``label:value`` of the id column, or ``label:hash`` of the question, which reordering does not change.
-
-    Raises:
-        BadInput: a value cannot be used.
     """
     values = {column: lookup(row, column) for column in part.columns.values()}
     cells = Cells(part.columns, values, f"{source}, row {number}")

@@ -82,7 +82,6 @@ class _Search(Record):
         return outcomes.count("correct") / len(outcomes), sum(r.tokens for r in sampled)
 
     async def _found(self, asked: Asked, solutions: Sequence[Rollout], tokens: int) -> Found:
-        """Order whole solutions by their value."""
         values, more = await self.values(asked, [r.steps for r in solutions])
         order = sorted(range(len(solutions)), key=lambda i: -values[i])
         return Found([solutions[i] for i in order], [values[i] for i in order], tokens + more)
@@ -95,7 +94,6 @@ class BestOfN(_Search):
     n: int = Field(default=8, ge=1)
 
     async def __call__(self, asked: Asked) -> Found:
-        """Sample and order."""
         seed = seed_of(asked.seed, "best of n", asked.problem.id)
         sampled = await asked.policy.sample(asked.problem, (), n=self.n, seed=seed)
         return await self._found(asked, sampled, sum(r.tokens for r in sampled))
@@ -180,7 +178,6 @@ AnySearch = Annotated[BestOfN | Beam | Mcts, Field(discriminator="kind")]
 
 
 def _joined(before: Rollout | None, rollout: Rollout) -> Rollout:
-    """Return a rollout with the steps before it."""
     if before is None:
         return rollout
     update = {"steps": (*before.steps, *rollout.steps), "tokens": before.tokens + rollout.tokens}

@@ -19,7 +19,6 @@ class Segmenter(Record, ABC):
     """Whether no cut lies inside a code fence, a LaTeX environment or a display."""
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        """Return the pieces."""
         blocks = whole_blocks(text, inline=self.inline) if self.keeps_blocks else []
         edges = [0, *(cut for cut in self.cuts(text) if not inside(cut, blocks)), len(text)]
         pieces = [text[a:b] for a, b in pairwise(edges) if a < b]

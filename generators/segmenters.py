@@ -31,7 +31,6 @@ class BlankLine(Segmenter):
     kind: Literal["blank_line"] = "blank_line"
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the ends of runs of blank lines."""
         return (match.end() for match in BLANK_LINES.finditer(text))
 
 
@@ -41,12 +40,12 @@ class Line(Segmenter):
     kind: Literal["line"] = "line"
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the ends of lines."""
         return accumulate(len(line) + 1 for line in text.split("\n")[:-1])
 
 
 class StepMarker(Segmenter):
-    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items.
+    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items; else
+    before sentences such as ``Second, ...`` and ``Finally, ...``.
 
     What stands before the first marker belongs to the first step.
     """
@@ -54,7 +53,6 @@ class StepMarker(Segmenter):
     kind: Literal["step_marker"] = "step_marker"
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the starts of all marked lines but the first."""
         return step_starts(text)[1:]
 
 
@@ -68,7 +66,6 @@ class Sentence(Segmenter):
     inline: ClassVar[bool] = True
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return the positions between sentences."""
         blanks = [match.end() for match in BLANK_LINES.finditer(text)]
         return sorted({*blanks, *sentence_ends(text)})
 

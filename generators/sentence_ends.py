@@ -33,7 +33,6 @@ def gap_cut(text: str, start: int, end: int) -> int:
 
 
 def sentence_ends(text: str) -> Iterator[int]:
-    """Yield the positions between sentences, in order."""
     numbered = 0  # the last number that stood before a list item
     for match in _END.finditer(text):
         if match["gap"] is None:

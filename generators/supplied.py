@@ -57,11 +57,6 @@ def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
 
 
 def solutions_of(cells: Cells) -> tuple[BroughtSolution, ...]:
-    """Return the solutions of a row.
-
-    Raises:
-        BadInput: a value cannot be used.
-    """
     field = "steps" if "steps" in cells.columns else "solution"
     value = cells.value(field)
     label = next((name for name in PEOPLE if name in cells.columns), None)

@@ -33,7 +33,7 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
         if (call := pending_call(before + text)) is not None:
             told = await _answer(policy, call) if calls_made(before + text) <= allowed else REFUSED
             if told is None:  # a failure of the sandbox says nothing about the solution
-                failed = Completion(text="", finish="error", tokens=0, error="the tool failed", cause="server")
+                failed = Completion.failed("the tool failed", "server")
                 return tuple(steps), _whole(text, [*parts, failed], cut_off=False)
             steps.append(Step(text=told, author="tool"))
             text += told

@@ -1,18 +1,12 @@
 """Families whose solutions are written out line by line: their truth is not a list of quantities."""
 
-import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
 from stepforge.generators.family import ProblemFamily, group_of
-from stepforge.generators.slips import Piece
 from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.seeds import rng_of
-
-_ANSWERED = re.compile(r"(?<=>>)( = [^\n]*\n)")
-"""What a calculator answered: the policy does not learn to write it."""
 
 
 class Worked(NamedTuple):
@@ -24,15 +18,10 @@ class Worked(NamedTuple):
     answer_kind: AnswerKind
     reading: Reading
     shape: str
-    slipped: Callable[[Random], list[Piece]]
-    """A solution with a mistake, for training: the mistake itself is not learned, what follows it is."""
+    drawn: object
+    """What the family drew, for whoever plants mistakes in the solution."""
     quantities: tuple[Quantity, ...] = ()
     calls: int | None = None
-
-    @property
-    def solution(self) -> list[Piece]:
-        """The reference solution, for training."""
-        return learned([*self.lines, f"Answer: {self.answer}"])
 
 
 class WorkedFamily(ProblemFamily):
@@ -43,13 +32,11 @@ class WorkedFamily(ProblemFamily):
         """Write one problem of a level with its solution."""
 
     def worked(self, seed: int, index: int) -> tuple[Worked, int]:
-        """Return item ``index`` with its solution, and its level."""
         rng = rng_of(seed, "problem", self.kind, index)
         level = rng.choice(self.levels)
         return self.work(rng, level), level
 
     def item(self, seed: int, index: int) -> Problem:
-        """Return item ``index`` of the endless sequence that ``seed`` names."""
         worked, level = self.worked(seed, index)
         return Problem(
             id=f"{self.kind}-{seed}-{index:07d}",
@@ -63,9 +50,3 @@ class WorkedFamily(ProblemFamily):
             truth=Truth(quantities=worked.quantities, reading=worked.reading, calls=worked.calls),
             known_solution="\n".join([*worked.lines, f"Answer: {worked.answer}"]),
         )
-
-
-def learned(lines: Sequence[str]) -> list[Piece]:
-    """Return lines to be learned, but for what a calculator answered in them."""
-    parts = _ANSWERED.split("\n".join(lines))
-    return [Piece(part, learn=i % 2 == 0) for i, part in enumerate(parts) if part]

@@ -1,10 +1,13 @@
 """Labels as views of kept evidence. ``labels[i]`` speaks of the prefix ``steps[:i+1]``."""
 
+from collections.abc import Iterable
+from itertools import accumulate, islice
 from typing import Literal
 
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.record import Record
+from stepforge.schemas.protocols import Completion
+from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Rollout, pass_rate
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
@@ -100,6 +103,15 @@ class LabeledSolution(Record):
     """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
 
     @property
+    def right_so_far(self) -> list[float | None]:
+        """For each step the probability that it and all before it are right; else the share of completions that succeed
+        from there, else None."""
+        if not self.verdict.posterior:
+            return [None if label is None else label.value for label in self.labels]
+        left = accumulate(self.verdict.posterior[:-1], lambda rest, p: rest - p, initial=1.0)
+        return [min(1.0, max(0.0, p)) for p in islice(left, 1, None)]
+
+    @property
     def labeled_steps(self) -> int:
         """Steps that the verdict judges: those up to the first error, or all; none where it abstains."""
         if self.verdict.abstained:
@@ -107,7 +119,7 @@ class LabeledSolution(Record):
         return len(self.rollout.steps) if self.verdict.first_error is None else self.verdict.first_error + 1
 
 
-class Cost(Record):
+class Cost(Summed):
     """What was spent. Prompt tokens count each time they are given, cached or not."""
 
     rollouts: int = 0
@@ -115,24 +127,25 @@ class Cost(Record):
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            rollouts=self.rollouts + other.rollouts,
-            generated_tokens=self.generated_tokens + other.generated_tokens,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_prompt_tokens=self.cached_prompt_tokens + other.cached_prompt_tokens,
+    @classmethod
+    def of(cls, written: Iterable[Rollout | Completion]) -> "Cost":
+        """Return the cost of having sampled these, and the repairs of rollouts."""
+        asked = list(written)
+        asked_again = [r.repair for r in asked if isinstance(r, Rollout) and r.repair is not None]
+        return cls(
+            rollouts=len(asked) + len(asked_again),
+            generated_tokens=sum(w.tokens for w in (*asked, *asked_again)),
+            prompt_tokens=sum(w.prompt_tokens for w in (*asked, *asked_again)),
+            cached_prompt_tokens=sum(w.cached_tokens for w in (*asked, *asked_again)),
         )
 
-    @classmethod
-    def of(cls, rollouts: tuple[Rollout, ...] | list[Rollout]) -> "Cost":
-        """Return the cost of having sampled these rollouts, and their repairs."""
-        written = [*rollouts, *(r.repair for r in rollouts if r.repair is not None)]
-        return cls(
-            rollouts=len(written),
-            generated_tokens=sum(w.tokens for w in written),
-            prompt_tokens=sum(w.prompt_tokens for w in written),
-            cached_prompt_tokens=sum(w.cached_tokens for w in written),
-        )
+
+def cost_by_labeler(entries: "Iterable[LabelerCost]") -> dict[str, Cost]:
+    """Return what each labeler spent in all."""
+    costs: dict[str, Cost] = {}
+    for entry in entries:
+        costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
+    return costs
 
 
 class LabelerCost(Record):
@@ -177,6 +190,8 @@ class LabeledProblem(Record):
 
 COMPLETIONS = ("evidence", "further", "searched")
 """The columns of a labeled problem that hold most of it, and that whoever looks at solutions alone can do without."""
+TOKENS = ("token_ids", "token_logprobs")
+"""Parts of every step that only exports by token need."""
 
 
 class Failure(Record):

@@ -1,33 +1,12 @@
-"""Whole numbers and arithmetic in words, written and read: ``seven plus twenty-one`` for ``7 + 21``."""
+"""Whole numbers and arithmetic in words: ``seven plus twenty-one`` for ``7 + 21``."""
 
 import re
 
-UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-LARGEST = 99
-"""Largest number written in words."""
-SPOKEN = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "mod": "modulo"}
+UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 _TENS = re.compile(rf"\b({'|'.join(TENS)})(?:-({'|'.join(UNITS[1:10])}))?\b", re.IGNORECASE)
 _NOT_COUNTED = "side|of|more|way|by|after|step|another|who|that|thing|last"
@@ -45,21 +24,6 @@ _OPERATORS = [
     (re.compile(r"\bdivided by\b", re.IGNORECASE), "/"),
     (re.compile(r"\bmodulo\b", re.IGNORECASE), "mod"),
 ]
-
-
-def in_words(text: str) -> str:
-    """Return an expression in words; as it is where a number is not a whole one from 0 to ``LARGEST``."""
-    spoken = [SPOKEN.get(token) or _number(token) for token in text.split()]
-    return text if None in spoken else " ".join(word for word in spoken if word)
-
-
-def _number(token: str) -> str | None:
-    if not token.isdecimal() or int(token) > LARGEST:
-        return None
-    tens, unit = divmod(int(token), 10)
-    if tens < 2:
-        return UNITS[int(token)]
-    return TENS[tens - 2] + (f"-{UNITS[unit]}" if unit else "")
 
 
 def in_digits(text: str) -> str:

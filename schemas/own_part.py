@@ -41,7 +41,6 @@ class OrOwn:
         self.contracts = contracts
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Try a part of a user's own before ours."""
         ours = handler(source)
         return core_schema.with_info_wrap_validator_function(
             self._validate,

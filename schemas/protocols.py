@@ -54,6 +54,11 @@ class Completion(Record):
     cause: Cause = "request"
     """Whose fault that was."""
 
+    @classmethod
+    def failed(cls, message: str, cause: Cause = "request") -> "Completion":
+        """Return the completion of a request that failed."""
+        return cls(text="", finish="error", tokens=0, error=message, cause=cause)
+
 
 class EngineIdentity(Record):
     """Which model an engine serves."""
@@ -83,9 +88,7 @@ class Engine(Protocol):
     """Tokens in, tokens out; batches by itself."""
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        ...
+    def identity(self) -> EngineIdentity: ...
 
     @property
     def special_tokens(self) -> frozenset[str]:
@@ -147,9 +150,7 @@ class Scorer(Protocol):
     """A process reward model: solution steps in, one probability for each step out."""
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        ...
+    def identity(self) -> EngineIdentity: ...
 
     async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
         """Return the scores of each solution's steps; equal calls give equal scores.
@@ -159,9 +160,7 @@ class Scorer(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Give back what the model holds."""
-        ...
+    async def close(self) -> None: ...
 
 
 class Policy(Protocol):

@@ -102,7 +102,6 @@ class Rollout(Record):
 
     @property
     def truncated(self) -> bool:
-        """Whether the token limit ended it."""
         return self.finish == "length"
 
 

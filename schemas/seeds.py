@@ -20,5 +20,4 @@ def seed_of(*path: Name) -> int:
 
 
 def rng_of(*path: Name) -> Random:
-    """Return a random generator seeded by the path."""
     return Random(seed_of(*path))

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import EngineIdentity
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 IDENTITY = PolicyIdentity(
@@ -84,3 +86,23 @@ class EqualGrader:
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
         return ["correct" if answer == problem.answer else "wrong" for answer in answers]
+
+
+class NamedEngine(TextEngine):
+    """An engine that writes nothing by itself and has no tokens."""
+
+    def __init__(self, name: str = "test") -> None:
+        super().__init__(EngineIdentity(model=name, digest="", engine="test", version="1"))
+
+
+class CharacterEngine(NamedEngine):
+    """The same, and a character is a token."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return self.encode(text)
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        return tuple(range(1, len(token_ids) + 1))

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from benchmarks.embedded_policy.changed_programs import planted_bugs
+from benchmarks.embedded_policy.free_solutions import free_solution
+from benchmarks.embedded_policy.mistakes import mistaken, right
+from benchmarks.embedded_policy.slips import Piece, solution
 from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES, DOMAINS, Plans
-from stepforge.generators.family import ProblemFamily
-from stepforge.generators.planted_bugs import planted_bugs
-from stepforge.generators.slips import Piece, solution
-from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.generators.family import ProblemFamily, free_question
 from stepforge.generators.worked import WorkedFamily
 from stepforge.schemas.seeds import rng_of
 
@@ -86,7 +87,7 @@ def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, 
     slips = rng.random() < DOMAIN_SLIPS
     if isinstance(family, WorkedFamily):
         worked, _ = family.worked(seed, index)
-        return f"{worked.question}\n", worked.slipped(rng) if slips else worked.solution
+        return f"{worked.question}\n", mistaken(worked, rng) if slips else right(worked)
     problem = family.item(seed, index)
     program = problem.known_solution or ""
     bug = next(planted_bugs(program, rng), None) if slips else None

@@ -8,10 +8,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.embedded_policy.corpus import domain_solution
+from benchmarks.embedded_policy.free_solutions import free_solution
+from benchmarks.embedded_policy.slips import solution
 from benchmarks.embedded_policy.verdict_corpus import check
 from stepforge.generators.families import ALL_FAMILIES, DOMAINS
-from stepforge.generators.slips import solution
-from stepforge.generators.wording.solutions import free_question, free_solution
+from stepforge.generators.family import free_question
 from stepforge.schemas.seeds import rng_of
 
 END = "<|end|>"

@@ -9,8 +9,8 @@ import re
 from random import Random
 from typing import NamedTuple, cast
 
+from benchmarks.embedded_policy.slips import solution, wrong_value
 from stepforge.generators.draft import Draft, Transcript, V
-from stepforge.generators.slips import solution, wrong_value
 from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
 from stepforge.labelers.verdict_text import delimiter, numbered, verdict_line
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from random import Random
 from typing import Literal, NamedTuple
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact, Polynomial
 
@@ -97,7 +97,7 @@ def _work(left: _Side, right: _Side, extra: _Side | None, say: Say) -> Exact:
     left_number = _number("L", left, say)
     if extra is not None:
         more = say("M", f"{extra.bracket} * {extra.shift}", extra.bracket * extra.shift)
-        left_number = say("N", _plus(left_number, more), left_number + more)
+        left_number = say("N", plus(left_number, more), left_number + more)
     right_number = _number("R", right, say)
     slope = left.bracket
     if extra is not None:
@@ -106,7 +106,7 @@ def _work(left: _Side, right: _Side, extra: _Side | None, say: Say) -> Exact:
         slope = say("C", f"{slope} - {right.bracket}", slope - right.bracket)
     number = right_number
     if left_number:
-        number = say("D", _plus(right_number, -left_number), right_number - left_number)
+        number = say("D", plus(right_number, -left_number), right_number - left_number)
     # A slip may make the x terms cancel; there is nothing to divide by then, and any value is as wrong as another.
     return say("x", f"{number} / {slope}", Fraction(number, slope) if slope else Fraction(0))
 
@@ -118,11 +118,7 @@ def _number(name: str, side: _Side, say: Say) -> int:
     product = say(f"{name}1", f"{side.bracket} * {side.shift}", side.bracket * side.shift)
     if not side.constant:
         return product
-    return say(f"{name}2", _plus(product, side.constant), product + side.constant)
-
-
-def _plus(a: int, b: int) -> str:
-    return f"{a} {_sign(b)} {abs(b)}"
+    return say(f"{name}2", plus(product, side.constant), product + side.constant)
 
 
 def _sign(number: int) -> str:

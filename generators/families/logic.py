@@ -7,18 +7,17 @@ The other candidates stand at the end of rules that never apply.
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.slips import Piece
-from stepforge.generators.worked import Worked, WorkedFamily, learned
+from stepforge.generators.worked import Worked, WorkedFamily
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NAMES = ("Rex", "Tom", "Ada", "Max", "Zoe")
-KINDS = tuple(
-    "cat dog pet fox wolf bird fish frog bee ant toad lion bear deer hare mole crow duck swan seal".split()  # noqa: SIM905
-)
+KINDS = tuple("cat dog pet fox wolf bird fish frog bee ant toad lion bear deer hare mole crow duck swan seal".split())
 SHUFFLED_FROM = 2
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
+    """What is known, the deductions, and what follows."""
+
     given: tuple[str, ...]
     steps: tuple[str, ...]
     answer: str
@@ -35,7 +34,6 @@ class Logic(WorkedFamily):
     """Whether half of the problems are about kinds of things instead of letters."""
 
     def work(self, rng: Random, level: int) -> Worked:
-        """Write one problem that takes ``level`` deductions."""
         case = _syllogism(rng, level) if self.syllogisms and rng.random() < 0.5 else _letters(rng, level)
         given = list(case.given)
         if level >= SHUFFLED_FROM:
@@ -49,11 +47,11 @@ class Logic(WorkedFamily):
             answer_kind="text",
             reading="deductions",
             shape=f"{level} " + " ".join(word for word in ". ".join(case.given).split() if word.islower())[:60],
-            slipped=lambda rng: _slipped(case, rng),
+            drawn=case,
         )
 
 
-def _letters(rng: Random, level: int) -> _Case:
+def _letters(rng: Random, level: int) -> Case:
     left = rng.sample(LETTERS, len(LETTERS))
     known = [left.pop()]
     given, steps = [known[0]], []
@@ -82,10 +80,10 @@ def _letters(rng: Random, level: int) -> _Case:
         step = f"from {known_part if backwards else missing}, {rule}, so {wrong}"
         given.append(rule)
         others.append((wrong, step))
-    return _Case(tuple(given), tuple(steps), known[-1], tuple(others))
+    return Case(tuple(given), tuple(steps), known[-1], tuple(others))
 
 
-def _syllogism(rng: Random, level: int) -> _Case:
+def _syllogism(rng: Random, level: int) -> Case:
     name, kinds = rng.choice(NAMES), rng.sample(KINDS, len(KINDS))
     first = kinds.pop()
     given, steps, known = [f"{name} is a {first}"], [], [first]
@@ -106,15 +104,4 @@ def _syllogism(rng: Random, level: int) -> _Case:
         given.append(rule)
         step = f"from {name} is a {source if backwards else missing}, {rule}, so {name} is a {wrong}"
         others.append((f"{name} is a {wrong}", step))
-    return _Case(tuple(given), tuple(steps), answer, tuple(others))
-
-
-def _slipped(case: _Case, rng: Random) -> list[Piece]:
-    """Return a solution in which a rule is applied that does not apply."""
-    at = rng.randrange(len(case.steps))
-    wrong, step = rng.choice(case.others)
-    before = "".join(f"{line}\n" for line in case.steps[:at])
-    pieces = [*([Piece(before)] if before else []), Piece(f"{step}\n", learn=False)]
-    if rng.random() < 0.25:
-        return [*pieces, *learned([*case.steps[at:], f"Answer: {case.answer}"])]
-    return [*pieces, Piece(f"Answer: {wrong}")]
+    return Case(tuple(given), tuple(steps), answer, tuple(others))

@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.generators.slips import Piece
-from stepforge.generators.worked import Worked, WorkedFamily, learned
+from stepforge.generators.worked import Worked, WorkedFamily
 from stepforge.grading.puzzles import Puzzle
 from stepforge.grading.puzzles.blocks import Blocks
 from stepforge.grading.puzzles.grid import Cell, Grid
@@ -45,7 +44,7 @@ class Plans(WorkedFamily):
             answer_kind="plan",
             reading="moves",
             shape=puzzle.question,
-            slipped=lambda rng: _slipped(puzzle, rng),
+            drawn=puzzle,
         )
 
     def _drawn(self, rng: Random, level: int) -> tuple[Puzzle, int]:
@@ -118,22 +117,3 @@ _MAKERS: dict[PuzzleKind, Callable[[Random, int], Puzzle]] = {
     "blocks": _blocks,
     "trip": _trip,
 }
-
-
-def _slipped(puzzle: Puzzle, rng: Random) -> list[Piece]:
-    """Return a solution with one legal move off the shortest way, and the best that can be done after it."""
-    plan = puzzle.plan(puzzle.start)
-    at = rng.randrange(len(plan))
-    state = plan[at - 1][1] if at else puzzle.start
-    off = [(m, s) for m, s in puzzle.moves(state) if m != plan[at][0] and puzzle.distance(s) is not None]
-    if not off:
-        return learned([*(f"{m}: {puzzle.told(s)}" for m, s in plan), f"Answer: {', '.join(m for m, _ in plan)}"])
-    move, after = rng.choice(off)
-    rest = puzzle.plan(after)
-    before = "".join(f"{m}: {puzzle.told(s)}\n" for m, s in plan[:at])
-    moves = [*(m for m, _ in plan[:at]), move, *(m for m, _ in rest)]
-    return [
-        *([Piece(before)] if before else []),
-        Piece(f"{move}: {puzzle.told(after)}\n", learn=False),
-        *learned([*(f"{m}: {puzzle.told(s)}" for m, s in rest), f"Answer: {', '.join(moves)}"]),
-    ]

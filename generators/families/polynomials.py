@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import MAX_DEGREE, Exact, Polynomial
 
@@ -25,7 +25,6 @@ class Polynomials(Family):
     domain = "algebra"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one problem of the tasks of a level."""
         task = rng.choice(BY_LEVEL[level])
         degree = 3 if level >= 5 else 2
         p, q = _polynomial(rng, degree, 3 + level), _polynomial(rng, degree, 3 + level)
@@ -105,16 +104,12 @@ def _value(p: Polynomial, at: int, say: Say) -> Exact:
     total = 0
     for position, (power, c) in enumerate(terms):
         term = c if power == 0 else say(f"u{power}", _product(c, at, power), c * at**power)
-        total = term if position == 0 else say(f"v{position}", _plus(total, term), total + term)
+        total = term if position == 0 else say(f"v{position}", plus(total, term), total + term)
     return total
 
 
 def _product(c: int, at: int, power: int) -> str:
     return f"{c} * {at}" + (f"^{power}" if power > 1 else "")
-
-
-def _plus(a: int, b: int) -> str:
-    return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
 
 
 def _polynomial(rng: Random, degree: int, largest: int) -> Polynomial:

@@ -4,6 +4,7 @@ In the spirit of iGSM (arXiv 2407.20311, section 2): who has how many is given t
 which do not matter, and the sentences need not come in the order of the solution.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -14,29 +15,8 @@ from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
 
-PEOPLE = [
-    "Ann",
-    "Bob",
-    "Cleo",
-    "Dan",
-    "Eve",
-    "Finn",
-    "Gus",
-    "Hana",
-    "Ivan",
-    "Jo",
-    "Kim",
-    "Leo",
-    "Mia",
-    "Ned",
-    "Oda",
-    "Pam",
-    "Ray",
-    "Sue",
-    "Tom",
-    "Uma",
-]
-ITEMS = ["coins", "books", "pens", "shells", "cards", "eggs", "stamps", "apples"]
+PEOPLE = "Ann Bob Cleo Dan Eve Finn Gus Hana Ivan Jo Kim Leo Mia Ned Oda Pam Ray Sue Tom Uma".split()
+ITEMS = "coins books pens shells cards eggs stamps apples".split()
 LARGEST = 90
 """No quantity of an honest solution is above this."""
 SHUFFLED_FROM = 5
@@ -156,33 +136,29 @@ def _sentence(nodes: list[_Node], i: int, item: str) -> str:
 
 
 def _work(nodes: list[_Node], needed: list[int], say: Say) -> Exact:
-    values: dict[int, Exact] = {}
+    values: dict[int, int] = {}
     for i in needed:
-        expression, value = _expression(nodes[i], [values[j] for j in nodes[i].inputs])
+        expression, value = worked_out(nodes[i].relation, nodes[i].number, [values[j] for j in nodes[i].inputs])
         values[i] = say(nodes[i].name, expression, value)
     return values[needed[-1]]
 
 
-def _expression(node: _Node, inputs: list[Exact]) -> tuple[str, Exact]:
+def worked_out(relation: Relation, number: int, inputs: Sequence[int]) -> tuple[str, int]:
+    """Return the expression that a solution writes, empty for a given number, and its value."""
     a = inputs[0] if inputs else 0
-    if not isinstance(a, int):
-        raise TypeError("a count is a whole number")
-    match node.relation:
+    match relation:
         case "given":
-            return "", node.number
+            return "", number
         case "times":
-            return f"{node.number} * {a}", node.number * a
+            return f"{number} * {a}", number * a
         case "more":
-            return f"{a} + {node.number}", a + node.number
+            return f"{a} + {number}", a + number
         case "fewer":
-            return f"{a} - {node.number}", a - node.number
+            return f"{a} - {number}", a - number
         case "half":
             return f"{a} / 2", a // 2
         case "together":
-            b = inputs[1]
-            if not isinstance(b, int):
-                raise TypeError("a count is a whole number")
-            return f"{a} + {b}", a + b
+            return f"{a} + {inputs[1]}", a + inputs[1]
 
 
 def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
@@ -190,7 +166,7 @@ def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
     extras = []
     for i, node in enumerate(nodes):
         if i not in needed:
-            expression, value = _expression(node, [nodes[j].value for j in node.inputs])
+            expression, value = worked_out(node.relation, node.number, [nodes[j].value for j in node.inputs])
             extras.append(Quantity(name=node.name, expression=expression, value=str(value), needed=False))
     return tuple(extras)
 

@@ -33,11 +33,7 @@ class ReasoningGym(ProblemFamily):
     """Settings of the task, as reasoning-gym calls them."""
 
     def check(self) -> None:
-        """Draw one problem.
-
-        Raises:
-            BadInput: the package is not there, or the task is unknown or refuses its options.
-        """
+        """Draw one problem."""
         try:
             self._entry(0)
         except ImportError:

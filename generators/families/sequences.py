@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -45,8 +45,7 @@ def _affine(rng: Random, level: int) -> Draft:
 def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Exact:
     term = start
     for i in range(2, last + 1):
-        sign = "-" if shift < 0 else "+"
-        term = say(f"t{i}", f"{factor} * {term} {sign} {abs(shift)}", factor * term + shift)
+        term = say(f"t{i}", f"{factor} * {plus(term, shift)}", factor * term + shift)
     return term
 
 

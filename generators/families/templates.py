@@ -43,7 +43,6 @@ class Templates(Family):
 
     @property
     def reading(self) -> Reading:
-        """How solutions state their values."""
         return "equations"
 
     @property
@@ -52,19 +51,10 @@ class Templates(Family):
         return f"templates of {Path(self.path).name}"
 
     def check(self) -> None:
-        """Read every file once.
-
-        Raises:
-            BadInput: one cannot be used.
-        """
+        """Read every file once."""
         _read(self.path)
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Draw a template and one problem from it.
-
-        Raises:
-            BadInput: a file cannot be used.
-        """
         templates, lists = _read(self.path)
         template = rng.choice(templates)
         try:

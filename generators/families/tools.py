@@ -8,19 +8,28 @@ from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.families.quantities import ITEMS, PEOPLE
-from stepforge.generators.slips import Piece, wrong_value
-from stepforge.generators.worked import Worked, WorkedFamily, learned
+from stepforge.generators.worked import Worked, WorkedFamily
 from stepforge.grading.calls import CLOSE, OPEN, worth_a_call
 from stepforge.schemas.problem import Quantity
 
 LARGEST_MULTIPLIED = 500
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
+    """One person's number, from that of the person before."""
+
     name: str
     operator: str
     number: int
     sentence: str
+
+
+class Story(NamedTuple):
+    """Who has how many at first, and the steps from there."""
+
+    name: str
+    start: int
+    steps: tuple[Step, ...]
 
 
 class Tools(WorkedFamily):
@@ -34,25 +43,26 @@ class Tools(WorkedFamily):
         names = rng.sample(PEOPLE, level + 2)
         item, start = rng.choice(ITEMS), rng.randint(11, 40)
         steps = _steps(rng, names, item, start, level)
-        quantities = _quantities(names[0], start, steps)
+        story = Story(names[0], start, steps)
+        quantities = quantities_of(story)
         calls = sum(worth_a_call(quantity.expression) for quantity in quantities)
         if not calls:
             return self.work(rng, level)
         sentences = [f"{names[0]} has {start} {item}.", *(step.sentence for step in steps)]
         return Worked(
             question=f"{' '.join(sentences)} How many {item} does {names[level + 1]} have? Calculator calls: {calls}.",
-            lines=tuple(_line(quantity) for quantity in quantities),
+            lines=tuple(line_of(quantity) for quantity in quantities),
             answer=quantities[-1].value,
             answer_kind="integer",
             reading="calls",
             shape=" ".join(step.operator for step in steps),
-            slipped=lambda rng: _slipped(names[0], start, steps, rng),
+            drawn=story,
             quantities=quantities,
             calls=calls,
         )
 
 
-def _steps(rng: Random, names: list[str], item: str, value: int, level: int) -> tuple[_Step, ...]:
+def _steps(rng: Random, names: list[str], item: str, value: int, level: int) -> tuple[Step, ...]:
     steps = []
     for before, name in pairwise(names):
         operator = rng.choice("**+-") if value < LARGEST_MULTIPLIED else rng.choice("+-")
@@ -67,16 +77,15 @@ def _steps(rng: Random, names: list[str], item: str, value: int, level: int) -> 
             word = "more" if operator == "+" else "fewer"
             sentence = f"{name} has {number} {word} {item} than {before}."
             value += number if operator == "+" else -number
-        steps.append(_Step(name, operator, number, sentence))
+        steps.append(Step(name, operator, number, sentence))
     return tuple(steps)
 
 
-def _quantities(
-    name: str, value: int, steps: tuple[_Step, ...], slip: tuple[int, int] | None = None
-) -> tuple[Quantity, ...]:
+def quantities_of(story: Story, slip: tuple[int, int] | None = None) -> tuple[Quantity, ...]:
     """Return every quantity; with a slip, that many is added to the value at that place."""
-    found = [Quantity(name=name, expression="", value=str(value))]
-    for place, step in enumerate(steps, start=1):
+    value = story.start
+    found = [Quantity(name=story.name, expression="", value=str(value))]
+    for place, step in enumerate(story.steps, start=1):
         expression = f"{value} {step.operator} {step.number}"
         value = {"*": value * step.number, "+": value + step.number, "-": value - step.number}[step.operator]
         value += slip[1] if slip is not None and slip[0] == place else 0
@@ -84,43 +93,7 @@ def _quantities(
     return tuple(found)
 
 
-def _line(quantity: Quantity, *, call: bool | None = None) -> str:
+def line_of(quantity: Quantity, *, call: bool | None = None) -> str:
     if worth_a_call(quantity.expression) if call is None else call:
         return f"{quantity.name} = {OPEN}{quantity.expression}{CLOSE} = {quantity.value}"
     return quantity.statement
-
-
-def _slipped(name: str, start: int, steps: tuple[_Step, ...], rng: Random) -> list[Piece]:
-    """Return a solution with a wrong value, or one whose calls are spent before the product that needs one."""
-    honest = _quantities(name, start, steps)
-    at = rng.randrange(1, len(honest))
-    true = int(honest[at].value)
-    by_head = [i for i, q in enumerate(honest) if worth_a_call(q.expression)]
-    early = [i for i, q in enumerate(honest) if q.expression and not worth_a_call(q.expression) and i < by_head[-1]]
-    if early and rng.random() < 0.4:
-        return _spent(honest, rng.choice(early), by_head[-1])
-    offset = int(str(wrong_value(rng, true))) - true
-    wrong = _quantities(name, start, steps, (at, offset))
-    value = f" {wrong[at].value}"
-    after = [_line(quantity) for quantity in wrong[at + 1 :]]
-    return [
-        *learned([*(_line(q) for q in honest[:at]), wrong[at].statement.removesuffix(value)]),
-        Piece(value, learn=False),
-        *learned(["", *after, f"Answer: {wrong[-1].value}"]),
-    ]
-
-
-def _spent(honest: tuple[Quantity, ...], early: int, last: int) -> list[Piece]:
-    """Return a solution that calls once too early, is refused later, and works the product out by itself."""
-    before, needless, between = honest[:early], honest[early], honest[early + 1 : last]
-    return [
-        *learned([*(_line(q) for q in before), ""]),
-        Piece(f"{needless.name} = {OPEN}{needless.expression}{CLOSE} = {needless.value}\n", learn=False),
-        *learned(
-            [
-                *(_line(q) for q in between),
-                *(_line(q, call=False) for q in honest[last:]),
-                f"Answer: {honest[-1].value}",
-            ]
-        ),
-    ]

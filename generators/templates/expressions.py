@@ -1,34 +1,24 @@
-"""The expressions of templates: exact arithmetic, comparisons and draws over variables, read by a small grammar.
+"""The expressions of templates: exact arithmetic, comparisons and draws over variables, in Python's own grammar.
 
-Nothing is handed to Python's own evaluator. Length, nesting and exponents are bounded.
+Python reads them into a tree and evaluates nothing: what is not listed here is refused. Length, exponents and numbers
+are bounded.
 """
 
-import re
+import ast
+import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Value: TypeAlias = "Fraction | str | tuple[Value, ...]"
 """A number, a text, or a list. A text that reads as a number counts as one in arithmetic."""
 Function = Callable[..., Value]
 
 MAX_LENGTH = 1000
-MAX_NESTING = 30
 MAX_EXPONENT = 20
 MAX_BITS = 512
 """Largest numerator or denominator, in bits."""
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<text>\"[^\"]*\"|'[^']*')|(?P<name>[A-Za-z_]\w*)"
-    r"|(?P<sign>//|\*\*|<=|>=|==|!=|[-+*/%<>(),\[\]]))"
-)
-_COMPARED: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
 
 
 class TemplateError(ValueError):
@@ -36,11 +26,6 @@ class TemplateError(ValueError):
 
 
 def number(value: Value) -> Fraction:
-    """Return a value as a number.
-
-    Raises:
-        TemplateError: it is none.
-    """
     if isinstance(value, Fraction):
         return value
     try:
@@ -55,186 +40,109 @@ def evaluated(text: str, names: Mapping[str, Value], functions: Mapping[str, Fun
     Raises:
         TemplateError: it cannot be read, or has no value.
     """
-    reader = _Reader(text, names, functions)
-    value = reader.choice()
-    if reader.peek():
-        raise TemplateError(f"unexpected {reader.peek()!r} in {text[:80]!r}")
-    return value
-
-
-class _Reader:
-    def __init__(self, text: str, names: Mapping[str, Value], functions: Mapping[str, Function]) -> None:
-        if len(text) > MAX_LENGTH:
-            raise TemplateError(f"an expression of over {MAX_LENGTH} characters")
-        self.names, self.functions = names, functions
-        self.tokens, self.place, self.depth = _tokens(text), 0, 0
-
-    def peek(self) -> str:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
-
-    def take(self, *wanted: str) -> str:
-        """Take the next token if it is one of these; return an empty text otherwise."""
-        token = self.peek()
-        if not token or (wanted and token not in wanted):
-            return ""
-        self.place += 1
-        return token
-
-    def must(self, wanted: str) -> None:
-        if not self.take(wanted):
-            raise TemplateError(f"expected {wanted!r}, found {self.peek() or 'the end'!r}")
-
-    def choice(self) -> Value:
-        self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise TemplateError(f"nested deeper than {MAX_NESTING}")
-        value = self.either()
-        if self.take("if"):
-            holds = _true(self.either())
-            self.must("else")
-            other = self.choice()
-            value = value if holds else other
-        self.depth -= 1
-        return value
-
-    def either(self) -> Value:
-        value = self.both()
-        while self.take("or"):
-            other = self.both()
-            value = _truth(_true(value) or _true(other))
-        return value
-
-    def both(self) -> Value:
-        value = self.denied()
-        while self.take("and"):
-            other = self.denied()
-            value = _truth(_true(value) and _true(other))
-        return value
-
-    def denied(self) -> Value:
-        return _truth(not _true(self.denied())) if self.take("not") else self.compared()
-
-    def compared(self) -> Value:
-        left = self.sum()
-        if self.peek() not in (*_COMPARED, "==", "!="):
-            return left
-        holds = True
-        while sign := self.take(*_COMPARED, "==", "!="):
-            right = self.sum()
-            holds = holds and _compare(sign, left, right)
-            left = right
-        return _truth(holds)
-
-    def sum(self) -> Value:
-        value = self.product()
-        while sign := self.take("+", "-"):
-            a, b = number(value), number(self.product())
-            value = _bounded(a + b if sign == "+" else a - b)
-        return value
-
-    def product(self) -> Value:
-        value = self.signed()
-        while sign := self.take("*", "/", "//", "%"):
-            value = _bounded(_multiplied(sign, number(value), number(self.signed())))
-        return value
-
-    def signed(self) -> Value:
-        negative = False
-        while self.take("-"):
-            negative = not negative
-        value = self.raised()
-        return -number(value) if negative else value
-
-    def raised(self) -> Value:
-        value = self.atom()
-        if self.take("**"):
-            exponent = number(self.signed())
-            if exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
-                raise TemplateError(f"exponent {exponent} is not a whole number from 0 to {MAX_EXPONENT}")
-            return _bounded(number(value) ** int(exponent))
-        return value
-
-    def atom(self) -> Value:
-        token = self.take()
-        if not token:
-            raise TemplateError("an expression ends too early")
-        if token[0].isdigit() or token[0] == ".":
-            return Fraction(token)
-        if token[0] in "\"'":
-            return token[1:-1]
-        if token[0] == "(":
-            items = self.items(")")
-            return self.indexed(items if len(items) != 1 else items[0])
-        return self.indexed(self.items("]") if token[0] == "[" else self.named(token))
-
-    def indexed(self, value: Value) -> Value:
-        while self.take("["):
-            place = number(self.choice())
-            self.must("]")
-            if not isinstance(value, tuple) or place.denominator != 1 or not 0 <= place < len(value):
-                raise TemplateError(f"no item {place}")
-            value = value[int(place)]
-        return value
-
-    def named(self, token: str) -> Value:
-        if self.take("("):
-            arguments = self.items(")")
-            if token not in self.functions:
-                raise TemplateError(f"unknown function {token}")
-            try:
-                return self.functions[token](*arguments)
-            except (TypeError, IndexError, ValueError, ZeroDivisionError) as error:
-                raise TemplateError(f"{token}: {error}") from None
-        if token not in self.names:
-            raise TemplateError(f"unknown name {token!r}")
-        return self.names[token]
-
-    def items(self, closing: str) -> tuple[Value, ...]:
-        items: list[Value] = []
-        while not self.take(closing):
-            items.append(self.choice())
-            if not self.take(","):
-                self.must(closing)
-                break
-        return tuple(items)
+    try:
+        return _Scope(names, functions).value(_tree(text))
+    except RecursionError:
+        raise TemplateError(f"nested too deep: {text[:80]!r}") from None
 
 
 @lru_cache(maxsize=4096)
-def _tokens(text: str) -> tuple[str, ...]:
-    tokens: list[str] = []
-    place, stripped = 0, text.rstrip()
-    while place < len(stripped):
-        match = _TOKEN.match(stripped, place)
-        if match is None:
-            raise TemplateError(f"cannot read {stripped[place : place + 20]!r}")
-        tokens.append(match[match.lastgroup or 0])
-        place = match.end()
-    return tuple(tokens)
+def _tree(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise TemplateError(f"an expression of over {MAX_LENGTH} characters")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise TemplateError(f"cannot read {text[:80]!r} ({str(error)[:80]})") from None
 
 
-def _true(value: Value) -> bool:
-    return bool(value)
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
+        raise TemplateError(f"exponent {exponent} is not a whole number from 0 to {MAX_EXPONENT}")
+    return Fraction(base ** int(exponent))
 
 
-def _truth(holds: bool) -> Fraction:
-    return Fraction(int(holds))
+_ARITHMETIC: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction | int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_COMPARED: dict[type[ast.cmpop], Callable[[Fraction, Fraction], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 
 
-def _compare(sign: str, left: Value, right: Value) -> bool:
-    if sign in ("==", "!="):
-        return (left == right) == (sign == "==")
-    return _COMPARED[sign](number(left), number(right))
+class _Scope(NamedTuple):
+    """The names and functions that an expression may use. Both branches of a choice are drawn, in reading order."""
+
+    names: Mapping[str, Value]
+    functions: Mapping[str, Function]
+
+    def value(self, node: ast.expr) -> Value:
+        match node:
+            case ast.Constant(value=str(text)):
+                return text
+            case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+                return number(repr(node.value))
+            case ast.Name(id=name) if name in self.names:
+                return self.names[name]
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(map(self.value, items))
+            case ast.Subscript(value=items, slice=place):
+                return _item(self.value(items), number(self.value(place)))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in self.functions:
+                return self._called(name, arguments)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -number(self.value(operand))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return Fraction(not self.value(operand))
+            case ast.BoolOp(op=sign, values=values):
+                held = [bool(self.value(value)) for value in values]
+                return Fraction(all(held) if isinstance(sign, ast.And) else any(held))
+            case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _ARITHMETIC:
+                return _worked_out(type(sign), number(self.value(left)), number(self.value(right)))
+            case ast.Compare(left=left, ops=signs, comparators=others):
+                found = [self.value(one) for one in (left, *others)]
+                return Fraction(all(map(_compared, signs, found, found[1:])))
+            case ast.IfExp(body=body, test=test, orelse=other):
+                chosen, holds, instead = self.value(body), self.value(test), self.value(other)
+                return chosen if holds else instead
+        raise TemplateError(f"unknown {ast.unparse(node)[:80]!r}")
+
+    def _called(self, name: str, arguments: list[ast.expr]) -> Value:
+        values = list(map(self.value, arguments))
+        try:
+            return self.functions[name](*values)
+        except (TypeError, IndexError, ValueError, ZeroDivisionError) as error:
+            raise TemplateError(f"{name}: {error}") from None
 
 
-def _multiplied(sign: str, a: Fraction, b: Fraction) -> Fraction:
-    if sign == "*":
-        return a * b
-    if not b:
-        raise TemplateError("division by zero")
-    return a / b if sign == "/" else Fraction(a // b) if sign == "//" else a % b
+def _item(items: Value, place: Fraction) -> Value:
+    if not isinstance(items, tuple) or place.denominator != 1 or not 0 <= place < len(items):
+        raise TemplateError(f"no item {place}")
+    return items[int(place)]
 
 
-def _bounded(value: Fraction) -> Fraction:
+def _worked_out(sign: type[ast.operator], left: Fraction, right: Fraction) -> Fraction:
+    try:
+        value = Fraction(_ARITHMETIC[sign](left, right))
+    except ZeroDivisionError:
+        raise TemplateError("division by zero") from None
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         raise TemplateError(f"a number of over {MAX_BITS} bits")
     return value
+
+
+def _compared(sign: ast.cmpop, left: Value, right: Value) -> bool:
+    if isinstance(sign, ast.Eq | ast.NotEq):
+        return (left == right) == isinstance(sign, ast.Eq)
+    if type(sign) not in _COMPARED:
+        raise TemplateError(f"unknown comparison {type(sign).__name__}")
+    return _COMPARED[type(sign)](number(left), number(right))

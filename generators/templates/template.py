@@ -45,11 +45,7 @@ class Template(Record):
     worked: str
 
     def draw(self, rng: Random, lists: Mapping[str, Value]) -> Instance:
-        """Return one problem; ``lists`` are the lists of names and words that its lines may use.
-
-        Raises:
-            TemplateError: an expression cannot be read, or no draw fulfills the conditions.
-        """
+        """Return one problem; ``lists`` are the lists of names and words that its lines may use."""
         functions = template_functions(rng)
         for _ in range(MAX_DRAWS):
             names = dict(lists)
@@ -86,11 +82,6 @@ class _Unfit(TemplateError):
 
 
 def read_template(name: str, fields: Mapping[str, object]) -> Template:
-    """Return the template of a file's fields.
-
-    Raises:
-        TemplateError: a field or a part is missing.
-    """
     question, worked = fields.get("question_annotated"), fields.get("answer_annotated")
     if not isinstance(question, str) or not isinstance(worked, str):
         raise TemplateError("question_annotated or answer_annotated is missing")

@@ -47,17 +47,6 @@ class Grammar(Record):
             return forms
         return tuple(f for f in forms if _held_out(rule, f) == (part == "held_out")) or forms
 
-    def size(self, rule: str) -> int:
-        """Return how many texts a rule can draw, slots left open."""
-        return sum(self._texts(form) for form in self.rules[rule])
-
-    def _texts(self, form: str) -> int:
-        product = 1
-        for choice in _CHOICE.finditer(form):
-            inline, name = choice.groups()
-            product *= sum(map(self._texts, inline.split("|"))) if inline is not None else self.size(name)
-        return product
-
 
 def _held_out(rule: str, form: str) -> bool:
     return blake2b(f"{rule}\n{form}".encode(), digest_size=2).digest()[0] % 5 == 0
@@ -86,6 +75,5 @@ def read_grammar(*texts: str) -> Grammar:
 
 @cache
 def free_grammar() -> Grammar:
-    """Return the grammar of free wording, shared by all families."""
     folder = files("stepforge.generators.wording")
     return read_grammar(*((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt")))

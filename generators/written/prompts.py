@@ -24,15 +24,8 @@ ASKED: dict[Way, str] = {
     "topic": f"Write a new problem about {{topic}} that is solved like the one below, with other numbers. {_FORMULA}",
 }
 KEEPS_ANSWER: frozenset[Way] = frozenset({"rephrase", "persona"})
-PERSONAS = (
-    "a baker",
-    "a nurse",
-    "a carpenter",
-    "a bus driver",
-    "a gardener",
-    "a shopkeeper",
-    "an astronomer",
-    "a tailor",
+PERSONAS = tuple(
+    "a baker, a nurse, a carpenter, a bus driver, a gardener, a shopkeeper, an astronomer, a tailor".split(", ")
 )
 TOPICS = ("a school trip", "a football club", "a train journey", "a farm", "a library", "a kitchen", "a savings plan")
 TEMPLATE = """{task} The problem must have exactly one answer, and must not tell it or how to get it.
@@ -66,7 +59,6 @@ def read_reply(text: str) -> Reply | None:
 
 
 def numbers_in(text: str) -> Counter[str]:
-    """Return the numbers written in digits."""
     return Counter(number.rstrip(".,").replace(",", "") for number in _NUMBER.findall(text))
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import Lineage, Problem
@@ -35,7 +35,7 @@ class Rationales(ModelSource):
     chat: bool = True
     """Whether the request is sent through the model's chat template."""
     temperature: float = Field(default=0.8, ge=0, le=2)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     completions: int = Field(default=4, ge=1)
     """Continuations from half-way, by the policy and without the answer."""
     min_reached: float = Field(default=0.5, gt=0, le=1)
@@ -52,7 +52,7 @@ class Rationales(ModelSource):
         place = seed_of(seed, self.name, row)
         (reply,) = await policy.ask(prompt, n=1, seed=place, sampling=sampling, chat=self.chat)
         check_answered([reply])
-        cost, text = spent([reply]), reply.text.strip()
+        cost, text = Cost.of([reply]), reply.text.strip()
         steps = policy.adopt(text) if text else ()
         fault = "cut short" if reply.finish != "stop" else await _fault(problem, steps, policy, grader)
         if fault:

@@ -59,7 +59,6 @@ class ModelSource(Record, ABC):
 
     @property
     def label(self) -> str:
-        """As of problem sets."""
         return self.name
 
 
@@ -70,16 +69,6 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
         own = not asked or any(completion.cause != "request" for completion in asked)
         reason = next((completion.error for completion in asked if completion.error), "the engine does not say why")
         raise (EngineFailed if own else NotSampled)(reason)
-
-
-def spent(completions: Sequence[Completion]) -> Cost:
-    """Return what completions cost that are no solutions."""
-    return Cost(
-        rollouts=len(completions),
-        generated_tokens=sum(completion.tokens for completion in completions),
-        prompt_tokens=sum(completion.prompt_tokens for completion in completions),
-        cached_prompt_tokens=sum(completion.cached_tokens for completion in completions),
-    )
 
 
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:

@@ -24,7 +24,7 @@ from stepforge.generators.written.prompts import (
     read_reply,
     same_words,
 )
-from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered, spent
+from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.verdict import decide
 from stepforge.schemas.labeled import Cost
@@ -48,7 +48,7 @@ class Written(ModelSource):
     chat: bool = True
     """Whether the request is sent through the model's chat template."""
     temperature: float = Field(default=0.8, ge=0, le=2)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     solutions: int = Field(default=8, ge=2)
     """Independent solutions that settle an answer."""
     min_agreement: float = Field(default=0.875, gt=0, le=1)
@@ -62,11 +62,7 @@ class Written(ModelSource):
         return ways
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one problem and settle its answer.
-
-        Raises:
-            NotSampled: the engine failed over the request (`EngineFailed`: for a reason of its own).
-        """
+        """Write one problem and settle its answer."""
         rng, parents = rng_of(seed, self.name, row), [seeds.seed.problem]
         (way,) = rng.choices(list(self.ways), list(self.ways.values()))
         if way == "combine":
@@ -81,7 +77,7 @@ class Written(ModelSource):
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         replies = await policy.ask(prompt, n=1, seed=seed_of(seed, self.name, row), sampling=sampling, chat=self.chat)
         check_answered(replies)
-        cost, text = spent(replies), replies[0].text
+        cost, text = Cost.of(replies), replies[0].text
         reply = read_reply(text) if replies[0].finish == "stop" else None
         fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents)
         if reply is None or fault:

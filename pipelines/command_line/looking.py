@@ -1,16 +1,14 @@
 """Commands that look: at a run, at the settings, at the machine."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def report(
@@ -21,7 +19,6 @@ def report(
     """Print the figures of a run, measured again from its committed shards."""
     with one_line_errors():
         from stepforge.pipelines.progress.status import fresh_report, open_run
-        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         figures = fresh_report(place)
@@ -41,7 +38,6 @@ def compare(
     with one_line_errors():
         from stepforge.pipelines.compare.compare import compare as compared
         from stepforge.pipelines.compare.compare import comparison_text
-        from stepforge.pipelines.storage.store import place_of
 
         found = compared(place_of(first), place_of(second))
         say(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else comparison_text(found))
@@ -62,7 +58,6 @@ def show(
     with one_line_errors():
         from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
         from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
-        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         if problem_id is not None:
@@ -87,4 +82,4 @@ def doctor(as_json: AsJson = False) -> None:
         from stepforge.pipelines.commands.doctor import doctor_text, examine
 
         findings = examine()
-        say(json.dumps(findings, indent=1) if as_json else doctor_text(findings))
+        say(json.dumps([found._asdict() for found in findings], indent=1) if as_json else doctor_text(findings))

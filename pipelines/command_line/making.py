@@ -3,16 +3,14 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def grade(
@@ -51,7 +49,6 @@ def relabel(
     """Label a run by another rule, from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.relabel import relabel as apply_rule
-        from stepforge.pipelines.storage.store import place_of
 
         target, figures = apply_rule(place_of(folder), rule)
         show_report(figures, target, as_json=as_json)
@@ -67,7 +64,6 @@ def export(
     """Write data sets in other formats from the kept evidence; nothing is sampled."""
     with one_line_errors():
         from stepforge.pipelines.commands.export import export_again
-        from stepforge.pipelines.storage.store import place_of
 
         place = place_of(folder)
         show_report(export_again(place, only or []), place, as_json=as_json)
@@ -89,7 +85,6 @@ def publish(
         from stepforge.pipelines.publishing.publication import Talk
         from stepforge.pipelines.publishing.publication import publish as carry
         from stepforge.pipelines.publishing.request import PublishRequest
-        from stepforge.pipelines.storage.store import place_of
 
         request = PublishRequest(repo, public, tag, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))

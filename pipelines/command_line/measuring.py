@@ -4,16 +4,13 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stepforge.pipelines.command_line.options import AsJson
 from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.terminal.output import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def bench_labelers(

@@ -10,12 +10,23 @@ import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder, Limit, Overrides, RunFilePath, show_report
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.pipelines.terminal.output import say
 
 if TYPE_CHECKING:
     from stepforge.pipelines.reports.records import Report
     from stepforge.pipelines.settings.run_file import RunFile
-    from stepforge.pipelines.storage.store import AnyPath
+
+
+def _checked(run_file: Path, overrides: list[str] | None, limit: int | None) -> "RunFile":
+    """Read a run file, and look for whatever can be known to be wrong before anything starts."""
+    from stepforge.pipelines.run.preflight import preflight
+    from stepforge.pipelines.settings.run_file import limited
+    from stepforge.pipelines.settings.run_settings import read_run_file
+
+    settings = limited(read_run_file(run_file, overrides or []), limit)
+    preflight(settings)
+    return settings
 
 
 def run(
@@ -34,16 +45,11 @@ def run(
     """Run all stages; only what is missing is done."""
     with one_line_errors(resumes=True):
         from stepforge.pipelines.run.driver import run_all
-        from stepforge.pipelines.run.preflight import preflight
-        from stepforge.pipelines.settings.run_file import limited
-        from stepforge.pipelines.settings.run_settings import read_run_file
-        from stepforge.pipelines.storage.store import place_of
 
-        settings = limited(read_run_file(run_file, overrides or []), limit)
-        preflight(settings)
+        settings = _checked(run_file, overrides, limit)
         folder = place_of(out or Path("runs") / run_file.stem)
 
-        def run_one(one: "RunFile", place: "AnyPath") -> "Report":
+        def run_one(one: "RunFile", place: AnyPath) -> "Report":
             with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
                 return run_all(one, place, quiet=quiet, as_json=as_json)
 
@@ -72,12 +78,8 @@ def estimate(
     with one_line_errors():
         from stepforge.pipelines.estimate.estimate import estimate as forecast
         from stepforge.pipelines.estimate.estimate_text import estimate_text
-        from stepforge.pipelines.run.preflight import preflight
-        from stepforge.pipelines.settings.run_file import limited
-        from stepforge.pipelines.settings.run_settings import read_run_file
 
-        settings = limited(read_run_file(run_file, overrides or []), limit)
-        preflight(settings)
+        settings = _checked(run_file, overrides, limit)
         with redirect_stdout(sys.stderr):
             found = forecast(settings, problems=problems, price=price)
         say(found.model_dump_json(indent=1) if as_json else estimate_text(found))
@@ -87,10 +89,9 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show the progress of a run, also from another shell while it runs."""
     with one_line_errors():
         from stepforge.pipelines.progress.status import run_status, status_text
-        from stepforge.pipelines.storage.store import place_of
 
         state = run_status(place_of(folder))
-        say(json.dumps(state, indent=1) if as_json else status_text(state))
+        say(json.dumps(state.model_dump(mode="json"), indent=1) if as_json else status_text(state))
 
 
 def record(
@@ -105,13 +106,8 @@ def record(
     with one_line_errors(resumes=True):
         from stepforge.pipelines.commands.record import recording_of
         from stepforge.pipelines.run.driver import run_all
-        from stepforge.pipelines.run.preflight import preflight
-        from stepforge.pipelines.settings.run_file import limited
-        from stepforge.pipelines.settings.run_settings import read_run_file
-        from stepforge.pipelines.storage.store import place_of
 
-        settings = recording_of(limited(read_run_file(run_file, overrides or []), limit), completions, root)
-        preflight(settings)
+        settings = recording_of(_checked(run_file, overrides, limit), completions, root)
         folder = place_of(out or Path("runs") / f"{run_file.stem}_recording")
         with redirect_stdout(sys.stderr):
             made = run_all(settings, folder)

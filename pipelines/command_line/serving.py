@@ -7,6 +7,7 @@ import typer
 
 from stepforge.pipelines.command_line.options import AsJson, Folder
 from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 
 
@@ -24,14 +25,14 @@ def verify(
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
     with one_line_errors():
-        from stepforge.pipelines.commands.verify import VerifyService, serve_verifier
+        from stepforge.pipelines.commands.verify import serve_verifier
         from stepforge.pipelines.verification.verdicts import VerifierLimits
         from stepforge.schemas.errors import BadInput
 
         if not serve:
             raise BadInput("give --serve; to grade a file: stepforge grade FILE")
         limits = VerifierLimits(items=items, seconds=seconds)
-        serve_verifier(VerifyService(port=port, verifier=verifier, scorer=scorer, limits=limits), say)
+        serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
 
 
 def view(
@@ -42,14 +43,22 @@ def view(
     adjudicate: Annotated[
         bool, typer.Option("--adjudicate", help="Review what reviewers disagree on, and settle it.")
     ] = False,
+    hide_condensed: Annotated[
+        bool, typer.Option("--hide-condensed", help="Show what a model wrote of a step only when asked (key m).")
+    ] = False,
 ) -> None:
     """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
-        from stepforge.pipelines.storage.store import place_of
         from stepforge.pipelines.viewer.view import view as serve_view
 
         serve_view(
-            place_of(folder), port=port, browser=not no_browser, reviewer=reviewer, adjudicates=adjudicate, say=say
+            place_of(folder),
+            port=port,
+            browser=not no_browser,
+            reviewer=reviewer,
+            adjudicates=adjudicate,
+            condensed=not hide_condensed,
+            say=say,
         )
 
 
@@ -66,6 +75,9 @@ def review(
     form: Annotated[
         str | None, typer.Option("--format", help="Of the file: label_studio, argilla, prm800k or usage.")
     ] = None,
+    condense: Annotated[
+        bool, typer.Option("--condense", help="Let the run's engine condense the queued steps for the reviewer.")
+    ] = False,
     license_name: Annotated[str, typer.Option("--license", help="License of imported findings.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +85,8 @@ def review(
     with one_line_errors():
         from stepforge.pipelines.review.review import Exchange, reviewed_text
         from stepforge.pipelines.review.review import review as queue_up
-        from stepforge.pipelines.storage.store import place_of
 
-        done = queue_up(place_of(folder), top, Exchange(read, write, form, license_name), again=again)
+        done = queue_up(
+            place_of(folder), top, Exchange(read, write, form, license_name), again=again, condensing=condense
+        )
         say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
@@ -25,18 +25,15 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine() -> list[dict[str, Any]]:
-    """Look at everything and return the findings."""
-    findings = [*_machine(), *_packages(), *_engines(), _isolation()]
-    return [finding._asdict() for finding in findings]
+def examine() -> list[Finding]:
+    return [*_machine(), *map(_package, PACKAGES), *_engines(), _isolation()]
 
 
-def doctor_text(findings: list[dict[str, Any]]) -> str:
-    """Return the findings as text, remedies behind what is missing."""
+def doctor_text(findings: list[Finding]) -> str:
     lines = []
-    for finding in findings:
-        remedy = f"  -> {finding['remedy']}" if finding["remedy"] and not finding["ok"] else ""
-        lines.append(f"{'ok     ' if finding['ok'] else 'missing'} {finding['name']:22} {finding['state']}{remedy}")
+    for found in findings:
+        remedy = f"  -> {found.remedy}" if found.remedy and not found.ok else ""
+        lines.append(f"{'ok     ' if found.ok else 'missing'} {found.name:22} {found.state}{remedy}")
     return "\n".join(lines)
 
 
@@ -56,10 +53,6 @@ def _machine() -> list[Finding]:
             "only to publish: set HF_TOKEN",
         ),
     ]
-
-
-def _packages() -> list[Finding]:
-    return [_package(name) for name in PACKAGES]
 
 
 def _package(name: str) -> Finding:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from stepforge.pipelines.storage.store import io_failure
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -28,17 +29,12 @@ def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        from stepforge.pipelines.storage.store import io_failure
-
         say(f"stepforge: {_one_line(io_failure(error))}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as stop:
-        say(f"stepforge: stopped{_how_to_resume() if resumes else ''}", err=True)
+        command = shlex.join(["stepforge", *sys.argv[1:]])
+        say(f"stepforge: stopped{f'; finished work is kept. To resume: {command}' if resumes else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
-
-
-def _how_to_resume() -> str:
-    return f"; finished work is kept. To resume: {shlex.join(['stepforge', *sys.argv[1:]])}"
 
 
 def _one_line(error: Exception) -> str:

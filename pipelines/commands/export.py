@@ -18,10 +18,6 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
     """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
 
     One that the run does not list is added to it with its defaults, under its kind's name.
-
-    Raises:
-        BadInput: there is no such export or run, nothing is curated yet, or a driver is at work there.
-        RunFailed: a shard is damaged; the line names it.
     """
     run, layout = open_run(folder)
     if not layout.shards("curate"):
@@ -38,11 +34,7 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
 
 
 def with_exports(run: RunFile, names: list[str]) -> RunFile:
-    """Return the run with the named exports among its own.
-
-    Raises:
-        BadInput: a name is neither one of the run's exports nor a kind.
-    """
+    """Return the run with the named exports among its own."""
     kinds = {part().kind: part for part in EXPORTS}
     added = []
     for name in dict.fromkeys(names):

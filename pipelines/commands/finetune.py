@@ -107,7 +107,6 @@ def train(model: Any, rows: list[Example], chosen: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the arguments, train, write the model and its tokenizer."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
     parser.add_argument("--model", required=True, help="a folder, or a name on the hub")
@@ -145,7 +144,6 @@ def main() -> None:
 
 
 def longest_of(model: Any) -> int:
-    """Return the model's context in tokens."""
     return int(getattr(model.config, "max_position_embeddings", 0) or 1 << 30)
 
 

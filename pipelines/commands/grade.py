@@ -26,7 +26,7 @@ CHUNK = 2000
 """Rows graded at once."""
 ADDED = ("verdict", "extracted")
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 class GradeSummary(Record):
@@ -40,7 +40,6 @@ class GradeSummary(Record):
     audit: Audit | None = None
 
     def __str__(self) -> str:
-        """Say it in a line, and the audit below."""
         counts = f"{self.correct} correct, {self.wrong} wrong, {self.undetermined} undetermined"
         line = f"{self.rows} rows in {self.seconds:.1f} s: {counts}"
         return line if self.audit is None else f"{line}\n{self.audit}"
@@ -62,9 +61,6 @@ def grade_file(
     The answer is a bare answer or a worked solution that frames it. ``verifier`` (``module:function``) decides instead,
     in isolation; it is given the row's ``question`` and, as ``kept``, its texts. ``audit`` names a column of other
     verdicts to compare with; without ``out``, no rows are written then. ``limit_seconds`` bounds one comparison.
-
-    Raises:
-        BadInput: the file cannot be read, a row is malformed, or a column is missing; ``out`` is left as it was.
     """
     started = time.monotonic()
     rule = _rule(answer, verifier)

@@ -47,7 +47,6 @@ class Audit(Record):
     """The most frequent first; what we leave open is listed as well."""
 
     def __str__(self) -> str:
-        """Say it in lines."""
         lines = [
             f"against {self.column!r}: {self.agree} agree, {self.disagree} disagree, "
             f"{self.we_leave_open} left open by us, {self.they_leave_open} by them"
@@ -70,11 +69,6 @@ class Auditor:
         self._agree = 0
 
     def theirs(self, row: dict[str, object], place: str) -> Outcome:
-        """Return the other verdict of a row.
-
-        Raises:
-            BadInput: there is none, or it is none that we know.
-        """
         if self.column not in row:
             raise BadInput(f"{place}: no column {self.column!r}; name the column of the other verdicts with --audit")
         said = _SAID.get(str(row[self.column]).strip().casefold())
@@ -86,7 +80,6 @@ class Auditor:
         return said
 
     def add(self, place: str, ours: Outcome, theirs: Outcome, reference: str | None, extracted: str | None) -> None:
-        """Count a row."""
         if ours == theirs:
             self._agree += 1
             return
@@ -97,28 +90,20 @@ class Auditor:
             examples.append(Example(row=place, reference=reference, extracted=extracted))
 
     def result(self) -> Audit:
-        """Return the counts so far."""
         found = tuple(
             Disagreement(ours=key[0], theirs=key[1], kind=key[2], rows=rows, examples=tuple(self._examples[key]))
             for key, rows in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
         )
-        opened = [sum(f.rows for f in found if side(f) == "undetermined") for side in (_ours, _theirs)]
+        we_leave_open = sum(f.rows for f in found if f.ours == "undetermined")
+        they_leave_open = sum(f.rows for f in found if f.theirs == "undetermined")
         return Audit(
             column=self.column,
             agree=self._agree,
-            disagree=sum(f.rows for f in found) - sum(opened),
-            we_leave_open=opened[0],
-            they_leave_open=opened[1],
+            disagree=sum(f.rows for f in found) - we_leave_open - they_leave_open,
+            we_leave_open=we_leave_open,
+            they_leave_open=they_leave_open,
             disagreements=found,
         )
-
-
-def _ours(found: Disagreement) -> Outcome:
-    return found.ours
-
-
-def _theirs(found: Disagreement) -> Outcome:
-    return found.theirs
 
 
 def _short(text: str | None) -> str:

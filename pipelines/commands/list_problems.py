@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.run_folder.lost_problems import lost_problems
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, read_rows
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
@@ -47,17 +47,13 @@ class ListedProblem(Record):
 
 
 def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
-    """Return the problems of a run that fit, in the order of their shards.
-
-    Raises:
-        BadInput: this is no run folder.
-        RunFailed: a shard is damaged.
-    """
+    """Return the problems of a run that fit, in the order of their shards."""
     _, layout = open_run(folder)
     lost = lost_problems(layout)
     known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}
     for name, loss in lost.items():
-        known[name] = _with_loss(known.get(name, ListedProblem(id=name, state=loss.how)), loss)
+        row = known.get(name, ListedProblem(id=name, state=loss.how))
+        known[name] = row.model_copy(update={"state": loss.how, "why": str(loss)})
     return [row for row in known.values() if not any(filters) or _fits(row, filters)]
 
 
@@ -71,7 +67,7 @@ def _unlabeled(layout: Layout) -> Iterable[ListedProblem]:
 
 def _labeled(layout: Layout) -> Iterable[ListedProblem]:
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+        for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
             yield _counted(row)
 
 
@@ -97,10 +93,6 @@ def _disagree(problem: Problem, solution: LabeledSolution) -> bool:
     return len(found if people is None else found | {people.first_error}) > 1
 
 
-def _with_loss(row: ListedProblem, loss: Loss) -> ListedProblem:
-    return row.model_copy(update={"state": loss.how, "why": str(loss)})
-
-
 def _fits(row: ListedProblem, filters: Filters) -> bool:
     lost = row.state in ("failed", "rejected")
     found = Filters(row.wrong > 0, row.abstained > 0, row.disagree > 0, lost)
@@ -108,7 +100,6 @@ def _fits(row: ListedProblem, filters: Filters) -> bool:
 
 
 def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
-    """Return the list as a table."""
     if not rows:
         return "no such problem"
     head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")

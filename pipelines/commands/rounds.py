@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -62,12 +62,7 @@ class Round(Record):
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
-    """Do ``count`` rounds, training between them; what is done is not done again.
-
-    Raises:
-        BadInput: the engine cannot load another model, or the rounds have no place on a disk.
-        RunFailed: a round or the training failed; finished work is kept.
-    """
+    """Do ``count`` rounds, training between them; what is done is not done again."""
     if not isinstance(folder, Path):
         raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
     if not isinstance(run.engine, VllmEngineSettings | TransformersEngineSettings):
@@ -101,11 +96,7 @@ def round_settings(run: RunFile, number: int, model: str) -> RunFile:
 
 
 def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
-    """Return the model that a round's data sets make of its own, training it unless that is done.
-
-    Raises:
-        RunFailed: the command ended with an error, or left no model; the line names its log.
-    """
+    """Return the model that a round's data sets make of its own, training it unless that is done."""
     final, beside, log = place / "model", place / ".model.tmp", place / "train.log"
     if final.exists():
         return final.resolve()
@@ -120,10 +111,9 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
     }
     filled = [_filled(part, values) for part in command]
     say(f"training: {' '.join(filled)}", err=True)
-    with log.open("wb") as output:
-        ended = subprocess.run(filled, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - the user's own
-    if ended.returncode or not (beside / "config.json").exists():
-        why = f"ended with {ended.returncode}" if ended.returncode else "left no config.json in {out}"
+    code = _exit_code(filled, log)
+    if code or not (beside / "config.json").exists():
+        why = f"ended with {code}" if code else "left no config.json in {out}"
         raise RunFailed(f"train.command {why}; see {log}; run the same command to resume from here")
     beside.rename(final)
     return final.resolve()
@@ -133,9 +123,6 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     """Return the next round's reward model: a head for the new policy, trained on this round's labels.
 
     Only ``surprise`` is trained; any other reward model stays as it is.
-
-    Raises:
-        RunFailed: the training failed; the line names its log.
     """
     if not isinstance(scorer, Surprise):
         return scorer
@@ -144,11 +131,15 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
     command += ["--data", str(place / "datasets"), "--model", model, "--out", str(folder)]
     if not (folder / HEAD_FILE).exists():
         say(f"training the reward model: {folder}", err=True)
-        with log.open("wb") as output:
-            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own module
-        if ended.returncode:
-            raise RunFailed(f"the reward model's training ended with {ended.returncode}; see {log}")
+        if code := _exit_code(command, log):
+            raise RunFailed(f"the reward model's training ended with {code}; see {log}")
     return scorer.model_copy(update={"model": model, "head": str(folder.resolve())})
+
+
+def _exit_code(command: Sequence[str], log: Path) -> int:
+    """Run a command to its end, with whatever it prints in a log."""
+    with log.open("wb") as output:
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
 
 
 def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:
@@ -169,7 +160,6 @@ def _filled(part: str, values: dict[str, str]) -> str:
 
 
 def round_figures(number: int, model: str, report: Report) -> Round:
-    """Figures of a round's policy, labels and cost."""
     solved = report.stages.get("solve")
     outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
@@ -191,7 +181,6 @@ def round_figures(number: int, model: str, report: Report) -> Round:
 
 
 def rounds_text(rounds: list[Round]) -> str:
-    """Return a table of the rounds."""
     from stepforge.pipelines.reports.text import table
 
     titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")

@@ -1,9 +1,8 @@
-"""Every setting and every stored field with its type, default and meaning, read from the records themselves."""
+"""Every setting with its type, default and meaning, read from the records themselves."""
 
 import ast
 import inspect
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from textwrap import dedent, shorten
@@ -12,12 +11,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from stepforge.pipelines.settings.faults import records_in
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.record import Record
 
 RUN_FILE = "run file"
-STORED: tuple[type[Record], ...] = (LabeledProblem, Rejected, Failure)
-"""The roots of what a run folder stores."""
 
 
 class Setting(NamedTuple):
@@ -30,11 +26,7 @@ class Setting(NamedTuple):
 
 
 def settings_text(kind: str | None) -> str:
-    """Return the settings of a kind of part, or of the run file and a list of the kinds.
-
-    Raises:
-        BadInput: there is no such kind.
-    """
+    """Return the settings of a kind of part, or of the run file and a list of the kinds."""
     places = parts()
     if kind is None:
         lists = [f"{place}: {', '.join(kinds)}" for place, kinds in places.items()]
@@ -62,52 +54,13 @@ def settings_of(record: type[Record]) -> list[Setting]:
     """Return a record's fields in order, those of the classes that it derives from included."""
     meanings = {name: text for cls in reversed(record.__mro__) for name, text in _meanings(cls).items()}
     return [
-        Setting(name, type_name(field.annotation), _default(field), meanings.get(name, ""))
+        Setting(name, type_name(field.annotation), _default(field, _kind(record)), meanings.get(name, ""))
         for name, field in record.model_fields.items()
     ]
 
 
-def reference() -> str:
-    """Return the reference of settings as Markdown."""
-    lines = ["# Settings", "", "Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
-    lines += _markdown("The run file", RunFile)
-    for place, kinds in parts().items():
-        for kind, record in kinds.items():
-            lines += _markdown(f"`{place}`" if kind == place else f"`{place}`: `{kind}`", record)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def stored_reference() -> str:
-    """Return the reference of stored records as Markdown."""
-    lines = ["# Records", "", "What the Parquet files of a run folder hold, nested as shown.", ""]
-    lines += ["Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
-    for record in _reachable(STORED):
-        lines += _markdown(f"`{record.__name__}`", record)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _reachable(roots: tuple[type[Record], ...]) -> list[type[Record]]:
-    found: dict[type[Record], None] = {}
-    pending = list(roots)
-    while pending:
-        record = pending.pop(0)
-        if record not in found:
-            found[record] = None
-            pending += [r for field in record.model_fields.values() for r in records_in(field.annotation)]
-    return list(found)
-
-
-def _markdown(title: str, record: type[Record]) -> Iterator[str]:
-    yield from (f"## {title}", "", _summary(record), "", "| name | type | default | meaning |", "|---|---|---|---|")
-    for setting in settings_of(record):
-        default = f"`{setting.default}`" if setting.default else ""
-        cells = (f"`{setting.name}`", f"`{setting.type}`", default, setting.meaning)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-    yield ""
-
-
 def _block(title: str, record: type[Record]) -> str:
-    lines = [title, _summary(record)]
+    lines = [title, summary(record)]
     for setting in settings_of(record):
         default = f" = {setting.default}" if setting.default else "  (required)"
         lines.append(f"  {setting.name}: {setting.type}{default}")
@@ -115,7 +68,7 @@ def _block(title: str, record: type[Record]) -> str:
     return "\n".join(lines)
 
 
-def _summary(record: type[Record]) -> str:
+def summary(record: type[Record]) -> str:
     return " ".join((record.__doc__ or "").split("\n\n")[0].replace("``", "`").split())
 
 
@@ -142,10 +95,10 @@ def _meanings(cls: type) -> dict[str, str]:
     }
 
 
-def _default(field: Any) -> str:
+def _default(field: Any, kind: str | None) -> str:
     if field.is_required():
         return ""
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={"kind": kind})
     if isinstance(value, Record):
         kind = _kind(type(value))
         return f'{{ kind = "{kind}" }}' if kind else "its own defaults"

@@ -35,11 +35,7 @@ class Row(NamedTuple):
 
 
 def rows_of(data: Path) -> list[Row]:
-    """Return the training rows of a run's ``stepwise`` export.
-
-    Raises:
-        BadInput: there are none.
-    """
+    """Return the training rows of a run's ``stepwise`` export."""
     found = []
     for path in sorted((data / EXPORT).glob("train-*.parquet")):
         table = pq.read_table(path, columns=["prompt", "completions", "first_error"], page_checksum_verification=True)
@@ -68,11 +64,7 @@ def read_rows(settings: Surprise, rows: Sequence[Row]) -> list[Any]:
 
 
 def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraining, seed: int) -> SurpriseHead:
-    """Train a head on a run's data sets and write it.
-
-    Raises:
-        BadInput: there are no rows, or the model is not there.
-    """
+    """Train a head on a run's data sets and write it."""
     rows = rows_of(data)
     sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
     head = train_head(read_rows(settings, rows), [row.targets for row in rows], training, seed)
@@ -82,7 +74,6 @@ def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraini
 
 
 def main() -> None:
-    """Read the arguments, train, write the head."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
     parser.add_argument("--model", required=True, help="the policy: a folder, a hub name, embedded or embedded-free")

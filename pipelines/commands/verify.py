@@ -8,35 +8,21 @@ from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
 from stepforge.pipelines.serving.loopback import serve, token_for_service
 from stepforge.pipelines.verification.verdicts import AnswerVerifier, Verifier, VerifierLimits
-from stepforge.schemas.record import Record
 
 
-class VerifyService(Record):
-    """What is served."""
-
-    port: int = 0
-    verifier: str | None = None
-    """``module:function`` of a user's own."""
-    scorer: str | None = None
-    """A reward model, for step credit."""
-    limits: VerifierLimits = VerifierLimits()
-
-
-def serve_verifier(service: VerifyService, say: Callable[[str], Any]) -> None:
-    """Serve until interrupted; the address and the token are said once it answers.
-
-    Raises:
-        BadInput: the port is taken, or a verifier or model is not there.
-    """
+def serve_verifier(
+    say: Callable[[str], Any], *, port: int, verifier: str | None, scorer: str | None, limits: VerifierLimits
+) -> None:
+    """Serve until interrupted; the address and the token are said once it answers."""
     from stepforge.pipelines.verification.credit import Credit
     from stepforge.pipelines.verification.own_verifier import OwnVerifier
     from stepforge.pipelines.verification.service import verify_app
 
-    verifier: Verifier = OwnVerifier(service.verifier) if service.verifier else AnswerVerifier()
-    scorer = asyncio.run(open_scorer(named_scorer(service.scorer))) if service.scorer else None
+    judging: Verifier = OwnVerifier(verifier) if verifier else AnswerVerifier()
+    credit = Credit(asyncio.run(open_scorer(named_scorer(scorer)))) if scorer else None
     token = token_for_service()
-    app = verify_app(verifier, token=token, limits=service.limits, credit=Credit(scorer) if scorer else None)
+    app = verify_app(judging, token=token, limits=limits, credit=credit)
     try:
-        serve(app, port=service.port, ready=lambda address: say(f"{address}  token: {token}"))
+        serve(app, port=port, ready=lambda address: say(f"{address}  token: {token}"))
     finally:
-        asyncio.run(verifier.close())
+        asyncio.run(judging.close())

@@ -19,7 +19,6 @@ from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import import_path, is_own
-from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
 OWN_LICENSE = "apache-2.0"
@@ -58,12 +57,10 @@ class About(NamedTuple):
 
     @classmethod
     def of(cls, run: RunFile) -> "About":
-        """Return it for a run."""
         licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
         return cls(licenses, carries_columns(run))
 
-    def columns(self, problem: LabeledProblem) -> dict[str, Any]:
-        """Return the values of the columns for a problem."""
+    def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
         about = ProblemColumns(
             problem_source=problem.problem.source,
@@ -72,11 +69,13 @@ class About(NamedTuple):
             pass_rate=problem.pass_rate,
             parents=problem.problem.lineage.parents if problem.problem.lineage else (),
         ).model_dump()
-        return {**about, KEPT.name: _kept_text(problem.problem)} if self.carries else about
+        if not self.carries:
+            return about
+        kept = {column.name: column.value for column in problem.problem.kept}
+        return {**about, KEPT.name: json.dumps(kept, ensure_ascii=False)}
 
 
 def license_of(part: Any) -> str:
-    """Return the license of a part's problems."""
     if isinstance(part, ModelSource):
         return license_of(part.seeds)
     if isinstance(part, ProblemSet | Templates):
@@ -94,7 +93,7 @@ def columns_of(run: RunFile, export: Export) -> pa.Schema | None:
     return None if is_own(export) else _schema(export, carries=About.of(run).carries)
 
 
-def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, Any]]) -> pa.Table:
+def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, object]]) -> pa.Table:
     """Return rows with what is told of their problems."""
     for field in _schema(export, carries=KEPT.name in about[0]):
         if field.name not in table.column_names:
@@ -106,7 +105,3 @@ def _schema(export: Export, *, carries: bool) -> pa.Schema:
     own = arrow_schema(export.row_class)
     added = [field for field in arrow_schema(ProblemColumns) if field.name not in own.names]
     return pa.schema([*own, *added, *([KEPT] if carries else [])])
-
-
-def _kept_text(problem: Problem) -> str:
-    return json.dumps({column.name: column.value for column in problem.kept}, ensure_ascii=False)

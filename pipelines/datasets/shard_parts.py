@@ -5,7 +5,8 @@ thinned. It is joined with the others in shard order and then deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import pyarrow as pa
@@ -33,7 +34,6 @@ def write_part(
     test_share: float,
     about: About,
 ) -> None:
-    """Write the rows that problems give to each export."""
     with committed(path) as file, ZipFile(file, "w") as archive:
         streams = {split: [_Stream(archive, export, split, about) for export in exports] for split in SPLITS}
         for problem in problems:
@@ -44,14 +44,12 @@ def write_part(
                 stream.close()
 
 
-class Part:
+class Part(NamedTuple):
     """A file of ``write_part``, to be read."""
 
-    def __init__(self, path: AnyPath) -> None:
-        self._path = path
+    path: AnyPath
 
     def tables(self, export: Export, split: str) -> list[pa.Table]:
-        """Return the rows for one split of one data set, in order."""
         return list(self._tables(export, split, "arrow"))
 
     def classes(self, export: Export, split: str) -> list[pa.Table]:
@@ -59,36 +57,36 @@ class Part:
         return list(self._tables(export, split, "classes"))
 
     def _tables(self, export: Export, split: str, suffix: str) -> Iterator[pa.Table]:
-        with self._path.open("rb") as file, ZipFile(file) as archive:
+        with self.path.open("rb") as file, ZipFile(file) as archive:
             for name in archive.namelist():
                 if name.startswith(f"{export.name}/{split}/") and name.endswith(f".{suffix}"):
                     yield pa.ipc.open_stream(archive.read(name)).read_all()
 
 
+@dataclass(eq=False)
 class _Stream:
     """The rows of one split of one data set on their way into the file."""
 
-    def __init__(self, archive: ZipFile, export: Export, split: str, about: About) -> None:
-        self._archive = archive
-        self._export = export
-        self._split = split
-        self._about = about
-        self._problems: list[dict[str, Any]] = []
-        """What each row tells of its problem."""
-        self._rows: list[Record] = []
-        self._tables: list[pa.Table] = []
-        self._classes: list[pa.Table] = []
-        self._bytes = 0
-        self._entries = 0
+    archive: ZipFile
+    export: Export
+    split: str
+    about: About
+    problems: list[dict[str, object]] = field(default_factory=list)
+    """What each row tells of its problem."""
+    rows: list[Record] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    classes: list[pa.Table] = field(default_factory=list)
+    size: int = 0
+    entries: int = 0
 
     def add(self, problem: LabeledProblem) -> None:
-        if self._export.takes(problem):
-            self._rows.extend(self._export.rows(problem))
-        if len(self._rows) > len(self._problems):
-            self._problems += [self._about.columns(problem)] * (len(self._rows) - len(self._problems))
-        if len(self._rows) >= BATCH_ROWS:
+        if self.export.takes(problem):
+            self.rows.extend(self.export.rows(problem))
+        if len(self.rows) > len(self.problems):
+            self.problems += [self.about.columns(problem)] * (len(self.rows) - len(self.problems))
+        if len(self.rows) >= BATCH_ROWS:
             self._to_columns()
-            if self._bytes >= ENTRY_BYTES:
+            if self.size >= ENTRY_BYTES:
                 self._write()
 
     def close(self) -> None:
@@ -96,24 +94,24 @@ class _Stream:
         self._write()
 
     def _to_columns(self) -> None:
-        if not self._rows:
+        if not self.rows:
             return
-        table = to_table(self._rows, self._export.row_class)
-        self._tables.append(with_columns(table, self._export, self._problems))
-        self._bytes += self._tables[-1].nbytes
-        if self._export.most_of_a_class is not None:
-            self._classes.append(class_columns(self._rows, self._export))
-        self._rows, self._problems = [], []
+        table = to_table(self.rows, self.export.row_class)
+        self.tables.append(with_columns(table, self.export, self.problems))
+        self.size += self.tables[-1].nbytes
+        if self.export.most_of_a_class is not None:
+            self.classes.append(class_columns(self.rows, self.export))
+        self.rows, self.problems = [], []
 
     def _write(self) -> None:
-        if not self._tables:
+        if not self.tables:
             return
-        name = f"{self._export.name}/{self._split}/{self._entries:05d}"
-        self._archive.writestr(f"{name}.arrow", _stream(self._tables))
-        if self._classes:
-            self._archive.writestr(f"{name}.classes", _stream(self._classes))
-        self._entries += 1
-        self._tables, self._classes, self._bytes = [], [], 0
+        name = f"{self.export.name}/{self.split}/{self.entries:05d}"
+        self.archive.writestr(f"{name}.arrow", _stream(self.tables))
+        if self.classes:
+            self.archive.writestr(f"{name}.classes", _stream(self.classes))
+        self.entries += 1
+        self.tables, self.classes, self.size = [], [], 0
 
 
 def _stream(tables: Sequence[pa.Table]) -> memoryview:

@@ -38,7 +38,6 @@ class SplitFiles:
         self._done: list[Path] = []
 
     def add(self, table: pa.Table) -> None:
-        """Take in rows."""
         self._short.append(table)
         if sum(part.num_rows for part in self._short) < BATCH_ROWS:
             return

@@ -31,12 +31,10 @@ class Stamp(Record):
 
 
 def stamp_file(layout: Layout, name: str) -> AnyPath:
-    """Return where the stamp of a data set lies."""
     return layout.folder / "exports" / f"{name}.json"
 
 
 def card_stamp_file(layout: Layout) -> AnyPath:
-    """Return where the stamp of the card and its figures lies."""
     return layout.folder / "card.json"
 
 
@@ -51,22 +49,18 @@ def read_stamp(path: AnyPath) -> Stamp | None:
 
 
 def write_stamp(path: AnyPath, files: Mapping[str, FileStamp], inputs: str = "") -> None:
-    """Commit a stamp."""
     write_checksummed(path, Stamp(inputs=inputs, files=dict(files)).model_dump())
 
 
 def stamp_of(path: Path) -> FileStamp:
-    """Return size and SHA-256 of a local file."""
     with os.fdopen(open_regular(path), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileStamp(size=file.tell(), sha256=digest)
 
 
 def stamp_of_text(text: str) -> FileStamp:
-    """Return size and SHA-256 of a text as it is written."""
     return stamp_of_bytes(text.encode())
 
 
 def stamp_of_bytes(content: bytes) -> FileStamp:
-    """Return size and SHA-256 of a small file."""
     return FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())

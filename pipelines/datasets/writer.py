@@ -33,7 +33,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import row_count, rows_where
-from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed
 from stepforge.schemas.labeled import COMPLETIONS
 from stepforge.schemas.own_part import is_own, settings_of_part
 
@@ -78,11 +78,7 @@ class ExportJob(NamedTuple):
         return [shard_index(path) for path in Layout(self.folder).shards("curate")] if self.names else []
 
     def make_part(self, index: int) -> None:
-        """Read a curated shard once and keep what it gives to every data set.
-
-        Raises:
-            RunFailed: it is damaged.
-        """
+        """Read a curated shard once and keep what it gives to every data set."""
         exports = [export for export in self.run.export if export.name in self.names]
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)
@@ -90,7 +86,6 @@ class ExportJob(NamedTuple):
         write_part(part, problems, exports, self.run.test_share, About.of(self.run))
 
     def join(self, name: str) -> None:
-        """Make a data set of its parts and put it in its place."""
         layout = Layout(self.folder)
         export = next(export for export in self.run.export if export.name == name)
         final, stamp = layout.datasets / name, stamp_file(layout, name)
@@ -108,8 +103,7 @@ class ExportJob(NamedTuple):
         write_stamp(stamp, files_made, inputs)
 
     def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
-        found: list[AnyPath] = list(self.parts.glob("*.zip"))
-        parts = [Part(path) for path in sorted(found, key=lambda path: path.name)]
+        parts = [Part(path) for path in listed(self.parts, "*.zip")]
         tables = (table for part in parts for table in part.tables(export, split))
         if export.most_of_a_class is None:
             yield from tables

@@ -36,8 +36,7 @@ async def open_engine(settings: AnyEngine | OwnEngine) -> Engine:
             from stepforge.pipelines.engines.faulty_engine import FaultyEngine
             from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 
-            engine = ScriptedEngine(settings)
-            return engine if settings.faults is None else FaultyEngine(engine, settings.faults, settings.latency_ms)
+            return ScriptedEngine(settings) if settings.faults is None else FaultyEngine(settings, settings.faults)
         case ServerEngineSettings():
             from stepforge.pipelines.engines.server_engine import ServerEngine
 

@@ -26,7 +26,6 @@ class Reaper:
         )
 
     def dismiss(self) -> None:
-        """End it; the processes have been shut down."""
         self._process.kill()
         self._process.communicate()
 

@@ -18,7 +18,7 @@ from stepforge.pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from stepforge.pipelines.engines.sound import fault, sound
+from stepforge.pipelines.engines.sound import sound
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
@@ -87,11 +87,7 @@ class EngineGate:
         self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
-        """Return the completion of a request, as soon as there is room for it.
-
-        Raises:
-            EngineDead: the engine is gone.
-        """
+        """Return the completion of a request, as soon as there is room for it."""
         self._waiting += 1
         try:
             await self._turns.take()
@@ -128,7 +124,7 @@ class EngineGate:
         self._unanswered = self._unanswered + 1 if self._answers == before else 0
         if self._unanswered >= STUCK_REQUESTS:
             raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
-        return fault(f"no answer within {self._limit:g} s; aborted")
+        return Completion.failed(f"no answer within {self._limit:g} s; aborted", "server")
 
     def counters(self) -> dict[str, int]:
         """Counts so far, requests in flight and waiting, and how many the engine takes at a time."""
@@ -147,7 +143,6 @@ class EngineGate:
         }
 
     async def close(self) -> None:
-        """Give back what the engine holds."""
         await self.engine.close()
 
     def _count(self, completion: Completion) -> None:

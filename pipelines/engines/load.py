@@ -27,9 +27,7 @@ class LoadReporting(Protocol):
     """An engine that knows its load."""
 
     @property
-    def load(self) -> EngineLoad:
-        """What it reported last."""
-        ...
+    def load(self) -> EngineLoad: ...
 
     @property
     def max_num_seqs(self) -> int:
@@ -51,11 +49,9 @@ class Window:
 
     @property
     def size(self) -> int:
-        """Requests, at least one."""
         return int(self._size)
 
     def follow(self, load: EngineLoad) -> None:
-        """Take note of the engine's load at the time of an answer."""
         if load.preemptions > self._preemptions:
             self._preemptions = load.preemptions
             self._size = max(1.0, min(self._size, load.running))
@@ -74,7 +70,6 @@ class Turns:
         self._withheld = 0
 
     async def take(self) -> None:
-        """Wait for a turn."""
         await self._turns.acquire()
 
     def give_back(self) -> None:
@@ -91,5 +86,4 @@ class Turns:
 
     @property
     def size(self) -> int:
-        """How many there are at a time at present."""
         return self._most - self._withheld

@@ -53,7 +53,6 @@ class Outage:
             await asyncio.wait_for(self._back.wait(), seconds)
 
     def over(self) -> None:
-        """Take note that it answered."""
         self.answers += 1
         if self._since is None:
             return

@@ -6,10 +6,11 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
-from stepforge.pipelines.engines.scripted_writer import Position, read_position, success_probability, write
+from stepforge.pipelines.engines.scripted_writer import Position, read_position, write
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
@@ -31,29 +32,16 @@ class _Likeliest(Random):
         return seq[0]
 
 
-class ScriptedEngine:
+class ScriptedEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``; a character is a token, its code point the id."""
 
     def __init__(self, settings: ScriptedEngineSettings) -> None:
+        model = f"scripted, no model (errs {settings.error_rate:g}, recovers {settings.recovery_rate:g})"
+        super().__init__(EngineIdentity(model=model, digest="", engine="scripted", version=VERSION))
         self._settings = settings
         self._closed = False
-        rates = f"errs {settings.error_rate:g}, recovers {settings.recovery_rate:g}"
-        self._identity = EngineIdentity(
-            model=f"scripted, no model ({rates})", digest="", engine="scripted", version=VERSION
-        )
-
-    @property
-    def identity(self) -> EngineIdentity:
-        """Says that there is no model."""
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """There are none."""
-        return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
         if self._closed:
@@ -61,56 +49,34 @@ class ScriptedEngine:
         try:
             text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
         except (ValueError, OverflowError):
-            return _failed("the prompt has tokens that are no characters")
+            return Completion.failed("the prompt has tokens that are no characters")
         if not 0 < len(text) < self._settings.max_model_len:
-            return _failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
+            return Completion.failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
         position = read_position(text)
         salt = crc32(text.encode("utf-8", "surrogatepass"))
         return self._write(position, len(text), seed ^ salt, sampling)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the code points of a text."""
         try:
             return tuple(text.encode("latin-1"))  # several times as fast, and what the families' texts are
         except UnicodeEncodeError:
             return tuple(map(ord, text))
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
         return self.encode(text)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return 1, 2, 3 and so on."""
         return tuple(range(1, len(token_ids) + 1))
 
-    def chat(self, messages: Sequence[Message]) -> str:
-        """There is no chat template.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("the scripted engine has no chat template; set chat = false under [policy]")
-
     async def close(self) -> None:
-        """Refuse further calls."""
         self._closed = True
-
-    def success_probability(self, steps_left: int, wrong: bool, since: int = 0) -> float:
-        """Return the exact probability of a right answer, where nothing is truncated and nothing fails."""
-        return success_probability(
-            steps_left,
-            wrong,
-            error_rate=self._settings.error_rate,
-            recovery_rate=self._settings.recovery_rate,
-            since=since,
-        )
 
     def _write(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
         settings = self._settings
         rng = Random(seed) if sampling.temperature > 0 else _Likeliest()
         draw = rng.random
         if settings.failure_rate and draw() < settings.failure_rate:
-            return _failed("a failure, as asked for by failure_rate")
+            return Completion.failed("a failure, as asked for by failure_rate")
         breaks_off = settings.truncation_rate > 0 and draw() < settings.truncation_rate
         text = write(position, rng, settings.error_rate, settings.recovery_rate)
         room = min(sampling.max_tokens, settings.max_model_len - prompt_tokens)
@@ -135,7 +101,3 @@ class ScriptedEngine:
             mean_logprob=None,
             error=None,
         )
-
-
-def _failed(message: str) -> Completion:
-    return Completion(text="", finish="error", tokens=0, error=message)

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from zlib import crc32
 
-Relation = Literal["given", "times", "more", "fewer", "half", "together", "affine"]
+from stepforge.generators.draft import plus
+from stepforge.generators.families.quantities import Relation, worked_out
 
 AFFINE = re.compile(
     r"A sequence starts with (\d+)\. "
@@ -34,33 +35,19 @@ class PlanStep(NamedTuple):
     """One line of the solution to be."""
 
     name: str
-    relation: Relation
+    relation: Relation | Literal["affine"]
     numbers: tuple[int, ...]
     inputs: tuple[int, ...]
     """Positions of the steps whose values it uses; negative ones count back from the end of ``Plan.starts``."""
 
     def work(self, values: Sequence[int]) -> tuple[str, int]:
         """Return the expression that a solution writes (empty for a given number), and its value."""
-        a = values[0] if values else 0
-        match self.relation:
-            case "given":
-                return "", self.numbers[0]
-            case "times":
-                return f"{self.numbers[0]} * {a}", self.numbers[0] * a
-            case "more":
-                return f"{a} + {self.numbers[0]}", a + self.numbers[0]
-            case "fewer":
-                return f"{a} - {self.numbers[0]}", a - self.numbers[0]
-            case "half":
-                return f"{a} / 2", a // 2
-            case "together":
-                return f"{a} + {values[1]}", a + values[1]
-            case "affine":
-                factor, shift = self.numbers
-                return f"{factor} * {a} {'-' if shift < 0 else '+'} {abs(shift)}", factor * a + shift
+        if self.relation == "affine":
+            factor, shift = self.numbers
+            return f"{factor} * {plus(values[0], shift)}", factor * values[0] + shift
+        return worked_out(self.relation, self.numbers[0] if self.numbers else 0, values)
 
     def line(self, expression: str, value: int) -> str:
-        """Return the line that states it."""
         return f"{self.name} = {expression} = {value}\n" if expression else f"{self.name} = {value}\n"
 
 
@@ -77,23 +64,19 @@ class Plan(NamedTuple):
     """Each name's step."""
 
 
-class Asked(NamedTuple):
-    """A plan and where in the prompt its question ends."""
+def find_question(text: str) -> tuple[Plan, int]:
+    """Return the plan of the last question that is understood, and where in the prompt that ends.
 
-    plan: Plan
-    end: int
-
-
-def find_question(text: str) -> Asked:
-    """Return the plan of the last question that is understood; else a two-step guess about the first line."""
+    Else a two-step guess about the first line.
+    """
     found = [m for pattern in (AFFINE, SUMS, ASKED) for m in pattern.finditer(text)]
     for match in sorted(found, key=lambda m: -m.end()):
         start = 0 if match.re is ASKED else match.start()
         plan = _read(text[start : match.end()])
         if plan is not None:
-            return Asked(plan, match.end())
+            return plan, match.end()
     first = text.split("\n", 1)[0]
-    return Asked(_guess(first), len(first))
+    return _guess(first), len(first)
 
 
 @lru_cache(maxsize=4096)
@@ -107,7 +90,9 @@ def _read(question: str) -> Plan | None:
     return _quantities(question)
 
 
-def _sequence(starts: tuple[int, ...], last: int, relation: Relation, numbers: tuple[int, ...]) -> Plan | None:
+def _sequence(
+    starts: tuple[int, ...], last: int, relation: Literal["affine", "together"], numbers: tuple[int, ...]
+) -> Plan | None:
     back = len(starts)
     if not back < last <= LONGEST_SEQUENCE:
         return None

@@ -5,11 +5,9 @@ the recovery rate ``Wait:`` and the right statement, after which the later steps
 value is carried on, and never becomes right by chance. So the probability of success is known exactly.
 """
 
-from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from stepforge.generators.slips import wrong_value
 from stepforge.grading.statement import REPAIR_MARK, read_claim
 from stepforge.pipelines.engines.scripted_plan import Plan, find_question
 
@@ -51,7 +49,6 @@ def read_position(prompt: str) -> Position:
 
 
 def write(position: Position, rng: Random, error_rate: float, recovery_rate: float) -> str:
-    """Return the rest of the solution."""
     plan, wrong, draw = position.plan, position.wrong, rng.random
     values, pending = list(position.values), list(position.pending)
     text, start = [], position.unfinished
@@ -73,7 +70,7 @@ def write(position: Position, rng: Random, error_rate: float, recovery_rate: flo
             if wrong is not None:
                 line, values[place] = _carried(plan, place, values)
             elif draw() < error_rate:
-                values[place] = int(str(wrong_value(rng, plan.truth[place])))
+                values[place] = wrong_number(rng, plan.truth[place])
                 line = plan.lines[place][: -len(str(plan.truth[place])) - 1] + f"{values[place]}\n"
                 wrong = place
             else:
@@ -81,6 +78,12 @@ def write(position: Position, rng: Random, error_rate: float, recovery_rate: flo
         if start:
             line, start = _finish(line, start), ""
         text.append(line)
+
+
+def wrong_number(rng: Random, value: int) -> int:
+    """Return a plausible wrong number, a little off."""
+    offset = rng.choice((1, 1, 2, 10)) * rng.choice((-1, 1))
+    return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
 
 
 def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:
@@ -106,27 +109,3 @@ def _number(text: str, true: int) -> int:
         return int(text) if len(text) < 20 else true + 1
     except ValueError:
         return true + 1
-
-
-@lru_cache(maxsize=65536)
-def success_probability(
-    steps_left: int, wrong: bool, *, error_rate: float, recovery_rate: float, since: int = 0
-) -> float:
-    """Return the exact probability that the solution ends with the right answer.
-
-    ``steps_left`` are not yet stated; ``since`` are those stated after the first wrong one, to be stated again
-    after a recovery.
-    """
-    if not wrong:
-        if steps_left == 0:
-            return 1.0
-        right = success_probability(steps_left - 1, False, error_rate=error_rate, recovery_rate=recovery_rate)
-        erred = success_probability(steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate)
-        return (1 - error_rate) * right + error_rate * erred
-    recovered = success_probability(steps_left + since, False, error_rate=error_rate, recovery_rate=recovery_rate)
-    if steps_left == 0:
-        return recovery_rate * recovered
-    carried = success_probability(
-        steps_left - 1, True, error_rate=error_rate, recovery_rate=recovery_rate, since=since + 1
-    )
-    return recovery_rate * recovered + (1 - recovery_rate) * carried

@@ -1,6 +1,6 @@
 """What a server serves, and what it can do: asked of it once, when the engine opens."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from stepforge.pipelines.engines.server_answers import parsed, server_message
 from stepforge.pipelines.engines.server_connection import CONNECT_SECONDS, NotAnswered, NotSent, ServerConnection
@@ -11,6 +11,8 @@ MODELS_BYTES = 16 << 20
 """Most that is read of a list of models; large gateways list thousands."""
 LONGEST_LIST = 1_000
 """Characters of the models' names that are shown."""
+LONGEST_NAME = 500
+"""Characters of a model's name."""
 Way = Literal["continue_final_message", "assistant_message", "never"]
 WAYS: dict[str, Way] = {
     "vllm": "continue_final_message",
@@ -58,15 +60,17 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
         wanted = f"does not serve {name}" if name else "serves several models"
         there = connection.redacted(", ".join(sorted(models)[:10]))[:LONGEST_LIST]
         raise BadInput(f"engine.model: {address} {wanted}; it has {there or 'none'}")
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise BadInput(f"engine.address: {address} gives its model the name {name[:40]!a}, which cannot be kept")
     if connection.holds_key(name):
         raise BadInput(f"engine.address: {address} names its model by the API key; nothing was asked of it")
     longest, owner = models[name].get("max_model_len"), models[name].get("owned_by")
     return Served(
-        name, longest if isinstance(longest, int) and longest > 0 else None, owner if isinstance(owner, str) else ""
+        name, longest if type(longest) is int and longest > 0 else None, owner[:40] if isinstance(owner, str) else ""
     )
 
 
-def _models(body: bytes) -> dict[str, dict[str, Any]] | None:
+def _models(body: bytes) -> dict[str, dict[str, object]] | None:
     """Return the models by name, or None if this is no list of models."""
     try:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}

@@ -11,7 +11,7 @@ import httpx
 
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.served_model import MODELS_BYTES, Served, Way, served, way_of
-from stepforge.pipelines.engines.server_answers import failed, read_completion
+from stepforge.pipelines.engines.server_answers import read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
     NotAnswered,
@@ -22,15 +22,18 @@ from stepforge.pipelines.engines.server_connection import (
 )
 from stepforge.pipelines.engines.server_requests import answer_bytes, chat_request, completion_request
 from stepforge.pipelines.engines.settings import ServerEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 
 LONGEST_BACKOFF = 30.0
+LLAMACPP = "llamacpp"
+"""The owner that llama.cpp's server names. It reads 0 log-probabilities as none, and gives token ids with them only."""
 GONE = frozenset({429, 502, 503, 504})
 """Answers that speak of the server and not of the request."""
 
 
-class ServerEngine:
+class ServerEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``; without a ``tokenizer`` setting it sends and gets text only."""
 
     def __init__(
@@ -42,36 +45,33 @@ class ServerEngine:
         tokenizer: ModelTokenizer | None = None,
         way: Way = "never",
     ) -> None:
+        identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
+        super().__init__(identity, tokenizer)
         self._settings = settings
         self._connection = connection
         self._served = model
-        self._tokenizer = tokenizer
         self._way = way
         self._turns = asyncio.Semaphore(settings.connections)
+        self._echoes = False
+        """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._closed = False
         owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
         self._refusal = (
             f"({owner}) is not known to continue from the beginning of a solution (if it does, say how with "
             "engine.goes_on)"
         )
-        self._identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
 
     @classmethod
     async def open(
         cls, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None
     ) -> "ServerEngine":
-        """Ask the server what it serves. ``transport`` stands in for the network in tests.
-
-        Raises:
-            BadInput: the server cannot be reached, refuses the key or does not serve the model; the variable
-                for the key is not set, or the key would travel unencrypted; there is no such tokenizer.
-        """
+        """Ask the server what it serves. ``transport`` stands in for the network in tests."""
         connection = ServerConnection(settings, transport)
         try:
             model = await served(connection, settings)
             tokenizer = None
             if settings.tokenizer is not None:
-                source = locate(settings.tokenizer)
+                source = locate(settings.tokenizer, "engine.tokenizer", needs=("tokenizer.json", "tokenizer.model"))
                 tokenizer = await asyncio.to_thread(load_tokenizer, source, settings.revision)
             way = way_of(settings, model.owner) if settings.api == "chat" else "never"
         except BaseException:
@@ -81,16 +81,6 @@ class ServerEngine:
         if way != "never":
             await engine._try_to_go_on()
         return engine
-
-    @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is, as the server names it."""
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens; unknown without a ``tokenizer`` setting."""
-        return frozenset() if self._tokenizer is None else self._tokenizer.special_tokens
 
     @property
     def cannot(self) -> str | None:
@@ -106,40 +96,33 @@ class ServerEngine:
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
-            return failed(0, str(error))
-        return await self._ask({**request, "seed": seed}, prompt, sampling)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text; empty without a ``tokenizer`` setting."""
-        return () if self._tokenizer is None else self._tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
-        return () if self._tokenizer is None else self._tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
-        return () if self._tokenizer is None else self._tokenizer.token_ends(token_ids)
+            return Completion.failed(str(error))
+        completion = await self._ask({**request, "seed": seed}, prompt, sampling)
+        if not self._echoes or not prompt.turns or prompt.turns[-1].role != "assistant":
+            return completion
+        return _without_beginning(completion, prompt.turns[-1].content)
 
     def chat(self, messages: Sequence[Message]) -> str:
         """Render messages with the model's chat template; where the server does that itself, put them in a row."""
         if self._settings.api == "chat":
             return "\n\n".join(message.content for message in messages)
-        if self._tokenizer is None:
+        if self.tokenizer is None:
             raise ValueError(
                 'a chat prompt needs the model\'s template: give the engine a tokenizer setting, or api = "chat"'
             )
-        return self._tokenizer.chat(messages)
+        return self.tokenizer.chat(messages)
 
     async def close(self) -> None:
-        """Close all connections."""
         self._closed = True
         await self._connection.close()
 
     async def _try_to_go_on(self) -> None:
-        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end."""
-        counts = []
-        for begun in ("2", "2\n"):
+        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end.
+
+        A beginning that comes back ahead of the one token that was asked for always does.
+        """
+        counts, echoed = [], []
+        for begun in ("So it is 2", "So it is 2\n"):
             turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
             sampling = Sampling(max_tokens=1, temperature=0)
             answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
@@ -148,6 +131,8 @@ class ServerEngine:
                 self._refusal = f"does not continue from the beginning of a solution ({answer.error})"
                 return
             counts.append(answer.prompt_tokens)
+            echoed.append(answer.text.startswith(begun))
+        self._echoes = all(echoed)
         if 0 < counts[1] <= counts[0]:
             self._way = "never"
             self._refusal = (
@@ -159,8 +144,10 @@ class ServerEngine:
             request = chat_request(prompt, sampling, model=self._served.name, way=self._way)
             return {**request, "logprobs": True} if self._settings.logprobs else request
         request = completion_request(
-            prompt, sampling, model=self._served.name, tokenizer=self._tokenizer, longest=self._served.longest
+            prompt, sampling, model=self._served.name, tokenizer=self.tokenizer, longest=self._served.longest
         )
+        if self._served.owner == LLAMACPP and (self._settings.logprobs or self.tokenizer is not None):
+            return {**request, "logprobs": 1}
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
     async def _ask(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Completion:
@@ -171,9 +158,9 @@ class ServerEngine:
             try:
                 reply = await self._send(request, prompt, sampling)
             except TooSlow as error:  # sent again, it would take as long again
-                return failed(0, str(error), "server" if await self._is_there() else "away")
+                return Completion.failed(str(error), "server" if await self._is_there() else "away")
             except NotSent as error:
-                return failed(0, str(error))
+                return Completion.failed(str(error))
             except NotAnswered as error:
                 message, away = str(error), True
             else:
@@ -185,7 +172,7 @@ class ServerEngine:
                 await asyncio.sleep(wait)
         away = away or not await self._is_there()
         sent = f"{message}; sent {self._settings.retries + 1} times"
-        return failed(0, sent, "away" if away else "server")
+        return Completion.failed(sent, "away" if away else "server")
 
     async def _send(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Reply:
         path = "chat/completions" if self._settings.api == "chat" else "completions"
@@ -200,7 +187,6 @@ class ServerEngine:
             )
 
     async def _is_there(self) -> bool:
-        """Whether the server answers at all."""
         try:
             reply = await self._connection.get("models", seconds=CONNECT_SECONDS, most=MODELS_BYTES)
         except (NotAnswered, NotSent):
@@ -208,7 +194,15 @@ class ServerEngine:
         return reply.status not in GONE
 
     def _read(self, reply: Reply, sampling: Sampling) -> Completion:
-        completion = read_completion(reply, self._tokenizer, sampling.stop, self._connection.redacted)
+        completion = read_completion(reply, self.tokenizer, sampling.stop, self._connection.redacted)
         if self._connection.holds_key(completion.text):
-            return failed(0, "the server sent the API key back in place of an answer", "server")
+            return Completion.failed("the server sent the API key back in place of an answer", "server")
         return completion
+
+
+def _without_beginning(completion: Completion, begun: str) -> Completion:
+    if completion.finish == "error":
+        return completion
+    if not completion.text.startswith(begun):
+        return Completion.failed("the server left out or changed the beginning that it repeats otherwise", "server")
+    return completion.model_copy(update={"text": completion.text[len(begun) :]})

@@ -12,18 +12,13 @@ TOKEN_BYTES = 2048
 
 
 def answer_bytes(sampling: Sampling) -> int:
-    """Return the most bytes that are read of an answer."""
     return BODY_BYTES + TOKEN_BYTES * sampling.max_tokens
 
 
 def completion_request(
     prompt: Prompt, sampling: Sampling, *, model: str, tokenizer: ModelTokenizer | None, longest: int | None
 ) -> dict[str, Any]:
-    """Return the body for ``/completions``: exact tokens where there is a tokenizer, else text.
-
-    Raises:
-        ValueError: there is nothing to continue from.
-    """
+    """Return the body for ``/completions``: exact tokens where there is a tokenizer, else text."""
     request = {**_drawn(model, sampling), "prompt": prompt.text}
     if tokenizer is not None:
         ids = list(prompt.token_ids or tokenizer.encode(prompt.text))
@@ -36,11 +31,6 @@ def completion_request(
 
 
 def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) -> dict[str, Any]:
-    """Return the body for ``/chat/completions``.
-
-    Raises:
-        ValueError: the prompt is no conversation, or is to be continued from and the server cannot.
-    """
     if not prompt.turns:
         raise ValueError('this prompt is no conversation; set chat = true where engine.api = "chat"')
     request = {**_drawn(model, sampling), "messages": [turn.model_dump() for turn in prompt.turns]}

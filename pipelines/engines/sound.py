@@ -1,7 +1,5 @@
 """Whether a completion can be true. What cannot is an error of the engine; it says nothing about the steps before."""
 
-from collections.abc import Sequence
-
 from stepforge.schemas.protocols import Completion
 
 MOST_TOKENS = 2**31
@@ -17,24 +15,22 @@ def sound(completion: Completion) -> Completion:
     """
     counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
     if not all(0 <= count <= MOST_TOKENS for count in counts):
-        return fault(f"the engine counts its tokens as {', '.join(str(count)[:12] for count in counts)}")
+        return Completion.failed(
+            f"the engine counts its tokens as {', '.join(str(count)[:12] for count in counts)}", "server"
+        )
     if completion.finish == "error":
         return completion
     if completion.tokens < 1:
-        return fault("the engine returned a completion without a token")
+        return Completion.failed("the engine returned a completion without a token", "server")
     if not _is_unicode(completion.text):
-        return fault("the engine returned a text that is not valid Unicode (a lone surrogate)")
+        return Completion.failed("the engine returned a text that is not valid Unicode (a lone surrogate)", "server")
     ids, ends = completion.token_ids, completion.token_ends
-    if len(ids) != len(ends) or (ids and (ends[-1] != len(completion.text) or _outside(ids) or _falls(ends))):
-        return fault("the engine returned tokens that do not fit their text")
+    in_order = len(ids) == len(ends) and list(ends) == sorted(ends)
+    if not in_order or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or max(ids) > MOST_TOKENS)):
+        return Completion.failed("the engine returned tokens that do not fit their text", "server")
     if len(completion.logprobs) not in (0, len(ids)):
-        return fault("the engine returned log-probabilities that do not fit their tokens")
+        return Completion.failed("the engine returned log-probabilities that do not fit their tokens", "server")
     return completion
-
-
-def fault(message: str) -> Completion:
-    """Return the completion of a request that the engine failed over."""
-    return Completion(text="", finish="error", tokens=0, error=message, cause="server")
 
 
 def _is_unicode(text: str) -> bool:
@@ -43,11 +39,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _outside(ids: Sequence[int]) -> bool:
-    return min(ids) < 0 or max(ids) > MOST_TOKENS
-
-
-def _falls(ends: Sequence[int]) -> bool:
-    return sorted(ends) != list(ends)

@@ -80,7 +80,6 @@ class ModelTokenizer:
             raise ValueError(f"text cannot be encoded: {error}") from None
 
     def has(self, token: int) -> bool:
-        """Return whether there is such a token."""
         return token >= 0 and self._fast.id_to_token(token) is not None
 
     def _plain(self, token_ids: Sequence[int]) -> str:
@@ -159,11 +158,7 @@ class ModelTokenizer:
         return Written(text, ids, self._ends(ids, text))
 
     def chat(self, messages: Sequence[Message], *, answer: bool = True) -> str:
-        """Render messages with the model's chat template; with ``answer``, up to where the assistant's turn begins.
-
-        Raises:
-            ValueError: there is no template, or it refuses these messages.
-        """
+        """Render messages with the model's chat template; with ``answer``, up to where the assistant's turn begins."""
         if not self._source.chat_template:
             raise ValueError("the model has no chat template; set chat = false under [policy]")
         turns = [message.model_dump() for message in messages]
@@ -173,11 +168,7 @@ class ModelTokenizer:
             raise ValueError(f"the chat template refuses the messages: {error}") from error
 
     def token(self, text: str) -> int:
-        """Return the one token that a text is.
-
-        Raises:
-            ValueError: it is none, or more than one.
-        """
+        """Return the one token that a text is."""
         found = self._tokens(text)
         if len(found) != 1:
             raise ValueError(f"{text} is not one token of this model's tokenizer")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepforge.pipelines.engines.model_files import digest, locate
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 if TYPE_CHECKING:
     from stepforge.pipelines.engines.sampling_loop import Row
@@ -37,13 +38,13 @@ class _Asked(NamedTuple):
     future: "asyncio.Future[None]"
 
 
-class TransformersEngine:
+class TransformersEngine(TextEngine):
     """Implements ``schemas.protocols.Engine``."""
 
     def __init__(self, settings: TransformersEngineSettings, model: _Model, identity: EngineIdentity) -> None:
+        super().__init__(identity, model.tokenizer)
         self._settings = settings
         self._model = model
-        self._identity = identity
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._under_way: list[_Asked] = []
         self._closed = False
@@ -52,11 +53,7 @@ class TransformersEngine:
 
     @classmethod
     async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
-        """Load the model; the event loop stays free meanwhile.
-
-        Raises:
-            BadInput: the model or the device is not there.
-        """
+        """Load the model; the event loop stays free meanwhile."""
         located = locate(settings.model)
         model = await asyncio.to_thread(_load, settings, located)
         name = await asyncio.to_thread(digest, located, settings.revision)
@@ -68,29 +65,18 @@ class TransformersEngine:
         return cls(settings, model, identity)
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens."""
-        return self._model.tokenizer.special_tokens
-
-    @property
     def unfinished(self) -> int:
         """Requests being computed or waiting for their turn."""
         return len(self._under_way) + self._asked.qsize()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
             token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
             self._check(token_ids)
         except ValueError as error:
-            return Completion(text="", finish="error", tokens=0, error=str(error))
+            return Completion.failed(str(error))
         asked = self._ask(token_ids, seed, sampling)
         try:
             await asked.future
@@ -100,22 +86,6 @@ class TransformersEngine:
         if self._closed:
             raise EngineDead("the engine is closed")
         return self._completion(asked.row)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text, without special tokens added."""
-        return self._model.tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
-        return self._model.tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
-        return self._model.tokenizer.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
-        return self._model.tokenizer.chat(messages)
 
     async def close(self) -> None:
         """Break off the batch under way and join the thread; whoever still waits gets ``EngineDead``."""

@@ -21,11 +21,7 @@ BYTES = {"float32": 4, "fp8": 1}
 
 
 def check_arguments(settings: VllmEngineSettings) -> None:
-    """Check the names in the table ``engine.vllm``; imports vLLM.
-
-    Raises:
-        BadInput: one is unknown to this vLLM, or is a setting of the engine.
-    """
+    """Check the names in the table ``engine.vllm``; imports vLLM."""
     import vllm
     from vllm import AsyncEngineArgs
 

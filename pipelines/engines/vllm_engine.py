@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
 from itertools import count
@@ -18,10 +17,11 @@ from stepforge.pipelines.engines.engine_process import Reaper, start_watched
 from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import digest, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
@@ -29,7 +29,7 @@ FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 """Everything else (abort, repetition, error) is an error."""
 
 
-class VllmEngine:
+class VllmEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` and reports its load."""
 
     def __init__(
@@ -39,10 +39,10 @@ class VllmEngine:
         tokenizer: ModelTokenizer,
         identity: EngineIdentity,
     ) -> None:
+        super().__init__(identity, tokenizer)
         self._settings = settings
         self._started = started
         self._tokenizer = tokenizer
-        self._identity = identity
         self._numbers = count()
         self._unfinished: set[str] = set()
         self._closed = False
@@ -51,11 +51,7 @@ class VllmEngine:
 
     @classmethod
     async def open(cls, settings: VllmEngineSettings) -> "VllmEngine":
-        """Load the model; the event loop stays free meanwhile.
-
-        Raises:
-            BadInput: vLLM or the model is not there, or vLLM cannot serve it with these settings.
-        """
+        """Load the model; the event loop stays free meanwhile."""
         model = locate(settings.model)
         started = await asyncio.to_thread(_Started, settings, model)
         try:
@@ -69,23 +65,12 @@ class VllmEngine:
         return cls(settings, started, tokenizer, identity)
 
     @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        return self._identity
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens."""
-        return self._tokenizer.special_tokens
-
-    @property
     def unfinished(self) -> int:
         """Requests that the engine is working on or will be."""
         return len(self._unfinished)
 
     @property
     def load(self) -> EngineLoad:
-        """What vLLM reported after its last step."""
         return self._started.reports.load
 
     @property
@@ -94,7 +79,6 @@ class VllmEngine:
         return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
@@ -105,29 +89,12 @@ class VllmEngine:
         except EngineDead:
             raise
         except Exception as error:  # vLLM's own errors about prompts and parameters are no ValueErrors
-            return _failed(0, first_line(error.__cause__ or error))
+            return Completion.failed(first_line(error.__cause__ or error))
         if self._closed:
             raise EngineDead("the engine is closed")
         return self._completion(answer, len(token_ids), sampling)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text, without special tokens added."""
-        return self._tokenizer.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
-        return self._tokenizer.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return, for each token, the length in characters of the decoded text up to its end."""
-        return self._tokenizer.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
-        return self._tokenizer.chat(messages)
-
     async def close(self) -> None:
-        """Shut vLLM down; whoever still waits gets ``EngineDead``."""
         if not self._closed:
             self._closed = True
             client = self._started.client
@@ -191,10 +158,6 @@ class VllmEngine:
         )
 
 
-def _failed(prompt_tokens: int, message: str) -> Completion:
-    return Completion(text="", finish="error", tokens=0, prompt_tokens=prompt_tokens, error=message)
-
-
 def _mean_logprob(output: Any) -> float | None:
     if output.cumulative_logprob is None or not output.token_ids:
         return None
@@ -217,11 +180,6 @@ class _Started:
     reaper: Reaper
 
     def __init__(self, settings: VllmEngineSettings, model: str) -> None:
-        """Start them.
-
-        Raises:
-            BadInput: vLLM is not there, or cannot serve this model with these settings.
-        """
         _set_environment()
         try:
             import torch
@@ -255,7 +213,6 @@ class _Started:
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 
     def shut_down(self) -> None:
-        """End vLLM's processes, and then the reaper."""
         try:
             self.client.shutdown()
         except Exception as error:  # a dead engine may fail again

@@ -14,7 +14,6 @@ class LoadLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed her
         self.last = EngineLoad(0, 0, 0.0, 0)
 
     def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
-        """Take note of one step."""
         preempted = 0 if iteration_stats is None else iteration_stats.num_preempted_reqs
         preemptions = self.last.preemptions + preempted
         if scheduler_stats is None:

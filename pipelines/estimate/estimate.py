@@ -1,7 +1,5 @@
 """The estimate of a run: draw a pilot, run it, forecast. Leaves nothing behind."""
 
-from typing import NamedTuple
-
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
 from stepforge.pipelines.estimate.pilot_run import Pilot, run_pilot
@@ -51,19 +49,8 @@ class Estimate(Record):
     notes: tuple[str, ...]
 
 
-class _Measured(NamedTuple):
-    sample: Sample
-    pilot: Pilot
-
-
 def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Estimate:
-    """Run a pilot of ``problems`` problems and forecast the run; ``price`` is that of an engine for an hour.
-
-    Raises:
-        BadInput: the run has no problem, or the engine cannot be loaded.
-        RunFailed: the pilot could not be finished.
-        Stopped: by a signal; the workers are closed.
-    """
+    """Run a pilot of ``problems`` problems and forecast the run; ``price`` is that of an engine for an hour."""
     sample = draw(run, problems)
     with Stopping() as stopping:
         try:
@@ -73,11 +60,10 @@ def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Esti
         finally:
             with stopping.held():
                 stop_ray()
-    return _estimate(run, _Measured(sample, pilot), price)
+    return _estimate(run, sample, pilot, price)
 
 
-def _estimate(run: RunFile, measured: _Measured, price: float | None) -> Estimate:
-    sample, pilot = measured
+def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -> Estimate:
     plan = Plan(
         problems=sample.problems,
         pooling=min(sample.pooling, sample.problems),

@@ -29,7 +29,6 @@ PRICES = (
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """Return the estimate as text."""
     pilot = estimate.pilot
     head = (
         f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} kinds (source and "
@@ -67,7 +66,6 @@ def _prices(figures: Mapping[str, Forecast]) -> str:
 
 
 def spread(forecast: Forecast) -> str:
-    """Return an estimate with its interval."""
     return f"{amount(forecast.estimate)} ({amount(forecast.low)} to {amount(forecast.high)})"
 
 

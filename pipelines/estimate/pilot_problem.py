@@ -1,13 +1,13 @@
 """What the problems of a pilot took, put together from its phases."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from stepforge.pipelines.estimate.pilot_worker import Phase
 from stepforge.pipelines.estimate.sample import Sample
 from stepforge.pipelines.run.stages import curate
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.schemas.labeled import Cost, LabeledProblem
+from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -45,11 +45,10 @@ class PilotPhases(NamedTuple):
 
 
 def pilot_problems(run: RunFile, sample: Sample, phases: PilotPhases) -> list[PilotProblem]:
-    """The cost of each problem of the sample."""
     solved = {row.problem.id: row for row in rows_of(phases.solving, SolvedProblem)}
     labeled = {row.problem.id: row for row in rows_of(phases.labeling, LabeledProblem)}
     curated = curate([*labeled.values()], run.curate).kept
-    steps = {row.problem.id: row.labeled_steps for row in curated if isinstance(row, LabeledProblem)}
+    steps = {row.problem.id: row.labeled_steps for row in curated}
     books = _Books(phases)
     solve_seconds, label_seconds = _seconds(phases.solving), _seconds(phases.labeling)
     return [
@@ -75,7 +74,7 @@ class _Books:
         self._defaults = _costs(phases.under_defaults)
         self._labeling = _costs(phases.labeling)
         self._others = [_costs(other) for other in phases.others]
-        self._cached = _cached_shares(self._defaults.values())
+        self._cached = _cached_shares(phases.under_defaults)
 
     def label(self, name: str) -> tuple[ByLabeler, ...]:
         first = self._as_asked_once(self._labeling[name])
@@ -104,12 +103,9 @@ def _costs(phases: Sequence[Phase]) -> dict[str, ByLabeler]:
     }
 
 
-def _cached_shares(costs: Iterable[ByLabeler]) -> dict[str, float]:
+def _cached_shares(phases: Sequence[Phase]) -> dict[str, float]:
     """Return each labeler's cached share of the prompt tokens."""
-    total: ByLabeler = {}
-    for by_labeler in costs:
-        for name, cost in by_labeler.items():
-            total[name] = total.get(name, Cost()) + cost
+    total = cost_by_labeler(entry for row in rows_of(phases, LabeledProblem) for entry in row.costs)
     return {name: c.cached_prompt_tokens / c.prompt_tokens for name, c in total.items() if c.prompt_tokens}
 
 

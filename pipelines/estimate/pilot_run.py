@@ -56,12 +56,7 @@ def pilot_engines(run: RunFile, sample: Sample) -> int:
 
 
 async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
-    """Take a sample through the stages; Ray must have been started.
-
-    Raises:
-        BadInput: the engine cannot be loaded.
-        RunFailed: it died.
-    """
+    """Take a sample through the stages; Ray must have been started."""
     import ray
 
     began = time.monotonic()

@@ -48,11 +48,7 @@ class _Seen(NamedTuple):
 
 
 def draw(run: RunFile, count: int) -> Sample:
-    """Return ``count`` problems of a run, or all if there are fewer; the same ones each time.
-
-    Raises:
-        BadInput: the run has no problem, or a problem set cannot be read.
-    """
+    """Return ``count`` problems of a run, or all if there are fewer; the same ones each time."""
     with TemporaryDirectory(prefix="stepforge-estimate-") as folder:
         plan = plan_shards(run, Path(folder))
     rows = sum(shard.stop - shard.start for shard in plan)

@@ -55,7 +55,6 @@ class Moments(NamedTuple):
 
 
 def moments(calls: Sequence[Call]) -> Moments:
-    """Return the sums of the calls of each problem."""
     names = sorted({call.problem for call in calls})
     place = {name: i for i, name in enumerate(names)}
     squares, products = np.zeros((len(names), 3, 3)), np.zeros((len(names), 3))

@@ -1,12 +1,13 @@
 """What a pilot asked of its engine: each call with its time, and with how many others it shared the engine."""
 
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
+from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
 _PROBLEM: ContextVar[str] = ContextVar("problem", default="")
 
@@ -62,43 +63,15 @@ class Trace:
         self._at = now
 
 
-class TracedEngine:
-    """Implements ``schemas.protocols.Engine`` by passing everything on and noting it."""
+class TracedEngine(WrappedEngine):
+    """Passes everything on and notes it."""
 
     def __init__(self, engine: Engine, trace: Trace) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self.trace = trace
 
-    @property
-    def identity(self) -> EngineIdentity:
-        """Which model this is."""
-        return self.engine.identity
-
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Pass the request on and note it."""
         return await self.trace.ask(self.engine.complete(prompt, seed=seed, sampling=sampling))
 
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """Texts that are read as control tokens."""
-        return self.engine.special_tokens
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text."""
-        return self.engine.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return the tokens of a text that a prompt begins with."""
-        return self.engine.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return where each token ends in the decoded text."""
-        return self.engine.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template."""
-        return self.engine.chat(messages)
-
     async def close(self) -> None:
-        """Give back what the engine holds."""
         await self.engine.close()

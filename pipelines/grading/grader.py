@@ -8,13 +8,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
-from types import TracebackType
+from contextlib import AbstractAsyncContextManager
 
 from stepforge.grading.puzzles import plan_outcome
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.pool import QUICK_SECONDS, GradingPool
 from stepforge.pipelines.grading.verifier_calls import VerifierCalls
-from stepforge.pipelines.sandbox.sandbox import Ruling
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
@@ -22,7 +21,7 @@ MEMORY_BYTES = 2 * 1024**3
 """Address space of one process, in bytes."""
 
 
-class PooledGrader:
+class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
     """Implements ``schemas.protocols.Grader``; belongs to no event loop, and may be shared by many tasks."""
 
     def __init__(
@@ -46,12 +45,12 @@ class PooledGrader:
             processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
         )
         self._verifiers = VerifierCalls(processes=max(2, processes))
+        self.rulings, self.run_python = self._verifiers.rulings, self._verifiers.run
         self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
     @property
     def process_ids(self) -> list[int]:
-        """The comparing processes that run now."""
         return self._pool.process_ids
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
@@ -68,18 +67,6 @@ class PooledGrader:
             return [ruling.outcome for ruling in await self.rulings(problem, answers)]
         pending = [self.begin(problem, answer) for answer in answers]
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
-
-    async def rulings(self, problem: Problem, answers: Sequence[str | None]) -> list[Ruling]:
-        """Return what a problem's verifier says of answers, and why.
-
-        Raises:
-            RunFailed: it needs an isolation that is not there.
-        """
-        return await self._verifiers.rulings(problem, answers)
-
-    async def run_python(self, program: str) -> str | None:
-        """Run a program that a policy calls; see ``VerifierCalls.run``."""
-        return await self._verifiers.run(program)
 
     def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
         """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
@@ -103,12 +90,5 @@ class PooledGrader:
         await self._verifiers.close()
         await asyncio.to_thread(self._pool.close)
 
-    async def __aenter__(self) -> "PooledGrader":
-        """Return the grader, to be closed at the end of the block."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the grader."""
+    async def __aexit__(self, *_: object) -> None:
         await self.close()

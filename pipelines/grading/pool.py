@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from stepforge.grading.gates import MAX_LENGTH
 from stepforge.pipelines.grading.process import GradingProcess, NotStarted
@@ -46,7 +47,6 @@ class GradingPool:
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that run now."""
         return [pid for lane in (*self._quick_lanes, self._slow_lane) if (pid := lane.process.pid) is not None]
 
     def submit(self, problem: str, reference: str, answer: str) -> "Future[Outcome]":
@@ -112,13 +112,15 @@ class GradingPool:
                     lane.thread.start()
 
 
+@dataclass(eq=False)
 class _Lane:
     """A thread and the process that it feeds from a queue."""
 
-    def __init__(self, pool: GradingPool, queue: FairQueue, process: GradingProcess) -> None:
-        self.pool = pool
-        self.queue = queue
-        self.process = process
+    pool: GradingPool
+    queue: FairQueue
+    process: GradingProcess
+
+    def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self.run, name="grading", daemon=True)
 
     def run(self) -> None:

@@ -43,7 +43,6 @@ class GradingProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
         process = self._process
         return None if process is None else process.pid
 

@@ -19,7 +19,6 @@ class Comparison:
     outcome: "Future[Outcome]"
 
     def settle(self, outcome: Outcome) -> None:
-        """Answer it, unless it is answered."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 

@@ -21,11 +21,7 @@ class VerifierCalls:
         self._known: OrderedDict[tuple[str, str], Future[Ruling]] = OrderedDict()
 
     async def rulings(self, problem: Problem, solutions: Sequence[str | None]) -> list[Ruling]:
-        """Return the outcome of each program or solution and its reason, which a policy may be told.
-
-        Raises:
-            RunFailed: nothing can be run in isolation here.
-        """
+        """Return the outcome of each program or solution and its reason, which a policy may be told."""
         pending = [None if solution is None else self._asked(problem, solution) for solution in solutions]
         try:
             return [
@@ -39,9 +35,6 @@ class VerifierCalls:
         """Return the value of a program's last expression, else what it printed or why it failed.
 
         None where it was stopped or died: on a crowded machine that says nothing about the program.
-
-        Raises:
-            RunFailed: nothing can be run in isolation here.
         """
         try:
             ran = await self._sandbox.run(program)
@@ -52,7 +45,6 @@ class VerifierCalls:
         return (ran.value or ran.output or "None") if ran.status == "done" else None
 
     async def close(self) -> None:
-        """End all processes."""
         await self._sandbox.close()
 
     def _asked(self, problem: Problem, solution: str) -> "Future[Ruling]":

@@ -17,7 +17,8 @@ from stepforge.schemas.errors import BadInput
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
 MAX_VALUES = 16 * 2**20
-"""Most values of one column in one row group: repeated ones take no room in the file, and all of it in memory."""
+"""Most values of one column in one row group, of a file that has fewer bytes: repeated ones take no room in the file,
+and all of it in memory."""
 MAX_ITEMS = 100_000
 """Most items of one list."""
 MAX_CELL = 8 * 2**20
@@ -47,7 +48,6 @@ class Parquet:
         return self.ends[-1] if self.ends else 0
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         groups = [group for group, end in enumerate(self.ends) if end > start]
         if not groups:
             return
@@ -68,10 +68,11 @@ class Parquet:
         for group in groups:
             for index in range(metadata.num_columns):
                 chunk = metadata.row_group(group).column(index)
-                if chunk.num_values > MAX_VALUES and chunk.path_in_schema.partition(".")[0] in names:
+                most = max(MAX_VALUES, self.path.stat().st_size)
+                if chunk.num_values > most and chunk.path_in_schema.partition(".")[0] in names:
                     raise BadInput(
                         f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
-                        f"group, the limit is {MAX_VALUES:,}; write smaller row groups"
+                        f"group, the limit here is {most:,}; write smaller row groups"
                     )
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
@@ -130,18 +131,13 @@ class HubRows:
         return len(self.dataset)
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         chosen = self.dataset.select_columns(list(names))
         for number in range(start, len(chosen)):
             yield RawRow(number + 1, chosen[number])
 
 
 def open_hub(part: ProblemSet) -> HubRows:
-    """Download a Hub dataset, take it from the cache, or read its first rows.
-
-    Raises:
-        BadInput: it is not there, cannot be reached, or has several splits and none was named.
-    """
+    """Download a Hub dataset, take it from the cache, or read its first rows."""
     import datasets  # heavy, and only Hub sets need it
 
     try:

@@ -14,11 +14,7 @@ from stepforge.schemas.problem import Problem
 
 @lru_cache(maxsize=4)  # a worker vets many shards
 def held_out_index(part: Contamination) -> HeldOutIndex:
-    """Read every held-out set of a filter, and index it.
-
-    Raises:
-        BadInput: a set cannot be read, has no column of questions, or a row without one.
-    """
+    """Read every held-out set of a filter, and index it."""
     return part.index([_questions(held_out) for held_out in part.against])
 
 

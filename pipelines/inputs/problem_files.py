@@ -52,9 +52,6 @@ class ProblemSource:
 
         A set that rejects bad rows, or that supplies solutions, needs to know the rows that belong together: without
         a `check` before, the first call reads every row.
-
-        Raises:
-            BadInput: a bad row where the set stops at one, or the file was changed after it was opened.
         """
         stop = min(stop, len(self))
         if not self.part.supplies:
@@ -71,12 +68,7 @@ class ProblemSource:
             yield together(items) if items else outcomes[0]
 
     def check(self) -> ProblemCount:
-        """Read every row once, and count.
-
-        Raises:
-            BadInput: there is no usable row, a named column is in no row, or, where the set stops at bad rows, a row
-                is bad or repeats or contradicts an earlier one.
-        """
+        """Read every row once, and count."""
         self._survey = None
         return self._surveyed().counted
 
@@ -173,20 +165,12 @@ class ProblemSource:
 
 
 def open_problems(part: ProblemSet) -> ProblemSource:
-    """Open a problem set and find its columns and number of rows; `check` then reads the rows themselves.
-
-    Raises:
-        BadInput: there is nothing readable, or a column is not there.
-    """
+    """Open a problem set and find its columns and number of rows; `check` then reads the rows themselves."""
     return ProblemSource(part, *open_tables(part))
 
 
 def open_tables(part: ProblemSet) -> tuple[list[tuple[str, Table]], list[Path]]:
-    """Open the tables of a problem set, each with its name, and return the files they are in, none for a Hub set.
-
-    Raises:
-        BadInput: there is nothing readable.
-    """
+    """Open the tables of a problem set, each with its name, and return the files they are in, none for a Hub set."""
     if part.path is None:
         return [(part.hub or "", open_hub(part))], []
     path = Path(part.path).expanduser()

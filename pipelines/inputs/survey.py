@@ -51,11 +51,6 @@ class _First(NamedTuple):
 
 
 def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
-    """Read all rows.
-
-    Raises:
-        BadInput: a row is bad, repeats an earlier one or contradicts it, and the set stops at such rows.
-    """
     repeats: dict[int, str] = {}
     firsts, further = array("q"), dict[int, list[int]]()
     known: dict[bytes, _First] = {}

@@ -31,11 +31,7 @@ class Print(NamedTuple):
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    """Yield every row of a file with its number (the line, where the format has lines; from 1).
-
-    Raises:
-        BadInput: the file cannot be read, or a row is malformed; the line names file and row.
-    """
+    """Yield every row of a file with its number (the line, where the format has lines; from 1)."""
     table = open_table(path)
     for raw in table.read(0, table.columns):
         if raw.reason:
@@ -44,11 +40,7 @@ def rows_of(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
 
 
 def open_table(path: Path) -> Table:
-    """Find the columns and the number of rows of a file.
-
-    Raises:
-        BadInput: it is not there, of no known format, or cannot be read.
-    """
+    """Find the columns and the number of rows of a file."""
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob("*") if suffix_of(p))[:10] if path.parent.is_dir() else []
         raise BadInput(f"{path}: no such file or folder{'; beside it: ' + ', '.join(near) if near else ''}")
@@ -63,11 +55,7 @@ def open_table(path: Path) -> Table:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return the files of a folder, in the order of their names.
-
-    Raises:
-        BadInput: there is none, or they are of several formats.
-    """
+    """Return the files of a folder, in the order of their names."""
     try:
         found = sorted(p for p in folder.iterdir() if suffix_of(p) and not p.name.startswith(".") and p.is_file())
     except OSError as error:
@@ -96,6 +84,5 @@ def digest_of(path: Path, size: int) -> str:
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """A stamp that changes when the file does."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns

@@ -74,7 +74,6 @@ class JsonLines:
         return self.count
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         if start < self.count:
             lines = self._lines(self.marks[start // INDEX_EVERY])
             for mark, line in islice(lines, start % INDEX_EVERY, None):
@@ -116,7 +115,6 @@ class Json:
         return len(self.rows)
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         for number, row in enumerate(self.rows[start:], start=start + 1):
             yield _object_row(number, row)
 
@@ -142,7 +140,6 @@ class Csv:
         return max(self.count, 0)
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
-        """Yield the rows from position ``start`` on."""
         if start >= self.count:
             return
         records = self._records(self.marks[start // INDEX_EVERY])
@@ -164,11 +161,6 @@ class Csv:
 
 
 def unique_names(names: list[str], path: Path) -> tuple[str, ...]:
-    """Return the column names of a file.
-
-    Raises:
-        BadInput: two are the same.
-    """
     if len(names) > MAX_COLUMNS:
         raise BadInput(f"{path.name}: {len(names):,} columns, the limit is {MAX_COLUMNS:,}; keep those that are needed")
     if twice := _repeated(names):
@@ -182,11 +174,7 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 
 def _unique_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object; which of two equal keys was meant nobody knows.
-
-    Raises:
-        ValueError: a key is there twice, or there are too many.
-    """
+    """Return a JSON object; which of two equal keys was meant nobody knows."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError(f"key {str(_repeated(key for key, _ in pairs))[:60]!r} is there twice; remove one")

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 
 Complete = Callable[[str, int], Awaitable[str | Completion]]
@@ -9,22 +10,12 @@ Complete = Callable[[str, int], Awaitable[str | Completion]]
 or a ``Completion`` where more is known. The same text with another seed is another sample."""
 
 
-class FunctionEngine:
+class FunctionEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` on a function of a user's own. It has no tokenizer: prefixes are text."""
 
     def __init__(self, complete: Complete, name: str = "function") -> None:
+        super().__init__(EngineIdentity(model=name, digest="", engine="function", version=""))
         self._complete = complete
-        self._name = name
-
-    @property
-    def identity(self) -> EngineIdentity:
-        """The function's name; its model is unknown."""
-        return EngineIdentity(model=self._name, digest="", engine="function", version="")
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """None are known."""
-        return frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Ask the function. What it raises is an engine error, so the completion is ``undetermined``.
@@ -34,30 +25,10 @@ class FunctionEngine:
         try:
             written = await self._complete(prompt.text, seed)
         except Exception as error:
-            return Completion(text="", finish="error", tokens=0, error=f"{type(error).__name__}: {error}")
+            return Completion.failed(f"{type(error).__name__}: {error}")
         if isinstance(written, Completion):
             return written
         return Completion(text=written, finish="stop", tokens=len(written.split()))
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Return no tokens: the function takes text."""
-        return ()
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        """Return no tokens: the function takes text."""
-        return ()
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return nothing, since there are no tokens."""
-        return ()
-
     def chat(self, messages: Sequence[Message]) -> str:
-        """Raise: a function has no chat template.
-
-        Raises:
-            ValueError: always.
-        """
         raise ValueError("a function has no chat template; render the chat inside it")
-
-    async def close(self) -> None:
-        """A function holds nothing."""

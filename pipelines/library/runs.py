@@ -25,11 +25,6 @@ class Run:
     """A run folder, on a disk or in a store."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open it.
-
-        Raises:
-            BadInput: it is no run folder.
-        """
         self.folder: AnyPath = place_of(str(folder))
         self.settings: RunFile
         self.settings, self._layout = open_run(self.folder)
@@ -97,7 +92,7 @@ class Run:
         return Run(str(target))
 
 
-STEP_COLUMNS: dict[str, Any] = {
+STEP_COLUMNS: dict[str, type] = {
     "problem": str,
     "solution": str,
     "step": int,
@@ -113,7 +108,7 @@ STEP_COLUMNS: dict[str, Any] = {
 }
 
 
-def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[dict[str, Any]]:
+def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[dict[str, object]]:
     truth = oracle_verdict(problem.problem, solution.rollout)
     for number, step in enumerate(solution.rollout.steps):
         label = solution.labels[number]

@@ -45,7 +45,6 @@ class EngineMeter:
         """The last reading before the first completion: loading a model is not slowness."""
 
     def total(self, counter: str) -> int:
-        """Return one of the counters, of this session."""
         return self._total[counter]
 
     def take(self, answers: Sequence[Mapping[str, int]]) -> None:
@@ -65,7 +64,6 @@ class EngineMeter:
         self._note(Reading(self._clock(), total["rollouts"], total["generated_tokens"], total["busy_ms"] / 1000))
 
     def figures(self) -> EngineProgress:
-        """Return the state of the engines."""
         capacity = sum(last.get("capacity", 0) for last in self._last)
         return EngineProgress(
             engines=len(self._last),

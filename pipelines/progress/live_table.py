@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -29,9 +30,7 @@ class View(Protocol):
     seconds: float
     """Least time between two of them."""
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Show the present state."""
-        ...
+    def show(self, snapshot: Snapshot) -> None: ...
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -41,49 +40,28 @@ class View(Protocol):
 def view_of(*, quiet: bool, as_json: bool) -> View:
     """Return the view that fits standard error and what was asked for."""
     if quiet:
-        return Nothing()
+        return Lines(None)
     if as_json:
-        return JsonLines()
+        return Lines(lambda snapshot: f'{{"event":"progress",{snapshot.model_dump_json()[1:]}')
     terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return LiveTable() if terminal else Lines()
-
-
-class Nothing:
-    """Shows nothing."""
-
-    seconds = 5.0
-
-    def show(self, snapshot: Snapshot) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    return LiveTable() if terminal else Lines(progress_line)
 
 
 class Lines:
-    """A line every few seconds, for logs."""
+    """A line every few seconds, for logs and for programs; other lines on standard error are the workers' own."""
 
     seconds = 5.0
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Write the line."""
-        say(progress_line(snapshot), err=True)
-
-    def close(self) -> None:
-        pass
-
-
-class JsonLines:
-    """A snapshot a line, for programs; other lines on standard error are the workers' own."""
-
-    seconds = 5.0
+    def __init__(self, form: Callable[[Snapshot], str] | None) -> None:
+        """``form``: what the line is; None: nothing is shown."""
+        self._form = form
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write the line."""
-        say(f'{{"event":"progress",{snapshot.model_dump_json()[1:]}', err=True)
+        if self._form is not None:
+            say(self._form(snapshot), err=True)
 
     def close(self) -> None:
-        pass
+        """Nothing was taken."""
 
 
 class LiveTable:
@@ -97,7 +75,6 @@ class LiveTable:
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Put the table in place of the last one."""
         self._live.update(live_table(snapshot), refresh=True)
 
     def close(self) -> None:

@@ -32,11 +32,6 @@ COUNTERS = {
 
 
 def check_metrics(workers: Workers) -> None:
-    """See whether the metrics can be served.
-
-    Raises:
-        BadInput: the port is taken.
-    """
     if workers.metrics_port is None:
         return
     try:
@@ -48,11 +43,7 @@ def check_metrics(workers: Workers) -> None:
 
 
 def open_metrics(workers: Workers) -> "MetricsPort | None":
-    """Serve metrics if the run file asks for it.
-
-    Raises:
-        BadInput: the port is taken.
-    """
+    """Serve metrics if the run file asks for it."""
     return None if workers.metrics_port is None else MetricsPort(workers, workers.metrics_port)
 
 
@@ -78,7 +69,6 @@ class MetricsPort:
             yield from _time_metrics(self.snapshot)
 
     def close(self) -> None:
-        """Give the port back."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

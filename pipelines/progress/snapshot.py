@@ -1,9 +1,11 @@
 """How far a run is at one moment: what live view, ``progress.json``, ``stepforge status`` and metrics all show."""
 
 import time
+from collections import Counter
 
 from pydantic import Field, ValidationError
 
+from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
@@ -26,6 +28,16 @@ class StageProgress(Record):
     """Rows dropped, by ``filter: reason``."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Rows that could not be finished, by class of error."""
+
+    def plus(self, report: ShardReport, *, shards: int) -> "StageProgress":
+        """Return the same with the rows of one more shard."""
+        return StageProgress(
+            shards=self.shards + shards,
+            rows_in=self.rows_in + report.rows_in,
+            rows_out=self.rows_out + report.rows_out,
+            rejected=dict((Counter(self.rejected) + Counter(report.rejected)).most_common()),
+            failures=dict((Counter(self.failures) + Counter(report.failures)).most_common()),
+        )
 
 
 class Speed(Record):
@@ -76,11 +88,6 @@ class EngineProgress(Record):
         """Share of the prompt tokens that came from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
-    @property
-    def occupancy(self) -> float | None:
-        """Requests under way, as a share of what the engines take."""
-        return self.running / self.capacity if self.capacity else None
-
 
 class Snapshot(Record):
     """The run at one moment."""
@@ -102,7 +109,6 @@ class Snapshot(Record):
 
     @property
     def age(self) -> float:
-        """Seconds since it was written."""
         return max(0.0, time.time() - self.written)
 
 

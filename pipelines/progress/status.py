@@ -3,12 +3,12 @@
 import json
 import shlex
 from contextlib import suppress
-from typing import Any
+from typing import Literal
 
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
 from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
 from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.report import build_report, save_report
+from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.ledger import (
     StageTotal,
@@ -23,10 +23,11 @@ from stepforge.pipelines.run_folder.sessions import past_sessions
 from stepforge.pipelines.run_folder.settings_guard import check_unchanged
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.regular_files import check_tree, read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
 
 
 def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
@@ -52,33 +53,42 @@ def fresh_report(folder: AnyPath) -> Report:
     """
     run, layout = open_run(folder)
     ledger = build_ledger(layout, past_sessions(layout))
-    report = build_report(run, layout, ledger)
+    found = measured(run, layout, ledger)
     with suppress(BadInput), only_driver(layout):
         save_ledger(layout, ledger)
-        save_report(run, layout, report)
-    return report
+        save_report(run, layout, found)
+    return found.report
 
 
-def run_status(folder: AnyPath) -> dict[str, Any]:
+class RunStatus(Record):
     """Progress by stage, whether a driver is running and its last report, and the command that resumes the run."""
+
+    folder: str
+    state: Literal["running", "finished", "stopped"]
+    shards: int
+    stages: dict[ShardStage, StageTotal]
+    progress: Snapshot | None
+    progress_age_seconds: float | None
+    go_on: str | None
+
+
+def run_status(folder: AnyPath) -> RunStatus:
     _, layout = open_run(folder)
-    relabeled = layout.rule.exists()
-    shards = len(layout.shards("label")) if relabeled else len(read_plan(folder))
+    shards = len(layout.shards("label")) if layout.rule.exists() else len(read_plan(folder))
     totals = stage_totals(committed_reports(layout, whole=False))
-    stages = {stage: totals.get(stage, StageTotal()).model_dump() for stage in SHARD_STAGES}
+    stages = {stage: totals.get(stage, StageTotal()) for stage in SHARD_STAGES}
     running = is_held(layout)
-    finished = shards > 0 and stages["curate"]["shards"] == shards and layout.report.exists() and not running
-    state = "running" if running else "finished" if finished else "stopped"
+    finished = shards > 0 and stages["curate"].shards == shards and layout.report.exists() and not running
     told = read_snapshot(folder)
-    return {
-        "folder": str(folder),
-        "state": state,
-        "shards": shards,
-        "stages": stages,
-        "progress": None if told is None else told.model_dump(),
-        "progress_age_seconds": None if told is None else round(told.age, 1),
-        "go_on": None if state == "finished" else _command(layout),
-    }
+    return RunStatus(
+        folder=str(folder),
+        state="running" if running else "finished" if finished else "stopped",
+        shards=shards,
+        stages=stages,
+        progress=told,
+        progress_age_seconds=None if told is None else round(told.age, 1),
+        go_on=None if finished else _command(layout),
+    )
 
 
 def _command(layout: Layout) -> str:
@@ -91,21 +101,18 @@ def _command(layout: Layout) -> str:
     return shlex.join(["stepforge", "run", str(layout.run_file), "--out", str(layout.folder)])
 
 
-def status_text(state: dict[str, Any]) -> str:
-    """Return the state as text."""
-    told = Snapshot.model_validate(state["progress"]) if state["progress"] else None
-    rows = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
-    for stage, total in state["stages"].items():
-        lost = [reasons(total.get(kind, {})) or "0" for kind in ("rejected", "failures")]
-        shards = f"{total['shards']}/{state['shards']}"
-        rows.append((stage, shards, str(total["rows_in"]), str(total["rows_out"]), *lost))
-    lines = [f"{state['folder']}: {state['state']}", "", table(rows), ""]
-    return "\n".join([*lines, *_driver_lines(state["state"], told, state["go_on"])]).rstrip()
+def status_text(status: RunStatus) -> str:
+    rows: list[tuple[str, ...]] = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
+    for stage, total in status.stages.items():
+        lost = [reasons(counts) or "0" for counts in (total.rejected, total.failures)]
+        rows.append((stage, f"{total.shards}/{status.shards}", str(total.rows_in), str(total.rows_out), *lost))
+    lines = [f"{status.folder}: {status.state}", "", table(rows), ""]
+    return "\n".join([*lines, *_driver_lines(status)]).rstrip()
 
 
-def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[str]:
+def _driver_lines(status: RunStatus) -> list[str]:
     """What the driver says or said, and what to do where there is none."""
-    lines = []
+    lines, told, state = [], status.progress, status.state
     if told is not None:
         when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it started"
         if state == "running" and told.ended:
@@ -115,4 +122,4 @@ def _driver_lines(state: str, told: Snapshot | None, go_on: str | None) -> list[
         elif state == "stopped":
             how = "it ended" if told.ended else "it was killed"
             lines = [f"driver: none; the last one reported {when}; {how}", f"engines, then: {engine_text(told.engine)}"]
-    return [*lines, f"to resume: {go_on}"] if state == "stopped" else lines
+    return [*lines, f"to resume: {status.go_on}"] if state == "stopped" else lines

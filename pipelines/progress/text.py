@@ -1,10 +1,10 @@
 """A snapshot in words: the cells that the live view and ``stepforge status`` share, and the one line for logs."""
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
+from stepforge.pipelines.run_folder.ledger import added
 
 SILENT_SECONDS = 30
 """From here on it is said that requests are under way and none is answered."""
@@ -13,9 +13,8 @@ REASONS = 6
 
 
 def progress_line(snapshot: Snapshot) -> str:
-    """Return the state in one line."""
     stages = " ".join(f"{name} {stage.shards}/{snapshot.shards}" for name, stage in snapshot.stages.items())
-    failures = reasons(_added(stage.failures for stage in snapshot.stages.values()))
+    failures = reasons(added(stage.failures for stage in snapshot.stages.values()))
     failed = f" | failures: {failures}" if failures else ""
     return f"[{snapshot.elapsed:5.0f}s] {stages} | {engine_text(snapshot.engine)} | {end_text(snapshot)}{failed}"
 
@@ -31,12 +30,10 @@ def end_text(snapshot: Snapshot) -> str:
 
 
 def engine_text(engine: EngineProgress) -> str:
-    """The state and the counts of the engines in one line."""
     return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
 
 
 def fill_text(engine: EngineProgress) -> str:
-    """Return how full the engines are."""
     if not engine.engines:
         return "no engine"
     of = f" of {engine.capacity:,}" if engine.capacity else ""
@@ -100,10 +97,3 @@ def duration(seconds: float) -> str:
             part = rest // {"d": 3_600, "h": 60, "min": 1}[larger]
             return f"{whole} {larger} {part} {smaller}" if part else f"{whole} {larger}"
     return f"{seconds:.0f} s"
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return total

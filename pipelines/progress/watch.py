@@ -49,9 +49,6 @@ class Progress:
     ) -> None:
         """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON. Without ``run``, the rates' pilot
         is unknown to the estimated end, and no metrics are served.
-
-        Raises:
-            BadInput: the port of the metrics is taken.
         """
         self._layout = layout
         self._shards = len(plan)
@@ -61,16 +58,15 @@ class Progress:
         self._meter = EngineMeter()
         self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)} if run else ())
         self._watched = Watched()
-        self._tallies = {stage: _Tally() for stage in SHARD_STAGES}
         self._before = _committed(layout, plan)
-        for stage, _ in self._before:
-            self._tallies[stage].shards += 1
+        past = Counter(stage for stage, _ in self._before)
+        self._stages = {stage: StageProgress(shards=past[stage]) for stage in SHARD_STAGES}
+        """Past shards are counted at once, and their rows as their reports are read."""
 
     def done(self, report: ShardReport, replayed: int = 0) -> None:
         """Take note of a shard that is committed now, and of its completions that came from a journal."""
         self._meter.replayed += replayed
-        self._tallies[report.stage].shards += 1
-        self._tallies[report.stage].add(report)
+        self._stages[report.stage] = self._stages[report.stage].plus(report, shards=1)
         self._watched += report.watched
         self._pace.done(report, now=True)
 
@@ -96,7 +92,6 @@ class Progress:
             await asyncio.sleep(ASK_SECONDS)
 
     def close(self) -> None:
-        """Show and keep how far it came, and give the terminal and the port back."""
         snapshot = self.snapshot(ended=True)
         self._show(snapshot)
         self._view.close()
@@ -105,14 +100,13 @@ class Progress:
             self._metrics.close()
 
     def snapshot(self, *, ended: bool = False) -> Snapshot:
-        """Return the state at this moment."""
         elapsed = time.monotonic() - self._began
         return Snapshot(
             written=time.time(),
             elapsed=round(elapsed, 1),
             ended=ended,
             shards=self._shards,
-            stages={stage: tally.figures() for stage, tally in self._tallies.items()},
+            stages=dict(self._stages),
             engine=self._meter.figures(),
             watched=self._watched,
             seconds_left=self._pace.seconds_left(self._meter, elapsed),
@@ -123,7 +117,7 @@ class Progress:
         for stage, index in self._before:
             report = await asyncio.to_thread(_report, self._layout, stage, index)
             if report is not None:
-                self._tallies[stage].add(report)
+                self._stages[stage] = self._stages[stage].plus(report, shards=0)
                 self._watched += report.watched
                 self._pace.done(report, now=False)
 
@@ -138,30 +132,6 @@ class Progress:
             write_text(self._layout.folder / PROGRESS_FILE, snapshot.model_dump_json() + "\n")
         except RunFailed:
             return
-
-
-class _Tally:
-    """The books of one stage so far. Its shards are counted at once, the past ones' rows as they are read."""
-
-    def __init__(self) -> None:
-        self.shards = self.rows_in = self.rows_out = 0
-        self.rejected: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
-
-    def add(self, report: ShardReport) -> None:
-        self.rows_in += report.rows_in
-        self.rows_out += report.rows_out
-        self.rejected.update(report.rejected)
-        self.failures.update(report.failures)
-
-    def figures(self) -> StageProgress:
-        return StageProgress(
-            shards=self.shards,
-            rows_in=self.rows_in,
-            rows_out=self.rows_out,
-            rejected=dict(self.rejected.most_common()),
-            failures=dict(self.failures.most_common()),
-        )
 
 
 def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:

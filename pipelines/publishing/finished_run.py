@@ -23,13 +23,13 @@ def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """
     run, layout = open_run(folder)
     origin = _origin(folder) if (folder / RULE_FILE).exists() else folder
-    state = run_status(origin)
-    if state["state"] == "running":
+    status = run_status(origin)
+    if status.state == "running":
         raise BadInput(f"{origin}: the run is under way; publish it when it is done")
-    if state["state"] != "finished":
+    if status.state != "finished":
         raise BadInput(f"{origin}: the run is not finished; run the same `stepforge run` command to resume")
-    if len(layout.shards("curate")) != state["shards"]:
-        raise BadInput(f"{folder}: {len(layout.shards('curate'))} of {state['shards']} shards are there; relabel again")
+    if len(layout.shards("curate")) != status.shards:
+        raise BadInput(f"{folder}: {len(layout.shards('curate'))} of {status.shards} shards are there; relabel again")
     if not run.export:
         raise BadInput(f"{folder}: the run has no export, so there is nothing to publish; list one in the run file")
     return run, layout

@@ -21,6 +21,7 @@ from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Engine, Scorer
 from stepforge.schemas.record import Record
 
 SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
@@ -35,11 +36,9 @@ class CpuWorker:
         collect_seldom()
 
     async def ready(self) -> bool:
-        """Return once the worker can take shards."""
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        """Do a stage on a shard."""
         return await self.work.do(stage, shard, corpus, rates)
 
     async def call(self, task: Callable[[], None]) -> None:
@@ -49,7 +48,6 @@ class CpuWorker:
             await asyncio.to_thread(task)
 
     async def close(self) -> None:
-        """Finish what is being written."""
         await self.work.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
@@ -68,12 +66,7 @@ class EngineWorker:
         self._tried = False
 
     async def ready(self) -> bool:
-        """Load the engine, unless it is loaded.
-
-        Raises:
-            BadInput: the model or the engine is not there, or has no chat template where one is asked for.
-            EngineDead: it did not start.
-        """
+        """Load the engine, unless it is loaded."""
         async with self._loading:
             if self.work is None:
                 await self._load()
@@ -81,12 +74,6 @@ class EngineWorker:
         return True
 
     async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        """Do a stage on a shard.
-
-        Raises:
-            EngineDead: this process is of no use any more.
-            BadInput: the engine does not answer as it must.
-        """
         await self.ready()
         if self.work is None:
             raise RuntimeError("the engine is not loaded")
@@ -117,14 +104,9 @@ class EngineWorker:
         await asyncio.get_running_loop().shutdown_default_executor()
 
     async def _load(self) -> None:
-        engine = await self._gate(self.run.engine)
-        judge = await self._gate(self.run.judge) if self.run.judge else None
-        try:
-            PromptedPolicy(engine.engine, self.run.policy).check()
-        except ValueError as error:
-            raise BadInput(f"policy.chat: {error}") from None
-        scorer = await open_scorer(self.run.scorer) if self.run.scorer else None
-        self.engines = Engines(engine, judge, scorer)
+        engine, judge, scorer = await open_models(self.run)
+        judging = self._gate(self.run.judge, judge) if self.run.judge and judge else None
+        self.engines = Engines(self._gate(self.run.engine, engine), judging, scorer)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
     async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
@@ -137,7 +119,22 @@ class EngineWorker:
                 await probe(self.engines.policy.engine, self.run, problem)
                 self._tried = True
 
-    async def _gate(self, settings: AnyEngine) -> EngineGate:
-        engine = await open_engine(settings)
+    def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
         capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
+
+
+async def open_models(run: RunFile) -> tuple[Engine, Engine | None, Scorer | None]:
+    """Start a run's engine, and the judge's and the reward model where it names them.
+
+    Raises:
+        BadInput: one is not there, or has no chat template where one is asked for.
+        EngineDead: one did not start.
+    """
+    engine = await open_engine(run.engine)
+    judge = await open_engine(run.judge) if run.judge else None
+    try:
+        PromptedPolicy(engine, run.policy).check()
+    except ValueError as error:
+        raise BadInput(f"policy.chat: {error}") from None
+    return engine, judge, await open_scorer(run.scorer) if run.scorer else None

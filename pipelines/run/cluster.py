@@ -39,9 +39,6 @@ def start_ray(*, hub_token: bool = True) -> None:
 
     Args:
         hub_token: Whether the processes of a local Ray get the Hub's token, if there is one.
-
-    Raises:
-        RunFailed: Ray did not start, or the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -7,6 +7,7 @@ be there. What a committed file says is done is never done again: the same comma
 import asyncio
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
-from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.pipelines.storage.store import AnyPath, listed, write_text
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.record import Record
@@ -104,8 +105,7 @@ def _pending(
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
     """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
     for stage in (SHARD_STAGES[0], *ENGINE_STAGES):
-        folders: list[AnyPath] = list((layout.folder / "journal").glob(f"{stage}-*"))
-        for folder in folders:
+        for folder in listed(layout.folder / "journal", f"{stage}-*"):
             number = folder.name.rpartition("-")[2]
             if number.isdigit() and int(number) in committed[stage]:
                 keep_completions(folder, layout.completions(stage, int(number)))
@@ -123,36 +123,29 @@ def finish(run: RunFile, layout: Layout) -> Report:
     return write_report(run, layout, ledger)
 
 
+@dataclass(eq=False)
 class _Flow:
     """The shards on their way through the stages."""
 
-    def __init__(
-        self,
-        run: RunFile,
-        layout: Layout,
-        plan: list[ShardPlan],
-        committed: dict[ShardStage, set[int]],
-        progress: Progress,
-        session: Session,
-        name: str,
-    ) -> None:
-        self.committed = committed
-        self.session = session
-        self.session_name = name
-        self.run_file = run
-        self.layout = layout
-        self.plan = plan
-        self.progress = progress
-        self.corpus = Corpus()
-        self.digest = content_digest(run)
-        self.pilot = pilot_shards(run, plan)
-        self.rates: asyncio.Future[Record] | None = None
-        """Done once the pilot is labeled; None where nothing is pooled."""
+    run_file: RunFile
+    layout: Layout
+    plan: list[ShardPlan]
+    committed: dict[ShardStage, set[int]]
+    progress: Progress
+    session: Session
+    session_name: str
+    corpus: Corpus = field(default_factory=Corpus)
+    rates: asyncio.Future[Record] | None = None
+    """Done once the pilot is labeled; None where nothing is pooled."""
+    watched: Watched = field(default_factory=Watched)
+
+    def __post_init__(self) -> None:
+        self.digest = content_digest(self.run_file)
+        self.pilot = pilot_shards(self.run_file, self.plan)
         self.labeled = {shard.index: asyncio.Event() for shard in self.pilot}
-        self.unsettled = layout.unsettled.exists()
-        self.made = {shard.index for shard in plan} if self.unsettled else set()
+        self.unsettled = self.layout.unsettled.exists()
+        self.made = {shard.index for shard in self.plan} if self.unsettled else set()
         """Shards of which a stage was done again: what was made from them before may not fit any more."""
-        self.watched = Watched()
 
     async def run(self, pending: list[ShardPlan]) -> None:
         cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)

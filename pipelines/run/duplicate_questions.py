@@ -18,11 +18,7 @@ KEY = np.dtype([("high", "u8"), ("low", "u8")])
 
 
 def duplicate_questions(shards: Sequence[AnyPath]) -> dict[str, str]:
-    """Return problem id -> id of the first problem, in shard order, that asks the same question.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    """Return problem id -> id of the first problem, in shard order, that asks the same question."""
     keys = bytearray()
     ends = []
     for path in shards:

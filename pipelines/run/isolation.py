@@ -14,11 +14,7 @@ from stepforge.schemas.verifier import CommandVerifier, PythonVerifier
 
 
 def check_isolation(run: RunFile) -> None:
-    """Start a locked process that tries to get out, where the run needs one.
-
-    Raises:
-        BadInput: it gets out, none starts, or a rule of the user's own is not there.
-    """
+    """Start a locked process that tries to get out, where the run needs one."""
     rules = [part.verifier for part in run.generate if isinstance(part, ProblemSet) and part.verifier]
     tested = any(
         isinstance(part, Programs | ReasoningGym) or (isinstance(part, ProblemSet) and part.tests)

@@ -18,7 +18,6 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import Cost, Failure, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader
-from stepforge.schemas.record import Record
 
 LOOKED_THROUGH = 64
 """Seeds after the first among which one of its group is looked for."""
@@ -33,22 +32,6 @@ class WrittenShard(NamedTuple):
     cost: Cost
 
 
-class _Row(Record):
-    """An attempt by number."""
-
-    row: int
-
-
-class _Done(Record):
-    """An attempt that was made, with its number."""
-
-    row: int
-    item: SourceItem | None
-    reason: str = ""
-    text: str = ""
-    cost: Cost
-
-
 def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
     """Return the source of a shard, if a model takes part in it."""
     part = run.generate[shard.source] if shard.source >= 0 else None
@@ -56,7 +39,6 @@ def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
 
 
 def seed_problems(run: RunFile, shard: ShardPlan) -> list[Problem]:
-    """Return the seeds of a shard's attempts."""
     part = model_source(run, shard)
     if part is None:
         return []
@@ -67,32 +49,24 @@ def seed_problems(run: RunFile, shard: ShardPlan) -> list[Problem]:
 async def write_problems(
     run: RunFile, shard: ShardPlan, part: ModelSource, policy: PromptedPolicy, grader: Grader
 ) -> WrittenShard:
-    """Make every attempt of a shard."""
-
-    async def work(attempt: _Row) -> _Done:
-        seed = await asyncio.to_thread(_seed, part, run.seed, attempt.row)
+    async def work(row: int) -> tuple[int, Attempt]:
+        seed = await asyncio.to_thread(_seed, part, run.seed, row)
         if seed is None:
-            return _Done(row=attempt.row, item=None, reason="a bad seed", cost=Cost())
-        partner = partial(_partner, part, run.seed, attempt.row, seed)
-        done: Attempt = await part.make(attempt.row, Seeds(seed, partner), policy, grader, seed=run.seed)
-        if isinstance(done.made, Refused):
-            return _Done(row=attempt.row, item=None, reason=done.made.reason, text=done.made.text, cost=done.cost)
-        return _Done(row=attempt.row, item=done.made, cost=done.cost)
+            return row, Attempt(Refused("a bad seed"))
+        partner = partial(_partner, part, run.seed, row, seed)
+        return row, await part.make(row, Seeds(seed, partner), policy, grader, seed=run.seed)
 
-    rows = [_Row(row=row) for row in range(shard.start, shard.stop)]
-    done, failures = await attempt_all(rows, work, "generate", lambda attempt: f"{part.name}:{attempt.row}")
-    made = [attempt.item for attempt in done if attempt.item is not None]
-    rejected = [
-        Rejected(
-            problem_id=f"{part.name}:{attempt.row}",
-            filter=part.kind,
-            reason=attempt.reason,
-            row=json.dumps({"text": attempt.text}, ensure_ascii=False),
-        )
-        for attempt in done
-        if attempt.item is None
-    ]
-    return WrittenShard(made, rejected, failures, sum((attempt.cost for attempt in done), Cost()))
+    rows = range(shard.start, shard.stop)
+    done, failures = await attempt_all(rows, work, "generate", lambda row: f"{part.name}:{row}")
+    written = WrittenShard([], [], failures, sum((attempt.cost for _, attempt in done), Cost()))
+    for row, (made, _) in done:
+        if isinstance(made, Refused):
+            text = json.dumps({"text": made.text}, ensure_ascii=False)
+            name = f"{part.name}:{row}"
+            written.rejected.append(Rejected(problem_id=name, filter=part.kind, reason=made.reason, row=text))
+        else:
+            written.made.append(made)
+    return written
 
 
 def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:

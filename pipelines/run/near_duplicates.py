@@ -12,11 +12,7 @@ from stepforge.pipelines.storage.store import AnyPath
 
 
 def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str, str]:
-    """Return problem id -> id of an earlier problem, in shard order, that asks nearly the same and is kept.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    """Return problem id -> id of an earlier problem, in shard order, that asks nearly the same and is kept."""
     ends = list(accumulate(row_count(path) for path in shards))
     numbers = part.numbers == "same"
     total = ends[-1] if ends else 0

@@ -41,7 +41,6 @@ class Worker:
         self._max_restarts = max_restarts
         self._deaths = 0
         """In a row, without a finished call between them."""
-        self.restarts = 0
         self.failure: Exception | None = None
         """Why this worker will not come back."""
         self.actor = start()
@@ -144,7 +143,6 @@ class Worker:
             )
             return
         ray.kill(actor, no_restart=True)  # one that only seems dead must not hold its GPU
-        self.restarts += 1
         self.actor = self._start()
         self._began = time.monotonic()
         self._starting = None
@@ -163,7 +161,6 @@ class Slots:
         self._number = 0
 
     def put(self, worker: Worker) -> None:
-        """Offer one slot of a worker."""
         while self._waiting:
             _, _, waiter = heapq.heappop(self._waiting)
             if not waiter.done():  # cancelled
@@ -172,7 +169,6 @@ class Slots:
         self._free.append(worker)
 
     async def get(self, rank: Rank) -> Worker:
-        """Wait for a slot."""
         if self._free:
             return self._free.popleft()
         waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
@@ -221,7 +217,6 @@ class Pool:
                 return answer
 
     async def close(self) -> None:
-        """End all workers."""
         self._warning.cancel()
         await asyncio.gather(*(worker.close() for worker in self.workers))
 
@@ -243,7 +238,6 @@ class Pool:
 
 
 def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
-    """Start the workers with an engine."""
     from stepforge.pipelines.run.actors import EngineWorker
 
     options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
@@ -252,7 +246,6 @@ def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
 
 
 def cpu_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
-    """Start the workers without an engine."""
     from stepforge.pipelines.run.actors import CpuWorker
 
     return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2, "CPU workers")

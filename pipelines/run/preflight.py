@@ -6,8 +6,6 @@ from importlib.util import find_spec
 
 from stepforge.filters import Contamination, NearDuplicates, SelfConsistency
 from stepforge.generators.columns import hint
-from stepforge.generators.families.reasoning_gym import ReasoningGym
-from stepforge.generators.families.templates import Templates
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
@@ -37,15 +35,10 @@ FEW = 8
 
 
 def preflight(run: RunFile) -> None:
-    """Check what the run will need.
-
-    Raises:
-        BadInput: one line with what is wrong, where, and the remedy.
-    """
     _check_problems(run)
     _check_filters(run)
     for part in run.generate:
-        if isinstance(part, Templates | ReasoningGym):
+        if isinstance(part, ProblemFamily):
             part.check()
     check_isolation(run)
     check_metrics(run.workers)
@@ -165,7 +158,6 @@ async def _check_judge(judge: Engine, run: RunFile) -> None:
 
 
 def _some_problems(run: RunFile) -> list[Problem]:
-    """Return a few problems of the run."""
     for part in run.generate:
         if isinstance(part, ProblemSet):
             rows = list(open_problems(part).rows(0, FEW))

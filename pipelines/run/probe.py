@@ -36,11 +36,7 @@ def fitting(problems: Sequence[Problem]) -> Problem | None:
 
 
 def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
-    """Refuse a server that takes whole conversations only where labelers need more.
-
-    Raises:
-        BadInput: it does; the line says why it is not gone on with.
-    """
+    """Refuse a server that takes whole conversations only where labelers need more."""
     cannot = getattr(engine, "cannot", None)
     if cannot is not None and completing(run):
         raise BadInput(
@@ -49,11 +45,7 @@ def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
 
 
 async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
-    """Ask for one solution.
-
-    Raises:
-        BadInput: there is none; the line says why.
-    """
+    """Ask for one solution."""
     try:
         (solution,) = await _policy(engine, run).solve(problem, n=1, seed=seed_of(run.seed, "probe"))
     except SpecialToken:
@@ -65,11 +57,7 @@ async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
 
 
 async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
-    """See whether an engine draws by its seeds and continues from where it is told to.
-
-    Raises:
-        BadInput: it does not; the line says what it does.
-    """
+    """See whether an engine draws by its seeds and continues from where it is told to."""
     if isinstance(run.engine, ScriptedEngineSettings):
         return  # no model, and its rates are the settings'
     check_going_on_is_known(engine, run)

@@ -40,11 +40,7 @@ async def _graded(problem: Problem, repair: Repair, policy: PromptedPolicy, grad
 
 
 async def mend(policy: PromptedPolicy, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
-    """Tell the policy why its solution failed, and return what it writes then, ungraded.
-
-    Raises:
-        SpecialToken: the message holds one.
-    """
+    """Tell the policy why its solution failed, and return what it writes then, ungraded."""
     told = (policy.settings.repair or "{message}").replace("{message}", message)
     policy.check_plain(told)
     turns = (

@@ -82,12 +82,7 @@ class ShardWork:
         self._digest = content_digest(run)
 
     async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
-        """Do a stage on a shard and commit it.
-
-        Raises:
-            EngineDead: the engine is gone and nothing of the shard was committed.
-            RunFailed: the shard before it is damaged, or the folder is another driver's by now.
-        """
+        """Do a stage on a shard and commit it."""
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
         if not needs_engine(self.run, stage, shard):

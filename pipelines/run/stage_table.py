@@ -12,8 +12,8 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER, open_once
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, Sifted, attempt_all, curate, label, solve, vet
-from stepforge.pipelines.run.supplied import asks_pass_rate, brought_with, warn_uncut
+from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, vet
+from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
@@ -21,7 +21,7 @@ from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
+from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected, cost_by_labeler
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
@@ -50,7 +50,6 @@ class Task(NamedTuple):
 
     @property
     def asked(self) -> PromptedPolicy:
-        """The policy, in a stage that has one."""
         if self.policy is None:
             raise RuntimeError("this worker has no engine")
         return self.policy
@@ -75,7 +74,6 @@ class Made(NamedTuple):
 class Stage(NamedTuple):
     """One row of the table."""
 
-    reads: type[Record] | None
     writes: type[Record]
     work: Callable[[Task], Awaitable[Made]]
     runs_on: Literal["engine", "cpu"]
@@ -117,42 +115,26 @@ def _drawn(task: Task) -> Made:
 async def _solve(task: Task) -> Made:
     problems = await asyncio.to_thread(_read, task, "generate", Problem)
     brought = await asyncio.to_thread(_read_brought, task)
-    run, pass_rate = task.run, asks_pass_rate(task.run)
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve(
-            problem,
-            own,
-            task.asked.for_problem(problem),
-            task.grader,
-            n=run.solutions,
-            seed=run.seed,
-            pass_rate=pass_rate,
-            search=run.solve,
-            scorer=task.scorer,
-        )
+        return await solve_for(task.run, problem, own, task.asked, task.grader, task.scorer)
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
     searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
-    warn_uncut(done, run.policy.segmenter.kind)
+    warn_uncut(done, task.run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
     return Made(
         done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
     )
 
 
-async def _vet(task: Task) -> Made:
-    return await asyncio.to_thread(_vetted, task)
-
-
-def _vetted(task: Task) -> Made:
+def _vet(task: Task) -> Made:
     rows = _read(task, "solve", SolvedProblem)
     held_out = held_out_hits(task.run.vet, [row.problem for row in rows])
     sifted = vet(rows, task.run.vet, task.corpus.model_copy(update={"held_out": held_out}))
-    kept = kept_rows(rows, [row for row in sifted.kept if isinstance(row, SolvedProblem)])
-    return _sifted(rows, kept, sifted)
+    return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected)
 
 
 async def _label(task: Task) -> Made:
@@ -165,46 +147,40 @@ async def _label(task: Task) -> Made:
         )
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
-    costs = _cost_by_labeler(done)
+    costs = cost_by_labeler(entry for row in done for entry in row.costs)
     return Made(
         done,
         len(rows),
         failures=failures,
         rollouts=[r for row in done for r in (*row.evidence, *row.further)],
-        cost=sum((entry.cost for entry in costs), Cost()),
-        labelers=costs,
+        cost=sum(costs.values(), Cost()),
+        labelers=tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items()),
         watched=await asyncio.to_thread(watched_labels, done),
     )
 
 
-async def _curate(task: Task) -> Made:
-    return await asyncio.to_thread(_curated, task)
-
-
-def _curated(task: Task) -> Made:
+def _curate(task: Task) -> Made:
     rows = _read(task, "label", LabeledProblem)
     sifted = curate(rows, task.run.curate)
-    kept = [row for row in sifted.kept if isinstance(row, LabeledProblem)]
-    made = _sifted(rows, kept_rows(rows, kept), sifted)
-    return made._replace(labeled_steps=sum(row.labeled_steps for row in kept))
+    steps = sum(row.labeled_steps for row in sifted.kept)
+    return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected, labeled_steps=steps)
 
 
-def _sifted(rows: Sequence[Record], kept: Sequence[Kept], sifted: Sifted) -> Made:
-    return Made(kept, len(rows), rejected=sifted.rejected)
+def _in_thread(work: Callable[[Task], Made]) -> Callable[[Task], Awaitable[Made]]:
+    return lambda task: asyncio.to_thread(work, task)
 
 
 STAGES: dict[ShardStage, Stage] = {
-    "generate": Stage(None, Problem, _generate, "cpu"),
-    "solve": Stage(Problem, SolvedProblem, _solve, "engine"),
-    "vet": Stage(SolvedProblem, Kept, _vet, "cpu"),
-    "label": Stage(SolvedProblem, LabeledProblem, _label, "engine"),
-    "curate": Stage(LabeledProblem, Kept, _curate, "cpu"),
+    "generate": Stage(Problem, _generate, "cpu"),
+    "solve": Stage(SolvedProblem, _solve, "engine"),
+    "vet": Stage(Kept, _in_thread(_vet), "cpu"),
+    "label": Stage(LabeledProblem, _label, "engine"),
+    "curate": Stage(Kept, _in_thread(_curate), "cpu"),
 }
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 
 
 def needs_engine(run: RunFile, stage: ShardStage, shard: ShardPlan) -> bool:
-    """Whether a stage asks an engine about a shard."""
     return stage in ENGINE_STAGES or (stage == "generate" and model_source(run, shard) is not None)
 
 
@@ -225,21 +201,12 @@ def _read_brought(task: Task) -> dict[str, list[Brought]]:
     return solutions
 
 
-def _cost_by_labeler(rows: Sequence[LabeledProblem]) -> tuple[LabelerCost, ...]:
-    costs: dict[str, Cost] = {}
-    for row in rows:
-        for entry in row.costs:
-            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
-    return tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items())
-
-
 def cause(rejected: Rejected) -> str:
     """Key under which a rejection is counted: messages of malformed source rows all differ."""
     return rejected.filter if rejected.filter == FILTER else f"{rejected.filter}: {rejected.reason}"
 
 
 def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
-    """Return how many rollouts ended how."""
     counts: Counter[str] = Counter(r.outcome for r in rollouts)
     counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
     return dict(sorted(counts.items()))

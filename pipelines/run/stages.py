@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
 from stepforge.generators.policy import NotSampled, PromptedPolicy
@@ -23,7 +23,8 @@ from stepforge.schemas.seeds import seed_of
 SCORER = "scorer"
 """What the ledger calls the tokens that a reward model read."""
 Row = TypeVar("Row", bound=Record)
-Done = TypeVar("Done", bound=Record)
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 
 class Brought(Record):
@@ -36,15 +37,15 @@ class Brought(Record):
     people: PeopleLabel | None = None
 
 
-class Sifted(NamedTuple):
+class Sifted(NamedTuple, Generic[Row]):
     """What a filter stage kept and dropped; together they are its input."""
 
-    kept: list[Record]
+    kept: list[Row]
     rejected: list[Rejected]
 
 
 async def attempt_all(
-    rows: Sequence[Row], work: Callable[[Row], Awaitable[Done]], stage: str, identity: Callable[[Row], str]
+    rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]], stage: str, identity: Callable[[Given], str]
 ) -> tuple[list[Done], list[Failure]]:
     """Do every row at once; a row that cannot be finished becomes a ``Failure``, and its siblings go on.
 
@@ -53,7 +54,7 @@ async def attempt_all(
         RunFailed: something that is no row's fault; nothing may be committed.
     """
 
-    async def attempt(row: Row) -> Done | Failure:
+    async def attempt(row: Given) -> Done | Failure:
         try:
             return await work(row)
         except (EngineDead, RunFailed):
@@ -172,44 +173,34 @@ async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProb
     return solved.model_copy(update={"rollouts": rollouts}), Cost(prompt_tokens=sum(one.tokens for one in found))
 
 
-def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted:
+def vet(rows: Sequence[SolvedProblem], filters: Sequence[VetFilter], corpus: Corpus) -> Sifted[SolvedProblem]:
     """Pass rows through the filters that need no labels; the first that drops a row names the reason."""
     return _sift(rows, [(f.kind, lambda row, f=f: f(row, corpus)) for f in filters])
 
 
-def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Sifted:
-    """Pass rows through the filters that read labels."""
+def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Sifted[LabeledProblem]:
     return _sift(rows, [(f.kind, f) for f in filters])
 
 
-def _sift(rows: Sequence[Record], filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Sifted:
-    kept: list[Record] = []
-    rejected: list[Rejected] = []
+def _sift(rows: Sequence[Row], filters: list[tuple[str, Callable[..., Row | Dropped]]]) -> Sifted[Row]:
+    sifted: Sifted[Row] = Sifted([], [])
     for row in rows:
         result = _through(row, filters)
         if isinstance(result, Rejected):
-            rejected.append(result)
+            sifted.rejected.append(result)
         else:
-            kept.append(result)
-    return Sifted(kept, rejected)
+            sifted.kept.append(result)
+    return sifted
 
 
-def _through(row: Record, filters: list[tuple[str, Callable[..., Record | Dropped]]]) -> Record:
+def _through(row: Row, filters: list[tuple[str, Callable[..., Row | Dropped]]]) -> Row | Rejected:
     """Apply the filters to a row; returns the row, or its rejection by the first filter that drops it."""
     result = row
     for name, keep in filters:
         answer = keep(result)
         if isinstance(answer, Dropped):
-            return _rejected(row, name, answer)
+            problem = row.problem if isinstance(row, SolvedProblem | LabeledProblem) else None
+            dropped = row.model_dump_json()
+            return Rejected(problem_id=problem.id if problem else "", filter=name, reason=answer.reason, row=dropped)
         result = answer
     return result
-
-
-def _rejected(row: Record, name: str, dropped: Dropped) -> Rejected:
-    problem = row.problem if isinstance(row, SolvedProblem | LabeledProblem) else None
-    return Rejected(
-        problem_id=problem.id if problem else "",
-        filter=name,
-        reason=dropped.reason,
-        row=row.model_dump_json(),
-    )

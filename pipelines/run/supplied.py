@@ -3,20 +3,34 @@
 from collections.abc import Sequence
 
 from stepforge.filters import Difficulty
+from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.uncut import uncut, uncut_warning
-from stepforge.pipelines.run.stages import Brought
+from stepforge.pipelines.run.stages import Brought, solve
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.terminal.output import say
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.rollout import SolvedProblem
 
 _WARNED: set[str] = set()
 """Segmenters of which this process has said that they find no steps."""
 
 
-def asks_pass_rate(run: RunFile) -> bool:
-    """Whether a filter of the run goes by the policy's own pass rate."""
-    return any(isinstance(part, Difficulty) for part in run.vet)
+async def solve_for(
+    run: RunFile,
+    problem: Problem,
+    brought: Sequence[Brought],
+    policy: PromptedPolicy,
+    grader: Grader,
+    scorer: Scorer | None,
+) -> SolvedProblem:
+    """Solve a problem as a run does; see ``stages.solve``."""
+    rated = any(isinstance(part, Difficulty) for part in run.vet)
+    n, seed, policy = run.solutions, run.seed, policy.for_problem(problem)
+    return await solve(
+        problem, brought, policy, grader, n=n, seed=seed, pass_rate=rated, search=run.solve, scorer=scorer
+    )
 
 
 def brought_with(item: SourceItem) -> list[Brought]:

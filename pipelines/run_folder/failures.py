@@ -7,7 +7,7 @@ from typing import Any
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import listed
 from stepforge.schemas.labeled import Failure
 
 TRIED_AGAIN = frozenset(
@@ -28,8 +28,7 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
     """Messages that differ in their numbers only count as one; an example stands for them."""
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    paths: list[AnyPath] = list((layout.folder / "failures" / stage).glob("*.parquet"))
-    for path in sorted(paths, key=lambda path: path.name):
+    for path in listed(layout.folder / "failures" / stage, "*.parquet"):
         for failure in read_shard(path, Failure):
             message = f"{failure.error}: {failure.message}"
             key = re.sub("[0-9]+", "0", message)

@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage,
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, LabelerCost
+from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
 from stepforge.schemas.record import Record
 
 Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
@@ -101,10 +101,6 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
     """Return the reports of every committed shard, read from the shards themselves.
 
     Without ``whole`` a run may have gaps, which the next driver fills: enough to say how far it is.
-
-    Raises:
-        RunFailed: a shard is damaged, missing, of another run or not planned, or does not fit the one before it; the
-            line names it.
     """
     run = folder_settings(layout.run_file) if layout.run_file.exists() else None
     digest = content_digest(run) if run else None
@@ -124,11 +120,7 @@ def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport
 
 
 def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
-    """Check that every shard was made from the one before it, with the settings of the run.
-
-    Raises:
-        RunFailed: one was not; the line names it.
-    """
+    """Check that every shard was made from the one before it, with the settings of the run."""
     for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
         settings = stage_digest(run, stage) if run else None
         for index, stamp in stamps[stage].items():
@@ -142,11 +134,7 @@ def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
 def check_whole(
     layout: Layout, plan: Sequence[ShardPlan], reports: Mapping[ShardStage, Mapping[int, ShardReport]]
 ) -> None:
-    """Check that every shard is planned, and made from all rows of the one before it.
-
-    Raises:
-        RunFailed: one is not; the line names it.
-    """
+    """Check that every shard is planned, and made from all rows of the one before it."""
     sizes = {shard.index: shard.stop - shard.start for shard in plan}
     for stage, before in zip(SHARD_STAGES, (None, *SHARD_STAGES), strict=False):
         for index, report in reports[stage].items():
@@ -196,29 +184,20 @@ def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageT
         rows_in=sum(report.rows_in for report in reports),
         rows_out=sum(report.rows_out for report in reports),
         labeled_steps=sum(report.labeled_steps for report in reports),
-        rejected=_added(report.rejected for report in reports),
-        failures=_added(report.failures for report in reports),
-        outcomes=_added(report.outcomes for report in reports),
+        rejected=added(report.rejected for report in reports),
+        failures=added(report.failures for report in reports),
+        outcomes=added(report.outcomes for report in reports),
         seconds=round(sum(time.seconds for time in times), 6),
         engine_seconds=round(sum(time.engine_seconds for time in times), 6),
         cost=sum((report.cost for report in reports), Cost()),
     )
 
 
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)
     return {name: number for name, number in sorted(total.items()) if number > 0}
-
-
-def labeler_costs(reports: Iterable[ShardReport]) -> dict[str, Cost]:
-    """Cost of each labeler over the whole run."""
-    costs: dict[str, Cost] = {}
-    for report in reports:
-        for entry in report.labelers:
-            costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
-    return costs
 
 
 def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
@@ -229,12 +208,10 @@ def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
 
 
 def save_ledger(layout: Layout, ledger: Ledger) -> None:
-    """Write ``ledger.json``."""
     write_text(layout.ledger, json.dumps(ledger.model_dump(mode="json"), indent=1) + "\n")
 
 
 def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
-    """Return the ledger of the committed shards."""
     reports = committed_reports(layout)
     stages = stage_totals(reports, sessions)
     curated = stages.get("curate")
@@ -243,7 +220,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
         stages=stages,
         per_labeled_step=price(stages, curated.labeled_steps if curated else 0),
         per_kept_row=price(stages, curated.rows_out if curated else 0),
-        labelers=labeler_costs(reports),
+        labelers=cost_by_labeler(entry for report in reports for entry in report.labelers),
         total=sum((report.cost for report in reports), Cost()),
         failures={stage: found for stage, found in failures.items() if stage in stages and stages[stage].failures},
         watched=watched_figures(sum((report.watched for report in reports), Watched())),

@@ -39,12 +39,7 @@ class ShardPlan(Record):
 
 
 def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
-    """Return the run's shards: those planned before, and new ones for what was added since.
-
-    Raises:
-        BadInput: a problem set cannot be read, or is no longer what the run was begun with.
-        RunFailed: the plan is damaged, or another run's.
-    """
+    """Return the run's shards: those planned before, and new ones for what was added since."""
     digest = content_digest(run)
     before = _read(folder, digest)
     planned = _shards(before)
@@ -66,7 +61,6 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
 
 
 def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
-    """Return how many problems come from each source."""
     from_families = FROM_FAMILIES if run.problems is None else run.problems
     from_sets = {i: min(len(opened), run.problems or len(opened)) for i, opened in sets.items()}
     written = {i: _attempts(run, part) for i, part in enumerate(run.generate) if isinstance(part, ModelSource)}
@@ -83,11 +77,7 @@ def _attempts(run: RunFile, part: ModelSource) -> int:
 
 
 def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
-    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be.
-
-    Raises:
-        RunFailed: the plan is damaged, or another run's.
-    """
+    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be."""
     return _shards(_read(folder, run))
 
 
@@ -113,7 +103,6 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
 
 
 def families(run: RunFile) -> list[ProblemFamily]:
-    """Return the procedural families of a run."""
     return [part for part in run.generate if isinstance(part, ProblemFamily)]
 
 

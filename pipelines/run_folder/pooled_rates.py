@@ -26,7 +26,6 @@ RATES = "rates"
 
 
 def pooling_labeler(run: RunFile) -> PooledLabeler | None:
-    """Return the labeler whose rates are pooled, if there is one."""
     return pooled_labeler(run.label)
 
 
@@ -49,9 +48,6 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
     """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
 
     Shards that were labeled under other rates are deleted before new ones are committed.
-
-    Raises:
-        RunFailed: what was committed, or a shard of the pilot, is damaged.
     """
     part = pooling_labeler(run)
     if part is None:

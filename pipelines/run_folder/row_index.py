@@ -11,15 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_leaves
+from stepforge.pipelines.run_folder.lost_problems import lost_problems
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_leaves
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import SolvedProblem
 
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[Any]]
 STATES = ("labeled", "rejected", "failed", "solved", "generated")
 """What became of a problem; the last two are not labeled yet."""
-ROW_STAGES: tuple[ShardStage, ...] = ("label", "solve", "generate")
+Row = LabeledProblem | SolvedProblem | Problem
+ROW_RECORDS: dict[ShardStage, type[Row]] = {"label": LabeledProblem, "solve": SolvedProblem, "generate": Problem}
 """The stages whose shards hold whole rows, the latest first."""
-LOST: dict[str, int] = {"rejected": 1, "failures": 2}
+ROW_STAGES = tuple(ROW_RECORDS)
 _SOLUTION = "solutions.list.element"
 LEAVES: dict[ShardStage, list[str]] = {
     "label": [
@@ -72,11 +78,9 @@ class Names:
         self.known: dict[str, int] = {}
 
     def number(self, name: str) -> int:
-        """Return the number of a name."""
         return self.known.setdefault(name, len(self.known))
 
     def numbers(self, column: Any) -> Ints:
-        """Return the numbers of an Arrow column of names."""
         coded = column.combine_chunks() if hasattr(column, "combine_chunks") else column
         coded = coded.dictionary_encode()
         known = np.array([self.number(name) for name in coded.dictionary.to_pylist()] or [0])
@@ -95,14 +99,10 @@ class ShardRows(NamedTuple):
 
 
 def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names) -> ShardRows:
-    """Return the problems of a shard at the latest stage that is committed, and those lost before.
-
-    Raises:
-        RunFailed: a file of the shard is damaged.
-    """
+    """Return the problems of a shard at the latest stage that is committed, and those lost before."""
     stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
-    columns: dict[str, Any] = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
+    columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan
     columns["stage"][:] = ROW_STAGES.index(stage)
     columns["row"][:] = np.arange(table.num_rows)
@@ -113,7 +113,7 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
     elif stage == "solve":
         rollouts = _list(table, "rollouts")
         _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
-    lost = _lost(layout, shard)
+    lost = {name: STATES.index(loss.how) for name, loss in lost_problems(layout, shard).items()}
     return ShardRows(shard, _with_lost(columns, lost, layout, shard, stage) if lost else columns)
 
 
@@ -135,7 +135,7 @@ def _parents(lists: Any) -> Ints:
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
-def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
+def _count_outcomes(lists: Any, outcomes: Any, columns: Columns) -> Ints:
     parents, names = _parents(lists), Names()
     numbers = names.numbers(outcomes)
     for column, outcome in (("right", "correct"), ("wrong", "wrong"), ("undetermined", "undetermined")):
@@ -143,7 +143,7 @@ def _count_outcomes(lists: Any, outcomes: Any, columns: dict[str, Any]) -> Ints:
     return parents
 
 
-def _count_labeled(table: Any, columns: dict[str, Any], labelers: Names) -> None:
+def _count_labeled(table: Any, columns: Columns, labelers: Names) -> None:
     solutions = _list(table, "solutions")
     rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
     verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
@@ -177,20 +177,7 @@ class _Said:
         self.abstained = flags(verdicts.field("abstained"))
 
 
-def _lost(layout: Layout, shard: int) -> dict[str, int]:
-    """Return the state of each problem that a filter dropped or that could not be finished, by its id."""
-    lost: dict[str, int] = {}
-    for folder, state in LOST.items():
-        for stage in SHARD_STAGES:
-            path = (layout.rejected if folder == "rejected" else layout.failures)(stage, shard)
-            if path.exists():
-                lost |= dict.fromkeys(read_columns(path, ["problem_id"])["problem_id"], state)
-    return lost
-
-
-def _with_lost(
-    columns: dict[str, Any], lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage
-) -> dict[str, Any]:
+def _with_lost(columns: Columns, lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage) -> Columns:
     """Mark the lost ones among the rows, and add those that were lost before, as the last stage that has them."""
     more: dict[str, list[float]] = {name: [] for name in COLUMNS}
     left = dict(lost)
@@ -212,7 +199,6 @@ def _with_lost(
 
 
 def problem_ids(layout: Layout, stage: ShardStage, shard: int) -> Sequence[str]:
-    """Return the ids of a shard's problems, in order."""
     column = "id" if stage == "generate" else "problem.id"
     ids: list[str] = _field(read_leaves(layout.shard(stage, shard), [column]), column).to_pylist()
     return ids

@@ -87,11 +87,7 @@ class Session:
 
 
 def past_sessions(layout: Layout) -> list[SessionFigures]:
-    """Return the sessions of a run that did something, in order.
-
-    Raises:
-        RunFailed: the file of one is damaged.
-    """
+    """Return the sessions of a run that did something, in order."""
     found = [_read(path) for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session.began, session.seconds))
 

@@ -57,11 +57,7 @@ def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
 
 
 def check_unchanged(run: RunFile, layout: Layout) -> None:
-    """Check that the shards were made with the settings of ``run.toml``.
-
-    Raises:
-        BadInput: they were not; the line names the settings.
-    """
+    """Check that the shards were made with the settings of ``run.toml``."""
     before, _ = _made_with(layout)
     changed = sorted(_changes(before, content_settings(run))) if before is not None else []
     if changed:

@@ -45,7 +45,6 @@ class Timeline:
             self._engine[i] += engine_seconds * part / (ends - begins)
 
     def figures(self) -> TimelineFigures:
-        """Return the stretches so far."""
         tokens, engine = (tuple(round(x, 3) for x in amounts) for amounts in (self._tokens, self._engine))
         return TimelineFigures(seconds=self._seconds, generated_tokens=tokens, engine_seconds=engine)
 

@@ -10,7 +10,7 @@ from math import exp
 
 from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
+from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 LEAST_SOLUTIONS = 40
@@ -23,7 +23,7 @@ LEAST_AFTER = 60
 """Completions after one right step below which their pass rate says nothing."""
 
 
-class Watched(Record):
+class Watched(Summed):
     """Counts over shards; they add up."""
 
     solved: int = 0
@@ -47,10 +47,6 @@ class Watched(Record):
     after_right: int = 0
     after_root: float = 0.0
     """How many of them would be right at the pass rate of their question."""
-
-    def __add__(self, other: "Watched") -> "Watched":
-        names = type(self).model_fields
-        return Watched(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class WatchedFigures(Record):
@@ -184,7 +180,6 @@ def _often_cut_off(seen: Watched) -> str | None:
 
 
 def watched_figures(seen: Watched) -> WatchedFigures:
-    """Return the figures as they are reported."""
     return WatchedFigures(
         counts=seen,
         policy_pass_rate=_share(seen.right, seen.solved),
@@ -204,7 +199,6 @@ def watched_figures(seen: Watched) -> WatchedFigures:
 
 
 def watched_text(seen: Watched) -> str:
-    """Return the figures in one line."""
     parts = [f"pass rate {_percent(seen.right, seen.solved)}"]
     if seen.cut_off:
         parts.append(f"cut off at the token limit {_percent(seen.cut_off, seen.solved + seen.cut_off)}")

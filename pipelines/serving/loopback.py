@@ -60,11 +60,7 @@ def loopback_app(
 
 
 def serve(app: "ASGIApp", *, port: int = 0, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; ``ready`` is told the address, once connections are taken.
-
-    Raises:
-        BadInput: the port is taken.
-    """
+    """Serve until interrupted; ``ready`` is told the address, once connections are taken."""
     import uvicorn
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:

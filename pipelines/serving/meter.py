@@ -26,10 +26,8 @@ class Meter:
         up.labels(service).set(1)
 
     def count(self, route: str, status: int, seconds: float) -> None:
-        """Take in one answer."""
         self._requests.labels(self._service, route, str(status)).inc()
         self._seconds.labels(self._service, route).observe(seconds)
 
     def text(self) -> bytes:
-        """Return everything counted so far."""
         return generate_latest(self.registry)

@@ -62,15 +62,10 @@ def content_settings(run: RunFile) -> dict[str, Any]:
     return settings
 
 
-def fixed_settings(run: RunFile) -> dict[str, Any]:
-    """Return the settings that a run folder is bound to."""
-    settings = content_settings(run)
-    return {name: settings[name] for name in FIXED}
-
-
 def content_digest(run: RunFile) -> str:
     """Return a digest of the settings that a run folder is bound to; every shard of it carries it."""
-    return digest_of(fixed_settings(run))
+    settings = content_settings(run)
+    return digest_of({name: settings[name] for name in FIXED})
 
 
 def settings_digest(run: RunFile) -> str:
@@ -79,11 +74,9 @@ def settings_digest(run: RunFile) -> str:
 
 
 def stage_digest(run: RunFile, stage: ShardStage) -> str:
-    """Return a digest of the settings that a stage's shards depend on."""
     settings = content_settings(run)
     return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
 def digest_of(settings: dict[str, Any]) -> str:
-    """Return a digest of plain values."""
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()

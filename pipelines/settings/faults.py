@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.record import Record
@@ -27,13 +28,13 @@ OTHER_NAMES = {
 
 def faults(error: ValidationError, settings: dict[str, Any], record: type[Record] = RunFile) -> str:
     """Return every fault of the settings that were to become a ``record``."""
-    found: list[dict[str, Any]] = [dict(one) for one in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
     inside = {one["loc"][:n] for one in found for n in range(len(one["loc"]))}
     own = [one for one in found if not (one["type"] == "too_short" and one["loc"] in inside)]
     return "; ".join(dict.fromkeys(_fault(one, settings, record) for one in own))
 
 
-def _fault(found: dict[str, Any], settings: dict[str, Any], root: type[Record]) -> str:
+def _fault(found: ErrorDetails, settings: dict[str, Any], root: type[Record]) -> str:
     path, record = _place(found["loc"], settings, root)
     where = ".".join(map(str, path))
     if found["type"] == "extra_forbidden":
@@ -49,7 +50,7 @@ def _fault(found: dict[str, Any], settings: dict[str, Any], root: type[Record]) 
     return f"{where + ': ' if where else ''}{message}{given}"
 
 
-def _kinds(found: dict[str, Any]) -> str:
+def _kinds(found: ErrorDetails) -> str:
     context = found.get("ctx", {})
     if found["type"] == "union_tag_not_found":
         return "has no kind; `stepforge settings` lists the kinds"

@@ -13,7 +13,6 @@ from stepforge.schemas.errors import RunFailed
 
 
 def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content with its checksum."""
     return {**content, "crc": _checksum(content)}
 
 
@@ -34,16 +33,11 @@ def without_checksum(content: Any) -> dict[str, Any]:
 
 
 def write_checksummed(path: AnyPath, content: dict[str, Any]) -> None:
-    """Commit a small JSON file."""
     write_text(path, json.dumps(with_checksum(content)) + "\n")
 
 
 def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    """Read a file; ``run`` is the digest of the settings that it must belong to.
-
-    Raises:
-        RunFailed: the file is damaged or another run's; the line names it.
-    """
+    """Read a file; ``run`` is the digest of the settings that it must belong to."""
     try:
         content = without_checksum(json.loads(read_small(path)))
         if run is not None and content.get("run") != run:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 from uuid import uuid4
 
-from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, naming
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, naming
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
@@ -57,7 +57,6 @@ class Journal:
         self._forgotten = False
 
     def find(self, key: bytes) -> Completion | None:
-        """Return the completion of a request that was answered before."""
         found = self.known.get(key)
         self.replayed += found is not None
         return found
@@ -78,11 +77,7 @@ class Journal:
             self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
-        """Write down what is left.
-
-        Raises:
-            RunFailed: it cannot be written, or something before it could not.
-        """
+        """Write down what is left."""
         self._closing.set()
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])  # what is added meanwhile is flushed by another task
@@ -131,8 +126,7 @@ class Journal:
 def journalled(folder: AnyPath) -> dict[bytes, Completion]:
     """Completions of a journal by request; the first answer to a request counts."""
     known: dict[bytes, Completion] = {}
-    files: list[AnyPath] = list(folder.glob("*.frames"))
-    for path in sorted(files, key=lambda path: path.name):
+    for path in listed(folder, "*.frames"):
         with naming(path):
             data = path.read_bytes()
         for key, completion in _read(data, path):
@@ -147,37 +141,24 @@ def _take_note(task: "asyncio.Task[None]") -> None:
 
 
 def forget_journal(folder: AnyPath) -> None:
-    """Delete the journal of a shard that is committed."""
     for path in folder.glob("*.frames"):
         path.unlink(missing_ok=True)
     if isinstance(folder, Path) and folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
 
-class RequestKeys:
-    """Names the requests of one completion each that a prompt is sampled with; what they share is hashed once."""
-
-    def __init__(self, identity: bytes, prompt: Prompt, sampling: Sampling) -> None:
-        self._shared = blake2b(identity, digest_size=KEY_BYTES)
-        if prompt.token_ids:
-            self._shared.update(array("q", prompt.token_ids).tobytes())
-        else:
-            self._shared.update(prompt.text.encode("utf-8", "surrogatepass"))
-            for turn in prompt.turns:
-                self._shared.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
-        settings = (sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
-        self._sampling = "".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass")
-
-    def of(self, seed: int) -> bytes:
-        """Return the name of the request with this seed."""
-        digest = self._shared.copy()
-        digest.update(b"\0%d" % seed + self._sampling)
-        return digest.digest()
-
-
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Key of a request: engine, prompt, seed and sampling."""
-    return RequestKeys(identity, prompt, sampling).of(seed)
+    """Return what names a request: engine, prompt, seed and sampling."""
+    digest = blake2b(identity, digest_size=KEY_BYTES)
+    if prompt.token_ids:
+        digest.update(array("q", prompt.token_ids).tobytes())
+    else:
+        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
+        for turn in prompt.turns:
+            digest.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
+    settings = (seed, sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+    digest.update("".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _packed(completion: Completion) -> bytes:
@@ -231,7 +212,5 @@ def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        say(
-            f"stepforge: {path}: the last {len(data) - position} bytes are torn; what they held is sampled again",
-            err=True,
-        )
+        torn = f"the last {len(data) - position} bytes are torn; what they held is sampled again"
+        say(f"stepforge: {path}: {torn}", err=True)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.storage.store import AnyPath, listed
 from stepforge.schemas.errors import RunFailed
 
 ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
@@ -23,16 +23,10 @@ _WRITERS: dict[str, ShardStage] = {
 
 
 def shard_name(index: int) -> str:
-    """Return the file name of a shard."""
     return f"part-{index:05d}.parquet"
 
 
 def shard_index(path: AnyPath) -> int:
-    """Return the number of the shard that a file's name speaks of.
-
-    Raises:
-        RunFailed: it is no shard's name.
-    """
     number = path.name.removeprefix("part-").removesuffix(".parquet")
     if not (number.isascii() and number.isdigit()) or shard_name(int(number)) != path.name:
         raise RunFailed(f"{path}: not a shard of this run; move it away")
@@ -58,7 +52,6 @@ class Layout:
         self.rates = folder / "rates.json"
         self.report = folder / "report.json"
         self.datasets = folder / "datasets"
-        self.timings = folder / "timings.jsonl"
 
     def shard(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file that a stage commits for a shard; the shard is done when it exists."""
@@ -69,15 +62,12 @@ class Layout:
         return {stage: {shard_index(path) for path in self.shards(stage)} for stage in SHARD_STAGES}
 
     def source(self, stage: ShardStage, index: int) -> AnyPath:
-        """Return the file that a stage reads."""
         return self.shard(SHARD_STAGES[SHARD_STAGES.index(stage) - 1], index)
 
     def rejected(self, stage: ShardStage, index: int) -> AnyPath:
-        """Return the file of the rows that a filter stage dropped."""
         return self.folder / "rejected" / stage / shard_name(index)
 
     def failures(self, stage: ShardStage, index: int) -> AnyPath:
-        """Return the file of the rows that a stage could not finish."""
         return self.folder / "failures" / stage / shard_name(index)
 
     def brought(self, index: int) -> AnyPath:
@@ -85,8 +75,7 @@ class Layout:
         return self.folder / "brought" / shard_name(index)
 
     def shards(self, stage: ShardStage) -> list[AnyPath]:
-        """Return the committed shards of a stage, in order."""
-        return sorted((self.folder / FOLDERS[stage]).glob("part-[0-9]*.parquet"), key=lambda path: path.name)
+        return listed(self.folder / FOLDERS[stage], "part-[0-9]*.parquet")
 
     def completions(self, stage: ShardStage, index: int) -> AnyPath:
         """Return the file of the completions that a committed shard was made with."""

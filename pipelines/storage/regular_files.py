@@ -57,11 +57,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int
 
 
 def read_small(path: AnyPath, most: int = SMALL_FILE) -> bytes:
-    """Return the content of a file that is small unless somebody made it otherwise.
-
-    Raises:
-        OSError: it cannot be read, is no plain file, or holds more than ``most`` bytes.
-    """
+    """Return the content of a file that is small unless somebody made it otherwise."""
     if not isinstance(path, Path):
         if path.stat().st_size > most:
             raise _too_large(path, most)

@@ -8,7 +8,9 @@ its own, and a shard that lies in another's place is not read.
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -35,8 +37,10 @@ ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 500_000, 16
-"""The most values that a file may hold: so many, and so many more for each of its bytes; real shards hold fewer than
-one for each."""
+VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
+"""The most values that a file may hold: so many, and so many more for each of its bytes (most shards hold fewer than
+one for each). Or so many a row, which a sure policy's 64 equal solutions of 4,000 tokens stay below, but no more
+than repeated values come to in files of this size."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
 """What reading a damaged file may raise."""
 
@@ -49,7 +53,6 @@ def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], 
 
 
 def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
-    """Commit a table with our metadata."""
     stamped = table.replace_schema_metadata(
         {METADATA_KEY: json.dumps(with_checksum(metadata), sort_keys=True).encode()}
     )
@@ -94,26 +97,37 @@ def read_rows(
 ) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
-    Making records is what takes the time. The list columns named in ``without`` are read and verified like all others,
-    but come back empty; with ``only``, records are made of the rows with these numbers alone.
-
-    Raises:
-        RunFailed: the shard is damaged, cut short, or of another kind; the line names it.
+    Making records is what takes the time. List columns with a name in ``without``, nested ones too, are not read and
+    come back empty; with ``only``, records are made of the rows with these numbers alone.
     """
     rows = 0
+    with _opened(path, record, run) as (file, metadata):
+        for batch in file.iter_batches(ROWS_AT_A_TIME, columns=_leaves(file, without) if without else None):
+            table = pa.Table.from_batches([batch])
+            if only is not None:
+                table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
+            rows += batch.num_rows
+            yield from from_table(table, record, without)
+        if rows != metadata["rows"]:
+            raise ValueError(f"{rows} rows where {metadata['rows']} were written")
+
+
+@contextmanager
+def _opened(
+    path: AnyPath, record: type[Record] | None = None, run: str | None = None
+) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+    """Give a file, and its entry in the metadata; whatever goes wrong in reading it is damage.
+
+    Raises:
+        RunFailed: the file is damaged, of other columns than the record's, or not the one of its name.
+    """
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            expected = _metadata(file.schema_arrow, path, run)["rows"]
+            metadata = _metadata(file.schema_arrow, path, run)
             check_values(file.metadata, path.stat().st_size)
-            check_columns(file.schema_arrow, record)
-            for batch in file.iter_batches(ROWS_AT_A_TIME):
-                table = _emptied(pa.Table.from_batches([batch]), without)
-                if only is not None:
-                    table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
-                rows += batch.num_rows
-                yield from from_table(table, record)
-        if rows != expected:
-            raise ValueError(f"{rows} rows where {expected} were written")
+            if record is not None:
+                check_columns(file.schema_arrow, record)
+            yield file, metadata
     except UNREADABLE as error:
         raise _damaged(path, error) from error
 
@@ -135,46 +149,21 @@ def check_columns(found: pa.Schema, record: type[Record]) -> None:
         raise ValueError("columns are not those of this version")
 
 
-def _emptied(table: pa.Table, columns: Collection[str]) -> pa.Table:
-    for name in columns:
-        if name not in table.column_names:
-            continue
-        place = table.schema.get_field_index(name)
-        empty = pa.array([()] * table.num_rows, table.schema.types[place])
-        table = table.set_column(place, table.schema.field(place), empty)
-    return table
+def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    return [path for path in paths if not set(path.split(".")) & set(without)]
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
-    """Return some columns of a shard, checksums verified.
-
-    Raises:
-        RunFailed: the shard is damaged, or not the one of its name.
-    """
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            table = file.read(columns)
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
-    result: dict[str, list[Any]] = table.to_pydict()
+    """Return some columns of a shard, checksums verified."""
+    result: dict[str, list[Any]] = read_leaves(path, columns).to_pydict()
     return result
 
 
 def read_leaves(path: AnyPath, leaves: list[str], groups: Sequence[int] | None = None) -> pa.Table:
-    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups.
-
-    Raises:
-        RunFailed: the shard is damaged, or not the one of its name.
-    """
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
+    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups."""
+    with _opened(path) as (file, _):
+        return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
@@ -182,34 +171,24 @@ def read_row(path: AnyPath, record: type[R], row: int) -> R:
 
     Raises:
         IndexError: the shard has no such row.
-        RunFailed: it is damaged, or of another kind.
     """
-    footer = file_metadata(path)
-    if not 0 <= row < footer.num_rows:
-        raise IndexError(row)
-    ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
-    group = next(i for i, end in enumerate(ends) if row < end)
-    first = ends[group] - footer.row_group(group).num_rows
-    try:
-        with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
-            _metadata(file.schema_arrow, path)
-            check_values(file.metadata, path.stat().st_size)
-            check_columns(file.schema_arrow, record)
-            for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
-                if row < first + batch.num_rows:
-                    return next(iter(from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)))
-                first += batch.num_rows
+    with _opened(path, record) as (file, _):
+        footer = file.metadata
+        ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
+        if not 0 <= row < footer.num_rows:
+            raise IndexError(row)
+        group = bisect_right(ends, row)
+        first = ends[group] - footer.row_group(group).num_rows
+        for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
+            if row < first + batch.num_rows:
+                (found,) = from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)
+                return found
+            first += batch.num_rows
         raise ValueError(f"row {row} is missing")
-    except UNREADABLE as error:
-        raise _damaged(path, error) from error
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    """Read a shard's own entry in its Parquet metadata.
-
-    Raises:
-        RunFailed: the shard is damaged, not one of ours, or not the one of its name and ``run``.
-    """
+    """Return a shard's own entry in its Parquet metadata."""
     try:
         return _metadata(pq.read_schema(_source(path)), path, run)
     except UNREADABLE as error:
@@ -231,20 +210,10 @@ def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[
 
 
 def row_count(path: AnyPath) -> int:
-    """Return the rows of a file, as its footer tells.
-
-    Raises:
-        RunFailed: it is damaged.
-    """
     return int(file_metadata(path).num_rows)
 
 
 def file_metadata(path: AnyPath) -> pq.FileMetaData:
-    """Return a file's footer.
-
-    Raises:
-        RunFailed: it is damaged.
-    """
     try:
         return pq.read_metadata(_source(path))
     except UNREADABLE as error:
@@ -252,14 +221,13 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
 
 
 def check_values(footer: pq.FileMetaData, size: int) -> None:
-    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte.
-
-    Raises:
-        ValueError: there are more than files of this size have.
-    """
+    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte."""
+    if footer.num_row_groups > max(1, footer.num_rows):
+        raise ValueError(f"it has {footer.num_row_groups:,} row groups for {footer.num_rows:,} rows")
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
-    most = VALUES_FREE + VALUES_PER_BYTE * size
+    repeated = min(VALUES_PER_ROW * footer.num_rows, REPEATED_PER_BYTE * size)
+    most = max(VALUES_FREE + VALUES_PER_BYTE * size, repeated)
     if values > most:
         raise ValueError(f"it holds {values:,} values, more than the limit of {most:,} for a file of {size:,} bytes")
 

@@ -7,6 +7,7 @@ folder fsynced. An object is put in one request and is whole or not there, so no
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
@@ -26,96 +27,63 @@ class Stamp(NamedTuple):
     st_mtime_ns: int
 
 
+@dataclass(frozen=True, order=True)
 class StorePath:
     """The part of ``pathlib.Path`` that a run needs, for objects of a store. It travels to workers as it is."""
 
-    def __init__(self, filesystem: Any, key: str, scheme: str) -> None:
-        self._files = filesystem
-        self._key = key.rstrip("/")
-        self._scheme = scheme
+    key: str
+    scheme: str
+    filesystem: Any = field(compare=False, repr=False)
 
     def __truediv__(self, name: str) -> "StorePath":
-        return StorePath(self._files, f"{self._key}/{name}", self._scheme)
+        return replace(self, key=f"{self.key}/{name}")
 
     def __str__(self) -> str:
-        return f"{self._scheme}://{self._key}"
-
-    def __repr__(self) -> str:
-        return f"StorePath({str(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StorePath) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    def __lt__(self, other: "StorePath") -> bool:
-        return self._key < other._key
+        return f"{self.scheme}://{self.key}"
 
     @property
     def name(self) -> str:
-        """The last part of the key."""
-        return self._key.rsplit("/", 1)[-1]
+        return self.key.rsplit("/", 1)[-1]
 
     @property
     def parent(self) -> "StorePath":
-        """The place that this one lies in."""
-        return StorePath(self._files, self._key.rsplit("/", 1)[0], self._scheme)
+        return replace(self, key=self.key.rsplit("/", 1)[0])
 
     def with_name(self, name: str) -> "StorePath":
-        """Return the place of another name beside this one."""
         return self.parent / name
 
     def exists(self) -> bool:
         """Whether there is an object of this key, or any below it."""
         from pyarrow.fs import FileType
 
-        return bool(self._files.get_file_info(self._key).type != FileType.NotFound)
+        return bool(self.filesystem.get_file_info(self.key).type != FileType.NotFound)
 
     def open(self, mode: str = "rb") -> Any:
-        """Return the object as a seekable file to read.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
         if mode != "rb":
             raise ValueError("objects are opened for reading only; write_bytes puts one whole")
-        return self._files.open_input_file(self._key)
+        return self.filesystem.open_input_file(self.key)
 
     def read_bytes(self) -> bytes:
-        """Return the object's content."""
         with self.open() as file:
             return bytes(file.read())
 
-    def read_text(self, encoding: str = "utf-8") -> str:
-        """Return the object's content as text."""
-        return self.read_bytes().decode(encoding)
-
     def write_bytes(self, data: bytes) -> int:
         """Put an object in one request: readers see the old one or the new one, never a part."""
-        with self._files.open_output_stream(self._key) as file:
+        with self.filesystem.open_output_stream(self.key) as file:
             file.write(data)
         return len(data)
 
     def glob(self, pattern: str) -> Iterator["StorePath"]:
         """Yield the objects directly below this place whose name fits, in no order."""
-        for found in self._below(recursive=False):
-            name = found.path.rsplit("/", 1)[-1]
-            if fnmatchcase(name, pattern):
-                yield StorePath(self._files, found.path, self._scheme)
+        yield from (path for path, _ in self._below(pattern, recursive=False))
 
     def rglob(self, pattern: str) -> Iterator["StorePath"]:
         """Yield the objects anywhere below this place whose name fits, in no order."""
-        from pyarrow.fs import FileType
-
-        for found in self._below(recursive=True):
-            if found.type == FileType.File and fnmatchcase(found.path.rsplit("/", 1)[-1], pattern):
-                yield StorePath(self._files, found.path, self._scheme)
+        yield from (path for path, is_object in self._below(pattern, recursive=True) if is_object)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Delete the object."""
         try:
-            self._files.delete_file(self._key)
+            self.filesystem.delete_file(self.key)
         except FileNotFoundError:
             if not missing_ok:
                 raise
@@ -124,32 +92,31 @@ class StorePath:
         """A store has no folders."""
 
     def stat(self) -> Stamp:
-        """Return size and time of the object.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        info = self._files.get_file_info(self._key)
+        info = self.filesystem.get_file_info(self.key)
         if info.size is None:
             raise FileNotFoundError(str(self))
         return Stamp(int(info.size), int(info.mtime_ns or 0))
 
-    def _below(self, *, recursive: bool) -> list[Any]:
-        from pyarrow.fs import FileSelector
+    def _below(self, pattern: str, *, recursive: bool) -> Iterator[tuple["StorePath", bool]]:
+        """Yield what lies below and has a fitting name, and whether it is an object."""
+        from pyarrow.fs import FileSelector, FileType
 
-        found: list[Any] = self._files.get_file_info(FileSelector(self._key, recursive=recursive, allow_not_found=True))
-        return found
+        below = FileSelector(self.key, recursive=recursive, allow_not_found=True)
+        for found in self.filesystem.get_file_info(below):
+            path = replace(self, key=found.path)
+            if fnmatchcase(path.name, pattern):
+                yield path, found.type == FileType.File
 
 
 AnyPath = Path | StorePath
 
 
-def place_of(text: str | Path) -> AnyPath:
-    """Return the place that a path or an address names.
+def listed(folder: AnyPath, pattern: str) -> list[AnyPath]:
+    """Return what lies directly in a folder and has a fitting name, in the order of the names."""
+    return sorted(folder.glob(pattern), key=lambda path: path.name)
 
-    Raises:
-        BadInput: the address is of no known kind, has a secret in it, or its store cannot be opened.
-    """
+
+def place_of(text: str | Path) -> AnyPath:
     address = str(text)
     scheme, separator, rest = address.partition("://")
     if not separator:
@@ -172,7 +139,7 @@ def _store_place(address: str, scheme: str) -> StorePath:
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{address}: this store cannot be opened ({first})") from None
-    return StorePath(filesystem, key, scheme)
+    return StorePath(key.rstrip("/"), scheme, filesystem)
 
 
 def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
@@ -199,9 +166,6 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
     """Give a file to write to; on leaving without an error its content takes the place of ``path``, durably.
 
     On an error nothing of that name appears, and what was there before stays.
-
-    Raises:
-        RunFailed: it cannot be written; the line names it.
     """
     with naming(path):
         if isinstance(path, StorePath):
@@ -224,17 +188,12 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
 
 
 def write_text(path: AnyPath, text: str) -> None:
-    """Commit a small text file."""
     with committed(path) as file:
         file.write(text.encode())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a local folder durable.
-
-    Raises:
-        RunFailed: the disk fails.
-    """
+    """Make the names in a local folder durable."""
     with naming(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from fakes import a_problem
+from fakes import CharacterEngine, a_problem
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
 from stepforge.pipelines.exports.rows import asked
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Step
 
 WIDTH = 3
@@ -40,15 +40,14 @@ def test_each_problem_is_asked_in_one_way() -> None:
             PolicySettings.model_validate({"ways": wrong})
 
 
-class ThreeByThree:
+class ThreeByThree(CharacterEngine):
     """An engine whose tokens are three characters wide, so that most step boundaries fall inside a token."""
 
     def __init__(self, text: str, finish: str = "stop") -> None:
+        super().__init__("three")
         self.text = text
         self.finish = finish
         self.asked: list[Prompt] = []
-
-    identity = EngineIdentity(model="three", digest="", engine="test", version="1")
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         self.asked.append(prompt)
@@ -61,13 +60,8 @@ class ThreeByThree:
             tokens=len(ids),
         )
 
-    special_tokens: frozenset[str] = frozenset()
-
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(hash(text[i : i + WIDTH]) & 0xFFFFFF for i in range(0, len(text), WIDTH))
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self.encode(text)
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         ends = [WIDTH * (i + 1) for i in range(len(token_ids))]
@@ -75,9 +69,6 @@ class ThreeByThree:
 
     def chat(self, messages: Sequence[Message]) -> str:
         return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
-
-    async def close(self) -> None:
-        return None
 
 
 def sampled(engine: ThreeByThree, settings: PolicySettings, prefix: Sequence[Step] = ()) -> list[tuple[Step, ...]]:

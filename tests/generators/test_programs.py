@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.embedded_policy.changed_programs import planted_bugs
 from stepforge.generators.families.programs import Programs
-from stepforge.generators.planted_bugs import planted_bugs
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.verifier import UnitTests
 

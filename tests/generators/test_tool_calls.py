@@ -5,22 +5,21 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from fakes import CharacterEngine
 
 from stepforge.generators.families.tools import Tools
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.calls import answer_call, needless, pending_call
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Rollout, Step
 
 
-class Writer:
+class Writer(CharacterEngine):
     """Goes on along one text, a token a character, as far as a stop text; log-probability -1 a token."""
 
-    identity = EngineIdentity(model="writer", digest="", engine="test", version="1")
-    special_tokens: frozenset[str] = frozenset()
-
     def __init__(self, text: str) -> None:
+        super().__init__("writer")
         self.text = text
         self.asked: list[Prompt] = []
         self.limits: list[int] = []
@@ -43,21 +42,6 @@ class Writer:
             mean_logprob=-1.0,
             logprobs=(-1.0,) * len(ids),
         )
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(ord, text))
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self.encode(text)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return tuple(range(1, len(token_ids) + 1))
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        raise ValueError("no chat template")
-
-    async def close(self) -> None:
-        return None
 
 
 def sampled(text: str, problem: Problem, prefix: Sequence[str] = (), **settings: int) -> tuple[Rollout, Writer]:

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from benchmarks.embedded_policy.mistakes import mistaken
 from stepforge.generators.families import Logic, Plans, Tools
 from stepforge.grading.logic import Deduction, known_formulas, read_deduction, read_formula
 from stepforge.labelers.deductions import classify
@@ -41,7 +42,7 @@ def test_reference_solutions_are_right_and_every_mistake_is_seen(family: Logic |
     for i in range(25):
         problem, (worked, _) = family.item(3, i), family.worked(3, i)
         assert set(judge(problem, steps(problem.reference_solution or ""))) == {"right"}
-        pieces = worked.slipped(Random(i))
+        pieces = mistaken(worked, Random(i))
         place = next(
             (k for k, piece in enumerate(pieces) if not piece.learn and not piece.text.startswith(" = ")), None
         )

@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
-from stepforge.generators.wording.solutions import free_solution
 from stepforge.labelers.oracle import judge, oracle_verdict
 from stepforge.labelers.reading import MAX_LENGTH, read_sentence
 from stepforge.schemas.problem import Problem, Quantity, Truth

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import a_problem, a_solution
+from fakes import CharacterEngine, a_problem, a_solution
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from stepforge.labelers import Judge
 from stepforge.labelers.judge import IMITATES, TEMPLATE, WORDINGS
 from stepforge.labelers.verdict_text import VERDICT, numbered
 from stepforge.schemas.labeled import Verdict
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
 
 
 def test_the_prompt_shows_the_question_and_every_step_behind_a_marked_delimiter() -> None:
@@ -121,32 +121,15 @@ def test_every_vote_has_a_seed_of_its_own_and_the_judges_sampling() -> None:
     assert len({*seeds(0), *seeds(1)}) == 16
 
 
-class Echo:
+class Echo(CharacterEngine):
     """An engine that answers with what it was asked."""
-
-    def __init__(self, name: str) -> None:
-        self.identity = EngineIdentity(model=name, digest="", engine="echo", version="1")
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         assert prompt.token_ids == self.encode(prompt.text)
         return Completion(text=f"{self.identity.model}:{prompt.text}", finish="stop", tokens=1)
 
-    special_tokens: frozenset[str] = frozenset()
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(map(ord, text))
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self.encode(text)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return tuple(range(1, len(token_ids) + 1))
-
     def chat(self, messages: Sequence[Message]) -> str:
         return "".join(f"[{m.role}]{m.content}" for m in messages)
-
-    async def close(self) -> None:
-        return None
 
 
 @pytest.mark.parametrize(("judge", "name"), [(None, "own"), (Echo("judge"), "judge")])

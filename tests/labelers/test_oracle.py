@@ -2,10 +2,10 @@
 
 import pytest
 
+from benchmarks.embedded_policy.slips import Piece, solution
 from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
-from stepforge.generators.slips import Piece, solution
 from stepforge.grading.exact import evaluate, exact_text
 from stepforge.labelers.oracle import first_fatal, judge, oracle_verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth

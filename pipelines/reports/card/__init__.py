@@ -20,13 +20,11 @@ from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
-from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
-from stepforge.schemas.labeled import COMPLETIONS
 
 FIGURES = "figures"
 CARD = "README.md"
@@ -34,12 +32,8 @@ CARD_BYTES = 8 << 20
 """Size of the largest card that is read."""
 
 
-def write_card(layout: Layout, run: RunFile, report: Report) -> None:
-    """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
-    contents = Contents()
-    for path in layout.shards("curate"):
-        for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
-            contents.add(row)
+def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
+    """Write ``README.md`` and the figures of the data set repository."""
     figures = figure_files(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
     stamp |= _sessions(layout, contents)

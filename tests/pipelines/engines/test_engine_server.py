@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,13 +16,6 @@ from stepforge.schemas.seeds import seed_of
 CHOICE = {"text": "t2 = 7", "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}
 FINE = {"choices": [CHOICE], "usage": USAGE}
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 class FakeServer(httpx.AsyncBaseTransport):

@@ -27,20 +27,13 @@ ENGINES = [
     "scripted",
     "transformers",
     pytest.param("vllm", marks=needs_vllm),
-    pytest.param("server", marks=needs_vllm),
+    pytest.param("server", marks=[needs_vllm, pytest.mark.slow]),
 ]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,10 +1,9 @@
 """Pairs of when to call: the policy calls, or guesses; labelers that continue from prefixes call as well."""
 
 import asyncio
-from collections.abc import Sequence
 from random import Random
 
-from fakes import EqualGrader, solved
+from fakes import EqualGrader, NamedEngine, solved
 
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
@@ -12,7 +11,7 @@ from stepforge.labelers import Contrast, OmegaPRM, label_with_all
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.exports import StepPreference
 from stepforge.schemas.problem import Problem, Quantity, Truth
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 SUM, PRODUCT = "12 + 3", "24 * 37"
 PROBLEM = Problem(
@@ -34,11 +33,8 @@ PROBLEM = Problem(
 )
 
 
-class Wavering:
+class Wavering(NamedEngine):
     """Sometimes calls for the sum, which needs no call, and sometimes guesses the product, which does."""
-
-    identity = EngineIdentity(model="wavering", digest="", engine="test", version="1")
-    special_tokens: frozenset[str] = frozenset()
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         rng, written = Random(seed), prompt.text.partition("\n")[2]
@@ -51,21 +47,6 @@ class Wavering:
             answer = (written + text).split()[-1] if "calls" not in written else "870"
             text += f"Answer: {answer}"
         return Completion(text=text, finish="stop", tokens=len(text))
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return ()
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return ()
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return ()
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        raise ValueError("no chat template")
-
-    async def close(self) -> None:
-        return None
 
 
 def test_a_needed_call_is_preferred_to_a_guess_and_no_call_to_a_needless_one() -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.live_table import JsonLines, Lines, LiveTable, Nothing, live_table, view_of
+from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_table, view_of
 from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed, StageProgress
 from stepforge.pipelines.progress.text import (
     duration,
@@ -78,9 +78,9 @@ def test_what_others_write_goes_above_the_live_table(
     assert "a worker's line" not in capfd.readouterr().out
 
 
-def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(view_of(quiet=True, as_json=True), Nothing)
-    assert isinstance(view_of(quiet=False, as_json=True), JsonLines)
+def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    view_of(quiet=True, as_json=True).show(snapshot())
+    assert capsys.readouterr().err == ""
     assert isinstance(view_of(quiet=False, as_json=False), Lines)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "dumb")
@@ -92,7 +92,7 @@ def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_line_of_json_is_a_snapshot(capsys: pytest.CaptureFixture[str]) -> None:
-    JsonLines().show(snapshot())
+    view_of(quiet=False, as_json=True).show(snapshot())
     event = json.loads(capsys.readouterr().err)
     assert event.pop("event") == "progress"
     assert Snapshot.model_validate(event) == snapshot()

@@ -44,9 +44,9 @@ def test_a_worker_started_anew_is_counted_on() -> None:
 def test_what_no_engine_tells_is_unknown() -> None:
     clock = Clock()
     figures = fed(EngineMeter(clock), clock, (1.0, [counters(1)])).figures()
-    assert (figures.capacity, figures.waiting, figures.occupancy) == (None, None, None)
+    assert (figures.capacity, figures.waiting) == (None, None)
     told = fed(EngineMeter(clock), clock, (1.0, [counters(1, capacity=12, waiting=4)] * 2)).figures()
-    assert (told.capacity, told.waiting, told.occupancy) == (24, 8, 0.25)
+    assert (told.capacity, told.waiting) == (24, 8)
 
 
 def test_the_end_is_the_work_left_at_the_recent_speed() -> None:

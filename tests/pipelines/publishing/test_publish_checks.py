@@ -186,7 +186,7 @@ def test_no_flipped_bit_of_any_file_is_published(tmp_path: Path, tell: Callable[
 def test_a_run_in_a_store_is_published_too(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepforge.pipelines.run_folder.lock.CLOCK_SECONDS", 0.05)
     (run / "drivers").mkdir()  # a store has no folders to make
-    published(StorePath(LocalFileSystem(), str(run), "s3"))
+    published(StorePath(str(run), "s3", LocalFileSystem()))
     assert holds_exactly(hub.repos[REPO].main, dataset_of(run))
 
 

@@ -1,11 +1,11 @@
 """Logic, plans and tools through all stages, without Ray: stored, labeled, judged by the oracle, calls answered."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
+from fakes import NamedEngine
 from run_files import a_run
 
 from stepforge.filters import Corpus
@@ -19,18 +19,16 @@ from stepforge.pipelines.storage.shards import read_shard
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
 
 
-class Knowing:
+class Knowing(NamedEngine):
     """Goes on along the reference solution; from the question, now and then a first line of its own, and then lost."""
 
-    identity = EngineIdentity(model="knowing", digest="", engine="test", version="1")
-    special_tokens: frozenset[str] = frozenset()
-
     def __init__(self) -> None:
+        super().__init__("knowing")
         self.known: dict[str, str] = {}
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
@@ -41,21 +39,6 @@ class Knowing:
         ends = [rest.find(stop) for stop in sampling.stop if stop in rest]
         text = rest[: min(ends)] if ends else rest
         return Completion(text=text, finish="stop", tokens=len(text) + 1)
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return ()
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return ()
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return ()
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        raise ValueError("no chat template")
-
-    async def close(self) -> None:
-        return None
 
 
 def test_a_run_of_the_domains_names_the_first_errors(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_second_driver_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_store_is_only_read_by_who_looks(tmp_path: Path) -> None:
-    layout = Layout(StorePath(LocalFileSystem(), str(tmp_path), "s3"))
+    layout = Layout(StorePath(str(tmp_path), "s3", LocalFileSystem()))
     (tmp_path / "drivers").mkdir()
     assert not is_held(layout)
     (tmp_path / "drivers" / "old").write_text("x")

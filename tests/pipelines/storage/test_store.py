@@ -44,7 +44,7 @@ def test_an_object_is_read_listed_and_forgotten(bucket: StorePath) -> None:
     assert sorted(path.name for path in bucket.rglob("*.txt")) == ["a.txt", "b.txt", "c.txt"]
     traveled = pickle.loads(pickle.dumps(bucket / "a.txt"))  # noqa: S301 - our own object
     assert traveled == bucket / "a.txt"
-    assert traveled.read_text() == "a.txt"
+    assert traveled.read_bytes() == b"a.txt"
     assert (bucket / "a.txt").stat().st_size == 5
     assert str(traveled) == f"s3://{BUCKET}/{bucket.name}/a.txt"
     (bucket / "a.txt").unlink()
@@ -62,7 +62,7 @@ def test_what_fails_half_way_leaves_the_old_object(bucket: StorePath) -> None:
     with pytest.raises(ZeroDivisionError), committed(bucket / "state.json") as file:
         file.write(b"half of the n")
         raise ZeroDivisionError
-    assert (bucket / "state.json").read_text() == "old"
+    assert (bucket / "state.json").read_bytes() == b"old"
 
 
 def test_a_shard_comes_back_and_damage_is_named(bucket: StorePath) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Literal, NamedTuple
 
+from benchmarks.embedded_policy.slips import Piece, wrong_value
 from stepforge.generators.draft import Draft, Sentence
-from stepforge.generators.slips import Piece, wrong_value
 from stepforge.generators.wording.grammar import Part, free_grammar
 from stepforge.grading.exact import Exact, ExactError, evaluate
-from stepforge.schemas.number_words import in_words
+from stepforge.schemas.number_words import TENS, UNITS
 from stepforge.schemas.problem import Quantity
 
 Mark = Literal["step", "slip", "carried", "repair", "corrected", "remark", "check", "restated", "abandoned", "answer"]
@@ -20,6 +20,9 @@ REMARK = 0.25
 """Share of solutions that open with a remark."""
 ABANDONED, CORRECTED, CHECK, RESTATED = 0.04, 0.04, 0.07, 0.05
 """For a step, the chance that such a line stands before it, that it is one, or that such a line follows it."""
+SPOKEN = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "mod": "modulo"}
+LARGEST = 99
+"""Largest number written in words."""
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 _OPEN, _CLOSE = "\x01", "\x02"
 """Frame a value that carries no training loss."""
@@ -36,7 +39,6 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The line's text."""
         return "".join(piece.text for piece in self.pieces)
 
 
@@ -51,7 +53,6 @@ class Writer:
         self._lines: list[Line] = []
 
     def write(self, steps: list[tuple[Quantity, Mark]], answer: str, *, right: bool = True) -> list[Line]:
-        """Return the lines of a solution with these steps and this answer."""
         if self._chance(REMARK):
             self._add("remark", self._draw("remark"))
         for quantity, mark in steps:
@@ -114,7 +115,7 @@ class Writer:
 
 
 def _pieces(text: str) -> list[Piece]:
-    """Cut a text at the frames; the space before a framed value belongs to it (see ``generators.slips``)."""
+    """Cut a text at the frames; the space before a framed value belongs to it (see ``slips``)."""
     pieces: list[Piece] = []
     for i, part in enumerate(text.replace(f" {_OPEN}", f"{_OPEN} ").replace(_CLOSE, _OPEN).split(_OPEN)):
         if part:
@@ -143,3 +144,18 @@ def _exact(text: str) -> Exact:
     if value is None:
         return evaluate(text)
     return int(value) if value.denominator == 1 else value
+
+
+def in_words(text: str) -> str:
+    """Return an expression in words; as it is where a number is not a whole one from 0 to ``LARGEST``."""
+    spoken = [SPOKEN.get(token) or _number(token) for token in text.split()]
+    return text if None in spoken else " ".join(word for word in spoken if word)
+
+
+def _number(token: str) -> str | None:
+    if not token.isdecimal() or int(token) > LARGEST:
+        return None
+    tens, unit = divmod(int(token), 10)
+    if tens < 2:
+        return UNITS[int(token)]
+    return TENS[tens - 2] + (f"-{UNITS[unit]}" if unit else "")

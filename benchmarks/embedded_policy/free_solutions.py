@@ -1,4 +1,4 @@
-"""Questions and solutions in free wording, every sentence drawn from the grammar.
+"""Solutions in free wording, every sentence drawn from the grammar.
 
 A solution's lines say what they are: a step that holds, one with a slip or that builds on one, one that repairs it, a
 remark, a check, a restatement or an abandoned attempt. The policy learns from these solutions, and the oracle is
@@ -7,18 +7,12 @@ measured on them.
 
 from random import Random
 
-from stepforge.generators.draft import Draft, Free, Transcript
-from stepforge.generators.slips import consistent, slipped
-from stepforge.generators.wording.grammar import Part, free_grammar
-from stepforge.generators.wording.writer import Line, Mark, Writer
+from benchmarks.embedded_policy.free_lines import Line, Mark, Writer
+from benchmarks.embedded_policy.slips import consistent, slipped
+from stepforge.generators.draft import Draft, Transcript
+from stepforge.generators.wording.grammar import Part
 from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Quantity
-
-
-def free_question(free: Free, rng: Random, part: Part = "all") -> str:
-    """Return a question."""
-    grammar = free_grammar()
-    return " ".join(grammar.draw(rng, sentence.rule, sentence.slots, part) for sentence in free.question)
 
 
 def free_solution(

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from stepforge.generators.draft import Draft, Transcript, V
 from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
 from stepforge.grading.statement import REPAIR_MARK
+from stepforge.pipelines.engines.scripted_writer import wrong_number
 from stepforge.schemas.problem import Quantity
 
 
@@ -38,8 +39,7 @@ class _Slipping(Transcript):
 def wrong_value(rng: Random, value: Exact) -> Exact:
     """Return a plausible wrong value of the same type: off by a little, or a digit or coefficient changed."""
     if isinstance(value, int):
-        offset = rng.choice((1, 1, 2, 10)) * rng.choice((-1, 1))
-        return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
+        return wrong_number(rng, value)
     if isinstance(value, Fraction):
         return value + Fraction(rng.choice((-2, -1, 1, 2)), value.denominator)
     place = rng.randrange(max(len(value.coefficients), 1))

@@ -1,0 +1,35 @@
+"""The half of an engine that is no writing: its name, and the tokens of texts as its model's tokenizer tells them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stepforge.schemas.protocols import EngineIdentity, Message
+
+if TYPE_CHECKING:
+    from stepforge.pipelines.engines.tokenization import ModelTokenizer
+
+
+class TextEngine:
+    """Keeps ``schemas.protocols.Engine`` but for ``complete``. Without a tokenizer it takes and gives text alone."""
+
+    def __init__(self, identity: EngineIdentity, tokenizer: "ModelTokenizer | None" = None) -> None:
+        self.identity = identity
+        self.tokenizer = tokenizer
+        self.special_tokens = frozenset[str]() if tokenizer is None else tokenizer.special_tokens
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return () if self.tokenizer is None else self.tokenizer.encode(text)
+
+    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
+        return () if self.tokenizer is None else self.tokenizer.encode_prompt(text, bos=bos)
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        return () if self.tokenizer is None else self.tokenizer.token_ends(token_ids)
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        if self.tokenizer is None:
+            raise ValueError(f"the {self.identity.engine} engine has no chat template; set chat = false under [policy]")
+        return self.tokenizer.chat(messages)
+
+    async def close(self) -> None:
+        """There is nothing to give back."""

@@ -1,0 +1,13 @@
+"""An engine in front of another: what it does not do itself, the other does."""
+
+from stepforge.schemas.protocols import Engine
+
+
+class WrappedEngine:
+    """Keeps ``schemas.protocols.Engine`` but for ``complete`` and ``close``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.identity, self.special_tokens = engine.identity, engine.special_tokens
+        self.encode, self.encode_prompt, self.token_ends = engine.encode, engine.encode_prompt, engine.token_ends
+        self.chat = engine.chat
