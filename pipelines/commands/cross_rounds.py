@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stepforge.pipelines.exports.right_paths import paths_of
+from stepforge.pipelines.exports.right_paths import right_paths
 from stepforge.pipelines.exports.rows import asked
 from stepforge.pipelines.exports.whole_solutions import PairRow, pair_row, wrong_solutions
 from stepforge.pipelines.storage.kept import read_curated
@@ -56,7 +56,7 @@ def _pairs(rows: Sequence[tuple[int, LabeledProblem]]) -> Iterator[CrossRoundPai
     wrong = [(number, row, solution) for number, row in rows for solution in wrong_solutions(row)]
     left = MOST
     for number, row in reversed(rows):
-        for good in paths_of(row):
+        for good in right_paths(row):
             bad = next((one for one in wrong if one[0] != number and asked(one[1]) == asked(row)), None)
             if bad is None or not left:
                 break

@@ -55,7 +55,9 @@ class PilotWorker:
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
             brought = brought_with(item)
-            return await solve_for(self.run, item.problem, brought, self.policy, self.grader, self.scorer)
+            return await solve_for(
+                self.run, item.problem, brought, self.policy.for_problem(item.problem), self.grader, self.scorer
+            )
 
         return await self._phase(items, work, lambda item: item.problem.id)
 

@@ -118,7 +118,7 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve_for(task.run, problem, own, task.asked, task.grader, task.scorer)
+        return await solve_for(task.run, problem, own, task.asked.for_problem(problem), task.grader, task.scorer)
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]

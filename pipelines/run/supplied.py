@@ -27,7 +27,7 @@ async def solve_for(
 ) -> SolvedProblem:
     """Solve a problem as a run does; see ``stages.solve``."""
     rated = any(isinstance(part, Difficulty) for part in run.vet)
-    n, seed, policy = run.solutions, run.seed, policy.for_problem(problem)
+    n, seed = run.solutions, run.seed
     return await solve(
         problem, brought, policy, grader, n=n, seed=seed, pass_rate=rated, search=run.solve, scorer=scorer
     )

@@ -142,16 +142,16 @@ def rows_where(table: pa.Table, flags: Sequence[bool]) -> pa.Table:
     return pa.concat_tables([table.slice(0, 0), *slices])
 
 
+def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    return [path for path in paths if not set(path.split(".")) & set(without)]
+
+
 def check_columns(found: pa.Schema, record: type[Record]) -> None:
     """Refuse columns that are not the record's; a version before it may lack some that have a default."""
     expected = [f for f in arrow_schema(record) if f.name in found.names or record.model_fields[f.name].is_required()]
     if not found.remove_metadata().equals(pa.schema(expected)):
         raise ValueError("columns are not those of this version")
-
-
-def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
-    paths = [file.schema.column(i).path for i in range(len(file.schema))]
-    return [path for path in paths if not set(path.split(".")) & set(without)]
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
