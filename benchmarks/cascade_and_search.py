@@ -65,6 +65,19 @@ def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
     }
 
 
+def remembering(complete: Any) -> Any:
+    """Sample each completion once, whichever labeler asks for it; what each labeler is charged stays the same."""
+    known: dict[Any, asyncio.Future[Any]] = {}
+
+    async def answer(prompt: Any, *, seed: int, sampling: Any) -> Any:
+        key = (prompt.token_ids, seed, sampling)
+        if key not in known:
+            known[key] = asyncio.ensure_future(complete(prompt, seed=seed, sampling=sampling))
+        return await asyncio.shield(known[key])
+
+    return answer
+
+
 async def compare_labelers(
     rows: Sequence[SolvedProblem], parts: dict[str, AnyPart], policy: PromptedPolicy, grader: PooledGrader
 ) -> list[dict[str, Any]]:
@@ -198,7 +211,11 @@ async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
             solving = (solve(p, [], policy, grader, n=chosen.solutions, seed=SEED) for p in asked)
             rows = [(await with_scores(row, scorer))[0] for row in await asyncio.gather(*solving)]
             calibration = {"slope": chosen.slope, "intercept": chosen.intercept}
-            result["labels"] = await compare_labelers(rows, labelers(rates, calibration), policy, grader)
+            parts = {
+                name: part for name, part in labelers(rates, calibration).items() if name in (chosen.only or [name])
+            }
+            engine.complete = remembering(engine.complete)
+            result["labels"] = await compare_labelers(rows, parts, policy, grader)
         if chosen.part in ("search", "all"):
             result["search"] = await compare_searches(asked, policy, grader, scorer)
     await scorer.close()
@@ -215,6 +232,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--problems", type=int, default=120)
     parser.add_argument("--solutions", type=int, default=4)
+    parser.add_argument("--only", nargs="+", metavar="LABELER", help="labelers to compare, by their names in the table")
     parser.add_argument("--part", choices=("labels", "search", "all"), default="all")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
