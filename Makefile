@@ -17,8 +17,7 @@ demo: $(STAMP)
 	$(BIN)/stepforge run configs/demo.toml --out runs/demo
 	$(BIN)/stepforge run configs/domains.toml --out runs/domains --set problems=36
 
-# More processes than cores: many tests wait for processes that they have started. In the order of their names, the
-# longest files (chaos) come first.
+# More processes than cores: many tests wait for processes that they have started. The order is that of tests/conftest.py.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

@@ -42,7 +42,6 @@ class Found(NamedTuple):
 
 
 def read(folder: Path, first: int, stop: int) -> list[SolvedProblem]:
-    """Return the solved problems of a run."""
     rows = [
         solved_part(row)
         for path in Layout(folder).shards("label")
@@ -140,7 +139,6 @@ def _ends(values: list[float]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print the figures of a run."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--rows", type=int, nargs=2, default=[600, 10**9])

@@ -36,7 +36,6 @@ AHEAD = (1, 2, 4, 8)
 
 
 async def measure(problems: list[Problem], ahead: int, room: int) -> tuple[float, int, int, list[LabeledProblem]]:
-    """Return seconds of labeling, requests begun and rollouts kept, and the labels."""
     settings = ScriptedEngineSettings(kind="scripted", error_rate=0.08, recovery_rate=0.1, latency_ms=LATENCY_MS)
     with TemporaryDirectory() as folder:
         gate = EngineGate(ScriptedEngine(settings), room)
@@ -62,7 +61,6 @@ async def measure(problems: list[Problem], ahead: int, room: int) -> tuple[float
 
 
 def main() -> None:
-    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=60)
     arguments = parser.parse_args()

@@ -40,13 +40,11 @@ BUDGETS = (2, 4, 8)
 
 
 def problems(count: int, seed: int) -> list[Problem]:
-    """Return problems of each family in turn, in free wording."""
     families = [part(wording="free", levels=(1, 2, 3, 4)) for part in ALL_FAMILIES]
     return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
 
 
 def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
-    """Return what is compared."""
     search = ChangePoint(rates=rates, pilot=0)
     first = RewardModel(sure=0, calibration=calibration)
     return {
@@ -187,7 +185,6 @@ def _interval(values: Any) -> list[float]:
 
 
 async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Sample once, then compare."""
     engine = await open_engine(TransformersEngineSettings(model="embedded-free", logprobs=True, batch_size=128))
     policy = PromptedPolicy(engine, PolicySettings(temperature=0.7, max_tokens=480, answer="stated"))
     scorer = await open_scorer(named_scorer(chosen.scorer))
@@ -208,7 +205,6 @@ async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scorer", required=True)
     parser.add_argument("--rates", type=Path, required=True)

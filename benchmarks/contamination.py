@@ -89,7 +89,6 @@ def measure(split: Split, rewording: Rewording, alike: float) -> None:
 
 
 def main() -> None:
-    """Print one split."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tuning", action="store_true")

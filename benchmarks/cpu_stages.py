@@ -205,13 +205,9 @@ def _read_by(run: Run, stage: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Make the runs, measure the stages, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--solutions", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
-    parser.add_argument("--name", default="now", help="under which name the figures are kept in the results file")
-    parser.add_argument("--make", action="store_true", help="only make the runs")
-    parser.add_argument("--stages", nargs="+", choices=MEASURED, help="only these, the others as kept")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes = sorted(arguments.solutions)
@@ -221,17 +217,12 @@ def main() -> None:
         return
     for run in runs.values():
         make(run)
-    if arguments.make:
-        return
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    stages = kept.get(arguments.name, {}).get("stages", {}) if arguments.stages else {}
+    stages = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in MEASURED} for n in sizes}
     now = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": stages}
-    for stage in arguments.stages or MEASURED:
-        for n in sizes:
-            stages.setdefault(str(n), {})[stage] = in_a_process(runs[n], n, stage)
-        RESULTS.write_text(json.dumps({**kept, arguments.name: now}, indent=1) + "\n")
-    print(table({str(n): stages[str(n)] for n in sizes}))
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({**kept, "now": now}, indent=1) + "\n")
+    print(table(stages))
     print(machine)
 
 
@@ -246,15 +237,12 @@ def _made(run: Run) -> dict[str, Any]:
 
 
 def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Return the figures as text, the sizes side by side."""
     sizes = list(figures)
     head = f"{'stage':24}" + "".join(
         f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes
     )
     lines = [head + f"{'peak ratio':>12}"]
     for stage in figures[sizes[0]]:
-        if not all(stage in figures[n] for n in sizes):  # it was not asked for on every size
-            continue
         cells = [figures[n][stage] for n in sizes]
         line = f"{stage:24}" + "".join(
             f"{c['cpu_seconds']:13.1f} s{c.get('rows_per_second', 0):10,}{c.get('solutions_per_second', 0):10,}"

@@ -13,7 +13,6 @@ from stepforge.schemas.interval import wilson
 
 
 def share(part: float, whole: int) -> str:
-    """Return a share with its interval and what it is of."""
     if not whole:
         return "none"
     low, high = wilson(round(part), whole)
@@ -21,7 +20,6 @@ def share(part: float, whole: int) -> str:
 
 
 def rows(report: dict[str, Any]) -> list[str]:
-    """Return a table row for each domain and labeler."""
     found = []
     for domain in sorted({key for figures in report["labelers"].values() for key in figures["by"] if "domain" in key}):
         rate = report["policy"]["pass_rate"][domain]["pass_rate"]
@@ -48,7 +46,6 @@ def rows(report: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Print the table of a run folder."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/domains") / "report.json"
     if not path.is_file():
         sys.exit(f"{path} is not there; name the folder of a finished run")

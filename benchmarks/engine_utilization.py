@@ -17,7 +17,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -29,12 +29,13 @@ from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.vllm_arguments import vllm_arguments
+from stepforge.pipelines.estimate.trace import Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.storage.journal import Journal
-from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 from stepforge.schemas.rollout import SolvedProblem
 
 RESULTS = Path(__file__).parent / "results" / "engine_utilization.json"
@@ -67,44 +68,20 @@ class Labeling(NamedTuple):
 
     @property
     def whole(self) -> float:
-        """Tokens a second from the first problem to the last."""
         return sum(r.tokens for r in self.requests) / (self.ended - self.began)
 
 
-class Recorder:
+class Recorder(TracedEngine):
     """An engine that keeps what passes through it."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        super().__init__(engine, Trace())
         self.requests: list[Request] = []
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self.engine.identity
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         completion = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         self.requests.append(Request(prompt.token_ids, seed, completion.tokens, time.perf_counter()))
         return completion
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return self.engine.special_tokens
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self.engine.encode(text)
-
-    def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
-        return self.engine.encode_prompt(text, bos=bos)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return self.engine.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        return self.engine.chat(messages)
-
-    async def close(self) -> None:
-        await self.engine.close()
 
 
 async def labeling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labeling:
@@ -160,7 +137,6 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> tuple[floa
 
 
 def main() -> None:
-    """Measure, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--in-flight", type=int, default=128, help="problems under way at a time")

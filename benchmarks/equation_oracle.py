@@ -56,7 +56,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Compare, and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=Path, required=True, help="rows with problem, steps and label")
     parser.add_argument("--answers", type=Path, required=True, help="rows with question and answer")

@@ -60,7 +60,6 @@ def compared(found: Estimate, ledger: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Forecast, run, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run_file", type=Path)
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")

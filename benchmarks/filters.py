@@ -133,7 +133,6 @@ def solved(problem: Problem) -> SolvedProblem:
 
 
 def labeled(problem: Problem) -> LabeledProblem:
-    """Return the same with verdicts of two labelers."""
     row = solved(problem)
     solutions = tuple(
         LabeledSolution(
@@ -191,7 +190,6 @@ def _told(dropped: set[str], rows: int) -> dict[str, Any]:
 
 
 def written(rows: int, folder: Path) -> list[Path]:
-    """Write the questions as shards."""
     shards: list[Path] = []
     batch: list[Problem] = []
     for problem in problems(rows):
@@ -207,7 +205,6 @@ def written(rows: int, folder: Path) -> list[Path]:
 
 
 def datatrove(python: str, rows: int, folder: Path) -> dict[str, Any]:
-    """Run datatrove's four stages on the same questions."""
     (folder / "in").mkdir()
     with (folder / "in" / "rows.jsonl").open("w", encoding="utf-8") as file:
         for problem in problems(rows):
@@ -230,7 +227,6 @@ def datatrove(python: str, rows: int, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the table, a process for each filter."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", nargs="*", default=[*CORPUS, *VET, *CURATE])

@@ -56,7 +56,6 @@ def shared_beginnings(family: type[Family], count: int) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=200, help="problems a family")
     count = parser.parse_args().problems

@@ -122,7 +122,6 @@ def _problem(number: int, pair: Pair) -> Problem:
 
 
 def main() -> None:
-    """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--answers", type=int, default=4000)

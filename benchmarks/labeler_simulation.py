@@ -77,7 +77,6 @@ def world(kind: str, seed: int, index: int, scale: int = 1) -> World:
 
 
 def curve(kind: str, base: float, steps: int, error: int | None, rng: Random) -> list[float]:
-    """Return V after each step."""
     key = rng.randrange(steps)
     after = 0.15 if kind == "recovery" else 0.02
     width = {"bimodal": 1.0, "cliff": 0.2}.get(kind, 0.3)
@@ -94,7 +93,6 @@ def curve(kind: str, base: float, steps: int, error: int | None, rng: Random) ->
 
 
 def rollout(name: str, steps: Sequence[Step], right: bool) -> Rollout:
-    """Return a finished rollout."""
     answer, outcome = ("right", "correct") if right else ("wrong", "wrong")
     tokens = sum(len(step.token_ids) for step in steps)
     return Rollout(
@@ -135,7 +133,6 @@ class InventedGrader:
     """Knows the right answer."""
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
-        """Return an outcome for each answer."""
         return ["correct" if answer == "right" else "wrong" for answer in answers]
 
 
@@ -152,7 +149,6 @@ class Score(NamedTuple):
 
 
 def label(part: Labeler, invented: World, seed: int) -> LabeledProblem:
-    """Label one invented problem."""
     return asyncio.run(part(invented.solved, InventedPolicy(invented), InventedGrader(), seed=seed))
 
 
@@ -202,7 +198,6 @@ def compared(seeds: Sequence[int], problems: int) -> dict[str, Any]:
 
 
 def settings(rates: Rates) -> dict[str, Labeler]:
-    """Return the labelers that are compared."""
     return {
         "change_point": ChangePoint(sure=0.0, rates=rates),
         "change_point, default rates": ChangePoint(sure=0.0),
@@ -216,7 +211,6 @@ def settings(rates: Rates) -> dict[str, Labeler]:
 
 
 def row(name: str, scores: Sequence[Score]) -> dict[str, Any]:
-    """Return one labeler's figures."""
     by_kind: dict[str, list[Score]] = defaultdict(list)
     for one in scores:
         by_kind[one.kind].append(one)
@@ -243,7 +237,6 @@ def milliseconds(steps: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])

@@ -124,7 +124,6 @@ def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> 
 
 
 def memory(rollouts: int) -> dict[str, Any]:
-    """Measure one long run on one worker without latency."""
     problems = max(100, rollouts // 50)  # what one of these problems takes, about
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
@@ -141,7 +140,6 @@ def memory(rollouts: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--rollouts", type=int, default=1_000_000)

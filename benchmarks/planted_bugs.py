@@ -30,7 +30,6 @@ TRIES = 6
 
 
 def main() -> None:
-    """Write the programs, or print the table of a run on them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("write", "table"))
     parser.add_argument("path", type=Path)

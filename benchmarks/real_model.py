@@ -97,7 +97,6 @@ def people(labeled: Sequence[LabeledSolution]) -> Iterator[Row]:
 
 
 def costs(folder: Path) -> Iterator[Row]:
-    """Yield what was spent."""
     report = fresh_report(folder)
     solve = report.stages["solve"].cost
     yield "completions and tokens, solving", f"{solve.rollouts:,}, {solve.generated_tokens:,}"
@@ -128,7 +127,6 @@ def share(hits: Iterable[bool]) -> str:
 
 
 def spread(values: Sequence[int]) -> str:
-    """Return median, least and most."""
     return f"{math.floor(median(values))} ({min(values)} to {max(values)})"
 
 

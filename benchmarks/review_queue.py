@@ -55,7 +55,6 @@ def rows_of(folder: Path | None, problems: int) -> Iterator[LabeledProblem]:
 
 
 def cases_of(rows: Iterable[LabeledProblem]) -> list[Case]:
-    """Return the solutions whose truth is known."""
     cases = []
     for number, row in enumerate(rows):
         for solution in row.solutions:
@@ -113,7 +112,6 @@ def by_queue(labels: Labels) -> Iterator[None]:
 
 
 def at_random(labels: Labels) -> Iterator[None]:
-    """Answer about steps drawn at random."""
     steps = [(place, step) for place, case in enumerate(labels.cases) for step in range(len(case.classes))]
     labels._rng.shuffle(steps)
     for place, step in steps:

@@ -20,7 +20,6 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -32,6 +31,7 @@ from stepforge.labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
+from stepforge.pipelines.estimate.trace import Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -40,7 +40,7 @@ from stepforge.pipelines.storage.journal import Journal, forget_journal
 from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, Engine, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 from stepforge.schemas.rollout import SolvedProblem
 
 RESULTS = Path(__file__).parent / "results" / "rollout_cost.json"
@@ -49,7 +49,8 @@ TARGET = 20.0
 """Microseconds of CPU time a rollout."""
 
 PARTS = (
-    ("the recorded engine", "rollout_cost.py", ("complete", "encode", "token_ends")),
+    ("the recorded engine", "rollout_cost.py", ("complete", "encode")),
+    ("the recorded engine", "pipelines/estimate/trace.py", ()),
     ("cutting into steps", "generators/segmenters.py", ()),
     ("cutting into steps", "generators/policy.py", ("cut",)),
     ("finding the answer", "grading/final_answer.py", ()),
@@ -73,27 +74,19 @@ PARTS = (
 """(part, end of the file's path or a folder in it, functions; all where none is named). The innermost frame counts."""
 
 
-class Recording:
+class Recording(TracedEngine):
     """An engine that asks another once, and then says the same again for nothing."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        super().__init__(engine, Trace())
         self.said: dict[tuple[str, int], Completion] = {}
         self.encoded: dict[str, tuple[int, ...]] = {}
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self.engine.identity
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         key = (prompt.text, seed)
         if key not in self.said:
             self.said[key] = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         return self.said[key]
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        return self.engine.special_tokens
 
     def encode(self, text: str) -> tuple[int, ...]:
         if text not in self.encoded:
@@ -102,15 +95,6 @@ class Recording:
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
         return self.encode(text)
-
-    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        return self.engine.token_ends(token_ids)
-
-    def chat(self, messages: Sequence[Message]) -> str:
-        return self.engine.chat(messages)
-
-    async def close(self) -> None:
-        await self.engine.close()
 
 
 class Done(NamedTuple):
@@ -195,7 +179,6 @@ class Sampler:
 
 
 def part_of(file: str, function: str) -> str | None:
-    """Return the part that a function belongs to, or None."""
     for part, place, functions in PARTS:
         if (file.endswith(place) or (place.endswith("/") and f"/{place}" in file)) and (
             not functions or function in functions
@@ -232,7 +215,6 @@ def measure(labeler: Labeler, problems: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print a table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=20)

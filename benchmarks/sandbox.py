@@ -21,7 +21,6 @@ TESTS = UnitTests(tests="assert f(2) == 4\nassert f(3) == 9\nassert f(-1) == 1",
 
 
 def main() -> None:
-    """Print a table: executions a second, and processor milliseconds of one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--processes", type=int, default=2)

@@ -41,7 +41,6 @@ class Tried:
 
 
 def say(what: str, came: object) -> None:
-    """Print one line."""
     print(f"{what:<44} {came}", flush=True)
 
 
@@ -55,13 +54,14 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     ]
     same = 0
     for cut in cuts[:3]:
-        rest = await tried.ask(whole.text[:cut])
+        ids = tuple(t for t, end in zip(whole.token_ids, whole.token_ends, strict=True) if end <= cut)
+        cut = whole.token_ends[len(ids) - 1] if ids else cut
+        rest = await tried.ask(whole.text[:cut], ids=ids)
         same += rest.text.startswith(whole.text[cut : cut + 20])
     say("continues from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
 
 
 async def try_all(address: str, options: dict[str, Any]) -> None:
-    """Try everything on one server."""
     began = time.monotonic()
     settings = ServerEngineSettings.model_validate({"address": address, "retries": 0, **options})
     engine = await ServerEngine.open(settings)
@@ -95,7 +95,6 @@ async def try_all(address: str, options: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Try the server named on the command line."""
     address, *options = sys.argv[1:]
     asyncio.run(try_all(address, tomllib.loads("\n".join(options))))
 

@@ -59,7 +59,6 @@ async def labeled(seed: int, problems: int) -> list[LabeledProblem]:
 
 
 def write(rows: Sequence[LabeledProblem], out: Path) -> None:
-    """Write the training rows and the cases."""
     exported = [one for row in rows for one in Stepwise().rows(row)]
     (out / "stepwise").mkdir(parents=True, exist_ok=True)
     columns = {
@@ -88,7 +87,6 @@ def write(rows: Sequence[LabeledProblem], out: Path) -> None:
 
 
 def main() -> None:
-    """Read the arguments, label, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=8001)
     parser.add_argument("--problems", type=int, default=240)

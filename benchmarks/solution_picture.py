@@ -21,7 +21,6 @@ RIGHT, WRONG, PAPER, INK, QUIET = "#2e7d32", "#c62828", "#ffffff", "#1f2328", "#
 
 
 def picture(problem: stepforge.Problem, solution: stepforge.LabeledSolution) -> str:
-    """Return the SVG."""
     question = textwrap.wrap(problem.question, 104)
     top = 34 + 20 * len(question)
     height = top + 44 + LINE * len(solution.rollout.steps) + 34
@@ -75,7 +74,6 @@ def _text(x: int, y: int, text: str, font: str, color: str) -> str:
 
 
 def main(folder: str, problem_id: str, solution_id: str, out: str) -> None:
-    """Write the picture of one solution of a run."""
     row = next(row for row in stepforge.Run(folder).problems(evidence=False) if row.problem.id == problem_id)
     solution = next(s for s in row.solutions if s.rollout.id == solution_id)
     Path(out).write_text(picture(row.problem, solution), encoding="utf-8")

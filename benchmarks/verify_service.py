@@ -66,7 +66,6 @@ def hostile(rng: random.Random) -> Part:
 
 
 async def post(client: httpx.AsyncClient, parts: Sequence[Part], name: str) -> list[str]:
-    """Return the outcomes of a batch."""
     items = [{"response": part.response, "reference": part.reference} for part in parts]
     answer = await client.post("/verify", json={"items": items, "client": name})
     answer.raise_for_status()
@@ -116,7 +115,6 @@ async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) 
 
 
 async def measure(address: str, token: str, seconds: float, process: psutil.Process) -> dict[str, Any]:
-    """Run both parts."""
     limits = httpx.Limits(max_connections=CLIENTS + 8)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120, limits=limits) as client:
@@ -153,7 +151,6 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Start the service, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each part")
     parser.add_argument("--limit", type=float, default=0.9, help="the service's limit for a request, in seconds")

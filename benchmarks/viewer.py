@@ -67,8 +67,8 @@ def renamed(table: pa.Table, shard: int) -> pa.Table:
 class Served:
     """`stepforge view` as a process."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.token = secrets.token_urlsafe(16)
+    def __init__(self, folder: Path, *options: str, token: str = "") -> None:
+        self.token = token or secrets.token_urlsafe(16)
         command = [sys.executable, "-m", "stepforge", "view", str(folder), "--no-browser", *options]
         environment = os.environ | {"STEPFORGE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"}
         self.began = time.perf_counter()
@@ -78,7 +78,6 @@ class Served:
         self.client.headers["Authorization"] = f"Bearer {self.token}"
 
     def timed(self, path: str) -> tuple[float, str]:
-        """Return the seconds until an answer, and the answer."""
         began = time.perf_counter()
         answer = self.client.get(path).raise_for_status().text
         return time.perf_counter() - began, answer

@@ -51,6 +51,7 @@ def _take(browser: Any, served: Served, scheme: str) -> None:
         _shoot(page, "viewer-list")
     page.goto(f"{address}/?outcome=wrong&labeler=change_point&verdict=wrong_step&sort=uncertainty")
     page.locator(".row").first.click()
+    page.wait_for_url(re.compile("/problem/"))
     page.keyboard.press("j")
     page.keyboard.press("j")
     name = "viewer-problem" if scheme == "light" else "viewer-problem-dark"

@@ -74,7 +74,6 @@ async def settle(rows: Sequence[SolvedProblem], threshold: float) -> tuple[int, 
 
 
 def main() -> None:
-    """Print yield and error at several thresholds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--rows", type=int, nargs=2, default=[0, 10**9])

@@ -32,7 +32,6 @@ class HeldOut(Record):
 
     @property
     def label(self) -> str:
-        """The name that hits are counted under."""
         return self.name or (PurePath(self.path).stem if self.path else self.hub or "")
 
 
@@ -55,11 +54,9 @@ class Contamination(Record):
         return [_place(one) if isinstance(one, str) else one for one in _listed(against)]
 
     def index(self, questions: list[tuple[str, list[str]]]) -> HeldOutIndex:
-        """Return the index of the held-out sets, each a name and its questions."""
         return HeldOutIndex(questions, self.ways, self.alike)
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop a problem that the corpus knows as held out; also one whose solutions were supplied."""
         hit = corpus.held_out.get(row.problem.id)
         return row if hit is None else Dropped(reason=hit)
 

@@ -27,7 +27,6 @@ class Difficulty(Record):
         return self
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop what is too hard, too easy, or has no outcome at all."""
         rate = row.pass_rate
         if rate is None:
             return Dropped(reason="no rollout with a verdict")

@@ -24,7 +24,6 @@ class DistinctSolutions(Record):
     """Drop the problem where fewer are left."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
-        """Leave out near-copies, and the problem where too few solutions are left."""
         kept: list[tuple[frozenset[str], LabeledSolution]] = []
         for solution in row.solutions:
             mine = text_shingles(solution.rollout.text)

@@ -22,7 +22,6 @@ class Doubted(Record):
     """Score below which a step is doubted."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
-        """Look at every step of the solutions in which no error was found."""
         solutions = tuple(self._kept(solution) for solution in row.solutions)
         if all(solution.verdict.abstained for solution in solutions):
             return Dropped(reason=DOUBTED)

@@ -23,7 +23,6 @@ class Duplicates(Record):
     kind: Literal["duplicates"] = "duplicates"
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop a problem that the corpus knows as the copy of an earlier one."""
         if not row.supplied and row.problem.id in corpus.duplicate_of:
             return Dropped(reason="duplicate question")
         return row

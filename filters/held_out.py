@@ -79,7 +79,6 @@ def _passages(tokens: Sequence[str]) -> set[str]:
 
 
 def _terms(tokens: Iterable[str]) -> Counter[str]:
-    """Return the stems of words, and signs."""
     return Counter(token[:_STEM] if token[0].isalpha() else token for token in tokens if not token[0].isdigit())
 
 

@@ -18,7 +18,6 @@ class Decided(Record):
     """Least probability of the verdict, from labelers that give one (`change_point`); others count as sure."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
-        """Count the solutions on which the labeler did not abstain."""
         verdicts = [solution.verdict for solution in row.solutions if not solution.verdict.abstained]
         if len(verdicts) < self.min_solutions:
             return Dropped(reason="labeler abstained")

@@ -32,7 +32,6 @@ class Signatures:
         self._count = 0
 
     def add(self, questions: Sequence[str]) -> None:
-        """Take in more questions."""
         for first in range(0, len(questions), CHUNK):
             some = questions[first : first + CHUNK]
             rows = slice(self._count, self._count + len(some))

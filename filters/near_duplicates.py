@@ -19,7 +19,6 @@ class NearDuplicates(Record):
     """Whether near-duplicates have the same numbers. With `any`, a template filled in twice is one question."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop a problem that the corpus knows as the near-copy of an earlier one."""
         if not row.supplied and row.problem.id in corpus.near_copy_of:
             return Dropped(reason="nearly the question of an earlier problem")
         return row

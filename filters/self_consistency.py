@@ -77,7 +77,6 @@ class SelfConsistency(Record):
 
 
 def with_reference(row: SolvedProblem, answer: str) -> SolvedProblem:
-    """Return a row with another reference answer, and the outcomes that follow from it."""
     problem = row.problem.model_copy(update={"answer": answer})
     rollouts = tuple(r.model_copy(update={"outcome": _outcome(problem, r)}) for r in row.rollouts)
     return row.model_copy(update={"problem": problem, "rollouts": rollouts})

@@ -15,7 +15,6 @@ def shingles(tokens: list[str]) -> frozenset[str]:
 
 
 def text_shingles(text: str) -> frozenset[str]:
-    """Return the shingles of a text with its numbers and signs."""
     return shingles(_PIECE.findall(text.casefold()))
 
 
@@ -27,5 +26,4 @@ def question_shingles(question: str, *, numbers: bool) -> tuple[frozenset[str], 
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the share of two sets' members that both hold."""
     return len(one & other) / len(one | other) if one or other else 1.0

@@ -38,7 +38,6 @@ class WrongReference(Record):
     given one is kept as the column `reference_as_given`; `mark`: it stays, with the column `majority_answer`."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Compare the reference with what the solutions agree on."""
         majority = self.contradiction(row)
         if majority is None:
             return row

@@ -1,6 +1,6 @@
 """How a policy is asked, sampled and cut into steps: the table ``[policy]`` of a run file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -21,9 +21,9 @@ class PolicySettings(Record):
     temperature: float = Field(default=1.0, ge=0, le=2)
     """0 always takes the likeliest token; servers and vLLM refuse more than 2."""
     top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     """Longest solution or continuation, in tokens."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     segmenter: AnySegmenter = Line()
     tool: ToolKind | None = None
     """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in

@@ -44,7 +44,8 @@ class Line(Segmenter):
 
 
 class StepMarker(Segmenter):
-    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items.
+    """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items; else
+    before sentences such as ``Second, ...`` and ``Finally, ...``.
 
     What stands before the first marker belongs to the first step.
     """

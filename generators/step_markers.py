@@ -1,10 +1,13 @@
 r"""Lines that open a step, in many languages: ``Step 1.``, ``**Step 1**``, ``### Step 1``, ``\textbf{Step 1:}``.
 
-Where no line says "step" in any language known here, the items of a numbered list are the steps.
+Where no line says "step" in any language known here, the items of a numbered list are the steps; where there is no
+such list either, the sentences opened by ordinal words.
 """
 
 import re
 from typing import NamedTuple
+
+from stepforge.generators.ordinals import ordinal_starts
 
 _WORDS = (
     "step stage",  # English
@@ -81,9 +84,9 @@ class _Run(NamedTuple):
 
 
 def step_starts(text: str) -> list[int]:
-    """Return where the lines that open a step begin: all of one kind."""
+    """Return where the steps begin that a marker opens: all of one kind."""
     marked = [match.start() for match in _MARKER.finditer(text) if _opens(text, match)]
-    return marked or _numbered(text)
+    return marked or _numbered(text) or ordinal_starts(text)
 
 
 def _opens(text: str, match: re.Match[str]) -> bool:

@@ -3,14 +3,17 @@ r"""Comparing two answers that have been read. None means that neither side sett
 * Equal means exactly equal: ``0.3333333`` is not ``1/3``.
 * An answer of another shape or arity than the reference's is ``wrong``: ``1,1,1`` is not ``1``.
 * A unit that only one side names is ignored; two different ones are ``undetermined``, unless they convert and the
-  values show that the quantities differ. ``40%`` answers ``40``; ``100%`` for ``1`` is ``undetermined``.
+  values show that the quantities differ. ``40%`` answers ``40``, and ``50%`` answers ``0.5``; ``100%`` for ``1`` is
+  ``undetermined``.
 """
 
+import re
 from fractions import Fraction
 
 from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
 from stepforge.grading.equations import same_equation
 from stepforge.grading.items import one_and_many, same_items
+from stepforge.grading.plain_numbers import read_number
 from stepforge.grading.quantities import same_quantity
 from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region, as_region, same_region
@@ -24,6 +27,7 @@ _NUMBER_WORDS = words(
     "quarter quarters fourths dozen score none nothing nobody "
     "couple pair single once twice thrice no"
 )
+_NUMBER_AND_WORDS = re.compile(r"(?:[A-Za-z][A-Za-z ]* )?(-?[$]?[\d.,]+)(?:\s+[A-Za-z][A-Za-z '-]*)?", re.ASCII)
 _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
 
 
@@ -45,7 +49,7 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
         case (Choice(), _) | (_, Choice()):
             return _choices(gold, answer)
         case (Ratio(), _) | (_, Ratio()):
-            return _ratios(gold, answer)
+            return _ratios(_time(gold), _time(answer))
         case Value(), Value():
             return same_quantity(gold, answer)
         case Items(), Items():
@@ -64,11 +68,21 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
 def _unread(gold: Reading, answer: Reading) -> Outcome | None:
     """A collection is none of the formulas that are not read here, unless they are collections."""
     sides = (gold, answer)
-    if any(isinstance(side, Words | Choice | Nothing | Ratio) for side in sides):
+    if any(isinstance(side, Words | Choice | Nothing | Ratio) for side in sides) or _in_other_words(gold, answer):
         return "undetermined"
     if isinstance(answer, Items) and answer.kind in ("list", "matrix") and isinstance(gold, Unread):
         return "wrong" if answer.kind == "matrix" and "matrix" not in gold.text and "array" not in gold.text else None
     return None
+
+
+def _in_other_words(gold: Reading, answer: Reading) -> bool:
+    """Whether one side is the other's number with words that are not known: ``7 more than Tom``, ``loss of $7``."""
+    for one, other in ((gold, answer), (answer, gold)):
+        said = _NUMBER_AND_WORDS.fullmatch(one.text) if isinstance(one, Unread) else None
+        number = read_number(said[1]) if said is not None else None
+        if number is not None and isinstance(other, Value) and other.number is not None:
+            return abs(number.value) == abs(other.number.value)
+    return False
 
 
 def _regions(gold: Reading, answer: Reading) -> Outcome | None:
@@ -122,8 +136,16 @@ def _ratios(gold: Reading, answer: Reading) -> Outcome:
     if isinstance(one, Ratio) and isinstance(other, Value) and len(one.parts) == 2 and one.parts[1]:
         quotient = one.parts[0] / one.parts[1]
         equal = other.number is not None and other.number.value == quotient
-        return "undetermined" if equal or other.number is None else "wrong"
+        timed = other.unit.measure == "time"
+        return "undetermined" if equal or timed or other.number is None else "wrong"
     return "undetermined" if isinstance(other, Words | Items) else "wrong"
+
+
+def _time(side: Reading) -> Reading:
+    """Return ``7 PM`` as a time of day."""
+    if isinstance(side, Value) and side.number is not None and side.unit.name in ("am", "pm"):
+        return Ratio((side.number.value, Fraction(0)), side.unit.name)
+    return side
 
 
 def _two_ratios(gold: Ratio, answer: Ratio) -> Outcome:
@@ -182,7 +204,7 @@ def _words(gold: Words, answer: Words) -> Outcome:
     if gold.text == answer.text:
         return "correct"
     left, right = (set(side.plain.casefold().replace("'s", "").split()) for side in (gold, answer))
-    return "undetermined" if left <= right or may_say_the_same(left, right) else "wrong"
+    return "undetermined" if left <= right or right <= left or may_say_the_same(left, right) else "wrong"
 
 
 def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:

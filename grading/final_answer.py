@@ -20,7 +20,7 @@ from stepforge.grading.frames import (
     unfinished_thought,
 )
 from stepforge.grading.last_resort import last_value, whole_answer
-from stepforge.grading.phrases import after_colon, after_is, answer_of
+from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen
 from stepforge.grading.spelling import narrow
 
 MAX_BARE = 300
@@ -82,7 +82,7 @@ def _stated(text: str) -> str | None:
     box = boxed(text)
     if box is not None:
         return _cut(box) or ""
-    finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is)
+    finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is, chosen)
     for find in finders:
         found = _cut(find(text))
         if found:

@@ -18,7 +18,9 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _HASHES = re.compile(r"^[ \t]*####(?!#)[ \t]*([^\n]*)", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]*([^\n#]+)\Z", re.MULTILINE)
 _VALUE_LINE = re.compile(r"[-+\u2212]?\\?[$€£]?[-+\u2212]?[.\d][\d,./]*(?:\s?\\?%)?(?: [A-Za-z]+){0,2}\.?")
-_END_OF_TURN = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>")
+_END_OF_TURN = re.compile(
+    r"<\|(?!(?:begin|end)_of_(?:thought|solution))[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"
+)
 _OPENING = re.compile(rf"(?:\s*(?:{_END_OF_TURN.pattern}))+(?:[ \t]*assistant[ \t]*\n)?|")
 """Control tokens that open a turn, as ``<|im_start|>assistant``."""
 _TAG = re.compile(r"<(final_)?answer>", re.IGNORECASE)
@@ -26,7 +28,11 @@ _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re
 _NEXT_QUESTION = re.compile(
     r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
 )
-_ENDS_OF_THOUGHT = ("</think>", "</thinking>", "</thought>", "</reasoning>")
+_ENDS_OF_THOUGHT = (
+    "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
+    "<|end_of_thought|>", "<|channel|>final<|message|>",
+)  # fmt: skip
+_SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 _CONNECTOR = re.compile(
     r"\s*(?:[,;]?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\}|&)|[,;])\s*(?:\\text\{\s*(?:and|or)\s*\}|and|or)?\s*((?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*=)?\s*"
 )
@@ -37,14 +43,12 @@ _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "sol
 
 def last_word(text: str) -> str:
     """The response without its thinking and without anything after its end of turn."""
+    start, length = max((text.rfind(end), len(end)) for end in _ENDS_OF_THOUGHT)
+    text = _SOLUTION.sub(" ", text[start + length :]) if start >= 0 else text
     opening = _OPENING.match(text)
     text = text[opening.end() :] if opening is not None else text
     end = _END_OF_TURN.search(text)
     text = text[: end.start()] if end is not None else text
-    ends = [(text.rfind(end), len(end)) for end in _ENDS_OF_THOUGHT]
-    start, length = max(ends)
-    if start >= 0:
-        text = text[start + length :]
     return _before_next_question(_HTML.sub(" ", text) if "<" in text else text)
 
 

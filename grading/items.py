@@ -133,16 +133,17 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
         return compare(many.parts[0], one) if many is gold else compare(one, many.parts[0])
     if not isinstance(one, Value):
         return None
-    equal = (
-        [compare(one, part) == "correct" for part in many.parts]
-        if many is answer and len(many.parts) <= FEW
-        else [False]
-    )
+    outcomes = [compare(one, part) for part in many.parts] if many is answer and len(many.parts) <= FEW else ["wrong"]
+    equal = [outcome == "correct" for outcome in outcomes]
     if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
         return "correct"  # one value in several spellings
-    if any(equal) and _with_different_units(many):
+    if any(equal) and ("wrong" not in outcomes or _with_different_units(many)):
         return "undetermined"
-    return "undetermined" if _decimal_comma(one, many) else "wrong"
+    if many.kind == "matrix" and one.number is None:  # the name of a matrix, or its unit vectors
+        return "undetermined"
+    if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
+        return "undetermined"
+    return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"
 
 
 def _with_different_units(many: Items) -> bool:
@@ -150,6 +151,12 @@ def _with_different_units(many: Items) -> bool:
     units = {p.number.unit.name for p in many.parts if isinstance(p, Value) and p.number is not None}
     words = any(isinstance(part, Words) for part in many.parts)
     return many.kind == "list" and (words or (len(units) > 1 and any(units)))
+
+
+def _grouped_otherwise(one: Value, many: Items) -> bool:
+    """Whether ``12,34,567`` is one number with its digits grouped as in India."""
+    digits = many.text.replace(",", "")
+    return one.number is not None and digits.isdigit() and one.number.value == int(digits)
 
 
 def _decimal_comma(one: Value, many: Items) -> bool:

@@ -2,18 +2,29 @@
 
 import re
 
+from stepforge.grading.dates import DATE
 from stepforge.grading.frames import bare
+from stepforge.grading.number_words import CARDINAL
 
 TAIL = 1500
 """How much of a text's end the last resort reads, in characters."""
 LONGEST_WHOLE = 300
 """Longest text taken as an answer as it stands, in characters."""
 
+_UNIT = (
+    r"(?:kilomet(?:er|re)s?|centimet(?:er|re)s?|millimet(?:er|re)s?|met(?:er|re)s?|km|cm|mm|m|inch(?:es)?|feet|foot|ft"
+    r"|yards?|miles?|kilograms?|milligrams?|grams?|kg|mg|g|ounces?|oz|pounds?|lbs?|lit(?:er|re)s?|millilit(?:er|re)s?"
+    r"|mL|L|seconds?|minutes?|mins?|hours?|hrs?|h|days?|weeks?|months?|years?)"
+    r"(?:/(?:s|second|min|minute|h|hr|hour|day))?(?:\^\{?[23]\}?|[\u00b2\u00b3])?(?![A-Za-z/^])"
+)
+"""Units that convert into others: without its unit the number may be another quantity."""
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?:(?:negative|minus) )?[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
+    r"[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
     r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:\s?/\s?\d+(?![\d/]))?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
-    r"|degrees below zero|below zero|below)\b)?",
+    r"(?:\s?/\s?\d+(?![\d/])|(?::\d+(?:\.\d+)?)+(?:\s?[AaPp]\.?[Mm]\b)?|\s[AaPp]\.?[Mm]\b)?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
+    r"|degrees below zero|below zero|below)\b"
+    rf"|\s?(?P<unit>{_UNIT})(?:,?\s(?:and\s)?\d[\d.,]*\s?(?!(?P=unit)){_UNIT})*)?",
     re.ASCII,
 )
 _MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
@@ -27,8 +38,12 @@ _AND_OR = re.compile(r"(?<=[\w)\]}])\s*,?\s(?:and|or)\s(?=[-\u2212+\w(\[{\\])")
 _OPTION = re.compile(r"(?:(?:option|choice|answer)\s*)?\(?[A-H]\)?(?:[.):][ \t]+[^.\n]{1,80})?\.?", re.IGNORECASE)
 """``Option A``, ``B. 12 apples``."""
 _WORDED_SET = re.compile(r"(?:no (?:real )?solutions?|all real numbers|the empty set)\.?", re.IGNORECASE)
+_RATIO = re.compile(r"\d+(?:\.\d+)?(?: to \d+(?:\.\d+)?)+\.?", re.ASCII)
+_YES_OR_NO = re.compile(r"(yes|no|true|false)[.,;:!]\s[^=\n]+", re.IGNORECASE)
+_ASIDE = re.compile(r"(?<=[\w.%])\s*\((?=[^()]*[A-Za-z]{2})([^()]*)\)(?=\s*[.!]?$)")
+_PART = re.compile(r"\b(?:half|hal[fv]es|third|quarter|fourth|fifth|sixth|eighth|tenth|dozen|past|percent|point)s?\b")
 _BETWEEN = re.compile(r"(?<=[A-Za-z]) and (?=\d)")
-_NOT_UNIT = re.compile(r"\b(?:and|or|is|are|in|of|for|to|so|the|from|left)\b")
+_NOT_UNIT = re.compile(r"\b(?:and|or|is|are|in(?!\.?$)|of|for|to|so|the|from|left)\b")
 _OTHER_SCRIPT = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u0900-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
 _PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
@@ -41,8 +56,10 @@ def whole_answer(text: str) -> str | None:
     whole = text.strip()
     if len(whole) > LONGEST_WHOLE or _NOT_WHOLE.search(whole):
         return None
-    if _OPTION.fullmatch(whole) or _WORDED_SET.fullmatch(whole):
+    if any(pattern.fullmatch(whole) for pattern in (_OPTION, _WORDED_SET, _RATIO, DATE)):
         return bare(whole)
+    if (said := _YES_OR_NO.fullmatch(whole)) is not None:
+        return said[1]
     if _QUANTITY.fullmatch(whole) and not _NOT_UNIT.search(_BETWEEN.sub(" ", whole)):
         return bare(whole)
     if " " in whole and _LONE_WORD.search(_AND_OR.sub(" , ", _NO_PROSE.sub(" ", whole))):
@@ -54,13 +71,18 @@ def whole_answer(text: str) -> str | None:
 
 
 def last_value(text: str) -> str | None:
-    """Return the last number or formula of the last sentence that has one."""
+    """Return the last number or formula of the last sentence that has one; of a text without any, the last in words."""
     for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
+        aside = _ASIDE.search(sentence)
+        before = values_of(sentence[: aside.start()]) if aside is not None else []
+        if before and aside is not None:  # the same quantity once more, or how it came about
+            return f"{before[-1]}, {aside[1]}" if _QUANTITY.fullmatch(aside[1]) else before[-1]
         bold = [b for b in _BOLD.findall(sentence) if any(c.isdigit() for c in b)]
         values = _after_equals(sentence) or values_of(bold[-1] if bold else sentence)
         if values:
             return values[-1]
-    return None
+    named = [word[0] for word in CARDINAL.finditer(text[-TAIL:]) if word[0].lower() != "one"]
+    return named[-1] if named and not _PART.search(text[-TAIL:]) else None
 
 
 def _after_equals(sentence: str) -> list[str]:
@@ -83,5 +105,8 @@ def values_of(sentence: str) -> list[str]:
         value = bare(content.rsplit("=", 1)[-1])
         if any(c.isdigit() for c in value) or "\\" in value:
             found.append((span.start(), value))
+    for date in DATE.finditer(rest):
+        rest = rest[: date.start()] + " " * len(date[0]) + rest[date.end() :]
+        found.append((date.start(), date[0]))
     found += [(match.start(), match.group().strip()) for match in _NUMBER.finditer(rest)]
     return [value for _, value in sorted(found)]

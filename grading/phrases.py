@@ -24,6 +24,7 @@ _IS = re.compile(
     r"s?\b[^\n.:=$\\]{0,60}?\b(?i:is|are|would be|should be|will be|must be)\b(?:[*_]{1,3}(?=[\s:]|$))?"
     r"[ \t]{0,3}:?(?:[*_]{1,3}(?=\s|$))?"
 )
+_CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
 _NOUNS = (
     "答案 答え 解答 答 结果 结论 정답 답 Ответ ответ ОТВЕТ Réponse réponse Antwort Respuesta respuesta Resposta "
     "resposta Risposta risposta Antwoord Odpowied Cevap Đáp উত্তর คำตอบ సమాధానం Jibu jibu उत्तर Lösung Ergebnis "
@@ -100,6 +101,12 @@ def after_colon(text: str) -> str | None:
 def after_is(text: str) -> str | None:
     """Return what follows ``the answer is``, or a phrase like it in another language."""
     return _framed(_places(text, _IS, foreign=True))
+
+
+def chosen(text: str) -> str | None:
+    """Return the option that a text calls correct: ``Option B is correct``."""
+    options = set(_CHOSEN.findall(text))
+    return options.pop() if len(options) == 1 else None
 
 
 def _places(text: str, frame: re.Pattern[str], *, foreign: bool) -> Iterator[str]:

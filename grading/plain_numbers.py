@@ -8,8 +8,11 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from stepforge.grading.number_words import read_cardinal
 from stepforge.grading.units import Unit, ratio, read_unit
 
+_EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.])"
+"""Unlike ``1.234``, these can be read in one way only."""
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
     rf"(?P<approx>(?:\\approx|~|\\sim|=)\s*)?(?P<sign>[-+]?)\s*"
@@ -17,14 +20,17 @@ _NUMBER = re.compile(
     rf"(?:(?:(?P<whole>\d+)\s*)?\\frac\s*(?:\{{\s*(?P<na>-?\d+)\s*\}}|(?P<nb>\d))\s*"
     rf"(?:\{{\s*(?P<da>-?\d+)\s*\}}|(?P<db>\d))"
     rf"|(?:(?P<whole2>\d+)\s+)?(?P<n2>\d+)\s*/\s*(?P<d2>\d+)"
-    rf"|(?P<plain>{_PLAIN})(?P<power>\s*\\times\s*10\s*\^\s*(?:\{{\s*(?P<ea>[-+]?\d{{1,3}})\s*\}}|(?P<eb>[-+]?\d{{1,3}})))?)"
+    rf"|(?P<european>{_EUROPEAN})|(?P<plain>{_PLAIN})(?P<power>\s*\\times\s*10\s*\^\s*(?:\{{\s*(?P<ea>[-+]?\d{{1,3}})\s*\}}|(?P<eb>[-+]?\d{{1,3}})))?)"
     rf"(?P<unit>.*)",
     re.ASCII | re.DOTALL,
 )
 _DEBT = re.compile(r"\(\s*(\$\s*\d[\d.,]*)\s*\)", re.ASCII)
 _COMPOUND = re.compile(
-    r"(\d[\d.,]*[^\d]*?[A-Za-z}])(?:\s*(?:\band|\\text\{\s*and\s*\}))?\s+(\d.*)", re.ASCII | re.DOTALL
+    r"(\d[\d.,]*[^\d]*?(?:[A-Za-z}]|'))(?P<apart>\s*(?:,|\band|\\text\{\s*and\s*\}))?(?:\s+|(?<=')\s*)(\d.*)",
+    re.ASCII | re.DOTALL,
 )
+_LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}", re.ASCII)
+"""How programs write whole numbers in other bases."""
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -54,10 +60,12 @@ class PlainNumber:
 
 def read_number(text: str) -> PlainNumber | None:
     """Return the number that a cleaned answer is; None where it is anything else or more than one number."""
+    if text.startswith("0") and _LITERAL.fullmatch(text.strip()):
+        return PlainNumber(Fraction(int(text, 0)), Unit())
     ordinal = _ORDINAL.fullmatch(text.strip())
     match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
     if match is None or "..." in text or (match["sign"] and match["inner"]):
-        return _in_debt(text) or _compound(text)
+        return _in_debt(text) or _in_words(text) or _compound(text)
     value = _value(match)
     unit = read_unit(match["unit"]) if value is not None else None
     if value is None or unit is None:
@@ -71,14 +79,28 @@ def read_number(text: str) -> PlainNumber | None:
 def _compound(text: str) -> PlainNumber | None:
     """Read ``2 hours and 30 minutes``: one quantity, in its largest unit or in its smallest."""
     both = _COMPOUND.fullmatch(text.strip())
-    large, small = (read_number(both[1]), read_number(both[2])) if both is not None else (None, None)
-    if large is None or small is None:
+    large, small = (read_number(both[1]), read_number(both[3])) if both is not None else (None, None)
+    if both is None or large is None or small is None or large.value.denominator > 1:
         return None
     size = ratio(large.unit, small.unit)
-    if size is None or size <= 1 or not 0 <= small.value < size:
-        return None
+    if (
+        size is None
+        or size <= 1
+        or small.value < 0
+        or (small.value >= size and (both[2] or large.unit.measure == "money"))
+    ):
+        return None  # "2 dimes 3 nickels" counts coins
     whole = large.value + small.value / size
     return PlainNumber(whole, large.unit, whole * size)
+
+
+def _in_words(text: str) -> PlainNumber | None:
+    """Read ``twelve`` and ``twelve apples``."""
+    found = read_cardinal(text.strip()) if text[:1].isalpha() else None
+    unit = read_unit(found[1]) if found else None
+    if found is None or unit is None:
+        return None
+    return PlainNumber(found[0] * unit.scale, unit, None if unit.other is None else found[0] * unit.other)
 
 
 def _in_debt(text: str) -> PlainNumber | None:
@@ -89,6 +111,8 @@ def _in_debt(text: str) -> PlainNumber | None:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
+    if match["european"] is not None:
+        return Fraction(match["european"].replace(".", "").replace(",", "."))
     if match["plain"] is not None:
         value = Fraction(match["plain"].replace(",", "").replace(" ", ""))
         return value * Fraction(10) ** int(match["ea"] or match["eb"]) if match["power"] else value

@@ -10,6 +10,8 @@ from stepforge.grading.plain_numbers import PlainNumber
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
+_LESS = frozenset(("less", "fewer", "lower", "down"))
+
 
 def same_quantity(gold: Value, answer: Value) -> Outcome | None:
     if "..." in (gold.unit.name, answer.unit.name):
@@ -79,7 +81,9 @@ def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:
     if gold.unit.name and answer.unit.name and gold.unit.name != answer.unit.name:
         return _other_unit(gold, answer)
     if gold.value == answer.value:
-        return "correct"
+        sides = ((gold, answer), (answer, gold))
+        in_two_units = any(a.other is not None and a.unit.measure and not b.unit.name for a, b in sides)
+        return "undetermined" if in_two_units else "correct"
     if others & {gold.value, answer.value} or (len(others) == 2 and gold.other == answer.other):
         return "undetermined"
     return _one_unit(gold, answer)
@@ -90,10 +94,12 @@ def _one_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
     if gold.percent and not answer.unit.name:
         return "correct" if answer.value * 100 == gold.value else "wrong"
     if answer.percent and not gold.unit.name and answer.value == gold.value * 100:
-        return "undetermined"
+        return "correct" if 0 < gold.value < 1 else "undetermined"
     for one, other in ((gold, answer), (answer, gold)):
         if one.in_base_ten is not None and not other.unit.name and one.in_base_ten == other.value:
             return "undetermined"
+    if gold.value == -answer.value and {gold.unit.name, answer.unit.name} & _LESS:
+        return "undetermined"
     if answer.unit.name == "cent" and not gold.unit.name and answer.value == gold.value * 100:
         return "undetermined"
     return "wrong"

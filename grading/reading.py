@@ -30,11 +30,11 @@ from stepforge.grading.vocabulary import is_word
 _LIST = re.compile(
     r"\s(?:and|or)\s|\\text\{\s*(?:,\s*)?(?:and|or)\s*\}|\\(?:lor|vee)(?![A-Za-z])|(?<=,)\s*(?:and|or)\s", re.IGNORECASE
 )
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", re.ASCII)
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)", re.ASCII)
 _THOUSANDS_INSIDE = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?=\s*(?:, |$|;))", re.ASCII)
 _GROUPED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)", re.ASCII)
 _JUXTAPOSED = re.compile(r"(?<![\d_^,.])\d[\d.]*\s+(?=[\d.]*\d(?!\d*\s*/))", re.ASCII)
-_MATRIX = re.compile(r"\\begin\{[a-z]*(?:matrix|array)\}")
+_MATRIX = re.compile(r"\\begin\{(?![vV]matrix)[a-z]*(?:matrix|array)\}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
 _MEMBERSHIP = re.compile(r"\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _NAME = re.compile(

@@ -79,6 +79,8 @@ _REWRITES = tuple(
         (r"\bper cent\b", "percent"),
         (r"\\%", "%"),
         (r"\+(?=\s*-)", ""),
+        (r"\\text\{\s*infinity\s*\}|\b[Ii]nfinity\b", r"\\infty "),
+        (r"\\triangle\s*(?=[A-Z])", ""),
         (r"\\(?:blacksquare|square|Box|qed)(?![A-Za-z])\s*$", ""),
         (
             r"(?<=\d)\s*\\frac\s*\{\s*(k?m|cm|mm|ft|mi|k?g|mg)\s*\}\s*\{\s*(s|h|hr|min|L|mL)\s*\}$",

@@ -12,7 +12,7 @@ from stepforge.grading.vocabulary import words
 
 _SHORT = words(
     "cm mm km kg mg ml ft in oz lb lbs hr hrs yd mi am pm mb gb tb sq cu of nm kj kw mol hz khz mhz ghz mph kph rpm "
-    "min sec dm cl dl pa kpa ev kn gal pt qt usd eur gbp cad aud rs a.m p.m"
+    "bpm wpm ppm psi fps kwh min sec dm cl dl pa kpa ev kn gal pt qt usd eur gbp cad aud rs a.m p.m"
 )
 _LETTERS = words("m g s h L l")
 _CAPITALS = words("J N W V A K C F T")

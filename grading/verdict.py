@@ -10,11 +10,12 @@ import re
 from functools import lru_cache
 
 from stepforge.grading.comparison import compare
+from stepforge.grading.dates import same_date
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
 from stepforge.grading.gates import MAX_LENGTH, power_growth, refusal
 from stepforge.grading.reading import read_answer
 from stepforge.grading.spelling import cleaned, without_text_commands
-from stepforge.grading.vocabulary import may_say_the_same
+from stepforge.grading.vocabulary import may_say_the_same, shortened
 from stepforge.schemas.problem import AnswerKind
 from stepforge.schemas.rollout import Outcome
 
@@ -26,6 +27,7 @@ _BLANKS = re.compile(r"\s+")
 _IDLE_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
+_CURRENCIES = re.compile("[€£¥₹]")
 
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
@@ -52,7 +54,14 @@ def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
         left, right = _exact(reference), _exact(answer)
         if left is not None and right is not None:
             return _outcome(left == right)
-    return _decide_math(cleaned(reference), cleaned(answer))
+    outcome = _decide_math(cleaned(reference), cleaned(answer))
+    return "undetermined" if outcome == "correct" and _other_currency(reference, answer) else outcome
+
+
+def _other_currency(reference: str, answer: str) -> bool:
+    """Whether both sides name a currency by its sign, and not the same one."""
+    signs = [{"$"} if "\\$" in s or s.count("$") == 1 else set(_CURRENCIES.findall(s)) for s in (reference, answer)]
+    return all(signs) and signs[0] != signs[1]
 
 
 def _outcome(equal: bool) -> Outcome:
@@ -83,6 +92,8 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     if len(reference) == len(answer) == 1 and reference.casefold() == answer.casefold():
         return "undetermined"  # an option, or two quantities
     plain = [without_text_commands(side) for side in (reference, answer)]
+    if (dated := same_date(*plain)) is not None:
+        return dated
     if all(map(_LETTERS.fullmatch, plain)) and any(side != side.lower() or len(side) > 3 for side in plain):
         return _letters(*plain)
     return compare(read_answer(reference), read_answer(answer))
@@ -92,6 +103,6 @@ def _letters(reference: str, answer: str) -> Outcome:
     """Compare words and orders of letters: ``THT`` is not ``TTH``, and ``AB`` may be ``BA``."""
     if reference.casefold() == answer.casefold():
         return "correct" if reference == answer or len(reference) > 2 else "undetermined"
-    if may_say_the_same({reference.casefold()}, {answer.casefold()}):
+    if shortened(reference, answer) or may_say_the_same({reference.casefold()}, {answer.casefold()}):
         return "undetermined"
     return "undetermined" if len(reference) == 2 and sorted(reference) == sorted(answer) else "wrong"

@@ -17,12 +17,23 @@ _SHORT_WORDS = words(
     "yes red odd all day mon tue wed thu fri sat sun one two six ten box cat dog man boy mom dad car cow hen pig dne"
 )
 """Words of three letters that answer a question; others may be products."""
-_ALIKE = (words("true yes correct"), words("false no incorrect"), words("undefined dne does not exist none impossible"))
+_ALIKE = (
+    words("true yes correct"),
+    words("false no incorrect"),
+    words("undefined dne does not exist none impossible"),
+    words("none null nil"),
+)
 
 
 def may_say_the_same(one: set[str], other: set[str]) -> bool:
     """Tell ``yes`` beside ``true`` from two answers; both in lower case."""
     return any(one <= same and other <= same for same in _ALIKE)
+
+
+def shortened(one: str, other: str) -> bool:
+    """Tell ``Tues`` beside ``Tuesday``, and ``cat`` beside ``cats``, from two names; not ``THT`` beside ``THTT``."""
+    short, long = sorted((one.rstrip("."), other), key=len)
+    return len(short) > 2 and ((short.istitle() and long.startswith(short)) or long == short + "s")
 
 
 def is_word(text: str) -> bool:

@@ -7,7 +7,7 @@ estimated): with independent errors the odds of a first error are the product of
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
@@ -101,14 +101,6 @@ class SkillCounts:
     def skill(self, labeler: str) -> Skill:
         """Return what was measured so far."""
         return Skill(labeler=labeler, erroneous=dict(self._erroneous), clean=dict(self._clean))
-
-
-def measured_skill(labeler: str, cases: Iterable[tuple[Verdict, int | None]]) -> Skill:
-    """Return a labeler's skill from (verdict, true first error) of solutions whose truth is known."""
-    counts = SkillCounts()
-    for verdict, truth in cases:
-        counts.add(verdict, truth)
-    return counts.skill(labeler)
 
 
 def fused(

@@ -43,7 +43,7 @@ class Judge(Record):
     """Asks a language model; the run's ``judge`` engine where there is one, else the policy's own."""
 
     kind: Literal["judge"] = "judge"
-    votes: int = Field(default=3, ge=1)
+    votes: int = Field(default=3, ge=1, le=1000)
     """How often each solution is judged."""
     wordings: tuple[str, ...] = Field(default=WORDINGS, min_length=1)
     template: str = TEMPLATE
@@ -53,7 +53,7 @@ class Judge(Record):
     chat: bool = True
     """Whether the prompt is sent through the model's chat template."""
     temperature: float = Field(default=0.7, ge=0, le=2)
-    max_tokens: int = Field(default=1024, ge=1)
+    max_tokens: int = Field(default=1024, ge=1, le=10_000_000)
     agreement: float = Field(default=0.5, ge=0, le=1)
     """Share of the readable votes that the winning step needs at least; below it the judge abstains."""
 

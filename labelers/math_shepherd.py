@@ -25,7 +25,7 @@ class MathShepherd(Record):
     """Brute force: the reference every cheaper labeler is measured against."""
 
     kind: Literal["math_shepherd"] = "math_shepherd"
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=8, ge=1, le=10_000)
     """Completions at each step (the paper's N, 8)."""
     curtailed: bool = False
     """Whether a step's first success ends its completions."""

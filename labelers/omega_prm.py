@@ -29,7 +29,7 @@ class OmegaPRM(Record):
     """Divide and conquer in a tree; the paper's constants are the defaults."""
 
     kind: Literal["omega_prm"] = "omega_prm"
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=8, ge=1, le=10_000)
     """Completions at each prefix asked about."""
     search_limit: int = Field(default=100, ge=1)
     """Most bisections for a question."""

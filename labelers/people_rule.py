@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from stepforge.labelers.evidence.prefix_index import prefix_keys
-from stepforge.schemas.labeled import LabeledSolution, StepClass, Verdict
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
 from stepforge.schemas.rollout import Rollout
@@ -44,6 +44,25 @@ class PeopleRule(Record):
     findings: tuple[StepFinding, ...] = ()
     """Those that stand (``standing``)."""
     reliabilities: tuple[Reliability, ...] = ()
+
+    def heard(self, row: LabeledProblem) -> LabeledProblem:
+        """Return the problem with people's verdicts among the others'."""
+        solutions = []
+        for solution in row.solutions:
+            verdict = self.verdict_on(row.problem.id, solution)
+            others = solution.others if verdict is None else (*solution.others, verdict)
+            solutions.append(solution.model_copy(update={"others": others}))
+        return row.model_copy(update={"solutions": tuple(solutions)})
+
+    def evidence_on(self, problem_id: str, rollout: Rollout) -> tuple[float, ...] | None:
+        """Return how likely people's findings are for each first error, and for none last, up to a factor; None if
+        nobody was asked about this solution, or if the reference answer is in doubt. No labeler's belief is in it."""
+        known = [one for one in self._by_problem.get(problem_id, ()) if not one.weak]
+        said = counting(known, rollout)
+        if not said or any(one.finding == "reference_wrong" for one in known):
+            return None
+        places = len(rollout.steps) + 1
+        return tuple(updated([1 / places] * places, said, self._mistakes))
 
     @cached_property
     def _by_problem(self) -> Mapping[str, list[StepFinding]]:

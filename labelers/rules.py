@@ -138,7 +138,8 @@ class PosteriorRule(Record):
 
 
 class Agreement(Record):
-    """The verdict stands where all of the named labelers share it (arXiv 2501.07301); else it is marked."""
+    """The verdict stands where all of the named labelers share it (arXiv 2501.07301); else it is marked. Where people
+    spoke, their verdict stands."""
 
     kind: Literal["agreement"] = "agreement"
     of: tuple[str, ...] = ()
@@ -146,11 +147,13 @@ class Agreement(Record):
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return 1 before the agreed error and 0 at it."""
-        return _by_verdict(agreed(self.kind, opinions(solution, self.of)), solution)
+        verdict = _of_people(self.kind, solution) or agreed(self.kind, opinions(solution, self.of))
+        return _by_verdict(verdict, solution)
 
 
 class Fusion(Record):
-    """All labelers' verdicts, weighed by their error rates measured on problems with a known truth."""
+    """All labelers' verdicts, weighed by their error rates measured on problems with a known truth. Where people
+    spoke, their verdict stands."""
 
     kind: Literal["fusion"] = "fusion"
     of: tuple[str, ...] = ()
@@ -159,6 +162,8 @@ class Fusion(Record):
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return 1 before the likeliest error and 0 at it."""
+        if spoken := _of_people(self.kind, solution):
+            return _by_verdict(spoken, solution)
         skills = {skill.labeler: skill for skill in self.skills}
         verdicts = [v for v in opinions(solution, self.of) if v.labeler in skills]
         return _by_verdict(fused(self.kind, verdicts, skills, len(solution.rollout.steps), sure=self.sure), solution)
@@ -201,6 +206,12 @@ def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
             solution.model_copy(update={"targets": view.targets, "verdict": view.verdict, "others": others})
         )
     return row.model_copy(update={"solutions": tuple(solutions)})
+
+
+def _of_people(name: str, solution: LabeledSolution) -> Verdict | None:
+    """Return people's verdict in the name of a rule; they saw the labelers' beliefs weighed in (``people_rule``)."""
+    said = next((v for v in (solution.verdict, *solution.others) if v.labeler == "people"), None)
+    return None if said is None else said.model_copy(update={"labeler": name})
 
 
 def opinions(solution: LabeledSolution, of: Sequence[str]) -> list[Verdict]:

@@ -24,7 +24,7 @@ class SCAN(Record):
     """Self-confidence first, then a walk."""
 
     kind: Literal["scan"] = "scan"
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=8, ge=1, le=10_000)
     """Completions at each step."""
     confidence: float = Field(default=0.75, ge=0, le=1)
     confidence_samples: int = Field(default=128, ge=1)

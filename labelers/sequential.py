@@ -20,7 +20,7 @@ class Sequential(Record):
     """Step by step from the front; right solutions are not looked at."""
 
     kind: Literal["sequential"] = "sequential"
-    k: int = Field(default=8, ge=1)
+    k: int = Field(default=8, ge=1, le=10_000)
     """Completions at each step."""
     curtailed: bool = True
     """Whether a step's first success ends its completions: the walk is the same in distribution."""

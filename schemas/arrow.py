@@ -4,7 +4,7 @@ Inference types an empty list as ``list<null>``, and a conversion with a schema 
 the records refuse unknown fields and the schema follows from their annotations alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from itertools import accumulate, chain
 from operator import itemgetter
@@ -78,8 +78,10 @@ def _holds_records(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) or (pa.types.is_list(kind) and _holds_records(kind.value_type))
 
 
-def from_table(table: pa.Table, record: type[R]) -> list[R]:
-    return [record.model_validate(row) for row in table.to_pylist()]
+def from_table(table: pa.Table, record: type[R], without: Collection[str] = ()) -> list[R]:
+    """Return the rows of a table as records; list columns ``without`` are not in it and come back empty."""
+    empty = {name: () for name in without if name in record.model_fields}
+    return [record.model_validate(row | empty) for row in table.to_pylist()]
 
 
 def _struct(record: type[Record]) -> pa.StructType:

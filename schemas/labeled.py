@@ -1,6 +1,7 @@
 """Labels as views of kept evidence. ``labels[i]`` speaks of the prefix ``steps[:i+1]``."""
 
 from collections.abc import Iterable
+from itertools import accumulate, islice
 from typing import Literal
 
 from stepforge.schemas.interval import wilson
@@ -102,6 +103,15 @@ class LabeledSolution(Record):
     """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
 
     @property
+    def right_so_far(self) -> list[float | None]:
+        """For each step the probability that it and all before it are right; else the share of completions that succeed
+        from there, else None."""
+        if not self.verdict.posterior:
+            return [None if label is None else label.value for label in self.labels]
+        left = accumulate(self.verdict.posterior[:-1], lambda rest, p: rest - p, initial=1.0)
+        return [min(1.0, max(0.0, p)) for p in islice(left, 1, None)]
+
+    @property
     def labeled_steps(self) -> int:
         """Steps that the verdict judges: those up to the first error, or all; none where it abstains."""
         if self.verdict.abstained:
@@ -178,6 +188,8 @@ class LabeledProblem(Record):
 
 COMPLETIONS = ("evidence", "further")
 """The columns of a labeled problem that hold most of it, and that whoever looks at solutions alone can do without."""
+TOKENS = ("token_ids", "token_logprobs")
+"""Parts of every step that only exports by token need."""
 
 
 class Failure(Record):

@@ -29,7 +29,7 @@ class StepFinding(Record):
     seconds: float | None = Field(default=None, ge=0)
     """From when the step was shown to the answer, where that is known."""
     shown: tuple[str, ...] = ()
-    """What stood beside the step: ``labels``, ``reference``, ``oracle``."""
+    """What stood beside the step: ``reference``, ``labels``, ``condensed`` (a model's text)."""
     text_digest: str = ""
     """Of the solution's text up to and with the step: a finding never counts for other words."""
     origin: Origin = "review"

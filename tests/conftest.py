@@ -1,10 +1,29 @@
-"""Counts that tests print: all of them at the end, also of tests that ran in another process (``pytest -n``)."""
+"""The order of the files; and counts that tests print, all at the end, also of another process (``pytest -n``)."""
 
 from collections.abc import Callable
 
 import pytest
 
 COUNT = "count"
+LONGEST = (
+    "engines/test_engines.py",
+    "tests/chaos/",
+    "run/test_run.py",
+    "run/test_cluster.py",
+    "examples/test_examples.py",
+    "tests/test_configs.py",
+    "viewer/",
+    "review/",
+    "exports/test_few_rows.py",
+    "publishing/",
+    "sandbox/",
+)
+"""Files that take longest: they come first, so that the processes of ``pytest -n`` end together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: next((i for i, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], s
     """Commit rows as a labeled shard, and as one that curation left as it was."""
     for stage in STAGES:
         report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows))
-        stamp = {**stamp, "report": report.model_dump(mode="json")}
+        stamp = {**stamp, "stage": stage, "shard": number, "report": report.model_dump(mode="json")}
         if stage == "curate":
             stamp["source"] = shard_metadata(layout.shard("label", number))["digest"]
             write_shard(layout.shard(stage, number), kept_rows(rows, rows), Kept, stamp)

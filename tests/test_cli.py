@@ -44,6 +44,25 @@ kind = "omega_prm"
             "missing.jsonl",
         ),
         (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),
+        (GOOD.replace("problems = 4", "problems = true"), "problems: true or false where a number belongs"),
+        (GOOD.replace("problems = 4", "problems = 2026-01-01"), "problems: Input should be a valid integer"),
+        (GOOD.replace("problems = 4", "problems = 99999999999"), "problems: Input should be less than or equal to"),
+        (
+            GOOD.replace('kind = "scripted"', 'kind = "scripted"\nlatency_ms = nan'),
+            "engine.latency_ms: Input should be",
+        ),
+        (GOOD + "[policy]\nstop = ['']\n", "policy.stop.0: String should have at least 1 character"),
+        (f"{GOOD}[train]\ncommand = {'[' * 5000}{']' * 5000}\n", "nested too deep"),
+        *(
+            (GOOD.replace('kind = "scripted"', f'kind = "server"\naddress = "{address}"'), "is no address")
+            for address in (
+                "http://h:99999/v1",
+                "http://[::1/v1",
+                "http:///v1",
+                "http://h/v1?v=1",
+                "http://a\u200bb/v1",
+            )
+        ),
         (
             GOOD.replace('kind = "scripted"', 'kind = "server"\naddress = "http://127.0.0.1:9/v1"'),
             "no server answers at http://127.0.0.1:9/v1",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import stepforge
+from chaos import run
+from chaos_runs import report_of
 
 from benchmarks.processbench_answers import with_answers
 from stepforge.pipelines.settings.run_settings import read_run_file
@@ -39,9 +40,9 @@ NO_MODEL = (
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_run_file_is_valid(path: Path) -> None:
-    run = read_run_file(path)
-    assert run.label
-    assert run.export
+    settings = read_run_file(path)
+    assert settings.label
+    assert settings.export
     assert f"configs/{path.name}" in path.read_text() or path.stem == "dry_run"
 
 
@@ -67,12 +68,8 @@ def test_a_dry_run_reads_the_whole_data(name: str, tmp_path: Path) -> None:
 def dry_run(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """Run a run file with the scripted engine; return its report."""
     settings = [f"--set={setting}" for setting in (*NO_MODEL, f"generate.0.path={data}")]
-    done = stepforge(
-        "run", f"configs/{name}.toml", "--out", folder / "out", "--quiet", "--json", *settings, cwd=ROOT, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    run(ROOT / "configs" / f"{name}.toml", folder / "out", *settings)
+    return report_of(folder / "out")
 
 
 def test_reference_answers_are_found_by_question(tmp_path: Path) -> None:

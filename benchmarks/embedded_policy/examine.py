@@ -137,7 +137,6 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the arguments and examine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=embedded_folder())
     parser.add_argument("--wording", choices=("plain", "free"), default="plain")

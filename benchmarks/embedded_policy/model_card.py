@@ -14,7 +14,6 @@ def _phases(training: dict[str, Any]) -> str:
 
 
 def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> str:
-    """Return the model card."""
     levels = sorted({level for cells in figures["pass_rate"].values() for level in cells})
     rows = [
         f"| {family} | " + " | ".join(f"{cells[level]:.2f}" if level in cells else "" for level in levels) + " |"

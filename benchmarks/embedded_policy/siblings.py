@@ -63,7 +63,6 @@ def _begin(rollout: Rollout, steps: int) -> str | None:
 
 
 def main() -> None:
-    """Read a run's solutions and print the statistic."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run")
     _, layout = open_run(parser.parse_args().run)

@@ -214,7 +214,6 @@ def _say(progress: dict[str, Any], loss: float, budget: float) -> None:
 
 
 def main() -> None:
-    """Read the arguments and train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("checkpoints/policy"))
     parser.add_argument("--minutes", type=float, default=90)

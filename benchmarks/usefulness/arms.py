@@ -39,7 +39,6 @@ Labels = Mapping[str, Sequence[LabeledProblem]]
 
 
 def arms(settings: UsefulnessFile, labels: Labels, sampling: float) -> list[Arm]:
-    """Return every arm; ``sampling`` is what the solutions of one problem cost, in tokens."""
     reference = labels[settings.reference]
     spent = sum(labeling_tokens(row) for row in reference)
     total = spent + sampling * len(reference)

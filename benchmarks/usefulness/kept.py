@@ -28,5 +28,4 @@ def keep_under(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def digest_of(*parts: str) -> str:
-    """Return a short name for texts."""
     return blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()

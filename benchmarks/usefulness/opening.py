@@ -29,7 +29,6 @@ class Opening:
         return self._policy
 
     async def close(self) -> None:
-        """End the engine if it was started."""
         if self._policy is not None:
             await self._policy.engine.close()
             self._policy = None

@@ -111,7 +111,6 @@ class PolicyBench:
         return {name: _new(pool, asked) for name, pool in self.settings.policy_exam.items()}
 
     async def rates(self, model: str, name: str, grader: Grader) -> Rates:
-        """Return the share of right solutions of each problem."""
         pools = self.problems()
         self.say(f"pass@1: {name}")
         solved = await self.sampler.solved_by(model, name, [p for found in pools.values() for p in found], grader)

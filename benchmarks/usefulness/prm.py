@@ -34,7 +34,6 @@ class HiddenStateModel:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def scores(self, solutions: Sequence[Solution]) -> list[list[float]]:
-        """Return a score per step for each solution."""
         self.model.eval()
         rows = [encode(self.tokenizer, prompt, steps) for prompt, steps in solutions]
         found: list[list[float]] = [[] for _ in rows]

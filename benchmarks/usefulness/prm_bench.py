@@ -65,7 +65,6 @@ class Reader:
         self._policy: Any = None
 
     def of(self, name: str, solutions: Sequence[Solution]) -> Read:
-        """Return the readings of these solutions."""
         named = json.dumps([(question, list(steps)) for question, steps in solutions])
         path = self.folder / f"{name}-{digest_of(named)}.pt"
         if not path.exists():

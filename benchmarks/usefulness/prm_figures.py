@@ -49,7 +49,6 @@ class PrmFigures:
         return [HELD_OUT, *self.settings.exam, "dev"]
 
     def rows(self, trained: Sequence[Trained], control: dict[str, Examined]) -> list[dict[str, Any]]:
-        """Return a row for each condition, labeler and exam."""
         found = [self._row("", UNTRAINED, name, [control], {}) for name in self.names()]
         for (condition, labels), models in by_arm(trained).items():
             cost = {
@@ -168,5 +167,4 @@ class BestOfN:
 
 
 def compared(trained: Sequence[Trained], condition: str) -> dict[str, list[Trained]]:
-    """Return the arms of one condition by labels."""
     return {labels: models for (where, labels), models in by_arm(trained).items() if where == condition}

@@ -19,7 +19,6 @@ class Estimate(NamedTuple):
     high: float
 
     def rounded(self) -> list[float]:
-        """Return value, low, high with four digits."""
         return [round(float(x), 4) for x in self]
 
 
@@ -51,7 +50,6 @@ def mean_samples(by_seed: Sequence[Array], drawn: Array) -> Array:
 
 
 def averaged(samples: Sequence[Array]) -> Array:
-    """Return the mean of several figures, resample by resample."""
     mean: Array = np.mean(np.stack(list(samples)), axis=0)
     return mean
 

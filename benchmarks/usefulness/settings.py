@@ -48,7 +48,6 @@ class PolicyArm(Record):
     """Of the chosen text's own loss beside DPO's."""
 
     def options(self) -> list[str]:
-        """Return what the training script is told of it."""
         told = {"--rate": self.rate, "--steps": self.steps, "--beta": self.beta, "--sft-weight": self.sft_weight}
         words = [word for name, value in told.items() for word in (name, str(value))]
         return [*words, *(["--next-step"] if self.next_step else [])]

@@ -7,7 +7,6 @@ from benchmarks.usefulness.prm_figures import HELD_OUT
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Return all tables."""
     return "\n\n".join([*(_reward_models(result) if "drawn" in result else []), *_of_policies(result)])
 
 

@@ -104,7 +104,6 @@ def read_rows(path: Path) -> list[PrmRow]:
 
 
 def main() -> None:
-    """Read the arguments, train, write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -35,7 +35,6 @@ def without_end(row: dict[str, Any], end: int) -> dict[str, Any]:
 
 
 def shared_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what both trainers are told."""
     return {
         "output_dir": str(arguments.out),
         "learning_rate": arguments.rate,
@@ -85,7 +84,6 @@ def trainer_of(arguments: argparse.Namespace) -> Any:
 
 
 def main() -> None:
-    """Read the arguments, train, write model and tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=("dpo", "sft"), required=True)
     parser.add_argument(

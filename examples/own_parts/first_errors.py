@@ -1,29 +1,24 @@
 """An export: one row per wrong step, with the steps before it."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class FirstErrorRow(Record):
     question: str
     before: str
     wrong_step: str
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class FirstErrors(Export):
     kind: Literal["first_errors"] = "first_errors"
-    row: ClassVar[type[Record]] = FirstErrorRow
-    name: ExportName = "first_errors"
+    row = FirstErrorRow
 
     def rows(self, problem: LabeledProblem) -> Iterator[FirstErrorRow]:
         for solution in problem.solutions:

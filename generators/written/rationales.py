@@ -33,7 +33,7 @@ class Rationales(ModelSource):
     chat: bool = True
     """Whether the request is sent through the model's chat template."""
     temperature: float = Field(default=0.8, ge=0, le=2)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     completions: int = Field(default=4, ge=1)
     """Continuations from half-way, by the policy and without the answer."""
     min_reached: float = Field(default=0.5, gt=0, le=1)

@@ -48,7 +48,7 @@ class Written(ModelSource):
     chat: bool = True
     """Whether the request is sent through the model's chat template."""
     temperature: float = Field(default=0.8, ge=0, le=2)
-    max_tokens: int = Field(default=512, ge=1)
+    max_tokens: int = Field(default=512, ge=1, le=10_000_000)
     solutions: int = Field(default=8, ge=2)
     """Independent solutions that settle an answer."""
     min_agreement: float = Field(default=0.875, gt=0, le=1)

@@ -99,15 +99,15 @@ def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
     return max(POWERS, key=score)
 
 
-def calibrated(seen: Sequence[Observed], truths: Sequence[int], rates: Rates) -> Rates:
-    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which known first errors are likeliest.
+def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:
+    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which people's findings are likeliest.
 
-    ``truths[i]`` is the index of the first wrong step of solution i, its number of steps where there is none.
+    ``findings[i]`` is the likelihood of what was found of solution i for each first wrong step, and for none last.
     """
 
     def score(one: Rates) -> float:
         found = (posterior(case, one).first_error for case in seen)
-        told = (said(first, one.unseen)[truth] for first, truth in zip(found, truths, strict=True))
+        told = (np.dot(said(first, one.unseen), likely) for first, likely in zip(found, findings, strict=True))
         return sum(float(np.log(max(p, 1e-9))) for p in told)
 
     best = rates

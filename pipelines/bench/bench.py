@@ -55,7 +55,6 @@ class Bench:
         """Outcomes of each setting, for each seed."""
 
     def run(self) -> dict[str, Any]:
-        """Replay everything and return the result."""
         self._replay_all()
         totals = {key: sums(by_seed, self.problems) for key, by_seed in self.outcomes.items()}
         wording = next(w for w in ("free", "plain", PROSE) if any(p.wording == w for p in self.problems))

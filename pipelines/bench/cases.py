@@ -35,7 +35,6 @@ class BenchProblem(NamedTuple):
 
     @property
     def solving(self) -> Cost:
-        """What sampling its solutions took."""
         return Cost.of([*(s.rollout for s in self.row.solutions), *self.row.own])
 
 
@@ -82,7 +81,6 @@ def base_rate(row: LabeledProblem) -> float | None:
 
 
 def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterator[Outcome]:
-    """Run a labeler on every problem's recording."""
     with asyncio.Runner() as runner:
         for problem in problems:
             policy = RecordedPolicy(problem.row, seed)

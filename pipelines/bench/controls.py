@@ -23,7 +23,6 @@ def control_outcomes(problems: Sequence[BenchProblem], name: str, opinion: Opini
 
 
 def controls(problems: Sequence[BenchProblem], seed: int) -> dict[str, Opinion]:
-    """Return every control by name."""
     usual = {
         family: _usual_position([p for p in problems if p.family != family]) for family in {p.family for p in problems}
     }

@@ -59,7 +59,6 @@ class Sums(NamedTuple):
 
 
 def sums(by_seed: Iterable[Sequence[Outcome]], problems: Sequence[BenchProblem]) -> Sums:
-    """Add up all seeds' outcomes by problem."""
     hits = {name: np.zeros(len(problems)) for name in RATIOS}
     counts = {name: np.zeros(len(problems)) for name in RATIOS}
     amounts = {name: np.zeros(len(problems)) for name in AMOUNTS}
@@ -106,12 +105,10 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
 
 
 def figures(total: Sums, weights: Array) -> dict[str, Figure]:
-    """Return every figure with its interval."""
     return {name: _figure(values) for name, values in raw_figures(total, weights).items()}
 
 
 def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
-    """Return how many problems and solutions a slice's figures are over."""
     own = weights[0]
     wrong, right = total.counts["first_error_accuracy"], total.counts["correct_solution_accuracy"]
     return {
@@ -122,7 +119,6 @@ def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
 
 
 def as_row(figure: dict[str, Figure]) -> dict[str, Any]:
-    """Return figures and their intervals as columns."""
     row: dict[str, Any] = {}
     for name, f in figure.items():
         row[name] = f.value

@@ -32,11 +32,7 @@ class RecordedPolicy:
         """Completions given out again, because the recording had no more of their prefix."""
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return the next ``n`` recorded completions.
-
-        Raises:
-            NotRecorded: there are none of this prefix.
-        """
+        """Return the next ``n`` recorded completions. Raises NotRecorded: there are none of this prefix."""
         text = "".join(step.text for step in prefix)
         recorded = self._known.get(text)
         if not recorded:
@@ -47,11 +43,7 @@ class RecordedPolicy:
         return [_nth(recorded, i) for i in range(first, first + n)]
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
-        """Nothing but completions is recorded.
-
-        Raises:
-            NotRecorded: always.
-        """
+        """Nothing but completions is recorded. Raises NotRecorded: always."""
         raise NotRecorded("answers of a judge are not recorded")
 
 
@@ -63,7 +55,6 @@ class RecordedGrader:
         self._outcomes: dict[str, Outcome] = {r.answer: r.outcome for r in rollouts if r.answer is not None}
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
-        """Return the recorded outcome of each answer."""
         return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
 
 

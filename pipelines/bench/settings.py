@@ -29,15 +29,10 @@ class Sweep(Record):
 
     @property
     def title(self) -> str:
-        """How tables call it."""
         return self.name or str(self.labeler.get("kind"))
 
     def part(self, budget: float) -> Any:
-        """Return the labeler at a budget.
-
-        Raises:
-            ValidationError: there is no such labeler or setting.
-        """
+        """Return the labeler at a budget. Raises ValidationError: there is no such labeler or setting."""
         return _LABELER.validate_python({**self.labeler, self.over: int(budget) if budget == int(budget) else budget})
 
 
@@ -82,11 +77,7 @@ class BenchFile(Record):
 
 
 def read_bench_file(path: Path) -> BenchFile:
-    """Return the bench's settings.
-
-    Raises:
-        BadInput: the file is missing, not TOML, or has a wrong setting.
-    """
+    """Return the bench's settings. Raises BadInput: the file is missing, not TOML, or has a wrong setting."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

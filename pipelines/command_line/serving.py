@@ -43,13 +43,22 @@ def view(
     adjudicate: Annotated[
         bool, typer.Option("--adjudicate", help="Review what reviewers disagree on, and settle it.")
     ] = False,
+    hide_condensed: Annotated[
+        bool, typer.Option("--hide-condensed", help="Show what a model wrote of a step only when asked (key m).")
+    ] = False,
 ) -> None:
     """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
         from stepforge.pipelines.viewer.view import view as serve_view
 
         serve_view(
-            place_of(folder), port=port, browser=not no_browser, reviewer=reviewer, adjudicates=adjudicate, say=say
+            place_of(folder),
+            port=port,
+            browser=not no_browser,
+            reviewer=reviewer,
+            adjudicates=adjudicate,
+            condensed=not hide_condensed,
+            say=say,
         )
 
 
@@ -66,6 +75,9 @@ def review(
     form: Annotated[
         str | None, typer.Option("--format", help="Of the file: label_studio, argilla, prm800k or usage.")
     ] = None,
+    condense: Annotated[
+        bool, typer.Option("--condense", help="Let the run's engine condense the queued steps for the reviewer.")
+    ] = False,
     license_name: Annotated[str, typer.Option("--license", help="License of imported findings.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -74,5 +86,7 @@ def review(
         from stepforge.pipelines.review.review import Exchange, reviewed_text
         from stepforge.pipelines.review.review import review as queue_up
 
-        done = queue_up(place_of(folder), top, Exchange(read, write, form, license_name), again=again)
+        done = queue_up(
+            place_of(folder), top, Exchange(read, write, form, license_name), again=again, condensing=condense
+        )
         say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))

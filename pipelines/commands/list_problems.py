@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.lost_problems import lost_problems
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.run_folder.lost_problems import lost_problems
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, read_rows
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
@@ -67,7 +67,7 @@ def _unlabeled(layout: Layout) -> Iterable[ListedProblem]:
 
 def _labeled(layout: Layout) -> Iterable[ListedProblem]:
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+        for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
             yield _counted(row)
 
 

@@ -14,8 +14,17 @@ from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.people_rule import standing
-from stepforge.labelers.rules import RULES, AnyRule, Fusion, People, PosteriorRule, opinions, relabeled
+from stepforge.labelers.people_rule import PeopleRule, standing
+from stepforge.labelers.rules import (
+    RULES,
+    Agreement,
+    AnyRule,
+    Fusion,
+    People,
+    PosteriorRule,
+    opinions,
+    relabeled,
+)
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
@@ -24,6 +33,7 @@ from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.review.agreement import reliabilities
+from stepforge.pipelines.review.exchange import rows_about
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
 from stepforge.pipelines.run.stage_table import cause
@@ -56,19 +66,23 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
     target = Layout(folder / "relabeled" / name)
     target.folder.mkdir(parents=True, exist_ok=True)
     with only_driver(layout):
-        rule = _fitted(RULES[name](), run, layout)
+        people = _people(layout)
+        rule = _fitted(RULES[name](), run, layout, people)
         write_text(target.run_file, run.toml())
         write_text(target.rule, rule.model_dump_json(indent=1) + "\n")
         for source in layout.shards("label"):
-            _relabel_shard(source, run, target, rule)
+            _relabel_shard(source, run, target, rule, people)
         export_all(run, target)
         return target.folder, write_report(run, target, write_ledger(target, []))
 
 
-def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule) -> None:
+def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule, people: People) -> None:
     metadata = shard_metadata(source)
     old = ShardReport.model_validate(metadata["report"])
-    rows = [relabeled(row, rule) for row in read_shard(source, LabeledProblem)]
+    rows = read_shard(source, LabeledProblem)
+    if isinstance(rule, Agreement | Fusion):
+        rows = [people.heard(row) for row in rows]
+    rows = [relabeled(row, rule) for row in rows]
     report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
     stamp = {**metadata, "rule": rule.model_dump(mode="json", exclude={"findings"})}  # rule.json has them once
     path = target.shard("label", old.shard)
@@ -90,52 +104,60 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule)
     write_shard(target.shard("curate", old.shard), kept_rows(rows, sifted.kept), Kept, stamp)
 
 
-def _fitted(rule: AnyRule, run: RunFile, layout: Layout) -> AnyRule:
-    """Learn what a rule needs from the run itself: pooled rates, or the labelers' measured skills."""
+def _fitted(rule: AnyRule, run: RunFile, layout: Layout, people: People) -> AnyRule:
+    """Learn what a rule needs from the run itself: pooled rates, the labelers' measured skills, people's findings."""
     if isinstance(rule, PosteriorRule):
-        return rule.model_copy(update={"model": _pooled_model(run, layout)})
+        return rule.model_copy(update={"model": _pooled_model(run, layout, people)})
     if isinstance(rule, Fusion):
         return rule.model_copy(update={"skills": _skills(run, layout)})
-    if isinstance(rule, People):
-        return _with_findings(rule, layout)
-    return rule
-
-
-def _with_findings(rule: People, layout: Layout) -> People:
-    findings = read_findings(layout).all
-    if not findings:
+    if isinstance(rule, People) and not people.findings:
         raise BadInput(f"--rule people: nobody found anything in {layout.folder} yet; `stepforge review` begins")
-    rates = reliabilities(findings, read_queue(layout))
-    return rule.model_copy(update={"findings": tuple(standing(findings)), "reliabilities": rates})
+    return people if isinstance(rule, People) else rule
 
 
-def _pooled_model(run: RunFile, layout: Layout) -> PooledLabeler:
+def _people(layout: Layout) -> People:
+    findings = read_findings(layout).all
+    return People(
+        findings=tuple(standing(findings)),
+        reliabilities=reliabilities(findings, read_queue(layout)) if findings else (),
+    )
+
+
+def _pooled_model(run: RunFile, layout: Layout, people: People) -> PooledLabeler:
     model = next((part for part in run.label if isinstance(part, PooledLabeler)), ChangePoint())
     rows: list[LabeledProblem] = []
     for path in layout.shards("label"):
         if sum(len(row.solutions) for row in rows) < POOLED_SOLUTIONS:
             rows += read_shard(path, LabeledProblem)
     fitted = model.with_rates(model.fitted_rates(rows))
-    return calibrated_by_people(fitted, rows) if isinstance(fitted, ChangePoint) else fitted
+    if not isinstance(fitted, ChangePoint):
+        return fitted
+    elsewhere = {one.problem_id for one in people.findings} - {row.problem.id for row in rows}
+    return calibrated_by_people(fitted, [*rows, *rows_about(layout, elsewhere)], people)
 
 
-def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem]) -> ChangePoint:
-    """Calibrate by half of people's labels, where there are enough; the other half stays unseen and measures."""
-    cases = [(observed, people, in_half(row.problem.group)) for row in rows for observed, people in _judged(model, row)]
+def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem], people: PeopleRule) -> ChangePoint:
+    """Calibrate by half of what people said, where that is enough; the other half stays unseen and measures."""
+    cases = [(in_half(row.problem.group), case) for row in rows for case in _judged(model, row, people)]
     if len(cases) < LEAST_LABELS:
         return model
-    seen, truths, _ = zip(*(case for case in cases if case[2] == 0), strict=True)
-    return model.with_rates(calibrated(seen, truths, model.rates))
+    seen, findings = zip(*(case for half, case in cases if half == 0), strict=True)
+    return model.with_rates(calibrated(seen, findings, model.rates))
 
 
-def _judged(model: ChangePoint, row: LabeledProblem) -> Iterator[tuple[Observed, int]]:
-    """Yield what is known of each solution that people judged, and where they say it first goes wrong."""
+def _judged(
+    model: ChangePoint, row: LabeledProblem, people: PeopleRule
+) -> Iterator[tuple[Observed, tuple[float, ...]]]:
+    """Yield what is known of each solution that people judged, and how likely what they said is for each first error:
+    labels that came with the problem are certain, reviewers' findings are as good as the reviewers."""
     evidence = stored_evidence(row)
-    for rollout in (solution.rollout for solution in row.solutions):
-        said = people_verdict(rollout)
-        if said is not None and has_verdict(rollout):
-            error = len(rollout.steps) if said.first_error is None else said.first_error
-            yield model.observed(solution_trajectory(rollout), evidence), error
+    for rollout in (solution.rollout for solution in row.solutions if has_verdict(solution.rollout)):
+        said, steps = people_verdict(rollout), len(rollout.steps)
+        error = None if said is None else steps if said.first_error is None else said.first_error
+        certain = None if error is None else tuple(float(i == error) for i in range(steps + 1))
+        likely = certain or people.evidence_on(row.problem.id, rollout)
+        if likely is not None:
+            yield model.observed(solution_trajectory(rollout), evidence), likely
 
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:

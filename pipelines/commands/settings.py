@@ -54,7 +54,7 @@ def settings_of(record: type[Record]) -> list[Setting]:
     """Return a record's fields in order, those of the classes that it derives from included."""
     meanings = {name: text for cls in reversed(record.__mro__) for name, text in _meanings(cls).items()}
     return [
-        Setting(name, type_name(field.annotation), _default(field), meanings.get(name, ""))
+        Setting(name, type_name(field.annotation), _default(field, _kind(record)), meanings.get(name, ""))
         for name, field in record.model_fields.items()
     ]
 
@@ -95,10 +95,10 @@ def _meanings(cls: type) -> dict[str, str]:
     }
 
 
-def _default(field: Any) -> str:
+def _default(field: Any, kind: str | None) -> str:
     if field.is_required():
         return ""
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={"kind": kind})
     if isinstance(value, Record):
         kind = _kind(type(value))
         return f'{{ kind = "{kind}" }}' if kind else "its own defaults"

@@ -3,38 +3,35 @@
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.lost_problems import Loss, lost_problems
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_rows
+from stepforge.pipelines.run_folder.lost_problems import Loss, lost_problems
+from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row, problem_ids
+from stepforge.pipelines.storage.layout import shard_index
+from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
-ROWS: dict[ShardStage, type[LabeledProblem | SolvedProblem | Problem]] = {
-    "label": LabeledProblem,
-    "solve": SolvedProblem,
-    "generate": Problem,
-}
-"""The stages whose shards hold rows, and not only what filters kept of them; the latest first."""
-
 
 class Found(NamedTuple):
     """The latest that is known of a problem."""
 
-    row: LabeledProblem | SolvedProblem | Problem
+    row: Row
     loss: Loss | None
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
     """Return the latest that is known of a problem, and why it was lost if it was."""
     _, layout = open_run(folder)
-    stage, path = _find(layout, problem_id)
-    record = ROWS[stage]
-    row = next(row for row in read_rows(path, record) if _problem(row).id == problem_id)
-    return Found(row, lost_problems(layout).get(problem_id))
+    for stage, record in ROW_RECORDS.items():
+        for path in layout.shards(stage):
+            ids = problem_ids(layout, stage, shard_index(path))
+            if problem_id in ids:
+                row = read_row(path, record, ids.index(problem_id))
+                return Found(row, lost_problems(layout, shard_index(path)).get(problem_id))
+    raise BadInput(f"{folder}: no problem {problem_id!r}; `stepforge show {folder}` lists them")
 
 
 def problem_json(found: Found) -> dict[str, object]:
@@ -55,7 +52,7 @@ def problem_text(found: Found) -> str:
     return "\n\n".join(blocks)
 
 
-def _problem(row: LabeledProblem | SolvedProblem | Problem) -> Problem:
+def _problem(row: Row) -> Problem:
     return row if isinstance(row, Problem) else row.problem
 
 
@@ -63,16 +60,6 @@ def _ending(rollout: Rollout) -> str:
     """The outcome, and the answer that it was decided by."""
     answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
     return f"{rollout.outcome}, {answer}{', cut off at the token limit' if rollout.truncated else ''}"
-
-
-def _find(layout: Layout, problem_id: str) -> tuple[ShardStage, AnyPath]:
-    for stage in ROWS:
-        column = "id" if stage == "generate" else "problem"
-        for path in layout.shards(stage):
-            values = read_columns(path, [column])[column]
-            if problem_id in (value if stage == "generate" else value["id"] for value in values):
-                return stage, path
-    raise BadInput(f"{layout.folder}: no problem {problem_id!r}; `stepforge show {layout.folder}` lists them")
 
 
 def _head(problem: Problem) -> str:

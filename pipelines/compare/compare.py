@@ -12,7 +12,7 @@ import numpy as np
 from stepforge.labelers import speaking
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.bench.comparison import difference, holm
-from stepforge.pipelines.bench.measure import Array, ratio, resamples, rounded
+from stepforge.pipelines.bench.measure import RATIOS, Array, ratio, resamples, rounded
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.pipelines.reports.people import people_verdict
@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 
 DRAWS = 1000
@@ -111,23 +111,13 @@ def _figures(labelers: Sequence[str]) -> dict[str, Counted]:
         ),
         "wrong step found": _solutions(lambda s: s.verdict.first_error is not None),
         "abstained": _solutions(lambda s: s.verdict.abstained),
-        "label: first error exact": _judged(None, _exact, _wrong),
-        "label: right solutions left clean": _judged(None, _exact, lambda j: not j.erroneous),
     }
-    for name in labelers:
-        found[f"{name}: first error exact"] = _judged(name, _exact, _wrong)
-        found[f"{name}: right solutions left clean"] = _judged(name, _exact, lambda j: not j.erroneous)
+    for name in (None, *labelers):
+        found[f"{name or 'label'}: first error exact"] = _judged(name, RATIOS["first_error_accuracy"])
+        found[f"{name or 'label'}: right solutions left clean"] = _judged(name, RATIOS["correct_solution_accuracy"])
     found["rollouts per solution"] = _spent("rollouts")
     found["generated tokens per solution"] = _spent("generated_tokens")
     return found
-
-
-def _exact(j: Judged) -> bool:
-    return j.exact
-
-
-def _wrong(j: Judged) -> bool:
-    return j.erroneous and not j.answer_correct
 
 
 def _solutions(
@@ -136,19 +126,18 @@ def _solutions(
     return lambda row: (sum(test(s) for s in row.solutions if among(s)), sum(map(among, row.solutions)))
 
 
-def _judged(labeler: str | None, test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Counted:
+def _judged(labeler: str | None, share: Callable[[Judged], tuple[float, float]]) -> Counted:
     """Count over the solutions with a known truth; ``labeler`` None is whoever the label is from."""
 
     def counted(row: LabeledProblem) -> tuple[float, float]:
         judged = [
-            Judged(verdict, truth, s.rollout.outcome == "correct")
+            share(Judged(verdict, truth, s.rollout.outcome == "correct"))
             for s in row.solutions
             if s.rollout.outcome != "undetermined" and (truth := _truth(row, s)) is not None
             for verdict in (s.verdict, *(s.others if labeler else ()))
             if labeler in (None, verdict.labeler)
         ]
-        counting = [j for j in judged if among(j)]
-        return sum(map(test, counting)), len(counting)
+        return sum(hit for hit, _ in judged), sum(count for _, count in judged)
 
     return counted
 
@@ -164,7 +153,7 @@ def _spent(amount: str) -> Counted:
 
 def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[str, _Problem]]:
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
+        for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
             sums = tuple(number for counted in figures for number in counted(row))
             yield row.problem.id, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
 
@@ -189,11 +178,8 @@ def _differences(names: Sequence[str], a: Array, b: Array) -> tuple[Difference, 
             figure=name,
             first=_known(first[0, i]),
             second=_known(second[0, i]),
-            difference=rows[i]["difference"] if i in corrected else None,
-            low=rows[i]["low"] if i in corrected else None,
-            high=rows[i]["high"] if i in corrected else None,
-            p=rows[i]["p"] if i in corrected else None,
             p_holm=corrected.get(i),
+            **{part: rows[i][part] if i in corrected else None for part in ("difference", "low", "high", "p")},
         )
         for i, name in enumerate(names)
     )

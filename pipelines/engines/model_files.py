@@ -1,5 +1,6 @@
 """Where a model's files are, and a digest that changes when the weights or the tokenizer do."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -20,11 +21,11 @@ def embedded_folder(model: str = EMBEDDED) -> Path:
     return Path(str(files("stepforge.pipelines.embedded_policy"))) / CARRIED[model]
 
 
-def locate(model: str, setting: str = "engine.model") -> str:
+def locate(model: str, setting: str = "engine.model", needs: Sequence[str] = ("config.json",)) -> str:
     """Return the folder of a model, or its name where it is on the hub.
 
     Raises:
-        BadInput: the folder is missing or holds no model.
+        BadInput: the folder is missing or holds none of the files that are needed.
     """
     folder = embedded_folder(model) if model in CARRIED else Path(model).expanduser()
     if not folder.is_dir():
@@ -33,8 +34,8 @@ def locate(model: str, setting: str = "engine.model") -> str:
         if _looks_like_path(model):
             raise BadInput(f"{setting}: {model} is not a folder; give a model folder, a hub name or 'embedded'")
         return model
-    if not (folder / "config.json").is_file():
-        raise BadInput(f"{setting}: {folder} holds no model (config.json is missing)")
+    if not any((folder / name).is_file() for name in needs):
+        raise BadInput(f"{setting}: {folder} is not the folder of one ({' or '.join(needs)} is missing)")
     return str(folder)
 
 

@@ -11,6 +11,8 @@ MODELS_BYTES = 16 << 20
 """Most that is read of a list of models; large gateways list thousands."""
 LONGEST_LIST = 1_000
 """Characters of the models' names that are shown."""
+LONGEST_NAME = 500
+"""Characters of a model's name."""
 Way = Literal["continue_final_message", "assistant_message", "never"]
 WAYS: dict[str, Way] = {
     "vllm": "continue_final_message",
@@ -58,11 +60,13 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
         wanted = f"does not serve {name}" if name else "serves several models"
         there = connection.redacted(", ".join(sorted(models)[:10]))[:LONGEST_LIST]
         raise BadInput(f"engine.model: {address} {wanted}; it has {there or 'none'}")
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise BadInput(f"engine.address: {address} gives its model the name {name[:40]!a}, which cannot be kept")
     if connection.holds_key(name):
         raise BadInput(f"engine.address: {address} names its model by the API key; nothing was asked of it")
     longest, owner = models[name].get("max_model_len"), models[name].get("owned_by")
     return Served(
-        name, longest if isinstance(longest, int) and longest > 0 else None, owner if isinstance(owner, str) else ""
+        name, longest if type(longest) is int and longest > 0 else None, owner[:40] if isinstance(owner, str) else ""
     )
 
 

@@ -16,6 +16,7 @@ LONGEST_PAGE = 10_000
 """Bytes looked at of an answer that is no JSON."""
 REFUSED = frozenset({400, 413, 422})
 """Answers that speak of the request; others (401, 403, 404, ...) speak of the server, and may be another tomorrow."""
+LEAST_LOGPROB, ROUNDING = -1e6, 1e-3
 Redacted = Callable[[str], str]
 """Takes the API key out of a text."""
 UNFINISHED = "\ufffd"
@@ -32,7 +33,7 @@ def read_completion(
         )
     try:
         answer = parsed(reply.body)
-        choice = answer["choices"][0]
+        choice = _only_choice(answer, redacted)
         completion = _read_choice(choice, answer.get("usage") or {}, redacted)
         if tokenizer is not None and completion.finish != "error":
             completion = _with_tokens(completion, choice, tokenizer, stop)
@@ -41,6 +42,24 @@ def read_completion(
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
         return Completion.failed(message, "server")
     return completion
+
+
+def _only_choice(answer: Any, redacted: Redacted) -> dict[str, Any]:
+    """Return the one choice that was asked for.
+
+    Raises:
+        ValueError: there is none, with the server's own words where it has any; or another was sent instead.
+    """
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices:
+        words = server_message(json.dumps(answer).encode(), redacted)
+        raise ValueError(f"it has no choices: {words}" if words else "it has no choices")
+    if len(choices) > 1 or choices[0].get("index", 0) not in (0, None):
+        raise ValueError(
+            f"{len(choices)} choices, the first with index {choices[0].get('index')!r:.20}; one was asked for"
+        )
+    found: dict[str, Any] = choices[0]
+    return found
 
 
 def parsed(body: bytes) -> Any:
@@ -53,6 +72,9 @@ def parsed(body: bytes) -> Any:
         return json.loads(body)
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
+    except json.JSONDecodeError:
+        start = " ".join(body[:60].decode("utf-8", "replace").split())
+        raise ValueError(f"no JSON, it begins {start!r}" if start else "it is empty") from None
 
 
 def _read_choice(choice: dict[str, Any], usage: dict[str, Any], redacted: Redacted) -> Completion:
@@ -95,7 +117,9 @@ def _with_tokens(
         TypeError: there are none.
         ValueError: they are tokens of another text, or of another model.
     """
-    ids = choice.get("token_ids")
+    ids = choice.get("token_ids", _ids_of_logprobs(choice))
+    if ids is None and completion.text == "":
+        return completion
     if not isinstance(ids, list):
         raise TypeError("no token_ids; leave out the engine's tokenizer setting for this server")
     if not all(type(token) is int and tokenizer.has(token) for token in ids):
@@ -113,6 +137,12 @@ def _with_tokens(
         "logprobs": _kept_logprobs(_token_logprobs(choice), ids, written.token_ids),
     }
     return completion.model_copy(update=update)
+
+
+def _ids_of_logprobs(choice: dict[str, Any]) -> list[Any] | None:
+    """Return the ids that llama.cpp's server gives along with log-probabilities."""
+    told = (choice.get("logprobs") or {}).get("content")
+    return [token["id"] for token in told] if told and all("id" in token for token in told) else None
 
 
 def _same(decoded: str, said: str) -> bool:
@@ -135,13 +165,17 @@ def _kept_logprobs(values: list[Any], ids: list[int], kept: tuple[int, ...]) -> 
     if len(values) < len(kept) or tuple(ids[: len(kept)]) != kept:
         return ()
     known = [float(v) for v in values[: len(kept)] if v is not None]
-    return tuple(known) if len(known) == len(kept) and all(map(math.isfinite, known)) else ()
+    return tuple(known) if len(known) == len(kept) and all(map(_is_logprob, known)) else ()
 
 
 def _mean(values: list[Any]) -> float | None:
     known = [float(v) for v in values if v is not None]
-    mean = sum(known) / len(known) if known else math.nan
-    return mean if math.isfinite(mean) else None
+    return sum(known) / len(known) if known and all(map(_is_logprob, known)) else None
+
+
+def _is_logprob(value: float) -> bool:
+    """Whether a number can be one; rounding may put it just above 0."""
+    return math.isfinite(value) and LEAST_LOGPROB < value < ROUNDING
 
 
 def server_message(body: bytes, redacted: Redacted) -> str:

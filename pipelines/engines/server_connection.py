@@ -1,6 +1,7 @@
 """The connection to a server: where the key may go, how much of an answer is read, and for how long."""
 
 import asyncio
+import json
 import os
 import re
 import zlib
@@ -54,7 +55,7 @@ class ServerConnection:
             BadInput: the key is not set, is no key, or would travel unencrypted.
         """
         self._key = api_key(settings)
-        address = httpx.URL(settings.address.rstrip("/") + "/")
+        address = _url(settings.address)
         headers = {"Accept-Encoding": "identity"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -91,7 +92,8 @@ class ServerConnection:
             async with asyncio.timeout(seconds):
                 response = await self._client.send(request, stream=True)
                 try:
-                    return Reply(response.status_code, await _read(response, most), asked_wait(response.headers))
+                    body = _redirected(response) if response.has_redirect_location else await _read(response, most)
+                    return Reply(response.status_code, body, asked_wait(response.headers))
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.ReadTimeout):
@@ -111,6 +113,13 @@ class ServerConnection:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _redirected(response: httpx.Response) -> bytes:
+    """Where a server points elsewhere, say so in its place: the key and the prompts go nowhere else."""
+    elsewhere = response.headers["location"]
+    words = f"it redirects to {elsewhere[:100]}, which is not followed; set engine.address to where the server is"
+    return json.dumps({"error": {"message": words}}).encode()
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:
@@ -156,13 +165,22 @@ def api_key(settings: ServerEngineSettings) -> str | None:
         raise BadInput(
             f"engine.api_key_variable: {settings.api_key_variable} holds blanks or other characters that no key has"
         )
-    address = httpx.URL(settings.address)
+    address = _url(settings.address)
     if address.scheme != "https" and not is_loopback(address.host):
         raise BadInput(
             f"engine.address: http://{address.host} is not encrypted, and the key of {settings.api_key_variable} would "
             "be sent in clear; use https, or a tunnel to this machine"
         )
     return key
+
+
+def _url(address: str) -> httpx.URL:
+    try:
+        url = httpx.URL(address.rstrip("/") + "/")
+        url.host.encode("idna")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BadInput(f"engine.address: {address!a} is no address ({first_line(error)})") from None
+    return url
 
 
 def is_loopback(host: str) -> bool:

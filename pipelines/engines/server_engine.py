@@ -27,6 +27,8 @@ from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokeni
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 
 LONGEST_BACKOFF = 30.0
+LLAMACPP = "llamacpp"
+"""The owner that llama.cpp's server names. It reads 0 log-probabilities as none, and gives token ids with them only."""
 GONE = frozenset({429, 502, 503, 504})
 """Answers that speak of the server and not of the request."""
 
@@ -50,6 +52,8 @@ class ServerEngine(TextEngine):
         self._served = model
         self._way = way
         self._turns = asyncio.Semaphore(settings.connections)
+        self._echoes = False
+        """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._closed = False
         owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
         self._refusal = (
@@ -67,7 +71,7 @@ class ServerEngine(TextEngine):
             model = await served(connection, settings)
             tokenizer = None
             if settings.tokenizer is not None:
-                source = locate(settings.tokenizer)
+                source = locate(settings.tokenizer, "engine.tokenizer", needs=("tokenizer.json", "tokenizer.model"))
                 tokenizer = await asyncio.to_thread(load_tokenizer, source, settings.revision)
             way = way_of(settings, model.owner) if settings.api == "chat" else "never"
         except BaseException:
@@ -93,7 +97,10 @@ class ServerEngine(TextEngine):
             request = self._request(prompt, sampling)
         except ValueError as error:
             return Completion.failed(str(error))
-        return await self._ask({**request, "seed": seed}, prompt, sampling)
+        completion = await self._ask({**request, "seed": seed}, prompt, sampling)
+        if not self._echoes or not prompt.turns or prompt.turns[-1].role != "assistant":
+            return completion
+        return _without_beginning(completion, prompt.turns[-1].content)
 
     def chat(self, messages: Sequence[Message]) -> str:
         """Render messages with the model's chat template; where the server does that itself, put them in a row."""
@@ -110,9 +117,12 @@ class ServerEngine(TextEngine):
         await self._connection.close()
 
     async def _try_to_go_on(self) -> None:
-        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end."""
-        counts = []
-        for begun in ("2", "2\n"):
+        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end.
+
+        A beginning that comes back ahead of the one token that was asked for always does.
+        """
+        counts, echoed = [], []
+        for begun in ("So it is 2", "So it is 2\n"):
             turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
             sampling = Sampling(max_tokens=1, temperature=0)
             answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
@@ -121,6 +131,8 @@ class ServerEngine(TextEngine):
                 self._refusal = f"does not continue from the beginning of a solution ({answer.error})"
                 return
             counts.append(answer.prompt_tokens)
+            echoed.append(answer.text.startswith(begun))
+        self._echoes = all(echoed)
         if 0 < counts[1] <= counts[0]:
             self._way = "never"
             self._refusal = (
@@ -134,6 +146,8 @@ class ServerEngine(TextEngine):
         request = completion_request(
             prompt, sampling, model=self._served.name, tokenizer=self.tokenizer, longest=self._served.longest
         )
+        if self._served.owner == LLAMACPP and (self._settings.logprobs or self.tokenizer is not None):
+            return {**request, "logprobs": 1}
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
     async def _ask(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Completion:
@@ -184,3 +198,11 @@ class ServerEngine(TextEngine):
         if self._connection.holds_key(completion.text):
             return Completion.failed("the server sent the API key back in place of an answer", "server")
         return completion
+
+
+def _without_beginning(completion: Completion, begun: str) -> Completion:
+    if completion.finish == "error":
+        return completion
+    if not completion.text.startswith(begun):
+        return Completion.failed("the server left out or changed the beginning that it repeats otherwise", "server")
+    return completion.model_copy(update={"text": completion.text[len(begun) :]})

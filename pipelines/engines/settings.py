@@ -2,8 +2,9 @@
 
 from math import prod
 from typing import Annotated, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.protocols import Engine
@@ -95,6 +96,18 @@ class ServerEngineSettings(Record):
     patience: float = Field(default=3600, ge=0)
     """How long a run waits for a server that is away, in seconds, before it stops."""
     logprobs: bool = False
+
+    @field_validator("address")
+    @classmethod
+    def _names_a_place(cls, address: str) -> str:
+        try:
+            place = urlsplit(address)
+            known = bool(place.hostname) and place.port != 0
+        except ValueError as error:  # no IPv6 address, or no port
+            raise ValueError(f"is no address: {error}") from None
+        if not known or place.query or place.fragment:
+            raise ValueError("is no address of the form http://HOST:PORT/v1, without ? and #")
+        return address
 
     @model_validator(mode="after")
     def _tokens_need_completions(self) -> "ServerEngineSettings":

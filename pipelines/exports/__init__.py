@@ -54,30 +54,4 @@ AnyExport = Annotated[
 EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
 """Every export there is."""
 
-__all__ = [
-    "EXPORTS",
-    "KTO",
-    "PRM800K",
-    "AnyExport",
-    "MathShepherdText",
-    "Pairwise",
-    "Preference",
-    "ProcessBench",
-    "ProofVerification",
-    "QwenPRM",
-    "RLHFlow",
-    "RLPrompts",
-    "Reflection",
-    "RejectionSampling",
-    "Repairs",
-    "Routing",
-    "SearchTree",
-    "ShortLong",
-    "SoftStepwise",
-    "States",
-    "StepAdvantages",
-    "StepDPO",
-    "StepPreference",
-    "Stepwise",
-    "Verification",
-]
+__all__ = ["EXPORTS", "AnyExport", "Stepwise"]

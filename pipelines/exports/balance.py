@@ -36,11 +36,9 @@ class Evened(Export):
 
     @property
     def most_of_a_class(self) -> float:
-        """The setting ``evenness``."""
         return self.evenness
 
     def classes(self, row: Record) -> tuple[str, ...]:
-        """Return the row's class on each axis that is evened out."""
         columns = row.model_dump(include=_COLUMNS)
         return tuple(_CLASS_OF[axis](columns) for axis in self.even)
 

@@ -69,7 +69,6 @@ class Chat(Export):
         yield self.row_class.model_validate({**columns, **kept})
 
     def asking(self, problem: LabeledProblem) -> Turns:
-        """Return the turns up to the assistant's."""
         question = problem.problem.question.strip()
         user = turn("user", self.user.replace("{question}", question), self.reasoning)
         return [user] if self.system is None else [turn("system", self.system, self.reasoning), user]
@@ -106,7 +105,6 @@ def _chat_row(plain: type[Record], answers: Answers, layout: Layout, one: type[T
 
 
 def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, Any]:
-    """The types of the columns that ``_columns`` fills."""
     turns = tuple[one, ...]  # type: ignore[valid-type]
     if answers == "masked":
         return {"messages": tuple[create_model("LossTurn", __base__=one, loss=(bool, ...)), ...]}  # type: ignore[misc]

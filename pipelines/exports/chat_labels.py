@@ -1,13 +1,13 @@
 """Step labels as conversations: Qwen-PRM's marked assistant turn, and RLHFlow's ``+`` and ``-`` answers."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import StepLabels
-from stepforge.pipelines.exports.rows import ExportName, Turn, origin
+from stepforge.pipelines.exports.rows import Origin, Turn, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -15,6 +15,7 @@ SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}
 """The system turn of the Qwen2.5-Math-PRM model card."""
 
 
+@followed_by(Origin)
 class QwenPRMRow(Record):
     """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is a convention of ours, no training file was published."""
 
@@ -22,11 +23,6 @@ class QwenPRMRow(Record):
     labels: tuple[int, ...]
     """1 or 0 for each step mark: the class of the two-class head at that token."""
     values: tuple[float | None, ...]
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class RLHFlowTurn(Record):
@@ -36,29 +32,23 @@ class RLHFlowTurn(Record):
     role: str
 
 
+@followed_by(Origin)
 class RLHFlowRow(Record):
     """Question and first step, then a step a user turn; ``+`` or ``-`` is the assistant's whole answer."""
 
     conversations: tuple[RLHFlowTurn, ...]
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class QwenPRM(StepLabels, Export):
     """A mark behind every step. A solution that holds the mark itself is left out."""
 
     kind: Literal["qwen_prm"] = "qwen_prm"
-    row: ClassVar[type[Record]] = QwenPRMRow
+    row = QwenPRMRow
     task = "token-classification"
-    name: ExportName = "qwen_prm"
     step_end: str = Field(default="<extra_0>", min_length=1)
     system: str = SYSTEM
 
     def rows(self, problem: LabeledProblem) -> Iterator[QwenPRMRow]:
-        """Yield a row for each solution with a verdict."""
         question = problem.problem.question
         for marked in self.marked(problem):
             if any(self.step_end in text for text in (question, *marked.steps)):
@@ -77,11 +67,9 @@ class RLHFlow(StepLabels, Export):
     """Trained with the loss on assistant turns only; any chat trainer reads it."""
 
     kind: Literal["rlhflow"] = "rlhflow"
-    row: ClassVar[type[Record]] = RLHFlowRow
-    name: ExportName = "rlhflow"
+    row = RLHFlowRow
 
     def rows(self, problem: LabeledProblem) -> Iterator[RLHFlowRow]:
-        """Yield a row for each solution with a verdict."""
         for marked in self.marked(problem):
             turns: list[RLHFlowTurn] = []
             for i, (step, right) in enumerate(zip(marked.steps, marked.labels, strict=True)):

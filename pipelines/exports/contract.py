@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from stepforge.pipelines.exports.rows import ExportName
 from stepforge.schemas.labeled import LabeledProblem
@@ -24,7 +24,7 @@ class Export(Record, ABC):
     needs_completions: ClassVar[bool] = False
     """Whether it reads ``evidence`` and ``further``; reading them takes most of the time."""
     kind: str
-    name: ExportName
+    name: ExportName = Field(default_factory=lambda settings: settings["kind"])
     """Folder under ``datasets/``."""
     pass_rate: tuple[float, float] = (0.0, 1.0)
     """Only problems whose solutions are right this often, ends included: labels need both outcomes, pairs most of all
@@ -46,7 +46,6 @@ class Export(Record, ABC):
 
     @property
     def row_class(self) -> type[Record]:
-        """Class of its rows under its settings."""
         return self.row
 
     @abstractmethod

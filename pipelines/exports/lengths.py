@@ -1,18 +1,19 @@
 """Adaptive length: how little a problem needs, short against long solutions, and whether to think at all."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.chat import Answers, Chat
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.right_paths import RightPath, right_paths
-from stepforge.pipelines.exports.rows import ExportName, asked, origin_of_path
+from stepforge.pipelines.exports.rows import Origin, ProblemOrigin, asked, followed_by, origin_of_path, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class LengthPairRow(Record):
     """Two right solutions of one problem, the shorter one chosen."""
 
@@ -22,14 +23,9 @@ class LengthPairRow(Record):
     chosen_length: int
     """In tokens."""
     rejected_length: int
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    """Of the chosen one."""
-    labeler: str
 
 
+@followed_by(ProblemOrigin)
 class RoutingRow(Record):
     """A question, and how much thinking it takes this policy."""
 
@@ -45,25 +41,19 @@ class RoutingRow(Record):
     """Budget over mean: the share of its tokens that the policy needs here."""
     solved: int
     n: int
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    labeler: str
 
 
 class ShortLong(Chat):
     """The shortest right solution of a problem against the longest; completions count as well."""
 
     kind: Literal["short_long"] = "short_long"
-    row: ClassVar[type[Record]] = LengthPairRow
-    answers: ClassVar[Answers] = "two"
-    needs_completions: ClassVar[bool] = True
-    name: ExportName = "short_long"
+    row = LengthPairRow
+    answers = "two"
+    needs_completions = True
     min_ratio: float = Field(default=1.25, gt=1)
     """Tokens of the longer over those of the shorter must be at least this."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield a pair, if two lengths are that far apart."""
         paths = sorted(right_paths(problem), key=lambda path: path.tokens)
         if not paths or paths[-1].tokens < self.min_ratio * paths[0].tokens:
             return
@@ -75,9 +65,8 @@ class Routing(Export):
     """Each problem once: is it solved so surely that thinking is wasted on it?"""
 
     kind: Literal["routing"] = "routing"
-    row: ClassVar[type[Record]] = RoutingRow
-    needs_completions: ClassVar[bool] = True
-    name: ExportName = "routing"
+    row = RoutingRow
+    needs_completions = True
     answer_from: float = Field(default=0.9, ge=0, le=1)
     """Least pass rate at which the answer is given at once."""
     hardest: int | None = None
@@ -100,10 +89,7 @@ class Routing(Export):
             needed_share=None if budget is None else budget / mean,
             solved=solved,
             n=len(own),
-            domain=problem.problem.domain,
-            difficulty=problem.problem.difficulty,
-            problem_id=problem.problem.id,
-            labeler=problem.solutions[0].verdict.labeler,
+            **problem_origin(problem),
         )
 
 

@@ -6,13 +6,13 @@ left out.
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -21,6 +21,7 @@ STEP_END = "\u043a\u0438"
 _NUMBERED = re.compile(r"\s*Step \d+:")
 
 
+@followed_by(Origin)
 class MathShepherdRow(Record):
     """The columns of the Math-Shepherd data set: the text with step tokens, and the same with ``+`` and ``-``."""
 
@@ -28,23 +29,14 @@ class MathShepherdRow(Record):
     label: str
     task: str
     """The problem's source."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
+@followed_by(Origin)
 class SoftStepwiseRow(Record):
     """OpenRLHF's process reward data: a text with placeholders, and a number for each of them."""
 
     input: str
     value: tuple[float, ...]
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class MarkedText(StepLabels):
@@ -74,12 +66,10 @@ class MathShepherdText(MarkedText, Export):
     """``+`` for right and ``-`` for wrong, in place of the step token."""
 
     kind: Literal["math_shepherd_text"] = "math_shepherd_text"
-    row: ClassVar[type[Record]] = MathShepherdRow
+    row = MathShepherdRow
     task = "token-classification"
-    name: ExportName = "math_shepherd_text"
 
     def rows(self, problem: LabeledProblem) -> Iterator[MathShepherdRow]:
-        """Yield a row for each solution with a verdict."""
         question = problem.problem.question
         for marked in self.usable(problem):
             signs = tuple("+" if right else "-" for right in marked.labels)
@@ -95,12 +85,10 @@ class SoftStepwise(MarkedText, Export):
     """A value for each step. OpenRLHF wants a number at every placeholder, so a row ends before the first unknown."""
 
     kind: Literal["soft_stepwise"] = "soft_stepwise"
-    row: ClassVar[type[Record]] = SoftStepwiseRow
+    row = SoftStepwiseRow
     task = "token-classification"
-    name: ExportName = "soft_stepwise"
 
     def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:
-        """Yield a row for each solution whose first step has a value."""
         for marked in self.usable(problem):
             values = _known(marked.targets)
             steps = marked.steps[: len(values)]

@@ -1,11 +1,11 @@
 """PRM800K's nested lines (openai/prm800k, README): what its readers take, with our labels in place of a person's."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -72,16 +72,14 @@ class PRM800K(StepLabels, Export):
     """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
 
     kind: Literal["prm800k"] = "prm800k"
-    row: ClassVar[type[Record]] = PRM800KRow
+    row = PRM800KRow
     task = "token-classification"
-    name: ExportName = "prm800k"
     json_lines: bool = True
     """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
     Parquet is there in any case."""
 
     @property
     def writes_json_lines(self) -> bool:
-        """The setting ``json_lines``."""
         return self.json_lines
 
     def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:

@@ -6,15 +6,16 @@ out. Rows of the test split share no template with anything that was trained on.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.last_problem import truths_of
-from stepforge.pipelines.exports.rows import ExportName, generation_model
+from stepforge.pipelines.exports.rows import ProblemOrigin, followed_by, generation_model, problem_origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 
 
+@followed_by(ProblemOrigin)
 class ProcessBenchRow(Record):
     """ProcessBench's columns; the score is the harmonic mean of the exact shares on erroneous and on clean rows."""
 
@@ -26,22 +27,16 @@ class ProcessBenchRow(Record):
     final_answer_correct: bool
     label: int
     """0-based index of the first wrong step; -1 if every step is right."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    labeler: str
 
 
 class ProcessBench(Export):
     """An evaluation set with oracle labels."""
 
     kind: Literal["process_bench"] = "process_bench"
-    row: ClassVar[type[Record]] = ProcessBenchRow
+    row = ProcessBenchRow
     task = "token-classification"
-    name: ExportName = "process_bench"
 
     def rows(self, problem: LabeledProblem) -> Iterator[ProcessBenchRow]:
-        """Yield a row for each solution that the oracle can judge; identical solutions once."""
         if problem.problem.truth is None:
             return
         distinct = {solution.rollout.text: solution for solution in reversed(problem.solutions)}
@@ -68,8 +63,5 @@ def _row(problem: LabeledProblem, solution: LabeledSolution, truth: Verdict) -> 
         steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
         final_answer_correct=solution.rollout.outcome == "correct",
         label=-1 if truth.first_error is None else truth.first_error,
-        domain=problem.problem.domain,
-        difficulty=problem.problem.difficulty,
-        problem_id=problem.problem.id,
-        labeler=truth.labeler,
+        **problem_origin(problem, truth.labeler),
     )

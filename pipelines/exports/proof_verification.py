@@ -1,14 +1,15 @@
 """NeMo Gym's ``proof_verification`` rows: a solution to be judged, the verdict, and what is wrong with it."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.pipelines.exports.verification import Source, Verification
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class ProofVerificationRow(Record):
     """What its ``prepare_data.py`` reads."""
 
@@ -21,19 +22,13 @@ class ProofVerificationRow(Record):
     """1 without an error, else 0; the 0.5 for minor flaws is never given."""
     critique_from: str
     """``judge`` or ``truth``."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class ProofVerification(Verification):
     """JSON lines lie beside the Parquet files."""
 
     kind: Literal["proof_verification"] = "proof_verification"  # type: ignore[assignment]
-    row: ClassVar[type[Record]] = ProofVerificationRow
-    name: ExportName = "proof_verification"
+    row = ProofVerificationRow
     style: Literal["think_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")
 

@@ -6,15 +6,15 @@ not to err. Every line but the notice was written by the policy; that they follo
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Axis, first_by_hash
-from stepforge.pipelines.exports.chat import Answers, Chat
-from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
@@ -24,6 +24,7 @@ from stepforge.schemas.seeds import rng_of
 NOTICE = "Wait, that is not right. Going back to before it:\n"
 
 
+@followed_by(Origin)
 class ReflectionRow(Record):
     """A prompt that ends in a mistake, and a completion that fixes it."""
 
@@ -40,11 +41,6 @@ class ReflectionRow(Record):
     chosen_value: float
     """V with the right one."""
     certainty: float
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Reflection(Chat, Forks):
@@ -54,9 +50,8 @@ class Reflection(Chat, Forks):
     """
 
     kind: Literal["reflection"] = "reflection"
-    row: ClassVar[type[Record]] = ReflectionRow
-    answers: ClassVar[Answers] = "masked"
-    name: ExportName = "reflection"
+    row = ReflectionRow
+    answers = "masked"
     even: tuple[Axis, ...] = ("position", "difficulty")
     notice: str = NOTICE
     """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""

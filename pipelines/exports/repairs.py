@@ -1,14 +1,15 @@
 """Repair traces: a wrong solution, what a verifier said of it, and the policy's second turn, which is right."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class RepairRow(Record):
     """Both turns of a repair."""
 
@@ -18,22 +19,15 @@ class RepairRow(Record):
     """Its second solution."""
     message: str
     """Why the first was wrong, as the verifier said it."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Repairs(Export):
     """One row for each wrong solution that the policy mended once it was told why."""
 
     kind: Literal["repairs"] = "repairs"
-    row: ClassVar[type[Record]] = RepairRow
-    name: ExportName = "repairs"
+    row = RepairRow
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem's repairs whose second turn is right."""
         for solution in problem.solutions:
             repair = solution.rollout.repair
             if repair is not None and repair.outcome == "correct":

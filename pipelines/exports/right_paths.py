@@ -34,12 +34,10 @@ class RightPath(NamedTuple):
 
     @property
     def written(self) -> frozenset[str]:
-        """The texts of its steps."""
         return frozenset(step.text.strip() for step in self.steps)
 
     @property
     def text(self) -> str:
-        """The solution's text."""
         return "".join(step.text for step in self.steps)
 
 
@@ -60,19 +58,14 @@ def picked(paths: Sequence[RightPath], pick: Pick, most: int) -> list[RightPath]
 
 
 def _shared(path: RightPath, other: RightPath) -> float:
-    """Jaccard's index of the steps of two paths."""
     own, others = path.written, other.written
     return len(own & others) / len(own | others)
 
 
-def paths_of(problem: LabeledProblem, *, checked: bool = True) -> list[RightPath]:
-    """Return the distinct right solutions: the labeled ones, then completions in the order they were drawn.
-
-    ``checked`` leaves out completions that the truth knows to be wrong somewhere.
-    """
+def _paths(problem: LabeledProblem) -> list[RightPath]:
     tree = rollout_tree(problem)
     found = {path.text: path for path in _labeled(problem, tree)}
-    for path in _completed(problem, tree, checked):
+    for path in _completed(problem, tree):
         found.setdefault(path.text, path)
     return list(found.values())
 
@@ -84,7 +77,7 @@ def _labeled(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
             yield RightPath(rollout.id, rollout.steps, rollout.tokens, True, _lowest(rollout, tree))
 
 
-def _completed(problem: LabeledProblem, tree: RolloutTree, checked: bool) -> Iterator[RightPath]:
+def _completed(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
     own = [s for s in problem.solutions if s.rollout.tokens]
     sound = {s.rollout.id: s.labeled_steps - (s.verdict.first_error is not None) for s in own}
     """Leading steps of each rollout in which no error was named."""
@@ -94,7 +87,7 @@ def _completed(problem: LabeledProblem, tree: RolloutTree, checked: bool) -> Ite
             continue
         whole = tree.steps[rollout.id]
         sound[rollout.id] = len(whole)
-        if rollout.outcome == "correct" and not (checked and _known_wrong(problem, rollout, whole)):
+        if rollout.outcome == "correct" and not _known_wrong(problem, rollout, whole):
             before = sum(len(step.token_ids) for step in whole[:kept])
             yield RightPath(rollout.id, whole, before + rollout.tokens, False, _lowest(rollout, tree))
 
@@ -110,5 +103,5 @@ def _lowest(rollout: Rollout, tree: RolloutTree) -> float:
     return min(values, default=1.0)
 
 
-right_paths = LastProblem(paths_of)
-"""The distinct right solutions of a problem."""
+right_paths = LastProblem(_paths)
+"""The distinct right solutions: the labeled ones, then completions in the order they were drawn."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import create_model
 
 from stepforge.pipelines.exports.chat import TASK_NAME
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ExportName, Turn
+from stepforge.pipelines.exports.rows import Turn
 from stepforge.pipelines.exports.taskset import package
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -78,8 +78,7 @@ class RLPrompts(Export):
     """Each problem once that has an answer or a verifier. No chat template is in it."""
 
     kind: Literal["rl_prompts"] = "rl_prompts"
-    row: ClassVar[type[Record]] = RLPromptRow
-    name: ExportName = "rl_prompts"
+    row = RLPromptRow
     layout: Layout = "trl"
     """Whose columns the rows have. ``nemo_gym`` writes JSON lines too; ``verifiers`` a package with our grader."""
     user: str = "{question}\n\nPut your final answer within \\boxed{}."
@@ -99,11 +98,9 @@ class RLPrompts(Export):
 
     @property
     def package(self) -> Mapping[str, str]:
-        """The verifiers taskset."""
         return package(self.name) if self.layout == "verifiers" else {}
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem, if its outcome can be decided."""
         verifier = problem.problem.verifier
         written = None if verifier is None else verifier.model_dump_json()
         answer = problem.problem.answer if written is None else written
@@ -158,7 +155,6 @@ class RLPrompts(Export):
 
 
 def band(pass_rate: float) -> str:
-    """Return what a pass rate is called."""
     if pass_rate in (0, 1):
         return "always" if pass_rate else "never"
     if pass_rate <= 0.25:

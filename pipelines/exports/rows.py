@@ -1,12 +1,15 @@
 """What rows of several exports have in common: chat turns, where a row comes from, and the policy's own prompt."""
 
+from collections.abc import Callable
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
+
+R = TypeVar("R", bound=Record)
 
 ExportName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 """Names a folder and a configuration of the data set, so it may hold no more than the Hub and every disk take."""
@@ -34,21 +37,47 @@ def name_only(model: str) -> str:
     return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
+class ProblemOrigin(Record):
+    """The columns that stand last in rows about a problem."""
+
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    labeler: str
+
+
+class Origin(Record):
+    """The columns that stand last in rows about a solution; of a pair, about the chosen one."""
+
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    solution_id: str
+    labeler: str
+
+
+def followed_by(*last: type[Record]) -> Callable[[type[R]], type[R]]:
+    """Let the columns of other records follow a row's own; those of a base class would stand before them."""
+
+    def joined(row: type[R]) -> type[R]:
+        columns: dict[str, Any] = {n: (f.annotation, f) for record in last for n, f in record.model_fields.items()}
+        return create_model(row.__name__, __base__=row, __module__=row.__module__, __doc__=row.__doc__, **columns)
+
+    return joined
+
+
+def problem_origin(problem: LabeledProblem, labeler: str | None = None) -> dict[str, Any]:
+    """Return the columns of ``ProblemOrigin``."""
+    of = problem.problem
+    labeler = labeler or problem.solutions[0].verdict.labeler
+    return {"domain": of.domain, "difficulty": of.difficulty, "problem_id": of.id, "labeler": labeler}
+
+
 def origin(problem: LabeledProblem, solution: LabeledSolution) -> dict[str, Any]:
-    """Return the columns that stand last in every row."""
-    return _origin(problem, solution.rollout.id, solution.verdict.labeler)
+    """Return the columns of ``Origin``."""
+    return {**problem_origin(problem, solution.verdict.labeler), "solution_id": solution.rollout.id}
 
 
 def origin_of_path(problem: LabeledProblem, rollout: str) -> dict[str, Any]:
     """Return the same columns for a solution that a completion ends."""
-    return _origin(problem, rollout, problem.solutions[0].verdict.labeler)
-
-
-def _origin(problem: LabeledProblem, rollout: str, labeler: str) -> dict[str, Any]:
-    return {
-        "domain": problem.problem.domain,
-        "difficulty": problem.problem.difficulty,
-        "problem_id": problem.problem.id,
-        "solution_id": rollout,
-        "labeler": labeler,
-    }
+    return {**problem_origin(problem), "solution_id": rollout}

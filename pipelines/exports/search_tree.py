@@ -1,11 +1,11 @@
 """The ``search_tree`` export: a row per problem with the tree that its rollouts form, every completion in it."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rollout_tree import Node, rollout_tree
-from stepforge.pipelines.exports.rows import ExportName
+from stepforge.pipelines.exports.rows import ProblemOrigin, followed_by, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -42,6 +42,7 @@ class TreePath(Record):
     """Of a labeled solution: 0-based, -1 where the labeler names none; null for completions and abstentions."""
 
 
+@followed_by(ProblemOrigin)
 class SearchTreeRow(Record):
     """A problem with its tree."""
 
@@ -49,32 +50,23 @@ class SearchTreeRow(Record):
     answer: str | None
     nodes: tuple[TreeNode, ...]
     paths: tuple[TreePath, ...]
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    labeler: str
 
 
 class SearchTree(Export):
     """For value models, for tree search offline, and for whoever wants the rollouts themselves."""
 
     kind: Literal["search_tree"] = "search_tree"
-    row: ClassVar[type[Record]] = SearchTreeRow
-    needs_completions: ClassVar[bool] = True
-    name: ExportName = "search_tree"
+    row = SearchTreeRow
+    needs_completions = True
 
     def rows(self, problem: LabeledProblem) -> Iterator[SearchTreeRow]:
-        """Yield the problem's tree; nothing for a problem without a solution."""
         if problem.solutions:
             yield SearchTreeRow(
                 question=problem.problem.question,
                 answer=problem.problem.answer,
                 nodes=tuple(_node(node) for node in rollout_tree(problem).nodes),
                 paths=tuple(_paths(problem)),
-                domain=problem.problem.domain,
-                difficulty=problem.problem.difficulty,
-                problem_id=problem.problem.id,
-                labeler=problem.solutions[0].verdict.labeler,
+                **problem_origin(problem),
             )
 
 

@@ -6,16 +6,17 @@ A state is a question with some steps that the policy wrote, in a given solution
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.labelers.evidence.store import count_outcomes
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ExportName, asked
+from stepforge.pipelines.exports.rows import ProblemOrigin, asked, followed_by, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, Step
 
 
+@followed_by(ProblemOrigin)
 class StateRow(Record):
     """A prefix of a solution and how completions of it ended."""
 
@@ -34,21 +35,15 @@ class StateRow(Record):
     low: float
     """95 % Wilson interval."""
     high: float
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    labeler: str
 
 
 class States(Export):
     """A row for each state with a completion whose outcome is known."""
 
     kind: Literal["states"] = "states"
-    row: ClassVar[type[Record]] = StateRow
+    row = StateRow
     task = "token-classification"
     needs_completions = True
-    name: ExportName = "states"
-    """Folder under ``datasets/``."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[StateRow]:
         """Yield the question's states, each after the one that it goes on from."""
@@ -70,10 +65,7 @@ class States(Export):
                 value=label.value,
                 low=label.interval[0],
                 high=label.interval[1],
-                domain=problem.problem.domain,
-                difficulty=problem.problem.difficulty,
-                problem_id=problem.problem.id,
-                labeler=problem.solutions[0].verdict.labeler,
+                **problem_origin(problem),
             )
             above.append((text, number))
             number += 1

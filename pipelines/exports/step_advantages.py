@@ -7,19 +7,20 @@ advantage of their span.
 
 from collections.abc import Iterator, Mapping
 from math import exp
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Measured, measured
-from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
 from stepforge.pipelines.exports.verifiers_traces import episode
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class StepAdvantagesRow(Record):
     """A solution with credit for each step and each token."""
 
@@ -52,19 +53,13 @@ class StepAdvantagesRow(Record):
     token_advantages: tuple[float, ...]
     """The step's advantage at each token that the policy wrote, all steps joined."""
     token_min_form: tuple[float, ...]
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class StepAdvantages(Export):
     """Each solution of the policy whose outcome is known; of like ones each, for how often counts."""
 
     kind: Literal["step_advantages"] = "step_advantages"
-    row: ClassVar[type[Record]] = StepAdvantagesRow
-    name: ExportName = "step_advantages"
+    row = StepAdvantagesRow
     temperature: float = Field(default=0.1, gt=0)
     """Of the softmax of ``min_form``: the smaller, the more of the credit is the worst step's."""
     traces: Literal["advantages", "min_form"] | None = "advantages"
@@ -76,11 +71,9 @@ class StepAdvantages(Export):
         return {"train": "traces.jsonl", "test": "test_traces.jsonl"} if self.traces else {}
 
     def line(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a row as a verifiers episode."""
         return episode(row, row["token_min_form" if self.traces == "min_form" else "token_advantages"])
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepAdvantagesRow]:
-        """Yield a row for each solution."""
         own = [s for s in problem.solutions if s.rollout.tokens and s.rollout.outcome != "undetermined"]
         right = sum(s.rollout.outcome == "correct" for s in own)
         first = Measured((right + 1) / (len(own) + 2), *beta_interval(right, len(own) - right))
@@ -129,7 +122,6 @@ def credits(first: Measured, known: tuple[Measured | None, ...]) -> list[Measure
 
 
 def min_form(advantages: tuple[float, ...], temperature: float) -> tuple[float, ...]:
-    """Return the advantages weighted by a softmax of their negation."""
     worst = min(advantages)
     weights = [exp((worst - advantage) / temperature) for advantage in advantages]
     return tuple(advantage * weight / sum(weights) for advantage, weight in zip(advantages, weights, strict=True))

@@ -5,21 +5,37 @@ intervals of the two values do not overlap; it carries the distance between them
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash
-from stepforge.pipelines.exports.chat import Answers, Chat
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.last_problem import forks_of
-from stepforge.pipelines.exports.rows import ExportName, asked, origin
+from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
 
 
+class Distance(Record):
+    """How far apart the two steps of a pair are."""
+
+    certainty: float
+    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0. Not
+    called margin: three reward trainers would take a column of that name into their loss."""
+    chosen_value: float
+    rejected_value: float
+    chosen_length: int
+    """Of the step, in characters."""
+    rejected_length: int
+    step: int
+    """0-based index of the step that differs."""
+
+
+@followed_by(Distance, Origin)
 class StepPairRow(Record):
     """A pair with an explicit prompt, as TRL reads it: ``prompt``, ``chosen``, ``rejected``."""
 
@@ -33,23 +49,9 @@ class StepPairRow(Record):
     full_rejected: str
     kind: str
     """``step``: the next step only."""
-    certainty: float
-    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0. Not
-    called margin: three reward trainers would take a column of that name into their loss."""
-    chosen_value: float
-    rejected_value: float
-    chosen_length: int
-    """Of the step, in characters."""
-    rejected_length: int
-    step: int
-    """0-based index of the step that differs."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
+@followed_by(Distance, Origin)
 class StepDPORow(Record):
     """The columns of Step-DPO's data (arXiv 2406.18629); the model is given ``prompt`` + ``initial_reason_steps``."""
 
@@ -62,19 +64,9 @@ class StepDPORow(Record):
     full_chosen: str
     full_rejected: str
     answer: str
-    certainty: float
-    chosen_value: float
-    rejected_value: float
-    chosen_length: int
-    rejected_length: int
-    step: int
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
+@followed_by(Distance, Origin)
 class PairwiseRow(Record):
     """A pair for a Bradley-Terry reward model, with the probability that ``chosen`` is the better one."""
 
@@ -83,17 +75,6 @@ class PairwiseRow(Record):
     rejected: str
     probability: float
     """(1 + p - q) / 2 for values p of the chosen and q of the rejected step (arXiv 2406.06592, appendix B)."""
-    certainty: float
-    chosen_value: float
-    rejected_value: float
-    chosen_length: int
-    rejected_length: int
-    step: int
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Pair(Record):
@@ -117,15 +98,13 @@ class Pair(Record):
     step: int
 
     def columns(self, *without: str) -> dict[str, Any]:
-        """Return what is a column of rows."""
-        left_out = {"shared", "right", "wrong", "prefix", *without}
-        return {name: value for name, value in self if name not in left_out}
+        return self.model_dump(exclude={"shared", "right", "wrong", "prefix", *without})
 
 
 class Forks(Evened):
     """The settings that exports of forks share."""
 
-    needs_completions: ClassVar[bool] = True
+    needs_completions = True
     min_margin: float = Field(default=0.0, ge=-1, lt=1)
     """The distance between the two intervals must be larger than this; below 0 they may overlap."""
     max_per_problem: int = Field(default=4, ge=1)
@@ -152,12 +131,10 @@ class StepPreference(Chat, Forks):
     """TRL's columns. As conversations, each answer is the shared prefix and then a whole way to its end."""
 
     kind: Literal["step_preference"] = "step_preference"
-    row: ClassVar[type[Record]] = StepPairRow
-    answers: ClassVar[Answers] = "two"
-    name: ExportName = "step_preference"
+    row = StepPairRow
+    answers = "two"
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem's pairs."""
         for solution, pair in self.pairs(problem):
             about = origin(problem, solution)
             row = StepPairRow(prompt=asked(problem) + pair.prefix, kind="step", **pair.columns(), **about)
@@ -168,11 +145,9 @@ class StepDPO(Forks):
     """The columns of Step-DPO's own data set and trainer, which appends no end of text."""
 
     kind: Literal["step_dpo"] = "step_dpo"
-    row: ClassVar[type[Record]] = StepDPORow
-    name: ExportName = "step_dpo"
+    row = StepDPORow
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepDPORow]:
-        """Yield the problem's pairs."""
         for solution, pair in self.pairs(problem):
             yield StepDPORow(
                 dataset=problem.problem.source,
@@ -191,9 +166,8 @@ class Pairwise(Chat, Forks):
     """
 
     kind: Literal["pairwise"] = "pairwise"
-    row: ClassVar[type[Record]] = PairwiseRow
-    answers: ClassVar[Answers] = "two"
-    name: ExportName = "pairwise"
+    row = PairwiseRow
+    answers = "two"
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's pairs, the better step by value as ``chosen``."""

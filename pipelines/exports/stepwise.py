@@ -1,15 +1,16 @@
 """The ``stepwise`` export: a row per solution, a boolean per step."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import ExportName, origin
+from stepforge.pipelines.exports.rows import Origin, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class StepwiseRow(Record):
     """Stepwise supervision as TRL (up to 1.13) and axolotl read it: ``prompt``, ``completions``, boolean ``labels``.
 
@@ -20,6 +21,9 @@ class StepwiseRow(Record):
     completions: tuple[str, ...]
     """Step texts without their trailing line breaks; the consumer puts its own separator between them."""
     labels: tuple[bool, ...]
+    colors: str
+    """A square a step, for people who look through the rows: how sure it is that the step and all before it are right.
+    Green above 3/4, yellow above 1/2, orange above 1/4, red, white where nothing is known."""
     values: tuple[float | None, ...]
     """V after the step: the labeler's posterior mean, else the share of completions that end right; or null."""
     successes: tuple[int | None, ...]
@@ -34,26 +38,22 @@ class StepwiseRow(Record):
     first_error: int
     """0-based index of the first wrong step, -1 if there is none (ProcessBench's convention)."""
     final_answer_correct: bool
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Stepwise(StepLabels, Export):
     """A step is right before the first error and wrong at it."""
 
     kind: Literal["stepwise"] = "stepwise"
-    row: ClassVar[type[Record]] = StepwiseRow
+    row = StepwiseRow
     task = "token-classification"
-    name: ExportName = "stepwise"
-    """Folder under ``datasets/``."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepwiseRow]:
-        """Yield a row for each solution with a verdict."""
         for marked in self.marked(problem):
             yield _row(problem, marked)
+
+
+SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
+UNKNOWN = "\N{WHITE LARGE SQUARE}"
 
 
 def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
@@ -64,6 +64,7 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         prompt=problem.problem.question,
         completions=marked.steps,
         labels=marked.labels,
+        colors="".join(map(_square, solution.right_so_far[: len(marked.steps)])),
         values=tuple(None if m is None else m.value for m in marked.measured),
         successes=tuple(None if label is None else label.successes for label in labels),
         trials=tuple(None if label is None else label.trials for label in labels),
@@ -75,3 +76,7 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         final_answer_correct=solution.rollout.outcome == "correct",
         **origin(problem, solution),
     )
+
+
+def _square(right: float | None) -> str:
+    return UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]

@@ -74,6 +74,5 @@ __all__ = ["StepforgeTaskset"]
 
 
 def package(name: str) -> dict[str, str]:
-    """Return the files of the package for a data set of this name, by their names."""
     module = f"stepforge_{name.lower()}"
     return {"pyproject.toml": PYPROJECT.format(module=module, dashed=module.replace("_", "-")), "__init__.py": MODULE}

@@ -11,7 +11,7 @@ from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import ExportName, Turn, origin
+from stepforge.pipelines.exports.rows import Origin, Turn, followed_by, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -19,6 +19,7 @@ INSTRUCTION = "Go through the steps in order. Say for each whether it is correct
 Source = Literal["judge", "truth"]
 
 
+@followed_by(Origin)
 class VerificationRow(Record):
     """A conversation for any chat trainer, with the loss on the assistant's turns."""
 
@@ -27,11 +28,6 @@ class VerificationRow(Record):
     """The verdicts in the chain, which are the labels."""
     critique_from: str
     """``judge`` or ``truth``."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Chain(NamedTuple):
@@ -47,7 +43,6 @@ class Verification(StepLabels, Export):
 
     kind: Literal["verification"] = "verification"
     row: ClassVar[type[Record]] = VerificationRow
-    name: ExportName = "verification"
     after_first_error: Literal["drop"] = "drop"
     style: Literal["think_prm", "gen_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")
@@ -74,7 +69,6 @@ class Verification(StepLabels, Export):
 
 
 def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:
-    """Return a chain that agrees with the labels throughout."""
     return _judges_chain(marked) if source == "judge" else _true_chain(problem, marked)
 
 

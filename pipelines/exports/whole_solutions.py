@@ -6,18 +6,19 @@ never wrote them. Right completions that labeling came upon are used as well (``
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
-from stepforge.pipelines.exports.chat import Answers, Chat
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
-from stepforge.pipelines.exports.rows import ExportName, asked, origin, origin_of_path
+from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin, origin_of_path
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
 
+@followed_by(Origin)
 class PairRow(Record):
     """A preference pair with an explicit prompt, as TRL's DPO reads it: ``prompt``, ``chosen``, ``rejected``."""
 
@@ -38,27 +39,18 @@ class PairRow(Record):
     """Null: no single step differs."""
     chosen_labeled: bool
     """Whether the labeler looked at the chosen one and found no error; else a completion that ends right."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    """Of the chosen one."""
-    labeler: str
 
 
+@followed_by(Origin)
 class KTORow(Record):
     """One solution and whether it is wanted, as TRL's KTO reads it."""
 
     prompt: str
     completion: str
     label: bool
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
+@followed_by(Origin)
 class SFTRow(Record):
     """A prompt and its completion; TRL's SFT puts the loss on the completion alone."""
 
@@ -66,21 +58,15 @@ class SFTRow(Record):
     completion: str
     labeled: bool
     """Whether the labeler looked at it and found no error; else a completion that ends right."""
-    domain: str
-    difficulty: int | None
-    problem_id: str
-    solution_id: str
-    labeler: str
 
 
 class Preference(Chat, Evened):
     """A right solution against a wrong one of the same problem, as near to it in length as there is."""
 
     kind: Literal["preference"] = "preference"
-    row: ClassVar[type[Record]] = PairRow
-    answers: ClassVar[Answers] = "two"
-    needs_completions: ClassVar[bool] = True
-    name: ExportName = "preference"
+    row = PairRow
+    answers = "two"
+    needs_completions = True
     max_per_problem: int = Field(default=2, ge=1)
     completions: Pick = "diverse"
     """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
@@ -100,9 +86,8 @@ class KTO(Chat, Evened):
     """Right and wrong solutions, unpaired; a right answer through a wrong step is neither."""
 
     kind: Literal["kto"] = "kto"
-    row: ClassVar[type[Record]] = KTORow
-    answers: ClassVar[Answers] = "one"
-    name: ExportName = "kto"
+    row = KTORow
+    answers = "one"
     evenness: float = Field(default=1e9, ge=1)
     """Most rows of a class, in multiples of the median class's; by default all rows stay."""
     even: tuple[Axis, ...] = ("outcome",)
@@ -110,7 +95,6 @@ class KTO(Chat, Evened):
     """Of either label."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the right ones, then the wrong ones."""
         for label, solutions in ((True, right_solutions(problem)), (False, wrong_solutions(problem))):
             found = {self._row(problem, solution, label): solution for solution in solutions}
             for row in first_by_hash(list(found), self.max_per_problem):
@@ -125,16 +109,14 @@ class RejectionSampling(Chat):
     """What is left when wrong solutions are rejected: right answers in whose steps the labeler found no error."""
 
     kind: Literal["rejection_sampling"] = "rejection_sampling"
-    row: ClassVar[type[Record]] = SFTRow
-    answers: ClassVar[Answers] = "one"
-    needs_completions: ClassVar[bool] = True
-    name: ExportName = "rejection_sampling"
+    row = SFTRow
+    answers = "one"
+    needs_completions = True
     max_per_problem: int = Field(default=4, ge=1)
     completions: Pick = "diverse"
     """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield distinct right solutions."""
         for path in picked(right_paths(problem), self.completions, self.max_per_problem):
             about = origin_of_path(problem, path.id)
             row = SFTRow(prompt=asked(problem), completion=path.text, labeled=path.labeled, **about)

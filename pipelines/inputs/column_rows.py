@@ -16,7 +16,8 @@ from stepforge.schemas.errors import BadInput
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
 MAX_VALUES = 16 * 2**20
-"""Most values of one column in one row group: repeated ones take no room in the file, and all of it in memory."""
+"""Most values of one column in one row group, of a file that has fewer bytes: repeated ones take no room in the file,
+and all of it in memory."""
 MAX_ITEMS = 100_000
 """Most items of one list."""
 MAX_CELL = 8 * 2**20
@@ -66,10 +67,11 @@ class Parquet:
         for group in groups:
             for index in range(metadata.num_columns):
                 chunk = metadata.row_group(group).column(index)
-                if chunk.num_values > MAX_VALUES and chunk.path_in_schema.partition(".")[0] in names:
+                most = max(MAX_VALUES, self.path.stat().st_size)
+                if chunk.num_values > most and chunk.path_in_schema.partition(".")[0] in names:
                     raise BadInput(
                         f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
-                        f"group, the limit is {MAX_VALUES:,}; write smaller row groups"
+                        f"group, the limit here is {most:,}; write smaller row groups"
                     )
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
 from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
 from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.report import build_report, save_report
+from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.ledger import (
     StageTotal,
@@ -53,11 +53,11 @@ def fresh_report(folder: AnyPath) -> Report:
     """
     run, layout = open_run(folder)
     ledger = build_ledger(layout, past_sessions(layout))
-    report = build_report(run, layout, ledger)
+    found = measured(run, layout, ledger)
     with suppress(BadInput), only_driver(layout):
         save_ledger(layout, ledger)
-        save_report(run, layout, report)
-    return report
+        save_report(run, layout, found)
+    return found.report
 
 
 class RunStatus(Record):

@@ -28,7 +28,6 @@ def checked_rows(folder: Path, names: Iterable[str], columns: pa.Schema | None) 
 
 
 def _parts(folder: Path, names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return every part with its split, all there."""
     found: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     totals: dict[tuple[str, str], set[int]] = defaultdict(set)
     for name in sorted(names):

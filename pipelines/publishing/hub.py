@@ -64,7 +64,6 @@ class HubRepo:
         )
 
     def files(self, revision: str) -> dict[str, RemoteFile]:
-        """Return the files of a revision by path."""
         from huggingface_hub.hf_api import RepoFile
 
         def listed() -> list[Any]:
@@ -188,7 +187,6 @@ class HubRepo:
             raise RunFailed(f"{self.repo}: the tag {name} was set to another commit meanwhile; publish again")
 
     def make_public(self) -> None:
-        """Let everybody see the repository."""
         self._calls.patiently(
             "making the repository public",
             lambda: self._api.update_repo_settings(self.repo, private=False, repo_type=DATASET),
@@ -222,7 +220,6 @@ class HubRepo:
             raise  # 401: the token is not accepted
 
     def read(self, path: str, revision: str) -> bytes:
-        """Return the content of a small file."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 

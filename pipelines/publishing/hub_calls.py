@@ -77,7 +77,6 @@ class HubCalls:
 
 
 def _wait_asked(error: BaseException) -> float:
-    """Return the seconds that the Hub asks to wait, within reason."""
     response = getattr(error, "response", None)
     asked = response.headers.get("retry-after", "") if response is not None else ""
     return min(float(asked), LONGEST_PAUSE) if asked.isdigit() else 0.0

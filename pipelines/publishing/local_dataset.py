@@ -53,7 +53,6 @@ class LocalDataset(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Identifies the content of all files."""
         return self.files[SUMS].sha256[:12]
 
     def with_kept(self, kept: str) -> "LocalDataset":

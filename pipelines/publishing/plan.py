@@ -50,17 +50,14 @@ class Plan:
 
     @property
     def uploads(self) -> list[LocalFile]:
-        """Files to send."""
         return [*self.new, *self.changed]
 
     @property
     def writes(self) -> bool:
-        """Does main change?"""
         return bool(self.uploads or self.removed)
 
     @property
     def staged(self) -> bool:
-        """Do the files go by a branch?"""
         return len(self.uploads) > FILES_PER_COMMIT
 
     @property
@@ -79,7 +76,6 @@ class Plan:
 
     @property
     def reveals(self) -> bool:
-        """Does a private repository become public?"""
         return self.request.public and (self.remote is None or self.remote.private)
 
     @property
@@ -89,7 +85,6 @@ class Plan:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Is everything as it should be?"""
         return not (self.writes or self.tag or self.reveals or self.stale_branches)
 
     @property

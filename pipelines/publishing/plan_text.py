@@ -19,7 +19,6 @@ def local_text(local: LocalDataset, licenses: dict[str, str | None]) -> str:
 
 
 def hub_text(plan: Plan) -> str:
-    """The changes that would be made on the Hub."""
     lines = [
         f"repository  {_repository(plan)}",
         f"changes     {summary(plan)}, {len(plan.local.files) - len(plan.uploads)} unchanged",
@@ -33,12 +32,10 @@ def hub_text(plan: Plan) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return how many files are new, changed and removed."""
     return f"{len(plan.new)} new, {len(plan.changed)} changed, {len(plan.removed)} removed"
 
 
 def commit_title(plan: Plan) -> str:
-    """Return the first line of the commit."""
     return f"{plan.tag}: {summary(plan)}"
 
 

@@ -20,7 +20,6 @@ class RemoteFile(NamedTuple):
     """Of files kept as LFS; git's id is that of the pointer then."""
 
     def holds(self, file: LocalFile) -> bool:
-        """Is this the very content of a local file?"""
         return file.sha256 == self.sha256 if self.sha256 is not None else file.blob_id == self.blob_id
 
 
@@ -42,12 +41,10 @@ class Remote(NamedTuple):
 
     @property
     def next_version(self) -> str:
-        """Return the version after the latest."""
         return f"v{max(map(number_of, self.tags), default=0) + 1}"
 
     @property
     def staging(self) -> list[str]:
-        """Return the staging branches that were left behind."""
         return sorted(branch for branch in self.branches if branch.startswith(STAGING))
 
 
@@ -58,5 +55,4 @@ def number_of(tag: str) -> int:
 
 
 def latest_version(tags: frozenset[str]) -> str | None:
-    """Return the version tag with the highest number."""
     return max((tag for tag in tags if number_of(tag)), key=number_of, default=None)

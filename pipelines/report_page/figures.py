@@ -21,6 +21,8 @@ STAGES = {
 SESSIONS = 3
 """Sessions whose course is shown: the longest ones."""
 HOUR = 3600.0
+NAMES = {"oracle": "the oracle names", "people": "people name"}
+TRUTHS = {"oracle": "the oracle", "people": "people"}
 PAIRS = Size(NARROW.width, 196, 64)
 """Room for the names of two labelers."""
 
@@ -96,7 +98,7 @@ def accuracy(report: Report, truth: str) -> Figure | None:
     ]
     best = max(data, key=lambda bar: bar.value)
     text = (
-        f"Share of solutions with a wrong answer in which the labeler names exactly the step that the {truth} names; "
+        f"Share of solutions with a wrong answer in which the labeler names exactly the step that {NAMES[truth]}; "
         f"an abstention counts as a miss. The most accurate is {best.name} with {with_interval(shares[best.name][0])}. "
         "Lines are 95% intervals."
     )
@@ -123,13 +125,17 @@ def agreement(report: Report) -> Figure | None:
         table.append((name, *cells))
     text = (
         "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the share "
-        f"in which both name the same step: from {percent(min(b.value for b in data))} to "
-        f"{percent(max(b.value for b in data))}. "
+        f"in which both name the same step: {_range([b.value for b in data])}. "
         if data
         else "Neither of any two labelers finds a wrong step. "
     )
     text += "Labelers that read the same completions err alike, so agreement is no proof."
     return Figure(Markup(bars("Same wrong step named by both", data, PAIRS)), text, tuple(table))  # noqa: S704
+
+
+def _range(shares: Sequence[float]) -> str:
+    low, high = percent(min(shares)), percent(max(shares))
+    return low if low == high else f"from {low} to {high}"
 
 
 def held_out(report: Report) -> Figure | None:
@@ -207,10 +213,12 @@ def balance(report: Report) -> Figure:
     table = [("steps or solutions", "count"), *((f"steps: {n}", f"{c:,}") for n, c in steps.items())]
     table += [(f"solutions: answer {name}", f"{count:,}") for name, count in sorted(report.shape.solutions.items())]
     share = steps.get("wrong", 0) / labeled if labeled else 0
-    text = (
-        f"{labeled:,} steps carry a label; {percent(share)} of them are wrong. A trainer that calls every step right "
-        f"is right in {percent(1 - share)}, so accuracy alone says little."
-    )
+    text = f"{labeled:,} steps carry a label."
+    if labeled:
+        text = (
+            f"{labeled:,} steps carry a label; {percent(share)} of them are wrong. A trainer that calls every step "
+            f"right is right in {percent(1 - share)}, so accuracy alone says little."
+        )
     return _bars("Steps by label", data, text, table)
 
 
@@ -221,7 +229,7 @@ def calibrations(report: Report) -> Iterator[Figure]:
 
 
 def _calibration(one: Calibration) -> Figure:
-    title = f"{one.labeler}: sureness against the {one.truth}"
+    title = f"{one.labeler}: sureness against {TRUTHS[one.truth]}"
     plane = Plane(title, ("posterior of the verdict", "share that is right"), (1, 1))
     plane.diagonal()
     plane.points([Point(b.mean_posterior, b.right.share, b.right.low, b.right.high) for b in one.bins])

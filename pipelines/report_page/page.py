@@ -31,6 +31,7 @@ from stepforge.pipelines.terminal.output import visible
 from stepforge.pipelines.viewer.problem_view import SolutionView, solution_view
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import SUPPLIED
 
 LONGEST_TEXT = 1500
 """Characters of a question or a step that are shown."""
@@ -92,6 +93,7 @@ def page(run: RunFile, layout: Layout, report: Report) -> str:
         script=script,
         digests={"style": _digest(style), "script": _digest(script) if script else ""},
         identity=report.policy.identity,
+        supplied=SUPPLIED,
         sources=[part.label if hasattr(part, "label") else part.kind for part in run.generate],
         labelers=[part.name for part in run.label],
         engine=run.engine.kind,

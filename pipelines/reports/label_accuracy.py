@@ -71,17 +71,17 @@ def truths_of(problem: LabeledProblem) -> list[Verdict]:
     return [oracle_verdict(problem.problem, solution.rollout) for solution in problem.solutions]
 
 
-def judge_problem(problem: LabeledProblem, truths: Sequence[Verdict] | None = None) -> dict[str, list[Judged]]:
-    """Return every labeler's verdicts beside the oracle's; empty for problems without a truth.
+def judge_problem(
+    problem: LabeledProblem, truths: Sequence[Verdict] | None = None, *, unended: bool = False
+) -> dict[str, list[Judged]]:
+    """Return every labeler's verdicts beside the truths, the oracle's by default; empty where none is known.
 
-    Solutions whose own outcome is undetermined are left out: a truncated solution has no known end. ``truths`` are
-    the oracle's verdicts where the caller has them already.
+    Solutions whose own outcome is undetermined are left out, unless ``unended``: to the oracle, a truncated solution
+    has no known end.
     """
     judged: dict[str, list[Judged]] = defaultdict(list)
-    if problem.problem.truth is None:
-        return judged
     for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
-        if solution.rollout.outcome == "undetermined":
+        if truth.abstained or (solution.rollout.outcome == "undetermined" and not unended):
             continue
         for verdict in (solution.verdict, *solution.others):
             judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))

@@ -5,10 +5,9 @@ wrong, those behind it not at all. Solutions on which the labeler abstains expor
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.records import AuditFigures
 from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
@@ -71,27 +70,15 @@ def labeled_steps(verdict: Verdict, truth: Verdict) -> Iterable[LabeledStep]:
             yield LabeledStep(i != verdict.first_error, step == "right")
 
 
-TruthOf = Callable[[LabeledProblem, LabeledSolution], Verdict | None]
-"""The truth of one solution, None where there is none."""
-
-
-def oracle_truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
-    """Return the oracle's verdict on a solution that has a known end."""
-    known = row.problem.truth is not None and solution.rollout.outcome != "undetermined"
-    return oracle_verdict(row.problem, solution.rollout) if known else None
-
-
 class Audit:
     """Adds up rows; holds counts only."""
 
-    def __init__(self, truth_of: TruthOf = oracle_truth) -> None:
-        self._truth_of = truth_of
+    def __init__(self) -> None:
         self._slices: dict[str, _Counts] = defaultdict(_Counts)
 
-    def add(self, row: LabeledProblem) -> None:
-        """Take in a problem; one without a truth counts nowhere."""
-        problem = row.problem
-        truths = [self._truth_of(row, solution) if solution.rollout.steps else None for solution in row.solutions]
+    def add(self, row: LabeledProblem, truths: Sequence[Verdict | None]) -> None:
+        """Take in a problem with the truth of each solution; one without any counts nowhere."""
+        problem, truths = row.problem, [None if truth is None or truth.abstained else truth for truth in truths]
         if not any(truths):
             return
         names = ["all", f"domain: {problem.domain}", f"source: {problem.source}"]

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 
+from stepforge.labelers.consensus import Consensus
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.reports.shape_records import (
@@ -24,6 +25,7 @@ from stepforge.pipelines.reports.share import Share, share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 BINS = 10
+CONSENSUS = Consensus().name
 LAST_POSITION = 20
 """First errors at later steps are counted together."""
 
@@ -123,7 +125,8 @@ class ShapeTally:
             self._true[min(truth.first_error + 1, LAST_POSITION)] += 1
 
     def _compare(self, solution: LabeledSolution) -> None:
-        for one, other in combinations((solution.verdict, *solution.others), 2):
+        speaking = [v for v in (solution.verdict, *solution.others) if v.labeler != CONSENSUS]
+        for one, other in combinations(speaking, 2):  # a consensus agrees with those that it is made of
             counts = self._pairs[one.labeler, other.labeler]
             if one.abstained or other.abstained:
                 continue

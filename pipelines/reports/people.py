@@ -5,9 +5,9 @@ They are read here and nowhere else: no labeler sees them.
 
 from collections import Counter, defaultdict
 
-from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, step_auc
+from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, judge_problem, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
+from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
 
 _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="nobody judged it")
@@ -24,11 +24,7 @@ class AgainstTruth:
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
         """Take in the solutions of a problem that people judged, with a known final answer or without."""
         truths = [people_verdict(solution.rollout) or _NOBODY for solution in row.solutions]
-        judged: dict[str, list[Judged]] = defaultdict(list)
-        for solution, truth in zip(row.solutions, truths, strict=True):
-            for verdict in () if truth.abstained else (solution.verdict, *solution.others):
-                judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
-        self.add(row, judged, truths, slices)
+        self.add(row, judge_problem(row, truths, unended=True), truths, slices)
 
     def add(
         self, row: LabeledProblem, judged: dict[str, list[Judged]], truths: list[Verdict], slices: list[str]
@@ -79,8 +75,3 @@ def people_verdict(rollout: Rollout) -> Verdict | None:
     for i, rating in enumerate(said.ratings):
         classes[i] = "unknown" if rating is None else "wrong" if rating < 0 else "right"
     return Verdict(labeler="people", first_error=said.first_error, classes=tuple(classes))
-
-
-def people_truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
-    """Return people's verdict on a labeled solution, as the audit asks for it."""
-    return people_verdict(solution.rollout)

@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter, defaultdict
+from typing import NamedTuple
 
 from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
+from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
@@ -15,7 +17,7 @@ from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.label_shape import ShapeTally
 from stepforge.pipelines.reports.loss_examples import loss_examples
 from stepforge.pipelines.reports.pair_audit import PairAudit
-from stepforge.pipelines.reports.people import AgainstTruth, people_truth
+from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.reports.records import (
     CostFigures,
     DatasetRows,
@@ -30,11 +32,10 @@ from stepforge.pipelines.reports.records import (
 from stepforge.pipelines.run_folder.ledger import Ledger
 from stepforge.pipelines.settings.digest import VERSION, settings_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.kept import read_with_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
-from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
-from stepforge.schemas.labeled import COMPLETIONS, Cost, LabeledProblem
+from stepforge.schemas.labeled import TOKENS, Cost, LabeledProblem, Verdict
 from stepforge.schemas.rollout import PolicyIdentity
 
 VETTED_BASE_RATE = 0.4
@@ -46,7 +47,7 @@ BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
 class _Tally:
-    """What is gathered while the labeled shards pass by."""
+    """What is gathered while the shards pass by."""
 
     def __init__(self) -> None:
         self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
@@ -59,8 +60,11 @@ class _Tally:
         self.policy: PolicyIdentity | None = None
         self.diversity = Diversity()
         self.reviewed = self.changed = self.withdrawn = 0
+        self.audit, self.people_audit, self.pairs = Audit(), Audit(), PairAudit()
+        self.contents = Contents()
 
-    def add(self, shard: int, number: int, row: LabeledProblem) -> None:
+    def add(self, shard: int, number: int, row: LabeledProblem, truths: list[Verdict]) -> None:
+        """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         self.solutions += len(row.solutions)
         self._add_reviewed(row)
         self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
@@ -70,16 +74,27 @@ class _Tally:
             for name in ("all", *_policy_slices(row)):
                 self.outcomes[name][solution.rollout.outcome] += 1
             self.uncut += uncut(solution.rollout)
-        truths, slices = truths_of(row), _label_slices(row)
+        slices = _label_slices(row)
         self.oracle.add(row, judge_problem(row, truths), truths, slices)
         self.people.add_people(row, slices)
         self.sets.add(row)
         self.shape.add(row, truths)
         self.choice.add(shard, number, row, truths)
 
+    def add_curated(self, row: LabeledProblem, truths: list[Verdict]) -> None:
+        """Take in a problem as it came through curation."""
+        self.kept += sum(not solution.verdict.abstained for solution in row.solutions)
+        rollouts = [solution.rollout for solution in row.solutions]
+        ended = [bool(r.steps) and r.outcome != "undetermined" for r in rollouts]
+        self.audit.add(row, [truth if end else None for truth, end in zip(truths, ended, strict=True)])
+        self.people_audit.add(row, [people_verdict(r) if r.steps else None for r in rollouts])
+        self.pairs.add(row, truths)
+        self.shape.add_held_out(row)
+        self.contents.add(row)
+
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
-            if solution.verdict.labeler == "people" and solution.others:
+            if solution.others and any(v.labeler == "people" for v in (solution.verdict, *solution.others)):
                 now, before = solution.verdict, solution.others[0]
                 self.reviewed += 1
                 self.changed += (now.first_error, now.abstained) != (before.first_error, before.abstained)
@@ -92,18 +107,30 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     Raises:
         RunFailed: a shard is damaged; the line names it.
     """
+    return measured(run, layout, ledger).report
+
+
+class Measured(NamedTuple):
+    """The report, and what the card of the data sets shows beside it."""
+
+    report: Report
+    contents: Contents
+
+
+def measured(run: RunFile, layout: Layout, ledger: Ledger) -> Measured:
+    """Go through the committed shards once; see ``build_report``."""
     tally = _Tally()
     for path in layout.shards("label"):
-        for number, row in enumerate(read_rows(path, LabeledProblem, without=COMPLETIONS)):
-            tally.add(shard_index(path), number, row)
-    audit, people_audit, pairs = Audit(), Audit(people_truth), PairAudit()
-    for path in layout.shards("curate"):
-        for row in read_curated(layout, shard_index(path)):
-            tally.kept += sum(not solution.verdict.abstained for solution in row.solutions)
-            audit.add(row)
-            people_audit.add(row)
-            pairs.add(row)
-            tally.shape.add_held_out(row)
+        shard = shard_index(path)
+        for number, (row, curated) in enumerate(read_with_curated(layout, shard, without=TOKENS)):
+            truths = truths_of(row)
+            tally.add(shard, number, row, truths)
+            if curated is not None:
+                tally.add_curated(curated, truths if curated is row else truths_of(curated))
+    return Measured(_report(run, layout, ledger, tally), tally.contents)
+
+
+def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Report:
     return Report(
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
@@ -118,10 +145,10 @@ def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
         oracle=tally.oracle.figures(),
         reviewed=_reviewed(tally),
         people=tally.people.figures(),
-        audit=audit.figures(),
-        people_audit=people_audit.figures(),
+        audit=tally.audit.figures(),
+        people_audit=tally.people_audit.figures(),
         people_sets=tally.sets.figures(),
-        pairs=pairs.figures(),
+        pairs=tally.pairs.figures(),
         shape=tally.shape.figures(),
         chosen=tally.choice.chosen(),
         losses=loss_examples(layout, ledger.stages),
@@ -148,16 +175,16 @@ def _reviewed(tally: _Tally) -> ReviewedFigures | None:
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
     """Write ``report.json``, and its figures into the data set card; return the report."""
-    report = build_report(run, layout, ledger)
-    save_report(run, layout, report)
-    return report
+    found = measured(run, layout, ledger)
+    save_report(run, layout, found)
+    return found.report
 
 
-def save_report(run: RunFile, layout: Layout, report: Report) -> None:
+def save_report(run: RunFile, layout: Layout, found: Measured) -> None:
     """Write ``report.json``, and its figures into the data set card."""
-    write_text(layout.report, json.dumps(report.model_dump(mode="json"), indent=1) + "\n")
+    write_text(layout.report, json.dumps(found.report.model_dump(mode="json"), indent=1) + "\n")
     if run.export and layout.datasets.exists():
-        write_card(layout, run, report)
+        write_card(layout, run, *found)
 
 
 def _labeler_names(run: RunFile, tally: _Tally) -> list[str]:

@@ -44,7 +44,8 @@ def report_text(report: Report, folder: AnyPath) -> str:
         _audit(report),
     ]
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
-    return "\n\n".join(block for block in (*blocks, places_text(report, folder)) if block)
+    nothing = "" if report.solutions.labeled else "no solution is labeled yet"
+    return "\n\n".join(block for block in (*blocks, nothing, places_text(report, folder)) if block)
 
 
 def _stages(report: Report) -> str:

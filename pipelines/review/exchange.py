@@ -1,7 +1,8 @@
 """Findings in and out: matched to the run's own solutions, so that none counts for words it was not made on."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_leaves, read_row, read_rows
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.review import Origin, StepFinding
 
 MOST_BYTES = 1 << 30
@@ -73,19 +74,22 @@ def _matched(layout: Layout, said: Sequence[Said], origin: Origin, license_name:
     by_question: dict[str, list[Said]] = defaultdict(list)
     for one in said:
         (by_id[one.problem_id] if one.problem_id else by_question[one.question.strip()]).append(one)
-    for row in _rows(layout, set(by_id), set(by_question)):
+    for row in rows_about(layout, set(by_id), set(by_question), without=(*COMPLETIONS, *TOKENS)):
         for one in (*by_id.get(row.problem.id, ()), *by_question.get(row.problem.question.strip(), ())):
             solution = _solution(row, one)
             if solution is not None:
                 yield _finding(row, solution, one, origin, now, license_name)
 
 
-def _rows(layout: Layout, ids: set[str], questions: set[str]) -> Iterator[LabeledProblem]:
-    for path in layout.shards("label"):
+def rows_about(
+    layout: Layout, ids: AbstractSet[str], questions: AbstractSet[str] = frozenset(), without: Collection[str] = ()
+) -> Iterator[LabeledProblem]:
+    """Yield the labeled problems with these ids or questions; columns ``without`` come back empty."""
+    for path in layout.shards("label") if ids or questions else ():
         table = read_leaves(path, ["problem.id", "problem.question"])["problem"].to_pylist()
         only = {i for i, p in enumerate(table) if p["id"] in ids or p["question"].strip() in questions}
         if only:
-            yield from read_rows(path, LabeledProblem, without=COMPLETIONS, only=only)
+            yield from read_rows(path, LabeledProblem, without=without, only=only)
 
 
 def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:

@@ -1,11 +1,12 @@
 """People's findings, kept in ``DIR/review/findings.jsonl``: lines are only ever added, each durable before the reviewer
-is told so. A line that a crash cut short was never confirmed; it is left where it is and counted."""
+is told so. A line that a crash cut short was never confirmed; it is left where it is and counted. Other files of that
+folder are kept in the same way."""
 
 import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,47 +14,54 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import fsync_folder, naming
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
 
 FOLDER, FILE = "review", "findings.jsonl"
+R = TypeVar("R", bound=Record)
 
 
-class Findings(NamedTuple):
-    """What is in the file."""
+class Lines(NamedTuple, Generic[R]):
+    """What is in a file."""
 
-    all: list[StepFinding]
+    all: list[R]
     unreadable: int
     """Lines cut short by a crash, or of another version."""
 
 
-def findings_file(layout: Layout) -> Path:
-    """Return where a run's findings are.
+def findings_file(layout: Layout, name: str = FILE) -> Path:
+    """Return where a run's findings are, or another file beside them.
 
     Raises:
         BadInput: the run lies in a store, where nothing can be added to a file.
     """
     if not isinstance(layout.folder, Path):
         raise BadInput(f"{layout.folder}: findings are added line by line, which a store cannot; copy the run first")
-    return layout.folder / FOLDER / FILE
+    return layout.folder / FOLDER / name
 
 
-def read_findings(layout: Layout) -> Findings:
+def read_findings(layout: Layout) -> Lines[StepFinding]:
     """Return all findings, none where there is no file.
 
     Raises:
         OSError: the file cannot be read, or is a link.
     """
-    if not isinstance(layout.folder, Path) or not (path := findings_file(layout)).exists():
-        return Findings([], 0)
+    return read_lines(layout, FILE, StepFinding)
+
+
+def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
+    """Return the records of a file of lines; see ``read_findings``."""
+    if not isinstance(layout.folder, Path) or not (path := findings_file(layout, name)).exists():
+        return Lines([], 0)
     with os.fdopen(open_regular(path), "rb") as file:
         lines = [line for line in file.read().split(b"\n") if line.strip()]
-    found: list[StepFinding] = []
+    found: list[R] = []
     for line in lines:
         try:
-            found.append(StepFinding.model_validate_json(line))
+            found.append(record.model_validate_json(line))
         except ValidationError:
             continue
-    return Findings(found, len(lines) - len(found))
+    return Lines(found, len(lines) - len(found))
 
 
 def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:
@@ -63,7 +71,12 @@ def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:
         BadInput: the run lies in a store.
         RunFailed: the disk fails; nothing that was confirmed is lost.
     """
-    path, lines = findings_file(layout), [f"{one.model_dump_json(exclude_defaults=True)}\n" for one in findings]
+    return add_lines(layout, FILE, findings)
+
+
+def add_lines(layout: Layout, name: str, records: Iterable[Record]) -> int:
+    """Add records to a file of lines; see ``add_findings``."""
+    path, lines = findings_file(layout, name), [f"{one.model_dump_json(exclude_defaults=True)}\n" for one in records]
     if not lines:
         return 0
     with naming(path):

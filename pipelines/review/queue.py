@@ -22,7 +22,7 @@ from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
 from stepforge.schemas.seeds import rng_of
@@ -150,7 +150,7 @@ def _items(
     for one in standing(findings):
         said[one.problem_id, one.solution_id].append(one)
     for shard, only in sorted(rows.items()):
-        read = read_rows(layout.shard("label", shard), LabeledProblem, without=COMPLETIONS, only=only)
+        read = read_rows(layout.shard("label", shard), LabeledProblem, without=(*COMPLETIONS, *TOKENS), only=only)
         for number, row in zip(sorted(only), read, strict=True):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.review.agreement import ReviewFigures, review_figures, review_text
+from stepforge.pipelines.review.condensed import condense
 from stepforge.pipelines.review.exchange import Imported, export_items, format_of, import_findings
 from stepforge.pipelines.review.findings import findings_file, read_findings
 from stepforge.pipelines.review.queue import ReviewQueue, build_queue, read_queue, save_queue
@@ -30,17 +31,20 @@ class Reviewed(NamedTuple):
     unreadable: int
     imported: Imported | None
     exported: int | None
+    condensed: str | None
+    """What came of asking a model, in a line."""
 
 
-def review(folder: AnyPath, top: int, exchange: Exchange, *, again: bool = False) -> Reviewed:
+def review(folder: AnyPath, top: int, exchange: Exchange, *, again: bool = False, condensing: bool = False) -> Reviewed:
     """Build the queue if there is none, take in or write a file, and return where the review stands.
 
-    ``again`` builds a new queue: solutions that people settled are not in it any more.
+    ``again`` builds a new queue: solutions that people settled are not in it any more. ``condensing`` asks the run's
+    engine to write of the queued steps what a reviewer should know.
 
     Raises:
         BadInput: this is no run with labels, or the file is wrong.
     """
-    _, layout = open_run(folder)
+    run, layout = open_run(folder)
     findings_file(layout)  # refuses a store before anything is done
     if (exchange.read or exchange.write) and not exchange.format:
         raise BadInput("give --format: label_studio, argilla, prm800k or usage")
@@ -53,9 +57,10 @@ def review(folder: AnyPath, top: int, exchange: Exchange, *, again: bool = False
     if queue is None:
         queue = build_queue(layout, top, findings=read_findings(layout).all)
         save_queue(layout, queue)
+    condensed = condense(run, layout, queue) if condensing else None
     exported = export_items(layout, queue, exchange.write, exchange.format or "") if exchange.write else None
     found = read_findings(layout)
-    return Reviewed(folder, queue, review_figures(found.all, queue), found.unreadable, imported, exported)
+    return Reviewed(folder, queue, review_figures(found.all, queue), found.unreadable, imported, exported, condensed)
 
 
 def reviewed_text(done: Reviewed) -> str:
@@ -70,6 +75,8 @@ def reviewed_text(done: Reviewed) -> str:
             f"imported: {done.imported.added} findings, {done.imported.known} were known, "
             f"{done.imported.elsewhere} are on solutions that this run does not have"
         )
+    if done.condensed is not None:
+        lines.append(done.condensed)
     if done.exported is not None:
         lines.append(f"exported: {done.exported} solutions")
     if done.unreadable:

@@ -11,16 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_leaves
+from stepforge.pipelines.run_folder.lost_problems import lost_problems
+from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.shards import read_leaves
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import SolvedProblem
 
 Ints = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 STATES = ("labeled", "rejected", "failed", "solved", "generated")
 """What became of a problem; the last two are not labeled yet."""
-ROW_STAGES: tuple[ShardStage, ...] = ("label", "solve", "generate")
+Row = LabeledProblem | SolvedProblem | Problem
+ROW_RECORDS: dict[ShardStage, type[Row]] = {"label": LabeledProblem, "solve": SolvedProblem, "generate": Problem}
 """The stages whose shards hold whole rows, the latest first."""
-LOST: dict[str, int] = {"rejected": 1, "failures": 2}
+ROW_STAGES = tuple(ROW_RECORDS)
 _SOLUTION = "solutions.list.element"
 LEAVES: dict[ShardStage, list[str]] = {
     "label": [
@@ -108,7 +113,7 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
     elif stage == "solve":
         rollouts = _list(table, "rollouts")
         _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
-    lost = _lost(layout, shard)
+    lost = {name: STATES.index(loss.how) for name, loss in lost_problems(layout, shard).items()}
     return ShardRows(shard, _with_lost(columns, lost, layout, shard, stage) if lost else columns)
 
 
@@ -170,17 +175,6 @@ class _Said:
         named = verdicts.field("first_error")
         self.error = np.where(flags(named.is_valid()), to_numpy(named), -1)
         self.abstained = flags(verdicts.field("abstained"))
-
-
-def _lost(layout: Layout, shard: int) -> dict[str, int]:
-    """Return the state of each problem that a filter dropped or that could not be finished, by its id."""
-    lost: dict[str, int] = {}
-    for folder, state in LOST.items():
-        for stage in SHARD_STAGES:
-            path = (layout.rejected if folder == "rejected" else layout.failures)(stage, shard)
-            if path.exists():
-                lost |= dict.fromkeys(read_columns(path, ["problem_id"])["problem_id"], state)
-    return lost
 
 
 def _with_lost(columns: Columns, lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage) -> Columns:

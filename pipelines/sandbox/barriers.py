@@ -47,7 +47,6 @@ class Barriers(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """What to do where it is not enough."""
         if sys.platform != "linux":
             return "run it on Linux 5.13 or later, or in a Linux virtual machine"
         if not self.landlock:
@@ -117,17 +116,12 @@ def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -
 
 
 def restrict(rules: int) -> None:
-    """Leave this process what a ruleset allows, for good.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
+    """Leave this process what a ruleset allows, for good. Raises OSError: the kernel refuses."""
     _check(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(_libc.syscall(_RESTRICT_SELF, rules, 0), "landlock")
 
 
 def drop_capabilities() -> None:
-    """Give up every capability."""
     header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
     _check(_libc.capset(header, nothing), "capset")
 

@@ -65,7 +65,6 @@ def _raised(error: BaseException) -> dict[str, str]:
 
 
 def _line(error: BaseException) -> str:
-    """Return what is said of an error in one line."""
     if isinstance(error, _ProgramFailed):
         return str(error)
     return ": ".join(filter(None, _raised(error).values()))
@@ -109,7 +108,6 @@ def _error(name: str, text: str) -> Exception:
 
 
 def run_tests() -> None:
-    """Run the tests of a program and say what they came to."""
     task = receive(CONTROL)
     try:
         outcome, message = _tested(task)

@@ -67,7 +67,6 @@ class Zygote:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
         return None if self._process is None else self._process.pid
 
     def start(
@@ -110,7 +109,6 @@ class Zygote:
             self._control.send(json.dumps({"reap": [one.pid for one in locked]}).encode())
 
     def close(self) -> None:
-        """End it, and all that it started."""
         if self._control is not None:
             self._control.close()
         if self._process is not None:

@@ -68,11 +68,7 @@ class Sandbox:
         self._closed = False
 
     async def run(self, program: str, *, limits: Limits = DEFAULT) -> Ran:
-        """Run a Python program; what it raises is in the result.
-
-        Raises:
-            NoIsolation: it was not run.
-        """
+        """Run a Python program; what it raises is in the result. Raises NoIsolation: it was not run."""
         return await self._do(lambda zygote: _run(zygote, program, limits))
 
     def ask(self, verifier: AnyVerifier, question: dict[str, Any]) -> "Future[Ruling]":
@@ -87,11 +83,7 @@ class Sandbox:
         return self._pool().submit(self._with_zygote, lambda zygote: _ask_command(zygote, verifier, question))
 
     async def check(self) -> Barriers:
-        """Start a process and see that it cannot get out.
-
-        Raises:
-            NoIsolation: it can, or none starts.
-        """
+        """Start a process and see that it cannot get out. Raises NoIsolation: it can, or none starts."""
         ran, found = await self._do(lambda zygote: (_run(zygote, _ESCAPES, Limits(seconds=30)), zygote.barriers))
         if ran.value != "'held'":
             raise NoIsolation(f"the isolation does not hold here: {ran.value or ran.error or ran.status}")
@@ -102,13 +94,11 @@ class Sandbox:
         await asyncio.to_thread(self._end)
 
     async def __aenter__(self) -> "Sandbox":
-        """Return the sandbox, to be closed at the end of the block."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
         await self.close()
 
     async def _do(self, work: Callable[[Zygote], T]) -> T:

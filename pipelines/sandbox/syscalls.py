@@ -59,11 +59,7 @@ def supported() -> bool:
 
 
 def install(*, own_program: bool) -> None:
-    """Put the filter on this process, for good.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
+    """Put the filter on this process, for good. Raises OSError: the kernel refuses."""
     code = program(own_program=own_program)
     filter_ = _Filter(len(code) // 8, code)
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or _libc.prctl(

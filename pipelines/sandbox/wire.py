@@ -114,11 +114,7 @@ def _packed(value: Any) -> Any:
 
 
 def unpacked(message: Any) -> Any:
-    """Return the value of a ``packed`` one.
-
-    Raises:
-        NotPlain: it is none.
-    """
+    """Return the value of a ``packed`` one. Raises NotPlain: it is none."""
     try:
         return _unpacked(message)
     except (TypeError, ValueError, KeyError, RecursionError):

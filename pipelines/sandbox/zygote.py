@@ -46,7 +46,6 @@ _DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
 
 
 def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
-    """Fork whenever asked, until nobody asks."""
     for name in _PRELOADED.split():
         import_module(name)
     for own_program in (False, True):

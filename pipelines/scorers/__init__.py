@@ -29,27 +29,11 @@ class OwnScorer(Protocol):
 OurScorer = Surprise | TokenClassification | QwenPrm | RlhFlow | MathShepherdPrm | ValueHead | GenerativeJudge
 AnyScorer = Annotated[OurScorer, Field(discriminator="kind"), OrOwn(OwnScorer)]
 
-__all__ = [
-    "AnyScorer",
-    "GenerativeJudge",
-    "MathShepherdPrm",
-    "OurScorer",
-    "QwenPrm",
-    "RlhFlow",
-    "Surprise",
-    "TokenClassification",
-    "ValueHead",
-    "check_scorer",
-    "open_scorer",
-]
+__all__ = ["AnyScorer", "OurScorer", "OwnScorer", "QwenPrm", "Surprise", "check_scorer", "open_scorer"]
 
 
 def check_scorer(settings: Shape) -> None:
-    """Check, without loading anything, that a model's files are there.
-
-    Raises:
-        BadInput: they are not.
-    """
+    """Check, without loading anything, that a model's files are there. Raises BadInput: they are not."""
     from stepforge.pipelines.engines.model_files import locate
 
     locate(settings.model, "scorer.model")
@@ -63,24 +47,13 @@ async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
     Raises:
         BadInput: the model is not there, or is not of this shape.
     """
-    if isinstance(settings, Shape):
-        check_scorer(settings)
-    match settings:
-        case TokenClassification(engine="vllm") | QwenPrm(engine="vllm"):
-            from stepforge.pipelines.scorers.vllm_scorer import VllmScorer
+    if not isinstance(settings, Shape):
+        return await settings.open()
+    check_scorer(settings)
+    if isinstance(settings, TokenClassification | QwenPrm) and settings.engine == "vllm":
+        from stepforge.pipelines.scorers.vllm_scorer import VllmScorer
 
-            return await VllmScorer.open(settings)
-        case (
-            Surprise()
-            | TokenClassification()
-            | QwenPrm()
-            | RlhFlow()
-            | MathShepherdPrm()
-            | ValueHead()
-            | GenerativeJudge()
-        ):
-            from stepforge.pipelines.scorers.transformers_scorer import TransformersScorer
+        return await VllmScorer.open(settings)
+    from stepforge.pipelines.scorers.transformers_scorer import TransformersScorer
 
-            return await TransformersScorer.open(settings)
-        case _:
-            return await settings.open()
+    return await TransformersScorer.open(settings)

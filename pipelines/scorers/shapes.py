@@ -6,7 +6,7 @@ model says at those positions into probabilities. Models and exact formats are n
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -39,6 +39,8 @@ def joined(readings: Sequence[Reading]) -> list[Reading]:
 class Shape(Record, ABC):
     """What all shapes share: the model and where it runs."""
 
+    output: ClassVar[Output] = "tokens"
+    """What the network gives."""
     model: str
     """A folder or a hub name."""
     revision: str | None = None
@@ -52,18 +54,9 @@ class Shape(Record, ABC):
     threads: int | None = Field(default=1, ge=1)
     """CPU threads of the model; None leaves it to torch."""
 
-    @property
-    def output(self) -> Output:
-        """What the network gives."""
-        return "tokens"
-
     @abstractmethod
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Return what to read, positions in the order of the steps.
-
-        Raises:
-            ValueError: the solution cannot be read.
-        """
+        """Return what to read, positions in the order of the steps. Raises ValueError: the solution cannot be read."""
 
     @abstractmethod
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
@@ -73,16 +66,12 @@ class Shape(Record, ABC):
 class TokenClassification(Shape):
     """Transformers' token classification as TRL (up to 1.13) and axolotl train it: read at the separator."""
 
+    output = "classes"
     kind: Literal["token_classification"] = "token_classification"
     engine: Literal["transformers", "vllm"] = "transformers"
     separator: str = "\n"
     """Follows every step; its last token is read."""
     right_class: int = Field(default=1, ge=0)
-
-    @property
-    def output(self) -> Output:
-        """Class logits."""
-        return "classes"
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Encode prompt, steps and separators apart, as both trainers do."""
@@ -95,22 +84,17 @@ class TokenClassification(Shape):
         return [Reading(tuple(ids), tuple(at))]
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the share of the class for right steps."""
         return _floats(outputs[list(reading.at)].float().softmax(-1)[:, self.right_class])
 
 
 class QwenPrm(Shape):
     """Qwen2.5-Math-PRM and Qwen2.5-Math-7B-PRM800K: a two-class head, read at ``<extra_0>`` after every step."""
 
+    output = "classes"
     kind: Literal["qwen_prm"] = "qwen_prm"
     engine: Literal["transformers", "vllm"] = "transformers"
     system: str = "Please reason step by step, and put your final answer within \\boxed{}."
     step_token: str = "<extra_0>"  # noqa: S105
-
-    @property
-    def output(self) -> Output:
-        """Class logits."""
-        return "classes"
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Render the conversation with the model's own template."""
@@ -120,7 +104,6 @@ class QwenPrm(Shape):
         return [_at_tokens(tokenizer.encode_prompt(text, bos=False), tokenizer.token(self.step_token), len(steps))]
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the share of class 1."""
         return _floats(outputs[list(reading.at)].float().softmax(-1)[:, 1])
 
 
@@ -143,7 +126,6 @@ class RlhFlow(Shape):
         return joined(found)
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the share of ``+`` beside ``-``."""
         return _share(tokenizer, outputs[list(reading.at)], "+", "-")
 
 
@@ -163,19 +145,14 @@ class MathShepherdPrm(Shape):
         return [_at_tokens(tokenizer.encode_prompt(text, bos=True), token, len(steps))]
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the share of ``+`` beside ``-``."""
         return _share(tokenizer, outputs[list(reading.at)], "+", "-")
 
 
 class ValueHead(Shape):
     """Skywork-o1-Open-PRM: a value head on the body, read at the line break after every step."""
 
+    output = "value"
     kind: Literal["value_head"] = "value_head"
-
-    @property
-    def output(self) -> Output:
-        """One number."""
-        return "value"
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Encode line by line, as the model's own code does; a step of many lines is read at its last."""
@@ -189,7 +166,6 @@ class ValueHead(Shape):
         return [Reading(tuple(ids), tuple(at))]
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the value's sigmoid."""
         return _floats(outputs[list(reading.at), 0].float().sigmoid())
 
 

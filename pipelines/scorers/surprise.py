@@ -40,24 +40,18 @@ class Surprise(Shape):
         return [Reading(tuple(ids), tuple(at))]
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return what the head says of each step."""
         from stepforge.pipelines.scorers.surprise_head import loaded_head, step_features
 
         (scores,) = loaded_head(self.head_folder()).read_scores([step_features(outputs.cpu(), reading)])
         return list(scores)
 
     def check(self) -> None:
-        """Check that the head is there.
-
-        Raises:
-            BadInput: it is not.
-        """
+        """Check that the head is there. Raises BadInput: it is not."""
         if not (self.head_folder() / HEAD_FILE).is_file():
             where = f"{self.head_folder()} holds no {HEAD_FILE}"
             raise BadInput(f"scorer: {where}; docs/how-to/score.md says how to train one")
 
     def head_folder(self) -> Path:
-        """Return where the head is."""
         if self.head is None and self.model == EMBEDDED:
             return Path(str(files("stepforge.pipelines.embedded_policy"))) / "head"
         return Path(self.head or self.model).expanduser()

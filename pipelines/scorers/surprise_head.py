@@ -76,7 +76,6 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def read_scores(self, readings: Sequence[torch.Tensor]) -> list[list[float]]:
-        """Return the scores of solutions that were read already."""
         self.eval()
         return [torch.sigmoid(self(reading)).tolist() for reading in readings]
 
@@ -89,12 +88,10 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
 
     @staticmethod
     def kept(folder: Path) -> bool:
-        """Whether a folder holds a head."""
         return (folder / HEAD_FILE).exists()
 
     @classmethod
     def load(cls, folder: Path) -> "SurpriseHead":
-        """Return a head as it was written."""
         head = cls()
         head.load_state_dict(load_file(folder / HEAD_FILE))
         return head
@@ -102,7 +99,6 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
 
 @lru_cache(maxsize=4)
 def loaded_head(folder: Path) -> SurpriseHead:
-    """Return a head, read once."""
     return SurpriseHead.load(folder)
 
 
@@ -155,7 +151,6 @@ def train_head(
 def optimizer_step(
     model: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor, settings: HeadTraining, number: int
 ) -> None:
-    """Do one step at the rate of its number."""
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     share = min((number + 1) / (WARM_UP * settings.steps + 1), 1.0) * (1 - number / settings.steps)

@@ -33,11 +33,7 @@ class TransformersScorer:
 
     @classmethod
     async def open(cls, settings: Shape) -> "TransformersScorer":
-        """Load the model.
-
-        Raises:
-            BadInput: the model or the device is not there, or the model is not of this shape.
-        """
+        """Load the model. Raises BadInput: the model or the device is not there, or the model is not of this shape."""
         return await asyncio.to_thread(cls._load, settings)
 
     @classmethod
@@ -67,18 +63,15 @@ class TransformersScorer:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is."""
         return self._identity
 
     async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
-        """Return the scores of each solution's steps; see ``Scorer.score``."""
         if self._closed:
             raise EngineDead("the scorer is closed")
         async with self._turn:
             return await asyncio.to_thread(self._score, question, solutions)
 
     async def close(self) -> None:
-        """Let the model go, once nothing is computed any more."""
         self._closed = True
         async with self._turn:
             self._network = None

@@ -31,11 +31,7 @@ class VllmScorer:
 
     @classmethod
     async def open(cls, settings: "TokenClassification | QwenPrm") -> "VllmScorer":
-        """Load the model.
-
-        Raises:
-            BadInput: vLLM is not installed, or does not serve this model.
-        """
+        """Load the model. Raises BadInput: vLLM is not installed, or does not serve this model."""
         return await asyncio.to_thread(cls._load, settings)
 
     @classmethod
@@ -74,18 +70,15 @@ class VllmScorer:
 
     @property
     def identity(self) -> EngineIdentity:
-        """Which model this is."""
         return self._identity
 
     async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
-        """Return the scores of each solution's steps; see ``Scorer.score``."""
         async with self._turn:
             if self._model is None:
                 raise EngineDead("the scorer is closed")
             return await asyncio.to_thread(self._score, question, solutions)
 
     async def close(self) -> None:
-        """End vLLM's processes."""
         async with self._turn:
             if self._model is not None:
                 await asyncio.to_thread(self._model.llm_engine.engine_core.shutdown)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.grading.votes import equal_answers
+from stepforge.schemas.problem import AnswerKind
 from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
@@ -31,22 +32,27 @@ class Ballot(NamedTuple):
 
     @property
     def solved(self) -> Array:
-        """1 for each right solution."""
         return self.answers @ self.right
 
 
 def ballot(row: SolvedProblem) -> Ballot:
-    """Return the votes of a problem's solutions."""
-    known = [r for r in row.rollouts if r.answer is not None and r.outcome != "undetermined"]
-    leaders = equal_answers([r.answer for r in known if r.answer is not None], row.problem.answer_kind)
+    answers = [None if r.outcome == "undetermined" else r.answer for r in row.rollouts]
+    right = [r.outcome == "correct" for r in row.rollouts]
+    return ballot_of(answers, right, tuple(r.text for r in row.rollouts), row.problem.answer_kind)
+
+
+def ballot_of(
+    answers: Sequence[str | None], right: Sequence[bool], texts: tuple[str, ...], kind: AnswerKind = "math"
+) -> Ballot:
+    leaders = equal_answers([answer for answer in answers if answer is not None], kind)
     names = sorted(set(leaders.values()))
-    answers, right = np.zeros((len(row.rollouts), len(names))), np.zeros(len(names))
-    for i, rollout in enumerate(row.rollouts):
-        if rollout.answer is not None and rollout.outcome != "undetermined":
-            place = names.index(leaders[rollout.answer])
-            answers[i, place] = 1
-            right[place] = rollout.outcome == "correct"
-    return Ballot(answers, right, tuple(r.text for r in row.rollouts))
+    votes, right_names = np.zeros((len(answers), len(names))), np.zeros(len(names))
+    for i, answer in enumerate(answers):
+        if answer is not None:
+            place = names.index(leaders[answer])
+            votes[i, place] = 1
+            right_names[place] = max(right_names[place], right[i])
+    return Ballot(votes, right_names, texts)
 
 
 def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int64]:

@@ -43,7 +43,6 @@ class CalibrationFigures(Record):
 
 
 def calibration_figures(cases: Sequence[Case]) -> CalibrationFigures | None:
-    """Return how calibrated scores are; None where there are too few steps."""
     halves = [_steps([c for c in cases if in_first_half(c) is first]) for first in (True, False)]
     if any(len(right) < FEWEST or right.min() == right.max() for _, right in halves):
         return None
@@ -77,7 +76,6 @@ def fitted(scores: Array, right: Array) -> Calibration:
 
 
 def ece(scores: Array, right: Array) -> float:
-    """Return the expected calibration error."""
     return sum(b.steps * abs(b.mean_score - b.share_right) for b in bins(scores, right)) / len(scores)
 
 
@@ -97,7 +95,6 @@ def bins(scores: Array, right: Array) -> tuple[Bin, ...]:
 
 
 def _steps(cases: Sequence[Case]) -> tuple[Array, Array]:
-    """Return scores and truth of the judged steps."""
     scores: list[float] = []
     right: list[float] = []
     for case in cases:

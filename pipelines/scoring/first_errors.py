@@ -52,7 +52,6 @@ class FirstErrors(Record):
 
 
 def first_below(scores: Sequence[float], threshold: float) -> int:
-    """Return the first step below the threshold, or -1."""
     return next((i for i, score in enumerate(scores) if score < threshold), NONE)
 
 

@@ -47,7 +47,6 @@ def confident(steps: Sequence[str], watched: int) -> Probed | None:
 
 
 def numbered(steps: Sequence[str], watched: int) -> Probed | None:
-    """Number the steps."""
     return Probed(tuple(f"Step {i}: {step}" for i, step in enumerate(steps, start=1)), watched)
 
 
@@ -94,7 +93,6 @@ class Probes(Record):
 
 
 async def probe_all(scorer: Scorer, cases: Sequence[Case], threshold: float) -> Probes:
-    """Score rewritten solutions and compare them with the originals' scores."""
     scored = [case for case in cases if case.steps and case.scores]
     wrong = [c for c in scored if c.label != NONE and first_below(c.scores, threshold) == c.label][:MOST]
     clean = [c for c in scored if c.label == NONE and first_below(c.scores, threshold) == NONE][:MOST]

@@ -2,16 +2,24 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from stepforge.grading.votes import equal_answers
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.scoring.best_of_n import AGGREGATORS, Ballot, any_right, best, choices, majority, weighted
+from stepforge.pipelines.scoring.best_of_n import (
+    AGGREGATORS,
+    Ballot,
+    any_right,
+    ballot_of,
+    best,
+    choices,
+    majority,
+    weighted,
+)
 from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
 from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
 from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
@@ -174,16 +182,8 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
 
 
 def _ballot(cases: Sequence[Case]) -> Ballot:
-    answers = [case.answer for case in cases if case.answer is not None]
-    leaders = equal_answers(answers, "math")
-    names = sorted(set(leaders.values()))
-    votes, right = np.zeros((len(cases), len(names))), np.zeros(len(names))
-    for i, case in enumerate(cases):
-        if case.answer is not None:
-            place = names.index(leaders[case.answer])
-            votes[i, place] = 1
-            right[place] = max(right[place], float(bool(case.final_answer_correct)))
-    return Ballot(votes, right, tuple(case.id for case in cases))
+    right = [bool(case.final_answer_correct) for case in cases]
+    return ballot_of([case.answer for case in cases], right, tuple(case.id for case in cases))
 
 
 def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[..., float]) -> dict[int, float]:
@@ -195,7 +195,7 @@ def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[...
 
 
 def _limited(cases: Sequence[Case], limit: int | None) -> list[Case]:
-    seen: dict[str, int] = defaultdict(int)
+    seen: Counter[str] = Counter()
     kept = []
     for case in cases:
         seen[case.subset] += 1

@@ -10,7 +10,6 @@ from stepforge.pipelines.scoring.score import Curve, Scoring
 
 
 def scoring_text(found: Scoring) -> str:
-    """Return all tables."""
     blocks = [f"{found.model} on {found.on}: {found.cases} solutions, {found.tokens:,} tokens read"]
     blocks += [f"not scored: {count} ({reason})" for reason, count in found.unscored.items()]
     blocks.append(_first_errors(found.first_errors))

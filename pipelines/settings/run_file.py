@@ -28,11 +28,11 @@ AnySource = Annotated[
 class Workers(Record):
     """How many processes, and how much each has under way."""
 
-    engine: int = Field(default=1, ge=1)
+    engine: int = Field(default=1, ge=1, le=10_000)
     """Processes with an engine each."""
-    cpu: int = Field(default=1, ge=1)
+    cpu: int = Field(default=1, ge=1, le=10_000)
     """Processes for the stages without an engine."""
-    shards_in_flight: int = Field(default=4, ge=1)
+    shards_in_flight: int = Field(default=4, ge=1, le=10_000)
     """Shards under way on each engine at a time; more keep the engine fuller and take more memory."""
     requests_in_flight: int | None = Field(default=None, ge=1)
     """Requests given to each engine at a time; by default twice what it computes together, so that it never runs dry
@@ -75,10 +75,10 @@ class RunFile(Record):
     """Everything a run is made of."""
 
     seed: int = Field(default=0, ge=0)
-    problems: int | None = Field(default=None, ge=0)
+    problems: int | None = Field(default=None, ge=0, le=1_000_000_000)
     """Problems from each source: from the families together, and from each problem set, of which a ``limit`` may ask
     fewer. By default 100 from the families, and all that a problem set holds; 0, where no family is listed, is all."""
-    solutions: int = Field(default=4, ge=1)
+    solutions: int = Field(default=4, ge=1, le=100_000)
     """Solutions sampled per problem. Where solutions are supplied, none, or as many for the policy's own pass rate if
     ``difficulty`` is listed under ``vet``."""
     rows_per_shard: int = Field(default=25, ge=1, le=10_000)

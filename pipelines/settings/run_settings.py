@@ -1,7 +1,7 @@
 """Reading run files: TOML, overrides, and one clear line for whatever is wrong, before anything starts."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ RUN_FILE_BYTES = 1 << 20
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     """Return the settings of a run file, with ``key=value`` overrides applied."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such run file; configs/demo.toml is one to start from") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({error})") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: lists or tables nested too deep to be read") from None
     for override in overrides:
         _apply_override(settings, override)
     return parse_settings(settings, str(path), path.parent, import_own_parts=True)
@@ -51,11 +53,24 @@ def parse_settings(
     Parts of a user's own are imported only where asked: what looks at a run folder executes nothing of it.
     """
     try:
-        return RunFile.model_validate(
-            _absolute_paths(settings, folder), context=IMPORTING if import_own_parts else None
-        )
+        run = RunFile.model_validate(_absolute_paths(settings, folder), context=IMPORTING if import_own_parts else None)
     except ValidationError as error:
         raise BadInput(f"{where}: {faults(error, settings)}") from None
+    if misplaced := list(_truth_values(settings, run.model_dump())):
+        raise BadInput(f"{where}: {', '.join(misplaced)}: true or false where a number belongs")
+    return run
+
+
+def _truth_values(written: Any, read: Any, path: str = "") -> Iterator[str]:
+    """Yield the settings that are truth values in the file and were taken for numbers."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        for key in written.keys() & read.keys():
+            yield from _truth_values(written[key], read[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(written, list) and isinstance(read, list | tuple):
+        for place, (one, other) in enumerate(zip(written, read, strict=False)):
+            yield from _truth_values(one, other, f"{path}.{place}")
+    elif isinstance(written, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        yield path
 
 
 def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:

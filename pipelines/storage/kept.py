@@ -49,20 +49,42 @@ def read_curated(layout: Layout, index: int, *, without: Collection[str] = ()) -
     return _joined(layout.shard("curate", index), layout.shard("label", index), LabeledProblem, without)
 
 
+def read_with_curated(
+    layout: Layout, index: int, *, without: Collection[str] = ()
+) -> Iterator[tuple[LabeledProblem, LabeledProblem | None]]:
+    """Yield all labeled rows, each beside itself as it came through curation: None where it did not, or not yet.
+
+    Raises:
+        RunFailed: a shard is damaged, or was not made from the one before it; the line names it.
+    """
+    source, path = layout.shard("label", index), layout.shard("curate", index)
+    kept = {one.row: one for one in _kept(path, source)} if path.exists() else {}
+    for number, row in enumerate(read_rows(source, LabeledProblem, without=without)):
+        one = kept.get(number)
+        yield row, None if one is None else _as_kept(one, row, path, without)
+
+
 def _joined(path: AnyPath, source: AnyPath, record: type[R], without: Collection[str]) -> Iterator[R]:
-    if shard_metadata(path).get("source") != shard_metadata(source)["digest"]:
-        raise RunFailed(f"{path}: was not made from {source}; delete it and run again")
-    kept = read_shard(path, Kept)
+    kept = _kept(path, source)
     rows = read_rows(source, record, without=without, only={one.row for one in kept})
     for one, row in zip(kept, rows, strict=True):
-        if row.problem.id != one.problem_id:
-            raise RunFailed(f"{path}: names a row that {source} does not have; delete it and run again")
-        yield row if one.changed is None else _changed(one.changed, record, path, without)
+        yield _as_kept(one, row, path, without)
 
 
-def _changed(text: str, record: type[R], path: AnyPath, without: Collection[str]) -> R:
+def _kept(path: AnyPath, source: AnyPath) -> list[Kept]:
+    if shard_metadata(path).get("source") != shard_metadata(source)["digest"]:
+        raise RunFailed(f"{path}: was not made from {source}; delete it and run again")
+    return read_shard(path, Kept)
+
+
+def _as_kept(one: Kept, row: R, path: AnyPath, without: Collection[str]) -> R:
+    if row.problem.id != one.problem_id:
+        raise RunFailed(f"{path}: names a row that the shard before does not have; delete it and run again")
+    if one.changed is None:
+        return row
+    empty = {name: () for name in without if name in type(row).model_fields}
     try:
-        return record.model_validate_json(text).model_copy(update=dict.fromkeys(without, ()))
+        return type(row).model_validate_json(one.changed).model_copy(update=empty)
     except ValidationError:
         raise RunFailed(
             f"{path}: damaged shard (a changed row cannot be read); delete this file and run again"

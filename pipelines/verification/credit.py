@@ -23,7 +23,6 @@ class Credit:
         self.scorer = scorer
 
     async def of(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepCredit]:
-        """Return the credit of each solution's steps."""
         return [_credit(one.scores, one.error) for one in await self.scorer.score(question, solutions)]
 
 

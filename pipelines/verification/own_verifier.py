@@ -21,11 +21,7 @@ START_SECONDS = 60.0
 
 
 def verifier_function(path: str) -> Function:
-    """Return the function that a path names.
-
-    Raises:
-        BadInput: there is none.
-    """
+    """Return the function that a path names. Raises BadInput: there is none."""
     module, _, name = path.partition(":")
     try:
         found = getattr(import_module(module), name)
@@ -40,11 +36,7 @@ class OwnVerifier:
     """Implements ``Verifier``; one item at a time, each with a limit."""
 
     def __init__(self, path: str, *, item_seconds: float = 5.0) -> None:
-        """Check the path; the process starts with the first item.
-
-        Raises:
-            BadInput: the path names no function.
-        """
+        """Check the path; the process starts with the first item. Raises BadInput: the path names no function."""
         verifier_function(path)
         self._path = path
         self._item_seconds = item_seconds
@@ -53,7 +45,6 @@ class OwnVerifier:
         self._turn = asyncio.Lock()
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
-        """Return a verdict for each item."""
         deadline = asyncio.get_running_loop().time() + seconds
         found = []
         for item in items:
@@ -66,7 +57,6 @@ class OwnVerifier:
         return found
 
     async def close(self) -> None:
-        """End the process."""
         async with self._turn:
             await asyncio.to_thread(self._end)
 

@@ -81,7 +81,6 @@ class VerifierRoutes:
         self._outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
 
     async def verify(self, request: "Request") -> "Response":
-        """Answer ``/verify``."""
         from starlette.responses import Response
 
         found = await self._verdicts(request, await _read(request, VerifyRequest))
@@ -89,7 +88,6 @@ class VerifierRoutes:
         return Response(b'{"verdicts":[' + rows + b"]}", media_type="application/json")
 
     async def open_rlhf(self, request: "Request") -> "Response":
-        """Answer ``/openrlhf``."""
         from starlette.responses import JSONResponse
 
         asked = await _read(request, OpenRlhfRequest)
@@ -103,7 +101,6 @@ class VerifierRoutes:
         return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
 
     async def credit(self, request: "Request") -> "Response":
-        """Answer ``/credit``."""
         from starlette.responses import JSONResponse
 
         if self._credit is None:
@@ -119,7 +116,6 @@ class VerifierRoutes:
         return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
 
     def health(self) -> Mapping[str, Any]:
-        """Return what ``/health`` tells."""
         return {"service": "verify", "credit": self._credit is not None, **self._limits.model_dump()}
 
     async def _verdicts(self, request: "Request", asked: VerifyRequest) -> list[Verified]:
@@ -140,7 +136,6 @@ def verify_app(
     credit: Credit | None = None,
     http: Limits | None = None,
 ) -> "ASGIApp":
-    """Return the service."""
     from starlette.routing import Route
 
     from stepforge.pipelines.serving.meter import Meter

@@ -78,7 +78,6 @@ class AnswerVerifier:
         self._grader = PooledGrader(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
-        """Return a verdict for each item."""
         tasks, deadline = [], asyncio.get_running_loop().time() + seconds
         for number, item in enumerate(items):
             if number % TURN == TURN - 1:
@@ -87,7 +86,6 @@ class AnswerVerifier:
         return [one if isinstance(one, Verified) else await _by(one, deadline) for one in tasks]
 
     async def close(self) -> None:
-        """End the grading processes."""
         await self._grader.close()
 
     def _begun(self, item: Item, client: str) -> "Verified | asyncio.Task[Verified]":
@@ -128,7 +126,6 @@ async def _settled(outcome: "asyncio.Future[Outcome]", extracted: str) -> Verifi
 
 
 async def _by(task: "asyncio.Task[Verified]", deadline: float) -> Verified:
-    """Wait for a verdict until the deadline."""
     left = deadline - asyncio.get_running_loop().time()
     done, _ = await asyncio.wait([task], timeout=max(0.0, left))
     if done:

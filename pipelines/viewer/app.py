@@ -12,7 +12,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES
+from stepforge.pipelines.run_folder.lost_problems import lost_problems
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app
 from stepforge.pipelines.serving.meter import Meter
@@ -20,7 +21,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.viewer.catalog import Address, Catalog
 from stepforge.pipelines.viewer.listing import PAGE, Listing, asked_for
-from stepforge.pipelines.viewer.problem_view import losses_of, read_problem, view_of
+from stepforge.pipelines.viewer.problem_view import read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
 from stepforge.pipelines.viewer.session import BrowserSession
@@ -31,8 +32,6 @@ from stepforge.schemas.problem import Problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
-
-    from stepforge.pipelines.viewer.problem_view import Row
 
 HERE = Path(__file__).parent
 BODY_BYTES = 64 << 10
@@ -91,7 +90,7 @@ class Viewer:
         """A problem with its solutions."""
         address, row, about = self._row(request)
         problem_id = row.id if isinstance(row, Problem) else row.problem.id
-        view = view_of(row, losses_of(self.layout, address, problem_id))
+        view = view_of(row, str(lost_problems(self.layout, address.shard).get(problem_id, "")))
         wrong = (i for i, solution in enumerate(view.solutions, 1) if solution.outcome == "wrong")
         return self.html(
             "problem",
@@ -133,7 +132,7 @@ class Viewer:
         """The keys, and what colors mean."""
         return self.html("keys")
 
-    def _row(self, request: Request) -> "tuple[Address, Row, dict[str, Any]]":
+    def _row(self, request: Request) -> tuple[Address, Row, dict[str, Any]]:
         """Return the row at the address, and how to go on from there in the list that it was opened from."""
         path = request.path_params
         if path["stage"] not in ROW_STAGES:

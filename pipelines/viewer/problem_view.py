@@ -4,15 +4,13 @@ from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_columns, read_row
+from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.viewer.catalog import Address
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
+from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem
-
-Row = LabeledProblem | SolvedProblem | Problem
-RECORDS: dict[str, type[Row]] = {"label": LabeledProblem, "solve": SolvedProblem, "generate": Problem}
 
 
 class StepView(NamedTuple):
@@ -49,7 +47,7 @@ class ProblemView(NamedTuple):
 
     problem: Problem
     solutions: tuple[SolutionView, ...]
-    losses: tuple[str, ...]
+    loss: str
     costs: tuple[str, ...]
     policy: str
 
@@ -61,35 +59,21 @@ def read_problem(layout: Layout, address: Address) -> Row:
         IndexError: there is none.
         RunFailed: its shard is damaged.
     """
-    return read_row(layout.shard(address.stage, address.shard), RECORDS[address.stage], address.row)
+    return read_row(layout.shard(address.stage, address.shard), ROW_RECORDS[address.stage], address.row)
 
 
-def view_of(row: Row, losses: tuple[str, ...]) -> ProblemView:
+def view_of(row: Row, loss: str) -> ProblemView:
     """Return what the page shows."""
     if isinstance(row, Problem):
-        return ProblemView(row, (), losses, (), "")
+        return ProblemView(row, (), loss, (), "")
     if isinstance(row, SolvedProblem):
         plain = tuple(_unlabeled(rollout) for rollout in row.rollouts)
-        return ProblemView(row.problem, plain, losses, (), row.policy.model)
+        return ProblemView(row.problem, plain, loss, (), row.policy.model)
     costs = tuple(
         f"{c.labeler}: {c.cost.rollouts} completions, {c.cost.generated_tokens} generated tokens" for c in row.costs
     )
     solutions = tuple(solution_view(row.problem, solution) for solution in row.solutions)
-    return ProblemView(row.problem, solutions, losses, costs, row.policy.model)
-
-
-def losses_of(layout: Layout, address: Address, problem_id: str) -> tuple[str, ...]:
-    """Return why a problem was lost, from its own shard's files alone."""
-    found: list[str] = []
-    for folder, columns in (("rejected", ["filter", "reason"]), ("failures", ["error", "message"])):
-        for stage in ("generate", "solve", "vet", "label", "curate"):
-            path = layout.folder / folder / stage / layout.shard("label", address.shard).name
-            if path.exists():
-                known = read_columns(path, ["problem_id", *columns])
-                lines = zip(*known.values(), strict=True)
-                how = "rejected" if folder == "rejected" else "failed"
-                found += [f"{how} in {stage}: {part}: {why}" for name, part, why in lines if name == problem_id]
-    return tuple(found)
+    return ProblemView(row.problem, solutions, loss, costs, row.policy.model)
 
 
 def ending(rollout: Rollout) -> str:
@@ -106,7 +90,7 @@ def _unlabeled(rollout: Rollout) -> SolutionView:
 def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
     """Return a labeled solution as it is shown."""
     truth, people = oracle_verdict(problem, solution.rollout), people_verdict(solution.rollout)
-    beliefs = right_so_far(solution)
+    beliefs = solution.right_so_far
     steps = []
     for i, step in enumerate(solution.rollout.steps):
         facts = [*_facts(solution.labels[i]), *_said(i, solution, truth, people)]
@@ -122,18 +106,6 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
     return SolutionView(
         rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, rollout.repair, labeled=True
     )
-
-
-def right_so_far(solution: LabeledSolution) -> list[float | None]:
-    """Return for each step the probability that it and all before it are right; else the share of completions that
-    succeed from there, else None."""
-    if solution.verdict.posterior:
-        left, beliefs = 1.0, []
-        for p in solution.verdict.posterior[:-1]:
-            left -= p
-            beliefs.append(min(1.0, max(0.0, left)))
-        return list(beliefs)
-    return [None if label is None else label.value for label in solution.labels]
 
 
 def percent(share: float | None) -> str:

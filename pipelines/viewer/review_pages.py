@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.review.agreement import disputed, place_of_step, review_figures
+from stepforge.pipelines.review.condensed import read_condensed
 from stepforge.pipelines.review.findings import add_findings, read_findings
 from stepforge.pipelines.review.queue import QueueItem, doubt_of, read_queue
 from stepforge.pipelines.storage.layout import Layout
@@ -49,8 +50,9 @@ class Sent(Record):
 class ReviewDesk:
     """One reviewer at work on the queue of one run."""
 
-    def __init__(self, layout: Layout, reviewer: str, *, adjudicates: bool = False) -> None:
-        self.layout, self.reviewer, self.adjudicates = layout, reviewer, adjudicates
+    def __init__(self, layout: Layout, reviewer: str, *, adjudicates: bool = False, condensed: bool = True) -> None:
+        """``condensed``: whether what a model wrote of a step is shown before it is asked for."""
+        self.layout, self.reviewer, self.adjudicates, self.condensed = layout, reviewer, adjudicates, condensed
         self.queue = read_queue(layout)
 
     def findings(self) -> list[StepFinding]:
@@ -174,6 +176,8 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
         solution = row.solutions[item.solution]
         mine = desk.mine(findings, item)
         step = desk.step(item, solution, findings)
+        asked_about = item.step if step is None else step
+        digest = digest_up_to(solution.rollout, asked_about)
         others = [o for o in findings if place_of_step(o) == (item.problem_id, item.solution_id, item.step)]
         return html(
             "review",
@@ -183,7 +187,8 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
             row=row,
             solution=solution_view(row.problem, solution),
             place=item.solution + 1,
-            step=item.step if step is None else step,
+            step=asked_about,
+            condensed=read_condensed(desk.layout).get((item.solution_id, digest)),
             answered=step is None,
             mine={one.step: one for one in mine},
             others=others if desk.adjudicates else [],

@@ -21,6 +21,7 @@ def view(
     browser: bool,
     reviewer: str | None,
     adjudicates: bool,
+    condensed: bool,
     say: Callable[[str], None],
 ) -> None:
     """Serve a run until interrupted.
@@ -29,7 +30,7 @@ def view(
         BadInput: this is no run folder, or the port is taken.
     """
     run, layout = open_run(folder)
-    viewer = Viewer(run, layout, ReviewDesk(layout, reviewer or _user(), adjudicates=adjudicates))
+    viewer = Viewer(run, layout, ReviewDesk(layout, reviewer or _user(), adjudicates=adjudicates, condensed=condensed))
     token = token_for_service()
 
     def ready(address: str) -> None:

@@ -110,6 +110,7 @@ def without_ray(where: Whereabouts | None = None) -> None:
 
     pool._workers = workers  # type: ignore[assignment]
     pool.ray_is_lost = lambda: False
+    pool.engine_gpus = lambda run: 0.0
     ray.kill = lambda actor, no_restart: None  # type: ignore[assignment]
     driver.start_ray = driver.stop_ray = lambda **_: None
     if where is not None:
@@ -162,7 +163,7 @@ class Attempt:
         self.process.join()
         return self.process.exitcode == -signal.SIGKILL
 
-    def wait(self, seconds: float = 240) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """Return its exit code; kill it where it takes too long."""
         self.process.join(seconds)
         if self.process.exitcode is None:
@@ -177,9 +178,10 @@ class Attempt:
         return self.out.read_text(errors="replace") if self.out.exists() else ""
 
 
-def run(run_file: Path, folder: Path, *, prepare: Any = None, expect: int = 0) -> str:
+def run(run_file: Path, folder: Path, *more: str, prepare: Any = None, expect: int = 0) -> str:
     """Do a run to its end in a process of its own, and return what it said."""
-    attempt = Attempt("run", run_file, "--out", folder, "--quiet", out=folder.with_suffix(".log"), prepare=prepare)
+    command = ("run", run_file, "--out", folder, "--quiet", *more)
+    attempt = Attempt(*command, out=folder.with_suffix(".log"), prepare=prepare)
     code = attempt.wait()
     assert code == expect, f"exit code {code}: {attempt.said[-2000:]}"
     return attempt.said

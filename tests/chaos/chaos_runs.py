@@ -70,7 +70,7 @@ kind = "step_preference"
 KEPT = ("problems", "solved", "vetted", "labeled", "curated", "rejected", "failures", "brought", "datasets")
 
 
-DEFAULTS = {"seed": 7, "problems": 12, "rows": 4, "pilot": 6, "latency": 0, "workers": 1, "restarts": 3, "engine": ""}
+DEFAULTS = {"seed": 7, "problems": 9, "rows": 3, "pilot": 4, "latency": 0, "workers": 1, "restarts": 3, "engine": ""}
 
 
 def write_run(folder: Path, **settings: Any) -> Path:

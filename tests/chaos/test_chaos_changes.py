@@ -3,7 +3,8 @@ nothing that was sampled before is sampled again."""
 
 import json
 import shutil
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,20 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A run with a change from the beginning, by the change's name."""
+    folder = tmp_path_factory.mktemp("fresh")
+
+    @cache
+    def made(name: str) -> Path:
+        out = folder / name.replace(" ", "-")
+        run(changed(out.with_suffix(".changed"), CHANGES[name]), out)
+        return out
+
+    return made
+
+
 def changed(folder: Path, change: tuple[str, str]) -> Path:
     path = write_run(folder)
     assert change[0] in path.read_text()
@@ -56,17 +71,17 @@ def completions(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_changed_setting_redoes_only_what_depends_on_it(first: Path, tmp_path: Path, name: str) -> None:
-    path = changed(tmp_path / "changed", CHANGES[name])
-    again, fresh = tmp_path / "again", tmp_path / "fresh"
+def test_a_changed_setting_redoes_only_what_depends_on_it(
+    first: Path, fresh: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    again = tmp_path / "again"
     shutil.copytree(first, again)
     known = {file.name for file in (again / "sessions").glob("*.json")}
-    run(path, again)
-    run(path, fresh)
-    assert contents(again) == contents(fresh)
+    run(changed(tmp_path / "changed", CHANGES[name]), again)
+    assert contents(again) == contents(fresh(name))
     redone = sampled(again, known)
     assert "generate" not in redone
-    assert completions(again) < completions(first) + completions(fresh)  # what both ask was sampled once
+    assert completions(again) < completions(first) + completions(fresh(name))  # what both ask was sampled once
     if name in REPLAYED:
         assert redone["label"] > 0.3 * completions(first)
     if name != "more solutions":
@@ -155,15 +170,14 @@ def contents_of_relabeled(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("stage", ["solved", "vetted", "labeled"])
 def test_a_change_survives_a_kill_between_a_shard_and_those_made_from_it(
-    first: Path, tmp_path: Path, stage: str
+    first: Path, fresh: Callable[[str], Path], tmp_path: Path, stage: str
 ) -> None:
-    again, fresh = tmp_path / "again", tmp_path / "fresh"
+    again = tmp_path / "again"
     shutil.copytree(first, again)
     path = changed(tmp_path / "changed", CHANGES["more solutions"])
     at = f"open /{stage}/.part-00001.parquet.PID.tmp #1"
     crash = partial(install, again, tmp_path / "operations", at, None, 0.02)
     run(path, again, prepare=crash, expect=CRASH)
     run(path, again)
-    run(path, fresh)
-    assert contents(again) == contents(fresh)
+    assert contents(again) == contents(fresh("more solutions"))
     assert not Layout(again).unsettled.exists()

@@ -96,13 +96,13 @@ def test_an_orphan_commits_nothing_into_the_next_drivers_folder(slow: Reference,
 
 CHANGES: dict[str, tuple[str, Any]] = {
     "seed": ("seed = 7", "seed = 8"),
-    "rows_per_shard": ("rows_per_shard = 4", "rows_per_shard = 5"),
+    "rows_per_shard": ("rows_per_shard = 3", "rows_per_shard = 5"),
     "engine.error_rate": ("error_rate = 0.2", "error_rate = 0.3"),
     "policy.temperature": ("[policy]", "[policy]\ntemperature = 0.5"),
     "generate.0.kind": ('[[generate]]\nkind = "quantities"', '[[generate]]\nkind = "number_theory"'),
 }
 ADDITIONS = {
-    "problems": ("problems = 12", "problems = 16"),
+    "problems": ("problems = 9", "problems = 16"),
     "workers": ("engine = 1", "engine = 2"),
     "export": ("[[export]]", '[[export]]\nkind = "preference"\n\n[[export]]'),
     "solutions": ("solutions = 3", "solutions = 4"),

@@ -1,18 +1,35 @@
 """Servers that go away, or fail over single rows: what a run says, and that nothing is lost or wrong for it."""
 
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from chaos import run
-from loopback_server import Asked
+from loopback_server import Asked, LoopbackServer
 from server_runs import contents, write_run
 
-SCALE = 40
-"""An outage of 60 s, with back-off and patience, in a fortieth of the time."""
+SECONDS, SCALE = 60, 40
+"""An outage, and how many times faster it and the back-off go where it is not waited for."""
 OUTAGES, QUICK = 20, 6
+
+
+def outage(number: int, scale: int, undisturbed: Any, folder: Path, away: LoopbackServer) -> str:
+    """Run while the server is away once, at a random moment; check the run against an undisturbed one."""
+    expected, requests = undisturbed
+    away.mode = ("refuses", "answers 503", "hangs up")[number % 3]
+    away.down_at, away.down_seconds = Random(number).randint(30, requests - 30), SECONDS / scale
+    run_file = write_run(folder, away.address, problems=12, rows=6, backoff=0.5 / scale, patience=3600)
+    said = run(run_file, folder / "out")
+    assert contents(folder / "out") == expected
+    assert "is away (" in said
+    (waited,) = re.findall(r"is back after ([^\n]+)", said)
+    return (
+        f"outage {number} ({away.mode}, at request {away.down_at} of about {requests}; back after {waited}): the same"
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,17 +38,16 @@ OUTAGES, QUICK = 20, 6
 def test_an_outage_costs_time_and_nothing_else(
     number: int, undisturbed: Any, tmp_path: Path, server: Any, tell: Callable[[str], None]
 ) -> None:
-    """At a random moment the server is away for (scaled) 60 s: the run waits, says why, and ends in the same bytes."""
-    expected, requests = undisturbed
-    rng = Random(number)
-    away = server()
-    away.mode = ("refuses", "answers 503", "hangs up")[number % 3]
-    away.down_at, away.down_seconds = rng.randint(30, requests - 30), 60 / SCALE
-    said = run(write_run(tmp_path, away.address, problems=12, rows=6), tmp_path / "out")
-    assert contents(tmp_path / "out") == expected
-    assert "is away (" in said
-    assert "is back after" in said
-    tell(f"outage {number} ({away.mode}, at request {away.down_at} of about {requests}): none lost, none wrong")
+    """The run waits, says why, and ends in the same bytes: nothing is lost, nothing is wrong for it."""
+    tell(outage(number, SCALE, undisturbed, tmp_path, server()))
+
+
+@pytest.mark.soak
+def test_outages_of_a_whole_minute(undisturbed: Any, tmp_path: Path, server: Any, tell: Callable[[str], None]) -> None:
+    """The same with nothing scaled; side by side, since they mostly wait."""
+    with ThreadPoolExecutor(OUTAGES) as runs:
+        for line in runs.map(lambda n: outage(n, 1, undisturbed, tmp_path / str(n), server()), range(OUTAGES)):
+            tell(line)
 
 
 def test_a_server_that_stays_away_ends_the_run_with_the_reason_and_another_address_resumes_it(

@@ -38,6 +38,7 @@ HOSTILE = {
     "list items": "1. a\n" * (N // 5),
     "wide stops": "\u3002" * N,
     "bold steps": "**Step " * (N // 7),
+    "ordinals": "First, a. " * (N // 10) + "Second, b.",
     "latex": "\\textbf{" * (N // 8),
 }
 pieces_of_text = st.lists(
@@ -64,6 +65,9 @@ pieces_of_text = st.lists(
             "X ",
             "1. ",
             "2. ",
+            "First, ",
+            ". Second, ",
+            " Then we ",
             "```\n",
             r"\[",
             r"\]",

@@ -84,6 +84,14 @@ TWO_STEPS = (
     "שלב 1: a\nשלב 2: b",
     "चरण 1: a\nचरण 2: b",
     "ขั้นตอนที่ 1: a\nขั้นตอนที่ 2: b",
+    "First, a is 3.5. Second, b.",
+    "First, add (3 and 4.) Secondly, b",
+    "First we add.\n\nSecond, we halve.",
+    "**First,** a.\n**Second,** b.",
+    "- First, a\n- Third, b",
+    "Erstens, a.\nZweitens, b.",
+    "Во-первых, a. Во-вторых, b.",
+    "首先，a。其次，b。",
 )
 
 
@@ -106,7 +114,23 @@ def test_two_steps(text: str) -> None:
         "2. a\n1. b",
         "footsteps 1: a\nfootsteps 2: b",
         "Step 1: a\n```\nStep 2: in code\n```",
+        "First, a, and second, b. Then c.",
+        "First term is 3. Second term is 5. Then we add.",
+        "First, a. Then b. Finally, c.",
+        "First, a.\n```\nSecond, in code\n```",
+        "\\begin{align}\nFirst, x\\\\\nSecond, y\n\\end{align}",
     ],
 )
 def test_one_step(text: str) -> None:
     assert StepMarker()(text) == (text,)
+
+
+def test_next_and_finally_open_steps_among_numbered_ones() -> None:
+    text = "Look. First, add 3. Second, we halve it, then wait. Next we check.\nThen $x = 2$. Finally, 7."
+    assert StepMarker()(text) == (
+        "Look. First, add 3.",
+        " Second, we halve it, then wait.",
+        " Next we check.\n",
+        "Then $x = 2$.",
+        " Finally, 7.",
+    )

@@ -9,7 +9,7 @@ from fakes import verdict_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, fused, measured_skill, relation
+from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, SkillCounts, fused, relation
 from stepforge.schemas.labeled import Verdict
 
 # Fusion by measured skill.
@@ -25,7 +25,14 @@ def skill(labeler: str, exact: int, *, of: int = 100, abstained: int = 0) -> Ski
     erroneous += [misses[i % 3] for i in range(left)]
     clean = [verdict_of(labeler)] * exact + [verdict_of(labeler, abstained=True)] * abstained
     clean += [verdict_of(labeler, 1)] * left
-    return measured_skill(labeler, [*((v, 2) for v in erroneous), *((v, None) for v in clean)])
+    return skill_of(labeler, [*((v, 2) for v in erroneous), *((v, None) for v in clean)])
+
+
+def skill_of(labeler: str, cases: Sequence[tuple[Verdict, int | None]]) -> Skill:
+    counts = SkillCounts()
+    for verdict, truth in cases:
+        counts.add(verdict, truth)
+    return counts.skill(labeler)
 
 
 def test_a_measured_skill_by_hand() -> None:
@@ -41,7 +48,7 @@ def test_a_measured_skill_by_hand() -> None:
         (verdict_of("a", 0), None),
         (verdict_of("a", abstained=True), None),
     ]
-    found = measured_skill("a", cases)
+    found = skill_of("a", cases)
     assert found.erroneous == {"exact": 1, "before": 1, "after": 2, "none": 1, "abstained": 1}
     assert found.clean == {"none": 2, "step": 1, "abstained": 1}
     assert [relation(verdict, 2) for verdict, truth in cases if truth == 2] == [

@@ -20,12 +20,10 @@ from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSIONS, sessions
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
-from stepforge.pipelines.storage.layout import Layout, shard_index
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
-from stepforge.schemas.labeled import COMPLETIONS
 
 FIGURES = "figures"
 CARD = "README.md"
@@ -33,12 +31,8 @@ CARD_BYTES = 8 << 20
 """Size of the largest card that is read."""
 
 
-def write_card(layout: Layout, run: RunFile, report: Report) -> None:
-    """Write ``README.md`` and the figures of the data set repository; curated shards are read one at a time."""
-    contents = Contents()
-    for path in layout.shards("curate"):
-        for row in read_curated(layout, shard_index(path), without=COMPLETIONS):
-            contents.add(row)
+def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
+    """Write ``README.md`` and the figures of the data set repository."""
     figures = figure_files(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
     stamp |= _written(layout, SESSIONS, sessions(contents.examples))

@@ -89,6 +89,19 @@ slider?.addEventListener("input", () => {
 if (page === "review") {
   const began = performance.now(), shown = ["reference"], said = document.getElementById("said");
   let sending = false, step = Number(document.body.dataset.step);
+  const condensed = document.querySelector(".condensed"), mark = document.querySelector("[data-do=condensed]");
+  const show = (on) => {
+    condensed.hidden = !on;
+    mark.setAttribute("aria-pressed", on);
+    if (on && !shown.includes("condensed")) shown.push("condensed");
+  };
+  if (condensed) {
+    show((sessionStorage.getItem("condensed") ?? document.body.dataset.condensed) === "shown");
+    mark.addEventListener("click", () => {
+      show(condensed.hidden);
+      sessionStorage.setItem("condensed", condensed.hidden ? "hidden" : "shown");
+    });
+  }
   const asked = document.querySelector(".step.asked");
   asked?.scrollIntoView({ block: "center" });
   asked?.focus({ preventScroll: true });

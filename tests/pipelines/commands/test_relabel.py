@@ -5,20 +5,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import data_bytes, invoked, refused, stepforge
+from chaos import run
+from command_line import data_bytes, invoked, refused
 from run_files import a_run
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.people_rule import PeopleRule
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.commands.relabel import calibrated_by_people
 from stepforge.pipelines.reports.error_sets import in_half
+from stepforge.pipelines.review.findings import add_findings
 from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
 from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
-from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
+from stepforge.schemas.review import Finding, StepFinding
 from stepforge.schemas.rollout import PeopleLabel
 
 OMEGA, BOTH = OmegaPRM(grow=False), Consensus()
@@ -43,8 +47,7 @@ RUN = a_run(
 def run_again(folder: Path) -> None:
     run_file = folder.with_suffix(".toml")
     run_file.write_text(RUN.toml())
-    result = stepforge("run", run_file, "--out", folder, "--quiet")
-    assert result.returncode == 0, result.stderr
+    run(run_file, folder)
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +173,50 @@ def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledPr
 def test_half_of_peoples_labels_calibrate_and_the_other_half_is_not_looked_at(done: Path) -> None:
     part, plain = ChangePoint(), rows(done)
     judged = [[judged_by_people(row, first_half_only=half) for row in plain] for half in (False, True)]
-    fitted = [calibrated_by_people(part, few * (1 + 100 // len(plain))) for few in judged]
+    nobody = PeopleRule()
+    fitted = [calibrated_by_people(part, few * (1 + 100 // len(plain)), nobody) for few in judged]
     assert fitted[0].rates == fitted[1].rates
     assert fitted[0].rates != part.rates
     assert fitted[0].rates.model_copy(update={"harmless": part.rates.harmless}).moves == part.rates.moves
-    assert calibrated_by_people(part, plain) == part
-    assert calibrated_by_people(part, judged[0][:5]) == part
+    assert calibrated_by_people(part, plain, nobody) == part
+    assert calibrated_by_people(part, judged[0][:5], nobody) == part
+
+
+def found(row: LabeledProblem, solution: LabeledSolution) -> list[StepFinding]:
+    """Return what a reviewer who knows the truth says of every step up to the first wrong one."""
+    steps = solution.rollout.steps
+    error = oracle_verdict(row.problem, solution.rollout).first_error
+    said: list[Finding] = ["right"] * len(steps) if error is None else [*["right"] * error, "wrong"]  # type: ignore[list-item]
+    known = {"problem_id": row.problem.id, "solution_id": solution.rollout.id, "reviewer": "anna", "at": "now"}
+    return [StepFinding.model_validate(known | {"step": i, "finding": one}) for i, one in enumerate(said)]
+
+
+@pytest.fixture(scope="module")
+def reviewed(done: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run after somebody reviewed all of it."""
+    copy = tmp_path_factory.mktemp("reviewed") / "out"
+    shutil.copytree(done, copy, ignore=shutil.ignore_patterns("relabeled"))
+    add_findings(Layout(copy), [one for row in rows(copy) for s in row.solutions for one in found(row, s)])
+    return copy
+
+
+def test_reviewers_findings_calibrate_like_labels_that_came_with_the_problems(done: Path, reviewed: Path) -> None:
+    rates = []
+    for folder in (done, reviewed):
+        assert invoked("relabel", folder, "--rule", "posterior")[0] == 0
+        rule = json.loads((folder / "relabeled/posterior/rule.json").read_text())
+        rates.append({name: rule["model"]["rates"][name] for name in ("harmless", "unseen", "temper", "moves")})
+    assert rates[0] != rates[1] and rates[0]["moves"] == rates[1]["moves"]
+    few = PeopleRule(findings=tuple(one for row in rows(done)[:5] for s in row.solutions for one in found(row, s)))
+    assert calibrated_by_people(ChangePoint(), rows(done), few) == ChangePoint()
+
+
+@pytest.mark.parametrize("rule", ["agreement", "fusion"])
+def test_a_consensus_hears_people(reviewed: Path, rule: str) -> None:
+    code, said = invoked("relabel", reviewed, "--rule", rule)
+    assert code == 0, said
+    fresh = rows(reviewed / "relabeled" / rule)
+    labels = [(s.verdict.first_error, oracle_verdict(r.problem, s.rollout)) for r in fresh for s in r.solutions]
+    assert sum(label == truth.first_error for label, truth in labels) > 0.95 * len(labels)
+    assert json.loads((reviewed / "relabeled" / rule / "report.json").read_text())["reviewed"]["solutions"] > 100
+    assert f"people looked at {len(labels)} of {len(labels)} solutions" in said

@@ -23,7 +23,7 @@ from stepforge.pipelines.reports.label_accuracy import (
     judge_problem,
     step_auc,
 )
-from stepforge.pipelines.reports.report import build_report
+from stepforge.pipelines.reports.report import build_report, measured
 from stepforge.pipelines.run_folder.ledger import build_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage import shards
@@ -132,9 +132,8 @@ def test_no_more_than_a_few_problems_are_in_memory(
     monkeypatch.setattr(shards, "from_table", watched)
     monkeypatch.setattr(shards, "ROWS_AT_A_TIME", 4)
     export_all(run, layout)
-    report = build_report(run, layout, build_ledger(layout, []))
-    write_card(layout, run, report)
-    assert made == 4 * len(rows)  # each shard once for all exports, and for the report, its audit and the card
+    write_card(layout, run, *measured(run, layout, build_ledger(layout, [])))
+    assert made == 2 * len(rows)  # each shard once for all exports, and once for the report and the card
     assert most <= 3 * 4  # those being made, those before them, and what is being looked at
 
 

@@ -69,6 +69,22 @@ def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_o
     assert request.get("add_generation_prompt", True) is not flagged
 
 
+@pytest.mark.parametrize("second", ["Step 1\nStep 2", "Step 2"])
+def test_a_beginning_that_comes_back_is_taken_off(run: Loop, second: str) -> None:
+    """llama.cpp's server answers with the whole message, of which only the rest is new."""
+
+    def whole(request: httpx.Request) -> httpx.Response:
+        begun = json.loads(request.content)["messages"][-1]["content"]
+        content = f"{begun} and" if begun.startswith("So") else second
+        answer = {"message": {"content": content}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"choices": [answer], "usage": {**USAGE, "prompt_tokens": len(begun)}})
+
+    engine = opened(run, ChatServer(whole, "llamacpp"))
+    completion = run(engine.complete(Prompt(text="", turns=BEGUN), seed=1, sampling=Sampling()))
+    expected = ("Step 2", "stop") if second.startswith("Step 1") else ("", "error")
+    assert (completion.text, completion.finish) == expected
+
+
 def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
     server = ChatServer(chat_answer, "somebody")
     engine = opened(run, server)

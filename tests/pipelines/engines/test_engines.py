@@ -27,7 +27,7 @@ ENGINES = [
     "scripted",
     "transformers",
     pytest.param("vllm", marks=needs_vllm),
-    pytest.param("server", marks=needs_vllm),
+    pytest.param("server", marks=[needs_vllm, pytest.mark.slow]),
 ]
 
 

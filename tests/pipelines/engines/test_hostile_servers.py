@@ -9,56 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
-from engine_setup import Loop, ask
+from engine_setup import Loop
+from hostile_server import USAGE, Hostile, Stream, asked, opened
 
-from stepforge.pipelines.engines import EMBEDDED, ServerEngineSettings
+from stepforge.pipelines.engines import EMBEDDED
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.engines.server_engine import ServerEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
-MODELS = {"data": [{"id": "tiny", "max_model_len": 512, "owned_by": "vllm"}]}
-USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
 KEY = "sesame-4711-open"
 MIB = 1 << 20
-
-
-class Stream(httpx.AsyncByteStream):
-    """Bytes as they are made, so that only what is read takes memory."""
-
-    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
-        self._chunks = chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks():
-            yield chunk
-
-
-class Hostile(httpx.AsyncBaseTransport):
-    """Answers completions with what it was made with; keeps the requests."""
-
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], models: Any = MODELS) -> None:
-        self.answer = answer
-        self.models = models
-        self.asked: list[dict[str, Any]] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/models"):
-            return self.models() if callable(self.models) else httpx.Response(200, json=self.models)
-        self.asked.append(json.loads(request.content))
-        return self.answer(request)
-
-
-def opened(run: Loop, server: Hostile, **settings: Any) -> ServerEngine:
-    settings = {"backoff": 0.001, "retries": 1, "address": "https://server.test/v1", "request_timeout": 5, **settings}
-    return run(ServerEngine.open(ServerEngineSettings(**settings), transport=server))
-
-
-def asked(run: Loop, server: Hostile, **settings: Any) -> Completion:
-    (completion,) = run(ask(opened(run, server, **settings), "Q\n", max_tokens=16))
-    return completion
 
 
 def streamed(chunks: Callable[[], AsyncIterator[bytes]], **headers: str) -> Hostile:
@@ -154,6 +116,12 @@ def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
         b'{"choices": [{"text": "a", "finish_reason": "stop", "logprobs": {"content": [1]}}]}',
         b'{"choices": [{"message": {"content": null, "reasoning_content": "I think"}, "finish_reason": "length"}]}',
         b'{"choices": [{"message": {"content": "", "tool_calls": [{}]}, "finish_reason": "stop"}]}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop"}, {"text": "b"}], "usage": {"completion_tokens": 1}}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop", "index": 1}], "usage": {"completion_tokens": 1}}',
+        b'{"choices": {"0": {"text": "a"}}}',
+        b"<html><title>Log in</title></html>",
+        b'data: {"choices": [{"text": "a"}]}',
+        b"",
     ],
     ids=lambda body: body[:60].decode(),
 )

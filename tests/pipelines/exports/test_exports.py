@@ -33,6 +33,7 @@ def test_stepwise_labels_are_right_until_the_first_error_and_end_there() -> None
     assert bad.successes[2] == 0
     assert bad.values[2] == 0.0
     assert bad.high[2] == pytest.approx(0.3244, abs=1e-4)
+    assert bad.colors == "\N{LARGE GREEN SQUARE}\N{LARGE GREEN SQUARE}\N{LARGE RED SQUARE}"
 
 
 def test_steps_behind_the_error_can_be_kept_as_wrong() -> None:

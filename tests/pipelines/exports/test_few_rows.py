@@ -44,7 +44,15 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
     return row.model_copy(update={"solutions": solutions})
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
+    run, layout = curated_run(tmp_path, [], [part() for part in EXPORTS])
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
+    assert not any(sum(rows_by_split(layout, part.name).values()) for part in run.export)
+    assert not list(layout.datasets.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("kind", EXPORTS, ids=lambda part: part().kind)
 def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
@@ -58,9 +66,8 @@ def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> No
     written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
     assert sum(written.values()) == count
     assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
-    if count:
-        loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
-        assert {split: loaded[split].num_rows for split in loaded} == written
+    loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
+    assert {split: loaded[split].num_rows for split in loaded} == written
 
 
 def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:

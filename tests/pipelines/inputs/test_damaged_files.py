@@ -109,7 +109,7 @@ def parquet_bomb(path: Path, items: pa.Array) -> None:
     [
         (
             pa.repeat(7, 20_000_000),
-            "20,000,000 values of column 'steps.list.element' in one row group, the limit is 16,777,216",
+            "20,000,000 values of column 'steps.list.element' in one row group, the limit here is 16,777,216",
         ),
         (pa.repeat("step", 1_000_000), "'steps' has a list of 1,000,000 items, the limit is 100,000"),
         (pa.repeat("a" * 9 * 2**20, 3), "'steps' has a text of 9 MiB, the limit is 8 MiB"),

@@ -4,7 +4,7 @@ from math import isclose
 
 from judgments import TRUTH, judged
 
-from stepforge.pipelines.reports.label_accuracy import accuracies
+from stepforge.pipelines.reports.label_accuracy import accuracies, truths_of
 from stepforge.pipelines.reports.label_audit import Audit, labeled_steps
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
@@ -48,19 +48,18 @@ def row(*solutions: LabeledSolution, truth: bool = True) -> LabeledProblem:
 
 
 def test_steps_are_counted_as_they_are_exported() -> None:
-    audit = Audit()
-    audit.add(
-        row(
-            # True classes: right, wrong, wrong. Named too late: one wrong step is labeled right.
-            solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=named(2)),
-            # True: all right. A right step is labeled wrong; what is behind it is not exported.
-            solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(1)),
-            # True: right, wrong, wrong, and named exactly.
-            solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=named(1)),
-            solution("d", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(None)),
-            solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=named(None, abstained=True)),
-        )
+    audited = row(
+        # True classes: right, wrong, wrong. Named too late: one wrong step is labeled right.
+        solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=named(2)),
+        # True: all right. A right step is labeled wrong; what is behind it is not exported.
+        solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(1)),
+        # True: right, wrong, wrong, and named exactly.
+        solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=named(1)),
+        solution("d", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(None)),
+        solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=named(None, abstained=True)),
     )
+    audit = Audit()
+    audit.add(audited, truths_of(audited))
     figures = audit.figures()
     assert list(figures) == ["all", "difficulty: 3", "domain: d", "source: s"]
     whole = figures["all"]
@@ -77,7 +76,8 @@ def test_steps_are_counted_as_they_are_exported() -> None:
 
 def test_problems_without_a_truth_count_nowhere() -> None:
     audit = Audit()
-    audit.add(row(solution("a", "A = 1", outcome="wrong", verdict=named(0)), truth=False))
+    untold = row(solution("a", "A = 1", outcome="wrong", verdict=named(0)), truth=False)
+    audit.add(untold, truths_of(untold))
     assert audit.figures() == {}
 
 

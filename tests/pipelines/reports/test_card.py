@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from exported_rows import WITH_ROWS
+from huggingface_hub import DatasetCard
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.filters import Contamination
@@ -25,7 +26,7 @@ from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.sections import decontamination
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.charts import Bar, bars
-from stepforge.pipelines.reports.report import build_report, write_report
+from stepforge.pipelines.reports.report import measured, write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -99,6 +100,9 @@ def test_the_front_matter_reads_back(card: tuple[RunFile, Layout, str]) -> None:
     run, layout, text = card
     data = yaml_of(text)
     assert data == front_matter(run, layout).to_dict()
+    loaded = DatasetCard(text)
+    assert loaded.data.pretty_name == "Process supervision by stepforge"
+    assert loaded.text.lstrip().startswith("# Process supervision data")
     assert [config["config_name"] for config in data["configs"]] == [part().name for part in WITH_ROWS]
     assert [config.get("default") for config in data["configs"]][:2] == [True, None]
     assert data["license"] == "apache-2.0"
@@ -115,14 +119,6 @@ def test_the_front_matter_reads_back(card: tuple[RunFile, Layout, str]) -> None:
         assert {s["name"]: s["num_examples"] for s in infos[name]["splits"]} == entry["rows"]
         assert infos[name]["dataset_size"] == sum(s["num_bytes"] for s in infos[name]["splits"])
     assert all(re.fullmatch(r"\w+(\.\w+)*", s["name"]) for info in infos.values() for s in info["splits"])
-
-
-def test_the_hub_library_takes_the_card(card: tuple[RunFile, Layout, str]) -> None:
-    from huggingface_hub import DatasetCard
-
-    loaded = DatasetCard(card[2])
-    assert loaded.data.pretty_name == "Process supervision by stepforge"
-    assert loaded.text.lstrip().startswith("# Process supervision data")
 
 
 def test_every_section_and_every_export_is_there(card: tuple[RunFile, Layout, str]) -> None:
@@ -147,14 +143,11 @@ def test_figures_lie_beside_the_card_and_hold_no_script(card: tuple[RunFile, Lay
 
 def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout, str]) -> None:
     run, layout, text = card
-    report = json.loads(layout.report.read_text())
     rows = [row for part in run.export if part.kind == "stepwise" for row in _rows(layout, part)]
     labels = [label for row in rows for label in row["labels"]]
     assert f"hold {labels.count(True)} steps labeled right and {labels.count(False)} labeled wrong" in text
-    tokens = report["cost"]["generated_tokens"]
     assert f"| stepwise | {len(rows)} |" in text
     assert f"{len(labels)} steps carry a label" in text
-    assert tokens == report["cost"]["labelers"].get("omega_prm", {"generated_tokens": tokens})["generated_tokens"]
 
 
 def _rows(layout: Layout, part: Stepwise) -> list[dict[str, Any]]:
@@ -229,8 +222,6 @@ FEW = scripted_rows([OmegaPRM(grow=False)], 3)
 
 @pytest.mark.parametrize("text", [*HOSTILE, "a: b\n---\n- c", "!!python/object/apply:os.system [id]", "&a *a"])
 def test_a_license_from_outside_cannot_break_the_front_matter(tmp_path: Path, text: str) -> None:
-    from huggingface_hub import DatasetCard
-
     run, layout = curated_run(tmp_path, FEW, [Stepwise()])
     other = run.model_copy(update={"generate": (ProblemSet(path="p.jsonl", license=text),)})
     export_all(other, layout)
@@ -272,7 +263,7 @@ def test_bars_are_as_long_as_they_say() -> None:
 
 def test_the_card_does_not_change_when_it_is_written_again(card: tuple[RunFile, Layout, str]) -> None:
     run, layout, text = card
-    write_card(layout, run, build_report(run, layout, write_ledger(layout, [])))
+    write_card(layout, run, *measured(run, layout, write_ledger(layout, [])))
     assert (layout.datasets / "README.md").read_text(encoding="utf-8") == text
 
 

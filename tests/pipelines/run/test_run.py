@@ -1,4 +1,4 @@
-"""Whole runs on the scripted engine under a real local Ray: books, resume after a kill, refusals."""
+"""Whole runs on the scripted engine, one of them under a real local Ray: books, resume after a kill, refusals."""
 
 import json
 import os
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import data_bytes, stepforge
+from chaos import run
+from chaos_runs import report_of
+from command_line import data_bytes, invoked, stepforge
 from run_files import write_run_file
 
 from stepforge.pipelines.storage.layout import FOLDERS, Layout
@@ -20,7 +22,7 @@ from stepforge.pipelines.storage.shards import read_columns
 
 SETTINGS: dict[str, Any] = {
     "seed": 5,
-    "problems": 60,
+    "problems": 30,
     "rows_per_shard": 6,
     "policy": {"answer": "stated"},
     "vet": [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": 0.25}],
@@ -43,16 +45,22 @@ def labeled(folder: Path) -> list[dict[str, list[Any]]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    result = stepforge("run", run_file_in(folder), "--out", folder / "out", "--json")
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == json.loads((folder / "out" / "report.json").read_text())
+    run(run_file_in(folder), folder / "out")
     return folder / "out"
+
+
+def test_a_run_under_ray_writes_the_same_and_prints_its_report(finished: Path, tmp_path: Path) -> None:
+    result = stepforge("run", run_file_in(tmp_path), "--out", tmp_path / "out", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == report_of(tmp_path / "out")
+    assert labeled(tmp_path / "out") == labeled(finished)
+    assert data_bytes(tmp_path / "out") == data_bytes(finished)
 
 
 def test_the_books_balance_over_all_stages(finished: Path) -> None:
     stages = json.loads((finished / "report.json").read_text())["stages"]
     assert list(stages) == list(FOLDERS)
-    rows = 60
+    rows = 30
     for total in stages.values():
         assert total["rows_in"] == rows
         assert rows == total["rows_out"] + sum(total["rejected"].values()) + sum(total["failures"].values())
@@ -84,10 +92,9 @@ def test_the_report_holds_what_it_promises(finished: Path) -> None:
 
 def test_running_again_does_nothing_and_says_the_same(finished: Path, tmp_path: Path) -> None:
     before = data_bytes(finished)
-    result = stepforge("run", run_file_in(tmp_path), "--out", finished, "--json")
-    assert result.returncode == 0, result.stderr
+    run(run_file_in(tmp_path), finished)
     assert data_bytes(finished) == before
-    assert len(json.loads(result.stdout)["cost"]["sessions"]) == 1
+    assert len(report_of(finished)["cost"]["sessions"]) == 1
 
 
 @pytest.mark.slow
@@ -99,9 +106,9 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     assert refused.returncode == 2
     assert "begun with other settings: policy.temperature" in refused.stderr
     first = labeled(folder)
-    result = stepforge("run", run_file, "--out", folder, "--set", "problems=70", "--json")
+    result = stepforge("run", run_file, "--out", folder, "--set", "problems=40", "--json")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["stages"]["generate"]["rows_out"] == 70
+    assert json.loads(result.stdout)["stages"]["generate"]["rows_out"] == 40
     assert labeled(folder)[: len(first)] == first
 
 
@@ -133,11 +140,9 @@ def test_workers_and_kills_change_nothing_and_lose_nothing(finished: Path, tmp_p
 
 def test_truncations_and_engine_failures_never_become_errors(tmp_path: Path) -> None:
     folder = tmp_path / "faulty"
-    run_file = run_file_in(tmp_path, truncation_rate=0.2, failure_rate=0.2)
     patient = ("--set", "max_failure_share=0.1")  # a problem over which all four requests fail is a failure
-    result = stepforge("run", run_file, "--out", folder, "--json", *patient)
-    assert result.returncode == 0, result.stderr
-    outcomes = json.loads(result.stdout)["stages"]["label"]["outcomes"]
+    run(run_file_in(tmp_path, truncation_rate=0.2, failure_rate=0.2), folder, *patient)
+    outcomes = report_of(folder)["stages"]["label"]["outcomes"]
     assert outcomes["undetermined"] == outcomes["finish error"] + outcomes["finish length"] > 0
     for shard in labeled(folder):
         for rollout in (r for rollouts in shard["evidence"] for r in rollouts):
@@ -148,12 +153,10 @@ def test_two_drivers_on_one_folder(finished: Path, tmp_path: Path) -> None:
     from stepforge.pipelines.run.driver import only_driver
 
     with only_driver(Layout(finished)):
-        result = stepforge("run", run_file_in(tmp_path), "--out", finished)
-        status = stepforge("status", finished, "--json")
-    assert result.returncode == 2
-    assert "another stepforge is running" in result.stderr
-    assert json.loads(status.stdout)["state"] == "running"
-    assert json.loads(stepforge("status", finished, "--json").stdout)["state"] == "finished"
+        assert "another stepforge is running" in run(run_file_in(tmp_path), finished, expect=2)
+        _, status = invoked("status", finished, "--json")
+    assert json.loads(status)["state"] == "running"
+    assert json.loads(invoked("status", finished, "--json")[1])["state"] == "finished"
 
 
 def test_a_damaged_shard_is_named_and_mended_by_deleting_it(finished: Path, tmp_path: Path) -> None:
@@ -166,21 +169,18 @@ def test_a_damaged_shard_is_named_and_mended_by_deleting_it(finished: Path, tmp_
     assert f"{victim.name}: damaged shard" in result.stderr
     assert "Traceback" not in result.stderr
     victim.unlink()
-    again = stepforge("run", run_file_in(tmp_path), "--out", folder)
-    assert again.returncode == 0, again.stderr
+    run(run_file_in(tmp_path), folder)
     assert labeled(folder) == labeled(finished)
 
 
-def test_show_status_and_report_for_a_person(finished: Path) -> None:
+def test_show_and_report_for_a_person(finished: Path) -> None:
     ids = [p["id"] for shard in labeled(finished) for p in shard["problem"]]
-    shown = stepforge("show", finished, ids[0])
-    assert shown.returncode == 0
-    assert "truth:" in shown.stdout
-    assert "omega_prm:" in shown.stdout
-    missing = stepforge("show", finished, "nothing")
-    assert missing.returncode == 2
-    page = stepforge("report", finished, "--html")
-    assert page.returncode == 0
+    code, shown = invoked("show", finished, ids[0])
+    assert code == 0
+    assert "truth:" in shown
+    assert "omega_prm:" in shown
+    assert invoked("show", finished, "nothing")[0] == 2
+    assert invoked("report", finished, "--html")[0] == 0
     html = (finished / "report.html").read_text()
     assert "<script" not in html
     assert "omega_prm" in html

@@ -17,7 +17,7 @@ from stepforge.labelers import MathShepherd
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.reports.label_audit import Audit
-from stepforge.pipelines.reports.people import AgainstTruth, people_truth, people_verdict
+from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.run.stages import Brought, label, solve
 from stepforge.pipelines.run.supplied import warn_uncut
@@ -87,8 +87,8 @@ def test_figures_against_people() -> None:
     assert figures.first_error_accuracy_all_erroneous == 0.5
     assert figures.by["source: s"].correct_solutions == 2
     assert figures.first_error_places == {"+0": 1, "-1": 1, "clean": 1, "false alarm": 1}
-    audit = Audit(people_truth)
-    audit.add(row)
+    audit = Audit()
+    audit.add(row, [people_verdict(solution.rollout) for solution in row.solutions])
     whole = audit.figures()["all"]
     assert (whole.solutions, whole.steps_labeled_wrong, whole.steps_labeled_right) == (4, 3, 5)
     assert whole.of_these_right is not None

@@ -11,7 +11,15 @@ from fakes import a_problem, a_solution, solved
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.pipelines.exports import EXPORTS
-from stepforge.pipelines.storage.shards import read_columns, read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.shards import (
+    VALUES_FREE,
+    VALUES_PER_BYTE,
+    read_columns,
+    read_rows,
+    read_shard,
+    shard_metadata,
+    write_shard,
+)
 from stepforge.schemas.arrow import arrow_schema, from_table, to_table
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import (
@@ -49,6 +57,18 @@ def test_records_come_back_equal(tmp_path: Path) -> None:
     assert digests[0] == digest
     assert len({digest, *digests}) == 3
     assert read_columns(tmp_path / "a.parquet", ["id"])["id"] == [p.id for p in rows]
+
+
+def test_long_solutions_that_are_all_the_same_are_read(tmp_path: Path) -> None:
+    """They pack into a file so small that the limit on repeated values must tell them from a bomb."""
+    ids = tuple(range(1_600))
+    step = Step(text="a", token_ids=ids, token_logprobs=(-0.5,) * len(ids))
+    same = a_solution("s", "a", "correct").model_copy(update={"steps": (step,)})
+    row = solved(*[same] * 64)
+    write_shard(tmp_path / "a.parquet", [row] * 8, SolvedProblem, {})
+    size = (tmp_path / "a.parquet").stat().st_size
+    assert 8 * 64 * 2 * len(ids) > VALUES_FREE + VALUES_PER_BYTE * size
+    assert sum(read == row for read in read_rows(tmp_path / "a.parquet", SolvedProblem)) == 8
 
 
 def test_empty_lists_and_nulls_keep_their_types(tmp_path: Path) -> None:

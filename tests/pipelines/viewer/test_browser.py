@@ -1,111 +1,71 @@
 """The viewer in a real browser: everything by keyboard, nothing on the console, nothing hostile alive, axe content."""
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from browser_pages import chromium, looking_at, rows_beside_a_browser, serious_axe_findings, with_math
 from hostile_texts import ACTIVE, PAYLOADS
-from view_runs import a_view_run, labeled_rows, with_texts
+from view_runs import a_view_run, with_texts
 
-from stepforge.pipelines.review.findings import read_findings
-from stepforge.pipelines.review.queue import build_queue, save_queue
+from benchmarks.viewer import Served
+from stepforge.labelers.people_rule import digest_up_to
+from stepforge.pipelines.review.condensed import FILE, CondensedStep
+from stepforge.pipelines.review.findings import add_lines, read_findings
+from stepforge.pipelines.review.queue import build_queue, read_queue, save_queue
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_row
 from stepforge.schemas.labeled import LabeledProblem
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-TOKEN = "browser-token"  # noqa: S105
-MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1" + " + 1" * 40 + "$. It costs $5 and $6.\n"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    chromium = os.environ.get("STEPFORGE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or find_spec("playwright") is None or find_spec("axe_playwright_python") is None:
-        pytest.skip("NOT TESTED: the viewer in a browser; it needs chromium and stepforge[browser]")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[LabeledProblem]:
-    with ThreadPoolExecutor(1) as other:  # playwright's loop runs in this thread
-        return other.submit(labeled_rows, 12).result()
+    return rows_beside_a_browser(12)
 
 
 @pytest.fixture(scope="module")
 def layout(rows: list[LabeledProblem], tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    first = rows[0].solutions[0]
-    steps = (first.rollout.steps[0].model_copy(update={"text": MATH}), *first.rollout.steps[1:])
-    rollout = first.rollout.model_copy(update={"steps": steps})
-    code = rows[1].problem.model_copy(
-        update={"question": "```python\nfor i in range(3):  # three\n    print('a')\n```"}
-    )
-    changed = rows[0].model_copy(
-        update={"solutions": (first.model_copy(update={"rollout": rollout}), *rows[0].solutions[1:])}
-    )
-    run = a_view_run(
-        tmp_path_factory.mktemp("browser") / "run", [changed, rows[1].model_copy(update={"problem": code}), *rows[2:]]
-    )
+    """Return a run with formulas in the first problem and code in the second."""
+    first, second, *others = rows
+    text = "```python\nfor i in range(3):  # three\n    print('a')\n```"
+    mathematical = first.model_copy(update={"solutions": (with_math(first.solutions[0]), *first.solutions[1:])})
+    code = second.model_copy(update={"problem": second.problem.model_copy(update={"question": text})})
+    run = a_view_run(tmp_path_factory.mktemp("browser") / "run", [mathematical, code, *others])
     save_queue(run, build_queue(run, 30))
     return run
 
 
-class Server:
-    """``stepforge view`` as a process of its own."""
+class Server(Served):
+    """The viewer as a process of its own, with anna at work."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        if not port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-        self.port, self.address = port, f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "stepforge", "view", str(folder), "--port", str(port), "--no-browser"]
-        environment = os.environ | {"STEPFORGE_TOKEN": TOKEN}
-        self.process = subprocess.Popen([*command, "--reviewer", "anna"], env=environment, stdout=subprocess.DEVNULL)
-        for _ in range(300):
-            try:
-                httpx.get(f"{self.address}/health")
-                return
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        raise TimeoutError("the viewer did not start")
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, "--reviewer", "anna", *options, token="browser-token")  # noqa: S106
+        self.address = str(self.client.base_url).rstrip("/")
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
+        self.client.close()
 
 
 @contextmanager
 def looking(browser: Any, server: Server, **context: Any) -> Iterator[Any]:
-    """Give a page that has the cookie, and fail on anything that its console says."""
-    opened = browser.new_context(**context)
-    page, said = opened.new_page(), []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on(
-        "request", lambda request: request.url.startswith(server.address) or said.append(f"asked for {request.url}")
-    )
-    page.goto(f"{server.address}/?token={TOKEN}")
-    page.wait_for_selector(".row")
-    yield page
-    opened.close()
-    assert said == []
+    """Give a page that has the cookie."""
+    with looking_at(browser, f"{server.address}/?token={server.token}", (server.address,), **context) as page:
+        page.wait_for_selector(".row")
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -207,17 +167,46 @@ def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, layout: 
     server = Server(copy)
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{server.address}/?token={TOKEN}")
+    page.goto(f"{server.address}/?token={server.token}")
     page.goto(f"{server.address}/review/1")
+    port = server.address.rpartition(":")[2]
     server.kill()
     page.keyboard.press("1")
     page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
-    server = Server(copy, server.port)
+    server = Server(copy, "--port", port)
     page.keyboard.press("1")
     page.wait_for_url(re.compile(r"/review/(?!1$)"))
     assert len(read_findings(Layout(copy)).all) == 1
     context.close()
     server.kill()
+
+
+def test_what_a_model_wrote_is_marked_and_hidden_on_demand(browser: Any, layout: Layout, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(layout.folder, copy)
+    queue = read_queue(layout)
+    assert queue is not None
+    item = queue.items[0]
+    rollout = read_row(layout.shard("label", item.shard), LabeledProblem, item.row).solutions[item.solution].rollout
+    digest, text = digest_up_to(rollout, item.step), "It adds <b>two</b> numbers."
+    one = CondensedStep(solution_id=rollout.id, step=item.step, text_digest=digest, model="m-1", text=text, at="now")
+    add_lines(Layout(copy), FILE, [one])
+    server = Server(copy)
+    with looking(browser, server) as page:
+        page.goto(f"{server.address}/review/1")
+        told = page.locator(".condensed").inner_text()
+        assert "m-1" in told and "checked by nobody" in told and text in told
+        page.keyboard.press("m")
+        page.reload()
+        assert not page.locator(".condensed").is_visible()
+        page.keyboard.press("1")
+        page.wait_for_function("() => !location.pathname.endsWith('/1') || document.querySelector('.chip')")
+        page.goto(f"{server.address}/review/1")
+        page.keyboard.press("m")
+        page.keyboard.press("2")
+        page.wait_for_function("() => !location.pathname.endsWith('/1') || document.querySelector('.chip')")
+    server.kill()
+    assert [one.shown for one in read_findings(Layout(copy)).all] == [("reference",), ("reference", "condensed")]
 
 
 def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Server) -> None:
@@ -262,19 +251,13 @@ def test_a_hundred_hostile_texts_leave_nothing_active(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, tell: Callable[[str], None]) -> None:
-    import axe_playwright_python
-
-    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
     found = []
     with looking(browser, server, color_scheme=scheme) as page:
         kinds = views(page, server.address)
         for address in kinds:
             page.goto(address)
             page.wait_for_timeout(200)
-            page.evaluate(axe)
-            for violation in page.evaluate("axe.run().then(result => result.violations)"):
-                if violation["impact"] in ("serious", "critical"):
-                    found.append((address, violation["id"], violation["nodes"][0]["html"][:200]))
+            found += [(address, *one) for one in serious_axe_findings(page)]
     tell(f"viewer: axe, {scheme}: {len(found)} serious findings on {len(kinds)} views")
     assert found == []
 

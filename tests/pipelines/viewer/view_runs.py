@@ -1,25 +1,22 @@
 """Runs to look at, and clients that look."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from run_files import a_run
-from scripted_rows import scripted_rows
+from scripted_rows import scripted_rows, write_curated
 from starlette.testclient import TestClient
 
 from stepforge.labelers import ChangePoint, MathShepherd
+from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.settings.digest import content_digest
-from stepforge.pipelines.storage.kept import Kept, kept_rows
-from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import shard_metadata, write_shard
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import write_text
 from stepforge.pipelines.viewer.app import Viewer, viewer_app
 from stepforge.pipelines.viewer.review_pages import ReviewDesk
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
+from stepforge.schemas.review import Finding, StepFinding
 
 TOKEN = "a-token"  # noqa: S105
 HOST = "http://127.0.0.1:8000"
@@ -34,16 +31,7 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
     write_text(layout.run_file, run.toml())
     for number in range(-(-len(rows) // per_shard)):
         some = rows[number * per_shard : (number + 1) * per_shard]
-        source = ""
-        held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
-            "label": (some, LabeledProblem),
-            "curate": (kept_rows(some, some), Kept),
-        }
-        for stage, (records, record) in held.items():
-            report = ShardReport(stage=stage, shard=number, rows_in=len(some), rows_out=len(some))
-            stamp = {"run": content_digest(run), "stage": stage, "shard": number, "source": source}
-            write_shard(layout.shard(stage, number), records, record, {**stamp, "report": report.model_dump()})
-            source = shard_metadata(layout.shard(stage, number))["digest"]
+        write_curated(layout, number, some, {"run": content_digest(run)})
     return layout
 
 
@@ -67,6 +55,17 @@ def with_texts(row: LabeledProblem, text: str) -> LabeledProblem:
     )
     problem = problem.model_copy(update={"truth": None})
     return row.model_copy(update={"problem": problem, "solutions": tuple(solutions), "evidence": evidence})
+
+
+def a_finding(step: int | None = 0, finding: Finding = "right", reviewer: str = "anna", **more: object) -> StepFinding:
+    known = {"problem_id": "p", "solution_id": "s", "step": step, "finding": finding, "reviewer": reviewer, "at": "now"}
+    return StepFinding.model_validate(known | more)
+
+
+def on(row: LabeledProblem, place: int, step: int, finding: Finding, reviewer: str = "anna") -> StepFinding:
+    rollout = row.solutions[place].rollout
+    digest = digest_up_to(rollout, step)
+    return a_finding(step, finding, reviewer, problem_id=row.problem.id, solution_id=rollout.id, text_digest=digest)
 
 
 class Looking:
