@@ -1,4 +1,5 @@
-"""The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels.
+"""The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels. And
+what ``change_point`` reads in steps: false equations, and numbers that the worked answer does not state.
 
     python benchmarks/equation_oracle.py --labels processbench_gsm8k.jsonl --answers gsm8k_test.jsonl
 
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from stepforge.labelers.oracle import judge
+from stepforge.labelers.stated import numbers_in, states_false
+from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
 
@@ -47,6 +50,29 @@ def step_counts(rows: list[dict[str, Any]], worked: dict[str, str]) -> Counter[t
     return counts
 
 
+def stated_counts(rows: list[dict[str, Any]], worked: dict[str, str]) -> Counter[tuple[str, str, bool]]:
+    """Count steps by (what is asked of them, right or first error or after it, whether it is so)."""
+    counts: Counter[tuple[str, str, bool]] = Counter()
+    for row in rows:
+        error = row["label"] if row["label"] >= 0 else len(row["steps"])
+        answer, known = worked.get(_key(row["problem"])), numbers_in(row["problem"])
+        for i, step in enumerate(row["steps"]):
+            place = "right" if i < error else "first error" if i == error else "after"
+            new, false = numbers_in(step) - known, states_false(step)
+            known |= new
+            counts["states a false equation", place, false] += 1
+            if not false:
+                counts["states no new number", place, not new] += 1
+            if answer is not None and new and not false:
+                counts["new number that the worked answer has not", place, not new <= _numbers(answer)] += 1
+    return counts
+
+
+def _numbers(worked: str) -> frozenset[str]:
+    lines = EQUATION.sub(r" (\1 = \2) ", worked).split("\n")
+    return frozenset[str]().union(*map(numbers_in, lines))
+
+
 def _key(question: str) -> str:
     return " ".join(question.split())
 
@@ -60,13 +86,21 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True, help="rows with problem, steps and label")
     parser.add_argument("--answers", type=Path, required=True, help="rows with question and answer")
     arguments = parser.parse_args()
-    worked = {_key(row["question"]): row["answer"] for row in _rows(arguments.answers)}
-    counts = step_counts(_rows(arguments.labels), worked)
+    # GSM8K's columns, or MATH's.
+    answers = _rows(arguments.answers)
+    worked = {_key(row.get("question") or row["problem"]): row.get("solution") or row["answer"] for row in answers}
+    rows = _rows(arguments.labels)
+    counts = step_counts(rows, worked)
     for known in (True, False):
         print("with a worked answer" if known else "without")
         for found in ("right", "unknown", "wrong", "repaired"):
             right, wrong = counts[known, found, False], counts[known, found, True]
             print(f"  oracle says {found:>8}: people agree it is right {right:4}, call it the first error {wrong:4}")
+    said = stated_counts(rows, worked)
+    for question, place in dict.fromkeys(key[:2] for key in sorted(said)):
+        hits, of = said[question, place, True], said[question, place, True] + said[question, place, False]
+        low, high = wilson(hits, of)
+        print(f"{question}, step {place}: {hits} of {of} ({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from stepforge.schemas.number_words import in_digits
 MAX_LENGTH = 5000
 """How much of a sentence is read, in characters."""
 _TOKEN = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?)(?![A-Za-wyz]|x[A-Za-z])|(?P<x>(?<![A-Za-z])x(?![A-Za-z]))"
+    r"(?P<number>\d++(?:\.\d++)?+(?:/\d++)?+)(?![A-Za-wyz]|x[A-Za-z])|(?P<x>(?<![A-Za-z])x(?![A-Za-z]))"
     r"|(?P<sign>[-+*/^()=])|(?P<mod>\bmod\b)"
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?")

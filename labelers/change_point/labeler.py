@@ -1,10 +1,11 @@
 """``change_point``: the first error as a change point in V, found by asking where an answer tells most for its cost.
 
 Keeps the posterior of ``change_point.model`` and asks one prefix at a time, as in probabilistic bisection (Waeber,
-Frazier, Henderson 2013). Three things are free and used first: the log-probabilities of the solution's own steps, the
-solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when the posterior is
-sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is not sure enough.
-Where completions contradict the model, the solution is searched and judged by the test of ``labelers.sprt`` instead.
+Frazier, Henderson 2013). Four things are free and used first: the log-probabilities of the solution's own steps, what
+they state, the solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when
+the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
+not sure enough. Where completions contradict the model, the solution is searched and judged by the test of
+``labelers.sprt`` instead.
 
 Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
 probability may.
@@ -16,8 +17,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, said
-from stepforge.labelers.change_point.observations import has_verdict, observe, observed_in, share_left
+from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, told
+from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
@@ -46,10 +47,12 @@ class ChangePoint(Record):
     """Completions asked for at a time: more hide latency and cost a little."""
     least_information: float = Field(default=0.02, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
-    sure: float = Field(default=0.5, ge=0, lt=1)
+    sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
+    stated: bool = True
+    """Whether it counts that a step states a false equation, or a number that no right solution of the problem does."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
     fallback: bool = True
@@ -68,6 +71,10 @@ class ChangePoint(Record):
         """How reports call it."""
         return self.kind
 
+    @property
+    def _signals(self) -> Signals:
+        return Signals(self.surprise, self.stated, self.passing)
+
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the solutions of a problem, one after the other: each learns from those before it."""
         evidence = Evidence(solved, policy, grader, seed)
@@ -84,7 +91,7 @@ class ChangePoint(Record):
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Rates:
         """Return the rates under which the stored evidence of labeled problems is likeliest."""
-        seen = [one for row in rows for one in observed_in(row, surprise=self.surprise, passing=self.passing)]
+        seen = [one for row in rows for one in observed_in(row, self._signals)]
         return pooled_rates(seen, self.rates)
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
@@ -95,14 +102,14 @@ class ChangePoint(Record):
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
             verdicts.append(self.verdict(path, evidence, belief))
             known = labels_of(path, evidence)
-            labels.append(known if belief is None else self._with_beliefs(known, path, belief))
+            labels.append(known if belief is None else self._with_beliefs(known, belief, verdicts[-1]))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
         pairs = zip(labeled.solutions, labels, strict=True)
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
 
     def observed(self, path: Trajectory, evidence: Evidence) -> Observed:
         """Return what the model is given of one solution."""
-        seen = observe(path, evidence, surprise=self.surprise, passing=self.passing)
+        seen = observe(path, evidence, self._signals)
         if self.prior == "none" or not path.scores:
             return seen
         right = np.array([self.calibration.probability(score) for score in path.scores])
@@ -128,8 +135,8 @@ class ChangePoint(Record):
 
     def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
-        told = information(belief)
-        worth = {t: float(told[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
+        gained = information(belief)
+        worth = {t: float(gained[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
         best = max(worth, key=worth.__getitem__, default=0)
         return best if best and worth[best] >= self.least_information else None
 
@@ -140,28 +147,28 @@ class ChangePoint(Record):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
-        told = said(belief.first_error, self.rates.unseen)
+        chances = told(self.observed(path, evidence), self.rates)
         if self._contradicted(path, evidence):
-            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=told)
-        likeliest = max(range(len(told)), key=told.__getitem__)
-        if told[likeliest] < self.sure:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=told)
+            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
+        likeliest = max(range(len(chances)), key=chances.__getitem__)
+        if chances[likeliest] < self.sure:
+            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
         return Verdict(
             labeler=self.name,
             first_error=None if likeliest == len(path.steps) else likeliest,
-            posterior=told,
+            posterior=chances,
             classes=classes_of(belief, likeliest),
         )
 
     def _with_beliefs(
-        self, known: Sequence[StepLabel | None], path: Trajectory, belief: Posterior
+        self, known: Sequence[StepLabel | None], belief: Posterior, verdict: Verdict
     ) -> tuple[StepLabel, ...]:
         """Return a label for every step: what was counted, and what is believed."""
-        labels, told = [], said(belief.first_error, self.rates.unseen)
+        labels, chances = [], verdict.posterior or belief.first_error
         for count, label in enumerate(known, 1):
-            own = float(path.outcome == "correct")
+            own = float(label.successes) if label is not None else 0.0  # of the whole solution
             mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
-            held = Belief(value=mean, low=low, high=high, p_error=told[count - 1])
+            held = Belief(value=mean, low=low, high=high, p_error=chances[count - 1])
             counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(counted.model_copy(update={"belief": held}))
         return tuple(labels)

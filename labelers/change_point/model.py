@@ -8,15 +8,18 @@ counts once: a completion as a trial of V where it was drawn, another solution o
 If the policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave
 at t end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is
 wrong with a chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything.
+What a step states counts besides: a false equation, or a number that no right solution states, is likelier at a wrong
+step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels, mixtures
 
@@ -26,6 +29,8 @@ ERRED = slice(SIZE, 3 * SIZE)
 """Lost or repaired: a wrong step is behind."""
 MISGRADED = 0.02
 """Chance that the reference or the grader is wrong about the solution's own answer."""
+MOST_FURTHER = 5
+"""Further steps up to which ``unseen`` counts: longer solutions were not measured."""
 SLACK = 0.1
 """How far V(t) = q V(t+1) + (1 - q) w may be missed, about the width of the grid's cells."""
 
@@ -43,6 +48,8 @@ class Observed(NamedTuple):
     left_wrong: Array
     written: Array
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
+    stated: NDArray[np.intp] | None = None
+    """``[t]``: what step t + 1 states, as ``rates`` counts it; None: not looked at."""
     hazard: Array | None = None
     """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
 
@@ -73,6 +80,8 @@ class Expected(NamedTuple):
     events: float
     """Wrong steps, in units of ``hazard`` times ``exposure``."""
     exposure: float
+    stated: Array
+    """``[right, first wrong, after; what is stated]``: steps."""
 
 
 class _Passes(NamedTuple):
@@ -96,11 +105,45 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
     return Posterior(tuple((first / first.sum()).tolist()), passes.states, passes.log_evidence)
 
 
-def said(first_error: Sequence[float], unseen: float) -> tuple[float, ...]:
-    """Return the posterior as it is told to others: ``unseen`` of what speaks for an error is spread over all steps."""
-    *steps, none = first_error
-    spread = unseen * sum(steps) / len(steps)
-    return (*((1 - unseen) * p + spread for p in steps), none)
+def told(seen: Observed, rates: Rates) -> tuple[float, ...]:
+    """Return the posterior of the first wrong step as it is told to others.
+
+    The wrong step and the fall of V may be two events: the policy succeeds after an error as before, or fails before it
+    is written. Then V tells of the one, and what is stated and how sure the policy was of each step of the other.
+    """
+    events = two_events(seen, rates)
+    hidden = hidden_share(rates.unseen, len(seen.written))
+    odds = hidden * exp(min(events.speaks, 50.0))
+    share = odds / (1 - hidden + odds)
+    pairs = zip(events.shown, events.hidden, strict=True)
+    return tuple((1 - share) * shown + share * apart for shown, apart in pairs)
+
+
+class TwoEvents(NamedTuple):
+    """What follows if V shows the first wrong step, and if it does not."""
+
+    shown: tuple[float, ...]
+    """Probability of each first wrong step, none last."""
+    hidden: tuple[float, ...]
+    speaks: float
+    """By how much all that is seen speaks for the second, in nats."""
+
+
+def two_events(seen: Observed, rates: Rates) -> TwoEvents:
+    """Return both readings of what is seen."""
+    nothing = np.zeros(len(seen.written))
+    silent = seen._replace(successes=nothing, failures=nothing, left_right=nothing, left_wrong=nothing)
+    whole, signs = posterior(seen, rates), posterior(silent, rates)
+    speaks = 0.0
+    if seen.stated is not None:
+        values, neither = (posterior(one._replace(stated=None), rates).log_evidence for one in (seen, silent))
+        speaks = values + signs.log_evidence - neither - whole.log_evidence
+    return TwoEvents(whole.first_error, signs.first_error, speaks)
+
+
+def hidden_share(unseen: float, steps: int) -> float:
+    """Return the chance that V does not show the first wrong step of so many."""
+    return 1 - (1 - unseen) ** min(steps - 1, MOST_FURTHER)
 
 
 def expected(seen: Observed, rates: Rates) -> Expected:
@@ -122,7 +165,17 @@ def expected(seen: Observed, rates: Rates) -> Expected:
         lost=float(states[:-1, LOST].sum()) / len(wrong),
         events=float(events @ erring),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
+        stated=_stated(seen, joint),
     )
+
+
+def _stated(seen: Observed, joint: Array) -> Array:
+    counts = np.zeros((3, 5))
+    if seen.stated is not None:
+        moves = ((RIGHT, RIGHT), (RIGHT, ERRED), (ERRED, ERRED))
+        for kind, (before, after) in enumerate(moves):
+            np.add.at(counts[kind], seen.stated, joint[:, before, after].sum(axis=(1, 2)))
+    return counts
 
 
 def information(belief: Posterior) -> Array:
@@ -169,6 +222,11 @@ def _chain(seen: Observed, rates: Rates) -> Array:
     chain[:, REPAIRED, REPAIRED] = (1 - wrong + wrong * harmless) * moves
     chain[:, LOST, LOST] = (1 - mended) * laws.lost
     chain[:, LOST, REPAIRED] = mended * laws.repair
+    if seen.stated is not None:
+        right, first, after = rates.statements[:, seen.stated, None, None]
+        chain[:, RIGHT, RIGHT] *= right
+        chain[:, RIGHT, ERRED] *= first
+        chain[:, ERRED] *= after
     chain *= np.tile(_leaving(seen), (1, 3, 3))
     return chain
 

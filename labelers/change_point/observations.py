@@ -2,38 +2,57 @@
 
 from collections.abc import Sequence
 from math import exp
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.model import Observed
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.stated import numbers_in, states_false
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
+NUMBERS = frozenset(("integer", "rational", "expression", "math"))
+"""Kinds of answers of the problems whose steps state numbers."""
+SURE = 0.25
+"""Mean probability of a solution's steps above which what they state is not looked at."""
 
-def observe(path: Trajectory, evidence: Evidence, *, surprise: bool = True, passing: bool = True) -> Observed:
-    """Count the evidence on a solution.
 
-    Without ``surprise`` the log-probabilities of its own steps are not looked at; without ``passing`` the other
-    solutions count at the question, wherever they leave.
-    """
+class Signals(NamedTuple):
+    """What counts besides completions."""
+
+    surprise: bool = True
+    """The log-probabilities of the solution's own steps."""
+    stated: bool = True
+    """What the steps state."""
+    passing: bool = True
+    """The other solutions; without it they count at the question, wherever they leave, and nothing above counts."""
+
+
+def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
+    """Count the evidence on a solution."""
     steps = len(path.steps)
     labels = [evidence.label(path, count) for count in range(steps)]
     right = np.array([0 if label is None else label.successes for label in labels], float)
     wrong = np.array([0 if label is None else label.failures for label in labels], float)
-    counted = evidence.root if passing else [r for r in evidence.root if r.id == path.rollout]
+    counted = evidence.root if signals.passing else [r for r in evidence.root if r.id == path.rollout]
     right[0] -= sum(r.outcome == "correct" for r in counted)
     wrong[0] -= sum(r.outcome == "wrong" for r in counted)
-    if not passing:
+    if not signals.passing:
         nothing = np.zeros(steps)
         return Observed(path.outcome == "correct", right, wrong, nothing, nothing, nothing)
     beside = evidence.along(path)
-    told = [0.0 if step.author == "tool" else step.logprob if surprise else None for step in path.steps]
+    told = [0.0 if step.author == "tool" else step.logprob if signals.surprise else None for step in path.steps]
     written = [
         exp(min(0.0, logprob)) if logprob is not None else on / (on + left + lost + 1)
         for logprob, on, left, lost in zip(told, beside.going_on, beside.right, beside.wrong, strict=True)
     ]
+    # Where the policy is sure of its steps, an odd number is an unexpected step, and counts already.
+    sure = sum(written) > SURE * len(written)
+    looked_at = signals.stated and not sure and evidence.problem.answer_kind in NUMBERS
     return Observed(
         right=path.outcome == "correct",
         successes=right,
@@ -41,14 +60,28 @@ def observe(path: Trajectory, evidence: Evidence, *, surprise: bool = True, pass
         left_right=np.array(beside.right, float),
         left_wrong=np.array(beside.wrong, float),
         written=np.minimum(np.array(written), 0.999),
+        stated=_stated(path, evidence) if looked_at else None,
     )
 
 
-def observed_in(row: LabeledProblem, *, surprise: bool = True, passing: bool = True) -> list[Observed]:
+def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
+    """Return what each step states; a number is new where the solution states it first."""
+    right = [r for r in evidence.root if r.outcome == "correct" and r.id != path.rollout]
+    theirs = frozenset[str]().union(*(numbers_in(step.text) for r in right for step in r.steps))
+    known, stated = numbers_in(evidence.problem.question), []
+    for step in path.steps:
+        new = numbers_in(step.text) - known
+        known |= new
+        kind = NOTHING if not new else UNKNOWN if not right else OTHER if new <= theirs else ALONE
+        stated.append(FALSE if states_false(step.text) else kind)
+    return np.array(stated, np.intp)
+
+
+def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:
     """Return what a labeled problem's stored evidence says of each of its solutions with a verdict."""
     evidence = stored_evidence(row)
     paths = [solution_trajectory(solution.rollout) for solution in row.solutions if has_verdict(solution.rollout)]
-    return [observe(path, evidence, surprise=surprise, passing=passing) for path in paths]
+    return [observe(path, evidence, signals) for path in paths]
 
 
 def has_verdict(rollout: Rollout) -> bool:

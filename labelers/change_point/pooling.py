@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.labelers.change_point.model import Observed, expected, posterior, said
-from stepforge.labelers.change_point.rates import GRID, Array, Rates, kernels
+from stepforge.labelers.change_point.model import Observed, expected, posterior, told
+from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, NOTHING, OTHER, Array, OfSteps, Rates, kernels
 
 ROUNDS = 15
 INVENTED = 10.0
@@ -37,12 +37,17 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     initial = np.sum([f.initial for f in found], axis=0) + INVENTED * start.base_law
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
+    stated: Array = np.sum([f.stated for f in found], axis=0)
+    others = stated.sum(axis=1) - stated[:, FALSE]
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
+            "false": (start.false[0], *_chances(stated[:, FALSE], stated.sum(axis=1), start.false)[1:]),
+            "nothing": _chances(stated[:, NOTHING], others, start.nothing),
+            "alone": _chances(stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER], start.alone),
             "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
@@ -56,6 +61,10 @@ def _shares(expected: Array, weights: Array, laws: Array, invented: Array) -> tu
     blame = parts / np.maximum(parts.sum(axis=0), 1e-300)
     counts = (blame * expected).sum(axis=(1, 2)) + invented
     return tuple((counts / counts.sum()).tolist())
+
+
+def _chances(hits: Array, of: Array, start: OfSteps) -> tuple[float, ...]:
+    return tuple(((hits + INVENTED * np.array(start)) / (of + INVENTED)).tolist())
 
 
 class HeldOut(NamedTuple):
@@ -106,9 +115,8 @@ def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], ra
     """
 
     def score(one: Rates) -> float:
-        found = (posterior(case, one).first_error for case in seen)
-        told = (np.dot(said(first, one.unseen), likely) for first, likely in zip(found, findings, strict=True))
-        return sum(float(np.log(max(p, 1e-9))) for p in told)
+        chances = (np.dot(told(case, one), likely) for case, likely in zip(seen, findings, strict=True))
+        return sum(float(np.log(max(p, 1e-9))) for p in chances)
 
     best = rates
     for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):

@@ -14,10 +14,17 @@ from stepforge.schemas.record import Record
 
 Array = NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Chance = Annotated[float, Field(gt=0, lt=1)]
+OfSteps = tuple[Chance, Chance, Chance]
 
 GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
 """The values of V that are told apart."""
 SIZE = len(GRID)
+
+
+ALONE, OTHER, NOTHING, FALSE, UNKNOWN = range(5)
+"""What a step states: a new number that no right solution states; new numbers that one does; no new number; a false
+equation; a new number, where there is no right solution to compare with."""
 
 
 class Rates(Record):
@@ -33,13 +40,20 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.1, 0.9)
+    harmless: tuple[Share, Share] = (0.2, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    unseen: Share = 0.2
-    """Share of wrong solutions whose first wrong step V does not show: the policy succeeds after it as before, or
-    fails already before it is written. Assumed like ``harmless``; it lowers what is said, not which step is named."""
+    unseen: Share = 0.08
+    """Chance, for each further step of a wrong solution up to five, that V does not show its first wrong step: the
+    policy succeeds after it as before, or fails already before it is written. Assumed like ``harmless``."""
+    false: OfSteps = (0.005, 0.08, 0.015)
+    """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
+    defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
+    nothing: OfSteps = (0.4, 0.4, 0.4)
+    """Shares of the others that state no new number."""
+    alone: OfSteps = (0.35, 0.65, 0.85)
+    """Shares of the rest that state a number which no right solution of the problem states."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
     it knows. Fitted so that completions it was not shown are likeliest."""
@@ -48,6 +62,13 @@ class Rates(Record):
     def base_law(self) -> Array:
         """``initial`` as probabilities."""
         return np.array(self.initial) if self.initial else np.full(SIZE, 1 / SIZE)
+
+    @property
+    def statements(self) -> Array:
+        """``[right, first wrong, after; ALONE to UNKNOWN]``: the chance of what a step states."""
+        false, nothing, alone = map(np.array, (self.false, self.nothing, self.alone))
+        new = (1 - false) * (1 - nothing)
+        return np.stack([new * alone, new * (1 - alone), (1 - false) * nothing, false, new], axis=1)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from stepforge.grading.statement import read_claim
+from stepforge.labelers.stated import numbers_in
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome, judged
 from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.labeled import Cost, Verdict
-from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import rng_of
 
 Opinion = Callable[[BenchProblem, Rollout], int]
@@ -34,7 +34,7 @@ def controls(problems: Sequence[BenchProblem], seed: int) -> dict[str, Opinion]:
         "control: random step": random,
         "control: position prior": lambda problem, r: min(usual[problem.family], len(r.steps) - 1),
         "control: leaves right siblings": _departure,
-        "control: value-level sibling majority": _minority,
+        "control: number that no right solution states": _own_number,
         "control: least expected token": lambda _, r: _lowest([step.lowest_logprob for step in r.steps]),
         "control: least expected step": lambda _, r: _lowest([step.logprob for step in r.steps]),
         "control: highest entropy": _uncertain,
@@ -53,23 +53,13 @@ def _departure(problem: BenchProblem, rollout: Rollout) -> int:
     return min(shared, len(own) - 1)
 
 
-def _minority(problem: BenchProblem, rollout: Rollout) -> int:
-    """Return the first step that states another value of a quantity than most right solutions do; else the last."""
-    votes: dict[str, Counter[str]] = {}
-    for solution in problem.row.solutions:
-        if solution.rollout.outcome == "correct":
-            for step in solution.rollout.steps:
-                for name, value in _stated(step):
-                    votes.setdefault(name, Counter())[value] += 1
-    for index, step in enumerate(rollout.steps):
-        if any(name in votes and votes[name].most_common(1)[0][0] != value for name, value in _stated(step)):
-            return index
-    return len(rollout.steps) - 1
-
-
-def _stated(step: Step) -> list[tuple[str, str]]:
-    claims = [read_claim(line) for line in step.text.splitlines()]
-    return [(claim.name, claim.sides[-1]) for claim in claims if claim is not None]
+def _own_number(problem: BenchProblem, rollout: Rollout) -> int:
+    """Return the first step with a number that neither the question nor a right solution states; else the last."""
+    right = [s.rollout.steps for s in problem.row.solutions if s.rollout.outcome == "correct"]
+    texts = (problem.row.problem.question, *(step.text for steps in right for step in steps))
+    known = frozenset[str]().union(*map(numbers_in, texts))
+    alone = (index for index, step in enumerate(rollout.steps) if not numbers_in(step.text) <= known)
+    return next(alone, len(rollout.steps) - 1)
 
 
 def _lowest(logprobs: Sequence[float | None]) -> int:

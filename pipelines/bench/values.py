@@ -6,9 +6,13 @@ error takes bins of equal mass.
 """
 
 from collections.abc import Sequence
+from math import comb
+from random import Random
 from typing import Any, NamedTuple
 
 from stepforge.labelers import ChangePoint
+from stepforge.labelers.change_point.model import Posterior
+from stepforge.labelers.change_point.rates import GRID
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
@@ -16,6 +20,7 @@ from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout
+from stepforge.schemas.seeds import rng_of
 
 BINS = 10
 Z90 = 1.6448536269514722
@@ -36,6 +41,8 @@ class Estimate(NamedTuple):
     truth: float
     trials: int
     """Completions behind the truth."""
+    place: float
+    """Where the truth's successes fall among those that the belief foretells, 0 to 1; even if it is right."""
 
 
 def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) -> list[Estimate]:
@@ -66,6 +73,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
                     raw_interval=wilson(right, trials, Z90),
                     truth=fresh_right / fresh_trials,
                     trials=fresh_trials,
+                    place=_place(belief, i, fresh_right, fresh_trials, rng_of(path.rollout, i, count)),
                 )
             )
     return found
@@ -87,7 +95,15 @@ def value_figures(found: Sequence[Estimate]) -> dict[str, Any]:
         inside = [low <= e.truth <= high for (low, high), e in zip(ends, found, strict=True)]
         result[f"{name}_coverage_90"] = round(_mean([float(x) for x in inside]), 4)
         result[f"{name}_width_90"] = round(_mean([high - low for low, high in ends]), 4)
+    result["foretold_90"] = round(_mean([float(0.05 <= e.place <= 0.95) for e in found]), 4)
     return result
+
+
+def _place(belief: Posterior, t: int, successes: int, trials: int, rng: Random) -> float:
+    """Return the randomized probability integral transform of a count under the posterior of V."""
+    weights = belief.states[t].reshape(3, -1).sum(axis=0)
+    counts = [comb(trials, c) * float(weights @ (GRID**c * (1 - GRID) ** (trials - c))) for c in range(successes + 1)]
+    return sum(counts[:-1]) + rng.random() * counts[-1]
 
 
 def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> float:

@@ -10,12 +10,12 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN, Rates
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import SUPPLIED, SolvedProblem, pass_rate
+from stepforge.schemas.rollout import SUPPLIED, Outcome, Rollout, SolvedProblem, Step, pass_rate
 
 
 def evidence_on(row: SolvedProblem) -> Evidence:
@@ -67,6 +67,24 @@ def test_completions_count_where_they_were_drawn_and_without_passing_siblings_co
     assert drawn(without) == [(2, 1), (0, 0), (1, 1), (0, 0), (0, 0)]
     assert not without.written.any()
     assert leaving(without) == [(0, 0)] * 5
+
+
+def sums(*lines: str, outcome: Outcome) -> Rollout:
+    steps = tuple(Step(text=f"{line}\n") for line in lines)
+    return a_solution(lines[-1], "", outcome).model_copy(update={"steps": steps})
+
+
+def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
+    wrong = sums("2 + 3 = 5", "5 * 4 = 21", "so 21 + 6 is 27", "done: 27", outcome="wrong")
+    right = sums("there are 5", "5 * 4 = 20", "26", outcome="correct")
+    row = solved(wrong, right)
+    row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
+    assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, NOTHING])
+    assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
+    assert seen_of(row, part=ChangePoint(stated=False)).stated is None
+    assert seen_of(row, part=ChangePoint(passing=False)).stated is None
+    text = row.problem.model_copy(update={"answer_kind": "text"})
+    assert seen_of(row.model_copy(update={"problem": text})).stated is None
 
 
 def brought_along() -> SolvedProblem:

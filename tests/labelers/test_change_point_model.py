@@ -18,7 +18,7 @@ from stepforge.labelers.change_point.model import (
     information,
     posterior,
 )
-from stepforge.labelers.change_point.rates import GRID, SIZE, Rates, kernels
+from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, OTHER, SIZE, UNKNOWN, Rates, kernels
 from stepforge.labelers.change_point.values import value_and_interval
 
 
@@ -49,7 +49,11 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         missed = max(0.0, others - (1 - q), -others) / SLACK
         left = w ** seen.left_right[t] * (1 - w) ** seen.left_wrong[t]
         drawn = GRID[i] ** seen.successes[t] * (1 - GRID[i]) ** seen.failures[t]
-        return float(chance * left * drawn * np.exp(-(missed**2)))
+        said = 1.0
+        if seen.stated is not None:
+            kind = 0 if b == "right" else 1 if a == "right" else 2
+            said = rates.statements[kind, seen.stated[t]]
+        return float(chance * left * drawn * np.exp(-(missed**2)) * said)
 
     states = list(product(("right", "lost", "repaired"), range(SIZE)))
     for path in product(states, repeat=steps):
@@ -89,17 +93,18 @@ def observations(draw: st.DrawFn, most: int = 8) -> Observed:
 
 
 @pytest.mark.parametrize(
-    ("leaving", "right", "written"),
+    ("leaving", "right", "written", "stated"),
     [
-        ([(2, 1), (0, 3)], False, [0.0, 0.0]),
-        ([(3, 0), (1, 1)], True, [0.7, 0.2]),
-        ([(0, 0), (0, 2)], False, [0.9, 0.0]),
+        ([(2, 1), (0, 3)], False, [0.0, 0.0], None),
+        ([(3, 0), (1, 1)], True, [0.7, 0.2], [OTHER, FALSE]),
+        ([(0, 0), (0, 2)], False, [0.9, 0.0], [ALONE, UNKNOWN]),
     ],
 )
 def test_the_posterior_is_that_of_a_sum_over_every_path(
-    leaving: list[Counts], right: bool, written: list[float]
+    leaving: list[Counts], right: bool, written: list[float], stated: list[int] | None
 ) -> None:
     seen, rates = observed(leaving[::-1], right, written, leaving), Rates(hazard=1.3, repair=0.4)
+    seen = seen._replace(stated=None if stated is None else np.array(stated))
     post = posterior(seen, rates)
     first_error, evidence, values = brute(seen, rates)
     assert post.first_error == pytest.approx(first_error, abs=1e-9)
@@ -192,3 +197,12 @@ def test_information_by_hand() -> None:
     assert information(post)[4] == pytest.approx(entropy(mixed) - (1 - share) * entropy(right) - share * entropy(wrong))
     sure = posterior(observed([(8, 2), (0, 40), *[(0, 0)] * 6]), Rates())
     assert information(sure)[4] < 0.01 < information(post)[4]
+
+
+def test_a_false_equation_convicts_a_step_of_a_right_answer_where_errors_often_state_one() -> None:
+    seen = observed([(3, 0), *[(0, 0)] * 3], right=True)._replace(stated=np.array([OTHER, OTHER, FALSE, OTHER]))
+    often = posterior(seen, Rates(false=(0.005, 0.6, 0.1))).first_error
+    seldom = posterior(seen, Rates()).first_error
+    assert max(range(5), key=often.__getitem__) == 2
+    assert max(range(5), key=seldom.__getitem__) == 4
+    assert seldom[2] > 5 * seldom[1]

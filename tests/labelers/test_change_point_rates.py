@@ -10,7 +10,8 @@ from change_point_worlds import many, observed, simulated
 from stepforge.labelers.change_point.model import (
     RIGHT,
     posterior,
-    said,
+    told,
+    two_events,
 )
 from stepforge.labelers.change_point.pooling import (
     POWERS,
@@ -19,7 +20,7 @@ from stepforge.labelers.change_point.pooling import (
     held_out,
     pooled_rates,
 )
-from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
 from stepforge.labelers.change_point.values import value_and_interval
 
 
@@ -52,6 +53,22 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
     assert all(isclose(sum(shares), 1.0) for shares in (found.initial, found.moves, found.drops))
 
 
+def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
+    truth = Rates(hazard=1.5, false=(0.005, 0.4, 0.1), nothing=(0.3, 0.1, 0.5), alone=(0.05, 0.8, 0.5))
+    rng = np.random.default_rng(5)
+    drawn = [simulated(rng, truth, steps=6, root=8, each=4) for _ in range(150)]
+    kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
+    seen = [
+        d.seen._replace(stated=np.array([rng.choice(4, p=truth.statements[k, :4]) for k in kind]))
+        for d, kind in zip(drawn, kinds, strict=True)
+    ]
+    found = pooled_rates(seen, Rates())
+    assert found.false == pytest.approx(truth.false, abs=0.1)
+    assert found.nothing == pytest.approx(truth.nothing, abs=0.1)
+    assert found.alone == pytest.approx(truth.alone, abs=0.15)
+    assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
+
+
 def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
 
@@ -81,17 +98,31 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
     """V falls at step 3 of 6; in half of the solutions the first error is step 1 and did no harm at first."""
     seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 40
     clear, mixed = calibrated(seen, [2] * 40, Rates()), calibrated(seen, [2, 0] * 20, Rates())
-    told = {name: said(posterior(seen[0], r).first_error, r.unseen) for name, r in (("c", clear), ("m", mixed))}
-    assert told["c"][2] > 0.95
-    assert 0.3 < told["m"][2] < 0.7
-    assert told["m"][0] > 0.15
+    said = {name: told(seen[0], r) for name, r in (("c", clear), ("m", mixed))}
+    assert said["c"][2] > 0.95
+    assert 0.3 < said["m"][2] < 0.7
+    assert said["m"][0] > 0.15
     assert (clear.harmless[0], clear.unseen) == (0.0, 0.0)
 
 
-def test_what_is_said_keeps_the_order_of_the_steps_and_adds_up() -> None:
-    told = said((0.6, 0.3, 0.05, 0.05), 0.2)
-    assert told == pytest.approx((0.48 + 0.19 / 3, 0.24 + 0.19 / 3, 0.04 + 0.19 / 3, 0.05))
-    assert sum(told) == pytest.approx(1)
+def test_what_is_said_spreads_what_v_does_not_show() -> None:
+    seen = observed([(9, 1), (9, 1), (0, 9), (0, 9)])
+    events, hidden = two_events(seen, Rates()), 1 - 0.8**3
+    said = told(seen, Rates(unseen=0.2))
+    mixed = [(1 - hidden) * p + hidden * q for p, q in zip(events.shown, events.hidden, strict=True)]
+    assert events.speaks == 0.0  # completions alone cannot tell
+    assert said == pytest.approx(mixed)
+    assert sum(said) == pytest.approx(1)
+    assert told(seen, Rates(unseen=0.0)) == pytest.approx(events.shown)
+
+
+def test_where_a_false_equation_and_the_fall_of_v_disagree_they_are_two_events() -> None:
+    seen = observed([(9, 1), (9, 1), (9, 1), (0, 9)])
+    apart = seen._replace(stated=np.array([FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
+    together = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN]))
+    assert two_events(apart, Rates()).speaks > 1 > 0 > two_events(together, Rates()).speaks
+    assert max(range(5), key=told(apart, Rates()).__getitem__) == 0
+    assert told(together, Rates())[2] > told(seen, Rates())[2] > 0.5
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:

@@ -1,0 +1,133 @@
+"""Reward models trained on labels of a recording, each family left out in turn.
+
+    python -m benchmarks.usefulness.by_family --recording DIR [--model embedded-free]
+
+A surprise head (``benchmarks/usefulness``) learns from what a labeler makes of the recorded solutions of the other
+families; a fifth of those problems, by their groups, is kept to choose the threshold on, with the truth. It is examined
+on the family that is left out, beside the policy's own least expected token, whose threshold is chosen in the same way.
+ProcessBench's F1 over the solutions of all families together; intervals from resampled problems.
+"""
+
+import argparse
+from collections.abc import Sequence
+from hashlib import sha256
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.usefulness.prm_bench import UNTRAINED
+from benchmarks.usefulness.prm_exam import Answers, Case, Tally, exam, padded_scores
+from benchmarks.usefulness.prm_rows import prm_rows
+from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
+from benchmarks.usefulness.resampling import Array, estimate, f1_samples, weights
+from stepforge.labelers import SPRT, ChangePoint, Labeler, Oracle
+from stepforge.labelers.evidence.replay import solved_part
+from stepforge.pipelines.bench.bench import bench_problems
+from stepforge.pipelines.bench.cases import BenchProblem, labeled_rows
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers.surprise_head import HeadTraining, train_head
+from stepforge.schemas.labeled import LabeledProblem
+
+LABELERS: dict[str, Labeler] = {
+    "change_point": ChangePoint(),
+    "change_point, nothing free": ChangePoint(surprise=False, passing=False),
+    "sprt": SPRT(),
+    "oracle": Oracle(),
+}
+SEEDS = (1, 2, 3)
+MOST = 4
+"""Most erroneous and most clean solutions of a problem that are examined."""
+Read = dict[tuple[str, tuple[str, ...]], torch.Tensor]
+
+
+class Exam:
+    """Solutions of some problems, their truth, and how the policy reads them."""
+
+    def __init__(self, problems: Sequence[BenchProblem], read: Read) -> None:
+        self.cases: list[Case] = exam([solved_part(p.row) for p in problems], MOST)
+        self.answers = Answers(self.cases, len(problems))
+        self.read = [read[case.question, case.steps] for case in self.cases]
+
+    def best_threshold(self, scores: Sequence[Sequence[float]]) -> float:
+        """Return the threshold with the highest F1 here."""
+        return self.answers.best_threshold(padded_scores(scores))
+
+    def tally(self, scores: Sequence[Sequence[float]], threshold: float) -> Tally:
+        """Return what a threshold makes of scores."""
+        return self.answers.tally(padded_scores(scores), threshold)
+
+
+def labels_of(part: Labeler, problems: Sequence[BenchProblem]) -> list[LabeledProblem]:
+    """Return a labeler's labels, its rates pooled from the first problems as in a run: no truth is used."""
+    if isinstance(part, ChangePoint):
+        part = part.with_rates(part.fitted_rates(labeled_rows(part, problems[: part.pilot], SEEDS[0])))
+    return labeled_rows(part, problems, SEEDS[0])
+
+
+def read_all(problems: Sequence[BenchProblem], model: str) -> Read:
+    """Return the policy's reading of every solution."""
+    rows = prm_rows([p.row for p in problems], "outcome_every_step")
+    texts = sorted({(row.prompt, row.completions) for row in rows})
+    return dict(zip(texts, readings(*load_policy(embedded_folder(model)), texts), strict=True))
+
+
+def tallies(problems: Sequence[BenchProblem], read: Read) -> dict[str, list[Tally]]:
+    """Return, by labels, for each seed, what happened to the problems' solutions, family by family."""
+    labels = {name: labels_of(part, problems) for name, part in LABELERS.items()}
+    found: dict[str, list[list[Tally]]] = {name: [] for name in (UNTRAINED, *labels)}
+    for family in sorted({p.family for p in problems}):
+        dev = [p.family != family and _for_threshold(p) for p in problems]
+        learned = [p.family != family and not _for_threshold(p) for p in problems]
+        chosen, judged = (
+            Exam(list(compress(problems, kept)), read) for kept in (dev, [p.family == family for p in problems])
+        )
+        least = [[lowest_chance(r) for r in one.read] for one in (chosen, judged)]
+        found[UNTRAINED].append([judged.tally(least[1], chosen.best_threshold(least[0]))] * len(SEEDS))
+        for name, rows in labels.items():
+            found[name].append([_trained(list(compress(rows, learned)), read, chosen, judged, seed) for seed in SEEDS])
+    return {name: [joined(by_family) for by_family in zip(*parts, strict=True)] for name, parts in found.items()}
+
+
+def _for_threshold(problem: BenchProblem) -> bool:
+    return sha256(problem.row.problem.group.encode()).digest()[0] % 5 == 0
+
+
+def _trained(labels: Sequence[LabeledProblem], read: Read, chosen: Exam, judged: Exam, seed: int) -> Tally:
+    rows = prm_rows(labels, "first_error")
+    of_rows = [read[row.prompt, row.completions] for row in rows]
+    head = train_head(of_rows, [row.labels for row in rows], HeadTraining(), seed)
+    return judged.tally(head.read_scores(judged.read), chosen.best_threshold(head.read_scores(chosen.read)))
+
+
+def joined(parts: Sequence[Tally]) -> Tally:
+    """Return the tallies of several families as one."""
+    return Tally(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def main() -> None:
+    """Train, examine, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", type=Path, required=True)
+    parser.add_argument("--model", default="embedded-free")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    report(bench_problems(arguments.recording), arguments.model)
+
+
+def report(problems: Sequence[BenchProblem], model: str) -> None:
+    """Print F1 by labels, and how far it is from that of the untrained control."""
+    found = tallies(problems, read_all(problems, model))
+    drawn = weights(len(problems), 1000, SEEDS[0])
+    samples: dict[str, Array] = {name: f1_samples(by_seed, drawn) for name, by_seed in found.items()}
+    for name, f1 in samples.items():
+        own, gap = estimate(f1), estimate(f1 - samples[UNTRAINED])
+        print(
+            f"{name}: F1 {own.value:.3f} ({own.low:.3f} to {own.high:.3f}), "
+            f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}) against the untrained"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""False equations in any text, and what must not count as one."""
+
+import pytest
+
+from stepforge.labelers.stated import numbers_in, states_false
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "So 19 + 8 + 16 + 8 = 41 apples.",
+        "495 students * $15/student = $7455",
+        "\\[ 2 \\times 5 = 11 \\]",
+        "The sum is \\(\\frac{2}{3} + \\frac{1}{3} = 2\\).",
+        "She pays 3.5 * 4000 = $14,100.",
+        "25% of 80 = 25",
+        "355 / 6 = 58",
+        "17 mod 5 = 3",
+        "seven plus eight is sixteen",
+        "2 + 2 = 4, and then 4 * 3 = 13",
+    ],
+)
+def test_false_equations(text: str) -> None:
+    assert states_false(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10 / 3 = 3.33",
+        "20 / 6 = 3 boxes",
+        "7 / 2 = 4 when rounded up",
+        "25% of $80.00 = 0.25 * 80 = $20",
+        "4 weeks = 4 * 7 days",
+        "5 pairs = 5 * 2 = 10 shoes",
+        "x + 3 = 5, so x = 5 - 3 = 2",
+        "4 * 3 = 12y",
+        "f(2) = 2 * 2 + 1 = 5",
+        "P(3) = 9 * 2",
+        "a_3 = 2 * 9",
+        "101_2 = 4 + 1",
+        "3:30 + 45 minutes = 4:15",
+        "1,234,567 * 2 = 2.5 million",
+        "\\sqrt{16} = 2 * 2",
+        "log 8 = 3 * 1",
+        "3! = 3 * 2 * 1 = 6",
+        "706 / 7 is about 100",
+        "\\pi \\approx 22 / 7 = 3.14",
+        "17 = 2 (mod 5)",
+        "no numbers here",
+    ],
+)
+def test_what_may_be_true_is_not_called_false(text: str) -> None:
+    assert not states_false(text)
+
+
+def test_numbers_are_read_from_any_notation() -> None:
+    assert numbers_in("\\frac{1}{2} of $1,200 and seven") >= {"1200", "7"}
