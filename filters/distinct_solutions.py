@@ -44,7 +44,7 @@ def _same(one: LabeledSolution, other: LabeledSolution) -> bool:
 
 def _with(row: LabeledProblem, solutions: list[LabeledSolution]) -> LabeledProblem:
     rooted = {solution.rollout.id for solution in solutions}
-    completions: dict[str, list[object]] = {"evidence": [], "further": []}
+    completions: dict[str, list[object]] = {"evidence": [], "further": [], "searched": []}
     for column in completions:
         for rollout in getattr(row, column):  # a completion comes after the one that it starts in
             if rollout.start is None or rollout.start.rollout in rooted:

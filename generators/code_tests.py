@@ -5,13 +5,13 @@ import builtins
 
 from stepforge.generators.cells import Cells
 from stepforge.grading.programs import completed
-from stepforge.schemas.verifier import UnitTests
+from stepforge.schemas.verifier import OverLimit, UnitTests
 
 CHECK = "check"
 """HumanEval's tests define a function of this name, which takes the one to test."""
 
 
-def unit_tests(cells: Cells, seconds: float) -> UnitTests | None:
+def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests | None:
     """Return the tests of a row: a text, or a list of assertions; None where it has none.
 
     Raises:
@@ -35,7 +35,8 @@ def unit_tests(cells: Cells, seconds: float) -> UnitTests | None:
     called = {node.value.func.id for node in tree.body if _calls_a_name(node)}  # type: ignore[attr-defined]
     if CHECK in defined - called:
         value = f"{value}\n{CHECK}({entry_point})"
-    return UnitTests(tests=value, entry_point=entry_point, setup=cells.text("setup") or "", seconds=seconds)
+    setup = cells.text("setup") or ""
+    return UnitTests(tests=value, entry_point=entry_point, setup=setup, seconds=seconds, over_limit=over_limit)
 
 
 def asked_by_name(question: str, tests: UnitTests) -> str:

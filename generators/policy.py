@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from stepforge.generators.policy_settings import PolicySettings as PolicySettings
 from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.generators.ways import way_of
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
@@ -59,6 +60,7 @@ class PromptedPolicy:
         """``python`` runs a program in isolation, and returns what it came to, or None where that is not known."""
         self.engine = engine
         self.python = python
+        self._ways: dict[str, PromptedPolicy] = {}
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
@@ -80,6 +82,18 @@ class PromptedPolicy:
             max_tokens=settings.max_tokens,
             prompt=settings.prompt,
         )
+
+    def for_problem(self, problem: Problem) -> "PromptedPolicy":
+        """Return the policy as this problem is asked; see ``PolicySettings.ways``."""
+        way = way_of(self.settings.ways, problem.id)
+        if way is None:
+            return self
+        if way.name not in self._ways:
+            settings = self.settings.model_copy(update={**way.changes, "ways": ()})
+            other = self._ways[way.name] = PromptedPolicy(self.engine, settings, self._judge, self.python)
+            named = {"model": f"{self._identity.model}, {way.name}"}
+            other._identity = other._identity.model_copy(update=named)
+        return self._ways[way.name]
 
     @property
     def identity(self) -> PolicyIdentity:

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
+from stepforge.generators.ways import Way
 from stepforge.schemas.record import Record
 
 
@@ -37,6 +38,19 @@ class PolicySettings(Record):
     repair: str | None = None
     """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
     another one, which is kept beside the first. None: it is not told."""
+    ways: tuple[Way, ...] = ()
+    """Other ways to ask, each for its share of the problems; what is left is asked as here."""
+
+    @field_validator("ways")
+    @classmethod
+    def _shares_add_up(cls, ways: tuple[Way, ...]) -> tuple[Way, ...]:
+        if sum(way.share for way in ways) > 1 + 1e-9:
+            raise ValueError("their shares add up to more than 1")
+        if len({way.name for way in ways}) < len(ways):
+            raise ValueError("two of them have one name")
+        if any(way.prompt is not None and "{question}" not in way.prompt for way in ways):
+            raise ValueError("a prompt has no {question}")
+        return ways
 
     @field_validator("repair")
     @classmethod

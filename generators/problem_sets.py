@@ -19,7 +19,7 @@ from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
-from stepforge.schemas.verifier import OwnVerifier
+from stepforge.schemas.verifier import OverLimit, OwnVerifier
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 COMPRESSED = ("", ".gz", ".zst")
@@ -46,6 +46,8 @@ class ProblemSet(Record):
     """Split of the Hub dataset; may be left out where there is only one."""
     revision: str | None = None
     """Commit, branch or tag of the Hub dataset."""
+    stream: bool = False
+    """Read the first ``limit`` rows of the Hub dataset as they come, instead of downloading all of it."""
     name: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]*$")
     """What the problems' source and ids are called; by default from the path or the Hub name."""
     license: str | None = None
@@ -81,6 +83,8 @@ class ProblemSet(Record):
     """Column of a right solution."""
     test_seconds: float = Field(default=5.0, gt=0)
     """Time limit of one problem's tests."""
+    over_limit: OverLimit = "undetermined"
+    """What a program comes to that is not done in time or memory: a machine that is too busy makes good ones late."""
     verifier: OwnVerifier | None = None
     """A rule of your own that decides the outcome, instead of an answer or tests."""
     domain: str | None = None
@@ -113,8 +117,10 @@ class ProblemSet(Record):
     def _one_place(self) -> "ProblemSet":
         if (self.path is None) == (self.hub is None):
             raise ValueError("give either path or hub")
-        if self.hub is None and (self.config or self.split or self.revision):
-            raise ValueError("config, split and revision belong to hub; this set has a path")
+        if self.hub is None and (self.config or self.split or self.revision or self.stream):
+            raise ValueError("config, split, revision and stream belong to hub; this set has a path")
+        if self.stream and (self.limit is None or self.split is None):
+            raise ValueError("stream needs a split, and a limit: the rows are kept in memory")
         if sum(map(bool, (self.answer, self.tests, self.verifier))) > 1:
             raise ValueError("name one of answer, tests and verifier: one of them decides the outcome")
         if not self.tests and (self.entry_point or self.setup):
@@ -174,7 +180,7 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
     values = {column: lookup(row, column) for column in part.columns.values()}
     cells = Cells(part.columns, values, f"{source}, row {number}")
     question = _question(cells, part.question)
-    tests = unit_tests(cells, part.test_seconds) if part.tests else None
+    tests = unit_tests(cells, part.test_seconds, part.over_limit) if part.tests else None
     own_id = cells.identifier() if part.id else hash_of(question)
     problem = Problem(
         id=f"{part.label}:{own_id}",

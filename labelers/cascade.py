@@ -23,7 +23,7 @@ from stepforge.labelers.omega_prm import OmegaPRM
 from stepforge.labelers.reward_model import RewardModel
 from stepforge.labelers.sequential import Sequential
 from stepforge.labelers.sprt import SPRT
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, LabelerCost, Verdict
+from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
@@ -97,8 +97,10 @@ class Cascade(Record):
             rest = tuple(r for r in solved.rollouts if r.id not in asked)
             part = solved.model_copy(update={"rollouts": tuple(open_ones), "own": (*solved.own, *rest)})
             labeled = await tier(part, policy, grader, seed=seed)
-            costs += [LabelerCost(labeler=self._tier_name(c.labeler), cost=c.cost) for c in labeled.costs]
-            evidence |= {r.id: r for r in labeled.evidence}
+            fresh = {r.id: r for r in labeled.evidence if r.id not in evidence}  # others an earlier tier has drawn
+            spent = Cost.of([*fresh.values()]) if labeled.evidence else None
+            costs += [LabelerCost(labeler=self._tier_name(c.labeler), cost=spent or c.cost) for c in labeled.costs]
+            evidence |= fresh
             for solution in labeled.solutions:
                 before = found[solution.rollout.id]
                 last = number == len(self.tiers) - 1

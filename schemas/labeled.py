@@ -167,6 +167,8 @@ class LabeledProblem(Record):
     further: tuple[Rollout, ...] = ()
     """Completions drawn after labeling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
     label is made from them, so that every labeler's figures stand beside what it spent itself."""
+    searched: tuple[Rollout, ...] = ()
+    """Whole solutions that a search found beside ``solutions``: chosen, so nothing is counted from them."""
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem whose solutions were supplied, where it solved the problem too."""
 
@@ -186,7 +188,7 @@ class LabeledProblem(Record):
         return sum(solution.labeled_steps for solution in self.solutions)
 
 
-COMPLETIONS = ("evidence", "further")
+COMPLETIONS = ("evidence", "further", "searched")
 """The columns of a labeled problem that hold most of it, and that whoever looks at solutions alone can do without."""
 TOKENS = ("token_ids", "token_logprobs")
 """Parts of every step that only exports by token need."""

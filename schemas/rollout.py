@@ -128,7 +128,8 @@ class SolvedProblem(Record):
     policy: PolicyIdentity
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
-
+    searched: tuple[Rollout, ...] = ()
+    """Whole solutions that a search found beside those that were kept."""
     searched_tokens: int = 0
     """Tokens that a search generated beside the solutions that were kept."""
 

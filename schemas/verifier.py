@@ -16,6 +16,9 @@ class StoredAsJson:
     """Marks a field whose column holds JSON text: a union of records has no columnar form."""
 
 
+OverLimit = Literal["undetermined", "wrong"]
+
+
 class UnitTests(Record):
     """Tests that call a function; the solution is a program that defines it."""
 
@@ -28,7 +31,7 @@ class UnitTests(Record):
     """Python that stands before the program and before the tests: imports, or the prompt that the program completes."""
     seconds: float = Field(default=5.0, gt=0)
     """Time limit of all tests together."""
-    over_limit: Literal["undetermined", "wrong"] = "undetermined"
+    over_limit: OverLimit = "undetermined"
     """What a program comes to that is not done in time or memory."""
 
 

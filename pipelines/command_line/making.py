@@ -15,8 +15,11 @@ from stepforge.pipelines.terminal.output import say
 
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet, plain, .gz or .zst.", metavar="FILE")],
-    answer: Annotated[str, typer.Option(help="Column of the reference answer or worked reference.")],
     response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
+    answer: Annotated[str | None, typer.Option(help="Column of the reference answer or worked reference.")] = None,
+    verifier: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="A rule of your own instead, run in isolation.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
     audit: Annotated[
         str | None,
@@ -31,7 +34,7 @@ def grade(
     with one_line_errors():
         from stepforge.pipelines.commands.grade import grade_file
 
-        summary = grade_file(file, answer, response, out, audit=audit)
+        summary = grade_file(file, answer, response, out, audit=audit, verifier=verifier)
         text = summary.model_dump_json(indent=1) if as_json else str(summary)
         say(text, err=audit is None)
 

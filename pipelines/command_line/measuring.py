@@ -48,7 +48,7 @@ def score(
             metavar="MODEL",
         ),
     ],
-    on: Annotated[str, typer.Option(help="`processbench` (from the Hub), a run folder, or a JSONL file.")],
+    on: Annotated[str, typer.Option(help="`processbench` or `prmbench` (from the Hub), a run folder, a JSONL file.")],
     shape: Annotated[str | None, typer.Option(help="How the model is read, where its files do not tell.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Instead of the published rule.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many solutions of every subset.")] = None,

@@ -15,10 +15,12 @@ from stepforge.grading.final_answer import extract_answer, reference_answer
 from stepforge.pipelines.commands.grade_audit import Audit, Auditor
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.tables import rows_of
+from stepforge.pipelines.verification.own_verifier import verifier_function
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.problem import Problem
+from stepforge.schemas.problem import KeptColumn, Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
+from stepforge.schemas.verifier import PythonVerifier
 
 CHUNK = 2000
 """Rows graded at once."""
@@ -45,20 +47,23 @@ class GradeSummary(Record):
 
 def grade_file(
     path: Path,
-    answer: str,
+    answer: str | None,
     response: str,
     out: Path | None,
     *,
     audit: str | None = None,
+    verifier: str | None = None,
     limit_seconds: float = 6.0,
     processes: int = 1,
 ) -> GradeSummary:
     """Grade column ``response`` against column ``answer``; write JSON lines to ``out``, or to standard output.
 
-    The answer is a bare answer or a worked solution that frames it. ``audit`` names a column of other verdicts to
-    compare with; without ``out``, no rows are written then. ``limit_seconds`` bounds one comparison.
+    The answer is a bare answer or a worked solution that frames it. ``verifier`` (``module:function``) decides instead,
+    in isolation; it is given the row's ``question`` and, as ``kept``, its texts. ``audit`` names a column of other
+    verdicts to compare with; without ``out``, no rows are written then. ``limit_seconds`` bounds one comparison.
     """
     started = time.monotonic()
+    rule = _rule(answer, verifier)
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: the folder {out.parent} does not exist; create it or name another --out")
     if out is not None and out.is_dir():
@@ -67,7 +72,7 @@ def grade_file(
     auditor = None if audit is None else Auditor(audit)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".grade-") as beside:
         written = Path(beside) / "graded.jsonl"
-        columns = (answer, response)
+        columns = (answer, response, rule)
         with written.open("w", encoding="utf-8") as stream:
             counts = asyncio.run(_grade_rows(path, columns, stream, auditor, limit_seconds, processes))
         if out is not None:
@@ -81,7 +86,7 @@ def grade_file(
 
 async def _grade_rows(
     path: Path,
-    columns: tuple[str, str],
+    columns: tuple[str | None, str, PythonVerifier | None],
     stream: IO[str],
     auditor: Auditor | None,
     limit_seconds: float,
@@ -118,23 +123,42 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _found(row: Row, place: str, answer: str, response: str) -> tuple[Problem, str | None]:
-    """Return the problem with its reference, and the answer that the response states."""
+def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:
+    """Return the verifier, if one decides.
+
+    Raises:
+        BadInput: neither an answer nor a verifier is named, or there is no such function.
+    """
+    if verifier is None:
+        if answer is None:
+            raise BadInput("--answer: name the column of the reference, or a --verifier that decides")
+        return None
+    verifier_function(verifier)
+    return PythonVerifier(function=verifier)
+
+
+def _found(
+    row: Row, place: str, answer: str | None, response: str, verifier: PythonVerifier | None
+) -> tuple[Problem, str | None]:
+    """Return the problem with its reference or verifier, and what the response states, or all of it."""
     taken = [column for column in ADDED if column in row]
     if taken:
         raise BadInput(f"{place}: has a column {taken[0]!r} already, which would be lost; rename it")
-    reference = _text(row, answer, place, "answer")
+    reference = None if answer is None else _text(row, answer, place, "answer")
     text = _text(row, response, place, "response")
+    others = [(name, value) for name, value in row.items() if isinstance(value, str) and name != response]
     problem = Problem(
         id=place,
         source="file",
         domain="",
-        question="",
+        question=next((value for name, value in others if name == "question"), ""),
         answer=None if reference is None else reference_answer(reference),
         answer_kind="math",
         group=place,
+        verifier=verifier,
+        kept=tuple(KeptColumn(name=name, value=value) for name, value in others) if verifier else (),
     )
-    return problem, None if text is None else extract_answer(text)
+    return problem, text if text is None or verifier else extract_answer(text)
 
 
 def _text(row: Row, column: str, place: str, option: str) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from stepforge.pipelines.commands.cross_rounds import CROSS_ROUND_PAIRS, write_cross_round_pairs
 from stepforge.pipelines.engines import TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.reports.records import Report
@@ -56,6 +57,8 @@ class Round(Record):
     """AUC of its step scores within a problem."""
     rows: dict[str, int] = Field(default_factory=dict)
     """Training rows by export."""
+    cross_round_pairs: int = 0
+    """Pairs of this and earlier rounds."""
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
@@ -70,7 +73,13 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
     for number in range(1, count + 1):
         place = folder / f"round-{number:02d}"
         settings = round_settings(run.model_copy(update={"scorer": scorer}), number, model)
-        done.append(with_scorer(round_figures(number, model, run_all(settings, place)), settings, place))
+        found = with_scorer(round_figures(number, model, run_all(settings, place)), settings, place)
+        if run.train.same_problems and number > 1:
+            places = [folder / f"round-{n:02d}" for n in range(1, number + 1)]
+            found = found.model_copy(
+                update={"cross_round_pairs": write_cross_round_pairs(places, folder / CROSS_ROUND_PAIRS)}
+            )
+        done.append(found)
         write_text(folder / "rounds.json", json.dumps([r.model_dump() for r in done], indent=1) + "\n")
         if number < count:
             model = str(trained(run.train.command, place, model))
@@ -79,8 +88,9 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
 
 
 def round_settings(run: RunFile, number: int, model: str) -> RunFile:
-    """Return the settings of a round: another model and, from the second on, other problems."""
-    seed = run.seed if number == 1 else seed_of(run.seed, "round", number)
+    """Return the settings of a round: another model and, from the second on, other problems unless told otherwise."""
+    same = number == 1 or run.train.same_problems
+    seed = run.seed if same else seed_of(run.seed, "round", number)
     engine = run.engine.model_copy(update={"model": model})
     return run.model_copy(update={"engine": engine, "seed": seed})
 
@@ -97,6 +107,7 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
         "data": str((place / "datasets").resolve()),
         "model": locate(model),
         "out": str(beside.resolve()),
+        "pairs": str((place.parent / CROSS_ROUND_PAIRS).resolve()),
     }
     filled = [_filled(part, values) for part in command]
     say(f"training: {' '.join(filled)}", err=True)

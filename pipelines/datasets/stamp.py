@@ -59,5 +59,8 @@ def stamp_of(path: Path) -> FileStamp:
 
 
 def stamp_of_text(text: str) -> FileStamp:
-    content = text.encode()
+    return stamp_of_bytes(text.encode())
+
+
+def stamp_of_bytes(content: bytes) -> FileStamp:
     return FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())

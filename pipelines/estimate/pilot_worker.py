@@ -55,13 +55,16 @@ class PilotWorker:
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
             brought = brought_with(item)
-            return await solve_for(self.run, item.problem, brought, self.policy, self.grader, self.scorer)
+            return await solve_for(
+                self.run, item.problem, brought, self.policy.for_problem(item.problem), self.grader, self.scorer
+            )
 
         return await self._phase(items, work, lambda item: item.problem.id)
 
     async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
         async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label(row, parts, self.policy, self.grader, seed=self.run.seed, scorer=self.scorer)
+            asked = self.policy.for_problem(row.problem)
+            return await label(row, parts, asked, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         return await self._phase(rows, work, lambda row: row.problem.id)
 

@@ -1,8 +1,8 @@
-"""Right solutions of a problem: those that were labeled, and those that labeling came upon on its way.
+"""Right solutions of a problem: those that were labeled, and those that labeling or a search came upon on its way.
 
 A completion that ends right is, with the prefix it was asked from, a solution that the policy wrote. It counts if no
-error was named in that prefix. Its own steps were never looked at, so it ranks after what was labeled; where the truth
-is known, those with a wrong step are left out.
+error was named in that prefix. What a search found and did not keep is a solution as well. The steps of both were
+never looked at, so they rank after what was labeled; where the truth is known, those with a wrong step are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def _completed(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath
     own = [s for s in problem.solutions if s.rollout.tokens]
     sound = {s.rollout.id: s.labeled_steps - (s.verdict.first_error is not None) for s in own}
     """Leading steps of each rollout in which no error was named."""
-    for rollout in (*problem.evidence, *problem.further):
+    for rollout in (*problem.evidence, *problem.further, *problem.searched):
         kept = rollout.start.steps if rollout.start is not None else 0
         if not rollout.steps or (kept and rollout.start and kept > sound.get(rollout.start.rollout, 0)):
             continue

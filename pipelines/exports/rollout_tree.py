@@ -59,6 +59,8 @@ class RolloutTree:
                     self.nodes[place].belief = label.belief
         for rollout in (*problem.evidence, *problem.further):
             self._add(rollout, counts=True)
+        for rollout in problem.searched:
+            self._add(rollout, counts=False)
 
     def on(self, rollout: str) -> Iterator[Node]:
         """Yield the nodes that a rollout goes through, the root left out."""

@@ -93,7 +93,8 @@ def _paths(problem: LabeledProblem) -> Iterator[TreePath]:
         for s in problem.solutions
         if not s.verdict.abstained
     }
-    for rollout in (*(s.rollout for s in problem.solutions), *problem.evidence, *problem.further):
+    solutions = (s.rollout for s in problem.solutions)
+    for rollout in (*solutions, *problem.evidence, *problem.further, *problem.searched):
         yield TreePath(
             rollout=rollout.id,
             nodes=tree.paths[rollout.id],

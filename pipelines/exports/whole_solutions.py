@@ -79,7 +79,7 @@ class Preference(Chat, Evened):
                 return
             bad = min(rejected, key=lambda other: abs(len(other.rollout.text) - len(good.text)))
             rejected.remove(bad)
-            yield from self.laid_out(_pair_row(problem, good, bad), problem, good.steps, bad.rollout.steps)
+            yield from self.laid_out(pair_row(problem, good, bad), problem, good.steps, bad.rollout.steps)
 
 
 class KTO(Chat, Evened):
@@ -123,7 +123,8 @@ class RejectionSampling(Chat):
             yield from self.laid_out(row, problem, path.steps)
 
 
-def _pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
+def pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
+    """Return a right and a wrong solution as a pair; the right one's problem says where it comes from."""
     return PairRow(
         prompt=asked(problem),
         chosen=good.text,

@@ -1,6 +1,7 @@
 """Rows of Parquet files and Hub datasets, read from any row on, only the columns asked for."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -117,14 +118,14 @@ def _longest(column: pa.Array) -> int:
 
 
 class HubRows:
-    """A split of a Hub dataset (``datasets.Dataset``), memory-mapped by `datasets`."""
+    """A split of a Hub dataset (``datasets.Dataset``), memory-mapped by `datasets`; or the first rows of one."""
 
     exact = True
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, fingerprint: str = "") -> None:
         self.dataset = dataset
         self.columns: tuple[str, ...] = tuple(dataset.column_names)
-        self.fingerprint = str(dataset._fingerprint)
+        self.fingerprint = fingerprint or str(dataset._fingerprint)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -136,11 +137,15 @@ class HubRows:
 
 
 def open_hub(part: ProblemSet) -> HubRows:
-    """Download a Hub dataset, or take it from the cache."""
+    """Download a Hub dataset, take it from the cache, or read its first rows."""
     import datasets  # heavy, and only Hub sets need it
 
     try:
-        loaded = datasets.load_dataset(part.hub, part.config, split=part.split, revision=part.revision)
+        loaded = datasets.load_dataset(
+            part.hub, part.config, split=part.split, revision=part.revision, streaming=part.stream
+        )
+        if part.stream and part.limit is not None:
+            return _first_rows(loaded, part.limit)
     except Exception as error:  # the Hub client raises many unrelated classes
         raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(loaded, dict):
@@ -148,6 +153,18 @@ def open_hub(part: ProblemSet) -> HubRows:
     if len(loaded) != 1:
         raise BadInput(f"hub dataset {part.hub!r}: set split to one of {', '.join(map(str, loaded))}")
     return HubRows(next(iter(loaded.values())))
+
+
+def _first_rows(stream: Any, count: int) -> HubRows:
+    """Return the first rows of a stream, a thousand at a time; their content is their fingerprint."""
+    import datasets
+
+    content, tables = blake2b(digest_size=16), []
+    for batch in stream.take(count).with_format("arrow").iter(batch_size=1000):
+        table = batch if isinstance(batch, pa.Table) else pa.table(batch)
+        content.update(repr(table.to_pydict()).encode("utf-8", "surrogatepass"))
+        tables.append(table)
+    return HubRows(datasets.Dataset(pa.concat_tables(tables)), content.hexdigest())
 
 
 def _first_line(error: Exception) -> str:

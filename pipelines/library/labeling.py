@@ -20,16 +20,19 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine
 from stepforge.schemas.record import Record
+from stepforge.schemas.verifier import AnyVerifier
 
 DEFAULT_POLICY = PolicySettings()
 
 
 class Task(Record):
-    """A question with its reference answer, and the solutions to label."""
+    """A question with its reference answer or its verifier, and the solutions to label."""
 
     question: str
-    answer: str
+    answer: str | None = None
     """The reference: a plain answer, or a worked solution that ends in one."""
+    verifier: AnyVerifier | None = None
+    """What decides the outcome where the answer is no value: unit tests, or a rule of your own."""
     solutions: tuple[str | tuple[str, ...], ...] = ()
     """Each a whole text, which the policy's segmenter cuts, or its steps. Empty: the engine writes them."""
 
@@ -113,6 +116,7 @@ def _problem(task: Task) -> Problem:
         domain="task",
         question=task.question,
         answer=task.answer,
+        verifier=task.verifier,
         answer_kind="math",
         difficulty=None,
         group=f"question-{name}",

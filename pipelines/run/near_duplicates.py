@@ -6,6 +6,7 @@ from itertools import accumulate
 from stepforge.filters import NearDuplicates
 from stepforge.filters.minhash import Signatures
 from stepforge.pipelines.run.duplicate_questions import problem_names
+from stepforge.pipelines.run.meanings import Meanings
 from stepforge.pipelines.storage.shards import read_columns, row_count
 from stepforge.pipelines.storage.store import AnyPath
 
@@ -13,7 +14,11 @@ from stepforge.pipelines.storage.store import AnyPath
 def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str, str]:
     """Return problem id -> id of an earlier problem, in shard order, that asks nearly the same and is kept."""
     ends = list(accumulate(row_count(path) for path in shards))
-    signatures = Signatures(ends[-1] if ends else 0, numbers=part.numbers == "same")
+    numbers = part.numbers == "same"
+    total = ends[-1] if ends else 0
+    signatures: Meanings | Signatures = Signatures(total, numbers=numbers)
+    if part.model is not None:
+        signatures = Meanings(part.model, numbers=numbers)
     for path in shards:
         signatures.add(read_columns(path, ["question"])["question"])
     earlier = signatures.earlier(part.similarity)

@@ -4,7 +4,7 @@ import asyncio
 import os
 from importlib.util import find_spec
 
-from stepforge.filters import Contamination, SelfConsistency
+from stepforge.filters import Contamination, NearDuplicates, SelfConsistency
 from stepforge.generators.columns import hint
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
@@ -71,6 +71,10 @@ def _check_filters(run: RunFile) -> None:
     for part in run.vet:
         if isinstance(part, Contamination):
             held_out_index(part)
+        if isinstance(part, NearDuplicates) and part.model:
+            _need("torch", "pip install torch")
+            locate(part.model, "vet.near_duplicates.model")
+            continue
         library = {"near_duplicates": "rensa", "language": "py3langid"}.get(part.kind)
         if library is not None and find_spec(library) is None:
             raise BadInput(

@@ -118,7 +118,7 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve_for(task.run, problem, own, task.asked, task.grader, task.scorer)
+        return await solve_for(task.run, problem, own, task.asked.for_problem(problem), task.grader, task.scorer)
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
@@ -142,7 +142,9 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(row, parts, task.asked, task.grader, seed=task.run.seed, scorer=task.scorer)
+        return await label(
+            row, parts, task.asked.for_problem(row.problem), task.grader, seed=task.run.seed, scorer=task.scorer
+        )
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = cost_by_labeler(entry for row in done for entry in row.costs)

@@ -117,12 +117,13 @@ async def _searched(asked: Asked, search: Callable[[Asked], Awaitable[Found]], n
     found = await search(asked)
     if not found.solutions:
         raise NotSampled("the search found no whole solution")
-    rollouts = await graded(asked.problem, found.solutions[:n], asked.grader)
+    solutions = await graded(asked.problem, found.solutions, asked.grader)
+    rollouts, others = tuple(solutions[:n]), tuple(solutions[n:])
     policy = asked.policy.identity
     identity = policy.model_copy(update={"model": f"{policy.model}, searched"})
     beside = found.tokens - sum(r.tokens for r in rollouts)
     return SolvedProblem(
-        problem=asked.problem, rollouts=tuple(rollouts), policy=identity, searched_tokens=max(0, beside)
+        problem=asked.problem, rollouts=rollouts, policy=identity, searched=others, searched_tokens=max(0, beside)
     )
 
 
@@ -153,11 +154,13 @@ async def label(
     scorer: Scorer | None = None,
 ) -> LabeledProblem:
     """Score a solved problem where there is a scorer, and label it with every labeler of the run."""
-    if scorer is None:
-        return await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
-    scored, cost = await with_scores(solved, scorer)
+    scored = solved
+    costs: tuple[LabelerCost, ...] = ()
+    if scorer is not None:
+        scored, cost = await with_scores(solved, scorer)
+        costs = (LabelerCost(labeler=SCORER, cost=cost),)
     row = await label_with_all(labelers, scored, policy, grader, seed=seed_of(seed, "label"))
-    return row.model_copy(update={"costs": (*row.costs, LabelerCost(labeler=SCORER, cost=cost))})
+    return row.model_copy(update={"costs": (*row.costs, *costs), "searched": solved.searched})
 
 
 async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProblem, Cost]:

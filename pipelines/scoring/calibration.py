@@ -69,6 +69,7 @@ def fitted(scores: Array, right: Array) -> Calibration:
         gradient = x.T @ (p - right) + RIDGE * (weights - [1.0, 0.0])
         curvature = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
+        step /= max(1.0, float(np.abs(step).max()))  # where the curve is flat, a whole step would leap away
         weights = weights - step
         if np.abs(step).max() < 1e-10:
             break

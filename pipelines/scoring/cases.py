@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.scoring import prm_bench
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import place_of
 from stepforge.schemas.errors import BadInput
@@ -36,6 +37,8 @@ class Case(Record):
     final_answer_correct: bool | None = None
     answer: str | None = None
     """The solution's own final answer, where choosing among solutions is to be measured."""
+    wrong: tuple[int, ...] | None = None
+    """0-based indices of all wrong steps, where every step is labeled (PRMBench)."""
     scores: tuple[float, ...] = ()
     """Recorded scores of a reward model."""
     prediction: int | None = None
@@ -45,7 +48,7 @@ class Case(Record):
 
 
 def cases_on(where: str, labeler: str | None = None) -> list[Case]:
-    """Return the cases of ``processbench`` (the Hub's), of a run, or of a JSONL file or a folder of them.
+    """Return the cases of ``processbench`` or ``prmbench`` (the Hub's), of a run, of a JSONL file or a folder of them.
 
     ``labeler``: of a run, whose verdicts to take as predictions.
 
@@ -53,12 +56,15 @@ def cases_on(where: str, labeler: str | None = None) -> list[Case]:
         BadInput: there is nothing, it cannot be read, or the run has no such labeler.
     """
     if where == PROCESS_BENCH:
-        return _from_hub()
+        return [_hub_case(row, subset) for subset in SUBSETS for row in _hub_rows(HUB_NAME, subset)]
+    if where == prm_bench.PRM_BENCH:
+        rows = _hub_rows(prm_bench.HUB_NAME, "train")
+        return _once([Case.model_validate(prm_bench.case_columns(row)) for row in rows])
     place = Path(where)
     if place.is_file():
-        return file_cases(place)
+        return _once(file_cases(place))
     if place.is_dir() and not (place / "run.toml").exists() and (files := sorted(place.glob("*.jsonl"))):
-        return [case for file in files for case in file_cases(file)]
+        return _once([case for file in files for case in file_cases(file)])
     found = list(run_cases(where, labeler))
     if not found:
         raise BadInput(f"{where}: no solution whose steps the oracle or people judged")
@@ -68,13 +74,15 @@ def cases_on(where: str, labeler: str | None = None) -> list[Case]:
 
 
 def file_cases(path: Path) -> list[Case]:
-    """Return the rows of a JSONL file with ProcessBench's columns, or recorded scores.
+    """Return the rows of a JSONL file with ProcessBench's or PRMBench's columns, or recorded scores.
 
     Raises:
         BadInput: it cannot be read, or a line is no case; the line names it.
     """
     cases = []
     for number, row in json_rows(path):
+        if prm_bench.is_prm_bench(row):
+            row = prm_bench.case_columns(row)
         kept = {name: value for name, value in row.items() if name in Case.model_fields and value is not None}
         kept.setdefault("subset", _subset_of(str(row.get("id", "")), path.stem))
         try:
@@ -173,28 +181,32 @@ def _scores(verdict: Verdict, steps: int) -> tuple[float, ...]:
     return tuple(scores)
 
 
-def _from_hub() -> list[Case]:
+def _once(cases: list[Case]) -> list[Case]:
+    """Leave out what PRMBench holds twice."""
+    first = {case.id: number for number, case in reversed(list(enumerate(cases))) if case.wrong is not None}
+    return [case for number, case in enumerate(cases) if first.get(case.id, number) == number]
+
+
+def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset
 
-    cases = []
-    for subset in SUBSETS:
-        try:
-            rows = load_dataset(HUB_NAME, split=subset)
-        except Exception as error:  # the library raises whatever the network does
-            line = " ".join(str(error).split())[:200]
-            raise BadInput(f"{HUB_NAME}: cannot be loaded ({line}); give a JSONL file of it") from None
-        cases += [
-            Case(
-                id=row["id"],
-                subset=subset,
-                problem=row["problem"],
-                steps=tuple(row["steps"]),
-                label=row["label"],
-                final_answer_correct=row["final_answer_correct"],
-            )
-            for row in rows
-        ]
-    return cases
+    try:
+        rows = load_dataset(name, split=split)
+    except Exception as error:  # the library raises whatever the network does
+        line = " ".join(str(error).split())[:200]
+        raise BadInput(f"{name}: cannot be loaded ({line}); give a JSONL file of it") from None
+    yield from rows
+
+
+def _hub_case(row: dict[str, Any], subset: str) -> Case:
+    return Case(
+        id=row["id"],
+        subset=subset,
+        problem=row["problem"],
+        steps=tuple(row["steps"]),
+        label=row["label"],
+        final_answer_correct=row["final_answer_correct"],
+    )
 
 
 def _subset_of(identity: str, stem: str) -> str:

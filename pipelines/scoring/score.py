@@ -23,6 +23,7 @@ from stepforge.pipelines.scoring.best_of_n import (
 from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
 from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
 from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
+from stepforge.pipelines.scoring.prm_bench import RIGHT_ABOVE, PrmScore, prm_scores
 from stepforge.pipelines.scoring.probes import Probes, probe_all
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput, RunFailed
@@ -61,6 +62,8 @@ class Scoring(Record):
     tokens: int
     """That the model read."""
     first_errors: FirstErrors
+    prm_scores: tuple[PrmScore, ...] = ()
+    """Where every step is labeled."""
     calibration: CalibrationFigures | None
     best_of_n: tuple[Curve, ...]
     probes: Probes | None
@@ -91,6 +94,9 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     run = (Path(request.on) / "run.toml").exists() or "://" in request.on
     labeler = request.model if run and not recorded and not _names_model(request) else None
     cases = _limited(cases_on(request.on, labeler), request.limit)
+    every_step = all(case.wrong is not None for case in cases)
+    if every_step and request.threshold is None:  # no half is needed to learn one from
+        request = request.model_copy(update={"threshold": RIGHT_ABOVE})
     unscored: dict[str, int] = defaultdict(int)
     tokens, probes = 0, None
     if recorded:
@@ -111,6 +117,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
         unscored=dict(unscored),
         tokens=tokens,
         first_errors=figures,
+        prm_scores=tuple(prm_scores(has_scores, request.threshold)) if every_step else (),
         calibration=calibration_figures(has_scores),
         best_of_n=tuple(curves(has_scores)) if labeler is None else (),  # labelers know the answer
         probes=probes,

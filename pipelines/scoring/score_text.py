@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.scoring.calibration import CalibrationFigures
 from stepforge.pipelines.scoring.first_errors import FirstErrors
+from stepforge.pipelines.scoring.prm_bench import PrmScore
 from stepforge.pipelines.scoring.probes import Probes
 from stepforge.pipelines.scoring.score import Curve, Scoring
 
@@ -12,7 +13,7 @@ from stepforge.pipelines.scoring.score import Curve, Scoring
 def scoring_text(found: Scoring) -> str:
     blocks = [f"{found.model} on {found.on}: {found.cases} solutions, {found.tokens:,} tokens read"]
     blocks += [f"not scored: {count} ({reason})" for reason, count in found.unscored.items()]
-    blocks.append(_first_errors(found.first_errors))
+    blocks.append(_prm_scores(found.prm_scores) if found.prm_scores else _first_errors(found.first_errors))
     if found.calibration is not None:
         blocks.append(_calibration(found.calibration))
     if found.best_of_n:
@@ -20,6 +21,15 @@ def scoring_text(found: Scoring) -> str:
     if found.probes is not None:
         blocks.append(_probes(found.probes))
     return "\n\n".join(blocks)
+
+
+def _prm_scores(found: Sequence[PrmScore]) -> str:
+    titles = ("category", "steps", "wrong", "F1 right", "F1 wrong", "PRMScore")
+    rows = [
+        (p.name, str(p.steps), str(p.wrong_steps), _percent(p.right_f1), _percent(p.wrong_f1), _percent(p.score))
+        for p in found
+    ]
+    return table([titles, *rows])
 
 
 def _first_errors(found: FirstErrors) -> str:

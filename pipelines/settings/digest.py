@@ -29,6 +29,13 @@ DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
+ADDED: tuple[tuple[str, str, object], ...] = (
+    ("policy", "ways", []),
+    ("generate", "over_limit", "undetermined"),
+    ("generate", "stream", False),
+    ("vet", "model", None),
+)
+"""Settings that came later: table, name, and the default under which shards are what they were before."""
 FIXED = ("seed", "generate", "rows_per_shard", "engine", "policy")
 """Settings that cannot change in a run folder: problems and policy are what a run is about."""
 
@@ -45,7 +52,11 @@ def content_settings(run: RunFile) -> dict[str, Any]:
                 engine.pop(name)
     if settings["solve"] is not None:  # a search goes by the scorer; independent samples do not depend on it
         settings["solve"]["scorer"] = settings["scorer"]
-    for name in ("scorer", "solve"):  # a run folder from before there were any is still current
+    for table, name, default in ADDED:  # a run folder from before there were any is still current
+        for part in settings[table] if isinstance(settings[table], list) else [settings[table]]:
+            if part.get(name) == default:
+                part.pop(name, None)
+    for name in ("scorer", "solve"):
         if settings[name] is None:
             del settings[name]
     return settings

@@ -67,8 +67,11 @@ class Training(Record):
         min_length=1,
     )
     """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
-    model, ``{out}`` an empty folder for the new one, ``{python}`` this Python. The default fine-tunes on the
-    ``rejection_sampling`` and ``reflection`` exports."""
+    model, ``{out}`` an empty folder for the new one, ``{pairs}`` the file of pairs across rounds, ``{python}`` this
+    Python. The default fine-tunes on the ``rejection_sampling`` and ``reflection`` exports."""
+    same_problems: bool = False
+    """Whether every round has the same problems instead of new ones; then pairs of solutions of different rounds to
+    the same question are written to ``cross_round_pairs.jsonl``."""
 
 
 class RunFile(Record):

@@ -125,8 +125,8 @@ def _opened(
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             metadata = _metadata(file.schema_arrow, path, run)
             check_values(file.metadata, path.stat().st_size)
-            if record is not None and not file.schema_arrow.remove_metadata().equals(arrow_schema(record)):
-                raise ValueError("columns are not those of this version")
+            if record is not None:
+                check_columns(file.schema_arrow, record)
             yield file, metadata
     except UNREADABLE as error:
         raise _damaged(path, error) from error
@@ -145,6 +145,13 @@ def rows_where(table: pa.Table, flags: Sequence[bool]) -> pa.Table:
 def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
     paths = [file.schema.column(i).path for i in range(len(file.schema))]
     return [path for path in paths if not set(path.split(".")) & set(without)]
+
+
+def check_columns(found: pa.Schema, record: type[Record]) -> None:
+    """Refuse columns that are not the record's; a version before it may lack some that have a default."""
+    expected = [f for f in arrow_schema(record) if f.name in found.names or record.model_fields[f.name].is_required()]
+    if not found.remove_metadata().equals(pa.schema(expected)):
+        raise ValueError("columns are not those of this version")
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:

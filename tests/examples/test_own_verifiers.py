@@ -1,14 +1,19 @@
 """A rule of one's own: asked in isolation, with three outcomes; a failure of it is never a wrong solution."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.labelers import MathShepherd
+from stepforge.pipelines.commands.grade import grade_file
+from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.library.labeling import Task, label_solutions
 from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.sandbox.sandbox import Ruling, Sandbox
 from stepforge.pipelines.settings.run_settings import parse_settings, read_run_file
@@ -40,6 +45,21 @@ def rulings(rule: AnyVerifier, *asked: tuple[str, str]) -> list[Ruling]:
 def test_a_rule_has_three_outcomes(rule: AnyVerifier) -> None:
     found = rulings(rule, (QUESTION, RIGHT), (QUESTION, WRONG), ("May he?", RIGHT))
     assert [ruling.outcome for ruling in found] == ["correct", "wrong", "undetermined"]
+
+
+def test_a_rule_grades_a_file_and_a_task(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    texts = [RIGHT, WRONG, ["section 12 says so.", "Result: allowed"]]
+    rows.write_text("".join(json.dumps({"question": QUESTION, "reply": text}) + "\n" for text in texts))
+    summary = grade_file(rows, None, "reply", tmp_path / "out.jsonl", verifier=FUNCTION.function)
+    assert (summary.correct, summary.wrong, summary.undetermined) == (2, 1, 0)
+    with pytest.raises(BadInput, match="cannot be imported"):
+        grade_file(rows, None, "reply", None, verifier="nowhere:rule")
+    with pytest.raises(BadInput, match="--answer"):
+        grade_file(rows, None, "reply", None)
+    task = Task(question=QUESTION, verifier=FUNCTION, solutions=(RIGHT, WRONG))
+    (row,) = label_solutions([task], MathShepherd(k=1), engine=ScriptedEngineSettings())
+    assert [s.rollout.outcome for s in row.solutions] == ["correct", "wrong"]
 
 
 FAULTS = {

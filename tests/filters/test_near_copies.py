@@ -10,6 +10,7 @@ from stepforge.filters import Corpus, DistinctSolutions, Dropped, NearDuplicates
 from stepforge.filters.shingles import jaccard, question_shingles, text_shingles
 from stepforge.pipelines.run.near_duplicates import near_duplicates
 from stepforge.pipelines.storage.shards import write_shard
+from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout, Start, Step
@@ -38,6 +39,23 @@ def test_a_few_words_differ_and_the_first_is_kept(tmp_path: Path) -> None:
     assert near_duplicates(paths, NearDuplicates(numbers="any")) == {"2-0": "0-1", "2-1": "0-1"}
     assert near_duplicates(paths, NearDuplicates(similarity=1.0)) == {}
     assert near_duplicates([], NearDuplicates()) == {}
+
+
+def test_a_model_finds_what_means_the_same(tmp_path: Path) -> None:
+    """The embedded policy reads letters, so what it finds alike are small changes of a long question."""
+    other = "Solve for x: 3x + 4 = 19 over the whole numbers."
+    asked = [[LONG, other], [LONG.replace("takes", "makes"), LONG.replace("3", "4"), other]]
+    paths = shards_of(tmp_path, asked)
+    same = NearDuplicates(model="embedded", similarity=0.98)
+    assert near_duplicates(paths, same) == {"1-0": "0-0", "1-2": "0-1"}
+    assert near_duplicates(paths, same.model_copy(update={"numbers": "any"})) == {
+        "1-0": "0-0",
+        "1-1": "0-0",
+        "1-2": "0-1",
+    }
+    assert near_duplicates([], same) == {}
+    with pytest.raises(BadInput, match=r"near_duplicates\.model"):
+        near_duplicates(paths, NearDuplicates(model=str(tmp_path)))
 
 
 def test_it_agrees_with_comparing_every_pair(tmp_path: Path) -> None:

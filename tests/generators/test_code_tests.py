@@ -53,6 +53,14 @@ def test_humaneval_shaped_rows() -> None:
     assert outcomes(asked) == ["correct", "correct", "wrong", "correct"]
 
 
+def test_a_program_past_its_time_is_what_the_problem_set_says() -> None:
+    row = {"prompt": "Write half(n).", "test": "assert half(4) == 2"}
+    for said in ("undetermined", "wrong"):
+        part = ProblemSet(path="x.jsonl", question="prompt", tests="test", test_seconds=1, over_limit=said)
+        problem = row_to_problem(part, row, 1, "x.jsonl").problem
+        assert outcomes([(problem, "def half(n):\n    while True:\n        pass")]) == [said]
+
+
 def test_mbpp_shaped_rows() -> None:
     second, pairs, area = problems(FIXTURES / "mbpp_shaped.jsonl", MBPP)
     assert second.question.endswith("pass this test:\nassert second([1, 2, 3]) == 2")

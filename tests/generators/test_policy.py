@@ -19,6 +19,27 @@ from stepforge.schemas.rollout import Step
 WIDTH = 3
 
 
+def test_each_problem_is_asked_in_one_way() -> None:
+    ways = [
+        {"name": "terse", "share": 0.3, "prompt": "Briefly: {question}", "temperature": 0.5},
+        {"name": "hot", "share": 0.2, "temperature": 1.5},
+    ]
+    policy = PromptedPolicy(ThreeByThree("x"), PolicySettings.model_validate({"ways": ways}))
+    asked = [policy.for_problem(a_problem(str(i))) for i in range(600)]
+    models = [one.identity.model for one in asked]
+    shares = {model: models.count(model) / len(models) for model in set(models)}
+    assert shares == pytest.approx({"three": 0.5, "three, terse": 0.3, "three, hot": 0.2}, abs=0.06)
+    terse = asked[models.index("three, terse")]
+    assert (terse.identity.prompt, terse.sampling.temperature) == ("Briefly: {question}", 0.5)
+    assert policy.for_problem(a_problem("7")) is policy.for_problem(a_problem("7"))
+    for wrong in (
+        [{"name": "a", "share": 0.7}, {"name": "b", "share": 0.7}],
+        [{"name": "a", "share": 1, "prompt": "x"}],
+    ):
+        with pytest.raises(ValidationError):
+            PolicySettings.model_validate({"ways": wrong})
+
+
 class ThreeByThree(CharacterEngine):
     """An engine whose tokens are three characters wide, so that most step boundaries fall inside a token."""
 

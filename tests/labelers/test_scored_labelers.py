@@ -77,6 +77,15 @@ def test_a_cascade_asks_only_about_what_is_open() -> None:
     assert row.costs[0].cost.rollouts == sum(policy.asked.values()) == len(row.evidence)
 
 
+def test_completions_that_two_tiers_ask_for_are_paid_once() -> None:
+    part = Cascade(tiers=(ChangePoint(budget=9, surprise=False, sure=0.99), MathShepherd(k=6)), sure=0.99)
+    row, policy = _labeled(part, _scored("w", "XYZ", "wrong", UNSURE), value=lambda prefix: 0.3)
+    spent = [entry.cost.rollouts for entry in row.costs]
+    assert [entry.labeler for entry in row.costs] == ["cascade: change_point", "cascade: math_shepherd"]
+    assert sum(spent) == len(row.evidence) < sum(policy.asked.values())
+    assert min(spent) > 0
+
+
 def test_a_cascade_that_is_sure_of_all_asks_nothing() -> None:
     row, policy = _labeled(Cascade(), _scored("a", "ABC", "wrong", SURE), _scored("b", "AB", "correct", (0.99, 0.98)))
     assert not policy.asked and row.evidence == ()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_text, write_stamp
+from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_bytes, stamp_of_text, write_stamp
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
 from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
@@ -17,11 +17,12 @@ from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
-from stepforge.pipelines.reports.card.sessions import SESSIONS, sessions
+from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
+from stepforge.pipelines.storage.shards import write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
 
@@ -35,7 +36,7 @@ def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents)
     """Write ``README.md`` and the figures of the data set repository."""
     figures = figure_files(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
-    stamp |= _written(layout, SESSIONS, sessions(contents.examples))
+    stamp |= _sessions(layout, contents)
     described = {CROISSANT: croissant(run, layout, report, contents), DATASET_INFO: dataset_info(run, layout)}
     for name, value in described.items():
         text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
@@ -56,6 +57,17 @@ def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str,
     for name, text in texts.items():
         write_text(layout.datasets / folder / name, text)
     return {f"{folder}/{name}": stamp_of_text(text) for name, text in texts.items()}
+
+
+def _sessions(layout: Layout, contents: Contents) -> dict[str, FileStamp]:
+    rows = [session_row(example) for example in contents.examples]
+    stamps = _written(layout, SESSIONS, {f"{number:05d}.jsonl": row.trace for number, row in enumerate(rows)})
+    path = layout.datasets / SESSIONS / SESSION_ROWS
+    if not rows:
+        path.unlink(missing_ok=True)
+        return stamps
+    write_shard(path, rows, SessionRow, {})
+    return {**stamps, f"{SESSIONS}/{SESSION_ROWS}": stamp_of_bytes(path.read_bytes())}
 
 
 def card_head(run: RunFile, layout: Layout) -> str:

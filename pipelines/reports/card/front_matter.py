@@ -8,6 +8,7 @@ from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.features import card_features
+from stepforge.pipelines.reports.card.sessions import SESSIONS
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata, row_count
@@ -38,8 +39,10 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     """Return the card's data; sizes come from the files themselves."""
     from huggingface_hub import DatasetCardData
 
-    filled = exports_with_rows(run, layout)
-    infos = [_dataset_info(run, export, layout) for export in filled]
+    filled = [export.name for export in exports_with_rows(run, layout)]
+    if filled and any(rows_by_split(layout, SESSIONS).values()):
+        filled.append(SESSIONS)
+    infos = [_dataset_info(name, layout) for name in filled]
     total = sum(split["num_examples"] for info in infos for split in info["splits"])
     licenses, sets = licenses_of(run), problem_sets(run)
     return DatasetCardData(
@@ -51,7 +54,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=tags_of(run),
-        configs=[_config(export, layout, first=i == 0) for i, export in enumerate(filled)] or None,
+        configs=[_config(name, layout, first=i == 0) for i, name in enumerate(filled)] or None,
         dataset_info=infos or None,
     )
 
@@ -75,15 +78,15 @@ def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
     return [export for export in run.export if any(rows_by_split(layout, export.name).values())]
 
 
-def _config(export: AnyExport, layout: Layout, *, first: bool) -> dict[str, Any]:
-    splits = [split for split, rows in rows_by_split(layout, export.name).items() if rows]
-    files = [{"split": split, "path": f"{export.name}/{split}-*.parquet"} for split in splits]
-    config: dict[str, Any] = {"config_name": export.name, "data_files": files}
+def _config(name: str, layout: Layout, *, first: bool) -> dict[str, Any]:
+    splits = [split for split, rows in rows_by_split(layout, name).items() if rows]
+    files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
+    config: dict[str, Any] = {"config_name": name, "data_files": files}
     return {**config, "default": True} if first else config
 
 
-def _dataset_info(run: RunFile, export: AnyExport, layout: Layout) -> dict[str, Any]:
-    folder = layout.datasets / export.name
+def _dataset_info(name: str, layout: Layout) -> dict[str, Any]:
+    folder = layout.datasets / name
     files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
     splits = [
         {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
@@ -91,7 +94,7 @@ def _dataset_info(run: RunFile, export: AnyExport, layout: Layout) -> dict[str, 
         if paths
     ]
     return {
-        "config_name": export.name,
+        "config_name": name,
         "features": card_features(next(file_metadata(p) for s in files.values() for p in s).schema.to_arrow_schema()),
         "splits": splits,
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),

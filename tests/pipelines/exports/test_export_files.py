@@ -60,6 +60,18 @@ def test_every_export_loads_with_its_own_features(
         assert part().row_class.model_validate(plain).model_dump_json() in own
 
 
+def test_traces_are_a_configuration_beside_the_others(exported: Layout, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(exported.datasets), "traces", split="train", cache_dir=str(tmp_path))
+    files = sorted((exported.datasets / "traces").glob("*.jsonl"))
+    assert [row["trace"] for row in loaded] == [path.read_text(encoding="utf-8") for path in files] and files
+    for row in loaded:
+        header, *lines = map(json.loads, row["trace"].splitlines())
+        assert (header["type"], header["harness"], header["id"]) == ("session", "stepforge", row["session_id"])
+        assert [line["message"] for line in lines] == row["messages"]
+        assert row["first_error"] == header["first_error"]
+
+
 def test_every_export_has_a_training_note() -> None:
     assert {path.stem for path in FOLDER.glob("*.md")} == {part().kind for part in EXPORTS}
     for part in EXPORTS:

@@ -1,9 +1,12 @@
 """Rows of files in every format, of folders, of the Hub and of public sets."""
 
+import itertools
 import os
 import pickle
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +17,7 @@ from row_files import FIXTURES, ROWS, WRITERS, every_format, items, opened, writ
 from stepforge.generators.problem_sets import BroughtSolution, ProblemSet
 from stepforge.generators.segmenters import BlankLine
 from stepforge.pipelines.inputs.column_rows import HubRows
-from stepforge.pipelines.inputs.problem_files import ProblemSource
+from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
@@ -125,6 +128,30 @@ def test_a_hub_dataset_reads_like_a_file() -> None:
     assert source.check().problems == 20
     assert items(source, 5, 6)[0].problem.source == "org/sums/train"
     assert items(source, 5, 6)[0].problem.answer == "6"
+
+
+def test_a_stream_is_read_as_far_as_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    read: list[int] = []
+
+    def endless() -> Iterator[dict[str, object]]:
+        for i in itertools.count():
+            read.append(i)
+            yield ROWS[i % len(ROWS)] | {"question": f"What is {i} + {i}?", "answer": 2 * i}
+
+    def streamed(name: str, config: str | None, **more: object) -> Any:
+        assert (name, more["streaming"]) == ("org/all", True)
+        return datasets.IterableDataset.from_generator(endless)
+
+    monkeypatch.setattr(datasets, "load_dataset", streamed)
+    part = ProblemSet(hub="org/all", split="train", answer="answer", stream=True, limit=1500)
+    source = open_problems(part)
+    assert source.check().problems == len(source) == 1500
+    assert items(source, 1499, 1500)[0].problem.answer == "2998"
+    assert max(read) < 3000
+    assert open_problems(part).prints() == source.prints()
+    with pytest.raises(ValidationError, match="limit"):
+        ProblemSet(hub="org/all", split="train", stream=True)
 
 
 def test_brought_steps_join_to_a_text_that_cuts_into_them() -> None:

@@ -20,7 +20,7 @@ def test_the_first_publication_is_private_whole_and_tagged(run: Path, hub: Loopb
     assert hub.commits_sent == 1
     assert repo.tags == {"v1": repo.branches["main"]}
     assert "to be created, private" in said
-    assert "32 new, 0 changed, 0 removed" in said
+    assert "33 new, 0 changed, 0 removed" in said
     assert f"published {REPO} v1: {hub.address}" in said
 
 
@@ -59,7 +59,7 @@ def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: P
     assert hub.commits_sent == 2
     assert repo.tags["v2"] == repo.branches["main"] != repo.tags["v1"]
     assert holds_exactly(repo.main, dataset_of(larger))  # so what is no more was removed
-    assert repo.main.title == "v2: 0 new, 28 changed, 2 removed"
+    assert repo.main.title == "v2: 0 new, 29 changed, 2 removed"
     for text in (said, repo.main.description):
         assert "removed: step_preference/train-00000-of-00001.parquet" in text
         assert "changed: stepwise/train-00000-of-00001.parquet (" in text

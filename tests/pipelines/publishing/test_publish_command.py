@@ -55,7 +55,8 @@ def test_load_dataset_finds_the_very_rows(run: Path, hub: LoopbackHub, tmp_path:
     loaded = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert loaded.returncode == 0, loaded.stderr
     rows = dataset_of(run).rows
-    assert json.loads(loaded.stdout) == {f"{n}/{s}": c for n, splits in rows.items() for s, c in splits.items()}
+    expected = {f"{n}/{s}": c for n, splits in rows.items() for s, c in splits.items()}
+    assert json.loads(loaded.stdout) == {**expected, "traces/train": 20}
     assert len(rows) == 3
 
 
@@ -90,7 +91,7 @@ def test_a_run_and_its_relabeled_form(hub: LoopbackHub, tmp_path: Path) -> None:
 
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
     code, said = invoked("publish", run, "--repo", REPO)
-    assert (code, "32 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
+    assert (code, "33 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
     assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0
     assert hub.repos == {}
     assert invoked("publish", run, "--repo", REPO, "--yes")[0] == 0

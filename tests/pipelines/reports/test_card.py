@@ -103,7 +103,7 @@ def test_the_front_matter_reads_back(card: tuple[RunFile, Layout, str]) -> None:
     loaded = DatasetCard(text)
     assert loaded.data.pretty_name == "Process supervision by stepforge"
     assert loaded.text.lstrip().startswith("# Process supervision data")
-    assert [config["config_name"] for config in data["configs"]] == [part().name for part in WITH_ROWS]
+    assert [config["config_name"] for config in data["configs"]] == [*(part().name for part in WITH_ROWS), "traces"]
     assert [config.get("default") for config in data["configs"]][:2] == [True, None]
     assert data["license"] == "apache-2.0"
     assert data["language"] == ["en"]
@@ -228,7 +228,7 @@ def test_a_license_from_outside_cannot_break_the_front_matter(tmp_path: Path, te
     write_report(other, layout, write_ledger(layout, []))
     loaded = DatasetCard.load(layout.datasets / "README.md")
     assert loaded.data.license == "other"
-    assert [config["config_name"] for config in loaded.data.configs] == ["stepwise"]
+    assert [config["config_name"] for config in loaded.data.configs] == ["stepwise", "traces"]
     assert loaded.text.lstrip().startswith("# Process supervision data")
     assert "<" not in outside_fences(without_marks(loaded.text))
 

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakes import a_solution
 from run_files import a_run
 
 from stepforge.filters import Corpus
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.pipelines.engines import open_engine
 from stepforge.pipelines.engines.gate import EngineGate
+from stepforge.pipelines.exports import RejectionSampling, SearchTree
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.ledger import ShardReport
@@ -84,3 +86,20 @@ def test_searched_solutions_are_the_best_found_and_no_samples_of_the_policy(tmp_
     assert reports[1].cost.generated_tokens == kept + sum(row.searched_tokens for row in rows)
     labeled = read_shard(layout.shard("label", 0), LabeledProblem)
     assert all(solution.labels for row in labeled for solution in row.solutions)
+
+
+def test_right_solutions_that_a_search_did_not_keep_flow_into_training_rows(tmp_path: Path) -> None:
+    solve = {"kind": "mcts", "simulations": 6}
+    layout, _ = _done(tmp_path / "run", solve=solve, label=[{"kind": "change_point", "budget": 0}])
+    rows = read_shard(layout.shard("label", 0), LabeledProblem)
+    assert all(len(row.solutions) == 3 and len(row.searched) == 3 for row in rows)
+    other = a_solution("other", "XYZ", "correct")  # what the scripted engine finds right has one text
+    plain = rows[0].problem.model_copy(update={"truth": None})
+    found = rows[0].model_copy(update={"problem": plain, "searched": (*rows[0].searched, other)})
+    taken = {row.completion: row.labeled for row in RejectionSampling(max_per_problem=9).rows(found)}
+    assert taken["X\nY\nZ\n"] is False
+    for row in rows:
+        (tree,) = SearchTree().rows(row)
+        assert {r.id for r in row.searched} <= {path.rollout for path in tree.paths}
+        counted = tree.nodes[0].successes + tree.nodes[0].failures + tree.nodes[0].undetermined
+        assert counted == len(row.solutions) + sum(not r.start or not r.start.steps for r in row.evidence)

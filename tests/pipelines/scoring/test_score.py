@@ -22,9 +22,9 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import EngineIdentity, StepScores
 
 GSM8K_ERRONEOUS, GSM8K_CLEAN = 207, 193
-"""Solutions of ProcessBench's GSM8K subset (arXiv 2412.06559, table 2)."""
+"""Solutions of ProcessBench's GSM8K subset (arXiv 2412.06559v4, table 2)."""
 PUBLISHED = [
-    # model, exact of the erroneous, left alone of the clean, and the three figures of table 3
+    # model, exact of the erroneous, left alone of the clean, and the three figures of table 5 (F1: table 3)
     ("RLHFlow-PRM-Mistral-8B", 70, 191, "33.8", "99.0", "50.4"),
     ("RLHFlow-PRM-Deepseek-8B", 50, 190, "24.2", "98.4", "38.8"),
     ("Skywork-PRM-7B", 128, 160, "61.8", "82.9", "70.8"),

@@ -133,6 +133,18 @@ def test_a_shard_of_another_stage_is_refused(tmp_path: Path) -> None:
         read_shard(tmp_path / "a.parquet", SolvedProblem)
 
 
+def test_a_column_that_an_earlier_version_did_not_write_has_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_shard(path, [solved(a_solution("s", "", "wrong"))], SolvedProblem, {})
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["searched"]), path, write_page_checksum=True)
+    (row,) = read_shard(path, SolvedProblem)
+    assert row.searched == ()
+    pq.write_table(table.drop_columns(["policy"]), path, write_page_checksum=True)
+    with pytest.raises(RunFailed, match="columns are not those"):
+        read_shard(path, SolvedProblem)
+
+
 def test_rows_missing_from_a_valid_file_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write_shard(path, problems(5), Problem, {})

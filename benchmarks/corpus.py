@@ -1,0 +1,131 @@
+"""A corpus of a million problems: reading and checking it, making shards of it, finding copies; memory and rows/s.
+
+    python -m benchmarks.corpus --rows 1000000 --out runs/corpus
+
+Writes a JSON lines file of word problems (1 % are copies of an earlier one, 1 % copies with one word changed), then
+does each phase in a process of its own, on one core and without Ray. Memory is the most that a phase had resident,
+less what it had before it began.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from stepforge.filters import Corpus, NearDuplicates
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.inputs.problem_files import open_problems
+from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.shard_work import ShardWork
+from stepforge.pipelines.run_folder.plan import plan_shards
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_settings import parse_settings
+from stepforge.pipelines.storage.layout import Layout
+
+NAMES = ("Ann", "Ben", "Carla", "Dev", "Ema", "Farid", "Greta", "Hugo")
+GOODS = ("apples", "pens", "tickets", "stamps", "lamps", "ropes", "maps", "coins")
+SHARD = 10_000
+
+
+def write_corpus(path: Path, rows: int) -> None:
+    """Write the file."""
+    rng, kept = Random(1), ["x"]
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(rows):
+            one, two, a, b, c = rng.choice(NAMES), rng.choice(NAMES), *(rng.randrange(2, 999) for _ in range(3))
+            good, other = rng.choice(GOODS), rng.choice(GOODS)
+            text = (
+                f"{one} buys {a} {good} for {b} cents each and {two} sells {c} {other} on day {number}. "
+                f"How many cents does {one} spend on {good} before {two} has sold all of the {other}?"
+            )
+            kind = rng.random()
+            if number and kind < 0.02:
+                text = rng.choice(kept) if kind < 0.01 else rng.choice(kept).replace("How many", "So how many")
+            if len(kept) < 10_000:
+                kept.append(text)
+            file.write(json.dumps({"question": text, "answer": str(a * b), "score": rng.random()}) + "\n")
+
+
+def settings(folder: Path) -> RunFile:
+    """Return a run file that reads it all."""
+    part = {"kind": "problem_set", "path": str(folder / "corpus.jsonl"), "answer": "answer", "quality": "score"}
+    return parse_settings(
+        {
+            "problems": 0,
+            "rows_per_shard": SHARD,
+            "generate": [part],
+            "engine": {"kind": "scripted"},
+            "label": [{"kind": "change_point"}],
+        },
+        "corpus",
+    )
+
+
+def check(folder: Path) -> int:
+    """Read and check every row, as a run does before it starts."""
+    return open_problems(settings(folder).generate[0]).check().problems  # type: ignore[arg-type]
+
+
+def generate(folder: Path) -> int:
+    """Make the shards."""
+    run = settings(folder)
+    plan = plan_shards(run, folder)
+
+    async def work() -> None:
+        async with PooledGrader() as grader:
+            shards = ShardWork(run, folder, grader, None)
+            for shard in plan:
+                await shards.do("generate", shard, Corpus())
+
+    asyncio.run(work())
+    return len(plan)
+
+
+def duplicates(folder: Path) -> int:
+    """Find exact copies over all shards."""
+    return len(duplicate_questions(Layout(folder).shards("generate")))
+
+
+def near(folder: Path) -> int:
+    """Find near-copies over all shards."""
+    return len(near_duplicates(Layout(folder).shards("generate"), NearDuplicates()))
+
+
+PHASES: dict[str, Callable[[Path], int]] = {f.__name__: f for f in (check, generate, duplicates, near)}
+
+
+def resident() -> int:
+    """Return the most MiB that this process has had resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    """Write the corpus and do every phase, or one of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--phase", choices=sorted(PHASES))
+    chosen = parser.parse_args()
+    if chosen.phase is not None:
+        before, began = resident(), time.process_time()
+        found = PHASES[chosen.phase](chosen.out)
+        seconds = time.process_time() - began
+        print(json.dumps({"phase": chosen.phase, "found": found, "seconds": seconds, "mib": resident() - before}))
+        return
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    write_corpus(chosen.out / "corpus.jsonl", chosen.rows)
+    for phase in PHASES:
+        command = [sys.executable, "-m", "benchmarks.corpus", "--out", str(chosen.out), "--phase", phase]
+        done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        print(f"{phase}: {chosen.rows / done['seconds']:,.0f} rows/s of processor time, {done['mib']} MiB, {done}")
+
+
+if __name__ == "__main__":
+    main()

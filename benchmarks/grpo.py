@@ -1,0 +1,170 @@
+"""GRPO with step credit beside GRPO with the outcome alone, at equal rollouts: pass@1 of the embedded policy.
+
+    python -m benchmarks.grpo --steps 60 --seeds 1 2 3 --out runs/grpo
+
+Needs TRL beside stepforge (``pip install "trl>=1.16,<2"``); runs on a CPU. Both arms take the same prompts, as many
+rollouts, the same group-normalized outcome advantage and the same settings. With step credit, a wrong solution's
+advantage is 0 on the steps before the one at which the value of the embedded reward model falls most; that model read
+other problems and costs no rollouts. Intervals are a bootstrap over problems, the seeds' samples pooled.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig, GRPOTrainer
+
+from benchmarks.small_scorer import LEVELS
+from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
+from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.library.rewards import trl_reward
+from stepforge.pipelines.run.stages import solve
+from stepforge.pipelines.scorers import open_scorer
+from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.verification.credit import Credit
+from stepforge.schemas.problem import Problem
+
+ARMS = ("outcome", "steps")
+TRAIN_SEED, EXAM_SEED = 51_000, 99_000_002
+LONGEST = 240
+GROUP = 8
+PROMPTS = 8
+"""Questions in a step; each is answered ``GROUP`` times."""
+SAMPLES = 4
+RESAMPLES = 2000
+
+
+def problems(seed: int, count: int) -> list[Problem]:
+    """Return problems of each plain family in turn."""
+    kinds = {part().kind: part for part in ALL_FAMILIES}
+    families = [kinds[kind](levels=levels) for kind, levels in LEVELS.items()]
+    return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
+
+
+class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
+    """Puts a wrong solution's advantage on its worst step and what follows it; TRL takes advantages by token."""
+
+    credit: Credit
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        ids, advantages = found["completion_ids"], found["advantages"]
+        blamed = advantages[:, None].repeat(1, ids.shape[1])
+        texts = [[self.processing_class.decode([token]) for token in row] for row in ids.tolist()]
+        masks = found["completion_mask"].sum(1).tolist()
+        wrong = [i for i, advantage in enumerate(advantages.tolist()) if advantage < 0]
+        for i, first in zip(wrong, asyncio.run(self._first_blamed(inputs, texts, masks, wrong)), strict=True):
+            blamed[i, :first] = 0
+        found["advantages"] = blamed
+        return found
+
+    async def _first_blamed(
+        self, inputs: list[dict[str, Any]], texts: list[list[str]], masks: list[int], wrong: list[int]
+    ) -> list[int]:
+        """Return the first token of the step at which the value falls most, for each wrong solution."""
+
+        async def first(i: int) -> int:
+            lines = "".join(texts[i][: masks[i]]).removesuffix("<|end|>").splitlines()
+            (credit,) = await self.credit.of(inputs[i]["question"], [lines])
+            if not credit.steps:
+                return 0
+            worst = min(range(len(lines)), key=credit.steps.__getitem__)
+            ends = np.cumsum([text.count("\n") for text in texts[i]])
+            return int(np.searchsorted(ends, worst)) + 1 if worst else 0
+
+        return [await first(i) for i in wrong]
+
+
+def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
+    """Return the folder of a trained policy; trained only if it is not there."""
+    if (out / "config.json").exists():
+        return out
+    asked = problems(TRAIN_SEED + seed, steps * PROMPTS)
+    rows = [{"prompt": f"{p.question.strip()}\n", "question": p.question.strip(), "solution": p.answer} for p in asked]
+    config = GRPOConfig(
+        output_dir=str(out.with_suffix(".log")),
+        learning_rate=rate,
+        lr_scheduler_type="constant",
+        max_steps=steps,
+        per_device_train_batch_size=PROMPTS * GROUP,
+        num_generations=GROUP,
+        max_completion_length=LONGEST,
+        temperature=1.0,
+        beta=0.0,
+        shuffle_dataset=False,
+        seed=seed,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to=[],
+        save_strategy="no",
+        logging_steps=max(1, steps // 6),
+        disable_tqdm=True,
+    )
+    trainer = (StepCreditTrainer if arm == "steps" else GRPOTrainer)(
+        model=AutoModelForCausalLM.from_pretrained(embedded_folder(), dtype=torch.float32),
+        reward_funcs=[trl_reward("solution")],
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(embedded_folder()),
+    )
+    if arm == "steps":
+        trainer.credit = Credit(asyncio.run(open_scorer(named_scorer("embedded"))))
+    trainer.train()
+    trainer.model.save_pretrained(out)
+    trainer.processing_class.save_pretrained(out)
+    return out
+
+
+async def right_shares(model: str, asked: Sequence[Problem]) -> list[float]:
+    """Return each problem's share of right solutions at temperature 1."""
+    engine = await open_engine(TransformersEngineSettings(model=model, dtype="float32", batch_size=128))
+    policy = PromptedPolicy(engine, PolicySettings(max_tokens=LONGEST, answer="stated"))
+    async with PooledGrader() as grader:
+        rows = await asyncio.gather(*(solve(p, [], policy, grader, n=SAMPLES, seed=EXAM_SEED) for p in asked))
+    await engine.close()
+    return [sum(r.outcome == "correct" for r in row.rollouts) / SAMPLES for row in rows]
+
+
+def main() -> None:
+    """Read the arguments, train every arm under every seed, examine, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--problems", type=int, default=300, help="that pass@1 is measured on")
+    parser.add_argument("--out", type=Path, required=True)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    asked = problems(EXAM_SEED, chosen.problems)
+    shares = {"before": np.array([asyncio.run(right_shares("embedded", asked))])}
+    for arm in ARMS:
+        folders = [train(arm, s, chosen.steps, chosen.rate, chosen.out / f"{arm}-{s}") for s in chosen.seeds]
+        shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders])
+    drawn = np.random.default_rng(0).integers(0, len(asked), (RESAMPLES, len(asked)))
+    gain = (shares["steps"] - shares["outcome"]).mean(0)[drawn].mean(1)
+    low, high = np.percentile(gain, [2.5, 97.5])
+    result = {
+        "rollouts": chosen.steps * PROMPTS * GROUP,
+        "pass_at_1": {name: [round(float(one.mean()), 4) for one in found] for name, found in shares.items()},
+        "steps_less_outcome": [round(float(x), 4) for x in (gain.mean(), low, high)],
+        "sd_over_seeds": [round(statistics.pstdev(map(float, shares[arm].mean(1))), 4) for arm in ARMS],
+    }
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "grpo.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

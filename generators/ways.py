@@ -1,0 +1,37 @@
+"""Several ways to ask one model in a run: other words, another temperature. Each problem is asked in one way only, so
+that all evidence about it is of one policy; which way follows from its id."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+
+
+class Way(Record):
+    """What is different; the rest is as ``[policy]`` says."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    """Stands after the model's name wherever rows say which policy wrote them."""
+    share: float = Field(gt=0, le=1)
+    """Share of the problems that are asked so."""
+    prompt: str | None = None
+    system: str | None = None
+    temperature: float | None = Field(default=None, gt=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """The settings of a policy that it changes."""
+        return {name: value for name, value in self if name not in ("name", "share") and value is not None}
+
+
+def way_of(ways: Sequence[Way], problem: str) -> Way | None:
+    """Return how a problem is asked; None: as the policy itself."""
+    drawn = seed_of("way", problem) / 2**63
+    for way in ways:
+        drawn -= way.share
+        if drawn < 0:
+            return way
+    return None
