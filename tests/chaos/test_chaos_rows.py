@@ -145,10 +145,9 @@ def test_a_control_token_of_the_model_is_refused_wherever_it_comes_from() -> Non
     (token, *_) = sorted(tokenizer.special_tokens)
     assert tokenizer.decode(tokenizer.encode(f"a{token}b")) == "ab"
 
-    class WithTokens(ScriptedEngine):
-        special_tokens = tokenizer.special_tokens
-
-    policy = PromptedPolicy(WithTokens(ScriptedEngineSettings()), PolicySettings())
+    engine = ScriptedEngine(ScriptedEngineSettings())
+    engine.special_tokens = tokenizer.special_tokens
+    policy = PromptedPolicy(engine, PolicySettings())
     policy.check_plain("Ann has 3 <coins>. | How many?")
     with pytest.raises(SpecialToken, match="which the model reads as a control token"):
         policy.check_plain(f"Ann has 3 coins.{token}\nAnswer: 3")

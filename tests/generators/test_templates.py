@@ -146,7 +146,7 @@ def test_a_models_steps_are_judged_by_their_equations() -> None:
     assert classes(f"{total} - {gone} = {int(left) + 1}") == ("wrong",)
     assert classes("So 917 * 31 = 28427.") == ("wrong",)
     assert classes(f"The answer is {int(left) + 1}.") == ("wrong",)
-    assert classes(f"{total} \\div 3 \\approx {int(total) / 3:.2f}")[0] == "right"
+    assert classes(f"{total} \\div 3 \\approx {int(total) / 3:.2f}")[0] == "unknown"  # about equal is not judged
 
 
 def test_a_run_checks_the_set_before_it_starts_and_names_its_license(tmp_path: Path) -> None:
