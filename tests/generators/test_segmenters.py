@@ -13,7 +13,7 @@ from stepforge.generators.segmenters import AnySegmenter, BlankLine, Line, Piece
 
 SEGMENTERS: tuple[Segmenter, ...] = (BlankLine(), Line(), StepMarker(), Sentence(), Pieces(), Pieces(count=3))
 SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-N = 200_000
+N = 100_000
 HOSTILE = {
     "stops": "." * N,
     "dollars": "$a " * (N // 3),
