@@ -50,12 +50,12 @@ def write_corpus(path: Path, rows: int) -> None:
                 text = rng.choice(kept) if kind < 0.01 else rng.choice(kept).replace("How many", "So how many")
             if len(kept) < 10_000:
                 kept.append(text)
-            file.write(json.dumps({"question": text, "answer": str(a * b), "score": rng.random()}) + "\n")
+            file.write(json.dumps({"id": number, "question": text, "answer": str(a * b)}) + "\n")
 
 
 def settings(folder: Path) -> RunFile:
     """Return a run file that reads it all."""
-    part = {"kind": "problem_set", "path": str(folder / "corpus.jsonl"), "answer": "answer", "quality": "score"}
+    part = {"kind": "problem_set", "path": str(folder / "corpus.jsonl"), "answer": "answer", "id": "id"}
     return parse_settings(
         {
             "problems": 0,
