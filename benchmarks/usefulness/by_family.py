@@ -22,7 +22,7 @@ from benchmarks.usefulness.prm_exam import Answers, Case, Tally, exam, padded_sc
 from benchmarks.usefulness.prm_rows import prm_rows
 from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
 from benchmarks.usefulness.resampling import Array, estimate, f1_samples, weights
-from stepforge.labelers import SPRT, ChangePoint, Labeler, Oracle
+from stepforge.labelers import ChangePoint, Labeler, Oracle
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.bench import bench_problems
 from stepforge.pipelines.bench.cases import BenchProblem, labeled_rows
@@ -33,7 +33,6 @@ from stepforge.schemas.labeled import LabeledProblem
 LABELERS: dict[str, Labeler] = {
     "change_point": ChangePoint(),
     "change_point, nothing free": ChangePoint(surprise=False, passing=False),
-    "sprt": SPRT(),
     "oracle": Oracle(),
 }
 SEEDS = (1, 2, 3)
