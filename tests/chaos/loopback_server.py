@@ -13,6 +13,8 @@ from stepforge.pipelines.engines.scripted_engine import _Likeliest
 from stepforge.pipelines.engines.scripted_writer import read_position, write
 
 ERROR_RATE, RECOVERY_RATE = 0.15, 0.05
+ASKED_IN_VAIN = 40
+"""More than 16 requests that are each sent three times can come to before one of them is given up."""
 Request = dict[str, Any]
 Behavior = Callable[["Asked"], Any]
 """Returns a text, a whole answer as a dictionary, or a status."""
@@ -62,6 +64,8 @@ class LoopbackServer:
         self.down_at: int | None = None
         """The request before which it goes down."""
         self.down_seconds = 0.0
+        """At least; it also stays away until it was asked often enough in vain, however slow the machine is."""
+        self.in_vain = 0
         self.mode = "refuses"
         self._lock = threading.Lock()
         self._up = threading.Event()
@@ -96,6 +100,8 @@ class LoopbackServer:
         if self.mode == "refuses":
             self._stop()
         time.sleep(self.down_seconds)
+        while self.mode != "refuses" and self.in_vain < ASKED_IN_VAIN:
+            time.sleep(0.02)
         if self.mode == "refuses":
             self._listen(self.port)
         self._up.set()
@@ -139,6 +145,7 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
         def _turned_away(self) -> bool:
             if not owner.down:
                 return False
+            owner.in_vain += 1
             if owner.mode == "answers 503":
                 self._send(503, {"error": "loading"})
             self.close_connection = True
