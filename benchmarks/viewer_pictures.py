@@ -68,15 +68,15 @@ def _take(browser: Any, served: Served, scheme: str) -> None:
     page.keyboard.press("t")
     page.wait_for_url(re.compile("/tree"))
     _shoot(page, "viewer-tree")
-    page.goto(f"{address}/review")
     page.set_viewport_size({"width": 390, "height": 760})
+    page.goto(f"{address}/review")
     _shoot(page, "review-phone")
     context.close()
 
 
 def take_report(browser: Any, run: Path) -> None:
     """Take the picture of the report of a run, which must be written already."""
-    page = browser.new_page(viewport={"width": 1000, "height": 1120})
+    page = browser.new_page(viewport={"width": 1000, "height": 1040})
     page.goto((run / "report.html").resolve().as_uri())
     _shoot(page, "report")
     page.close()

@@ -133,11 +133,14 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
         return compare(many.parts[0], one) if many is gold else compare(one, many.parts[0])
     if not isinstance(one, Value):
         return None
-    outcomes = [compare(one, part) for part in many.parts] if many is answer and len(many.parts) <= FEW else ["wrong"]
+    outcomes: list[Outcome | None] = ["wrong"]
+    if many is answer and len(many.parts) <= FEW:
+        outcomes = [compare(one, part) for part in many.parts]
     equal = [outcome == "correct" for outcome in outcomes]
     if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
         return "correct"  # one value in several spellings
-    if any(equal) and ("wrong" not in outcomes or _with_different_units(many)):
+    left_open = "undetermined" in outcomes and "wrong" not in outcomes
+    if any(equal) and (left_open or _with_different_units(many)):
         return "undetermined"
     if many.kind == "matrix" and one.number is None:  # the name of a matrix, or its unit vectors
         return "undetermined"

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
-from stepforge.generators.supplied import BroughtSolution
 from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
@@ -64,12 +63,7 @@ class Prefixes(ModelSource):
             solutions=len(ways),
         )
         opening = "".join(step.text for step in begun)
-        return SourceItem(
-            problem=problem.model_copy(
-                update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage}
-            ),
-            solutions=tuple(BroughtSolution(text=opening + way.text) for way in finished),
-        )
+        return self.item(row, problem, lineage, (opening + way.text for way in finished))
 
 
 def _reference(seed: SourceItem) -> str | None:

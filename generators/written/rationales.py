@@ -9,8 +9,6 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import SourceItem
-from stepforge.generators.supplied import BroughtSolution
 from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, check_answered
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.labeled import Cost
@@ -71,8 +69,7 @@ class Rationales(ModelSource):
             agreement=reached,
             solutions=len(ways),
         )
-        told = problem.model_copy(update={"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage})
-        return Attempt(SourceItem(problem=told, solutions=(BroughtSolution(text=text),)), cost)
+        return Attempt(self.item(row, problem, lineage, [text]), cost)
 
 
 async def _fault(problem: Problem, steps: tuple[Step, ...], policy: PromptedPolicy, grader: Grader) -> str:

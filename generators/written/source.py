@@ -1,7 +1,7 @@
 """The contract of a source in which a model takes part: seed problems in, one attempt a row, made or refused."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -9,9 +9,10 @@ from pydantic import Field
 from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
+from stepforge.generators.supplied import BroughtSolution
 from stepforge.grading.votes import vote_shares, voters
 from stepforge.schemas.labeled import Cost
-from stepforge.schemas.problem import AnswerKind
+from stepforge.schemas.problem import AnswerKind, Lineage, Problem
 from stepforge.schemas.protocols import Completion, Grader
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout
@@ -52,6 +53,12 @@ class ModelSource(Record, ABC):
     """The problems to begin from: a family or a problem set, with its own settings."""
     attempts: int | None = Field(default=None, ge=1)
     """Attempts to make, going round the seeds; by default one for each seed, of a family 100."""
+
+    def item(self, row: int, problem: Problem, lineage: Lineage, solutions: Iterable[str]) -> SourceItem:
+        """Return a seed with solutions that were made for it, as a problem of this source."""
+        told = {"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage}
+        brought = tuple(BroughtSolution(text=solution) for solution in solutions)
+        return SourceItem(problem=problem.model_copy(update=told), solutions=brought)
 
     @abstractmethod
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:

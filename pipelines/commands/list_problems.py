@@ -7,8 +7,9 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.lost_problems import lost_problems
-from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_rows
+from stepforge.pipelines.run_folder.row_index import problem_ids
+from stepforge.pipelines.storage.layout import Layout, ShardStage, shard_index
+from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
@@ -60,9 +61,8 @@ def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
 def _unlabeled(layout: Layout) -> Iterable[ListedProblem]:
     for stage, state in UNLABELED.items():
         for path in layout.shards(stage):
-            column = "id" if stage == "generate" else "problem"
-            for value in read_columns(path, [column])[column]:
-                yield ListedProblem(id=value if stage == "generate" else value["id"], state=state)
+            for name in problem_ids(layout, stage, shard_index(path)):
+                yield ListedProblem(id=name, state=state)
 
 
 def _labeled(layout: Layout) -> Iterable[ListedProblem]:

@@ -1,13 +1,12 @@
 """Files beside a data set's own: its rows as lines of JSON in another form, and a package around them."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from stepforge.pipelines.datasets.split_files import BATCH_ROWS
+from stepforge.pipelines.datasets.split_files import BATCH_ROWS, write_lines
 from stepforge.pipelines.exports.contract import Export
 from stepforge.schemas.own_part import is_own
 
@@ -22,9 +21,9 @@ def write_beside(export: Export, folder: Path, split: str, files: Sequence[Path]
     if not files:
         return
     if split in export.line_files:
-        _write(folder / export.line_files[split], _lines(export, files))
+        write_lines(folder / export.line_files[split], _lines(export, files))
     for name, text in export.package.items():
-        _write(folder / name, [text])
+        write_lines(folder / name, [text])
 
 
 def _lines(export: Export, files: Sequence[Path]) -> Iterator[str]:
@@ -32,10 +31,3 @@ def _lines(export: Export, files: Sequence[Path]) -> Iterator[str]:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
             for row in batch.to_pylist():
                 yield json.dumps(export.line(row), ensure_ascii=False) + "\n"
-
-
-def _write(path: Path, texts: Iterator[str] | list[str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(texts)
-        file.flush()
-        os.fsync(file.fileno())

@@ -6,6 +6,7 @@ cut into tables before makes no difference to the files.
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,15 +71,15 @@ class SplitFiles:
         group = max(1, min(ROW_GROUP_ROWS, table.num_rows * GROUP_BYTES // max(1, self._bytes)))
         write_table(path, table, {"version": self._version, "rows": table.num_rows, ROW_GROUP: group})
         if self._json_lines:
-            _write_lines(path.with_suffix(".jsonl"), table)
+            rows = (row for batch in table.to_batches(max_chunksize=BATCH_ROWS) for row in batch.to_pylist())
+            write_lines(path.with_suffix(".jsonl"), (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         self._done.append(path)
         self._batches, self._bytes = [], 0
 
 
-def _write_lines(path: Path, table: pa.Table) -> None:
-    with path.open("wb") as file:
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            for row in batch.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file, and wait until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())

@@ -31,6 +31,9 @@ STUCK_REQUESTS = 8
 """Requests given up in a row, with no answer to any other meanwhile, that show that the engine itself hangs."""
 
 
+COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
+
+
 class Answer(NamedTuple):
     """A completion and what it took."""
 
@@ -84,7 +87,8 @@ class EngineGate:
         self._turns = Turns(engine, capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
-        self._waiting = self._rollouts = self._tokens = self._cached = self._prompt = self._errors = self._cancelled = 0
+        self._waiting = 0
+        self._counts = dict.fromkeys(COUNTED, 0)
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
         """Return the completion of a request, as soon as there is room for it."""
@@ -97,7 +101,7 @@ class EngineGate:
         try:
             given = await self._given(prompt, seed, sampling)
         except asyncio.CancelledError:
-            self._cancelled += 1
+            self._counts["cancelled"] += 1
             raise
         finally:
             seconds = self._clock.stop() - began
@@ -129,12 +133,7 @@ class EngineGate:
     def counters(self) -> dict[str, int]:
         """Counts so far, requests in flight and waiting, and how many the engine takes at a time."""
         return {
-            "rollouts": self._rollouts,
-            "generated_tokens": self._tokens,
-            "prompt_tokens": self._prompt,
-            "cached_tokens": self._cached,
-            "errors": self._errors,
-            "cancelled": self._cancelled,
+            **self._counts,
             "running": self._clock.running,
             "waiting": self._waiting,
             "capacity": self._turns.size,
@@ -146,11 +145,12 @@ class EngineGate:
         await self.engine.close()
 
     def _count(self, completion: Completion) -> None:
-        self._rollouts += 1
-        self._tokens += completion.tokens
-        self._prompt += completion.prompt_tokens
-        self._cached += completion.cached_tokens
-        self._errors += completion.finish == "error"
+        counts = self._counts
+        counts["rollouts"] += 1
+        counts["generated_tokens"] += completion.tokens
+        counts["prompt_tokens"] += completion.prompt_tokens
+        counts["cached_tokens"] += completion.cached_tokens
+        counts["errors"] += completion.finish == "error"
 
 
 class BusyClock:

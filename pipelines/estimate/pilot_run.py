@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.labelers import AnyPart, PooledLabeler
-from stepforge.labelers.contracts import with_rates
+from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.pipelines.estimate.pilot_problem import PilotPhases, PilotProblem, pilot_problems, rows_of
 from stepforge.pipelines.estimate.pilot_worker import Phase, PilotWorker
 from stepforge.pipelines.estimate.sample import Sample
@@ -17,7 +17,6 @@ from stepforge.pipelines.estimate.trace import Call
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
 from stepforge.pipelines.run.stages import vet
-from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem
@@ -79,7 +78,7 @@ async def _measure(run: RunFile, sample: Sample, workers: Sequence[Worker], star
     vetted = vet(solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
     under_defaults: list[Phase] = []
     rates: list[Record | None] = [None]
-    if pooling_labeler(run) is not None:
+    if pooled_labeler(run.label) is not None:
         under_defaults = await _spread("label", workers, vetted, _pooled(run, None))
         rows = rows_of(under_defaults, LabeledProblem)
         rates = await asyncio.to_thread(lambda: [*_likely_rates(run, sample, rows)]) or rates
@@ -109,7 +108,7 @@ def _likely_rates(run: RunFile, sample: Sample, rows: Sequence[LabeledProblem]) 
 
     Rates decide how much is asked, and from few problems they vary a lot.
     """
-    part = pooling_labeler(run)
+    part = pooled_labeler(run.label)
     if part is None or not rows:
         return
     rows = sorted(rows, key=lambda row: row.problem.id)  # whichever engine they came from

@@ -42,11 +42,6 @@ def check_metrics(workers: Workers) -> None:
         raise _unusable(workers, error) from None
 
 
-def open_metrics(workers: Workers) -> "MetricsPort | None":
-    """Serve metrics if the run file asks for it."""
-    return None if workers.metrics_port is None else MetricsPort(workers, workers.metrics_port)
-
-
 class MetricsPort:
     """Answers each scrape with the latest snapshot."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import View, view_of
 from stepforge.pipelines.progress.pace import Pace
-from stepforge.pipelines.progress.prometheus import MetricsPort, open_metrics
+from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot, StageProgress
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import ShardPlan
@@ -45,18 +45,17 @@ class Progress:
         *,
         quiet: bool,
         as_json: bool = False,
-        run: RunFile | None = None,
+        run: RunFile,
     ) -> None:
-        """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON. Without ``run``, the rates' pilot
-        is unknown to the estimated end, and no metrics are served.
-        """
+        """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON."""
         self._layout = layout
         self._shards = len(plan)
         self._view: View = view_of(quiet=quiet, as_json=as_json)
-        self._metrics: MetricsPort | None = open_metrics(run.workers) if run else None
+        port = run.workers.metrics_port
+        self._metrics = None if port is None else MetricsPort(run.workers, port)
         self._began = time.monotonic()
         self._meter = EngineMeter()
-        self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)} if run else ())
+        self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)})
         self._watched = Watched()
         self._before = _committed(layout, plan)
         past = Counter(stage for stage, _ in self._before)

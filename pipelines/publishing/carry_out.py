@@ -21,8 +21,7 @@ MAIN = "main"
 def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]) -> str:
     """Create, upload, commit, tag, reveal, tidy up; return the commit of main.
 
-    Raises:
-        RunFailed: main is as it was, or holds everything; run the same command to resume from there.
+    Raises RunFailed: main is as it was, or holds everything; run the same command to resume from there.
     """
     if plan.remote is None:
         note("creating the repository, private")

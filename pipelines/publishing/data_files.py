@@ -18,8 +18,7 @@ PART = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.(?P
 def checked_rows(folder: Path, names: Iterable[str], columns: pa.Schema | None) -> dict[str, int]:
     """Return rows by split, from the footers of files whose checksums were verified.
 
-    Raises:
-        BadInput: a file is missing, or is not one of this export.
+    Raises BadInput: a file is missing, or is not one of this export.
     """
     rows: dict[str, int] = defaultdict(int)
     for split, name in _parts(folder, names):

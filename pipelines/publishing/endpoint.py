@@ -21,8 +21,7 @@ ANSWER_SECONDS = 120.0
 def hub_endpoint() -> str:
     """Return ``HF_ENDPOINT``, or the public Hub.
 
-    Raises:
-        BadInput: it is neither https nor loopback (the token would travel in clear), or carries credentials.
+    Raises BadInput: it is neither https nor loopback (the token would travel in clear), or carries credentials.
     """
     given = os.environ.get("HF_ENDPOINT") or HUB
     try:

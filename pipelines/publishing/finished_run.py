@@ -18,8 +18,7 @@ RULE_FILE = "rule.json"
 def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and layout of a run whose every shard has come through.
 
-    Raises:
-        BadInput: it is no run folder, or it is not finished.
+    Raises BadInput: it is no run folder, or it is not finished.
     """
     run, layout = open_run(folder)
     origin = _origin(folder) if (folder / RULE_FILE).exists() else folder

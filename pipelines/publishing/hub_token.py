@@ -23,8 +23,7 @@ SHOWN = "***"
 def find_token() -> SecretStr | None:
     """Return the token of the environment (``HF_TOKEN``), or else of the file that ``hf auth login`` writes.
 
-    Raises:
-        BadInput: it cannot be one; the line does not quote it.
+    Raises BadInput: it cannot be one; the line does not quote it.
     """
     from huggingface_hub import get_token
 

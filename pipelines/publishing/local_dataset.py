@@ -66,8 +66,7 @@ class LocalDataset(NamedTuple):
 def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
     """Return the files that the run wrote into ``datasets/``, by their path there, as its stamps list them.
 
-    Raises:
-        BadInput: a stamp is missing or damaged, or names what cannot be a file of a data set.
+    Raises BadInput: a stamp is missing or damaged, or names what cannot be a file of a data set.
     """
     listed: dict[str, FileStamp] = {}
     for name in (export.name for export in run.export):

@@ -41,8 +41,7 @@ def _is_as_left(remote: Remote, path: str, digest: str, read: Reader) -> bool:
 def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) -> LocalDataset:
     """Return the data set with what people wrote into the kept section on the Hub.
 
-    Raises:
-        BadInput: the card there was changed elsewhere, or people wrote into both cards; nothing was changed.
+    Raises BadInput: the card there was changed elsewhere, or people wrote into both cards; nothing was changed.
     """
     there = remote.files.get(CARD)
     if there is None or there.holds(local.files[CARD]):

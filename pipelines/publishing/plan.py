@@ -94,8 +94,7 @@ class Plan:
     def check(self) -> None:
         """Refuse what must not go to this repository.
 
-        Raises:
-            BadInput: it is public and that was not asked for, the tag is taken, or others' data lie there.
+        Raises BadInput: it is public and that was not asked for, the tag is taken, or others' data lie there.
         """
         repo, remote = self.request.repo, self.remote
         if remote is None:

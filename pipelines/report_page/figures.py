@@ -21,7 +21,6 @@ STAGES = {
 SESSIONS = 3
 """Sessions whose course is shown: the longest ones."""
 HOUR = 3600.0
-NAMES = {"oracle": "the oracle names", "people": "people name"}
 TRUTHS = {"oracle": "the oracle", "people": "people"}
 PAIRS = Size(NARROW.width, 196, 64)
 """Room for the names of two labelers."""
@@ -98,9 +97,9 @@ def accuracy(report: Report, truth: str) -> Figure | None:
     ]
     best = max(data, key=lambda bar: bar.value)
     text = (
-        f"Share of solutions with a wrong answer in which the labeler names exactly the step that {NAMES[truth]}; "
-        f"an abstention counts as a miss. The most accurate is {best.name} with {with_interval(shares[best.name][0])}. "
-        "Lines are 95% intervals."
+        "Share of solutions with a wrong answer in which the labeler names the same first wrong step as "
+        f"{TRUTHS[truth]}; an abstention counts as a miss. The most accurate is {best.name} with "
+        f"{with_interval(shares[best.name][0])}. Lines are 95% intervals."
     )
     return _bars(f"First error named exactly ({truth})", data, text, table)
 

@@ -56,10 +56,10 @@ class _Tally:
         """Long solutions of a single step."""
         self.solutions = self.kept = 0
         self.abstained: Counter[str] = Counter()
-        self.outcomes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self.policy: PolicyIdentity | None = None
         self.diversity = Diversity()
-        self.reviewed = self.changed = self.withdrawn = 0
+        self.reviewed: Counter[str] = Counter()
         self.audit, self.people_audit, self.pairs = Audit(), Audit(), PairAudit()
         self.contents = Contents()
 
@@ -96,9 +96,9 @@ class _Tally:
         for solution in row.solutions:
             if solution.others and any(v.labeler == "people" for v in (solution.verdict, *solution.others)):
                 now, before = solution.verdict, solution.others[0]
-                self.reviewed += 1
-                self.changed += (now.first_error, now.abstained) != (before.first_error, before.abstained)
-                self.withdrawn += now.abstained and not before.abstained
+                changed = (now.first_error, now.abstained) != (before.first_error, before.abstained)
+                withdrawn = now.abstained and not before.abstained
+                self.reviewed.update(solutions=1, changed=changed, withdrawn=withdrawn)
 
 
 def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -143,7 +143,7 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),
-        reviewed=_reviewed(tally),
+        reviewed=ReviewedFigures(**tally.reviewed) if tally.reviewed else None,
         people=tally.people.figures(),
         audit=tally.audit.figures(),
         people_audit=tally.people_audit.figures(),
@@ -165,12 +165,6 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
             sessions=ledger.sessions,
         ),
     )
-
-
-def _reviewed(tally: _Tally) -> ReviewedFigures | None:
-    if not tally.reviewed:
-        return None
-    return ReviewedFigures(solutions=tally.reviewed, changed=tally.changed, withdrawn=tally.withdrawn)
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
@@ -224,10 +218,7 @@ def _policy_slices(row: LabeledProblem) -> list[str]:
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
 
 
-def _pass_rate(counts: dict[str, int]) -> PassRate:
+def _pass_rate(counts: Counter[str]) -> PassRate:
     determined = counts["correct"] + counts["wrong"]
-    return PassRate(
-        pass_rate=counts["correct"] / determined if determined else None,
-        solutions=sum(counts.values()),
-        undetermined=counts["undetermined"],
-    )
+    rate = counts["correct"] / determined if determined else None
+    return PassRate(pass_rate=rate, solutions=counts.total(), undetermined=counts["undetermined"])

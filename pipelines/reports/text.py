@@ -97,7 +97,8 @@ def reviewed_text(report: Report) -> str:
         return ""
     of = f" of {report.solutions.labeled} solutions" if report.solutions.labeled else ""
     withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
-    return f"people looked at {one.solutions}{of} and changed {one.changed} labels{withdrawn}"
+    labels = "label" if one.changed == 1 else "labels"
+    return f"people looked at {one.solutions}{of} and changed {one.changed} {labels}{withdrawn}"
 
 
 def _people(report: Report) -> str:

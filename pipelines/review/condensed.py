@@ -6,21 +6,20 @@ completion that failed or was cut off is not kept.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from stepforge.generators.policy import PromptedPolicy, SpecialToken
+from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.people_rule import digest_up_to
 from stepforge.labelers.verdict_text import delimiter, imitates, numbered
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.engines.gate import capacity_of
 from stepforge.pipelines.review.findings import add_lines, read_lines
-from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_row
+from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.errors import BadInput, RunFailed
-from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.protocols import Engine, EngineDead, Message, Sampling
 from stepforge.schemas.record import Record
@@ -69,8 +68,12 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
         raise BadInput(
             f"--condense: the run's engine {settings.kind} is a part of its own, which review does not import"
         )
-    known = read_condensed(layout)
-    asked = [one for one in _queued(layout, queue) if (one[1].id, digest_up_to(one[1], one[2])) not in known]
+    known, asked = read_condensed(layout), []
+    for item in queue.items:
+        row = row_of(layout, item)
+        rollout = row.solutions[item.solution].rollout if row else None
+        if row and rollout and (rollout.id, digest_up_to(rollout, item.step)) not in known:
+            asked.append((row.problem.question, rollout, item.step))
     try:
         texts = asyncio.run(_written(settings, run, asked)) if asked else []
     except EngineDead as error:
@@ -80,13 +83,6 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
     by = f" by {written[0].model}" if written else ""
     why = "".join(f"; {lost.total()} could not be, most often: {reason}" for reason, _ in lost.most_common(1))
     return f"condensed: {add_lines(layout, FILE, written)} more steps{by}{why}"
-
-
-def _queued(layout: Layout, queue: ReviewQueue) -> Iterator[tuple[str, Rollout, int]]:
-    for item in queue.items:
-        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
-        if row.problem.id == item.problem_id:
-            yield row.problem.question, row.solutions[item.solution].rollout, item.step
 
 
 async def _written(
@@ -104,6 +100,7 @@ async def _written(
         last = delimiter(step + 1, mark)
         prompt = PROMPT.format(question=question, steps=numbered(steps, mark), last=last)
         try:
+            check_plain(prompt, engine.special_tokens)
             async with turns:
                 (given,) = await policy.ask(prompt, n=1, seed=seed, sampling=SAMPLING, chat=chat)
         except SpecialToken:

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from stepforge.labelers.people_rule import digest_up_to, standing
 from stepforge.pipelines.review.findings import add_findings, read_findings
 from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
-from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
-from stepforge.pipelines.storage.shards import read_leaves, read_row, read_rows
+from stepforge.pipelines.storage.shards import read_leaves, read_rows
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.review import Origin, StepFinding
@@ -145,7 +145,6 @@ def _tasks(layout: Layout, queue: ReviewQueue) -> Iterable[Task]:
     for one in standing(read_findings(layout).all):
         said[one.problem_id, one.solution_id].append(one)
     for item in queue.items:
-        row = read_row(layout.shard("label", item.shard), LabeledProblem, item.row)
-        if row.problem.id == item.problem_id:
+        if row := row_of(layout, item):
             found = tuple(said[item.problem_id, item.solution_id])
             yield Task(row, row.solutions[item.solution], item.step, found)

@@ -10,6 +10,7 @@ items, by which the reviewer is measured and which look like all others.
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
@@ -19,7 +20,7 @@ from stepforge.pipelines.review.candidates import candidates
 from stepforge.pipelines.review.findings import FOLDER
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
-from stepforge.pipelines.storage.shards import read_rows
+from stepforge.pipelines.storage.shards import read_row, read_rows
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
@@ -226,3 +227,13 @@ def read_queue(layout: Layout) -> ReviewQueue | None:
     """Return the queue, None where none was built."""
     path = layout.folder / FOLDER / QUEUE_FILE
     return ReviewQueue.model_validate_json(read_small(path)) if path.exists() else None
+
+
+def row_of(layout: Layout, item: QueueItem) -> LabeledProblem | None:
+    """Return an item's problem; None where the run was made again since the queue was built."""
+    path = layout.shard("label", item.shard)
+    with suppress(IndexError):
+        row = read_row(path, LabeledProblem, item.row) if path.exists() else None
+        if row is not None and row.problem.id == item.problem_id and item.solution < len(row.solutions):
+            return row
+    return None

@@ -66,10 +66,12 @@ def review(folder: AnyPath, top: int, exchange: Exchange, *, again: bool = False
 def reviewed_text(done: Reviewed) -> str:
     """Return it as text."""
     queue = done.queue
-    lines = [
-        f"queue: {len(queue.items)} of {queue.solutions} solutions, the ones whose labels an answer is likeliest to "
-        "change"
-    ]
+    lines = [f"queue: empty; an answer is likely to change the label of none of {queue.solutions} solutions"]
+    if queue.items:
+        lines = [
+            f"queue: {len(queue.items)} of {queue.solutions} solutions, the ones whose labels an answer is likeliest "
+            "to change"
+        ]
     if done.imported is not None:
         lines.append(
             f"imported: {done.imported.added} findings, {done.imported.known} were known, "
@@ -84,4 +86,5 @@ def reviewed_text(done: Reviewed) -> str:
     lines.append(review_text(done.figures))
     if done.figures.findings:
         lines.append(f"apply them: stepforge relabel {done.folder} --rule people")
-    return "\n".join([*lines, f"go on: stepforge view {done.folder}, then Review"])
+    further = [f"go on: stepforge view {done.folder}, then Review"] if queue.items else []
+    return "\n".join([*lines, *further])

@@ -22,7 +22,7 @@ from stepforge.schemas.seeds import seed_of
 
 SCORER = "scorer"
 """What the ledger calls the tokens that a reward model read."""
-Row = TypeVar("Row", bound=Record)
+Row = TypeVar("Row", SolvedProblem, LabeledProblem)
 Given = TypeVar("Given")
 Done = TypeVar("Done")
 
@@ -199,8 +199,7 @@ def _through(row: Row, filters: list[tuple[str, Callable[..., Row | Dropped]]]) 
     for name, keep in filters:
         answer = keep(result)
         if isinstance(answer, Dropped):
-            problem = row.problem if isinstance(row, SolvedProblem | LabeledProblem) else None
             dropped = row.model_dump_json()
-            return Rejected(problem_id=problem.id if problem else "", filter=name, reason=answer.reason, row=dropped)
+            return Rejected(problem_id=row.problem.id, filter=name, reason=answer.reason, row=dropped)
         result = answer
     return result

@@ -25,13 +25,9 @@ RATES = "rates"
 """In another shard's metadata: the digest of the rates that it was labeled under."""
 
 
-def pooling_labeler(run: RunFile) -> PooledLabeler | None:
-    return pooled_labeler(run.label)
-
-
 def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
     """Return the shards to label first: enough for the pilot, or all there are; none where nothing is pooled."""
-    part = pooling_labeler(run)
+    part = pooled_labeler(run.label)
     if part is None:
         return []
     count = 0
@@ -49,7 +45,7 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
 
     Shards that were labeled under other rates are deleted before new ones are committed.
     """
-    part = pooling_labeler(run)
+    part = pooled_labeler(run.label)
     if part is None:
         raise ValueError("the run has no labeler with rates to pool")
     digest = content_digest(run)
@@ -79,7 +75,7 @@ def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) 
     """Derive a pilot shard's verdicts again under the pooled rates, once."""
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
-    part, digest = pooling_labeler(run), rates_digest(rates)
+    part, digest = pooled_labeler(run.label), rates_digest(rates)
     if part is None or metadata.get(SETTLED) == digest:
         return
     fitted = part.with_rates(rates)

@@ -67,8 +67,7 @@ def barriers() -> Barriers:
 def enter_namespaces() -> None:
     """Give this process a user, network, mount and IPC namespace, and its children a process table of their own.
 
-    Raises:
-        OSError: they are not allowed.
+    Raises OSError: they are not allowed.
     """
     user, group = os.getuid(), os.getgid()
     _check(_libc.unshare(_NEW_USER | _NEW_NETWORK | _NEW_MOUNTS | _NEW_IPC | _NEW_PROCESSES), "unshare")
@@ -98,8 +97,7 @@ def end_with_parent() -> None:
 def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -> int:
     """Return a file that stands for these paths and what is below them and no others, no network and no signals.
 
-    Raises:
-        OSError: the kernel refuses.
+    Raises OSError: the kernel refuses.
     """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     handled = _ALL_FILES[min(version, 5)]

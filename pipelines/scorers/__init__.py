@@ -44,8 +44,7 @@ def check_scorer(settings: Shape) -> None:
 async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
     """Load a reward model; the caller closes it. The event loop stays free meanwhile.
 
-    Raises:
-        BadInput: the model is not there, or is not of this shape.
+    Raises BadInput: the model is not there, or is not of this shape.
     """
     if not isinstance(settings, Shape):
         return await settings.open()

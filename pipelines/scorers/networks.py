@@ -17,8 +17,7 @@ HEADS = {"classes": "score", "value": "v_head.summary"}
 def load_network(settings: Shape, located: str) -> Any:
     """Return a network: token ids and mask in, (rows, tokens, outputs) out.
 
-    Raises:
-        BadInput: the model is not there, or has no head of this shape.
+    Raises BadInput: the model is not there, or has no head of this shape.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification
 
@@ -55,8 +54,7 @@ class _Headed(torch.nn.Module):  # type: ignore[misc]
 def read_head(located: str, revision: str | None, name: str) -> torch.nn.Sequential:
     """Return the layers of a head from a model's weights, with a ReLU between each two.
 
-    Raises:
-        ValueError: the weights hold no such head.
+    Raises ValueError: the weights hold no such head.
     """
     tensors: dict[str, torch.Tensor] = {}
     for path in _weight_files(located, revision):

@@ -122,8 +122,7 @@ def train_head(
 ) -> SurpriseHead:
     """Return a head trained on readings of solutions and a target for each of their steps.
 
-    Raises:
-        BadInput: no step has a target.
+    Raises BadInput: no step has a target.
     """
     torch.manual_seed(seed)
     pairs = [

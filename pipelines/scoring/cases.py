@@ -76,8 +76,7 @@ def cases_on(where: str, labeler: str | None = None) -> list[Case]:
 def file_cases(path: Path) -> list[Case]:
     """Return the rows of a JSONL file with ProcessBench's or PRMBench's columns, or recorded scores.
 
-    Raises:
-        BadInput: it cannot be read, or a line is no case; the line names it.
+    Raises BadInput: it cannot be read, or a line is no case; the line names it.
     """
     cases = []
     for number, row in json_rows(path):
@@ -101,8 +100,7 @@ def file_cases(path: Path) -> list[Case]:
 def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a JSONL file, with their lines.
 
-    Raises:
-        BadInput: it cannot be read, or a line is no JSON object.
+    Raises BadInput: it cannot be read, or a line is no JSON object.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -121,8 +119,7 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
     """Return the cases with the scores or predictions of a file, found by ``id``.
 
-    Raises:
-        BadInput: the file names a case twice, or lacks one.
+    Raises BadInput: the file names a case twice, or lacks one.
     """
     recorded: dict[str, dict[str, Any]] = {}
     for number, row in json_rows(path):

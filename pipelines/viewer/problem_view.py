@@ -156,7 +156,7 @@ def _said(i: int, solution: LabeledSolution, truth: Verdict, people: Verdict | N
     facts = [(v.labeler, "first wrong step") for v in (solution.verdict, *solution.others) if v.first_error == i]
     if truth.classes:
         facts.append(("oracle", truth.classes[i]))
-    if people is not None and people.classes:
+    if people is not None and people.classes and people.classes[i] != "unknown":
         facts.append(("people", people.classes[i]))
     if i < len(solution.targets) and solution.targets[i] is not None:
         facts.append(("training target", f"{solution.targets[i]:.2f}"))

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from stepforge.labelers import ChangePoint, Labeler
 from stepforge.labelers.change_point.observations import has_verdict
-from stepforge.labelers.contracts import with_rates
+from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
 from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix
-from stepforge.pipelines.run_folder.pooled_rates import pooling_labeler
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed
@@ -79,7 +78,7 @@ class _OnceMore:
 
 def model_of(run: RunFile, layout: Layout) -> ChangePoint:
     """Return the run's change-point labeler under its pooled rates, or one as it comes."""
-    part = pooling_labeler(run)
+    part = pooled_labeler(run.label)
     if not isinstance(part, ChangePoint):
         return next((p for p in run.label if isinstance(p, ChangePoint)), ChangePoint())
     with suppress(RunFailed, OSError, KeyError):

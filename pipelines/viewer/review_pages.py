@@ -15,9 +15,8 @@ from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.review.agreement import disputed, place_of_step, review_figures
 from stepforge.pipelines.review.condensed import read_condensed
 from stepforge.pipelines.review.findings import add_findings, read_findings
-from stepforge.pipelines.review.queue import QueueItem, doubt_of, read_queue
+from stepforge.pipelines.review.queue import QueueItem, doubt_of, read_queue, row_of
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.viewer.problem_view import solution_view
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -102,9 +101,8 @@ class ReviewDesk:
         Raises:
             IndexError: the run was made again since the queue was built.
         """
-        path = self.layout.shard("label", item.shard)
-        row = read_row(path, LabeledProblem, item.row) if path.exists() else None
-        if row is None or row.problem.id != item.problem_id or item.solution >= len(row.solutions):
+        row = row_of(self.layout, item)
+        if row is None:
             raise IndexError("the run has changed since the queue was built; build it again: stepforge review DIR")
         return row
 

@@ -113,52 +113,49 @@ def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ..
 def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, ...]) -> Flags:
     table = read_leaves(layout.shard(stage, shard), list(TEXTS[stage]))
     found = np.ones(table.num_rows, bool)
-    texts = [_texts(table, path) for path in TEXTS[stage]]
+    texts = [_Strings(table, path) for path in TEXTS[stage]]
     for word in words:
         with_word = np.zeros(table.num_rows, bool)
-        for strings, parents in texts:
-            with_word[parents[_holding(strings, word)]] = True
+        for strings in texts:
+            with_word[strings.rows_with(word)] = True
         found &= with_word
     return found
 
 
-def _holding(strings: "_Strings", word: str) -> Any:
-    """Return the numbers of the strings that hold a word, upper and lower case alike."""
-    if not word.isascii():
-        return np.flatnonzero(flags(pc.match_substring(strings.array, word, ignore_case=True)))
-    sought, places, at = word.lower().encode(), [], -1
-    while (at := strings.lowered.find(sought, at + 1)) >= 0:
-        places.append(at)
-    begins = np.array(places, np.int64)
-    begins = begins[(begins >= strings.offsets[0]) & (begins < strings.offsets[-1])]
-    holding = np.searchsorted(strings.offsets, begins, side="right") - 1
-    return np.unique(holding[begins + len(sought) <= strings.offsets[holding + 1]])
-
-
 class _Strings:
-    """Strings as one text, which is searched many times faster than string by string."""
+    """All strings at a Parquet path as one text, which is searched many times faster than string by string."""
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
+    def __init__(self, table: pa.Table, path: str) -> None:
+        name, *rest = path.replace(".list.element", "").split(".")
+        array, self._lists = table[name].combine_chunks(), []
+        for part in ("", *rest):
+            if part:
+                array = array.field(part)
+            if pa.types.is_list(array.type):
+                self._lists.append(to_numpy(array.offsets))
+                array = array.values
         offsets, data = array.buffers()[1:]
-        kind = np.int64 if pa.types.is_large_string(array.type) else np.int32
-        whole = np.frombuffer(offsets or bytes(8), kind)
-        self.offsets = whole[array.offset : array.offset + len(array) + 1]
-        self.lowered = (data.to_pybytes() if data else b"").lower()
+        self._array = array
+        self._offsets = np.frombuffer(offsets or bytes(4), np.int32)[array.offset : array.offset + len(array) + 1]
+        self._lowered = (data.to_pybytes() if data else b"").lower()
 
+    def rows_with(self, word: str) -> Any:
+        """Return the rows that hold a word, upper and lower case alike; some of them more than once."""
+        places = self._holding(word)
+        for starts in reversed(self._lists):
+            places = np.searchsorted(starts, places, side="right") - 1
+        return places
 
-def _texts(table: pa.Table, path: str) -> tuple[_Strings, Any]:
-    """Return all strings at a Parquet path, and the row that each lies in."""
-    name, *rest = path.replace(".list.element", "").split(".")
-    array = table[name].combine_chunks()
-    parents = np.arange(table.num_rows)
-    for part in ("", *rest):
-        if part:
-            array = array.field(part)
-        if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-            parents = np.repeat(parents, np.diff(to_numpy(array.offsets)))
-            array = array.values
-    return _Strings(array), parents
+    def _holding(self, word: str) -> Any:
+        if not word.isascii():
+            return np.flatnonzero(flags(pc.match_substring(self._array, word, ignore_case=True)))
+        sought, found, at = word.lower().encode(), [], -1
+        while (at := self._lowered.find(sought, at + 1)) >= 0:
+            found.append(at)
+        begins = np.array(found, np.int64)
+        begins = begins[(begins >= self._offsets[0]) & (begins < self._offsets[-1])]
+        holding = np.searchsorted(self._offsets, begins, side="right") - 1
+        return holding[begins + len(sought) <= self._offsets[holding + 1]]
 
 
 class Searches:

@@ -76,7 +76,7 @@ def test_different_answers_are_several_votes(one: str, other: str) -> None:
 
 
 def test_what_the_grader_leaves_open_is_undetermined_beside_a_majority() -> None:
-    answers = [r"\frac{1}{2}", r"\frac{1}{2}", "1/2", "0.5", "2", "one half", r"\int_0^1 x\,dx"]
+    answers = [r"\frac{1}{2}", r"\frac{1}{2}", "1/2", "0.5", "2", "half of it", r"\int_0^1 x\,dx"]
     row = solved(
         *(answering(str(i), a) for i, a in enumerate(answers)),
         problem=a_problem(answer=None).model_copy(update={"answer_kind": "math"}),

@@ -18,7 +18,7 @@ FOUND = [
     ("Final answer:\n42", "42"),
     ("ANSWER: 18, or the aN\u017fwer = 19", "19"),
     ("The reanswer: 5 and an answer: 6. The \u00e4answer: 7", "6"),
-    ("So. Answer: John has 180 minutes to nap.", "180"),
+    ("So. Answer: John has 180 minutes to nap.", "180 minutes"),
     ("Answer: Evelyn", "Evelyn"),
     ("Answer: 18 dollars", "18 dollars"),
     ("The answer is 18. I hope it is correct.", "18"),

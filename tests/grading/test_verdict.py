@@ -30,7 +30,7 @@ DIFFERENT = [
 UNSETTLED = [
     ("1", r"100\%"),
     ("5 hours", "300 minutes"),
-    ("18", "eighteen"),
+    ("18", "eighteen dozen"),
     ("1,-2", "(1,-2)"),
     ("18", ""),
     ("18", None),

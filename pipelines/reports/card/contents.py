@@ -25,32 +25,12 @@ class Example(NamedTuple):
     truth: Verdict
 
 
-class Counts:
-    """One slice."""
-
-    def __init__(self) -> None:
-        self.problems = 0
-        self.solutions = 0
-        self.right_answers = 0
-        self.with_error = 0
-        self.abstained = 0
-
-    def add(self, row: LabeledProblem) -> None:
-        """Take in a problem."""
-        self.problems += 1
-        self.solutions += len(row.solutions)
-        for solution in row.solutions:
-            self.right_answers += solution.rollout.outcome == "correct"
-            self.with_error += solution.verdict.first_error is not None
-            self.abstained += solution.verdict.abstained
-
-
 class Contents:
     """Counts by slice, labeled steps, positions of first errors, values, and examples."""
 
     def __init__(self) -> None:
-        self.domains: dict[str, Counts] = defaultdict(Counts)
-        self.difficulties: dict[str, Counts] = defaultdict(Counts)
+        self.domains: dict[str, Counter[str]] = defaultdict(Counter)
+        self.difficulties: dict[str, Counter[str]] = defaultdict(Counter)
         self.sources: Counter[str] = Counter()
         self.labeled_steps: Counter[bool] = Counter()
         """Distinct solutions' steps by label, as ``stepwise`` exports them."""
@@ -63,8 +43,15 @@ class Contents:
         """Take in a problem."""
         problem = row.problem
         self.sources[problem.source] += 1
-        self.domains[problem.domain].add(row)
-        self.difficulties["unknown" if problem.difficulty is None else str(problem.difficulty)].add(row)
+        counts = {
+            "problems": 1,
+            "solutions": len(row.solutions),
+            "right answers": sum(solution.rollout.outcome == "correct" for solution in row.solutions),
+            "with a wrong step": sum(solution.verdict.first_error is not None for solution in row.solutions),
+            "undecided": sum(solution.verdict.abstained for solution in row.solutions),
+        }
+        self.domains[problem.domain].update(counts)
+        self.difficulties["unknown" if problem.difficulty is None else str(problem.difficulty)].update(counts)
         marked = list(StepLabels().marked(row))
         for solution, _, labels, measured in marked:
             self.labeled_steps.update(labels)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stepforge.filters import Contamination
 from stepforge.labelers import speaking
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.reports.card.contents import Contents, Counts
+from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.examples import examples_section
 from stepforge.pipelines.reports.card.provenance import cost_section, identity_section, sources_section
 from stepforge.pipelines.reports.card.safe_text import cell, table
@@ -71,10 +71,10 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
 
 def _what(run: RunFile, contents: Contents, report: Report) -> str:
     reviewed = reviewed_text(report)
-    seen = f" {reviewed[0].upper()}{reviewed[1:]}; those labels are called `people`." if reviewed else ""
+    seen = f" {reviewed[0].upper()}{reviewed[1:]}; their verdicts are called `people`." if reviewed else ""
     standing, *others = (part.name for part in speaking(run.label))
     beside = f" Verdicts of {', '.join(f'`{name}`' for name in others)} were taken beside it." if others else ""
-    solutions = sum(counts.solutions for counts in contents.domains.values())
+    solutions = sum(counts["solutions"] for counts in contents.domains.values())
     rows = [
         (name, entry.rows["train"], entry.rows["test"], training_note(export).about)
         for export, (name, entry) in zip(run.export, report.exports.items(), strict=True)
@@ -129,20 +129,17 @@ def _diversity(found: DiversityFigures) -> str:
 
 
 def _composition(contents: Contents, figures: Mapping[str, str], report: Report) -> str:
-    head = ("slice", "problems", "solutions", "right answers", "with a wrong step", "undecided")
+    counted = ("problems", "solutions", "right answers", "with a wrong step", "undecided")
     slices = {f"domain {name}": counts for name, counts in sorted(contents.domains.items())}
     slices |= {f"difficulty {name}": counts for name, counts in sorted(contents.difficulties.items())}
+    rows = [(name, *(counts[what] for what in counted)) for name, counts in slices.items()]
     right, wrong = contents.labeled_steps[True], contents.labeled_steps[False]
     pictures = "\n\n".join(f"![{title}]({path})" for path, title in figures.items())
     return (
-        f"## What is in it\n\n{table(head, [_composed(name, counts) for name, counts in slices.items()])}\n\n"
+        f"## What is in it\n\n{table(('slice', *counted), rows)}\n\n"
         f"Distinct solutions with a verdict hold {right} steps labeled right and {wrong} labeled wrong.\n\n"
         f"{_diversity(report.diversity)}\n\n{pictures}"
     ).rstrip()
-
-
-def _composed(name: str, counts: Counts) -> tuple[object, ...]:
-    return (name, counts.problems, counts.solutions, counts.right_answers, counts.with_error, counts.abstained)
 
 
 def _noise(report: Report) -> str:

@@ -3,11 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaos import run
 from command_line import data_bytes, invoked, refused
 from run_files import a_run
+from view_runs import a_view_run, labeled_rows
 
 from stepforge.labelers import ChangePoint, Consensus, OmegaPRM
 from stepforge.labelers.change_point.rates import Rates
@@ -135,8 +137,10 @@ def test_every_rule_relabels_and_leaves_the_run_alone(done: Path, rule: str) -> 
     report = json.loads((target / "report.json").read_text())
     assert report["cost"]["rollouts"] == 0
     assert next(iter(report["labelers"])) == rule
-    assert report["audit"]["all"]["solutions"] > 0
-    assert (target / "datasets/stepwise").is_dir()
+    decided = [s for row in fresh for s in row.solutions if not s.verdict.abstained]
+    assert bool(decided) == (rule != "advantage")  # it needs every step measured, and change_point asks about few
+    assert bool(report["audit"]) == bool(decided)
+    assert (target / "datasets/stepwise").is_dir() == bool(decided)
     assert invoked("report", target)[0] == 0
     assert (data_bytes(done), [r.model_dump_json() for r in rows(done)]) == before
 
@@ -192,31 +196,40 @@ def found(row: LabeledProblem, solution: LabeledSolution) -> list[StepFinding]:
 
 
 @pytest.fixture(scope="module")
-def reviewed(done: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run after somebody reviewed all of it."""
-    copy = tmp_path_factory.mktemp("reviewed") / "out"
-    shutil.copytree(done, copy, ignore=shutil.ignore_patterns("relabeled"))
-    add_findings(Layout(copy), [one for row in rows(copy) for s in row.solutions for one in found(row, s)])
-    return copy
+def judged_rows() -> list[LabeledProblem]:
+    return labeled_rows(26)
 
 
-def test_reviewers_findings_calibrate_like_labels_that_came_with_the_problems(done: Path, reviewed: Path) -> None:
-    rates = []
-    for folder in (done, reviewed):
-        assert invoked("relabel", folder, "--rule", "posterior")[0] == 0
-        rule = json.loads((folder / "relabeled/posterior/rule.json").read_text())
-        rates.append({name: rule["model"]["rates"][name] for name in ("harmless", "unseen", "temper", "moves")})
-    assert rates[0] != rates[1] and rates[0]["moves"] == rates[1]["moves"]
-    few = PeopleRule(findings=tuple(one for row in rows(done)[:5] for s in row.solutions for one in found(row, s)))
-    assert calibrated_by_people(ChangePoint(), rows(done), few) == ChangePoint()
-
-
-@pytest.mark.parametrize("rule", ["agreement", "fusion"])
-def test_a_consensus_hears_people(reviewed: Path, rule: str) -> None:
-    code, said = invoked("relabel", reviewed, "--rule", rule)
+def relabeled_by(rule: str, folder: Path) -> dict[str, Any]:
+    """Return the rule as it was fitted."""
+    code, said = invoked("relabel", folder, "--rule", rule)
     assert code == 0, said
-    fresh = rows(reviewed / "relabeled" / rule)
-    labels = [(s.verdict.first_error, oracle_verdict(r.problem, s.rollout)) for r in fresh for s in r.solutions]
-    assert sum(label == truth.first_error for label, truth in labels) > 0.95 * len(labels)
-    assert json.loads((reviewed / "relabeled" / rule / "report.json").read_text())["reviewed"]["solutions"] > 100
-    assert f"people looked at {len(labels)} of {len(labels)} solutions" in said
+    fitted: dict[str, Any] = json.loads((folder / "relabeled" / rule / "rule.json").read_text())
+    return fitted
+
+
+def test_reviewers_findings_calibrate_like_labels_that_came_with_the_problems(
+    judged_rows: list[LabeledProblem], tmp_path: Path
+) -> None:
+    layout = a_view_run(tmp_path / "out", judged_rows)
+    before = relabeled_by("posterior", tmp_path / "out")["model"]["rates"]
+    add_findings(layout, [one for row in judged_rows for s in row.solutions for one in found(row, s)])
+    after = relabeled_by("posterior", tmp_path / "out")["model"]["rates"]
+    assert before["harmless"] != after["harmless"] and before["moves"] == after["moves"]
+    few = PeopleRule(findings=tuple(one for row in judged_rows[:5] for s in row.solutions for one in found(row, s)))
+    assert calibrated_by_people(ChangePoint(), judged_rows, few) == ChangePoint()
+
+
+def test_a_consensus_hears_people(judged_rows: list[LabeledProblem], tmp_path: Path) -> None:
+    layout = a_view_run(tmp_path / "out", judged_rows)
+    add_findings(layout, [one for row in judged_rows for s in row.solutions for one in found(row, s)])
+    for rule in ("agreement", "fusion"):
+        relabeled_by(rule, tmp_path / "out")
+        target = tmp_path / "out" / "relabeled" / rule
+        right = [
+            solution.verdict.first_error == oracle_verdict(row.problem, solution.rollout).first_error
+            for row in rows(target)
+            for solution in row.solutions
+        ]
+        assert sum(right) > 0.95 * len(right)
+        assert json.loads((target / "report.json").read_text())["reviewed"]["solutions"] == len(right)

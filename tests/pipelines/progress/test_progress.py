@@ -81,7 +81,7 @@ def test_progress_is_kept_beside_the_shards(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_place_that_takes_no_file_stops_nothing(tmp_path: Path) -> None:
     layout, plan = run_folder(tmp_path)
-    progress = Progress(layout, plan, quiet=True)
+    progress = Progress(layout, plan, quiet=True, run=RUN)
     (tmp_path / PROGRESS_FILE).mkdir()
     progress.close()
     assert read_snapshot(tmp_path) is None

@@ -59,7 +59,7 @@ def test_another_server_that_the_hub_names_gets_no_token(run: Path, hub: Loopbac
         storage.blobs = hub.blobs
         hub.blobs_at = storage.address
         published(run)
-    assert len(storage.uploads) == 6
+    assert len(storage.uploads) == 7
     assert any(path.endswith("/verify") for _, path in storage.calls)
     assert storage.authorised == []
     assert hub.authorised

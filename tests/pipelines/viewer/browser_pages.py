@@ -14,7 +14,11 @@ from view_runs import labeled_rows
 
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 
-MATH = "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1" + " + 1" * 40 + "$. It costs $5 and $6.\n"
+MATH = (
+    "Then $x^2 = \\frac{1}{4}$, so \\(x = \\tfrac12\\), $1"
+    + " + 1" * 40
+    + "$. It costs $5 and $6, $\\text{so it seems}$.\n"
+)
 
 
 @contextmanager

@@ -214,7 +214,8 @@ def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Serv
         page.goto(f"{server.address}/problem/label/0/0")
         page.wait_for_selector(".step .katex")
         first = page.locator(".step").first
-        assert first.locator(".katex").count() == 3
+        assert first.locator(".katex").count() == 4
+        assert first.locator(".katex .text").evaluate("word => getComputedStyle(word).whiteSpace") == "nowrap"
         assert "costs $5 and $6" in first.inner_text()
         page.goto(f"{server.address}/problem/label/0/1")
         page.wait_for_selector(".code .k")
