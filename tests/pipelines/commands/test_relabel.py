@@ -37,7 +37,7 @@ RUN = a_run(
     generate=[{"kind": "sequence"}],
     vet=[{"kind": "difficulty", "min_pass_rate": 0.25}],
     label=[
-        {"kind": "change_point", "pilot": 16, "stated": False},  # so that some solutions are asked about at every step
+        {"kind": "change_point", "pilot": 16},
         {"kind": "omega_prm", "grow": False},
         {"kind": "consensus"},
     ],
