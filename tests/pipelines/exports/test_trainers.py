@@ -24,6 +24,7 @@ from stepforge.pipelines.exports import (
     RLPrompts,
     StepAdvantages,
     StepPreference,
+    Verification,
 )
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run_folder.ledger import write_ledger
@@ -158,7 +159,7 @@ def parts() -> list[AnyExport]:
     chat = [part(name=f"{part().kind}_{layout}", chat=True, layout=layout) for part in CHAT for layout in layouts]
     prompts = ("trl", "verl", "openrlhf", "ms_swift", "nemo_rl", "nemo_gym", "verifiers")
     rl = [RLPrompts(name=f"rl_{layout}", layout=layout) for layout in prompts]
-    return [*chat, *rl, StepAdvantages(), ProofVerification()]
+    return [*chat, *rl, StepAdvantages(), ProofVerification(), Verification()]
 
 
 @pytest.fixture(scope="module")
