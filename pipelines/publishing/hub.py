@@ -137,8 +137,7 @@ class HubRepo:
             revision: The branch.
             parent: Its head as the plan knows it; None if it has no commit.
             message: Title and description.
-            holds: Files that the branch must hold afterwards.
-            lacks: Paths that it must not hold afterwards.
+            holds: Files that the branch must hold afterwards, and in ``lacks`` paths that it must not hold.
 
         Raises:
             RunFailed: the branch has moved, or the Hub failed; the branch is as it was, or holds the whole commit.

@@ -165,34 +165,7 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
         return html("review_done", figures=review_figures(desk.findings(), desk.queue))
 
     def show(request: Request) -> Response:
-        number, findings = request.path_params["number"], desk.findings()
-        items = desk.items(findings)
-        if not 1 <= number <= len(items):
-            raise IndexError("there is no such item in the queue")
-        item = items[number - 1]
-        row = desk.row(item)
-        solution = row.solutions[item.solution]
-        mine = desk.mine(findings, item)
-        step = desk.step(item, solution, findings)
-        asked_about = item.step if step is None else step
-        digest = digest_up_to(solution.rollout, asked_about)
-        others = [o for o in findings if place_of_step(o) == (item.problem_id, item.solution_id, item.step)]
-        return html(
-            "review",
-            item=item,
-            number=number,
-            items=len(items),
-            row=row,
-            solution=solution_view(row.problem, solution),
-            place=item.solution + 1,
-            step=asked_about,
-            condensed=read_condensed(desk.layout).get((item.solution_id, digest)),
-            answered=step is None,
-            mine={one.step: one for one in mine},
-            others=others if desk.adjudicates else [],
-            keys=KEYS,
-            count=sum(one.reviewer == desk.reviewer for one in findings),
-        )
+        return html("review", **_shown(desk, request.path_params["number"]))
 
     async def take(request: Request) -> Response:
         try:
@@ -210,3 +183,37 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
         Route("/review/{number:int}", page(show)),
         Route("/review/{number:int}/finding", take, methods=["POST"]),
     ]
+
+
+def _shown(desk: ReviewDesk, number: int) -> dict[str, object]:
+    """Return what the page of one queued item shows.
+
+    Raises:
+        IndexError: there is no such item.
+    """
+    findings = desk.findings()
+    items = desk.items(findings)
+    if not 1 <= number <= len(items):
+        raise IndexError("there is no such item in the queue")
+    item = items[number - 1]
+    row = desk.row(item)
+    solution = row.solutions[item.solution]
+    step = desk.step(item, solution, findings)
+    asked_about = item.step if step is None else step
+    digest = digest_up_to(solution.rollout, asked_about)
+    others = [o for o in findings if place_of_step(o) == (item.problem_id, item.solution_id, item.step)]
+    return {
+        "item": item,
+        "number": number,
+        "items": len(items),
+        "row": row,
+        "solution": solution_view(row.problem, solution),
+        "place": item.solution + 1,
+        "step": asked_about,
+        "condensed": read_condensed(desk.layout).get((item.solution_id, digest)),
+        "answered": step is None,
+        "mine": {one.step: one for one in desk.mine(findings, item)},
+        "others": others if desk.adjudicates else [],
+        "keys": KEYS,
+        "count": sum(one.reviewer == desk.reviewer for one in findings),
+    }
