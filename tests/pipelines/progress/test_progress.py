@@ -103,7 +103,8 @@ def test_status_tells_a_stopped_run_from_a_killed_one_and_from_one_at_work(tmp_p
     assert state.state == "running"
     assert state.progress is not None
     assert state.progress.engine.rollouts >= 10
-    assert 0 <= (state.progress_age_seconds or 0) < 60
+    assert state.progress_age_seconds is not None
+    assert state.progress_age_seconds >= 0
     assert "driver: running; last reported " in status_text(state)
     assert "go on" not in status_text(state)
     progress.close()
