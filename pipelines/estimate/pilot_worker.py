@@ -4,13 +4,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policies import Policies
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.labelers import AnyPart
 from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.actors import open_models
-from stepforge.pipelines.run.stages import attempt_all, label
+from stepforge.pipelines.run.stages import attempt_all, label_by
 from stepforge.pipelines.run.supplied import brought_with, solve_for
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import Failure, LabeledProblem
@@ -46,25 +46,25 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            engine, judge, self.scorer = await open_models(self.run)
-            self.engines = [TracedEngine(one, Trace()) for one in (engine, judge) if one is not None]
-            judging = self.engines[1] if judge else None
-            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judging, self.grader.run_python)
+            opened = await open_models(self.run)
+            self.scorer = opened.scorer
+            engine, judge = (TracedEngine(one, Trace()) if one else None for one in (opened.engine, opened.judge))
+            others = {name: TracedEngine(one, Trace()) for name, one in opened.others.items()}
+            self.engines = [one for one in (engine, judge, *others.values()) if one is not None]
+            self.policies = Policies(self.engines[0], self.run.policy, judge, self.grader.run_python, others)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
             brought = brought_with(item)
-            return await solve_for(
-                self.run, item.problem, brought, self.policy.for_problem(item.problem), self.grader, self.scorer
-            )
+            policy = self.policies.solving(item.problem, supplied=bool(brought))
+            return await solve_for(self.run, item.problem, brought, policy, self.grader, self.scorer)
 
         return await self._phase(items, work, lambda item: item.problem.id)
 
     async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
         async def work(row: SolvedProblem) -> LabeledProblem:
-            asked = self.policy.for_problem(row.problem)
-            return await label(row, parts, asked, self.grader, seed=self.run.seed, scorer=self.scorer)
+            return await label_by(self.policies, row, parts, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         return await self._phase(rows, work, lambda row: row.problem.id)
 

@@ -28,8 +28,10 @@ def asked(problem: LabeledProblem) -> str:
 
 
 def generation_model(problem: LabeledProblem) -> str:
-    """Return the name of the model that wrote the solutions; of one in a folder of this machine, its last part."""
-    return name_only(problem.policy.model)
+    """Return the name of the model that wrote the solutions, and of another that completed them; of one in a folder of
+    this machine, its last part."""
+    writer, completer = name_only(problem.policy.model), problem.completer
+    return writer if completer is None else f"{writer}; completed by {name_only(completer.model)}"
 
 
 def name_only(model: str) -> str:

@@ -6,7 +6,7 @@ again, because one without its committed file was never done.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -18,7 +18,7 @@ from stepforge.pipelines.run.probe import fitting, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Engine, Scorer
@@ -84,29 +84,30 @@ class EngineWorker:
         return await task
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
+        """Return the engine's counters since this worker started; what was asked of other engines is added."""
         if self.engines is None:
             return {}
-        counters = self.engines.policy.counters() | {"checking": int(self._loading.locked())}
-        judge = self.engines.judge.counters() if self.engines.judge else {}
-        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
+        first, *others = [gate.counters() for gate in self.engines.gates]
+        spent = {key: first[key] + sum(other[key] for other in others) for key in SPENT}
+        return first | spent | {"checking": int(self._loading.locked())}
 
     async def close(self) -> None:
         """Leave what is under way but for files being written, and give the engine back."""
         for task in self.under_way:
             task.cancel()
         await asyncio.gather(*self.under_way, return_exceptions=True)
-        for held in self.engines or ():
-            if held is not None:
+        if self.engines is not None:
+            for held in (*self.engines.gates, *([self.engines.scorer] if self.engines.scorer else [])):
                 await held.close()
         if self.work is not None:
             await self.work.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
     async def _load(self) -> None:
-        engine, judge, scorer = await open_models(self.run)
-        judging = self._gate(self.run.judge, judge) if self.run.judge and judge else None
-        self.engines = Engines(self._gate(self.run.engine, engine), judging, scorer)
+        opened = await open_models(self.run)
+        judging = self._gate(self.run.judge, opened.judge) if self.run.judge and opened.judge else None
+        others = {name: self._gate(self.run.engines[name], engine) for name, engine in opened.others.items()}
+        self.engines = Engines(self._gate(self.run.engine, opened.engine), judging, opened.scorer, others)
         self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
 
     async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
@@ -116,7 +117,9 @@ class EngineWorker:
                 return
             problem = fitting(await asyncio.to_thread(work.problems, stage, shard))
             if problem is not None:
-                await probe(self.engines.policy.engine, self.run, problem)
+                for name, run in by_model(self.run).items():
+                    gate = self.engines.others[name] if name else self.engines.policy
+                    await probe(gate.engine, run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
@@ -124,17 +127,29 @@ class EngineWorker:
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-async def open_models(run: RunFile) -> tuple[Engine, Engine | None, Scorer | None]:
-    """Start a run's engine, and the judge's and the reward model where it names them.
+class Opened(NamedTuple):
+    """The models of a run."""
+
+    engine: Engine
+    judge: Engine | None
+    scorer: Scorer | None
+    others: dict[str, Engine]
+
+
+async def open_models(run: RunFile) -> Opened:
+    """Start a run's engines, and the judge's and the reward model where it names them.
 
     Raises:
         BadInput: one is not there, or has no chat template where one is asked for.
         EngineDead: one did not start.
     """
-    engine = await open_engine(run.engine)
+    engines: dict[str, Engine] = {}
+    for name, asked in by_model(run).items():
+        engines[name] = await open_engine(asked.engine)
+        try:
+            PromptedPolicy(engines[name], asked.policy).check()
+        except ValueError as error:
+            raise BadInput(f"policy.chat: {error}") from None
     judge = await open_engine(run.judge) if run.judge else None
-    try:
-        PromptedPolicy(engine, run.policy).check()
-    except ValueError as error:
-        raise BadInput(f"policy.chat: {error}") from None
-    return engine, judge, await open_scorer(run.scorer) if run.scorer else None
+    scorer = await open_scorer(run.scorer) if run.scorer else None
+    return Opened(engines.pop(""), judge, scorer, engines)

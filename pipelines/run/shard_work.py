@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policies import Policies
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -41,6 +42,13 @@ class Engines(NamedTuple):
     judge: EngineGate | None = None
     """None: judges ask the policy's own model."""
     scorer: Scorer | None = None
+    others: Mapping[str, EngineGate] = MappingProxyType({})
+    """Those that ways name."""
+
+    @property
+    def gates(self) -> list[EngineGate]:
+        """All that sample, the policy's first."""
+        return [self.policy, *([self.judge] if self.judge else []), *self.others.values()]
 
 
 class ShardDone(NamedTuple):
@@ -54,9 +62,9 @@ class ShardDone(NamedTuple):
 
 
 class _Asking(NamedTuple):
-    """A policy for one shard, on engines that keep its journal."""
+    """The policies for one shard, on engines that keep its journal."""
 
-    policy: PromptedPolicy
+    policies: Policies
     journal: Journal
     engines: tuple[JournaledEngine, ...]
     scorer: Scorer | None
@@ -88,7 +96,7 @@ class ShardWork:
         if not needs_engine(self.run, stage, shard):
             return ShardDone(await self._done(stage, task), time.monotonic() - began)
         async with self._asking(stage, shard) as asking:
-            report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
+            report = await self._done(stage, task._replace(policies=asking.policies, scorer=asking.scorer))
         return asking.done(report, began)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
@@ -112,9 +120,11 @@ class ShardWork:
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
         engine = JournaledEngine(self.engines.policy, journal)
         judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
-        policy = PromptedPolicy(engine, self.run.policy, judge, self.grader.run_python)
+        others = {name: JournaledEngine(gate, journal) for name, gate in self.engines.others.items()}
+        policies = Policies(engine, self.run.policy, judge, self.grader.run_python, others)
+        journaled = (engine, *([judge] if judge else []), *others.values())
         try:
-            yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
+            yield _Asking(policies, journal, journaled, self.engines.scorer)
         except BaseException:
             await journal.close()
             raise
@@ -133,6 +143,7 @@ class ShardWork:
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,
+            policies=made.policies,
             watched=made.watched,
             outcomes=outcomes(made.rollouts),
             labeled_steps=made.labeled_steps,

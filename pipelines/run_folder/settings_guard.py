@@ -80,7 +80,7 @@ def _made_with(layout: Layout) -> tuple[dict[str, Any] | None, int]:
 
 
 def _check_fixed(before: dict[str, Any], now: dict[str, Any], layout: Layout) -> None:
-    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now[n] for n in FIXED}))
+    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
     if changed:
         raise BadInput(
             f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "

@@ -46,6 +46,7 @@ def identity_section(run: RunFile, report: Report) -> str:
     policy["model"] = name_only(policy.get("model", "-"))
     wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")
     rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
+    rows += [("policies", cell(", ".join(map(name_only, report.policy.several))))] if report.policy.several else []
     rows += [("stepforge", report.run.version), ("settings' digest", report.run.digest)]
     rows += [("seed", report.run.seed)]
     prompt = f"\n\nThe prompt, as the model was given it:\n\n{fenced(policy['prompt'])}" if "prompt" in policy else ""
