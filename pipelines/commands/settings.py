@@ -39,8 +39,7 @@ def settings_text(kind: str | None) -> str:
 
 
 def parts() -> dict[str, dict[str, type[Record]]]:
-    """Return every place of the run file that takes parts or a table: place -> kind -> record. Places that take the same
-    are one."""
+    """Return what the run file takes: place -> kind -> record; places that take the same are one."""
     names: dict[tuple[type[Record], ...], list[str]] = {}
     for name, field in RunFile.model_fields.items():
         names.setdefault(tuple(dict.fromkeys(records_in(field.annotation))), []).append(name)
