@@ -10,7 +10,6 @@ from stepforge.pipelines.run.meanings import Meanings
 from stepforge.pipelines.storage.shards import read_columns, row_count
 from stepforge.pipelines.storage.store import AnyPath
 
-
 TOGETHER = 2_000
 """Questions taken in at a time; a shard holds a few dozen."""
 
