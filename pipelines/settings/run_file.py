@@ -154,13 +154,17 @@ def _distinct(setting: str, names: list[str]) -> None:
 
 
 def by_model(run: RunFile) -> dict[str, RunFile]:
-    """Return the run as each of its models is asked, as if it were alone; the one of ``[engine]`` has no name."""
+    """Return the run as each of its models is asked, as if it were alone; the one of ``[engine]`` has no name.
+
+    Where another one completes, a model is asked for no labels.
+    """
     runs = {"": run}
     for way in run.policy.ways:
         if way.engine is not None and way.engine not in runs:
             policy = run.policy.model_copy(update={**way.changes, "ways": (), "completer": None})
             runs[way.engine] = run.model_copy(update={"engine": run.engines[way.engine], "policy": policy})
-    return runs
+    completers = [way.engine or "" for way in run.policy.ways if way.name == run.policy.completer] or list(runs)
+    return {name: one if name in completers else one.model_copy(update={"label": ()}) for name, one in runs.items()}
 
 
 def problem_sets(run: RunFile) -> list[ProblemSet]:

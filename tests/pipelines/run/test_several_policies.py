@@ -11,11 +11,13 @@ from chaos_runs import report_of
 from command_line import data_bytes, stepforge
 from fakes import CharacterEngine, a_problem
 from pydantic import ValidationError
-from run_files import a_run, write_run_file
+from run_files import a_run, settings, write_run_file
 
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PolicySettings
 from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.pipelines.run.probe import completing
+from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.labeled import Cost, LabeledProblem
@@ -90,6 +92,15 @@ def test_a_completer_is_given_the_text_of_another_models_tokens() -> None:
         assert asked.prompt(problem, (step,)).token_ids[-len(tail) :] == tail
         assert policies.solving(problem).identity.model == "a"
         assert policies.solving(problem, supplied=True).prompt(problem, (step,)).token_ids[-2:] == (7, 8)
+
+
+def test_a_server_that_cannot_continue_may_write_what_another_completes() -> None:
+    server = {"kind": "server", "api": "chat", "goes_on": "never"}
+    ways = [{"name": "strong", "share": 0, "engine": "strong"}]
+    for completer, asked in ((None, {"": 1, "strong": 1}), ("strong", {"": 0, "strong": 1})):
+        policy = {"chat": True, "ways": ways, "completer": completer}
+        run = RunFile.model_validate({**settings(), "engine": server, "engines": {"strong": STRONG}, "policy": policy})
+        assert {name: len(completing(one)) for name, one in by_model(run).items()} == asked
 
 
 @pytest.mark.parametrize(
