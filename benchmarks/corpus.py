@@ -76,7 +76,7 @@ def settings(folder: Path) -> RunFile:
             "vet": [
                 {"kind": "duplicates"},
                 {"kind": "near_duplicates"},
-                {"kind": "contamination", "against": [str(folder / TEST_SET)]},
+                {"kind": "contamination", "against": [str(folder / TEST_SET)], "ways": ["verbatim", "reworded"]},
                 {"kind": "language"},
                 {"kind": "shape", "max_characters": 4_000, "max_repetition": 0.9},
                 {"kind": "difficulty", "min_pass_rate": 0.0},

@@ -97,8 +97,10 @@ class EngineWorker:
             task.cancel()
         await asyncio.gather(*self.under_way, return_exceptions=True)
         if self.engines is not None:
-            for held in (*self.engines.gates, *([self.engines.scorer] if self.engines.scorer else [])):
-                await held.close()
+            for gate in self.engines.gates:
+                await gate.close()
+            if self.engines.scorer is not None:
+                await self.engines.scorer.close()
         if self.work is not None:
             await self.work.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
