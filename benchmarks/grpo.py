@@ -103,10 +103,10 @@ class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
         return int(np.searchsorted(ends, worst)) + 1 if worst else 0
 
 
-def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
-    """Return the folder of a trained policy; trained only if it is not there."""
+def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> None:
+    """Train a policy into a folder, unless it is there."""
     if (out / "config.json").exists():
-        return out
+        return
     asked = problems(TRAIN_SEED + seed, steps * PROMPTS)
     rows = [{"prompt": f"{p.question.strip()}\n", "question": p.question.strip(), "solution": p.answer} for p in asked]
     config = GRPOConfig(
@@ -141,7 +141,6 @@ def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
     trainer.train()
     trainer.model.save_pretrained(out)
     trainer.processing_class.save_pretrained(out)
-    return out
 
 
 async def right_shares(model: str, asked: Sequence[Problem]) -> list[float]:
@@ -166,9 +165,12 @@ def main() -> None:
     torch.set_num_threads(1)
     asked = problems(EXAM_SEED, chosen.problems)
     shares = {"before": np.array([asyncio.run(right_shares("embedded", asked))])}
+    folders = {arm: [chosen.out / f"{arm}-{seed}" for seed in chosen.seeds] for arm in ARMS}
+    for i, seed in enumerate(chosen.seeds):
+        for arm in ARMS:
+            train(arm, seed, chosen.steps, chosen.rate, folders[arm][i])
     for arm in ARMS:
-        folders = [train(arm, s, chosen.steps, chosen.rate, chosen.out / f"{arm}-{s}") for s in chosen.seeds]
-        shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders])
+        shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders[arm]])
     drawn = np.random.default_rng(0).integers(0, len(asked), (RESAMPLES, len(asked)))
     gains = {}
     for arm in ARMS[1:]:
