@@ -1,5 +1,6 @@
 """The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
 
+from collections.abc import Iterator
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stepforge.generators.family import ProblemFamily
-from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.generators.written import ModelSource
 from stepforge.generators.written.source import FROM_FAMILY
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_once, open_problems
@@ -17,6 +18,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
@@ -104,6 +106,18 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
 
 def families(run: RunFile) -> list[ProblemFamily]:
     return [part for part in run.generate if isinstance(part, ProblemFamily)]
+
+
+def drawn_rows(run: RunFile, shard: ShardPlan) -> Iterator[SourceItem | Rejected]:
+    """Yield the rows of a shard in which no model takes part."""
+    if shard.source == FAMILIES:
+        for index in range(shard.start, shard.stop):
+            yield SourceItem(problem=family_item(run, index))
+        return
+    part = run.generate[shard.source]
+    if not isinstance(part, ProblemSet):
+        raise TypeError(f"source {shard.source} is not a problem set")
+    yield from open_once(part).rows(shard.start, shard.stop)
 
 
 def family_item(run: RunFile, index: int) -> Problem:
