@@ -1,5 +1,6 @@
 """What the processes of ``chaos`` find imported when they start: all that a run imports."""
 
+import faulty_engine
 import huggingface_hub.repocard_data
 import pandas
 import pyarrow.dataset
@@ -7,7 +8,7 @@ import ray
 import tokenizers
 
 from stepforge import cli
-from stepforge.pipelines.engines import faulty_engine, scripted_engine
+from stepforge.pipelines.engines import scripted_engine
 from stepforge.pipelines.reports import card
 from stepforge.pipelines.reports import text as report_text
 from stepforge.pipelines.run import actors, driver, preflight

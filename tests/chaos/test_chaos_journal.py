@@ -13,6 +13,7 @@ import pytest
 from chaos import Attempt, Reference, run
 from chaos_files import CRASH, install
 from chaos_runs import write_run
+from faulty_engine import Faults
 
 LATENCY = 0.02
 LIMIT_SECONDS = 30.0
@@ -45,7 +46,7 @@ kind = "sequential"
 """One problem; from its first wrong step on nothing succeeds, so the walk asks ``k`` times, one after the other."""
 
 
-def count_requests(log: Path, flush_seconds: float) -> None:
+def count_requests(log: Path, flush_seconds: float, faults: Faults | None = None) -> None:
     """Make this process's engines count what they are asked, a byte for each request."""
     from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
     from stepforge.pipelines.storage import journal
@@ -58,6 +59,8 @@ def count_requests(log: Path, flush_seconds: float) -> None:
 
     ScriptedEngine.complete = counted  # type: ignore[method-assign]
     journal.FLUSH_SECONDS = flush_seconds
+    if faults is not None:
+        faults()
 
 
 def one_tree(folder: Path, requests: int, engine: str = "") -> Path:
@@ -124,8 +127,8 @@ def test_an_engine_that_dies_all_the_time_gets_through_a_tree(tmp_path: Path, te
     run(whole, tmp_path / "whole", prepare=partial(count_requests, log, 2.0))
     once = _size(log)
     log.unlink()
-    dying = one_tree(tmp_path / "b", 150, f"faults = {{ dies_after = {lives} }}")
-    run(dying, tmp_path / "out", prepare=partial(count_requests, log, 2.0))
+    dying = one_tree(tmp_path / "b", 150)
+    run(dying, tmp_path / "out", prepare=partial(count_requests, log, 2.0, Faults(dies_after=lives)))
     again = _size(log) - once
     (session,) = sessions(tmp_path / "out")
     replayed = session["stages"]["label"]["replayed"]
