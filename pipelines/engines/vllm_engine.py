@@ -110,8 +110,9 @@ class VllmEngine(TextEngine):
         name = str(next(self._numbers))
         self._unfinished.add(name)
         try:
-            outputs = self._started.client.generate({"prompt_token_ids": token_ids}, parameters, name)
-            return [output async for output in outputs][-1]
+            # The form that vLLM's renderer gives; any other goes through a thread of vLLM's, one after the other.
+            prompt = {"type": "token", "prompt_token_ids": token_ids}
+            return [output async for output in self._started.client.generate(prompt, parameters, name)][-1]
         except EngineDeadError as error:
             raise EngineDead("the engine is closed" if self._closed else f"vLLM died: {first_line(error)}") from error
         finally:
