@@ -71,6 +71,26 @@ class StageTotal(Record):
     engine_seconds: float = 0.0
     cost: Cost = Cost()
 
+    def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
+        """Return the same with one more report."""
+        return StageTotal(
+            shards=self.shards + shards,
+            rows_in=self.rows_in + report.rows_in,
+            rows_out=self.rows_out + report.rows_out,
+            labeled_steps=self.labeled_steps + report.labeled_steps,
+            rejected=added((self.rejected, report.rejected)),
+            failures=added((self.failures, report.failures)),
+            outcomes=added((self.outcomes, report.outcomes)),
+            seconds=self.seconds,
+            engine_seconds=self.engine_seconds,
+            cost=self.cost + report.cost,
+        )
+
+    def took(self, time: StageTime) -> "StageTotal":
+        """Return the same with the time of one more session."""
+        seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
+        return self.model_copy(update={"seconds": round(seconds, 6), "engine_seconds": round(busy, 6)})
+
 
 class Price(Record):
     """What was spent for one of ``count``, on average."""
@@ -168,29 +188,14 @@ def stage_totals(
     reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
 ) -> dict[ShardStage, StageTotal]:
     """Return rows, reasons, cost and seconds by stage."""
-    by_stage: dict[ShardStage, list[ShardReport]] = {}
+    totals: dict[ShardStage, StageTotal] = {}
     for report in reports:
         report.check()
-        by_stage.setdefault(report.stage, []).append(report)
-    return {
-        stage: _total(found, [s.stages[stage] for s in sessions if stage in s.stages])
-        for stage, found in by_stage.items()
-    }
-
-
-def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageTotal:
-    return StageTotal(
-        shards=len(reports),
-        rows_in=sum(report.rows_in for report in reports),
-        rows_out=sum(report.rows_out for report in reports),
-        labeled_steps=sum(report.labeled_steps for report in reports),
-        rejected=added(report.rejected for report in reports),
-        failures=added(report.failures for report in reports),
-        outcomes=added(report.outcomes for report in reports),
-        seconds=round(sum(time.seconds for time in times), 6),
-        engine_seconds=round(sum(time.engine_seconds for time in times), 6),
-        cost=sum((report.cost for report in reports), Cost()),
-    )
+        totals[report.stage] = totals.get(report.stage, StageTotal()).plus(report)
+    for stage, time in (item for session in sessions for item in session.stages.items()):
+        if stage in totals:
+            totals[stage] = totals[stage].took(time)
+    return totals
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
