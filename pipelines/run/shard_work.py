@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -13,19 +13,19 @@ from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.model_sources import seed_problems
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, needs_engine, outcomes
+from stepforge.pipelines.run.stage_table import STAGES, Made, Task, cause, needs_engine, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
 from stepforge.pipelines.run_folder.plan import ShardPlan
-from stepforge.pipelines.run_folder.pooled_rates import RATES, rates_digest
+from stepforge.pipelines.run_folder.pooled_rates import rates_digest
 from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions, kept_completions
 from stepforge.pipelines.storage.journal import Journal
 from stepforge.pipelines.storage.kept import read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
@@ -144,7 +144,7 @@ class ShardWork:
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
         _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
         if stage == "generate":
-            stamp[BROUGHT] = len(made.brought)
+            stamp["brought"] = len(made.brought)
         stamp["report"] = report.model_dump(mode="json")
         write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)
         return report
@@ -156,10 +156,10 @@ class ShardWork:
                 f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
             )
 
-    def _stamp(self, stage: ShardStage, task: Task) -> dict[str, Any]:
+    def _stamp(self, stage: ShardStage, task: Task) -> ShardMetadata:
         """Metadata of a shard: what it depends on, and the shard that it was made from."""
         index = task.shard.index
-        stamp: dict[str, Any] = {
+        stamp: ShardMetadata = {
             "run": self._digest,
             "settings": stage_digest(self.run, stage),
             "seed": self.run.seed,
@@ -170,11 +170,11 @@ class ShardWork:
         if stage != SHARD_STAGES[0]:
             stamp["source"] = shard_metadata(self.layout.source(stage, index), self._digest)["digest"]
         if stage == "label" and task.rates is not None:
-            stamp[RATES] = rates_digest(task.rates)
+            stamp["rates"] = rates_digest(task.rates)
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: dict[str, Any]) -> None:
+def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: ShardMetadata) -> None:
     """Write rows that are set aside; where there are none, delete those of an earlier attempt. None: no such file."""
     if rows:
         write_shard(path, rows, record, stamp)

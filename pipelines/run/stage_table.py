@@ -28,9 +28,6 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 R = TypeVar("R", bound=Record)
 
-BROUGHT = "brought"
-"""In a generate shard's metadata: how many solutions came with its problems."""
-
 
 class Task(NamedTuple):
     """One shard, and all that a stage may need for it."""
@@ -183,7 +180,7 @@ def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
 def _read_brought(task: Task) -> dict[str, list[Brought]]:
     index = task.shard.index
     path, source = task.layout.brought(index), task.layout.source("solve", index)
-    expected = shard_metadata(source, task.digest).get(BROUGHT, 0)
+    expected = shard_metadata(source, task.digest).get("brought", 0)
     brought = read_shard(path, Brought, task.digest) if expected and path.exists() else []
     if len(brought) != expected:  # without them the solutions would be sampled instead
         raise RunFailed(f"{path}: {len(brought)} of {expected} supplied solutions; delete {source} and run again")

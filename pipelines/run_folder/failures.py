@@ -4,10 +4,10 @@ same command, and those that a filter dropped."""
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_columns, read_shard, shard_metadata
+from stepforge.pipelines.storage.shards import read_columns, read_shard
 from stepforge.pipelines.storage.store import listed
 from stepforge.schemas.labeled import Failure
 from stepforge.schemas.record import Record
@@ -69,8 +69,7 @@ def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
 def _tried_again(layout: Layout, stage: ShardStage, index: int) -> int:
     if not layout.failures(stage, index).exists():
         return 0
-    report: dict[str, Any] = shard_metadata(layout.shard(stage, index)).get("report") or {}
-    return sum(count for error, count in report.get("failures", {}).items() if error in TRIED_AGAIN)
+    return sum(failure.error in TRIED_AGAIN for failure in read_shard(layout.failures(stage, index), Failure))
 
 
 class Loss(Record):

@@ -7,7 +7,6 @@ fails the run.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -19,13 +18,13 @@ from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
-from stepforge.pipelines.storage.shards import shard_metadata
+from stepforge.pipelines.storage.shards import ShardMetadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
 from stepforge.schemas.record import Record
 
-Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
+Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 """What each shard's metadata holds, by stage and number."""
 
 
@@ -144,8 +143,8 @@ def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
     for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
         settings = stage_digest(run, stage) if run else None
         for index, stamp in stamps[stage].items():
-            path, source = layout.shard(stage, index), stamps[before].get(index, {})
-            if source and stamp.get("source") != source.get("digest"):
+            path, source = layout.shard(stage, index), stamps[before].get(index)
+            if source is not None and stamp.get("source") != source.get("digest"):
                 raise RunFailed(f"{path}: was not made from {layout.shard(before, index)}; delete it and run again")
             if settings is not None and stamp.get("settings", settings) != settings:
                 raise RunFailed(f"{path}: made with other settings of this stage; delete it and run again")
@@ -177,7 +176,7 @@ def _check_aside(path: AnyPath, counts: Mapping[str, int], shard: AnyPath) -> No
         raise RunFailed(f"{path}: {found} of the {expected} rows set aside are there; delete {shard} and run again")
 
 
-def _report(path: AnyPath, stamp: dict[str, Any]) -> ShardReport:
+def _report(path: AnyPath, stamp: ShardMetadata) -> ShardReport:
     try:
         return ShardReport.model_validate(stamp.get("report"))
     except ValidationError:

@@ -3,12 +3,9 @@
 import time
 from itertools import zip_longest
 
-from pydantic import ValidationError
-
-from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 
@@ -135,12 +132,5 @@ class Session:
 
 def past_sessions(layout: Layout) -> list[SessionFigures]:
     """Return the sessions of a run that did something, in order."""
-    found = [_read(path) for path in (layout.folder / "sessions").glob("*.json")]
+    found = [read_record(path, SessionFigures, "a session") for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session.began, session.seconds))
-
-
-def _read(path: AnyPath) -> SessionFigures:
-    try:
-        return SessionFigures.model_validate(read_checksummed(path))
-    except ValidationError:
-        raise RunFailed(f"{path}: not a session of this version; delete it and run again") from None
