@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from stepforge.filters import Corpus
@@ -53,27 +52,14 @@ class ShardDone(NamedTuple):
     """Completions found in the journal of an earlier attempt."""
 
 
-class _Asking(NamedTuple):
-    """A policy for one shard, on engines that keep its journal."""
-
-    policy: PromptedPolicy
-    journal: Journal
-    engines: tuple[JournaledEngine, ...]
-    scorer: Scorer | None
-
-    def done(self, report: ShardReport, began: float) -> ShardDone:
-        seconds = sum(engine.seconds for engine in self.engines)
-        return ShardDone(report, time.monotonic() - began, seconds, self.journal.replayed)
-
-
 class ShardWork:
     """Everything a worker needs to do any stage on any shard of one run."""
 
     def __init__(
         self, run: RunFile, folder: AnyPath, grader: PooledGrader, engines: Engines | None, session: str | None = None
     ) -> None:
-        """``engines`` is None on workers without one. With ``session``, nothing is committed once another driver
-        has taken the folder over."""
+        """``engines`` is None on workers without one, and until it is loaded. With ``session``, nothing is committed
+        once another driver has taken the folder over."""
         self.run = run
         self.layout = Layout(folder)
         self.grader = grader
@@ -85,11 +71,30 @@ class ShardWork:
         """Do a stage on a shard and commit it."""
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
-        if not needs_engine(self.run, stage, shard):
-            return ShardDone(await self._done(stage, task), time.monotonic() - began)
-        async with self._asking(stage, shard) as asking:
-            report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
-        return asking.done(report, began)
+        if needs_engine(self.run, stage, shard):
+            done = await self._sampled(stage, task)
+        else:
+            done = ShardDone(await self._done(stage, task), 0.0)
+        return done._replace(seconds=time.monotonic() - began)
+
+    async def _sampled(self, stage: ShardStage, task: Task) -> ShardDone:
+        """Do a stage on engines whose completions are journaled until the shard is committed, and then kept."""
+        if self.engines is None:
+            raise RuntimeError("this worker has no engine")
+        index = task.shard.index
+        folder, kept = self.layout.journal(stage, index), self.layout.completions(stage, index)
+        journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
+        gates = (self.engines.policy, self.engines.judge)
+        engines = [JournaledEngine(gate, journal) for gate in gates if gate is not None]
+        policy = PromptedPolicy(engines[0], self.run.policy, engines[-1], self.grader.run_python)
+        try:
+            report = await self._done(stage, task._replace(policy=policy, scorer=self.engines.scorer))
+        except BaseException:
+            await journal.close()
+            raise
+        await journal.end()
+        await asyncio.to_thread(keep_completions, folder, kept)
+        return ShardDone(report, 0.0, sum(engine.seconds for engine in engines), journal.replayed)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
         made = await STAGES[stage].work(task)
@@ -102,24 +107,6 @@ class ShardWork:
         if stage == "label":
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
-
-    @asynccontextmanager
-    async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
-        """Give a policy whose completions are journaled until the shard is committed, and then kept."""
-        if self.engines is None:
-            raise RuntimeError("this worker has no engine")
-        folder, kept = self.layout.journal(stage, shard.index), self.layout.completions(stage, shard.index)
-        journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
-        engine = JournaledEngine(self.engines.policy, journal)
-        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
-        policy = PromptedPolicy(engine, self.run.policy, judge, self.grader.run_python)
-        try:
-            yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
-        except BaseException:
-            await journal.close()
-            raise
-        await journal.end()
-        await asyncio.to_thread(keep_completions, folder, kept)
 
     def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
         """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
