@@ -91,6 +91,7 @@ class Session:
     """Time spent since one driver began, by stage, kept in ``sessions/<name>.json``."""
 
     def __init__(self, layout: Layout, name: str, pending: int) -> None:
+        self.name = name
         self._path: AnyPath = layout.folder / "sessions" / f"{name}.json"
         self._began, self._clock = time.time(), time.monotonic()
         self._pending = pending
