@@ -188,10 +188,10 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
     return result
 
 
-def read_leaves(path: AnyPath, leaves: list[str], groups: Sequence[int] | None = None) -> pa.Table:
-    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups."""
+def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
+    """Return some columns of a shard, or parts of nested ones by their Parquet path."""
     with _opened(path) as (file, _):
-        return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
+        return file.read(leaves)
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
