@@ -135,6 +135,7 @@ class VllmEngine(TextEngine):
             logprobs=0 if self._settings.logprobs else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,  # else vLLM copies all of it, to the bottom, for each request
         )
 
     def _completion(self, answer: Any, prompt_tokens: int, sampling: Sampling) -> Completion:
