@@ -9,6 +9,7 @@ import pytest
 from chaos import run
 from chaos_runs import report_of, write_run
 from faulty_engine import Faults, FaultyEngine
+from server_runs import labeled_rows
 
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
@@ -16,18 +17,12 @@ from stepforge.labelers.labeling import labels_of
 from stepforge.pipelines.engines import ScriptedEngineSettings, TransformersEngineSettings
 from stepforge.pipelines.engines.gate import STUCK_REQUESTS, EngineGate, limit_of
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
-from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import EngineDead, Prompt, Sampling
 from stepforge.schemas.rollout import Rollout
 
 PROMPT = Prompt(text="A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 6.\n")
 SAMPLING = Sampling(max_tokens=400)
-
-
-def rows_of(folder: Path) -> list[LabeledProblem]:
-    paths = sorted((folder / "labeled").glob("*.parquet"))
-    return [row for path in paths for row in read_shard(path, LabeledProblem)]
 
 
 def rollouts_of(row: LabeledProblem) -> list[Rollout]:
@@ -49,7 +44,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollout]:
     folder = tmp_path_factory.mktemp("clean")
     run(write_run(folder, problems=16), folder / "out")
     check_books(folder / "out")
-    return {rollout.id: rollout for row in rows_of(folder / "out") for rollout in rollouts_of(row)}
+    return {rollout.id: rollout for row in labeled_rows(folder / "out") for rollout in rollouts_of(row)}
 
 
 def check_labels(row: LabeledProblem) -> None:
@@ -91,7 +86,7 @@ def test_no_fault_makes_a_negative_label(
     run(run_file, tmp_path / "out", prepare=faults)
     check_books(tmp_path / "out")
     kept = same = undetermined = 0
-    for row in rows_of(tmp_path / "out"):
+    for row in labeled_rows(tmp_path / "out"):
         for rollout in rollouts_of(row):
             kept += 1
             same += rollout == clean.get(rollout.id)
@@ -219,4 +214,4 @@ def test_an_engine_that_dies_now_and_then_changes_nothing(tmp_path: Path, clean:
     """Between two deaths something is committed, so it is never the third failed restart in a row."""
     run(write_run(tmp_path, problems=16), tmp_path / "out", prepare=Faults(dies_after=150))
     check_books(tmp_path / "out")
-    assert {r.id: r for row in rows_of(tmp_path / "out") for r in rollouts_of(row)} == clean
+    assert {r.id: r for row in labeled_rows(tmp_path / "out") for r in rollouts_of(row)} == clean
