@@ -129,8 +129,11 @@ class PilotWorker:
         return phase._replace(labeled=labeled)
 
     async def close(self) -> None:
-        for held in (*self.engines, *([self.scorer] if self.scorer else []), self.grader):
-            await held.close()
+        for engine in self.engines:
+            await engine.close()
+        if self.scorer is not None:
+            await self.scorer.close()
+        await self.grader.close()
 
     async def _timed(self, rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]]) -> tuple[list[Done], Phase]:
         trace, seconds = Trace(), dict[str, float]()
