@@ -8,12 +8,6 @@ import pyarrow.parquet as pq
 
 from stepforge.pipelines.datasets.split_files import BATCH_ROWS, write_lines
 from stepforge.pipelines.exports.contract import Export
-from stepforge.schemas.own_part import is_own
-
-
-def names_beside(export: Export) -> frozenset[str]:
-    """Return the names of such files; none for a format of a user's own, whose code is not imported here."""
-    return frozenset() if is_own(export) else frozenset((*export.line_files.values(), *export.package))
 
 
 def write_beside(export: Export, folder: Path, split: str, files: Sequence[Path]) -> None:

@@ -39,7 +39,6 @@ from stepforge.schemas.own_part import is_own, settings_of_part
 
 
 def export_all(run: RunFile, layout: Layout) -> None:
-    """Write every export of the run that is not up to date, in this process."""
     with export_job(run, layout) as job:
         for index in job.shards():
             job.make_part(index)
@@ -74,11 +73,9 @@ class ExportJob(NamedTuple):
         return self.folder / "exports" / f".parts-{self.token}.tmp"
 
     def shards(self) -> list[int]:
-        """Return the curated shards, none where nothing is to be made."""
         return [shard_index(path) for path in Layout(self.folder).shards("curate")] if self.names else []
 
     def make_part(self, index: int) -> None:
-        """Read a curated shard once and keep what it gives to every data set."""
         exports = [export for export in self.run.export if export.name in self.names]
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)

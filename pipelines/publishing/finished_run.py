@@ -45,7 +45,6 @@ def check_up_to_date(run: RunFile, layout: Layout) -> None:
 
 
 def _origin(folder: AnyPath) -> AnyPath:
-    """Return the run that a relabeled folder was made from."""
     return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
 
 

@@ -23,7 +23,7 @@ from stepforge.pipelines.reports.label_accuracy import (
     judge_problem,
     step_auc,
 )
-from stepforge.pipelines.reports.report import build_report, measured
+from stepforge.pipelines.reports.report import measured
 from stepforge.pipelines.run_folder.ledger import build_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage import shards
@@ -100,7 +100,7 @@ def one_shard(folder: Path, rows: Sequence[LabeledProblem]) -> tuple[RunFile, La
 
 def test_the_report_of_a_run_gives_the_figures_of_its_rows(tmp_path: Path, rows: list[LabeledProblem]) -> None:
     run, layout = curated_run(tmp_path, rows, [])
-    report = build_report(run, layout, build_ledger(layout, []))
+    report = measured(run, layout, build_ledger(layout, [])).report
     for labeler, judged in verdicts(rows).items():
         figures = report.labelers[labeler].model_dump()
         assert {key: figures[key] for key in from_lists([])} == from_lists(judged)

@@ -16,7 +16,6 @@ from stepforge.pipelines.datasets.columns import ProblemColumns, columns_of
 from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
-from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.reports.card.training_notes import FOLDER, training_note
 from stepforge.pipelines.reports.report import write_report
@@ -43,7 +42,7 @@ def test_every_export_loads_with_its_own_features(
     cache = tmp_path_factory.getbasetemp() / "cache"
     loaded = datasets.load_dataset(str(exported.datasets), part().name, cache_dir=str(cache))
     assert set(loaded) <= {"train", "test"}
-    columns = columns_of(open_run(exported.folder)[0], part())
+    columns = columns_of(part(), carries=False)
     expected = datasets.Features.from_arrow_schema(columns)
     assert all(split.features == expected for split in loaded.values())
     assert card_features(columns) == expected._to_yaml_list()
