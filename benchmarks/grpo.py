@@ -32,8 +32,9 @@ from stepforge.pipelines.library.rewards import trl_reward
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.verification.credit import Credit
+from stepforge.pipelines.verification.credit import step_credit
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Scorer
 
 ARMS = ("outcome", "steps")
 TRAIN_SEED, EXAM_SEED = 51_000, 99_000_002
@@ -55,7 +56,7 @@ def problems(seed: int, count: int) -> list[Problem]:
 class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
     """Puts a wrong solution's advantage on its worst step and what follows it; TRL takes advantages by token."""
 
-    credit: Credit
+    scorer: Scorer
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -76,7 +77,7 @@ class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
 
         async def first(i: int) -> int:
             lines = "".join(texts[i][: masks[i]]).removesuffix("<|end|>").splitlines()
-            (credit,) = await self.credit.of(inputs[i]["question"], [lines])
+            (credit,) = await step_credit(self.scorer, inputs[i]["question"], [lines])
             if not credit.steps:
                 return 0
             worst = min(range(len(lines)), key=credit.steps.__getitem__)
@@ -120,7 +121,7 @@ def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
         processing_class=AutoTokenizer.from_pretrained(embedded_folder()),
     )
     if arm == "steps":
-        trainer.credit = Credit(asyncio.run(open_scorer(named_scorer("embedded"))))
+        trainer.scorer = asyncio.run(open_scorer(named_scorer("embedded")))
     trainer.train()
     trainer.model.save_pretrained(out)
     trainer.processing_class.save_pretrained(out)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.rows import Origin, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.pipelines.exports.verification import Source, Verification
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
-@followed_by(Origin)
-class ProofVerificationRow(Record):
+@own_columns_first
+class ProofVerificationRow(Origin):
     """What its ``prepare_data.py`` reads."""
 
     problem: str
@@ -34,11 +34,9 @@ class ProofVerification(Verification):
 
     @property
     def writes_json_lines(self) -> bool:
-        """NeMo Gym reads JSON lines."""
         return True
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield a row for each solution whose critique agrees with its labels throughout."""
         for marked, chain, turns in self.chains(problem):
             yield ProofVerificationRow(
                 problem=problem.problem.question,

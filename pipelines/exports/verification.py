@@ -11,7 +11,7 @@ from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, Turn, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -19,8 +19,8 @@ INSTRUCTION = "Go through the steps in order. Say for each whether it is correct
 Source = Literal["judge", "truth"]
 
 
-@followed_by(Origin)
-class VerificationRow(Record):
+@own_columns_first
+class VerificationRow(Origin):
     """A conversation for any chat trainer, with the loss on the assistant's turns."""
 
     messages: tuple[Turn, ...]
@@ -49,7 +49,6 @@ class Verification(StepLabels, Export):
     """Where critiques may come from, the preferred first. ``truth`` is there for procedural problems only."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield a row for each solution whose chain agrees with its labels throughout."""
         for marked, chain, turns in self.chains(problem):
             yield VerificationRow(
                 messages=turns,
