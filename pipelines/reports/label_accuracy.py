@@ -26,12 +26,10 @@ class Judged(NamedTuple):
 
     @property
     def erroneous(self) -> bool:
-        """Whether the oracle finds a wrong step."""
         return self.truth.first_error is not None
 
     @property
     def exact(self) -> bool:
-        """Whether the labeler says what the oracle says."""
         return not self.verdict.abstained and self.verdict.first_error == self.truth.first_error
 
     @property
@@ -53,7 +51,6 @@ class Judged(NamedTuple):
 
     @property
     def marks(self) -> list[str]:
-        """Everything that it counts as."""
         kind = "right" if not self.erroneous else "lucky" if self.answer_correct else "wrong_answer"
         of_its_kind = {"exact": self.exact, "near": self.near, "flagged": self.flagged}
         of_any = {
@@ -67,7 +64,6 @@ class Judged(NamedTuple):
 
 
 def truths_of(problem: LabeledProblem) -> list[Verdict]:
-    """Return the oracle's verdict on each solution of a problem."""
     return [oracle_verdict(problem.problem, solution.rollout) for solution in problem.solutions]
 
 
@@ -95,11 +91,9 @@ class LabelCounts:
         self._counts = Counter(mark for one in judged for mark in one.marks)
 
     def add(self, other: "LabelCounts") -> None:
-        """Take in what other verdicts add up to."""
         self._counts.update(other._counts)
 
     def figures(self) -> LabelFigures:
-        """Return the label figures of what was added; None where there is nothing to measure."""
         n = self._counts
         first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
         exact = n["wrong_answer exact"] + n["lucky exact"]
@@ -130,13 +124,11 @@ class RunningMean:
         self._sum, self._count = 0.0, 0
 
     def add(self, value: float) -> None:
-        """Take in one value."""
         self._sum += value
         self._count += 1
 
     @property
     def value(self) -> float | None:
-        """The mean so far."""
         return self._sum / self._count if self._count else None
 
 

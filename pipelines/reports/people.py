@@ -29,7 +29,6 @@ class AgainstTruth:
     def add(
         self, row: LabeledProblem, judged: dict[str, list[Judged]], truths: list[Verdict], slices: list[str]
     ) -> None:
-        """Take in the verdicts on a problem's solutions beside the truths."""
         for labeler, found in judged.items():
             counts = LabelCounts(found)
             for name in ("all", *slices):
@@ -40,11 +39,9 @@ class AgainstTruth:
                 self.aucs[labeler].add(auc)
 
     def figures(self) -> dict[str, AgainstFigures]:
-        """Return the figures of each labeler; empty where nothing could be held against this truth."""
         return {name: self.of(name) for name in self.counts}
 
     def of(self, labeler: str) -> AgainstFigures:
-        """Return the figures of one labeler."""
         slices = self.counts[labeler]
         return AgainstFigures(
             **dict(slices["all"].figures()),

@@ -3,17 +3,16 @@
 Written out here so that a run need not import ``datasets``; a test holds it against that library for every export.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import pyarrow as pa
 
 
-def card_features(schema: pa.Schema) -> list[dict[str, Any]]:
-    """Return a name and a type for each column."""
+def card_features(schema: pa.Schema) -> list[Mapping[str, object]]:
     return [{"name": field.name, **_typed(field.type)} for field in schema]
 
 
-def _typed(kind: pa.DataType) -> dict[str, Any]:
+def _typed(kind: pa.DataType) -> Mapping[str, object]:
     if pa.types.is_list(kind):
         inner = _typed(kind.value_type)
         return {"list": inner.get("dtype") or inner.get("struct") or inner}
