@@ -132,7 +132,7 @@ class VerifierRoutes:
 
 
 def serve_verifier(
-    say: Callable[[str], object], *, port: int, verifier: str | None, scorer: str | None, limits: VerifierLimits
+    say: Callable[[str], None], *, port: int, verifier: str | None, scorer: str | None, limits: VerifierLimits
 ) -> None:
     """Serve until interrupted; the address and the token are said once it answers."""
     judging: Verifier = OwnVerifier(verifier) if verifier else AnswerVerifier()

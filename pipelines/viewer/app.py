@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from stepforge.pipelines.run_folder.lock import is_held
 from stepforge.pipelines.run_folder.lost_problems import lost_problems
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Ints, Row
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app
 from stepforge.pipelines.serving.meter import Meter
@@ -143,7 +143,7 @@ class Viewer:
         return address, row, {"address": address, "query": query, "place": place, **self._beside(query, place)}
 
     def _beside(self, query: ListQuery, place: int) -> Mapping[str, object]:
-        order = self.listing.order(query, place + 1)[0] if place > 0 else []
+        order: Ints | list[int] = self.listing.order(query, place + 1)[0] if place > 0 else []
         beside = {}
         for name, other in (("before", place - 1), ("after", place + 1)):
             known = 0 < other <= len(order)

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.reports.card.sessions import SESSIONS
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
@@ -97,6 +98,20 @@ def _dataset_info(name: str, layout: Layout) -> Mapping[str, object]:
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
         "dataset_size": sum(sizes.values()),
     }
+
+
+def card_features(schema: pa.Schema) -> list[Mapping[str, object]]:
+    """Return an Arrow schema in the form that ``datasets`` reads, which a run need not import; a test compares them."""
+    return [{"name": field.name, **_typed(field.type)} for field in schema]
+
+
+def _typed(kind: pa.DataType) -> Mapping[str, object]:
+    if pa.types.is_list(kind):
+        inner = _typed(kind.value_type)
+        return {"list": inner.get("dtype") or inner.get("struct") or inner}
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": field.name, **_typed(field.type)} for field in kind]}
+    return {"dtype": {"double": "float64"}.get(str(kind), str(kind))}
 
 
 def _data_bytes(path: AnyPath) -> int:

@@ -50,7 +50,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": cell, "fenced": fenced, "interval": with_interval, "per": _per}
-    environment.filters |= {"percent": lambda share, digits=0: f"{share:.{digits}%}", "shown": example_text}
+    environment.filters |= {"percent": _percent, "shown": example_text}
     environment.globals |= {"table": table, "audit_rows": audit_rows, "error_sets_text": error_sets_text}
     cost, steps = report.cost, contents.labeled_steps.total()
     reviewed = reviewed_text(report)
@@ -113,6 +113,10 @@ def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
 def _rates(found: LabelerFigures) -> tuple[str, ...]:
     shares = (found.first_error_accuracy, found.correct_solution_accuracy, found.processbench_f1)
     return tuple(map(figure, (*shares, found.generated_tokens_per_correct_first_error)))
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}"
 
 
 def _per(amount: float, count: int) -> str:

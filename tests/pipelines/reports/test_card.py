@@ -11,7 +11,7 @@ import pytest
 import yaml
 from exported_rows import WITH_ROWS
 from huggingface_hub import DatasetCard
-from scripted_rows import curated_run, scripted_rows
+from scripted_rows import curated_run, exported_run, scripted_rows
 
 from stepforge.filters import Contamination
 from stepforge.generators.problem_sets import ProblemSet
@@ -57,9 +57,7 @@ HOSTILE = (
 
 
 def done(folder: Path, rows: list[LabeledProblem]) -> tuple[RunFile, Layout, str]:
-    run, layout = curated_run(folder, rows, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    run, layout = exported_run(folder, rows, [part() for part in EXPORTS])
     return run, layout, (layout.datasets / "README.md").read_text(encoding="utf-8")
 
 
