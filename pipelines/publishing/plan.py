@@ -10,12 +10,47 @@ from functools import cached_property
 from typing import NamedTuple
 
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
-from stepforge.pipelines.publishing.request import PublishRequest
 from stepforge.schemas.errors import BadInput
 
+TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 VERSION_TAG = re.compile(r"v(\d+)")
 DATA_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".arrow", ".gz", ".zst", ".zip", ".tar")
 BY_THE_HUB = ".gitattributes"
+
+
+@dataclass(frozen=True)
+class PublishRequest:
+    """The options of one publication."""
+
+    repo: str
+    """``ORG/NAME`` of a data set repository."""
+    public: bool = False
+    tag: str | None = None
+    """Name of the version; by default v1, v2, ..."""
+    accept_unknown_license: bool = False
+
+    def check(self) -> None:
+        """Raise ``BadInput`` unless the names can be names on the Hub."""
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        try:
+            validate_repo_id(self.repo)
+            named = self.repo.count("/") == 1
+        except HFValidationError:
+            named = False
+        if not named:
+            raise BadInput("--repo: must be ORG/NAME, of letters, digits, '-', '_' and '.', such as my-org/step-labels")
+        if self.tag is not None and (not TAG.fullmatch(self.tag) or self.tag == "main"):
+            raise BadInput("--tag: must be letters, digits, '-', '_' and '.', such as v2 or 1.0.3")
+
+    def check_licenses(self, licenses: dict[str, str | None]) -> None:
+        """Raise ``BadInput`` if the data would become public and a source's license is unknown."""
+        unknown = [name for name, license in licenses.items() if license is None]
+        if self.public and unknown and not self.accept_unknown_license:
+            raise BadInput(
+                f"--public: the license of {', '.join(unknown)} is unknown; set `license` of the problem set in the "
+                "run file, or give --accept-unknown-license if you know that you may publish it"
+            )
 
 
 class RemoteFile(NamedTuple):

@@ -9,13 +9,12 @@ from hub_setup import REPO, dataset_of, holds_exactly, never_partial, quick_hub
 from loopback_hub import FAULTS, Fault, LoopbackHub
 from small_run import small_run
 
-from stepforge.pipelines.publishing.carry_out import carry_out
 from stepforge.pipelines.publishing.endpoint import hub_client
 from stepforge.pipelines.publishing.hub import HubRepo
 from stepforge.pipelines.publishing.hub_token import find_token
 from stepforge.pipelines.publishing.local_dataset import LocalDataset
-from stepforge.pipelines.publishing.plan import Plan
-from stepforge.pipelines.publishing.request import PublishRequest
+from stepforge.pipelines.publishing.plan import Plan, PublishRequest
+from stepforge.pipelines.publishing.publication import carry_out
 from stepforge.schemas.errors import BadInput, RunFailed
 
 FROM_NOTHING, FROM_ANOTHER = "from nothing", "from another version"
