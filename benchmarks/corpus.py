@@ -25,8 +25,7 @@ from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
-from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.settings.run_file import RunFile

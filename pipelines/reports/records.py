@@ -155,7 +155,6 @@ class DatasetRows(Record):
 
     @property
     def total(self) -> int:
-        """Rows of all splits."""
         return sum(self.rows.values())
 
 
