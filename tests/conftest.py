@@ -1,9 +1,12 @@
 """The order of the files; and counts that tests print, all at the end, also of another process (``pytest -n``)."""
 
+import gc
+import os
 from collections.abc import Callable
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are more processes than cores already
 COUNT = "count"
 LONGEST = (
     "engines/test_engines.py",
@@ -24,6 +27,12 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     items.sort(key=lambda item: next((i for i, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests and all modules out of every look for reference cycles."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
