@@ -21,8 +21,7 @@ from random import Random
 from stepforge.filters import Corpus, NearDuplicates
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
-from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.run.shard_work import ShardWork
 from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.settings.run_file import RunFile

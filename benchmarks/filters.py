@@ -38,8 +38,7 @@ from stepforge.filters import (
 )
 from stepforge.filters.held_out import HeldOutIndex
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
-from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem

@@ -6,7 +6,6 @@ again, because one without its committed file was never done.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -19,6 +18,7 @@ from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Engine, Scorer
@@ -38,7 +38,7 @@ class CpuWorker:
     async def ready(self) -> bool:
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
         return await self.work.do(stage, shard, corpus, rates)
 
     async def call(self, task: Callable[[], None]) -> None:
@@ -52,75 +52,69 @@ class CpuWorker:
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-class EngineWorker:
+class EngineWorker(CpuWorker):
     """Does solve and label on one engine, which is loaded once for both."""
 
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
-        self.run = run
-        self.folder = folder
-        self.session = session
-        self.engines: Engines | None = None
-        self.under_way: set[asyncio.Task[ShardDone]] = set()
-        self.work: ShardWork | None = None
+        super().__init__(run, folder, session)
+        self._under_way: set[asyncio.Task[ShardDone]] = set()
         self._loading = asyncio.Lock()
         self._tried = False
 
     async def ready(self) -> bool:
         """Load the engine, unless it is loaded."""
         async with self._loading:
-            if self.work is None:
-                await self._load()
-                collect_seldom()
+            await self._loaded()
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        await self.ready()
-        if self.work is None:
-            raise RuntimeError("the engine is not loaded")
-        await self._probe(self.work, stage, shard)
-        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
-        self.under_way.add(task)
-        task.add_done_callback(self.under_way.discard)
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
+        await self._probe(stage, shard)
+        task = asyncio.create_task(super().do(stage, shard, corpus, rates))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         return await task
 
     async def progress(self) -> dict[str, int]:
         """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
-        if self.engines is None:
+        engines = self.work.engines
+        if engines is None:
             return {}
-        counters = self.engines.policy.counters() | {"checking": int(self._loading.locked())}
-        judge = self.engines.judge.counters() if self.engines.judge else {}
+        counters = engines.policy.counters() | {"checking": int(self._loading.locked())}
+        judge = engines.judge.counters() if engines.judge else {}
         return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
 
     async def close(self) -> None:
         """Leave what is under way but for files being written, and give the engine back."""
-        for task in self.under_way:
+        for task in self._under_way:
             task.cancel()
-        await asyncio.gather(*self.under_way, return_exceptions=True)
-        for held in self.engines or ():
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        for held in self.work.engines or ():
             if held is not None:
                 await held.close()
-        if self.work is not None:
-            await self.work.grader.close()
-        await asyncio.get_running_loop().shutdown_default_executor()
+        await super().close()
 
-    async def _load(self) -> None:
-        engine, judge, scorer = await open_models(self.run)
-        judging = self._gate(self.run.judge, judge) if self.run.judge and judge else None
-        self.engines = Engines(self._gate(self.run.engine, engine), judging, scorer)
-        self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
+    async def _loaded(self) -> Engines:
+        if self.work.engines is None:
+            run = self.work.run
+            engine, judge, scorer = await open_models(run)
+            judging = self._gate(run.judge, judge) if run.judge and judge else None
+            self.work.engines = Engines(self._gate(run.engine, engine), judging, scorer)
+            collect_seldom()
+        return self.work.engines
 
-    async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
+    async def _probe(self, stage: ShardStage, shard: ShardPlan) -> None:
         """Try the engine on the first shard that has problems, before anything is sampled for it."""
         async with self._loading:
-            if self._tried or self.engines is None:
+            engines = await self._loaded()
+            if self._tried:
                 return
-            problem = fitting(await asyncio.to_thread(work.problems, stage, shard))
+            problem = fitting(await asyncio.to_thread(self.work.problems, stage, shard))
             if problem is not None:
-                await probe(self.engines.policy.engine, self.run, problem)
+                await probe(engines.policy.engine, self.work.run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
-        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
+        capacity = self.work.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from stepforge.pipelines.engines.settings import (
     EMBEDDED,
@@ -53,7 +52,7 @@ def start_ray(*, hub_token: bool = True) -> None:
 
     if ray.is_initialized():
         return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": True}
+    options: dict[str, object] = {"logging_level": logging.ERROR, "log_to_driver": True}
     if address is None:
         options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
     try:

@@ -7,14 +7,13 @@ from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
-from stepforge.pipelines.inputs.problem_files import FILTER, open_once
+from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, write_problems
 from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
+from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
@@ -28,9 +27,6 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 R = TypeVar("R", bound=Record)
-
-BROUGHT = "brought"
-"""In a generate shard's metadata: how many solutions came with its problems."""
 
 
 class Task(NamedTuple):
@@ -95,18 +91,11 @@ async def _generate(task: Task) -> Made:
 
 
 def _drawn(task: Task) -> Made:
-    run, shard = task.run, task.shard
-    rows_in = shard.stop - shard.start
-    if shard.source == FAMILIES:
-        return Made([family_item(run, i) for i in range(shard.start, shard.stop)], rows_in)
-    part = run.generate[shard.source]
-    if not isinstance(part, ProblemSet):
-        raise TypeError(f"source {shard.source} is not a problem set")
-    items = list(open_once(part).rows(shard.start, shard.stop))
+    items = list(drawn_rows(task.run, task.shard))
     found = [item for item in items if not isinstance(item, Rejected)]
     return Made(
         [item.problem for item in found],
-        rows_in,
+        task.shard.stop - task.shard.start,
         rejected=[item for item in items if isinstance(item, Rejected)],
         brought=[solution for item in found for solution in brought_with(item)],
     )
@@ -191,7 +180,7 @@ def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
 def _read_brought(task: Task) -> dict[str, list[Brought]]:
     index = task.shard.index
     path, source = task.layout.brought(index), task.layout.source("solve", index)
-    expected = shard_metadata(source, task.digest).get(BROUGHT, 0)
+    expected = shard_metadata(source, task.digest).get("brought", 0)
     brought = read_shard(path, Brought, task.digest) if expected and path.exists() else []
     if len(brought) != expected:  # without them the solutions would be sampled instead
         raise RunFailed(f"{path}: {len(brought)} of {expected} supplied solutions; delete {source} and run again")

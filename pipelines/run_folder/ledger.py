@@ -7,7 +7,6 @@ fails the run.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -19,13 +18,13 @@ from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
-from stepforge.pipelines.storage.shards import shard_metadata
+from stepforge.pipelines.storage.shards import ShardMetadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
 from stepforge.schemas.record import Record
 
-Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
+Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 """What each shard's metadata holds, by stage and number."""
 
 
@@ -70,6 +69,26 @@ class StageTotal(Record):
     seconds: float = 0.0
     engine_seconds: float = 0.0
     cost: Cost = Cost()
+
+    def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
+        """Return the same with one more report."""
+        return StageTotal(
+            shards=self.shards + shards,
+            rows_in=self.rows_in + report.rows_in,
+            rows_out=self.rows_out + report.rows_out,
+            labeled_steps=self.labeled_steps + report.labeled_steps,
+            rejected=added((self.rejected, report.rejected)),
+            failures=added((self.failures, report.failures)),
+            outcomes=added((self.outcomes, report.outcomes)),
+            seconds=self.seconds,
+            engine_seconds=self.engine_seconds,
+            cost=self.cost + report.cost,
+        )
+
+    def took(self, time: StageTime) -> "StageTotal":
+        """Return the same with the time of one more session."""
+        seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
+        return self.model_copy(update={"seconds": round(seconds, 6), "engine_seconds": round(busy, 6)})
 
 
 class Price(Record):
@@ -124,8 +143,8 @@ def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
     for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
         settings = stage_digest(run, stage) if run else None
         for index, stamp in stamps[stage].items():
-            path, source = layout.shard(stage, index), stamps[before].get(index, {})
-            if source and stamp.get("source") != source.get("digest"):
+            path, source = layout.shard(stage, index), stamps[before].get(index)
+            if source is not None and stamp.get("source") != source.get("digest"):
                 raise RunFailed(f"{path}: was not made from {layout.shard(before, index)}; delete it and run again")
             if settings is not None and stamp.get("settings", settings) != settings:
                 raise RunFailed(f"{path}: made with other settings of this stage; delete it and run again")
@@ -157,7 +176,7 @@ def _check_aside(path: AnyPath, counts: Mapping[str, int], shard: AnyPath) -> No
         raise RunFailed(f"{path}: {found} of the {expected} rows set aside are there; delete {shard} and run again")
 
 
-def _report(path: AnyPath, stamp: dict[str, Any]) -> ShardReport:
+def _report(path: AnyPath, stamp: ShardMetadata) -> ShardReport:
     try:
         return ShardReport.model_validate(stamp.get("report"))
     except ValidationError:
@@ -168,29 +187,14 @@ def stage_totals(
     reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
 ) -> dict[ShardStage, StageTotal]:
     """Return rows, reasons, cost and seconds by stage."""
-    by_stage: dict[ShardStage, list[ShardReport]] = {}
+    totals: dict[ShardStage, StageTotal] = {}
     for report in reports:
         report.check()
-        by_stage.setdefault(report.stage, []).append(report)
-    return {
-        stage: _total(found, [s.stages[stage] for s in sessions if stage in s.stages])
-        for stage, found in by_stage.items()
-    }
-
-
-def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageTotal:
-    return StageTotal(
-        shards=len(reports),
-        rows_in=sum(report.rows_in for report in reports),
-        rows_out=sum(report.rows_out for report in reports),
-        labeled_steps=sum(report.labeled_steps for report in reports),
-        rejected=added(report.rejected for report in reports),
-        failures=added(report.failures for report in reports),
-        outcomes=added(report.outcomes for report in reports),
-        seconds=round(sum(time.seconds for time in times), 6),
-        engine_seconds=round(sum(time.engine_seconds for time in times), 6),
-        cost=sum((report.cost for report in reports), Cost()),
-    )
+        totals[report.stage] = totals.get(report.stage, StageTotal()).plus(report)
+    for stage, time in (item for session in sessions for item in session.stages.items()):
+        if stage in totals:
+            totals[stage] = totals[stage].took(time)
+    return totals
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

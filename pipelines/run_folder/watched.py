@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import exp
 
-from stepforge.pipelines.settings.watch import Watch
+from stepforge.pipelines.settings.run_file import Watch
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import Rollout, SolvedProblem

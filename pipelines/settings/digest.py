@@ -1,9 +1,11 @@
 """Which code and which settings made a shard."""
 
 import json
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+from pydantic import JsonValue
 
 from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
@@ -40,9 +42,13 @@ FIXED = ("seed", "generate", "rows_per_shard", "engine", "policy")
 """Settings that cannot change in a run folder: problems and policy are what a run is about."""
 
 
-def content_settings(run: RunFile) -> dict[str, Any]:
+ContentSettings = dict[str, JsonValue]
+"""A run's settings as JSON, by table."""
+
+
+def content_settings(run: RunFile) -> ContentSettings:
     """Return the settings that decide what a shard holds."""
-    settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
+    settings = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
         source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``, and so do more attempts
         source.pop("attempts", None)
@@ -78,5 +84,5 @@ def stage_digest(run: RunFile, stage: ShardStage) -> str:
     return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
-def digest_of(settings: dict[str, Any]) -> str:
+def digest_of(settings: Mapping[str, object]) -> str:
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()

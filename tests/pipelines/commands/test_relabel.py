@@ -19,7 +19,7 @@ from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.commands.relabel import calibrated_by_people
 from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
 from stepforge.pipelines.review.findings import add_findings
-from stepforge.pipelines.run_folder.pooled_rates import SETTLED, settled
+from stepforge.pipelines.run_folder.pooled_rates import settled
 from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
@@ -79,7 +79,7 @@ def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
 
 
 def test_only_the_pilot_was_settled_afterwards(done: Path) -> None:
-    settled = [bool(shard_metadata(path).get(SETTLED)) for path in Layout(done).shards("label")]
+    settled = [bool(shard_metadata(path).get("settled")) for path in Layout(done).shards("label")]
     assert settled == [True, True, False, False, False]
 
 
@@ -104,8 +104,8 @@ def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None
     run_again(again)
     assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
     assert (
-        shard_metadata(again / "labeled/part-00000.parquet")[SETTLED]
-        == shard_metadata(done / "labeled/part-00000.parquet")[SETTLED]
+        shard_metadata(again / "labeled/part-00000.parquet")["settled"]
+        == shard_metadata(done / "labeled/part-00000.parquet")["settled"]
     )
 
 
@@ -115,7 +115,7 @@ def test_a_pilot_that_was_labeled_and_not_settled_is_settled_by_the_next_run(don
     shutil.copytree(done, again)
     path = Layout(again).shard("label", 0)
     kept, metadata = read_shard(path, LabeledProblem), shard_metadata(path)
-    del metadata[SETTLED]
+    del metadata["settled"]
     write_shard(
         path, [settled(row, (ChangePoint(), OMEGA, BOTH), ChangePoint()) for row in kept], LabeledProblem, metadata
     )
