@@ -34,7 +34,7 @@ from stepforge.pipelines.library.rewards import trl_reward
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.verification.credit import Credit
+from stepforge.pipelines.verification.credit import step_credit
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Step
 
@@ -59,10 +59,10 @@ def problems(seed: int, count: int) -> list[Problem]:
 
 def by_reward_model() -> Blame:
     """Blame the line at which the value of the embedded reward model falls most."""
-    credit = Credit(asyncio.run(open_scorer(named_scorer("embedded"))))
+    scorer = asyncio.run(open_scorer(named_scorer("embedded")))
 
     async def blame(question: str, lines: list[str]) -> int:
-        (found,) = await credit.of(question, [lines])
+        (found,) = await step_credit(scorer, question, [lines])
         return min(range(len(lines)), key=found.steps.__getitem__) if found.steps else 0
 
     return blame

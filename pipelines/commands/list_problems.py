@@ -48,7 +48,6 @@ class ListedProblem(Record):
 
 
 def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
-    """Return the problems of a run that fit, in the order of their shards."""
     _, layout = open_run(folder)
     lost = lost_problems(layout)
     known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}

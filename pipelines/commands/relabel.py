@@ -55,7 +55,6 @@ POOLED_SOLUTIONS = 2000
 
 
 def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
-    """Apply a rule to a finished run; return the new run folder and its report."""
     if name not in RULES:
         raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
     run, layout = open_run(folder)

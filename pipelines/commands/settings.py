@@ -26,7 +26,6 @@ class Setting(NamedTuple):
 
 
 def settings_text(kind: str | None) -> str:
-    """Return the settings of a kind of part, or of the run file and a list of the kinds."""
     places = parts()
     if kind is None:
         lists = [f"{place}: {', '.join(kinds)}" for place, kinds in places.items()]
@@ -79,7 +78,6 @@ def _kind(record: type[Record]) -> str | None:
 
 @cache
 def _meanings(cls: type) -> dict[str, str]:
-    """Return the text below each field of a class body."""
     if not (isinstance(cls, type) and issubclass(cls, Record) and cls.__module__.startswith("stepforge.")):
         return {}
     (body,) = ast.parse(dedent(inspect.getsource(cls))).body

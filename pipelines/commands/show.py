@@ -23,7 +23,6 @@ class Found(NamedTuple):
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
-    """Return the latest that is known of a problem, and why it was lost if it was."""
     _, layout = open_run(folder)
     for stage, record in ROW_RECORDS.items():
         for path in layout.shards(stage):

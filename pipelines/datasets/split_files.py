@@ -49,7 +49,6 @@ class SplitFiles:
         self._short = [rows.slice(whole)] if whole < rows.num_rows else []
 
     def close(self) -> list[Path]:
-        """Write what is left and return all files."""
         if self._short:
             self._take(pa.concat_tables(self._short).combine_chunks())
             self._short = []

@@ -63,7 +63,6 @@ class RolloutTree:
             self._add(rollout, counts=False)
 
     def on(self, rollout: str) -> Iterator[Node]:
-        """Yield the nodes that a rollout goes through, the root left out."""
         return (self.nodes[place] for place in self.paths[rollout])
 
     def _add(self, rollout: Rollout, *, counts: bool) -> None:

@@ -146,7 +146,6 @@ class DatasetRows(Record):
 
     @property
     def total(self) -> int:
-        """Rows of all splits."""
         return sum(self.rows.values())
 
 

@@ -82,7 +82,6 @@ class _Tally:
         self.choice.add(shard, number, row, truths)
 
     def add_curated(self, row: LabeledProblem, truths: list[Verdict]) -> None:
-        """Take in a problem as it came through curation."""
         self.kept += sum(not solution.verdict.abstained for solution in row.solutions)
         rollouts = [solution.rollout for solution in row.solutions]
         ended = [bool(r.steps) and r.outcome != "undetermined" for r in rollouts]
@@ -101,15 +100,6 @@ class _Tally:
                 self.reviewed.update(solutions=1, changed=changed, withdrawn=withdrawn)
 
 
-def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
-    """Return the report of what is committed.
-
-    Raises:
-        RunFailed: a shard is damaged; the line names it.
-    """
-    return measured(run, layout, ledger).report
-
-
 class Measured(NamedTuple):
     """The report, and what the card of the data sets shows beside it."""
 
@@ -118,7 +108,7 @@ class Measured(NamedTuple):
 
 
 def measured(run: RunFile, layout: Layout, ledger: Ledger) -> Measured:
-    """Go through the committed shards once; see ``build_report``."""
+    """Go through the committed shards once. Raises RunFailed: a shard is damaged; the line names it."""
     tally = _Tally()
     for path in layout.shards("label"):
         shard = shard_index(path)
@@ -175,7 +165,6 @@ def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
 
 
 def save_report(run: RunFile, layout: Layout, found: Measured) -> None:
-    """Write ``report.json``, and its figures into the data set card."""
     write_text(layout.report, json.dumps(found.report.model_dump(mode="json"), indent=1) + "\n")
     if run.export and layout.datasets.exists():
         write_card(layout, run, *found)

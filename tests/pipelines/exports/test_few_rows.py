@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from scripted_rows import curated_run, scripted_rows
+from scripted_rows import exported_run, scripted_rows
 
 from stepforge.labelers import Contrast, MathShepherd
-from stepforge.pipelines.datasets.writer import export_all, rows_by_split
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import EXPORTS, KTO, Preference, Reflection, RLPrompts
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Repair
 
@@ -49,9 +47,7 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
 
 
 def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
-    run, layout = curated_run(tmp_path, [], [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    run, layout = exported_run(tmp_path, [], [part() for part in EXPORTS])
     assert not any(sum(rows_by_split(layout, part.name).values()) for part in run.export)
     assert not list(layout.datasets.rglob("*.parquet"))
 
@@ -64,9 +60,7 @@ def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> No
     rows = some_rows() if part.kind in NEEDS_TWO else [one_solution(row) for row in some_rows()]
     chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
     assert len(chosen) == count, part.kind
-    run, layout = curated_run(tmp_path, chosen, [part])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    _, layout = exported_run(tmp_path, chosen, [part])
     written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
     assert sum(written.values()) == count
     assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
@@ -78,9 +72,7 @@ def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
     """Without a belief or a fixed number of completions there is no value, and so no ``soft_stepwise``."""
     datasets = pytest.importorskip("datasets")
     bare = [without_values(row) for row in some_rows()[:6]]
-    run, layout = curated_run(tmp_path, bare, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    _, layout = exported_run(tmp_path, bare, [part() for part in EXPORTS])
     there = datasets.get_dataset_config_names(str(layout.datasets))
     assert "soft_stepwise" not in there
     assert "stepwise" in there
@@ -101,9 +93,7 @@ def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
         Reflection(chat=True, min_margin=-1),
     ]
     rows = [row for row in some_rows() if list(Preference().rows(row))][:count]
-    run, layout = curated_run(tmp_path, rows, parts)
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    _, layout = exported_run(tmp_path, rows, parts)
     for part in parts:
         written = sum(rows_by_split(layout, part.name).values())
         assert (written > 0) is (count > 0) or part.kind == "reflection"
