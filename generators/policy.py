@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -202,7 +201,7 @@ class PromptedPolicy:
         pieces = self.settings.segmenter(text)
         if not token_ids:
             return _STEPS.validate_python([{"text": piece} for piece in pieces])
-        steps: list[dict[str, Any]] = []
+        steps: list[dict[str, object]] = []
         position = first_token = start = 0
         for i, piece in enumerate(pieces):
             position += len(piece)

@@ -12,11 +12,10 @@ from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
 from stepforge.labelers.search_tree import Exploration, State, Tree
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 UNSOLVED = "no rollout from the question is correct"
@@ -25,7 +24,7 @@ NOT_SEARCHED = "search limit reached"
 NO_VERDICT = "a prefix on the way has no completion with a verdict"
 
 
-class OmegaPRM(Record):
+class OmegaPRM(LabelPart):
     """Divide and conquer in a tree; the paper's constants are the defaults."""
 
     kind: Literal["omega_prm"] = "omega_prm"
@@ -48,11 +47,6 @@ class OmegaPRM(Record):
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Search the tree of one question and label its solutions."""

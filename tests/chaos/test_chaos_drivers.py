@@ -59,7 +59,7 @@ def refusals(slow: Reference, folder: Path, tries: int) -> list[float]:
     return seconds
 
 
-@pytest.mark.parametrize("tries", [6, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("tries", [4, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_the_second_driver_is_refused(slow: Reference, tmp_path: Path, tries: int, tell: Callable[[str], None]) -> None:
     seconds = refusals(slow, tmp_path, tries)
     assert len(seconds) == tries
@@ -69,7 +69,7 @@ def test_the_second_driver_is_refused(slow: Reference, tmp_path: Path, tries: in
     )
 
 
-@pytest.mark.parametrize("tries", [3, pytest.param(25, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("tries", [2, pytest.param(25, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_of_drivers_that_come_together_one_works(slow: Reference, tmp_path: Path, tries: int) -> None:
     for number in range(tries):
         out = tmp_path / f"run-{number}"
