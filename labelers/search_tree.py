@@ -33,8 +33,8 @@ class State:
 
     @property
     def searchable(self) -> bool:
-        """Whether MC(s) > 0: only then can a wrong rollout be searched. MC(s) < 1, the paper's other half, holds for any
-        state with a wrong rollout of its own; solutions that were supplied are searched at MC(s) = 1 too."""
+        """Whether MC(s) > 0. The paper also asks for MC(s) < 1, which any state with a wrong rollout of its own has;
+        solutions that were supplied are searched at MC(s) = 1 too."""
         return bool(self.label.value)
 
 
