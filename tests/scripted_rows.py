@@ -28,6 +28,8 @@ from stepforge.schemas.labeled import LabeledProblem
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11
 STAGES: tuple[ShardStage, ...] = ("label", "curate")
+_MADE: dict[tuple[str, float], list[LabeledProblem]] = {}
+"""Rows that this process has made: more of them begin with the same ones."""
 
 
 def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: float = 0.12) -> list[LabeledProblem]:
@@ -40,10 +42,12 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
         solved = await solve(family.item(SEED, index), [], policy, EqualGrader(), n=4, seed=SEED)
         return await label(solved, parts, policy, EqualGrader(), seed=SEED)
 
-    async def every() -> list[LabeledProblem]:
-        return list(await asyncio.gather(*(row(index) for index in range(count))))
+    async def further() -> list[LabeledProblem]:
+        return list(await asyncio.gather(*(row(index) for index in range(len(made), count))))
 
-    return asyncio.run(every())
+    made = _MADE.setdefault((repr(parts), error_rate), [])
+    made += asyncio.run(further())
+    return made[:count]
 
 
 def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:

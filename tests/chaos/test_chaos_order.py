@@ -25,7 +25,7 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 TESTS = Path(__file__).parent
-SETTINGS = {"latency": 1, "problems": 16, "rows": 2}
+SETTINGS = {"latency": 1, "problems": 10, "rows": 2}
 ELSEWHERE = [
     {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "LC_ALL": "C"},
     {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
@@ -83,7 +83,7 @@ async def labeled(part: Labeler, rng: Random | None) -> list[LabeledProblem]:
     engine = Shuffled(ScriptedEngineSettings(error_rate=0.25, recovery_rate=0.05, failure_rate=0.02), rng)
     policy = PromptedPolicy(engine, PolicySettings(answer="stated"))
     async with PooledGrader() as grader:
-        problems = [Quantities(levels=(2, 3, 4)).item(1, i) for i in range(5)]
+        problems = [Quantities(levels=(2, 3, 4)).item(1, i) for i in range(4)]
         solved = [await solve(problem, [], policy, grader, n=5, seed=1) for problem in problems]
         return await asyncio.gather(*(label(row, [part], policy, grader, seed=3) for row in solved))
 
