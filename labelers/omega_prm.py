@@ -19,7 +19,6 @@ from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 UNSOLVED = "no rollout from the question is correct"
-ALL_SOLVED = "every rollout from the question is correct"
 NOT_SEARCHED = "search limit reached"
 NO_VERDICT = "a prefix on the way has no completion with a verdict"
 
@@ -96,7 +95,7 @@ class _Search:
         if rollout.id in self.found:
             return NO_VERDICT
         value = self.root.label.value if self.root is not None else None
-        return {None: NO_VERDICT, 0.0: UNSOLVED, 1.0: ALL_SOLVED}.get(value, NOT_SEARCHED)
+        return {None: NO_VERDICT, 0.0: UNSOLVED}.get(value, NOT_SEARCHED)
 
     def _given(self) -> tuple[State, Trajectory] | None:
         if not self.part.solutions_first or self.root is None:

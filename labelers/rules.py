@@ -229,7 +229,7 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
 def base_rate(row: LabeledProblem) -> float | None:
     """Return the share of right ones among all samples of the bare question: V(0)."""
     root = [r for r in row.evidence if r.start is not None and r.start.steps == 0]
-    return pass_rate([*(s.rollout for s in row.solutions if s.rollout.tokens), *row.own, *root])
+    return pass_rate([*row.sampled, *root])
 
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:

@@ -70,7 +70,10 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
         rows_per_shard=run.rows_per_shard,
         shards_in_flight=run.workers.shards_in_flight,
         engines=run.workers.engine,
-        capacity=min(computed_together(run.engine), run.workers.requests_in_flight or NO_LIMIT),
+        capacity=sum(
+            min(computed_together(engine), run.workers.requests_in_flight or NO_LIMIT)
+            for engine in (run.engine, *run.engines.values())
+        ),
     )
     fullest = running(pilot, plan, seed=run.seed)
     facts = PilotFacts(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policies import Policies
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.labelers import AnyPart
 from stepforge.labelers.contracts import pooled_labeler, with_rates
@@ -17,7 +17,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.stages import attempt_all, curate, label, vet
+from stepforge.pipelines.run.stages import attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
@@ -106,24 +106,26 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            engine, judge, self.scorer = await open_models(self.run)
-            self.engines = [TracedEngine(one, Trace()) for one in (engine, judge) if one is not None]
-            judging = self.engines[1] if judge else None
-            self.policy = PromptedPolicy(self.engines[0], self.run.policy, judging, self.grader.run_python)
+            opened = await open_models(self.run)
+            self.scorer = opened.scorer
+            engine, judge = (TracedEngine(one, Trace()) if one else None for one in (opened.engine, opened.judge))
+            others = {name: TracedEngine(one, Trace()) for name, one in opened.others.items()}
+            self.engines = [one for one in (engine, judge, *others.values()) if one is not None]
+            self.policies = Policies(self.engines[0], self.run.policy, judge, self.grader.run_python, others)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
-            policy = self.policy.for_problem(item.problem)
-            return await solve_for(self.run, item.problem, brought_with(item), policy, self.grader, self.scorer)
+            brought = brought_with(item)
+            policy = self.policies.solving(item.problem, supplied=bool(brought))
+            return await solve_for(self.run, item.problem, brought, policy, self.grader, self.scorer)
 
         solved, phase = await self._timed(items, work)
         return phase._replace(solved=solved)
 
     async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
         async def work(row: SolvedProblem) -> LabeledProblem:
-            policy = self.policy.for_problem(row.problem)
-            return await label(row, parts, policy, self.grader, seed=self.run.seed, scorer=self.scorer)
+            return await label_by(self.policies, row, parts, self.grader, seed=self.run.seed, scorer=self.scorer)
 
         labeled, phase = await self._timed(rows, work)
         return phase._replace(labeled=labeled)

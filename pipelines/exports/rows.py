@@ -28,7 +28,9 @@ def asked(problem: LabeledProblem) -> str:
 
 
 def generation_model(problem: LabeledProblem) -> str:
-    return name_only(problem.policy.model)
+    """Return who wrote the solutions, and who else completed them."""
+    writer, completer = name_only(problem.policy.model), problem.completer
+    return writer if completer is None else f"{writer}; completed by {name_only(completer.model)}"
 
 
 def name_only(model: str) -> str:

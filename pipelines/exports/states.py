@@ -73,7 +73,7 @@ def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[R
     """Return the completions of each prefix, a prefix before all that go on from it."""
     given = [solution.rollout for solution in problem.solutions]
     whole = {rollout.id: rollout.steps for rollout in given}
-    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": list(problem.own if problem.supplied else given)})
+    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": problem.sampled})
     prefixes: dict[str, tuple[Step, ...]] = {"": ()}
     for rollout in problem.evidence:
         start = rollout.start

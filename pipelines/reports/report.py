@@ -19,6 +19,7 @@ from stepforge.pipelines.reports.loss_examples import loss_examples
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.reports.records import (
+    POLICY,
     CostFigures,
     DatasetRows,
     LabelerFigures,
@@ -71,7 +72,7 @@ class _Tally:
         self.policy = self.policy or row.policy
         self.diversity.add(row)
         for solution in row.solutions:
-            for name in ("all", *_policy_slices(row)):
+            for name in ("all", *_policy_slices(row), f"{POLICY}{row.policy.model}"):
                 self.outcomes[name][solution.rollout.outcome] += 1
             self.uncut += uncut(solution.rollout)
         slices = _label_slices(row)
@@ -90,6 +91,11 @@ class _Tally:
         self.pairs.add(row, truths)
         self.shape.add_held_out(row)
         self.contents.add(row)
+
+    def by_slice(self) -> dict[str, Counter[str]]:
+        """Return the solutions' outcomes by slice; by policy only where there are several."""
+        several = sum(name.startswith(POLICY) for name in self.outcomes) > 1
+        return {name: found for name, found in self.outcomes.items() if several or not name.startswith(POLICY)}
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
@@ -125,7 +131,7 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
             identity=tally.policy,
-            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.by_slice().items())},
             long_solutions_in_one_step=tally.uncut,
         ),
         solutions=SolutionFigures(

@@ -6,6 +6,7 @@ again, because one without its committed file was never done.
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -17,7 +18,7 @@ from stepforge.pipelines.run.probe import fitting, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
@@ -75,30 +76,32 @@ class EngineWorker(CpuWorker):
         return await task
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
-        engines = self.work.engines
-        if engines is None:
+        """Return the engine's counters since this worker started; what was asked of other engines is added."""
+        if self.work.engines is None:
             return {}
-        counters = engines.policy.counters() | {"checking": int(self._loading.locked())}
-        judge = engines.judge.counters() if engines.judge else {}
-        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
+        first, *others = [gate.counters() for gate in self.work.engines.gates]
+        spent = {key: first[key] + sum(other[key] for other in others) for key in SPENT}
+        return first | spent | {"checking": int(self._loading.locked())}
 
     async def close(self) -> None:
         """Leave what is under way but for files being written, and give the engine back."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        for held in self.work.engines or ():
-            if held is not None:
-                await held.close()
+        if (engines := self.work.engines) is not None:
+            for gate in engines.gates:
+                await gate.close()
+            if engines.scorer is not None:
+                await engines.scorer.close()
         await super().close()
 
     async def _loaded(self) -> Engines:
         if self.work.engines is None:
             run = self.work.run
-            engine, judge, scorer = await open_models(run)
-            judging = self._gate(run.judge, judge) if run.judge and judge else None
-            self.work.engines = Engines(self._gate(run.engine, engine), judging, scorer)
+            opened = await open_models(run)
+            judging = self._gate(run.judge, opened.judge) if run.judge and opened.judge else None
+            others = {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()}
+            self.work.engines = Engines(self._gate(run.engine, opened.engine), judging, opened.scorer, others)
             collect_seldom()
         return self.work.engines
 
@@ -110,7 +113,8 @@ class EngineWorker(CpuWorker):
                 return
             problem = fitting(await asyncio.to_thread(self.work.problems, stage, shard))
             if problem is not None:
-                await probe(engines.policy.engine, self.work.run, problem)
+                for name, run in by_model(self.work.run).items():
+                    await probe((engines.others[name] if name else engines.policy).engine, run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
@@ -118,17 +122,29 @@ class EngineWorker(CpuWorker):
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-async def open_models(run: RunFile) -> tuple[Engine, Engine | None, Scorer | None]:
-    """Start a run's engine, and the judge's and the reward model where it names them.
+class Opened(NamedTuple):
+    """The models of a run."""
+
+    engine: Engine
+    judge: Engine | None
+    scorer: Scorer | None
+    others: dict[str, Engine]
+
+
+async def open_models(run: RunFile) -> Opened:
+    """Start a run's engines, and the judge's and the reward model where it names them.
 
     Raises:
         BadInput: one is not there, or has no chat template where one is asked for.
         EngineDead: one did not start.
     """
-    engine = await open_engine(run.engine)
+    engines: dict[str, Engine] = {}
+    for name, asked in by_model(run).items():
+        engines[name] = await open_engine(asked.engine)
+        try:
+            PromptedPolicy(engines[name], asked.policy).check()
+        except ValueError as error:
+            raise BadInput(f"policy.chat: {error}") from None
     judge = await open_engine(run.judge) if run.judge else None
-    try:
-        PromptedPolicy(engine, run.policy).check()
-    except ValueError as error:
-        raise BadInput(f"policy.chat: {error}") from None
-    return engine, judge, await open_scorer(run.scorer) if run.scorer else None
+    scorer = await open_scorer(run.scorer) if run.scorer else None
+    return Opened(engines.pop(""), judge, scorer, engines)

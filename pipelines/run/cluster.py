@@ -77,7 +77,7 @@ def stop_ray() -> None:
 def loads_from_hub(run: RunFile) -> bool:
     """Whether a run names a model or problems on the Hub, so that its workers may need the Hub's token."""
     sets = [part.hub for part in problem_sets(run)]
-    engines = [engine for engine in (run.engine, run.judge) if engine is not None]
+    engines = [engine for engine in (run.engine, run.judge, *run.engines.values()) if engine is not None]
     models = [engine.model for engine in engines if isinstance(engine, VllmEngineSettings | TransformersEngineSettings)]
     tokenizers = [engine.tokenizer for engine in engines if isinstance(engine, ServerEngineSettings)]
     return any(sets) or any(name and name != EMBEDDED and not Path(name).exists() for name in (*models, *tokenizers))

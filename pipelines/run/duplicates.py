@@ -19,6 +19,8 @@ from stepforge.pipelines.storage.shards import read_columns, row_count
 from stepforge.pipelines.storage.store import AnyPath
 
 KEY = np.dtype([("high", "u8"), ("low", "u8")])
+TOGETHER = 2_000
+"""Questions taken in at a time; a shard holds a few dozen."""
 
 
 def duplicate_questions(shards: Sequence[AnyPath]) -> dict[str, str]:
@@ -42,8 +44,13 @@ def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str
     signatures: Meanings | Signatures = Signatures(total, numbers=numbers)
     if part.model is not None:
         signatures = Meanings(part.model, numbers=numbers)
+    some: list[str] = []
     for path in shards:
-        signatures.add(read_columns(path, ["question"])["question"])
+        some += read_columns(path, ["question"])["question"]
+        if len(some) >= TOGETHER:
+            signatures.add(some)
+            some = []
+    signatures.add(some)
     earlier = signatures.earlier(part.similarity)
     names = _problem_names(shards, ends, sorted({*earlier, *earlier.values()}))
     return {names[copy]: names[first] for copy, first in earlier.items()}

@@ -258,7 +258,8 @@ def engine_gpus(run: RunFile) -> float:
         return run.workers.gpus_per_engine
     import ray
 
-    wanted = run.engine.gpus if isinstance(run.engine, VllmEngineSettings) else 0
+    engines = (run.engine, *run.engines.values())  # they share what is reserved
+    wanted = max((engine.gpus for engine in engines if isinstance(engine, VllmEngineSettings)), default=0)
     return float(wanted) if ray.cluster_resources().get("GPU", 0) else 0.0
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policies import Policies
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -40,6 +41,13 @@ class Engines(NamedTuple):
     judge: EngineGate | None = None
     """None: judges ask the policy's own model."""
     scorer: Scorer | None = None
+    others: Mapping[str, EngineGate] = MappingProxyType({})
+    """Those that ways name."""
+
+    @property
+    def gates(self) -> list[EngineGate]:
+        """All that sample, the policy's first."""
+        return [self.policy, *([self.judge] if self.judge else []), *self.others.values()]
 
 
 class ShardDone(NamedTuple):
@@ -84,17 +92,19 @@ class ShardWork:
         index = task.shard.index
         folder, kept = self.layout.journal(stage, index), self.layout.completions(stage, index)
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
-        gates = (self.engines.policy, self.engines.judge)
-        engines = [JournaledEngine(gate, journal) for gate in gates if gate is not None]
-        policy = PromptedPolicy(engines[0], self.run.policy, engines[-1], self.grader.run_python)
+        engine = JournaledEngine(self.engines.policy, journal)
+        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else engine
+        others = {name: JournaledEngine(gate, journal) for name, gate in self.engines.others.items()}
+        policies = Policies(engine, self.run.policy, judge, self.grader.run_python, others)
         try:
-            report = await self._done(stage, task._replace(policy=policy, scorer=self.engines.scorer))
+            report = await self._done(stage, task._replace(policies=policies, scorer=self.engines.scorer))
         except BaseException:
             await journal.close()
             raise
         await journal.end()
         await asyncio.to_thread(keep_completions, folder, kept)
-        return ShardDone(report, 0.0, sum(engine.seconds for engine in engines), journal.replayed)
+        seconds = sum(engine.seconds for engine in {engine, judge, *others.values()})
+        return ShardDone(report, 0.0, seconds, journal.replayed)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
         made = await STAGES[stage].work(task)
@@ -120,6 +130,7 @@ class ShardWork:
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,
+            policies=made.policies,
             watched=made.watched,
             outcomes=outcomes(made.rollouts),
             labeled_steps=made.labeled_steps,

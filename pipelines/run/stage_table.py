@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
+from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, vet
+from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
@@ -20,7 +22,15 @@ from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected, cost_by_labeler
+from stepforge.schemas.labeled import (
+    Cost,
+    Failure,
+    LabeledProblem,
+    LabelerCost,
+    Rejected,
+    cost_by_labeler,
+    summed_costs,
+)
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
@@ -40,15 +50,15 @@ class Task(NamedTuple):
     grader: Grader
     corpus: Corpus
     rates: Record | None
-    policy: PromptedPolicy | None
+    policies: Policies | None
     """None in stages without an engine."""
     scorer: Scorer | None = None
 
     @property
-    def asked(self) -> PromptedPolicy:
-        if self.policy is None:
+    def asked(self) -> Policies:
+        if self.policies is None:
             raise RuntimeError("this worker has no engine")
-        return self.policy
+        return self.policies
 
 
 class Made(NamedTuple):
@@ -61,6 +71,8 @@ class Made(NamedTuple):
     rollouts: Sequence[Rollout] = ()
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
+    policies: Mapping[str, Cost] = MappingProxyType({})
+    """What each wrote, in a run with several."""
     watched: Watched = Watched()
     labeled_steps: int = 0
     brought: Sequence[Brought] = ()
@@ -79,7 +91,7 @@ async def _generate(task: Task) -> Made:
     part = model_source(task.run, task.shard)
     if part is None:
         return await asyncio.to_thread(_drawn, task)
-    written = await write_problems(task.run, task.shard, part, task.asked, task.grader)
+    written = await write_problems(task.run, task.shard, part, task.asked.main, task.grader)
     return Made(
         [item.problem for item in written.made],
         task.shard.stop - task.shard.start,
@@ -107,15 +119,27 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve_for(task.run, problem, own, task.asked.for_problem(problem), task.grader, task.scorer)
+        return await solve_for(
+            task.run, problem, own, task.asked.solving(problem, supplied=bool(own)), task.grader, task.scorer
+        )
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
     searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
     warn_uncut(done, task.run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
+    by_policy = [
+        (task.asked.solving(row.problem, supplied=row.supplied), [r for r in (*row.rollouts, *row.own) if r.tokens])
+        for row in done
+    ]
     return Made(
-        done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
+        done,
+        len(problems),
+        failures=failures,
+        rollouts=rollouts,
+        cost=Cost.of(rollouts) + searched,
+        policies=_by_policy(task.run, by_policy),
+        watched=watched,
     )
 
 
@@ -131,12 +155,13 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(
-            row, parts, task.asked.for_problem(row.problem), task.grader, seed=task.run.seed, scorer=task.scorer
-        )
+        return await label_by(task.asked, row, parts, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = cost_by_labeler(entry for row in done for entry in row.costs)
+    by_policy = [
+        (task.asked.completing(row.problem, supplied=row.supplied), (*row.evidence, *row.further)) for row in done
+    ]
     return Made(
         done,
         len(rows),
@@ -144,8 +169,16 @@ async def _label(task: Task) -> Made:
         rollouts=[r for row in done for r in (*row.evidence, *row.further)],
         cost=sum(costs.values(), Cost()),
         labelers=tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items()),
+        policies=_by_policy(task.run, by_policy),
         watched=await asyncio.to_thread(watched_labels, done),
     )
+
+
+def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Rollout]]]) -> dict[str, Cost]:
+    """Return what each policy wrote, where a run has several."""
+    if not run.policy.ways:
+        return {}
+    return summed_costs((policy.identity.model, Cost.of(rollouts)) for policy, rollouts in written)
 
 
 def _curate(task: Task) -> Made:

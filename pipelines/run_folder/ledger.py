@@ -21,7 +21,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage,
 from stepforge.pipelines.storage.shards import ShardMetadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
+from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler, summed_costs
 from stepforge.schemas.record import Record
 
 Stamps = dict[ShardStage, dict[int, ShardMetadata]]
@@ -42,6 +42,8 @@ class ShardReport(Record):
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
     """The cost by labeler, in the label stage."""
+    policies: dict[str, Cost] = Field(default_factory=dict)
+    """What each policy wrote, where a run has several: solutions, or the completions that labels are made from."""
     outcomes: dict[str, int] = Field(default_factory=dict)
     """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
     watched: Watched = Watched()
@@ -109,6 +111,8 @@ class Ledger(Record):
     per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
+    policies: dict[str, Cost]
+    """What each policy wrote, where there are several: its solutions, and the completions kept as evidence."""
     total: Cost
     failures: dict[ShardStage, dict[str, int]]
     """The commonest messages of failed rows, and how many rows each stands for."""
@@ -225,6 +229,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
         per_labeled_step=price(stages, curated.labeled_steps if curated else 0),
         per_kept_row=price(stages, curated.rows_out if curated else 0),
         labelers=cost_by_labeler(entry for report in reports for entry in report.labelers),
+        policies=summed_costs(entry for report in reports for entry in report.policies.items()),
         total=sum((report.cost for report in reports), Cost()),
         failures={stage: found for stage, found in failures.items() if stage in stages and stages[stage].failures},
         watched=watched_figures(sum((report.watched for report in reports), Watched())),

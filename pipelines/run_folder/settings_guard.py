@@ -88,7 +88,7 @@ def _made_with(layout: Layout) -> _MadeWith | None:
 
 
 def _check_fixed(before: ContentSettings, now: ContentSettings, layout: Layout) -> None:
-    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now[n] for n in FIXED}))
+    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
     if changed:
         raise BadInput(
             f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "

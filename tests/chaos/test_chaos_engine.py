@@ -60,14 +60,14 @@ def check_labels(row: LabeledProblem) -> None:
                 assert (label.successes, label.failures) == (known.successes, known.failures)
 
 
-FAULTS = {
-    "hangs": ("request_timeout = 0.5", Faults(hang_rate=0.04)),
-    "slow": ("latency_ms = 4", Faults(slow_rate=0.1)),
-    "garbage": ("", Faults(garbage_rate=0.15)),
-    "fails": ("failure_rate = 0.15", None),
-    "breaks off": ("truncation_rate = 0.15", None),
+FAULTS: dict[str, tuple[dict[str, float], Faults | None]] = {
+    "hangs": ({"request_timeout": 0.5}, Faults(hang_rate=0.04)),
+    "slow": ({"latency_ms": 4}, Faults(slow_rate=0.1)),
+    "garbage": ({}, Faults(garbage_rate=0.15)),
+    "fails": ({"failure_rate": 0.15}, None),
+    "breaks off": ({"truncation_rate": 0.15}, None),
     "all at once": (
-        "latency_ms = 1\nrequest_timeout = 0.5\ntruncation_rate = 0.05\nfailure_rate = 0.05",
+        {"latency_ms": 1, "request_timeout": 0.5, "truncation_rate": 0.05, "failure_rate": 0.05},
         Faults(hang_rate=0.03, slow_rate=0.1, garbage_rate=0.05),
     ),
 }
@@ -79,10 +79,7 @@ def test_no_fault_makes_a_negative_label(
 ) -> None:
     """Every rollout either is what a sound engine writes, with the same outcome, or has no verdict at all."""
     settings, faults = FAULTS[fault]
-    run_file = write_run(tmp_path, problems=16, engine=settings)
-    if "latency_ms" in settings:
-        run_file.write_text(run_file.read_text().replace("latency_ms = 0\n", ""))
-    run_file.write_text("max_failure_share = 1.0\n" + run_file.read_text())
+    run_file = write_run(tmp_path, problems=16, engine=settings, max_failure_share=1.0)
     run(run_file, tmp_path / "out", prepare=faults)
     check_books(tmp_path / "out")
     kept = same = undetermined = 0
@@ -188,10 +185,10 @@ def test_engines_that_keep_time_themselves_get_their_limit_first() -> None:
     assert limit_of(ScriptedEngineSettings(request_timeout=2.0)) == 2.0
 
 
-DEADLY = {
-    "dead on start": ("", Faults(dead_on_start=True), "dead on start"),
-    "dies at once": ("", Faults(dies_after=0), "dead after 0 requests"),
-    "hangs for ever": ("request_timeout = 0.1", Faults(hang_rate=1.0), "the engine hangs"),
+DEADLY: dict[str, tuple[dict[str, float], Faults, str]] = {
+    "dead on start": ({}, Faults(dead_on_start=True), "dead on start"),
+    "dies at once": ({}, Faults(dies_after=0), "dead after 0 requests"),
+    "hangs for ever": ({"request_timeout": 0.1}, Faults(hang_rate=1.0), "the engine hangs"),
 }
 
 

@@ -67,6 +67,8 @@ def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) 
 def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping[str, object]:
     policy = report.policy.identity
     sampled = "" if policy is None else f" by {name_only(policy.model)} at temperature {policy.temperature}"
+    if report.policy.several:
+        sampled = f" by {', '.join(map(name_only, report.policy.several))}"
     sources = ", ".join(f"{count} of {name}" for name, count in sorted(contents.sources.items()))
     labelers = [part.name for part in speaking(run.label)]
     return {

@@ -24,6 +24,7 @@ def identity_rows(report: Report) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
     return [
         *rows,
+        *([("policies", ", ".join(map(name_only, report.policy.several)))] if report.policy.several else []),
         ("stepforge", report.run.version),
         ("settings' digest", report.run.digest),
         ("seed", report.run.seed),
