@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from stepforge.grading.formula import Formula
 from stepforge.grading.plain_numbers import PlainNumber
 from stepforge.grading.regions import Region
+from stepforge.grading.trees import Formula
 from stepforge.grading.units import Unit
 
 ItemsKind = Literal["list", "tuple", "interval", "matrix"]

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from stepforge.grading.answer_types import Equation, Value
 from stepforge.grading.equality import same_formula
-from stepforge.grading.formula import Formula, Node, combined, with_variables
 from stepforge.grading.quantities import formula_of
+from stepforge.grading.trees import Formula, Node, combined, with_variables
 from stepforge.schemas.rollout import Outcome
 
 

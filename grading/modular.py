@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import comb, factorial
 
-from stepforge.grading.formula import Node
+from stepforge.grading.trees import Node
 
 PRIME = 2**127 - 39
 """1 modulo 4, so that -1 has a root."""

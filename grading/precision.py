@@ -6,8 +6,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from stepforge.grading.formula import Formula, Node
 from stepforge.grading.modular import Beyond, rational
+from stepforge.grading.trees import Formula, Node
 
 MAX_MAGNITUDE = 1 << 16
 """Largest binary exponent of a number in high precision."""

@@ -9,8 +9,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from stepforge.grading.equality import same_formula
-from stepforge.grading.formula import Formula, read_formula
+from stepforge.grading.formula import read_formula
 from stepforge.grading.precision import numeric
+from stepforge.grading.trees import Formula
 from stepforge.schemas.rollout import Outcome
 
 

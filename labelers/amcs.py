@@ -35,7 +35,6 @@ class AMCS(LabelPart):
         return self
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label the wrong solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
 

@@ -47,7 +47,6 @@ class EpicPRM(LabelPart):
         return self
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label the wrong solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         if any(r.outcome == "wrong" for r in solved.rollouts):
             await evidence.measure(QUESTION, 0, self.probe)

@@ -28,7 +28,6 @@ class Sequential(LabelPart):
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label the wrong solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         return await label_wrong(self.name, solved, evidence, lambda path: self.walk(path, evidence))
 

@@ -43,7 +43,6 @@ class SPRT(LabelPart):
     """Samples of the question that its base rate is taken from, the given solutions included."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label the wrong solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         if any(rollout.outcome == "wrong" for rollout in solved.rollouts):
             await evidence.measure(QUESTION, 0, self.root)

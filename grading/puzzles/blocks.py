@@ -19,7 +19,6 @@ class Blocks(Puzzle):
 
     @classmethod
     def read(cls, question: str) -> "Blocks | None":
-        """Return the puzzle of a question, or None."""
         if (found := _QUESTION.search(question)) is None:
             return None
         stacks = tuple(tuple(stack.split()) for stack in found[1].split(","))
@@ -27,7 +26,6 @@ class Blocks(Puzzle):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         return (
             f"Stacks from the bottom up: {self.told(self.start)}. Make the stack {' '.join(self.goal)} "
             f"in at most {self.limit} moves."

@@ -31,7 +31,6 @@ class Grid(Puzzle):
 
     @classmethod
     def read(cls, question: str) -> "Grid | None":
-        """Return the puzzle of a question, or None."""
         if (found := _QUESTION.search(question)) is None:
             return None
         x, y, width, height, walls, goal_x, goal_y, limit = found.groups()
@@ -46,7 +45,6 @@ class Grid(Puzzle):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         walls = ", ".join(map(self.told, self.walls))
         return (
             f"A robot stands at {self.told(self.robot)} on a grid of {self.width} by {self.height}. Walls: {walls}. "

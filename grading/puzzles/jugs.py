@@ -27,7 +27,6 @@ class Jugs(Puzzle):
 
     @classmethod
     def read(cls, question: str) -> "Jugs | None":
-        """Return the puzzle of a question, or None."""
         if (found := _QUESTION.search(question)) is None:
             return None
         a, b, wanted, limit = map(int, found.groups())
@@ -35,7 +34,6 @@ class Jugs(Puzzle):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         return (
             f"Jug A holds {self.size_a} and jug B {self.size_b}. Both are empty. "
             f"Get {self.wanted} in jug A in at most {self.limit} moves."

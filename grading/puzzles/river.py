@@ -28,7 +28,6 @@ class River(Puzzle):
 
     @classmethod
     def read(cls, question: str) -> "River | None":
-        """Return the puzzle of a question, or None."""
         if (found := _QUESTION.search(question)) is None:
             return None
         party = tuple(re.findall(r"(?:a|an) (\w+)", found[1]))
@@ -36,7 +35,6 @@ class River(Puzzle):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         party = " and ".join(f"a {name}" for name in self.party)
         eats = " and ".join(f"the {eater} eats the {eaten}" for eater, eaten in self.eats)
         return (

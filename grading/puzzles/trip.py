@@ -41,7 +41,6 @@ class Trip(Puzzle):
 
     @classmethod
     def read(cls, question: str) -> "Trip | None":
-        """Return the puzzle of a question, or None."""
         found, limit = _QUESTION.search(question), _LIMIT.search(question)
         if found is None or limit is None:
             return None
@@ -54,7 +53,6 @@ class Trip(Puzzle):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         places = " ".join(
             f"The {p.name} is open from {p.opens} to {p.closes}, takes {p.takes} and costs {p.costs}."
             for p in self.places
