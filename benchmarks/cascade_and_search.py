@@ -25,7 +25,7 @@ from stepforge.labelers import AnyPart, Cascade, ChangePoint, OmegaPRM, RewardMo
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.reports.label_accuracy import LabelCounts, judge_problem
+from stepforge.pipelines.reports.label_accuracy import counted, judge_problem, label_figures
 from stepforge.pipelines.run.stages import label, solve, with_scores
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
@@ -110,11 +110,8 @@ async def compare_labelers(
 
 
 def _f1(rows: Sequence[LabeledProblem], pick: Any) -> float:
-    counts = LabelCounts()
-    for i in pick:
-        for judged in _judged(rows[i]).values():
-            counts.add(LabelCounts(judged))
-    return counts.figures().processbench_f1_all_erroneous or 0.0
+    counts = counted(one for i in pick for judged in _judged(rows[i]).values() for one in judged)
+    return label_figures(counts).processbench_f1_all_erroneous or 0.0
 
 
 _JUDGED: dict[int, Any] = {}

@@ -1,10 +1,11 @@
-"""A corpus of a million problems: reading and checking it, making shards of it, finding copies; memory and rows/s.
+"""A corpus of a million problems: reading it, making shards, finding copies, solving, filtering; memory and rows/s.
 
     python -m benchmarks.corpus --rows 1000000 --out runs/corpus
 
 Writes a JSON lines file of word problems (1 % are copies of an earlier one, 1 % copies with one word changed), then
-does each phase in a process of its own, on one core and without Ray. Memory is the most that a phase had resident,
-less what it had before it began.
+does each phase in a process of its own, on one core and without Ray: `solve` by the scripted engine, one solution each;
+`vet` finds the copies and then passes every row through six filters. Memory is the most that a phase had resident, less
+what it had before it began.
 """
 
 import argparse
@@ -19,25 +20,30 @@ from pathlib import Path
 from random import Random
 
 from stepforge.filters import Corpus, NearDuplicates
+from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
-from stepforge.pipelines.run.near_duplicates import near_duplicates
-from stepforge.pipelines.run.shard_work import ShardWork
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
+from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import parse_settings
-from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.layout import Layout, ShardStage
 
 NAMES = ("Ann", "Ben", "Carla", "Dev", "Ema", "Farid", "Greta", "Hugo")
 GOODS = ("apples", "pens", "tickets", "stamps", "lamps", "ropes", "maps", "coins")
-SHARD = 10_000
+SHARD = 2_000
+TEST_SET = "tests.jsonl"
+TESTS = 1_000
+"""Problems of the test set that `contamination` looks for: the first of the corpus, every tenth."""
 
 
 def write_corpus(path: Path, rows: int) -> None:
     """Write the file."""
     rng, kept = Random(1), ["x"]
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file, (path.parent / TEST_SET).open("w", encoding="utf-8") as tests:
         for number in range(rows):
             one, two, a, b, c = rng.choice(NAMES), rng.choice(NAMES), *(rng.randrange(2, 999) for _ in range(3))
             good, other = rng.choice(GOODS), rng.choice(GOODS)
@@ -50,7 +56,10 @@ def write_corpus(path: Path, rows: int) -> None:
                 text = rng.choice(kept) if kind < 0.01 else rng.choice(kept).replace("How many", "So how many")
             if len(kept) < 10_000:
                 kept.append(text)
-            file.write(json.dumps({"id": number, "question": text, "answer": str(a * b)}) + "\n")
+            row = json.dumps({"id": number, "question": text, "answer": str(a * b)}) + "\n"
+            file.write(row)
+            if number % 10 == 0 and number < 10 * TESTS:
+                tests.write(row)
 
 
 def settings(folder: Path) -> RunFile:
@@ -59,9 +68,18 @@ def settings(folder: Path) -> RunFile:
     return parse_settings(
         {
             "problems": 0,
+            "solutions": 1,
             "rows_per_shard": SHARD,
             "generate": [part],
             "engine": {"kind": "scripted"},
+            "vet": [
+                {"kind": "duplicates"},
+                {"kind": "near_duplicates"},
+                {"kind": "contamination", "against": [str(folder / TEST_SET)], "ways": ["verbatim", "reworded"]},
+                {"kind": "language"},
+                {"kind": "shape", "max_characters": 4_000, "max_repetition": 0.9},
+                {"kind": "difficulty", "min_pass_rate": 0.0},
+            ],
             "label": [{"kind": "change_point"}],
         },
         "corpus",
@@ -75,17 +93,36 @@ def check(folder: Path) -> int:
 
 def generate(folder: Path) -> int:
     """Make the shards."""
+    return _every_shard(folder, "generate", {}, {})
+
+
+def solve(folder: Path) -> int:
+    """Write a solution of every problem, and grade it."""
+    return _every_shard(folder, "solve", {}, {})
+
+
+def vet(folder: Path) -> int:
+    """Find copies over all shards and pass all rows through the filters; return the rows kept."""
+    shards = Layout(folder).shards("generate")
+    return _every_shard(folder, "vet", duplicate_questions(shards), near_duplicates(shards, NearDuplicates()))
+
+
+def _every_shard(folder: Path, stage: ShardStage, copies: dict[str, str], near: dict[str, str]) -> int:
     run = settings(folder)
-    plan = plan_shards(run, folder)
 
-    async def work() -> None:
+    async def work() -> int:
+        rows = 0
         async with PooledGrader() as grader:
-            shards = ShardWork(run, folder, grader, None)
-            for shard in plan:
-                await shards.do("generate", shard, Corpus())
+            gate = EngineGate(ScriptedEngine(ScriptedEngineSettings()), UNBOUNDED)
+            work = ShardWork(run, folder, grader, Engines(gate))
+            for shard in plan_shards(run, folder):
+                ids = [f"corpus:{i}" for i in range(shard.start, shard.stop)]
+                known = [{i: found[i] for i in ids if i in found} for found in (copies, near)]
+                done = await work.do(stage, shard, Corpus(duplicate_of=known[0], near_copy_of=known[1]))
+                rows += done.report.rows_out
+        return rows
 
-    asyncio.run(work())
-    return len(plan)
+    return asyncio.run(work())
 
 
 def duplicates(folder: Path) -> int:
@@ -98,7 +135,7 @@ def near(folder: Path) -> int:
     return len(near_duplicates(Layout(folder).shards("generate"), NearDuplicates()))
 
 
-PHASES: dict[str, Callable[[Path], int]] = {f.__name__: f for f in (check, generate, duplicates, near)}
+PHASES: dict[str, Callable[[Path], int]] = {f.__name__: f for f in (check, generate, duplicates, near, solve, vet)}
 
 
 def resident() -> int:

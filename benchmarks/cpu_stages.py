@@ -33,7 +33,7 @@ from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.duplicates import duplicate_questions
 from stepforge.pipelines.run.export_work import export_apart
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.shard_work import Engines, ShardWork

@@ -29,7 +29,7 @@ from stepforge.pipelines.engines import VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.vllm_arguments import vllm_arguments
-from stepforge.pipelines.estimate.trace import Trace, TracedEngine
+from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -71,17 +71,20 @@ class Labeling(NamedTuple):
         return sum(r.tokens for r in self.requests) / (self.ended - self.began)
 
 
-class Recorder(TracedEngine):
+class Recorder(WrappedEngine):
     """An engine that keeps what passes through it."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, Trace())
+        super().__init__(engine)
         self.requests: list[Request] = []
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         completion = await self.engine.complete(prompt, seed=seed, sampling=sampling)
         self.requests.append(Request(prompt.token_ids, seed, completion.tokens, time.perf_counter()))
         return completion
+
+    async def close(self) -> None:
+        await self.engine.close()
 
 
 async def labeling(settings: VllmEngineSettings, problems: int, in_flight: int) -> Labeling:

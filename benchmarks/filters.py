@@ -38,8 +38,7 @@ from stepforge.filters import (
 )
 from stepforge.filters.held_out import HeldOutIndex
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
-from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
@@ -53,7 +52,7 @@ IDENTITY = PolicyIdentity(
     model="none", digest="", engine="none", engine_version="", temperature=1, top_p=1, max_tokens=1, prompt="{question}"
 )
 VET: dict[str, Any] = {
-    "self_consistency": SelfConsistency(sharpness=8.0, drop_contradicted=0.9),
+    "self_consistency": SelfConsistency(sharpness=8.0),
     "wrong_reference": WrongReference(min_answers=8),
     "difficulty": Difficulty(min_pass_rate=0.3),
     "shape": Shape(max_repetition=0.5, max_characters=4000),
@@ -165,6 +164,8 @@ def by_row(name: str, rows: int) -> dict[str, Any]:
         index = HeldOutIndex([("test", [problem.question for problem in some[::8]])])
         return _rate(lambda: sum(index.find(row.problem.question) is not None for row in found), len(found))
     part = VET[name]
+    if name == "self_consistency":
+        found = [row.model_copy(update={"problem": row.problem.model_copy(update={"answer": None})}) for row in found]
     part(found[0], Corpus())  # loads what it needs
     return _rate(lambda: sum(isinstance(part(row, Corpus()), Dropped) for row in found), len(found))
 

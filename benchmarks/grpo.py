@@ -2,17 +2,18 @@
 
     python -m benchmarks.grpo --steps 60 --seeds 1 2 3 --out runs/grpo
 
-Needs TRL beside stepforge (``pip install "trl>=1.16,<2"``); runs on a CPU. Both arms take the same prompts, as many
-rollouts, the same group-normalized outcome advantage and the same settings. With step credit, a wrong solution's
-advantage is 0 on the steps before the one at which the value of the embedded reward model falls most; that model read
-other problems and costs no rollouts. Intervals are a bootstrap over problems, the seeds' samples pooled.
+Needs TRL beside stepforge (``pip install "trl>=1.16,<2"``); runs on a CPU. All arms take the same prompts, as many
+rollouts, the same group-normalized outcome advantage and the same settings. With step credit (``steps``), a wrong
+solution's advantage is 0 on the steps before the one at which the value of the embedded reward model falls most; that
+model read other problems and costs no rollouts. ``truth`` does so before the true first error: no credit can be better
+placed, so it shows what there is to win. Intervals are a bootstrap over problems, the seeds' samples pooled.
 """
 
 import argparse
 import asyncio
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from trl import GRPOConfig, GRPOTrainer
 from benchmarks.small_scorer import LEVELS
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.labelers.oracle import judge
 from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -32,10 +34,13 @@ from stepforge.pipelines.library.rewards import trl_reward
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.verification.credit import Credit
+from stepforge.pipelines.verification.credit import step_credit
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.rollout import Step
 
-ARMS = ("outcome", "steps")
+Blame = Callable[[str, list[str]], Awaitable[int]]
+"""Returns the index of the line at which a wrong solution of a question goes wrong; 0 where that is not known."""
+ARMS = ("outcome", "steps", "truth")
 TRAIN_SEED, EXAM_SEED = 51_000, 99_000_002
 LONGEST = 240
 GROUP = 8
@@ -52,44 +57,56 @@ def problems(seed: int, count: int) -> list[Problem]:
     return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
 
 
-class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
-    """Puts a wrong solution's advantage on its worst step and what follows it; TRL takes advantages by token."""
+def by_reward_model() -> Blame:
+    """Blame the line at which the value of the embedded reward model falls most."""
+    scorer = asyncio.run(open_scorer(named_scorer("embedded")))
 
-    credit: Credit
+    async def blame(question: str, lines: list[str]) -> int:
+        (found,) = await step_credit(scorer, question, [lines])
+        return min(range(len(lines)), key=found.steps.__getitem__) if found.steps else 0
+
+    return blame
+
+
+def by_truth(asked: Sequence[Problem]) -> Blame:
+    """Blame the true first error."""
+    known = {p.question.strip(): p for p in asked}
+
+    async def blame(question: str, lines: list[str]) -> int:
+        classes = judge(known[question], tuple(Step(text=f"{line}\n") for line in lines))
+        return next((i for i, one in enumerate(classes) if one in ("wrong", "repaired")), 0)
+
+    return blame
+
+
+class StepCreditTrainer(GRPOTrainer):  # type: ignore[misc]
+    """Puts a wrong solution's advantage on the blamed step and what follows it; TRL takes advantages by token."""
+
+    blame: Blame
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = super()._generate_and_score_completions(inputs)
         ids, advantages = found["completion_ids"], found["advantages"]
         blamed = advantages[:, None].repeat(1, ids.shape[1])
-        texts = [[self.processing_class.decode([token]) for token in row] for row in ids.tolist()]
-        masks = found["completion_mask"].sum(1).tolist()
-        wrong = [i for i, advantage in enumerate(advantages.tolist()) if advantage < 0]
-        for i, first in zip(wrong, asyncio.run(self._first_blamed(inputs, texts, masks, wrong)), strict=True):
-            blamed[i, :first] = 0
+        lengths = found["completion_mask"].sum(1).tolist()
+        for i in (advantages < 0).nonzero()[:, 0].tolist():
+            texts = [self.processing_class.decode([token]) for token in ids[i, : lengths[i]].tolist()]
+            blamed[i, : asyncio.run(self._first_blamed(inputs[i]["question"], texts))] = 0
         found["advantages"] = blamed
         return found
 
-    async def _first_blamed(
-        self, inputs: list[dict[str, Any]], texts: list[list[str]], masks: list[int], wrong: list[int]
-    ) -> list[int]:
-        """Return the first token of the step at which the value falls most, for each wrong solution."""
-
-        async def first(i: int) -> int:
-            lines = "".join(texts[i][: masks[i]]).removesuffix("<|end|>").splitlines()
-            (credit,) = await self.credit.of(inputs[i]["question"], [lines])
-            if not credit.steps:
-                return 0
-            worst = min(range(len(lines)), key=credit.steps.__getitem__)
-            ends = np.cumsum([text.count("\n") for text in texts[i]])
-            return int(np.searchsorted(ends, worst)) + 1 if worst else 0
-
-        return [await first(i) for i in wrong]
+    async def _first_blamed(self, question: str, texts: list[str]) -> int:
+        """Return the first token of the blamed line."""
+        lines = "".join(texts).removesuffix("<|end|>").splitlines()
+        worst = await self.blame(question, lines) if lines else 0
+        ends = np.cumsum([text.count("\n") for text in texts])
+        return int(np.searchsorted(ends, worst)) + 1 if worst else 0
 
 
-def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
-    """Return the folder of a trained policy; trained only if it is not there."""
+def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> None:
+    """Train a policy into a folder, unless it is there."""
     if (out / "config.json").exists():
-        return out
+        return
     asked = problems(TRAIN_SEED + seed, steps * PROMPTS)
     rows = [{"prompt": f"{p.question.strip()}\n", "question": p.question.strip(), "solution": p.answer} for p in asked]
     config = GRPOConfig(
@@ -112,19 +129,18 @@ def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> Path:
         logging_steps=max(1, steps // 6),
         disable_tqdm=True,
     )
-    trainer = (StepCreditTrainer if arm == "steps" else GRPOTrainer)(
+    trainer = (GRPOTrainer if arm == "outcome" else StepCreditTrainer)(
         model=AutoModelForCausalLM.from_pretrained(embedded_folder(), dtype=torch.float32),
         reward_funcs=[trl_reward("solution")],
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(embedded_folder()),
     )
-    if arm == "steps":
-        trainer.credit = Credit(asyncio.run(open_scorer(named_scorer("embedded"))))
+    if arm != "outcome":
+        trainer.blame = by_reward_model() if arm == "steps" else by_truth(asked)
     trainer.train()
     trainer.model.save_pretrained(out)
     trainer.processing_class.save_pretrained(out)
-    return out
 
 
 async def right_shares(model: str, asked: Sequence[Problem]) -> list[float]:
@@ -149,16 +165,21 @@ def main() -> None:
     torch.set_num_threads(1)
     asked = problems(EXAM_SEED, chosen.problems)
     shares = {"before": np.array([asyncio.run(right_shares("embedded", asked))])}
+    folders = {arm: [chosen.out / f"{arm}-{seed}" for seed in chosen.seeds] for arm in ARMS}
+    for i, seed in enumerate(chosen.seeds):
+        for arm in ARMS:
+            train(arm, seed, chosen.steps, chosen.rate, folders[arm][i])
     for arm in ARMS:
-        folders = [train(arm, s, chosen.steps, chosen.rate, chosen.out / f"{arm}-{s}") for s in chosen.seeds]
-        shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders])
+        shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders[arm]])
     drawn = np.random.default_rng(0).integers(0, len(asked), (RESAMPLES, len(asked)))
-    gain = (shares["steps"] - shares["outcome"]).mean(0)[drawn].mean(1)
-    low, high = np.percentile(gain, [2.5, 97.5])
+    gains = {}
+    for arm in ARMS[1:]:
+        gain = (shares[arm] - shares["outcome"]).mean(0)[drawn].mean(1)
+        gains[f"{arm}_less_outcome"] = [round(float(x), 4) for x in (gain.mean(), *np.percentile(gain, [2.5, 97.5]))]
     result = {
         "rollouts": chosen.steps * PROMPTS * GROUP,
         "pass_at_1": {name: [round(float(one.mean()), 4) for one in found] for name, found in shares.items()},
-        "steps_less_outcome": [round(float(x), 4) for x in (gain.mean(), low, high)],
+        **gains,
         "sd_over_seeds": [round(statistics.pstdev(map(float, shares[arm].mean(1))), 4) for arm in ARMS],
     }
     chosen.out.mkdir(parents=True, exist_ok=True)

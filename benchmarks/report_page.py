@@ -17,7 +17,7 @@ import pyarrow as pa
 from benchmarks.viewer import PER_SHARD, renamed
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.report_page.page import write_page
-from stepforge.pipelines.reports.report import build_report
+from stepforge.pipelines.reports.report import measured as found_in
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_settings import folder_settings
@@ -64,7 +64,7 @@ def main() -> None:
     before = _memory()
     run, layout = open_run(options.out)
     began, computing = time.perf_counter(), time.process_time()
-    report = build_report(run, layout, build_ledger(layout, []))
+    report = found_in(run, layout, build_ledger(layout, [])).report
     measured, used = time.perf_counter(), time.process_time()
     path = write_page(run, layout, report)
     wrote = time.perf_counter()

@@ -1,8 +1,7 @@
 """Self-consistency (arXiv 2203.11171): the majority answer, and how many agree with it.
 
-A problem without a reference gets the majority answer as its reference, and its rollouts their outcomes; a problem
-with one may be dropped where a clear majority disagrees with it (``wrong_reference`` does so with more care).
-Answers are grouped as the grader compares them, never by spelling.
+A problem without a reference gets the majority answer as its reference, and its rollouts their outcomes. Answers are
+grouped as the grader compares them, never by spelling.
 """
 
 from itertools import pairwise
@@ -33,8 +32,6 @@ class SelfConsistency(Record):
     calibration: tuple[tuple[float, float], ...] = ()
     """Pairs of a share and the probability that such a majority is right, both rising; in between, straight lines.
     ``python -m benchmarks.agreement RUN`` measures them on problems whose answer is known."""
-    drop_contradicted: float | None = Field(default=None, gt=0, le=1)
-    """Drop a problem whose reference is contradicted by at least this share; None keeps them all."""
 
     @field_validator("calibration")
     @classmethod
@@ -44,27 +41,16 @@ class SelfConsistency(Record):
         return points
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Supply a missing reference, or weigh the one there is; a problem with a verifier needs none."""
-        if row.problem.verifier is not None:
+        """Supply a missing reference; a problem with a verifier needs none."""
+        if row.problem.verifier is not None or row.problem.answer is not None:
             return row
         voting = voters(row.rollouts)
-        if row.problem.answer is not None:
-            return self._weighed(row, voting)
         if len(voting) < self.min_answers:
             return Dropped(reason="too few answers for a majority")
         majority, share = next(iter(vote_shares(voting, row.problem.answer_kind, self.sharpness).items()))
         if self._calibrated(share) < self.min_agreement:
             return Dropped(reason="no majority answer")
         return with_reference(row, majority)
-
-    def _weighed(self, row: SolvedProblem, voting: list[Rollout]) -> SolvedProblem | Dropped:
-        against = [rollout for rollout in voting if rollout.outcome == "wrong"]
-        if self.drop_contradicted is None or len(voting) < self.min_answers or not against:
-            return row
-        share = next(iter(vote_shares(against, row.problem.answer_kind).values()))
-        if share * len(against) / len(voting) >= self.drop_contradicted:
-            return Dropped(reason="majority contradicts the reference")
-        return row
 
     def _calibrated(self, share: float) -> float:
         if not self.calibration:

@@ -7,7 +7,7 @@ honest ``say`` records the truth; one that returns a wrong value shows how the s
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-from stepforge.grading.exact import Exact, exact_text
+from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import AnswerKind, Quantity
 
 V = TypeVar("V", bound=Exact)
@@ -63,5 +63,5 @@ class Transcript:
         self.quantities: list[Quantity] = []
 
     def __call__(self, name: str, expression: str, value: V) -> V:
-        self.quantities.append(Quantity(name=name, expression=expression, value=exact_text(value)))
+        self.quantities.append(Quantity(name=name, expression=expression, value=str(value)))
         return value

@@ -9,7 +9,6 @@ from pydantic import Field, field_validator
 
 from stepforge.generators.draft import Draft, Free, Transcript
 from stepforge.generators.wording.grammar import free_grammar
-from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Problem, Reading, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
@@ -72,7 +71,7 @@ class Family(ProblemFamily):
             source=source,
             domain=self.domain,
             question=self.question(draft, seed, index),
-            answer=exact_text(answer),
+            answer=str(answer),
             answer_kind=draft.answer_kind,
             difficulty=level,
             group=group_of(self.kind, draft.shape),

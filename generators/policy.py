@@ -8,13 +8,11 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from stepforge.generators.policy_settings import PolicySettings as PolicySettings
 from stepforge.generators.tool_calls import Written, write_with_calls
-from stepforge.generators.ways import way_of
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
@@ -56,11 +54,16 @@ class PromptedPolicy:
         settings: PolicySettings,
         judge: Engine | None = None,
         python: Callable[[str], Awaitable[str | None]] | None = None,
+        *,
+        name: str = "",
+        own_tokens: bool = True,
     ) -> None:
-        """``python`` runs a program in isolation, and returns what it came to, or None where that is not known."""
+        """``python`` runs a program in isolation, and returns what it came to, or None where that is not known.
+        ``name`` follows the model's. Without ``own_tokens`` the steps of a prefix are another model's, so that their
+        text is encoded again."""
         self.engine = engine
         self.python = python
-        self._ways: dict[str, PromptedPolicy] = {}
+        self._own_tokens = own_tokens
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
@@ -73,7 +76,7 @@ class PromptedPolicy:
         )
         served = engine.identity
         self._identity = PolicyIdentity(
-            model=served.model,
+            model=f"{served.model}, {name}" if name else served.model,
             digest=served.digest,
             engine=served.engine,
             engine_version=served.version,
@@ -82,18 +85,6 @@ class PromptedPolicy:
             max_tokens=settings.max_tokens,
             prompt=settings.prompt,
         )
-
-    def for_problem(self, problem: Problem) -> "PromptedPolicy":
-        """Return the policy as this problem is asked; see ``PolicySettings.ways``."""
-        way = way_of(self.settings.ways, problem.id)
-        if way is None:
-            return self
-        if way.name not in self._ways:
-            settings = self.settings.model_copy(update={**way.changes, "ways": ()})
-            other = self._ways[way.name] = PromptedPolicy(self.engine, settings, self._judge, self.python)
-            named = {"model": f"{self._identity.model}, {way.name}"}
-            other._identity = other._identity.model_copy(update=named)
-        return self._ways[way.name]
 
     @property
     def identity(self) -> PolicyIdentity:
@@ -210,7 +201,7 @@ class PromptedPolicy:
         pieces = self.settings.segmenter(text)
         if not token_ids:
             return _STEPS.validate_python([{"text": piece} for piece in pieces])
-        steps: list[dict[str, Any]] = []
+        steps: list[dict[str, object]] = []
         position = first_token = start = 0
         for i, piece in enumerate(pieces):
             position += len(piece)
@@ -251,7 +242,9 @@ class PromptedPolicy:
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))
-        if ids:
+        if ids and not self._own_tokens:
+            ids.extend(self.engine.encode(before) if before else ())
+        elif ids:
             for step in prefix:
                 ids.extend(step.token_ids or self.engine.encode(step.text))
         written = [Message(role="assistant", content=before)] if before else []

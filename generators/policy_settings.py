@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
@@ -39,7 +39,10 @@ class PolicySettings(Record):
     """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
     another one, which is kept beside the first. None: it is not told."""
     ways: tuple[Way, ...] = ()
-    """Other ways to ask, each for its share of the problems; what is left is asked as here."""
+    """Other policies, each for its share of the problems; what is left is asked as here."""
+    completer: str | None = None
+    """Name of the way whose policy writes all completions that labels are made from; by default, each problem's
+    completions are by the policy that solved it. It reads the text of others' solutions, with its own tokens."""
 
     @field_validator("ways")
     @classmethod
@@ -51,6 +54,15 @@ class PolicySettings(Record):
         if any(way.prompt is not None and "{question}" not in way.prompt for way in ways):
             raise ValueError("a prompt has no {question}")
         return ways
+
+    @model_validator(mode="after")
+    def _completer_is_there(self) -> "PolicySettings":
+        names = [way.name for way in self.ways]
+        if self.completer is not None and self.completer not in names:
+            raise ValueError(
+                f"completer: {self.completer} is none of the ways ({', '.join(names) or 'there are none'})"
+            )
+        return self
 
     @field_validator("repair")
     @classmethod

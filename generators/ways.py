@@ -1,5 +1,5 @@
-"""Several ways to ask one model in a run: other words, another temperature. Each problem is asked in one way only, so
-that all evidence about it is of one policy; which way follows from its id."""
+"""Several policies in a run: another model, other words, another temperature. Each problem is solved by one of them,
+which follows from its id. The same policy completes its solutions, or the run's ``completer`` does."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,12 @@ class Way(Record):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     """Stands after the model's name wherever rows say which policy wrote them."""
-    share: float = Field(gt=0, le=1)
-    """Share of the problems that are asked so."""
+    share: float = Field(ge=0, le=1)
+    """Share of the problems that are asked so; 0 for one that only completes."""
+    engine: str | None = None
+    """Another model: the name of its table, ``[engines.<name>]``."""
     prompt: str | None = None
+    chat: bool | None = None
     system: str | None = None
     temperature: float | None = Field(default=None, gt=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -24,7 +27,8 @@ class Way(Record):
     @property
     def changes(self) -> dict[str, object]:
         """The settings of a policy that it changes."""
-        return {name: value for name, value in self if name not in ("name", "share") and value is not None}
+        changed = self.model_dump(exclude={"name", "share", "engine"})
+        return {name: value for name, value in changed.items() if value is not None}
 
 
 def way_of(ways: Sequence[Way], problem: str) -> Way | None:

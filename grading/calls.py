@@ -2,7 +2,7 @@
 
 import re
 
-from stepforge.grading.exact import ExactError, evaluate, exact_text
+from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.gates import power_growth
 
 OPEN, CLOSE = "<<", ">>"
@@ -33,7 +33,7 @@ def answer_call(expression: str) -> str:
         value = evaluate(expression).constant
     except ExactError:
         value = None
-    return " = cannot be read\n" if value is None else f" = {exact_text(value)}\n"
+    return " = cannot be read\n" if value is None else f" = {value}\n"
 
 
 def calls_made(text: str) -> int:

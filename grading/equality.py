@@ -12,13 +12,14 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
-from stepforge.grading.formula import Formula, Node
+from stepforge.grading.formula import Formula, Node, with_variables
 from stepforge.grading.modular import PRIME, Beyond, modular
 from stepforge.grading.precision import MAX_COST, Precise, Undefined, contexts
 from stepforge.schemas.rollout import Outcome
 
 _RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})
 
+_I = Node("constant", name="i")
 _INFINITY = Node("constant", name="infty")
 _INFINITE = {_INFINITY: 1, Node("negative", (_INFINITY,)): -1}
 
@@ -52,32 +53,17 @@ def _differ_by_spelling(left: Formula, right: Formula) -> bool:
     """Whether they are equal once ``c`` is read for ``C``, or ``j`` for ``i``, with no two variables made one."""
     folded = [{name: name.lower() for name in side.names} for side in (left, right)]
     if left.names != right.names and all(len(set(f.values())) == len(f) for f in folded):
-        sides = [_renamed(side, fold) for side, fold in zip((left, right), folded, strict=True)]
+        sides = [
+            with_variables(side, {old: Node("variable", name=new) for old, new in fold.items()})
+            for side, fold in zip((left, right), folded, strict=True)
+        ]
         if sides[0].names == sides[1].names and _same_node(*sides) == "correct":
             return True
     imaginary = [side for side in (left, right) if "i" in side.operations]
     engineers = [side for side in (left, right) if "j" in side.names and "i" not in side.operations]
     if len(imaginary) == len(engineers) == 1:
-        return _same_node(imaginary[0], _with_i(engineers[0])) == "correct"
+        return _same_node(imaginary[0], with_variables(engineers[0], {"j": _I})) == "correct"
     return False
-
-
-def _renamed(formula: Formula, names: Mapping[str, str]) -> Formula:
-    def walk(node: Node) -> Node:
-        if node.op == "variable":
-            return Node("variable", name=names[node.name])
-        return Node(node.op, tuple(map(walk, node.args)), node.name, node.value)
-
-    return Formula(walk(formula.node), frozenset(names.values()), formula.operations, formula.doubtful)
-
-
-def _with_i(formula: Formula) -> Formula:
-    def walk(node: Node) -> Node:
-        if node == Node("variable", name="j"):
-            return Node("constant", name="i")
-        return Node(node.op, tuple(map(walk, node.args)), node.name, node.value)
-
-    return Formula(walk(formula.node), formula.names - {"j"}, formula.operations | {"i"}, formula.doubtful)
 
 
 def _same_modulo(left: Node, right: Node, names: frozenset[str]) -> Outcome:
@@ -130,11 +116,8 @@ def _same_in_precision(left: Formula, right: Formula, log_base: str) -> Outcome:
         return "undetermined"
     if "wrong" in outcomes[:3]:
         return "wrong"
-    return (
-        "correct"
-        if outcomes.count("correct") >= 2 and not {"wrong", "undetermined"} & set(outcomes)
-        else ("undetermined")
-    )
+    agreed = outcomes.count("correct") >= 2 and not {"wrong", "undetermined"} & set(outcomes)
+    return "correct" if agreed else "undetermined"
 
 
 def _points(names: list[str]) -> list[dict[str, Fraction]]:
@@ -143,7 +126,7 @@ def _points(names: list[str]) -> list[dict[str, Fraction]]:
     return positive + signed
 
 
-def _same_at(low: "Precise", high: "Precise", left: Node, right: Node, point: Mapping[str, Fraction]) -> Any:
+def _same_at(low: Precise, high: Precise, left: Node, right: Node, point: Mapping[str, Fraction]) -> Any:
     """Return the outcome at one point; None where both are undefined, ``undetermined`` where one is."""
     sides = [_value_at(low, side, point) for side in (left, right)]
     if sides[0] is None or sides[1] is None:
@@ -157,7 +140,7 @@ def _same_at(low: "Precise", high: "Precise", left: Node, right: Node, point: Ma
     return "undetermined" if high.differ(*precise) or low.lossy or high.lossy else "correct"
 
 
-def _of_tiny(low: "Precise", high: "Precise", sides: list[Any], precise: list[Any]) -> Outcome:
+def _of_tiny(low: Precise, high: Precise, sides: list[Any], precise: list[Any]) -> Outcome:
     """Tell numbers that are tiny from zeros that rounding left a trace of: the trace shrinks with the precision."""
     zeros = [
         abs(fine) < abs(rough) * low.context.mpf(10) ** -20 or not rough
@@ -170,7 +153,7 @@ def _of_tiny(low: "Precise", high: "Precise", sides: list[Any], precise: list[An
     return "wrong" if high.differ(*precise) else "undetermined"
 
 
-def _value_at(precise: "Precise", node: Node, point: Mapping[str, Fraction]) -> Any:
+def _value_at(precise: Precise, node: Node, point: Mapping[str, Fraction]) -> Any:
     try:
         return precise.value(node, point)
     except (ZeroDivisionError, Undefined):

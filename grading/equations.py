@@ -1,8 +1,10 @@
 """Comparing two equations: ``2x - y + 1 = 0`` and ``y = 2x + 1`` are one line."""
 
+from dataclasses import replace
+
 from stepforge.grading.answer_types import Equation, Value
 from stepforge.grading.equality import same_formula
-from stepforge.grading.formula import Formula, Node
+from stepforge.grading.formula import Formula, Node, combined, with_variables
 from stepforge.grading.quantities import formula_of
 from stepforge.schemas.rollout import Outcome
 
@@ -14,28 +16,11 @@ def same_equation(gold: Equation, answer: Equation) -> Outcome | None:
         return None
     if not sides[0].names or sides[0].names != sides[1].names:
         return "wrong" if sides[0].names or sides[1].names else None
-    quotient = Formula(
-        Node("quotient", (sides[0].node, sides[1].node)),
-        sides[0].names,
-        sides[0].operations | sides[1].operations | {"quotient"},
-        sides[0].doubtful or sides[1].doubtful,
-    )
-    moved = _moved(quotient)
-    if moved is not None and same_formula(quotient, moved) == "correct":
+    quotient = combined("quotient", sides[0], sides[1])
+    moved = with_variables(quotient, {name: Node("variable", name=name + "'") for name in quotient.names})
+    if same_formula(quotient, moved) == "correct":  # it does not depend on its variables
         return "correct"
     return "wrong" if all(_degree(side.node) <= 1 for side in sides if side is not None) else None
-
-
-def _moved(formula: Formula) -> Formula | None:
-    """Return the formula in other variables: it is constant if it equals this."""
-
-    def walk(node: Node) -> Node:
-        if node.op == "variable":
-            return Node("variable", name=node.name + "'")
-        return Node(node.op, tuple(map(walk, node.args)), node.name, node.value)
-
-    names = frozenset(name + "'" for name in formula.names)
-    return Formula(walk(formula.node), names, formula.operations, formula.doubtful)
 
 
 def _difference(equation: Equation) -> Formula | None:
@@ -45,12 +30,7 @@ def _difference(equation: Equation) -> Formula | None:
     other = right.formula or (formula_of(right, right) if right.number is not None else None)
     if other is None:
         return None
-    return Formula(
-        Node("sum", (equation.left.node, Node("negative", (other.node,)))),
-        equation.left.names | other.names,
-        equation.left.operations | other.operations | {"sum"},
-        equation.left.doubtful or other.doubtful,
-    )
+    return combined("sum", equation.left, replace(other, node=Node("negative", (other.node,))))
 
 
 def _degree(node: Node) -> int:

@@ -48,6 +48,10 @@ class Polynomial:
             return None
         return self.coefficients[0] if self.coefficients else Fraction(0)
 
+    @property
+    def derivative(self) -> "Polynomial":
+        return Polynomial(power * c for power, c in enumerate(self.coefficients) if power)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Polynomial) and self.coefficients == other.coefficients
 
@@ -90,12 +94,7 @@ def _term(power: int, coefficient: Fraction, *, first: bool) -> str:
 
 
 Exact = int | Fraction | Polynomial
-"""A value that a step of a procedural solution may state."""
-
-
-def exact_text(value: Exact) -> str:
-    """Return the canonical text of a value: ``-7``, ``7/6`` or ``3x^2 - 2x + 1``."""
-    return str(value)
+"""A value that a step of a procedural solution may state: ``-7``, ``7/6`` or ``3x^2 - 2x + 1``."""
 
 
 class _Parser:

@@ -5,6 +5,7 @@ grammar does not have (sums, integrals, limits, text) is refused, so that no par
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -58,6 +59,35 @@ def read_formula(text: str) -> Formula | None:
     except (Unreadable, RecursionError):
         return None
     return Formula(node, frozenset(parser.names), frozenset(parser.operations), parser.doubtful)
+
+
+def combined(op: str, *formulas: Formula) -> Formula:
+    """Return an operation on formulas."""
+    return Formula(
+        Node(op, tuple(formula.node for formula in formulas)),
+        frozenset[str]().union(*(formula.names for formula in formulas)),
+        frozenset({op}).union(*(formula.operations for formula in formulas)),
+        any(formula.doubtful for formula in formulas),
+    )
+
+
+def constant(value: Fraction | int) -> Formula:
+    """Return a number as a formula."""
+    return Formula(number(value), frozenset(), frozenset(), doubtful=False)
+
+
+def with_variables(formula: Formula, new: Mapping[str, Node]) -> Formula:
+    """Return a formula with other variables, or a constant, in place of its variables."""
+
+    def walk(node: Node) -> Node:
+        if node.op == "variable":
+            return new.get(node.name, node)
+        return Node(node.op, tuple(map(walk, node.args)), node.name, node.value)
+
+    found = [new.get(name, Node("variable", name=name)) for name in formula.names]
+    names = frozenset(node.name for node in found if node.op == "variable")
+    constants = frozenset(node.name for node in found if node.op == "constant")
+    return Formula(walk(formula.node), names, formula.operations | constants, formula.doubtful)
 
 
 def number(value: Fraction | int) -> Node:

@@ -28,7 +28,7 @@ _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re
 _NEXT_QUESTION = re.compile(
     r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
 )
-_ENDS_OF_THOUGHT = (
+ENDS_OF_THOUGHT = (
     "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
     "<|end_of_thought|>", "<|channel|>final<|message|>",
 )  # fmt: skip
@@ -43,7 +43,7 @@ _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "sol
 
 def last_word(text: str) -> str:
     """The response without its thinking and without anything after its end of turn."""
-    start, length = max((text.rfind(end), len(end)) for end in _ENDS_OF_THOUGHT)
+    start, length = max((text.rfind(end), len(end)) for end in ENDS_OF_THOUGHT)
     text = _SOLUTION.sub(" ", text[start + length :]) if start >= 0 else text
     opening = _OPENING.match(text)
     text = text[opening.end() :] if opening is not None else text
@@ -54,7 +54,7 @@ def last_word(text: str) -> str:
 
 def unfinished_thought(text: str) -> bool:
     """Whether a text is still thinking where it ends."""
-    return "<think>" in text[:200] and not any(end in text for end in _ENDS_OF_THOUGHT)
+    return "<think>" in text[:200] and not any(end in text for end in ENDS_OF_THOUGHT)
 
 
 def _before_next_question(text: str) -> str:

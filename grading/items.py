@@ -32,13 +32,9 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     if kinds == {"list"}:
         return _in_any_order(left, right, compare)
     if len(kinds) == 1:
-        return (
-            _in_order(left, right, compare)
-            if gold.bracket == answer.bracket
-            else _other_brackets(gold, answer, compare)
-        )
-    if "interval" in kinds and not _might_be_closed(gold, answer):
-        return "wrong"
+        if gold.bracket != answer.bracket:
+            return _other_brackets(gold, answer, compare)
+        return _in_order(left, right, compare)
     if "interval" in kinds:
         return "wrong"
     ordered = _in_order(left, right, compare) if "matrix" in kinds else _in_any_order(left, right, compare)
@@ -58,10 +54,6 @@ def _as_matrix(items: Items, other: Items) -> Items:
     cells = tuple(cell for row in rows for cell in row.parts)
     even = len({len(row.parts) for row in rows}) == 1
     return replace(items, kind="matrix", parts=cells, rows=len(rows), bracket=other.bracket) if even else items
-
-
-def _might_be_closed(gold: Items, answer: Items) -> bool:
-    return {gold.bracket, answer.bracket} <= {"(", "["}
 
 
 def _other_brackets(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
@@ -166,9 +158,6 @@ def _decimal_comma(one: Value, many: Items) -> bool:
     numbers = [p.number for p in many.parts if isinstance(p, Value) and p.number is not None]
     if len(numbers) != 2 or one.number is None or ", " in many.text or "," not in many.text:
         return False
-    whole, _, part = many.text.partition(",")
-    return (
-        whole.strip().lstrip("-").isdigit()
-        and part.isdigit()
-        and one.number.value == Fraction(f"{whole.strip()}.{part}")
-    )
+    whole, _, part = many.text.strip().partition(",")
+    whole_numbers = whole.strip().lstrip("-").isdigit() and part.isdigit()
+    return whole_numbers and one.number.value == Fraction(f"{whole.strip()}.{part}")

@@ -2,9 +2,10 @@
 
 import re
 
+from stepforge.grading.frames import ENDS_OF_THOUGHT
+
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _FIRST_LINE = re.compile(r"^(?:def |class |import |from |@|async def )", re.MULTILINE)
-_ENDS_OF_THOUGHT = ("</think>", "</thinking>", "</thought>")
 
 
 def program_in(text: str, entry_point: str) -> str | None:
@@ -13,7 +14,7 @@ def program_in(text: str, entry_point: str) -> str | None:
     Of several fences, the last that defines the entry point counts, else the last one. A text without a fence is a
     program from its first definition or import on; one that has neither goes on where a prompt ends.
     """
-    for end in _ENDS_OF_THOUGHT:
+    for end in ENDS_OF_THOUGHT:
         text = text.rpartition(end)[2]
     blocks = [text[start:end] for start, end in fenced(text)]
     if blocks:

@@ -1,15 +1,14 @@
 """Comparing two quantities: numbers and formulas, with the units that they were written with."""
 
-from fractions import Fraction
-
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
-from stepforge.grading.formula import Formula, Node
+from stepforge.grading.formula import Formula, Node, combined, constant
 from stepforge.grading.modular import rational
 from stepforge.grading.plain_numbers import PlainNumber
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
+_PI = Formula(Node("constant", name="pi"), frozenset(), frozenset({"pi"}), doubtful=False)
 _LESS = frozenset(("less", "fewer", "lower", "down"))
 
 
@@ -36,7 +35,7 @@ def formula_of(value: Value, other: Value) -> Formula | None:
         return value.formula
     if value.number is None:
         return None
-    return Formula(Node("number", value=value.number.value), frozenset(), frozenset(), doubtful=False)
+    return constant(value.number.value)
 
 
 def _apart_from_units(gold: Value, answer: Value) -> Outcome:
@@ -44,10 +43,12 @@ def _apart_from_units(gold: Value, answer: Value) -> Outcome:
     for one, other in ((gold, answer), (answer, gold)):
         if one.number is None or other.formula is None:
             continue
-        if one.number.percent and _equals(other.formula, one.number.value / 100):
+        if one.number.percent and rational(other.formula.node) == one.number.value / 100:
             return "correct" if one is gold else "undetermined"
-        if one.unit.name == "degree" and "pi" in other.formula.operations and _equals_angle(other, one.number.value):
-            return "undetermined"
+        if one.unit.name == "degree" and "pi" in other.formula.operations:
+            angle = combined("product", constant(one.number.value / 180), _PI)
+            if same_formula(other.formula, angle) == "correct":
+                return "undetermined"
     for one, other in ((gold, answer), (answer, gold)):
         if one.unit.name == "%" and not other.unit.name and _a_hundredth(one, other):
             return "undetermined"
@@ -59,19 +60,7 @@ def _a_hundredth(percentage: Value, plain: Value) -> bool:
     left, right = formula_of(percentage, plain), formula_of(plain, percentage)
     if left is None or right is None:
         return False
-    share = Node("quotient", (left.node, Node("number", value=Fraction(100))))
-    operations = left.operations | {"quotient"}
-    return same_formula(Formula(share, left.names, operations, left.doubtful), right) == "correct"
-
-
-def _equals(formula: Formula, value: Fraction) -> bool:
-    return rational(formula.node) == value
-
-
-def _equals_angle(side: Value, degrees: Fraction) -> bool:
-    angle = Node("product", (Node("number", value=degrees / 180), Node("constant", name="pi")))
-    turned = Formula(angle, frozenset(), frozenset({"product", "pi"}), doubtful=False)
-    return side.formula is not None and same_formula(side.formula, turned) == "correct"
+    return same_formula(combined("quotient", left, constant(100)), right) == "correct"
 
 
 def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:

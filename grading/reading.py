@@ -59,7 +59,6 @@ _TRIGONOMETRIC = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*degrees", re.ASCII)
 _PREFIX = re.compile(r"\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
 _DOTTED = re.compile(r"(-?)(\d*)\.(\d*?)(\d{1,6}?)\4{1,}\d*\.\.\.", re.ASCII)
-_FRENCH = re.compile(r"\]([^\[\]]*)([\[\]])|([\[])([^\[\]]*)\[")
 _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*\w+\s*\}?\s*\)?)\s*$")
 
 

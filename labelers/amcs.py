@@ -11,16 +11,15 @@ from pydantic import Field, model_validator
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong
+from stepforge.labelers.labeling import LabelPart, label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
-class AMCS(Record):
+class AMCS(LabelPart):
     """Bisection with a Wilson stop."""
 
     kind: Literal["amcs"] = "amcs"
@@ -34,11 +33,6 @@ class AMCS(Record):
         if self.first > self.most:
             raise ValueError("first is above most")
         return self
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the wrong solutions of a problem."""

@@ -17,7 +17,7 @@ from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.epic_prm import EpicPRM
 from stepforge.labelers.evidence.store import Evidence
 from stepforge.labelers.judge import Judge
-from stepforge.labelers.labeling import labeled_problem
+from stepforge.labelers.labeling import LabelPart, labeled_problem
 from stepforge.labelers.math_shepherd import MathShepherd
 from stepforge.labelers.omega_prm import OmegaPRM
 from stepforge.labelers.reward_model import RewardModel
@@ -35,7 +35,7 @@ Tier = Annotated[
 ]
 
 
-class Cascade(Record):
+class Cascade(LabelPart):
     """Labelers in the order of their price."""
 
     kind: Literal["cascade"] = "cascade"
@@ -46,11 +46,6 @@ class Cascade(Record):
     """Posterior probability at which a solution goes no further."""
     person: bool = False
     """Whether what the last tier is not sure of is left to a person; otherwise its verdict stands."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     @property
     def pilot(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
+from stepforge.labelers.labeling import LabelPart
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.record import Record
 
@@ -21,17 +22,12 @@ SMOOTHING = 0.5
 """Added to each count of the measured table, so that nothing is impossible."""
 
 
-class Consensus(Record):
+class Consensus(LabelPart):
     """In a run's list of labelers: speaks last, about what the others said. Listed first, its verdicts stand."""
 
     kind: Literal["consensus"] = "consensus"
     of: tuple[str, ...] = ()
     """Labelers of the run; by default all but the oracle."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
         """Return what the labelers agree on, from everybody's verdict on one solution."""

@@ -14,14 +14,14 @@ from stepforge.labelers.evidence.replay import growing_evidence
 from stepforge.labelers.evidence.siblings import Fork, fork_of
 from stepforge.labelers.evidence.store import Evidence, Trajectory
 from stepforge.labelers.evidence.tree import Branch, EvidenceTree
+from stepforge.labelers.labeling import LabelPart
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
 
 
-class Contrast(Record):
+class Contrast(LabelPart):
     """Asks at the error's prefix for a right step, then at whichever of the two steps is known less well."""
 
     kind: Literal["contrast"] = "contrast"
@@ -34,11 +34,6 @@ class Contrast(Record):
     hardly be apart."""
     per_problem: int = Field(default=4, ge=1)
     """Most first errors of a problem that are followed up; solutions that go wrong alike count once."""
-
-    @property
-    def name(self) -> str:
-        """How the books call it."""
-        return self.kind
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with the completions that were drawn, and what they cost."""

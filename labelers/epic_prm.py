@@ -15,17 +15,16 @@ from pydantic import Field, model_validator
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong
+from stepforge.labelers.labeling import LabelPart, label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 TOO_HARD = "too few of the probe's completions are right"
 
 
-class EpicPRM(Record):
+class EpicPRM(LabelPart):
     """Bisection that knows how hard the question is."""
 
     kind: Literal["epic_prm"] = "epic_prm"
@@ -46,11 +45,6 @@ class EpicPRM(Record):
         if self.fewest > self.most:
             raise ValueError("fewest is above most")
         return self
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the wrong solutions of a problem."""

@@ -11,13 +11,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
 from stepforge.labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Grader, Policy, Sampling
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
@@ -39,7 +38,7 @@ TEMPLATE = (
 )
 
 
-class Judge(Record):
+class Judge(LabelPart):
     """Asks a language model; the run's ``judge`` engine where there is one, else the policy's own."""
 
     kind: Literal["judge"] = "judge"
@@ -64,11 +63,6 @@ class Judge(Record):
         if missing:
             raise ValueError(f"has no {missing[0]}")
         return template
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Judge every solution of a problem."""

@@ -5,10 +5,21 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepClass, StepLabel, Verdict
+from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 TRUNCATED = "solution truncated or without a verdict"
 """Reason to abstain: the solution's own outcome is undetermined."""
+
+
+class LabelPart(Record):
+    """A part of a run's list of labelers: reports and the ledger call it by its kind."""
+
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return self.kind
 
 
 async def label_wrong(

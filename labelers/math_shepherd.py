@@ -14,14 +14,13 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong, own_outcome
+from stepforge.labelers.labeling import LabelPart, label_wrong, own_outcome
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
-class MathShepherd(Record):
+class MathShepherd(LabelPart):
     """Brute force: the reference every cheaper labeler is measured against."""
 
     kind: Literal["math_shepherd"] = "math_shepherd"
@@ -38,11 +37,6 @@ class MathShepherd(Record):
     """Completions of the bare question to have as well, the solutions included."""
     right_solutions: bool = True
     """Whether the steps of solutions with a right answer are asked about as well; if not, these count as right."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label every solution of a problem, all steps at once."""

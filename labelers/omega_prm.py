@@ -12,20 +12,18 @@ from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
 from stepforge.labelers.search_tree import Exploration, State, Tree
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 UNSOLVED = "no rollout from the question is correct"
-ALL_SOLVED = "every rollout from the question is correct"
 NOT_SEARCHED = "search limit reached"
 NO_VERDICT = "a prefix on the way has no completion with a verdict"
 
 
-class OmegaPRM(Record):
+class OmegaPRM(LabelPart):
     """Divide and conquer in a tree; the paper's constants are the defaults."""
 
     kind: Literal["omega_prm"] = "omega_prm"
@@ -48,11 +46,6 @@ class OmegaPRM(Record):
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Search the tree of one question and label its solutions."""
@@ -102,7 +95,7 @@ class _Search:
         if rollout.id in self.found:
             return NO_VERDICT
         value = self.root.label.value if self.root is not None else None
-        return {None: NO_VERDICT, 0.0: UNSOLVED, 1.0: ALL_SOLVED}.get(value, NOT_SEARCHED)
+        return {None: NO_VERDICT, 0.0: UNSOLVED}.get(value, NOT_SEARCHED)
 
     def _given(self) -> tuple[State, Trajectory] | None:
         if not self.part.solutions_first or self.root is None:

@@ -20,26 +20,20 @@ from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.deductions import MISSING, judge_deductions, z3_is_there
 from stepforge.labelers.derived import Held, judge_equations
 from stepforge.labelers.explained import Judged, judge_line, known
-from stepforge.labelers.labeling import labeled_problem
+from stepforge.labelers.labeling import LabelPart, labeled_problem
 from stepforge.labelers.moves import judge_moves
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 NO_TRUTH = "the problem carries no truth"
 
 
-class Oracle(Record):
+class Oracle(LabelPart):
     """Labels by the truth of a procedural problem; abstains on any other."""
 
     kind: Literal["oracle"] = "oracle"
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Judge every solution; nothing is sampled."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
+from stepforge.grading.vocabulary import words
 from stepforge.schemas.number_words import in_digits
 
 MAX_LENGTH = 5000
@@ -20,61 +21,12 @@ _LEFT_OVER = re.compile(r"(\d+)\s*/\s*(\d+)(?=,?\s+leaves\b)")
 _X_IS = re.compile(r"(?:(?<!of )\bx|\b(?:the|our) unknown) (?:is|equals)(?=\s+-?[\d(])")
 _WORD = re.compile(r"[a-z]+")
 _TAKEN_BACK = re.compile(r"\b(?:no|wait|sorry|mean|scratch|redo|correction)\b", re.IGNORECASE)
-EQUAL = frozenset(
-    (
-        "is",
-        "are",
-        "be",
-        "equal",
-        "equals",
-        "gives",
-        "give",
-        "giving",
-        "makes",
-        "make",
-        "making",
-        "leaves",
-        "leave",
-        "get",
-        "gets",
-        "have",
-        "has",
-        "comes",
-        "come",
-        "adds",
-        "add",
-        "works",
-        "work",
-        "becomes",
-        "become",
-        "yields",
-        "total",
-        "totals",
-    )
+EQUAL = words(
+    "is are be equal equals gives give giving makes make making leaves leave get gets have has comes come adds add "
+    "works work becomes become yields total totals"
 )
 """Words that state what an expression before them is worth."""
-_GLUE = EQUAL | frozenset(
-    (
-        "which",
-        "that",
-        "it",
-        "this",
-        "so",
-        "and",
-        "we",
-        "i",
-        "the",
-        "to",
-        "up",
-        "out",
-        "of",
-        "result",
-        "value",
-        "exactly",
-        "a",
-        "us",
-    )
-)
+_GLUE = EQUAL | words("which that it this so and we i the to up out of result value exactly a us")
 
 
 _OPERATORS = ("-", "+", "*", "/", "^", "mod")
@@ -203,9 +155,9 @@ def _joined(text: str, runs: list[Run]) -> list[tuple[str, ...]]:
 
 
 def _is_value(left: str, between: str) -> bool:
-    words = set(_WORD.findall(between))
+    said = set(_WORD.findall(between))
     operates = bool(re.search(r"[\dx)] (?:[-+*/]|mod) ", left))
-    return operates and bool(words & EQUAL) and words <= _GLUE and not re.search(r"[.;]", between)
+    return operates and bool(said & EQUAL) and said <= _GLUE and not re.search(r"[.;]", between)
 
 
 def _same_polynomial(sides: tuple[str, ...]) -> bool:

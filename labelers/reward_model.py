@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -43,7 +43,7 @@ def logit(score: float) -> float:
     return log(kept / (1 - kept))
 
 
-class RewardModel(Record):
+class RewardModel(LabelPart):
     """Reads the scores that the run's ``scorer`` gave every step."""
 
     kind: Literal["reward_model"] = "reward_model"
@@ -52,11 +52,6 @@ class RewardModel(Record):
     """Posterior probability below which it abstains."""
     answer: bool = True
     """Whether a wrong final answer counts as a sign of an error."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Judge every solution; nothing is sampled."""

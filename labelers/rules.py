@@ -6,7 +6,7 @@ to a whole run.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
@@ -178,22 +178,9 @@ class People(PeopleRule):
         return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
 
 
-AnyRule = Annotated[
-    Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People,
-    Field(discriminator="kind"),
-]
-RULES: dict[str, type[Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People]]
-RULES = {
-    "hard": Hard,
-    "soft": Soft,
-    "advantage": Advantage,
-    "relative_progress": RelativeProgress,
-    "scan": Scan,
-    "posterior": PosteriorRule,
-    "agreement": Agreement,
-    "fusion": Fusion,
-    "people": People,
-}
+_Rule = Hard | Soft | Advantage | RelativeProgress | Scan | PosteriorRule | Agreement | Fusion | People
+AnyRule = Annotated[_Rule, Field(discriminator="kind")]
+RULES: dict[str, type[_Rule]] = {rule.model_fields["kind"].default: rule for rule in get_args(_Rule)}
 
 
 def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
@@ -242,7 +229,7 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
 def base_rate(row: LabeledProblem) -> float | None:
     """Return the share of right ones among all samples of the bare question: V(0)."""
     root = [r for r in row.evidence if r.start is not None and r.start.steps == 0]
-    return pass_rate([*(s.rollout for s in row.solutions if s.rollout.tokens), *row.own, *root])
+    return pass_rate([*row.sampled, *root])
 
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:

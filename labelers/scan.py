@@ -10,17 +10,16 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong, labeled_problem
+from stepforge.labelers.labeling import LabelPart, label_wrong, labeled_problem
 from stepforge.labelers.sequential import Sequential
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 UNSURE = "self-confidence below the threshold"
 
 
-class SCAN(Record):
+class SCAN(LabelPart):
     """Self-confidence first, then a walk."""
 
     kind: Literal["scan"] = "scan"
@@ -29,11 +28,6 @@ class SCAN(Record):
     confidence: float = Field(default=0.75, ge=0, le=1)
     confidence_samples: int = Field(default=128, ge=1)
     """Completions of the question, the given solutions included."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the solutions of a problem."""

@@ -33,9 +33,9 @@ class State:
 
     @property
     def searchable(self) -> bool:
-        """Whether 0 < MC(s) < 1: only then does a wrong rollout of it tell where it went wrong."""
-        value = self.label.value
-        return value is not None and 0 < value < 1
+        """Whether MC(s) > 0. The paper also asks for MC(s) < 1, which any state with a wrong rollout of its own has;
+        solutions that were supplied are searched at MC(s) = 1 too."""
+        return bool(self.label.value)
 
 
 def rollout_quality(value: float, tokens: int, constants: Exploration) -> float:

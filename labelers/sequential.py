@@ -8,15 +8,14 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong
+from stepforge.labelers.labeling import LabelPart, label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
-class Sequential(Record):
+class Sequential(LabelPart):
     """Step by step from the front; right solutions are not looked at."""
 
     kind: Literal["sequential"] = "sequential"
@@ -27,11 +26,6 @@ class Sequential(Record):
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the wrong solutions of a problem."""

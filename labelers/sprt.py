@@ -13,11 +13,10 @@ from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import label_wrong
+from stepforge.labelers.labeling import LabelPart, label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
@@ -32,7 +31,7 @@ class Ratio(NamedTuple):
         return 0.0 if label is None else label.successes * self.success + label.failures * self.failure
 
 
-class SPRT(Record):
+class SPRT(LabelPart):
     """Bisection by sequential tests; right solutions are not looked at."""
 
     kind: Literal["sprt"] = "sprt"
@@ -42,11 +41,6 @@ class SPRT(Record):
     """Completions of a prefix after which the likelier of the two is taken."""
     root: int = Field(default=4, ge=1)
     """Samples of the question that its base rate is taken from, the given solutions included."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the wrong solutions of a problem."""

@@ -142,9 +142,14 @@ class Cost(Summed):
 
 def cost_by_labeler(entries: "Iterable[LabelerCost]") -> dict[str, Cost]:
     """Return what each labeler spent in all."""
+    return summed_costs((entry.labeler, entry.cost) for entry in entries)
+
+
+def summed_costs(entries: Iterable[tuple[str, Cost]]) -> dict[str, Cost]:
+    """Return the sum of what stands beside each name."""
     costs: dict[str, Cost] = {}
-    for entry in entries:
-        costs[entry.labeler] = costs.get(entry.labeler, Cost()) + entry.cost
+    for name, cost in entries:
+        costs[name] = costs.get(name, Cost()) + cost
     return costs
 
 
@@ -171,6 +176,14 @@ class LabeledProblem(Record):
     """Whole solutions that a search found beside ``solutions``: chosen, so nothing is counted from them."""
     own: tuple[Rollout, ...] = ()
     """The policy's own solutions of a problem whose solutions were supplied, where it solved the problem too."""
+    completer: PolicyIdentity | None = None
+    """Who wrote the completions, where that is not the policy."""
+
+    @property
+    def sampled(self) -> list[Rollout]:
+        """The samples of the bare question by whoever wrote the completions, beside those among the completions."""
+        own = [s.rollout for s in self.solutions if s.rollout.tokens and self.completer is None]
+        return [*own, *self.own]
 
     @property
     def supplied(self) -> bool:

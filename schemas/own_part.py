@@ -72,7 +72,7 @@ def is_own(part: Record) -> bool:
     return isinstance(part, OwnPart)
 
 
-def settings_of_part(part: Record) -> dict[str, Any]:
+def settings_of_part(part: Record) -> dict[str, object]:
     """Return a part's settings as a run file holds them, whether its code is imported or not."""
     settings = part.model_dump(mode="json")
     path = import_path(part)
@@ -87,7 +87,7 @@ def import_path(part: Any) -> str | None:
     return None if module.split(".")[0] == "stepforge" else f"{module}:{type(part).__qualname__}"
 
 
-def _without_kind(settings: dict[str, Any]) -> dict[str, Any]:
+def _without_kind(settings: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in settings.items() if name != "kind"}
 
 

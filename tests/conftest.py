@@ -1,9 +1,13 @@
 """The order of the files; and counts that tests print, all at the end, also of another process (``pytest -n``)."""
 
+import gc
+import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are more processes than cores already
 COUNT = "count"
 LONGEST = (
     "engines/test_engines.py",
@@ -20,10 +24,40 @@ LONGEST = (
 )
 """Files that take longest: they come first, so that the processes of ``pytest -n`` end together."""
 
+NEED_TORCH = (
+    "engines/test_engines.py",
+    "engines/test_engine_parts.py",
+    "engines/test_vllm_arguments.py",
+    "scorers/",
+    "benchmarks/test_usefulness",
+    "commands/test_rounds.py",
+    "generators/test_search.py",
+)
+"""Files that load torch, or vLLM, which takes seconds and half a gigabyte."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     items.sort(key=lambda item: next((i for i, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests and all modules out of every look for reference cycles."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all files that need torch, so that the others never load it."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class TorchTogether(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            together = any(part in nodeid for part in NEED_TORCH)
+            return "torch" if together else str(super()._split_scope(nodeid))
+
+    return TorchTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ from run_files import a_run
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import AnyPart
+from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.exports import AnyExport
+from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.stages import label, solve
-from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import Kept, kept_rows
@@ -26,6 +28,8 @@ from stepforge.schemas.labeled import LabeledProblem
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11
 STAGES: tuple[ShardStage, ...] = ("label", "curate")
+_MADE: dict[tuple[str, float], list[LabeledProblem]] = {}
+"""Rows that this process has made: more of them begin with the same ones."""
 
 
 def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: float = 0.12) -> list[LabeledProblem]:
@@ -38,10 +42,12 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
         solved = await solve(family.item(SEED, index), [], policy, EqualGrader(), n=4, seed=SEED)
         return await label(solved, parts, policy, EqualGrader(), seed=SEED)
 
-    async def every() -> list[LabeledProblem]:
-        return list(await asyncio.gather(*(row(index) for index in range(count))))
+    async def further() -> list[LabeledProblem]:
+        return list(await asyncio.gather(*(row(index) for index in range(len(made), count))))
 
-    return asyncio.run(every())
+    made = _MADE.setdefault((repr(parts), error_rate), [])
+    made += asyncio.run(further())
+    return made[:count]
 
 
 def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:
@@ -65,4 +71,12 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
     for number, first in enumerate(range(0, len(rows), 3)):
         part = rows[first : first + 3]
         write_curated(layout, number, part, {"run": content_digest(run)})
+    return run, layout
+
+
+def exported_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
+    """Return the same with its data sets, report and card."""
+    run, layout = curated_run(folder, rows, exports)
+    export_all(run, layout)
+    write_report(run, layout, write_ledger(layout, []))
     return run, layout

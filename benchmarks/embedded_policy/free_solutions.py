@@ -11,7 +11,6 @@ from benchmarks.embedded_policy.free_lines import Line, Mark, Writer
 from benchmarks.embedded_policy.slips import consistent, slipped
 from stepforge.generators.draft import Draft, Transcript
 from stepforge.generators.wording.grammar import Part
-from stepforge.grading.exact import exact_text
 from stepforge.schemas.problem import Quantity
 
 
@@ -25,7 +24,7 @@ def free_solution(
     order = _order(draft, [q.name for q in honest.quantities], rng)
     writer = Writer(draft, rng, part)
     if rng.random() >= slip_share:
-        return writer.write([(truth[name], "step") for name in order], exact_text(answer))
+        return writer.write([(truth[name], "step") for name in order], str(answer))
     at = rng.choice(order)
     wrong, wrong_answer = slipped(draft, rng, [q.name for q in honest.quantities].index(at))
     place = order.index(at)
@@ -36,14 +35,14 @@ def free_solution(
         if not all(map(consistent, after)):
             return free_solution(draft, rng, slip_share=slip_share, repair_share=repair_share, part=part)
         steps += [(quantity, _mark(draft, quantity, truth)) for quantity in after]
-        return writer.write(steps, exact_text(wrong_answer), right=exact_text(answer) == exact_text(wrong_answer))
+        return writer.write(steps, str(wrong_answer), right=str(answer) == str(wrong_answer))
     for later in order[place + 1 : place + 2]:
         carries = later in wrong and at in _inputs(draft, later, order) and consistent(wrong[later])
         if carries and rng.random() < 0.25:
             steps.append((wrong[later], _mark(draft, wrong[later], truth)))
     steps.append((truth[at], "repair"))
     steps += [(truth[name], "step") for name in order[place + 1 :]]
-    return writer.write(steps, exact_text(answer))
+    return writer.write(steps, str(answer))
 
 
 def _mark(draft: Draft, quantity: Quantity, truth: dict[str, Quantity]) -> Mark:

@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple, cast
 
 from stepforge.generators.draft import Draft, Transcript, V
-from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate
 from stepforge.grading.statement import REPAIR_MARK
 from stepforge.pipelines.engines.scripted_writer import wrong_number
 from stepforge.schemas.problem import Quantity
@@ -59,7 +59,7 @@ def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: floa
     answer = draft.work(honest)
     lines = [f"{q.statement}\n" for q in honest.quantities]
     if rng.random() >= slip_share:
-        return [Piece("".join(lines) + f"Answer: {exact_text(answer)}")]
+        return [Piece("".join(lines) + f"Answer: {answer}")]
     at = rng.randrange(len(lines))
     by_name, wrong_answer = slipped(draft, rng, at)
     wrong = list(by_name.values())
@@ -68,10 +68,10 @@ def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: floa
         if not all(map(consistent, wrong[at + 1 :])):
             return solution(draft, rng, slip_share=slip_share, repair_share=repair_share)
         after = "".join(f"{q.statement}\n" for q in wrong[at + 1 :])
-        return [*pieces, Piece(after + f"Answer: {exact_text(wrong_answer)}")]
+        return [*pieces, Piece(after + f"Answer: {wrong_answer}")]
     if rng.random() < 0.25 and at + 1 < len(wrong) and consistent(wrong[at + 1]):
         pieces.append(Piece(f"{wrong[at + 1].statement}\n"))
-    rest = REPAIR_MARK + "".join(lines[at:]) + f"Answer: {exact_text(answer)}"
+    rest = REPAIR_MARK + "".join(lines[at:]) + f"Answer: {answer}"
     return [*pieces, Piece(rest)]
 
 

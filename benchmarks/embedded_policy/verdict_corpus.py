@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from benchmarks.embedded_policy.slips import solution, wrong_value
 from stepforge.generators.draft import Draft, Transcript, V
-from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate, exact_text
+from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate
 from stepforge.labelers.verdict_text import delimiter, numbered, verdict_line
 
 WORDINGS = ("Check each step.", "Which step is wrong?", "Is every step right?")
@@ -60,7 +60,7 @@ def other_operand(rng: Random, expression: str, value: Exact) -> tuple[str, Exac
     other = max(1, int(place[0]) + rng.choice((-3, -2, -1, 1, 2, 3, 5, 10)))
     changed = expression[: place.start()] + str(other) + expression[place.end() :]
     try:
-        wrong = type(value)(exact_text(evaluate(changed)))
+        wrong = type(value)(str(evaluate(changed)))
         return None if wrong == value else (changed, wrong)
     except (ExactError, ValueError):
         return None
@@ -70,7 +70,7 @@ def check(draft: Draft, rng: Random) -> Check:
     """Return one training example of the second task."""
     honest = Transcript()
     answer = draft.work(honest)
-    true = [*(q.statement for q in honest.quantities), f"Answer: {exact_text(answer)}"]
+    true = [*(q.statement for q in honest.quantities), f"Answer: {answer}"]
     shown = _shown(draft, rng, true)
     error = next((i for i, line in enumerate(shown) if i >= len(true) or line != true[i]), None)
     return Check(
@@ -106,7 +106,7 @@ def _shown(draft: Draft, rng: Random, true: list[str]) -> list[str]:
         erring = _Erring(rng, rng.randrange(len(true) - 1))
         try:
             answer = draft.work(erring)
-            return [*(q.statement for q in erring.quantities), f"Answer: {exact_text(answer)}"]
+            return [*(q.statement for q in erring.quantities), f"Answer: {answer}"]
         except (ArithmeticError, ValueError, TypeError):
             return true  # the wrong value cannot be worked on
     pieces = solution(draft, rng, slip_share=1.0, repair_share=REPAIR_SHARE)

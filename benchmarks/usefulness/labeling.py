@@ -60,7 +60,7 @@ class Labeled:
         done = await asyncio.gather(*labeling)
         self._recording.save()
         path = self._folder / shard_name(len(self._parts))
-        write_shard(path, done, LabeledProblem, {"labeler": self.part.name})
+        write_shard(path, done, LabeledProblem, {})
         self._parts.append(path)
         self._known |= {row.problem.id: row for row in done}
 

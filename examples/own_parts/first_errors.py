@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Origin, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
 
 
-@followed_by(Origin)
-class FirstErrorRow(Record):
+@own_columns_first
+class FirstErrorRow(Origin):
     question: str
     before: str
     wrong_step: str

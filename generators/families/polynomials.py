@@ -1,4 +1,4 @@
-"""Polynomials: values, sums, multiples and derivatives, with exact symbolic answers from sympy."""
+"""Polynomials: values, sums, multiples and derivatives, with exact symbolic answers."""
 
 from random import Random
 from typing import Literal
@@ -86,16 +86,7 @@ def _combination(p: Polynomial, q: Polynomial, factor: int, at: int | None, say:
 
 
 def _derive(name: str, p: Polynomial, say: Say) -> Polynomial:
-    return say(name, "", Polynomial(derivative(p.coefficients)))
-
-
-def derivative(coefficients: tuple[object, ...]) -> list[int]:
-    """Return the derivative's coefficients, lowest power first, worked out by sympy."""
-    import sympy  # heavy, and only this family needs it
-
-    x = sympy.Symbol("x")
-    poly = sympy.Poly.from_list([sympy.Rational(str(c)) for c in reversed(coefficients)] or [0], x)
-    return [int(c) for c in reversed(poly.diff(x).all_coeffs())]
+    return say(name, "", p.derivative)
 
 
 def _value(p: Polynomial, at: int, say: Say) -> Exact:

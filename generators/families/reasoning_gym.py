@@ -4,8 +4,9 @@ Where a task's own scorer decides, it is only run in isolation: some of them exe
 """
 
 import json
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
@@ -59,7 +60,7 @@ class ReasoningGym(ProblemFamily):
             verifier=None if compared else PythonVerifier(function=SCORER, seconds=SECONDS),
         )
 
-    def _entry(self, seed: int) -> tuple[dict[str, Any], bool]:
+    def _entry(self, seed: int) -> tuple[Mapping[str, str], bool]:
         """Return a drawn problem, and whether comparing with its answer is all that its scorer does."""
         dataset = import_module("reasoning_gym").create_dataset(self.task, seed=seed, size=1, **self.options)
         plain = import_module("reasoning_gym.dataset").ProceduralDataset.score_answer

@@ -23,7 +23,7 @@ from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, labeled_problem, labels_of, of_policy
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
 from stepforge.labelers.reward_model import UNSURE, Calibration
 from stepforge.labelers.sprt import SPRT, likeliest_error
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
@@ -35,7 +35,7 @@ HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
-class ChangePoint(Record):
+class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
 
     kind: Literal["change_point"] = "change_point"
@@ -66,11 +66,6 @@ class ChangePoint(Record):
     rates: Rates = Rates()
     pilot: int = Field(default=48, ge=0)
     """Problems of a run that are labeled under ``rates``, so that the run's own can be pooled from them; 0: none."""
-
-    @property
-    def name(self) -> str:
-        """How reports call it."""
-        return self.kind
 
     @property
     def _signals(self) -> Signals:

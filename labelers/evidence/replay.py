@@ -33,7 +33,7 @@ def solved_part(row: LabeledProblem) -> SolvedProblem:
 
 def stored_evidence(row: LabeledProblem) -> Evidence:
     """Return the evidence of a labeled problem."""
-    nobody = _Nobody(row.policy)
+    nobody = _Nobody(row.completer or row.policy)
     return _filled(Evidence(solved_part(row), nobody, nobody, 0), row)
 
 

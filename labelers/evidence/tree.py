@@ -82,12 +82,10 @@ class EvidenceTree:
         self._ways: dict[bytes, list[Continuation]] = defaultdict(list)
         self._beliefs: dict[bytes, list[Belief]] = defaultdict(list)
         for solution in problem.solutions:
-            if solution.rollout.tokens:  # supplied otherwise: the policy never wrote it
-                self.add(solution.rollout)
             for key, label in zip(islice(prefix_keys(solution.rollout.steps), 1, None), solution.labels, strict=True):
                 if label is not None and label.belief is not None:
                     self._beliefs[key].append(label.belief)
-        for rollout in (*problem.own, *problem.evidence, *problem.further):
+        for rollout in (*problem.sampled, *problem.evidence, *problem.further):
             self.add(rollout)
 
     def add(self, rollout: Rollout) -> None:

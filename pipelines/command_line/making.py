@@ -82,9 +82,9 @@ def publish(
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
     with one_line_errors():
+        from stepforge.pipelines.publishing.plan import PublishRequest
         from stepforge.pipelines.publishing.publication import Talk
         from stepforge.pipelines.publishing.publication import publish as carry
-        from stepforge.pipelines.publishing.request import PublishRequest
 
         request = PublishRequest(repo, public, tag, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))

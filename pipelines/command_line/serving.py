@@ -25,7 +25,7 @@ def verify(
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
     with one_line_errors():
-        from stepforge.pipelines.commands.verify import serve_verifier
+        from stepforge.pipelines.verification.service import serve_verifier
         from stepforge.pipelines.verification.verdicts import VerifierLimits
         from stepforge.schemas.errors import BadInput
 
@@ -83,10 +83,16 @@ def review(
 ) -> None:
     """Queue the labels that are most worth a person's time, and show what people found so far."""
     with one_line_errors():
-        from stepforge.pipelines.review.review import Exchange, reviewed_text
         from stepforge.pipelines.review.review import review as queue_up
 
-        done = queue_up(
-            place_of(folder), top, Exchange(read, write, form, license_name), again=again, condensing=condense
+        figures, text = queue_up(
+            place_of(folder),
+            top,
+            read=read,
+            write=write,
+            form=form,
+            license_name=license_name,
+            again=again,
+            condensing=condense,
         )
-        say(done.figures.model_dump_json(indent=1) if as_json else reviewed_text(done))
+        say(figures.model_dump_json(indent=1) if as_json else text)

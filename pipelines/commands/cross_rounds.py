@@ -30,7 +30,6 @@ class CrossRoundPair(PairRow):
 
 
 def write_cross_round_pairs(rounds: Sequence[Path], path: Path) -> int:
-    """Write the pairs of finished rounds as JSON lines; return their number."""
     count = 0
     with committed(path) as file:
         for pair in cross_round_pairs(rounds):

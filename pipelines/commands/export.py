@@ -34,7 +34,6 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
 
 
 def with_exports(run: RunFile, names: list[str]) -> RunFile:
-    """Return the run with the named exports among its own."""
     kinds = {part().kind: part for part in EXPORTS}
     added = []
     for name in dict.fromkeys(names):

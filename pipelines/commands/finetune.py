@@ -42,7 +42,6 @@ class Example(NamedTuple):
 
 
 def pairs_of(folder: Path) -> list[tuple[str, str]]:
-    """Return prompt and completion of an export's training rows."""
     rows: list[tuple[str, str]] = []
     for path in sorted(folder.glob("train-*.parquet")):
         table = pq.read_table(path, columns=["prompt", "completion"], page_checksum_verification=True)
@@ -51,7 +50,6 @@ def pairs_of(folder: Path) -> list[tuple[str, str]]:
 
 
 def examples(data: Path, exports: Sequence[str], most_reflections: int | None) -> list[tuple[str, str]]:
-    """Return the training rows of the exports that are there, reflections spread evenly over those there are."""
     rows: list[tuple[str, str]] = []
     for name in exports:
         found = pairs_of(data / name)

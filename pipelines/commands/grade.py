@@ -126,8 +126,7 @@ def _finite(value: Any) -> Any:
 def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:
     """Return the verifier, if one decides.
 
-    Raises:
-        BadInput: neither an answer nor a verifier is named, or there is no such function.
+    Raises BadInput: neither an answer nor a verifier is named, or there is no such function.
     """
     if verifier is None:
         if answer is None:

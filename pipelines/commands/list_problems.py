@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
-from stepforge.pipelines.run_folder.lost_problems import lost_problems
+from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.row_index import problem_ids
 from stepforge.pipelines.storage.layout import Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import read_rows
@@ -48,7 +48,6 @@ class ListedProblem(Record):
 
 
 def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
-    """Return the problems of a run that fit, in the order of their shards."""
     _, layout = open_run(folder)
     lost = lost_problems(layout)
     known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}

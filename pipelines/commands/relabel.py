@@ -44,7 +44,7 @@ from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import Kept, kept_rows
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_rows, read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
@@ -55,7 +55,6 @@ POOLED_SOLUTIONS = 2000
 
 
 def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
-    """Apply a rule to a finished run; return the new run folder and its report."""
     if name not in RULES:
         raise BadInput(f"--rule {name}: no such rule; there are {', '.join(RULES)}")
     run, layout = open_run(folder)
@@ -84,7 +83,10 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
         rows = [people.heard(row) for row in rows]
     rows = [relabeled(row, rule) for row in rows]
     report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
-    stamp = {**metadata, "rule": rule.model_dump(mode="json", exclude={"findings"})}  # rule.json has them once
+    stamp: ShardMetadata = {
+        **metadata,
+        "rule": rule.model_dump(mode="json", exclude={"findings"}),
+    }  # rule.json has them once
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     sifted = curate(rows, run.curate)

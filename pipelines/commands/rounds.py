@@ -88,7 +88,6 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
 
 
 def round_settings(run: RunFile, number: int, model: str) -> RunFile:
-    """Return the settings of a round: another model and, from the second on, other problems unless told otherwise."""
     same = number == 1 or run.train.same_problems
     seed = run.seed if same else seed_of(run.seed, "round", number)
     engine = run.engine.model_copy(update={"model": model})

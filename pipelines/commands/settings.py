@@ -8,6 +8,7 @@ from itertools import pairwise
 from textwrap import dedent, shorten
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+from stepforge.generators.ways import Way
 from stepforge.pipelines.settings.faults import records_in
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -26,7 +27,6 @@ class Setting(NamedTuple):
 
 
 def settings_text(kind: str | None) -> str:
-    """Return the settings of a kind of part, or of the run file and a list of the kinds."""
     places = parts()
     if kind is None:
         lists = [f"{place}: {', '.join(kinds)}" for place, kinds in places.items()]
@@ -38,12 +38,16 @@ def settings_text(kind: str | None) -> str:
 
 
 def parts() -> dict[str, dict[str, type[Record]]]:
-    """Return every place of the run file that takes parts or a table: place -> kind -> record."""
-    places: dict[str, dict[str, type[Record]]] = {}
+    """Return what the run file takes: place -> kind -> record; places that take the same are one."""
+    names: dict[tuple[type[Record], ...], list[str]] = {}
     for name, field in RunFile.model_fields.items():
-        records = list(dict.fromkeys(records_in(field.annotation)))
-        if records:
-            places[name] = {_kind(record) or name: record for record in records}
+        names.setdefault(tuple(dict.fromkeys(records_in(field.annotation))), []).append(name)
+    places = {
+        ", ".join(alike): {_kind(record) or alike[0]: record for record in records}
+        for records, alike in names.items()
+        if records
+    }
+    places["policy.ways"] = {"policy.ways": Way}
     places["policy.segmenter"] = {
         str(_kind(r)): r for r in records_in(places["policy"]["policy"].model_fields["segmenter"].annotation)
     }
@@ -79,7 +83,6 @@ def _kind(record: type[Record]) -> str | None:
 
 @cache
 def _meanings(cls: type) -> dict[str, str]:
-    """Return the text below each field of a class body."""
     if not (isinstance(cls, type) and issubclass(cls, Record) and cls.__module__.startswith("stepforge.")):
         return {}
     (body,) = ast.parse(dedent(inspect.getsource(cls))).body

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.run_folder.lost_problems import Loss, lost_problems
+from stepforge.pipelines.run_folder.failures import Loss, lost_problems
 from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row, problem_ids
 from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.shards import read_row
@@ -23,7 +23,6 @@ class Found(NamedTuple):
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
-    """Return the latest that is known of a problem, and why it was lost if it was."""
     _, layout = open_run(folder)
     for stage, record in ROW_RECORDS.items():
         for path in layout.shards(stage):

@@ -35,7 +35,6 @@ class Row(NamedTuple):
 
 
 def rows_of(data: Path) -> list[Row]:
-    """Return the training rows of a run's ``stepwise`` export."""
     found = []
     for path in sorted((data / EXPORT).glob("train-*.parquet")):
         table = pq.read_table(path, columns=["prompt", "completions", "first_error"], page_checksum_verification=True)
@@ -51,7 +50,6 @@ def rows_of(data: Path) -> list[Row]:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def read_rows(settings: Surprise, rows: Sequence[Row]) -> list[Any]:
-    """Return the policy's reading of each row's steps."""
     located = locate(settings.model)
     network, tokenizer = load_network(settings, located), load_tokenizer(located, settings.revision)
     found = []
@@ -64,7 +62,6 @@ def read_rows(settings: Surprise, rows: Sequence[Row]) -> list[Any]:
 
 
 def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraining, seed: int) -> SurpriseHead:
-    """Train a head on a run's data sets and write it."""
     rows = rows_of(data)
     sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
     head = train_head(read_rows(settings, rows), [row.targets for row in rows], training, seed)

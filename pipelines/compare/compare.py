@@ -70,9 +70,7 @@ class _Problem(NamedTuple):
 def compare(first: AnyPath, second: AnyPath) -> Comparison:
     """Compare two runs.
 
-    Raises:
-        BadInput: one is no run folder, or they have no labeled problem in common.
-        RunFailed: a shard is damaged.
+    Raises BadInput: one is no run folder, or they have no labeled problem in common; RunFailed: a shard is damaged.
     """
     (run_a, a), (run_b, b) = open_run(first), open_run(second)
     names = [part.name for part in speaking(run_a.label)]
@@ -104,7 +102,6 @@ Counted = Callable[[LabeledProblem], tuple[float, float]]
 
 
 def _figures(labelers: Sequence[str]) -> dict[str, Counted]:
-    """Return what is compared, by name."""
     found: dict[str, Counted] = {
         "right answers": _solutions(
             lambda s: s.rollout.outcome == "correct", lambda s: s.rollout.outcome != "undetermined"
@@ -194,7 +191,6 @@ def _known(value: float) -> float | None:
 
 
 def comparison_text(found: Comparison) -> str:
-    """Return the comparison as text."""
     only = " and ".join(f"{count} only in {run}" for count, run in zip(found.problems_only_in, found.runs, strict=True))
     rows: list[tuple[str, ...]] = [("", "first", "second", "difference", "95 % interval", "p", "p (Holm)")]
     for d in found.figures:

@@ -18,7 +18,7 @@ from stepforge.pipelines.exports.rows import generation_model
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.own_part import import_path, is_own
+from stepforge.schemas.own_part import import_path
 from stepforge.schemas.record import Record
 
 OWN_LICENSE = "apache-2.0"
@@ -88,20 +88,14 @@ def _sources(part: Any) -> tuple[str, ...]:
     return (part.label,) if isinstance(part, ProblemSet | Templates | ModelSource) else (part.kind, f"{part.kind}_free")
 
 
-def columns_of(run: RunFile, export: Export) -> pa.Schema | None:
-    """Return the columns of a data set; None for a format of a user's own, whose code is not imported here."""
-    return None if is_own(export) else _schema(export, carries=About.of(run).carries)
-
-
 def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, object]]) -> pa.Table:
-    """Return rows with what is told of their problems."""
-    for field in _schema(export, carries=KEPT.name in about[0]):
+    for field in columns_of(export, carries=KEPT.name in about[0]):
         if field.name not in table.column_names:
             table = table.append_column(field, pa.array([row[field.name] for row in about], field.type))
     return table
 
 
-def _schema(export: Export, *, carries: bool) -> pa.Schema:
+def columns_of(export: Export, *, carries: bool) -> pa.Schema:
     own = arrow_schema(export.row_class)
     added = [field for field in arrow_schema(ProblemColumns) if field.name not in own.names]
     return pa.schema([*own, *added, *([KEPT] if carries else [])])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stepforge.pipelines.storage.shards import ROW_GROUP, ROW_GROUP_ROWS, write_table
+from stepforge.pipelines.storage.shards import ROW_GROUP_ROWS, write_table
 
 FILE_BYTES = 256 << 20
 """Size before compression at which a file is ended."""
@@ -49,7 +49,6 @@ class SplitFiles:
         self._short = [rows.slice(whole)] if whole < rows.num_rows else []
 
     def close(self) -> list[Path]:
-        """Write what is left and return all files."""
         if self._short:
             self._take(pa.concat_tables(self._short).combine_chunks())
             self._short = []
@@ -69,7 +68,7 @@ class SplitFiles:
         table = pa.concat_tables(self._batches)
         path = self._folder / f"{self._split}.{len(self._done)}.parquet"
         group = max(1, min(ROW_GROUP_ROWS, table.num_rows * GROUP_BYTES // max(1, self._bytes)))
-        write_table(path, table, {"version": self._version, "rows": table.num_rows, ROW_GROUP: group})
+        write_table(path, table, {"version": self._version, "rows": table.num_rows, "row_group": group})
         if self._json_lines:
             rows = (row for batch in table.to_batches(max_chunksize=BATCH_ROWS) for row in batch.to_pylist())
             write_lines(path.with_suffix(".jsonl"), (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

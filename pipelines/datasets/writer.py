@@ -9,7 +9,7 @@ making to the next. A split without rows has no file, because ``load_dataset`` r
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
@@ -19,11 +19,11 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from stepforge.pipelines.datasets.beside import write_beside
 from stepforge.pipelines.datasets.columns import About
 from stepforge.pipelines.datasets.shard_parts import Part, write_part
-from stepforge.pipelines.datasets.split_files import SplitFiles
+from stepforge.pipelines.datasets.split_files import BATCH_ROWS, SplitFiles, write_lines
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import AnyExport
@@ -39,7 +39,6 @@ from stepforge.schemas.own_part import is_own, settings_of_part
 
 
 def export_all(run: RunFile, layout: Layout) -> None:
-    """Write every export of the run that is not up to date, in this process."""
     with export_job(run, layout) as job:
         for index in job.shards():
             job.make_part(index)
@@ -74,11 +73,9 @@ class ExportJob(NamedTuple):
         return self.folder / "exports" / f".parts-{self.token}.tmp"
 
     def shards(self) -> list[int]:
-        """Return the curated shards, none where nothing is to be made."""
         return [shard_index(path) for path in Layout(self.folder).shards("curate")] if self.names else []
 
     def make_part(self, index: int) -> None:
-        """Read a curated shard once and keep what it gives to every data set."""
         exports = [export for export in self.run.export if export.name in self.names]
         without = () if any(export.needs_completions for export in exports) else COMPLETIONS
         problems = read_curated(Layout(self.folder), index, without=without)
@@ -97,7 +94,7 @@ class ExportJob(NamedTuple):
                 for table in self._tables(export, split):
                     files.add(table)
                 _name_files(beside, split, files.close())
-                write_beside(export, beside, split, sorted(beside.glob(f"{split}-*.parquet")))
+                _write_beside(export, beside, split, sorted(beside.glob(f"{split}-*.parquet")))
             files_made = {path.name: stamp_of(path) for path in sorted(beside.iterdir())}
             _put_in_place(beside, final)
         write_stamp(stamp, files_made, inputs)
@@ -111,6 +108,23 @@ class ExportJob(NamedTuple):
         classes = partial(_classes, parts, export, split)
         for table, stay in zip(tables, rows_that_stay(classes, export.most_of_a_class), strict=True):
             yield rows_where(table, stay)
+
+
+def _write_beside(export: AnyExport, folder: Path, split: str, files: Sequence[Path]) -> None:
+    """Write what belongs to the rows of one split, which lie in ``files``; nothing where there are none."""
+    if not files:
+        return
+    if split in export.line_files:
+        write_lines(folder / export.line_files[split], _lines(export, files))
+    for name, text in export.package.items():
+        write_lines(folder / name, [text])
+
+
+def _lines(export: AnyExport, files: Sequence[Path]) -> Iterator[str]:
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
+            for row in batch.to_pylist():
+                yield json.dumps(export.line(row), ensure_ascii=False) + "\n"
 
 
 def _forget(folder: AnyPath) -> None:

@@ -3,7 +3,6 @@
 from stepforge.pipelines.engines.settings import (
     EMBEDDED,
     AnyEngine,
-    Faults,
     OwnEngine,
     ScriptedEngineSettings,
     ServerEngineSettings,
@@ -15,7 +14,6 @@ from stepforge.schemas.protocols import Engine
 __all__ = [
     "EMBEDDED",
     "AnyEngine",
-    "Faults",
     "ScriptedEngineSettings",
     "ServerEngineSettings",
     "TransformersEngineSettings",
@@ -33,10 +31,9 @@ async def open_engine(settings: AnyEngine | OwnEngine) -> Engine:
     """
     match settings:
         case ScriptedEngineSettings():
-            from stepforge.pipelines.engines.faulty_engine import FaultyEngine
             from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 
-            return ScriptedEngine(settings) if settings.faults is None else FaultyEngine(settings, settings.faults)
+            return ScriptedEngine(settings)
         case ServerEngineSettings():
             from stepforge.pipelines.engines.server_engine import ServerEngine
 

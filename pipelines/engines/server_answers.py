@@ -44,7 +44,7 @@ def read_completion(
     return completion
 
 
-def _only_choice(answer: Any, redacted: Redacted) -> dict[str, Any]:
+def _only_choice(answer: Any, redacted: Redacted) -> Any:
     """Return the one choice that was asked for.
 
     Raises:
@@ -58,8 +58,7 @@ def _only_choice(answer: Any, redacted: Redacted) -> dict[str, Any]:
         raise ValueError(
             f"{len(choices)} choices, the first with index {choices[0].get('index')!r:.20}; one was asked for"
         )
-    found: dict[str, Any] = choices[0]
-    return found
+    return choices[0]
 
 
 def parsed(body: bytes) -> Any:
@@ -77,7 +76,7 @@ def parsed(body: bytes) -> Any:
         raise ValueError(f"no JSON, it begins {start!r}" if start else "it is empty") from None
 
 
-def _read_choice(choice: dict[str, Any], usage: dict[str, Any], redacted: Redacted) -> Completion:
+def _read_choice(choice: Any, usage: Any, redacted: Redacted) -> Completion:
     reason = choice.get("finish_reason")
     finish = FINISHES.get(reason if isinstance(reason, str) else None, "error")
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
@@ -93,7 +92,7 @@ def _read_choice(choice: dict[str, Any], usage: dict[str, Any], redacted: Redact
     )
 
 
-def _text(choice: dict[str, Any]) -> str:
+def _text(choice: Any) -> str:
     """A completion's text, or a chat message's; what a server sets apart as reasoning is no part of either."""
     message = choice.get("message")
     if message is not None and message.get("tool_calls"):
@@ -106,9 +105,7 @@ def _text(choice: dict[str, Any]) -> str:
     return text
 
 
-def _with_tokens(
-    completion: Completion, choice: dict[str, Any], tokenizer: ModelTokenizer, stop: Sequence[str]
-) -> Completion:
+def _with_tokens(completion: Completion, choice: Any, tokenizer: ModelTokenizer, stop: Sequence[str]) -> Completion:
     """Take the tokens for the text, if they decode to what the server says it wrote.
 
     The last one may be the end-of-text token, which is left out of the text; some servers leave it out of the tokens.
@@ -139,7 +136,7 @@ def _with_tokens(
     return completion.model_copy(update=update)
 
 
-def _ids_of_logprobs(choice: dict[str, Any]) -> list[Any] | None:
+def _ids_of_logprobs(choice: Any) -> list[Any] | None:
     """Return the ids that llama.cpp's server gives along with log-probabilities."""
     told = (choice.get("logprobs") or {}).get("content")
     return [token["id"] for token in told] if told and all("id" in token for token in told) else None
@@ -151,7 +148,7 @@ def _same(decoded: str, said: str) -> bool:
     return decoded == said or f" {decoded}" == said
 
 
-def _token_logprobs(choice: dict[str, Any]) -> list[Any]:
+def _token_logprobs(choice: Any) -> list[Any]:
     """Return the log-probability of each token, as completions or chats tell it; empty where they do not."""
     given = choice.get("logprobs") or {}
     if given.get("content"):

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 
@@ -73,7 +73,13 @@ class ServerConnection:
         return await self._reply(self._client.build_request("GET", path), seconds, most)
 
     async def post(
-        self, path: str, body: dict[str, Any], *, seconds: float, most: int, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        seconds: float,
+        most: int,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Reply:
         """Return the answer to a request, of ``most`` bytes unpacked and within ``seconds`` from start to end.
 

@@ -5,7 +5,6 @@ Retrying on anything that the model wrote would bias every estimate made from th
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import httpx
 
@@ -139,7 +138,7 @@ class ServerEngine(TextEngine):
                 "continues from the beginning of a solution without the blanks at its end, which is not exact"
             )
 
-    def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, object]:
         if self._settings.api == "chat":
             request = chat_request(prompt, sampling, model=self._served.name, way=self._way)
             return {**request, "logprobs": True} if self._settings.logprobs else request
@@ -150,7 +149,7 @@ class ServerEngine(TextEngine):
             return {**request, "logprobs": 1}
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
-    async def _ask(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Completion:
+    async def _ask(self, request: dict[str, object], prompt: Prompt, sampling: Sampling) -> Completion:
         """Send a request until it is answered, as often as the settings allow."""
         message, away = "", False
         for attempt in range(self._settings.retries + 1):
@@ -174,7 +173,7 @@ class ServerEngine(TextEngine):
         sent = f"{message}; sent {self._settings.retries + 1} times"
         return Completion.failed(sent, "away" if away else "server")
 
-    async def _send(self, request: dict[str, Any], prompt: Prompt, sampling: Sampling) -> Reply:
+    async def _send(self, request: dict[str, object], prompt: Prompt, sampling: Sampling) -> Reply:
         path = "chat/completions" if self._settings.api == "chat" else "completions"
         session = {"X-Session-ID": prompt.session} if prompt.session else {}
         async with self._turns:

@@ -1,7 +1,5 @@
 """The body of a request, for completions and for chats."""
 
-from typing import Any
-
 from stepforge.pipelines.engines.served_model import Way
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
 from stepforge.schemas.protocols import Prompt, Sampling
@@ -17,7 +15,7 @@ def answer_bytes(sampling: Sampling) -> int:
 
 def completion_request(
     prompt: Prompt, sampling: Sampling, *, model: str, tokenizer: ModelTokenizer | None, longest: int | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the body for ``/completions``: exact tokens where there is a tokenizer, else text."""
     request = {**_drawn(model, sampling), "prompt": prompt.text}
     if tokenizer is not None:
@@ -30,7 +28,7 @@ def completion_request(
     return request
 
 
-def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) -> dict[str, Any]:
+def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) -> dict[str, object]:
     if not prompt.turns:
         raise ValueError('this prompt is no conversation; set chat = true where engine.api = "chat"')
     request = {**_drawn(model, sampling), "messages": [turn.model_dump() for turn in prompt.turns]}
@@ -42,8 +40,8 @@ def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) ->
     return request
 
 
-def _drawn(model: str, sampling: Sampling) -> dict[str, Any]:
-    request: dict[str, Any] = {
+def _drawn(model: str, sampling: Sampling) -> dict[str, object]:
+    request: dict[str, object] = {
         "model": model,
         "n": 1,
         "temperature": sampling.temperature,

@@ -149,21 +149,6 @@ class TransformersEngineSettings(Record):
     """Longest time for one request in seconds, waiting for its turn included; None for no limit."""
 
 
-class Faults(Record):
-    """What goes wrong with a scripted engine, to see that a run bears it. Which requests are hit follows from their
-    seeds, so that a run with faults can be repeated too."""
-
-    hang_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of the requests that are never answered."""
-    slow_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of the requests that take 100 times ``latency_ms``."""
-    garbage_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of the requests whose answer cannot be true: its tokens do not fit its text."""
-    dies_after: int | None = Field(default=None, ge=0)
-    """Requests after which the engine is dead, each time it was started."""
-    dead_on_start: bool = False
-
-
 class ScriptedEngineSettings(Record):
     """No model: a fixed program that solves two problem families and errs at known rates. For dry runs and tests."""
 
@@ -180,7 +165,6 @@ class ScriptedEngineSettings(Record):
     """Waiting time of every call, in milliseconds."""
     request_timeout: float | None = Field(default=None, gt=0)
     """Longest time for one request, in seconds; None for no limit."""
-    faults: Faults | None = None
     max_model_len: int = Field(default=32_768, ge=8)
     """Longest prompt and continuation together; a token is a character."""
 

@@ -5,10 +5,12 @@ A batch that fails gives errors for its own requests, and the next batch is comp
 
 import asyncio
 import math
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepforge.pipelines.engines.model_files import digest, locate
@@ -33,7 +35,8 @@ class _Model(NamedTuple):
     vocabulary: int
 
 
-class _Asked(NamedTuple):
+@dataclass(eq=False)
+class _Asked:
     row: "Row"
     future: "asyncio.Future[None]"
 
@@ -45,11 +48,11 @@ class TransformersEngine(TextEngine):
         super().__init__(identity, model.tokenizer)
         self._settings = settings
         self._model = model
-        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
-        self._under_way: list[_Asked] = []
+        self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
+        self._unanswered: set[_Asked] = set()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="transformers-engine", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(1, "transformers-engine", initializer=partial(_set_threads, settings.threads))
+        self._computing = asyncio.get_running_loop().create_task(self._run())
 
     @classmethod
     async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
@@ -67,7 +70,7 @@ class TransformersEngine(TextEngine):
     @property
     def unfinished(self) -> int:
         """Requests being computed or waiting for their turn."""
-        return len(self._under_way) + self._asked.qsize()
+        return len(self._unanswered)
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self._closed:
@@ -83,17 +86,19 @@ class TransformersEngine(TextEngine):
         except asyncio.CancelledError:
             asked.row.cancelled = True
             raise
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        finally:
+            self._unanswered.discard(asked)
         return self._completion(asked.row)
 
     async def close(self) -> None:
         """Break off the batch under way and join the thread; whoever still waits gets ``EngineDead``."""
         self._closed = True
-        for asked in self._under_way:
+        for asked in self._unanswered:
             asked.row.cancelled = True
-        self._asked.put(None)
-        await asyncio.to_thread(self._thread.join)
+            if not asked.future.done():
+                asked.future.set_exception(EngineDead("the engine is closed"))
+        self._computing.cancel()
+        await asyncio.to_thread(self._thread.shutdown)
 
     def _check(self, token_ids: Sequence[int]) -> None:
         if not token_ids:
@@ -110,41 +115,27 @@ class TransformersEngine(TextEngine):
         deadline = math.inf if limit is None else time.monotonic() + limit
         stopped = _stop_watch(self._model.tokenizer, sampling.stop) if sampling.stop else None
         asked = _Asked(Row(token_ids, seed, sampling, stopped, deadline), asyncio.get_running_loop().create_future())
-        self._asked.put(asked)
+        self._unanswered.add(asked)
+        self._queue.put_nowait(asked)
         return asked
 
-    def _run(self) -> None:
-        _set_threads(self._settings.threads)
-        while (batch := self._gather()) is not None:
-            batch = [a for a in batch if not a.row.cancelled]
-            self._under_way = batch
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [asked for asked in await self._gather() if not asked.row.cancelled]
             if batch:
-                self._compute([a.row for a in batch])
-                batch[0].future.get_loop().call_soon_threadsafe(_settle, [a.future for a in batch], None)
-            self._under_way = []
-        left = []
-        while not self._asked.empty():
-            if (asked := self._asked.get()) is not None:
-                left.append(asked.future)
-        for future in left:
-            future.get_loop().call_soon_threadsafe(_settle, [future], EngineDead("the engine is closed"))
+                await loop.run_in_executor(self._thread, self._compute, [asked.row for asked in batch])
+            for asked in batch:
+                if not asked.future.done():
+                    asked.future.set_result(None)
 
-    def _gather(self) -> list[_Asked] | None:
-        """Wait for a request, and a moment for more; None when the engine is to end."""
-        first = self._asked.get()
-        if first is None or self._closed:
-            self._asked.put(first)
-            return None
-        batch, until = [first], time.monotonic() + self._settings.gather_seconds
-        while len(batch) < self._settings.batch_size:
-            try:
-                asked = self._asked.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                break
-            if asked is None:
-                self._asked.put(None)
-                break
-            batch.append(asked)
+    async def _gather(self) -> list[_Asked]:
+        """Wait for a request, and a moment for more."""
+        batch = [await self._queue.get()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.gather_seconds):
+                while len(batch) < self._settings.batch_size:
+                    batch.append(await self._queue.get())
         return batch
 
     def _compute(self, rows: "list[Row]") -> None:
@@ -179,15 +170,6 @@ class TransformersEngine(TextEngine):
             logprobs=tuple(row.logprobs[: len(written.token_ids)]) if told else (),
             error=row.error,
         )
-
-
-def _settle(futures: "list[asyncio.Future[None]]", error: Exception | None) -> None:
-    for future in futures:
-        if not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
 
 
 def _stop_watch(tokenizer: ModelTokenizer, stop: Sequence[str]) -> Callable[[list[int]], bool]:

@@ -38,7 +38,7 @@ def thread_variables(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
-def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
+def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object]:
     """Return what vLLM's ``EngineArgs`` or ``LLM`` take, for a model as ``locate`` gives it; imports vLLM."""
     from vllm.platforms import current_platform
 
@@ -100,7 +100,7 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
     }
 
 
-def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, Any]:
+def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, object]:
     """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
     generator has no offset to set back), so prompts are read whole, in steps that hold the longest one.
 

@@ -110,8 +110,9 @@ class VllmEngine(TextEngine):
         name = str(next(self._numbers))
         self._unfinished.add(name)
         try:
-            outputs = self._started.client.generate({"prompt_token_ids": token_ids}, parameters, name)
-            return [output async for output in outputs][-1]
+            # The form that vLLM's renderer gives; any other goes through a thread of vLLM's, one after the other.
+            prompt = {"type": "token", "prompt_token_ids": token_ids}
+            return [output async for output in self._started.client.generate(prompt, parameters, name)][-1]
         except EngineDeadError as error:
             raise EngineDead("the engine is closed" if self._closed else f"vLLM died: {first_line(error)}") from error
         finally:
@@ -134,6 +135,7 @@ class VllmEngine(TextEngine):
             logprobs=0 if self._settings.logprobs else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,  # else vLLM copies all of it, to the bottom, for each request
         )
 
     def _completion(self, answer: Any, prompt_tokens: int, sampling: Sampling) -> Completion:

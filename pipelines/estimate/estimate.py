@@ -1,8 +1,8 @@
 """The estimate of a run: draw a pilot, run it, forecast. Leaves nothing behind."""
 
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
-from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, fullest
-from stepforge.pipelines.estimate.pilot_run import Pilot, run_pilot
+from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, running
+from stepforge.pipelines.estimate.pilot import Pilot, run_pilot
 from stepforge.pipelines.estimate.sample import Sample, draw
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.stopping import Stopping
@@ -70,9 +70,12 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
         rows_per_shard=run.rows_per_shard,
         shards_in_flight=run.workers.shards_in_flight,
         engines=run.workers.engine,
-        capacity=min(computed_together(run.engine), run.workers.requests_in_flight or NO_LIMIT),
+        capacity=sum(
+            min(computed_together(engine), run.workers.requests_in_flight or NO_LIMIT)
+            for engine in (run.engine, *run.engines.values())
+        ),
     )
-    running = fullest(pilot, plan, seed=run.seed)
+    fullest = running(pilot, plan, seed=run.seed)
     facts = PilotFacts(
         problems=len(pilot.problems),
         strata=sample.strata,
@@ -88,10 +91,10 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
         problems=plan.problems,
         pooling_problems=plan.pooling,
         engines=plan.engines,
-        running=round(running, 1),
+        running=round(fullest, 1),
         pilot=facts,
         figures=forecast(pilot, plan, seed=run.seed, price=price),
-        notes=tuple(_notes(sample, facts, plan, running)),
+        notes=tuple(_notes(sample, facts, plan, fullest)),
     )
 
 
@@ -108,15 +111,15 @@ def computed_together(settings: AnyEngine) -> int:
             return NO_LIMIT
 
 
-def _notes(sample: Sample, facts: PilotFacts, plan: Plan, running: float) -> list[str]:
+def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> list[str]:
     """What a reader of the figures must know about this very estimate."""
     notes = [
         f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; writing shards, "
         "exporting and reporting are not either"
     ]
-    if running > 1.5 * facts.running:
+    if fullest > 1.5 * facts.running:
         notes.append(
-            f"the run keeps about {running:.0f} rollouts under way on each engine, the pilot {facts.running:.0f} at "
+            f"the run keeps about {fullest:.0f} rollouts under way on each engine, the pilot {facts.running:.0f} at "
             "most: the time is extrapolated; a larger --problems-in-pilot says more"
         )
     if plan.engines > facts.engines:

@@ -7,10 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from stepforge.filters import Duplicates, question_key
-from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.generators.problem_sets import SourceItem
 from stepforge.pipelines.run.model_sources import model_source, seed_problems
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item, plan_shards
+from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -41,8 +40,8 @@ class _Seen(NamedTuple):
     stratum: tuple[str, int]
     place: int
     """Of no meaning, so that neighbors in a stratum have nothing in common."""
-    shard: ShardPlan
-    position: int
+    row: ShardPlan
+    """The problem alone."""
     id: str
     copy_of: str | None
 
@@ -51,39 +50,37 @@ def draw(run: RunFile, count: int) -> Sample:
     """Return ``count`` problems of a run, or all if there are fewer; the same ones each time."""
     with TemporaryDirectory(prefix="stepforge-estimate-") as folder:
         plan = plan_shards(run, Path(folder))
-    rows = sum(shard.stop - shard.start for shard in plan)
-    looked_at = _spaced(plan, rows)
-    sources = _Sources(run)
-    seen = sorted(_look(sources, looked_at))
+    rows = _row_count(plan)
+    looked_at = plan[:: max(1, -(-rows // LOOKED_AT))]
+    seen = sorted(_look(run, looked_at))
     if not seen:
         raise BadInput("the run has no problem to draw a pilot from")
-    share = len(seen) / sum(shard.stop - shard.start for shard in looked_at)
     chosen = _systematic(seen, count, seed_of(run.seed, "estimate"))
     copies = {s.id: s.copy_of for s in chosen if s.copy_of}
     return Sample(
-        items=[sources.at(s.shard, s.position) for s in chosen],
+        items=[item for s in chosen for _, item in _readable(run, s.row)],
         duplicate_of=copies if any(isinstance(part, Duplicates) for part in run.vet) else {},
-        problems=round(rows * share),
-        pooling=sum(shard.stop - shard.start for shard in pilot_shards(run, plan)),
+        problems=round(rows * len(seen) / _row_count(looked_at)),
+        pooling=_row_count(pilot_shards(run, plan)),
         strata=len({s.stratum for s in seen}),
         whole=len(looked_at) == len(plan),
     )
 
 
-def _spaced(plan: Sequence[ShardPlan], rows: int) -> list[ShardPlan]:
-    every = max(1, -(-rows // LOOKED_AT))
-    return [shard for shard in plan if shard.index % every == 0]
+def _row_count(shards: Sequence[ShardPlan]) -> int:
+    return sum(shard.stop - shard.start for shard in shards)
 
 
-def _look(sources: "_Sources", plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
+def _look(run: RunFile, plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
     first: dict[str, str] = {}
     for shard in plan:
-        for position, item in sources.rows(shard):
+        for position, item in _readable(run, shard):
             problem = item.problem
             owner = first.setdefault(question_key(problem.question), problem.id)
             stratum = (problem.source, -1 if problem.difficulty is None else problem.difficulty)
             copy_of = owner if owner != problem.id else None
-            yield _Seen(stratum, seed_of("estimate", problem.id), shard, position, problem.id, copy_of)
+            row = shard.model_copy(update={"start": position, "stop": position + 1})
+            yield _Seen(stratum, seed_of("estimate", problem.id), row, problem.id, copy_of)
 
 
 def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
@@ -93,32 +90,13 @@ def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
     return [seen[min(floor(start + i * step), len(seen) - 1)] for i in range(min(count, len(seen)))]
 
 
-class _Sources:
-    """The run's problems by shard and position."""
-
-    def __init__(self, run: RunFile) -> None:
-        self._run = run
-        self._open: dict[int, ProblemSource] = {}
-
-    def rows(self, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
-        if shard.source == FAMILIES:
-            for position in range(shard.start, shard.stop):
-                yield position, SourceItem(problem=family_item(self._run, position))
-            return
-        if model_source(self._run, shard) is not None:  # what it would write is not known: its seeds stand for it
-            for position, problem in enumerate(seed_problems(self._run, shard), shard.start):
-                yield position, SourceItem(problem=problem)
-            return
-        for position, item in enumerate(self._source(shard).rows(shard.start, shard.stop), shard.start):
-            if not isinstance(item, Rejected):
-                yield position, item
-
-    def at(self, shard: ShardPlan, position: int) -> SourceItem:
-        (found,) = self.rows(shard.model_copy(update={"start": position, "stop": position + 1}))
-        return found[1]
-
-    def _source(self, shard: ShardPlan) -> ProblemSource:
-        part = self._run.generate[shard.source]
-        if not isinstance(part, ProblemSet):
-            raise TypeError(f"source {shard.source} is not a problem set")
-        return self._open.setdefault(shard.source, open_problems(part))
+def _readable(run: RunFile, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
+    """Yield the problems of a shard with their positions; what a model would write is not known: its seeds stand
+    for it."""
+    if model_source(run, shard) is not None:
+        for position, problem in enumerate(seed_problems(run, shard), shard.start):
+            yield position, SourceItem(problem=problem)
+        return
+    for position, item in enumerate(drawn_rows(run, shard), shard.start):
+        if not isinstance(item, Rejected):
+            yield position, item

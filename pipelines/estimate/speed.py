@@ -6,16 +6,18 @@ the time of calls that share the engine with more others than the pilot's did. B
 request-seconds with R requests under way at a time takes W / R.
 """
 
+import heapq
 from collections.abc import Sequence
 from itertools import combinations
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepforge.pipelines.estimate.trace import Call
 
-Array = NDArray[np.float64]
+SIMULATED = 3000
+"""Shards that are simulated at most; a longer run looks like this one but for its ends."""
 
 
 class StepTime(NamedTuple):
@@ -29,55 +31,44 @@ class StepTime(NamedTuple):
         """Return the time that rollouts hold their places, together."""
         return rollouts * self.call + tokens * (self.step + self.row * running)
 
+    def wall_seconds(self, rollouts: float, tokens: float, running: float, *, engines: int, capacity: int) -> float:
+        """Return how long a phase takes with ``running`` rollouts under way on each engine, on average.
 
-class Moments(NamedTuple):
-    """What a least squares fit needs of the calls of each problem."""
-
-    problems: list[str]
-    squares: Array
-    """(problems, 3, 3): sums of products of the regressors 1, k and k r."""
-    products: Array
-    """(problems, 3): sums of regressors times seconds."""
-
-    def fit(self, weights: Array) -> StepTime:
-        """Return the fit with each problem counted ``weights`` times; no part of a time is negative."""
-        squares, products = np.tensordot(weights, self.squares, 1), weights @ self.products
-        best, least = np.zeros(3), 0.0
-        for size in (1, 2, 3):
-            for chosen in combinations(range(3), size):
-                found = np.zeros(3)
-                part = squares[np.ix_(chosen, chosen)]
-                found[list(chosen)] = np.linalg.lstsq(part, products[list(chosen)], rcond=None)[0]
-                loss = float(found @ squares @ found - 2 * found @ products)
-                if (found >= 0).all() and loss < least:
-                    best, least = found, loss
-        return StepTime(*map(float, best))
+        ``capacity`` is how many an engine computes at a time; more wait.
+        """
+        if rollouts <= 0 or running <= 0:
+            return 0.0
+        together = min(running, float(capacity))
+        return self.request_seconds(rollouts, tokens, together) / (together * engines)
 
 
-def moments(calls: Sequence[Call]) -> Moments:
-    names = sorted({call.problem for call in calls})
-    place = {name: i for i, name in enumerate(names)}
-    squares, products = np.zeros((len(names), 3, 3)), np.zeros((len(names), 3))
-    for call in calls:
-        x = np.array([1.0, call.tokens, call.tokens * call.running])
-        squares[place[call.problem]] += np.outer(x, x)
-        products[place[call.problem]] += x * call.seconds
-    return Moments(names, squares, products)
+def step_time(calls: Sequence[Call]) -> StepTime:
+    """Return the least squares fit to some calls; no part of a time is negative."""
+    regressors = np.array([(1.0, call.tokens, call.tokens * call.running) for call in calls]).reshape(-1, 3)
+    seconds = np.array([call.seconds for call in calls])
+    best, least = np.zeros(3), float(seconds @ seconds)
+    for size in (1, 2, 3):
+        for chosen in map(list, combinations(range(3), size)):
+            found = np.zeros(3)
+            found[chosen] = np.linalg.lstsq(regressors[:, chosen], seconds, rcond=None)[0]
+            loss = float(np.sum((regressors @ found - seconds) ** 2))
+            if (found >= 0).all() and loss < least:
+                best, least = found, loss
+    return StepTime(*map(float, best))
 
 
-def parallel(calls: Sequence[Call], problem_seconds: float) -> float:
-    """Return the requests under way for each problem under way; ``problem_seconds`` adds up the problems' times."""
-    return sum(call.seconds for call in calls) / problem_seconds if problem_seconds else 0.0
+def mean_active(seconds: Sequence[float], problems: int, rows_per_shard: int, slots: int, rng: Random) -> float:
+    """Return how many problems are under way on average in a phase, given the time that problems take.
 
-
-def wall_seconds(
-    time: StepTime, rollouts: float, tokens: float, *, running: float, engines: int, capacity: int
-) -> float:
-    """Return how long a phase takes with ``running`` rollouts under way on each engine, on average.
-
-    ``capacity`` is how many an engine computes at a time; more wait.
+    A list of shards is worked off by the slots, each held until its shard's slowest problem is done; the end, when
+    slots stand empty, counts too. Only the proportions of ``seconds`` matter. Problems that take no time (they were
+    dropped before) are under way for none.
     """
-    if rollouts <= 0 or running <= 0:
-        return 0.0
-    together = min(running, float(capacity))
-    return time.request_seconds(rollouts, tokens, together) / (together * engines)
+    shown = min(-(-problems // rows_per_shard), max(SIMULATED, 4 * slots))
+    free, left, work = [0.0] * max(1, slots), problems, 0.0
+    for _ in range(shown):
+        drawn = rng.choices(seconds, k=min(rows_per_shard, left))
+        left -= len(drawn)
+        work += sum(drawn)
+        heapq.heappush(free, heapq.heappop(free) + max(drawn, default=0.0))
+    return work / max(free) if max(free) > 0 else 0.0

@@ -1,26 +1,20 @@
-"""What a pilot asked of its engine: each call with its time, and with how many others it shared the engine."""
+"""What a pilot asked of its engines: each call with its time, and with how many others it shared them."""
 
 import time
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import NamedTuple
 
 from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
 from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
-_PROBLEM: ContextVar[str] = ContextVar("problem", default="")
-
 
 class Call(NamedTuple):
     """One request to an engine, for one rollout."""
 
-    problem: str
     tokens: int
     """Generated tokens."""
     seconds: float
     running: float
-    """Rollouts under way in the engine meanwhile, this one included; mean over the call's time."""
+    """Rollouts under way meanwhile, this one included; mean over the call's time."""
 
 
 class Trace:
@@ -32,30 +26,16 @@ class Trace:
         self._integral = 0.0
         self._at = time.monotonic()
 
-    @contextmanager
-    def problem(self, name: str) -> Iterator[None]:
-        """Count what is asked in this block, and in the tasks begun there, for a problem."""
-        token = _PROBLEM.set(name)
-        try:
-            yield
-        finally:
-            _PROBLEM.reset(token)
-
-    async def ask(self, completion: Awaitable[Completion]) -> Completion:
-        """Await one completion and note what it took."""
+    def begin(self) -> tuple[float, float]:
         self._advance()
         self._running += 1
-        began, integral, tokens = self._at, self._integral, 0
-        try:
-            found = await completion
-            tokens = found.tokens
-        finally:
-            self._advance()
-            self._running -= 1
-            seconds = self._at - began
-            running = (self._integral - integral) / seconds if seconds > 0 else 1.0
-            self.calls.append(Call(_PROBLEM.get(), tokens, seconds, running))
-        return found
+        return self._at, self._integral
+
+    def end(self, begun: tuple[float, float], tokens: int) -> None:
+        self._advance()
+        self._running -= 1
+        seconds = self._at - begun[0]
+        self.calls.append(Call(tokens, seconds, (self._integral - begun[1]) / seconds if seconds > 0 else 1.0))
 
     def _advance(self) -> None:
         now = time.monotonic()
@@ -71,7 +51,14 @@ class TracedEngine(WrappedEngine):
         self.trace = trace
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        return await self.trace.ask(self.engine.complete(prompt, seed=seed, sampling=sampling))
+        trace, tokens = self.trace, 0
+        begun = trace.begin()
+        try:
+            found = await self.engine.complete(prompt, seed=seed, sampling=sampling)
+            tokens = found.tokens
+        finally:
+            trace.end(begun, tokens)
+        return found
 
     async def close(self) -> None:
         await self.engine.close()

@@ -10,7 +10,6 @@ from stepforge.pipelines.exports.lengths import Routing, ShortLong
 from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
-from stepforge.pipelines.exports.proof_verification import ProofVerification
 from stepforge.pipelines.exports.reflection import Reflection
 from stepforge.pipelines.exports.repairs import Repairs
 from stepforge.pipelines.exports.rl_prompts import RLPrompts
@@ -19,7 +18,7 @@ from stepforge.pipelines.exports.states import States
 from stepforge.pipelines.exports.step_advantages import StepAdvantages
 from stepforge.pipelines.exports.step_pairs import Pairwise, StepDPO, StepPreference
 from stepforge.pipelines.exports.stepwise import Stepwise
-from stepforge.pipelines.exports.verification import Verification
+from stepforge.pipelines.exports.verification import ProofVerification, Verification
 from stepforge.pipelines.exports.whole_solutions import KTO, Preference, RejectionSampling
 from stepforge.schemas.own_part import OrOwn
 

@@ -8,7 +8,7 @@ one axis moves the others, so what comes out is even roughly and not exactly.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -20,7 +20,6 @@ from stepforge.schemas.seeds import seed_of
 R = TypeVar("R", bound=Record)
 
 Axis = Literal["position", "difficulty", "domain", "outcome", "length"]
-_COLUMNS = {"step", "difficulty", "domain", "label", "chosen_length", "rejected_length", "completion"}
 _DRAW = "draw"
 """Column of a number in [0, 1) that follows from the row alone."""
 
@@ -39,8 +38,7 @@ class Evened(Export):
         return self.evenness
 
     def classes(self, row: Record) -> tuple[str, ...]:
-        columns = row.model_dump(include=_COLUMNS)
-        return tuple(_CLASS_OF[axis](columns) for axis in self.even)
+        return tuple(_class_of(row, axis) for axis in self.even)
 
 
 def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
@@ -88,19 +86,19 @@ def length_class(chosen: int, rejected: int) -> str:
     return "chosen longer" if difference > 0 else "chosen shorter"
 
 
-def _length(columns: dict[str, Any]) -> str:
-    if "chosen_length" in columns:
-        return length_class(columns["chosen_length"], columns["rejected_length"])
-    return str(len(str(columns.get("completion", ""))).bit_length())
-
-
-_CLASS_OF: dict[Axis, Callable[[dict[str, Any]], str]] = {
-    "position": lambda columns: position_class(columns.get("step")),
-    "difficulty": lambda columns: str(columns["difficulty"]),
-    "domain": lambda columns: str(columns["domain"]),
-    "outcome": lambda columns: str(columns.get("label")),
-    "length": _length,
-}
+def _class_of(row: Record, axis: Axis) -> str:
+    match axis:
+        case "position":
+            return position_class(getattr(row, "step", None))
+        case "outcome":
+            return str(getattr(row, "label", None))
+        case "length" if hasattr(row, "chosen_length"):
+            return length_class(row.chosen_length, getattr(row, "rejected_length", 0))
+        case "length":
+            completion = row.model_dump(include={"completion"}).get("completion", "")
+            return str(len(str(completion)).bit_length())
+        case _:
+            return str(getattr(row, axis))
 
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:

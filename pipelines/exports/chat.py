@@ -4,14 +4,14 @@ With ``chat = true`` the policy's own prompt, chat template and all, is left out
 chat template closes each turn, and a turn closed after a single step would teach to stop there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import create_model
 
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.conversations import TOOLS, Reasoning, said, turn, turn_class
+from stepforge.pipelines.exports.conversations import TOOLS, ChatTurn, Reasoning, said, turn, turn_class
 from stepforge.pipelines.exports.rows import Turn
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -23,7 +23,6 @@ Answers = Literal["one", "two", "masked"]
 TASK_NAME = "stepforge"
 TEXTS = frozenset(("prompt", "completion", "chosen", "rejected", "full_chosen", "full_rejected"))
 """Columns of the plain rows that the conversations replace."""
-Turns = list[dict[str, Any]]
 
 
 class Chat(Export):
@@ -47,7 +46,6 @@ class Chat(Export):
 
     @property
     def row_class(self) -> type[Record]:
-        """The plain row, or the same with conversations in place of its texts."""
         if not self.chat:
             return self.row
         return _chat_row(self.row, self.answers, self.layout, turn_class(self.reasoning, calls=self.tools))
@@ -68,13 +66,15 @@ class Chat(Export):
             kept["tools"] = TOOLS if called else None
         yield self.row_class.model_validate({**columns, **kept})
 
-    def asking(self, problem: LabeledProblem) -> Turns:
+    def asking(self, problem: LabeledProblem) -> list[ChatTurn]:
         question = problem.problem.question.strip()
         user = turn("user", self.user.replace("{question}", question), self.reasoning)
         return [user] if self.system is None else [turn("system", self.system, self.reasoning), user]
 
 
-def _columns(answers: Answers, layout: Layout, asked: Turns, spoken: list[Turns]) -> Mapping[str, Any]:
+def _columns(
+    answers: Answers, layout: Layout, asked: list[ChatTurn], spoken: Sequence[list[ChatTurn]]
+) -> Mapping[str, object]:
     if answers == "masked":
         learned = [{**turn, "loss": i == len(spoken) - 1} for i, turns in enumerate(spoken) for turn in turns]
         return {"messages": [*({**turn, "loss": False} for turn in asked), *learned]}
@@ -96,15 +96,14 @@ def _columns(answers: Answers, layout: Layout, asked: Turns, spoken: list[Turns]
 
 @cache
 def _chat_row(plain: type[Record], answers: Answers, layout: Layout, one: type[Turn]) -> type[Record]:
-    kept: dict[str, Any] = {n: (field.annotation, ...) for n, field in plain.model_fields.items() if n not in TEXTS}
-    if "tool_calls" in one.model_fields:
-        kept = {"tools": (str | None, ...), **kept}
-    columns = {name: (kind, ...) for name, kind in _kinds(answers, layout, one).items()}
-    made: type[Record] = create_model(f"Chat{plain.__name__}", __base__=Record, **columns, **kept)  # type: ignore[call-overload]
+    columns = {**_kinds(answers, layout, one), **({"tools": str | None} if "tool_calls" in one.model_fields else {})}
+    columns |= {name: field.annotation for name, field in plain.model_fields.items() if name not in TEXTS}
+    required = {name: (kind, ...) for name, kind in columns.items()}
+    made: type[Record] = create_model(f"Chat{plain.__name__}", __base__=Record, **required)  # type: ignore[call-overload]
     return made
 
 
-def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, Any]:
+def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, object]:
     turns = tuple[one, ...]  # type: ignore[valid-type]
     if answers == "masked":
         return {"messages": tuple[create_model("LossTurn", __base__=one, loss=(bool, ...)), ...]}  # type: ignore[misc]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, Turn, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -15,8 +15,8 @@ SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}
 """The system turn of the Qwen2.5-Math-PRM model card."""
 
 
-@followed_by(Origin)
-class QwenPRMRow(Record):
+@own_columns_first
+class QwenPRMRow(Origin):
     """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is a convention of ours, no training file was published."""
 
     messages: tuple[Turn, ...]
@@ -32,8 +32,8 @@ class RLHFlowTurn(Record):
     role: str
 
 
-@followed_by(Origin)
-class RLHFlowRow(Record):
+@own_columns_first
+class RLHFlowRow(Origin):
     """Question and first step, then a step a user turn; ``+`` or ``-`` is the assistant's whole answer."""
 
     conversations: tuple[RLHFlowTurn, ...]

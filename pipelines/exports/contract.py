@@ -5,7 +5,7 @@ A new export is a file with a subclass, a line in the union of ``exports/__init_
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -62,8 +62,7 @@ class Export(Record, ABC):
         """Split -> name of a file beside the Parquet files that holds a line of JSON for each row, in another form."""
         return {}
 
-    def line(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return that form of a row."""
+    def line(self, row: Mapping[str, object]) -> Mapping[str, object]:
         return row
 
     @property
@@ -77,5 +76,4 @@ class Export(Record, ABC):
         return None
 
     def classes(self, row: Record) -> tuple[str, ...]:
-        """Return the class of a row on each axis that is evened out."""
         return ()

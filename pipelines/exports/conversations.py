@@ -1,10 +1,10 @@
 """Solutions as chat turns: reasoning in the field that a consumer reads, a tool's answers in turns of their own."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from pydantic import create_model
 
@@ -14,6 +14,8 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
 
 Reasoning = Literal["think", "reasoning_content", "thinking"]
+ChatTurn: TypeAlias = Mapping[str, object]
+"""Role and content, and what reasoning and calls add; the fields of ``turn_class``."""
 THINK, END_OF_THOUGHT = "<think>", "</think>"
 CALCULATOR = "calculator"
 _EXPRESSION = {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
@@ -51,25 +53,24 @@ class ToolCall(Record):
 @cache
 def turn_class(reasoning: Reasoning, *, calls: bool) -> type[Turn]:
     """Return a turn's class, with the fields that reasoning and calls need."""
-    fields: dict[str, Any] = {} if reasoning == "think" else {reasoning: (str | None, ...)}
-    if calls:
-        fields["tool_calls"] = (tuple[ToolCall, ...] | None, None)
-    return create_model("ChatTurn", __base__=Turn, **fields)
+    thought = {} if reasoning == "think" else {reasoning: (str | None, ...)}
+    called = {"tool_calls": (tuple[ToolCall, ...] | None, None)} if calls else {}
+    made: type[Turn] = create_model("ChatTurn", __base__=Turn, **thought, **called)  # type: ignore[call-overload]
+    return made
 
 
-def turn(role: str, text: str, reasoning: Reasoning) -> dict[str, Any]:
+def turn(role: str, text: str, reasoning: Reasoning) -> ChatTurn:
     """Return a turn; ``think`` keeps reasoning inside the content, between its two tags."""
     before, end, after = text.partition(END_OF_THOUGHT) if role == "assistant" else ("", "", text)
     if not end:
-        fields: dict[str, Any] = {} if reasoning == "think" else {reasoning: None}
-        return {"role": role, "content": text, **fields}
+        return {"role": role, "content": text, **({} if reasoning == "think" else {reasoning: None})}
     opened = before.lstrip()
     if reasoning == "think":  # some chat templates write the opening tag themselves, so the policy does not
         return {"role": role, "content": text if opened.startswith(THINK) else f"{THINK}\n{text}"}
     return {"role": role, "content": after.lstrip("\n"), reasoning: opened.removeprefix(THINK).strip("\n")}
 
 
-def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) -> Iterator[dict[str, Any]]:
+def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) -> Iterator[ChatTurn]:
     """Yield the assistant's turns, and between them what the tool answered; ``calls`` as ``tool_calls``."""
     groups = [(author, list(group)) for author, group in groupby(steps, key=lambda step: step.author)]
     for (author, written), following in zip(groups, [*(who for who, _ in groups[1:]), None], strict=True):
@@ -83,5 +84,5 @@ def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) ->
             yield turn("assistant", text, reasoning)
 
 
-def _call(expression: str) -> dict[str, Any]:
+def _call(expression: str) -> Mapping[str, object]:
     return {"type": "function", "function": {"name": CALCULATOR, "arguments": {"expression": expression}}}

@@ -7,7 +7,7 @@ that is trained on it learns to claim samples that it never drew.
 import re
 from collections.abc import Sequence
 
-from stepforge.grading.exact import ExactError, evaluate, exact_text
+from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.verdict_text import VERDICT
 from stepforge.schemas.problem import Problem, Quantity
@@ -64,6 +64,6 @@ def _worked(claim: Claim, true: Quantity | None) -> str:
 
 def _value(text: str) -> str | None:
     try:
-        return exact_text(evaluate(text))
+        return str(evaluate(text))
     except ExactError:
         return None

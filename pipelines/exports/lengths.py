@@ -8,13 +8,20 @@ from pydantic import Field
 from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.right_paths import RightPath, right_paths
-from stepforge.pipelines.exports.rows import Origin, ProblemOrigin, asked, followed_by, origin_of_path, problem_origin
+from stepforge.pipelines.exports.rows import (
+    Origin,
+    ProblemOrigin,
+    asked,
+    origin_of_path,
+    own_columns_first,
+    problem_origin,
+)
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
-@followed_by(Origin)
-class LengthPairRow(Record):
+@own_columns_first
+class LengthPairRow(Origin):
     """Two right solutions of one problem, the shorter one chosen."""
 
     prompt: str
@@ -25,8 +32,8 @@ class LengthPairRow(Record):
     rejected_length: int
 
 
-@followed_by(ProblemOrigin)
-class RoutingRow(Record):
+@own_columns_first
+class RoutingRow(ProblemOrigin):
     """A question, and how much thinking it takes this policy."""
 
     prompt: str

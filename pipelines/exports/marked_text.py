@@ -12,17 +12,16 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
 
 STEP_END = "\u043a\u0438"
 """Math-Shepherd's step token."""
 _NUMBERED = re.compile(r"\s*Step \d+:")
 
 
-@followed_by(Origin)
-class MathShepherdRow(Record):
+@own_columns_first
+class MathShepherdRow(Origin):
     """The columns of the Math-Shepherd data set: the text with step tokens, and the same with ``+`` and ``-``."""
 
     input: str
@@ -31,8 +30,8 @@ class MathShepherdRow(Record):
     """The problem's source."""
 
 
-@followed_by(Origin)
-class SoftStepwiseRow(Record):
+@own_columns_first
+class SoftStepwiseRow(Origin):
     """OpenRLHF's process reward data: a text with placeholders, and a number for each of them."""
 
     input: str

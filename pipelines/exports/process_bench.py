@@ -10,13 +10,12 @@ from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.last_problem import truths_of
-from stepforge.pipelines.exports.rows import ProblemOrigin, followed_by, generation_model, problem_origin
+from stepforge.pipelines.exports.rows import ProblemOrigin, generation_model, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.record import Record
 
 
-@followed_by(ProblemOrigin)
-class ProcessBenchRow(Record):
+@own_columns_first
+class ProcessBenchRow(ProblemOrigin):
     """ProcessBench's columns; the score is the harmonic mean of the exact shares on erroneous and on clean rows."""
 
     id: str

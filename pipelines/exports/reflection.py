@@ -14,7 +14,7 @@ from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Axis, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
@@ -24,8 +24,8 @@ from stepforge.schemas.seeds import rng_of
 NOTICE = "Wait, that is not right. Going back to before it:\n"
 
 
-@followed_by(Origin)
-class ReflectionRow(Record):
+@own_columns_first
+class ReflectionRow(Origin):
     """A prompt that ends in a mistake, and a completion that fixes it."""
 
     prompt: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import create_model
 
@@ -57,7 +57,7 @@ class ResponsesParams(Record):
     input: tuple[Turn, ...]
 
 
-_KINDS: dict[Layout, dict[str, Any]] = {
+_KINDS: Mapping[Layout, Mapping[str, object]] = {
     "trl": {"prompt": tuple[Turn, ...], "solution": str},
     "verl": {
         "data_source": str,
@@ -93,7 +93,6 @@ class RLPrompts(Export):
 
     @property
     def writes_json_lines(self) -> bool:
-        """NeMo Gym reads JSON lines."""
         return self.layout == "nemo_gym"
 
     @property
@@ -122,7 +121,7 @@ class RLPrompts(Export):
             }
         )
 
-    def _columns(self, problem: LabeledProblem, answer: str) -> dict[str, Any]:
+    def _columns(self, problem: LabeledProblem, answer: str) -> Mapping[str, object]:
         question = problem.problem.question.strip()
         user = self.user.replace("{question}", question)
         turns = [{"role": "user", "content": user}]
@@ -164,6 +163,7 @@ def band(pass_rate: float) -> str:
 
 @cache
 def _row(layout: Layout) -> type[Record]:
-    columns: dict[str, Any] = {name: (kind, ...) for name, kind in _KINDS[layout].items()}
-    columns |= {name: (field.annotation, ...) for name, field in RLPromptRow.model_fields.items()}
-    return create_model(f"RLPrompt_{layout}", __base__=Record, **columns)
+    known = {name: field.annotation for name, field in RLPromptRow.model_fields.items()}
+    columns = {name: (kind, ...) for name, kind in {**_KINDS[layout], **known}.items()}
+    made: type[Record] = create_model(f"RLPrompt_{layout}", __base__=Record, **columns)  # type: ignore[call-overload]
+    return made

@@ -53,7 +53,7 @@ class RolloutTree:
         """The steps along them, with the tokens that this rollout has."""
         self._children: dict[tuple[int, str], int] = {}
         for solution in problem.solutions:
-            self._add(solution.rollout, counts=solution.rollout.tokens > 0)
+            self._add(solution.rollout, counts=solution.rollout.tokens > 0 and problem.completer is None)
             for place, label in zip(self.paths[solution.rollout.id], solution.labels, strict=True):
                 if label is not None and label.belief is not None:
                     self.nodes[place].belief = label.belief
@@ -63,7 +63,6 @@ class RolloutTree:
             self._add(rollout, counts=False)
 
     def on(self, rollout: str) -> Iterator[Node]:
-        """Yield the nodes that a rollout goes through, the root left out."""
         return (self.nodes[place] for place in self.paths[rollout])
 
     def _add(self, rollout: Rollout, *, counts: bool) -> None:

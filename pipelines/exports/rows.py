@@ -1,8 +1,8 @@
 """What rows of several exports have in common: chat turns, where a row comes from, and the policy's own prompt."""
 
-from collections.abc import Callable
+from inspect import get_annotations
 from pathlib import PurePath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypedDict, TypeVar, cast
 
 from pydantic import Field, create_model
 
@@ -28,8 +28,9 @@ def asked(problem: LabeledProblem) -> str:
 
 
 def generation_model(problem: LabeledProblem) -> str:
-    """Return the name of the model that wrote the solutions; of one in a folder of this machine, its last part."""
-    return name_only(problem.policy.model)
+    """Return who wrote the solutions, and who else completed them."""
+    writer, completer = name_only(problem.policy.model), problem.completer
+    return writer if completer is None else f"{writer}; completed by {name_only(completer.model)}"
 
 
 def name_only(model: str) -> str:
@@ -56,28 +57,41 @@ class Origin(Record):
     labeler: str
 
 
-def followed_by(*last: type[Record]) -> Callable[[type[R]], type[R]]:
-    """Let the columns of other records follow a row's own; those of a base class would stand before them."""
+class ProblemColumns(TypedDict):
+    """The values of ``ProblemOrigin``."""
 
-    def joined(row: type[R]) -> type[R]:
-        columns: dict[str, Any] = {n: (f.annotation, f) for record in last for n, f in record.model_fields.items()}
-        return create_model(row.__name__, __base__=row, __module__=row.__module__, __doc__=row.__doc__, **columns)
+    domain: str
+    difficulty: int | None
+    problem_id: str
+    labeler: str
 
-    return joined
+
+class SolutionColumns(ProblemColumns):
+    """The values of ``Origin``."""
+
+    solution_id: str
 
 
-def problem_origin(problem: LabeledProblem, labeler: str | None = None) -> dict[str, Any]:
-    """Return the columns of ``ProblemOrigin``."""
+def own_columns_first(row: type[R]) -> type[R]:
+    """Put a row's own columns before those of its bases, as pydantic does not; a row has columns alone, no methods."""
+    names = (name for cls in row.__mro__ for name in get_annotations(cls))
+    columns = {
+        name: (row.model_fields[name].annotation, row.model_fields[name]) for name in names if name in row.model_fields
+    }
+    made = create_model(row.__name__, __base__=Record, __module__=row.__module__, __doc__=row.__doc__, **columns)  # type: ignore[call-overload]
+    return cast(type[R], made)
+
+
+def problem_origin(problem: LabeledProblem, labeler: str | None = None) -> ProblemColumns:
     of = problem.problem
     labeler = labeler or problem.solutions[0].verdict.labeler
     return {"domain": of.domain, "difficulty": of.difficulty, "problem_id": of.id, "labeler": labeler}
 
 
-def origin(problem: LabeledProblem, solution: LabeledSolution) -> dict[str, Any]:
-    """Return the columns of ``Origin``."""
+def origin(problem: LabeledProblem, solution: LabeledSolution) -> SolutionColumns:
     return {**problem_origin(problem, solution.verdict.labeler), "solution_id": solution.rollout.id}
 
 
-def origin_of_path(problem: LabeledProblem, rollout: str) -> dict[str, Any]:
+def origin_of_path(problem: LabeledProblem, rollout: str) -> SolutionColumns:
     """Return the same columns for a solution that a completion ends."""
     return {**problem_origin(problem), "solution_id": rollout}

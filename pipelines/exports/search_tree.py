@@ -5,7 +5,7 @@ from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rollout_tree import Node, rollout_tree
-from stepforge.pipelines.exports.rows import ProblemOrigin, followed_by, problem_origin
+from stepforge.pipelines.exports.rows import ProblemOrigin, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -42,8 +42,8 @@ class TreePath(Record):
     """Of a labeled solution: 0-based, -1 where the labeler names none; null for completions and abstentions."""
 
 
-@followed_by(ProblemOrigin)
-class SearchTreeRow(Record):
+@own_columns_first
+class SearchTreeRow(ProblemOrigin):
     """A problem with its tree."""
 
     question: str

@@ -10,14 +10,13 @@ from typing import Literal
 
 from stepforge.labelers.evidence.store import count_outcomes
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ProblemOrigin, asked, followed_by, problem_origin
+from stepforge.pipelines.exports.rows import ProblemOrigin, asked, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, Step
 
 
-@followed_by(ProblemOrigin)
-class StateRow(Record):
+@own_columns_first
+class StateRow(ProblemOrigin):
     """A prefix of a solution and how completions of it ended."""
 
     prompt: str
@@ -46,7 +45,6 @@ class States(Export):
     needs_completions = True
 
     def rows(self, problem: LabeledProblem) -> Iterator[StateRow]:
-        """Yield the question's states, each after the one that it goes on from."""
         above: list[tuple[str, int]] = []
         number = 0
         for steps, drawn in _completions(problem):
@@ -75,7 +73,7 @@ def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[R
     """Return the completions of each prefix, a prefix before all that go on from it."""
     given = [solution.rollout for solution in problem.solutions]
     whole = {rollout.id: rollout.steps for rollout in given}
-    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": list(problem.own if problem.supplied else given)})
+    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": problem.sampled})
     prefixes: dict[str, tuple[Step, ...]] = {"": ()}
     for rollout in problem.evidence:
         start = rollout.start

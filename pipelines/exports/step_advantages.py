@@ -5,23 +5,25 @@ policy's pass rate on the problem, V at the end is the outcome. Where steps betw
 advantage of their span.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from math import exp
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Measured, measured
-from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
-from stepforge.pipelines.exports.verifiers_traces import episode
+from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
-from stepforge.schemas.record import Record
+
+VERIFIERS = {"version": "0.4.0"}
+"""The verifiers whose trace schema ``episode`` follows."""
 
 
-@followed_by(Origin)
-class StepAdvantagesRow(Record):
+@own_columns_first
+class StepAdvantagesRow(Origin):
     """A solution with credit for each step and each token."""
 
     prompt: str
@@ -70,8 +72,9 @@ class StepAdvantages(Export):
         """verifiers reads a folder's ``traces.jsonl``."""
         return {"train": "traces.jsonl", "test": "test_traces.jsonl"} if self.traces else {}
 
-    def line(self, row: dict[str, Any]) -> dict[str, Any]:
-        return episode(row, row["token_min_form" if self.traces == "min_form" else "token_advantages"])
+    def line(self, row: Mapping[str, object]) -> Mapping[str, object]:
+        one = StepAdvantagesRow.model_validate({name: row[name] for name in StepAdvantagesRow.model_fields})
+        return episode(one, one.token_min_form if self.traces == "min_form" else one.token_advantages)
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepAdvantagesRow]:
         own = [s for s in problem.solutions if s.rollout.tokens and s.rollout.outcome != "undetermined"]
@@ -130,3 +133,51 @@ def min_form(advantages: tuple[float, ...], temperature: float) -> tuple[float, 
 def _by_token(solution: LabeledSolution, credit: tuple[float, ...]) -> tuple[float, ...]:
     steps = zip(solution.rollout.steps, credit, strict=True)
     return tuple(value for step, value in steps for _ in step.token_ids)
+
+
+def episode(row: StepAdvantagesRow, credit: Sequence[float]) -> Mapping[str, object]:
+    """Return a row as an episode of one trace: a line of verifiers' ``traces.jsonl``; ``credit`` is one of its tokens'.
+
+    The tokens of the prompt are not stored, so the first node has none. Times are zero: data holds no clock.
+    """
+    task = {
+        "type": "StepforgeTask",
+        "data": {"id": row.problem_id, "prompt": row.question},
+        "key": row.problem_id,
+    }
+    asked = {"message": {"role": "user", "content": row.question}, "timestamp": 0.0}
+    trace = {
+        "id": row.solution_id,
+        "verifiers": VERIFIERS,
+        "task": task,
+        "agent": {"config": {}, "name": "stepforge"},
+        "nodes": [asked, *_written(row, credit)],
+        "rewards": {"right_answer": {"score": row.reward, "weight": 1.0}},
+        "info": {"advantage_low": row.advantage_low, "advantage_high": row.advantage_high},
+        "is_completed": True,
+        "ok": True,
+        "stop_condition": "agent_completed",
+        "timing": {"start": 0.0},
+    }
+    group = {"id": row.problem_id}
+    return {"id": trace["id"], "env": {"id": "stepforge"}, "task": task, "group": group, "ok": True, "traces": [trace]}
+
+
+def _written(row: StepAdvantagesRow, credit: Sequence[float]) -> Iterator[Mapping[str, object]]:
+    """Yield a node for what the policy wrote, and one for each tool's answer in between."""
+    rest = iter(credit)
+    steps = zip(row.learned, row.steps, row.token_ids, row.logprobs, strict=True)
+    for parent, (learned, group) in enumerate(groupby(steps, key=lambda step: step[0])):
+        _, texts, tokens, chances = zip(*group, strict=True)
+        ids, logprobs = list(chain(*tokens)), list(chain(*chances))
+        message = {"role": "assistant" if learned else "tool", "content": "".join(texts)}
+        yield {
+            "parent": parent,
+            "message": message if learned else {**message, "tool_call_id": ""},
+            "sampled": learned,
+            "timestamp": 0.0,
+            "token_ids": ids,
+            "mask": [learned] * len(ids),
+            "logprobs": logprobs if learned and len(logprobs) == len(ids) else [],
+            "advantages": [next(rest) for _ in ids] if learned else None,
+        }

@@ -5,7 +5,7 @@ intervals of the two values do not overlap; it carries the distance between them
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.last_problem import forks_of
-from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
@@ -35,8 +35,8 @@ class Distance(Record):
     """0-based index of the step that differs."""
 
 
-@followed_by(Distance, Origin)
-class StepPairRow(Record):
+@own_columns_first
+class StepPairRow(Distance, Origin):
     """A pair with an explicit prompt, as TRL reads it: ``prompt``, ``chosen``, ``rejected``."""
 
     prompt: str
@@ -51,8 +51,8 @@ class StepPairRow(Record):
     """``step``: the next step only."""
 
 
-@followed_by(Distance, Origin)
-class StepDPORow(Record):
+@own_columns_first
+class StepDPORow(Distance, Origin):
     """The columns of Step-DPO's data (arXiv 2406.18629); the model is given ``prompt`` + ``initial_reason_steps``."""
 
     dataset: str
@@ -66,8 +66,8 @@ class StepDPORow(Record):
     answer: str
 
 
-@followed_by(Distance, Origin)
-class PairwiseRow(Record):
+@own_columns_first
+class PairwiseRow(Distance, Origin):
     """A pair for a Bradley-Terry reward model, with the probability that ``chosen`` is the better one."""
 
     prompt: str
@@ -77,7 +77,21 @@ class PairwiseRow(Record):
     """(1 + p - q) / 2 for values p of the chosen and q of the rejected step (arXiv 2406.06592, appendix B)."""
 
 
-class Pair(Record):
+class PairColumns(TypedDict):
+    """What the rows of all three exports tell of a pair."""
+
+    chosen: str
+    rejected: str
+    certainty: float
+    chosen_value: float
+    rejected_value: float
+    chosen_length: int
+    rejected_length: int
+    step: int
+
+
+@own_columns_first
+class Pair(Distance):
     """A fork in words."""
 
     shared: tuple[Step, ...]
@@ -90,15 +104,6 @@ class Pair(Record):
     rejected: str
     full_chosen: str
     full_rejected: str
-    certainty: float
-    chosen_value: float
-    rejected_value: float
-    chosen_length: int
-    rejected_length: int
-    step: int
-
-    def columns(self, *without: str) -> dict[str, Any]:
-        return self.model_dump(exclude={"shared", "right", "wrong", "prefix", *without})
 
 
 class Forks(Evened):
@@ -121,7 +126,6 @@ class Forks(Evened):
                 yield solution, fork, next(way for way in fork.right.ways if way.outcome == "correct")
 
     def pairs(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Pair]]:
-        """Yield the forks in words, not more than ``max_per_problem``."""
         found = {pair: solution for solution, pair in (_pair(*fork) for fork in self.forks(problem))}
         for pair in first_by_hash(list(found), self.max_per_problem):
             yield found[pair], pair
@@ -136,8 +140,14 @@ class StepPreference(Chat, Forks):
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for solution, pair in self.pairs(problem):
-            about = origin(problem, solution)
-            row = StepPairRow(prompt=asked(problem) + pair.prefix, kind="step", **pair.columns(), **about)
+            row = StepPairRow(
+                prompt=asked(problem) + pair.prefix,
+                full_chosen=pair.full_chosen,
+                full_rejected=pair.full_rejected,
+                kind="step",
+                **_columns(pair),
+                **origin(problem, solution),
+            )
             yield from self.laid_out(row, problem, (*pair.shared, *pair.right), (*pair.shared, *pair.wrong))
 
 
@@ -153,8 +163,10 @@ class StepDPO(Forks):
                 dataset=problem.problem.source,
                 prompt=problem.problem.question,
                 initial_reason_steps=pair.prefix,
+                full_chosen=pair.full_chosen,
+                full_rejected=pair.full_rejected,
                 answer=problem.problem.answer or "",
-                **pair.columns(),
+                **_columns(pair),
                 **origin(problem, solution),
             )
 
@@ -170,14 +182,13 @@ class Pairwise(Chat, Forks):
     answers = "two"
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem's pairs, the better step by value as ``chosen``."""
         for solution, pair in self.pairs(problem):
             if pair.chosen_value < pair.rejected_value:
                 continue
             row = PairwiseRow(
                 prompt=asked(problem) + pair.prefix,
                 probability=(1 + pair.chosen_value - pair.rejected_value) / 2,
-                **pair.columns("full_chosen", "full_rejected"),
+                **_columns(pair),
                 **origin(problem, solution),
             )
             yield from self.laid_out(row, problem, (*pair.shared, pair.right[0]), (*pair.shared, pair.wrong[0]))
@@ -202,6 +213,10 @@ def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[Lab
         rejected_length=len(fork.wrong.step.text),
         step=fork.error,
     )
+
+
+def _columns(pair: Pair) -> PairColumns:
+    return cast(PairColumns, pair.model_dump(include=set(PairColumns.__annotations__)))
 
 
 def _text(steps: tuple[Step, ...]) -> str:

@@ -5,13 +5,12 @@ from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.record import Record
 
 
-@followed_by(Origin)
-class StepwiseRow(Record):
+@own_columns_first
+class StepwiseRow(Origin):
     """Stepwise supervision as TRL (up to 1.13) and axolotl read it: ``prompt``, ``completions``, boolean ``labels``.
 
     The values stand in columns of their own: both consumers apply ``int(label)``, which makes 0.99 a 0.

@@ -11,7 +11,7 @@ from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, followed_by, origin
+from stepforge.pipelines.exports.rows import Origin, Turn, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -19,13 +19,28 @@ INSTRUCTION = "Go through the steps in order. Say for each whether it is correct
 Source = Literal["judge", "truth"]
 
 
-@followed_by(Origin)
-class VerificationRow(Record):
+@own_columns_first
+class VerificationRow(Origin):
     """A conversation for any chat trainer, with the loss on the assistant's turns."""
 
     messages: tuple[Turn, ...]
     labels: tuple[bool, ...]
     """The verdicts in the chain, which are the labels."""
+    critique_from: str
+    """``judge`` or ``truth``."""
+
+
+@own_columns_first
+class ProofVerificationRow(Origin):
+    """What its ``prepare_data.py`` reads."""
+
+    problem: str
+    proof: str
+    """The whole solution, also after its first error."""
+    ground_truth_judgement: str
+    """What is said of each step up to the first error."""
+    ground_truth_verify_score: float
+    """1 without an error, else 0; the 0.5 for minor flaws is never given."""
     critique_from: str
     """``judge`` or ``truth``."""
 
@@ -49,7 +64,6 @@ class Verification(StepLabels, Export):
     """Where critiques may come from, the preferred first. ``truth`` is there for procedural problems only."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield a row for each solution whose chain agrees with its labels throughout."""
         for marked, chain, turns in self.chains(problem):
             yield VerificationRow(
                 messages=turns,
@@ -66,6 +80,30 @@ class Verification(StepLabels, Export):
             if chain is not None:
                 turns = _one_answer if self.style == "think_prm" else _turn_by_turn
                 yield marked, chain, turns(problem.problem.question, marked.steps, chain)
+
+
+class ProofVerification(Verification):
+    """JSON lines lie beside the Parquet files."""
+
+    kind: Literal["proof_verification"] = "proof_verification"  # type: ignore[assignment]
+    row = ProofVerificationRow
+    style: Literal["think_prm"] = "think_prm"
+    critiques: tuple[Source, ...] = ("judge", "truth")
+
+    @property
+    def writes_json_lines(self) -> bool:
+        return True
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        for marked, chain, turns in self.chains(problem):
+            yield ProofVerificationRow(
+                problem=problem.problem.question,
+                proof=marked.solution.rollout.text,
+                ground_truth_judgement=turns[-1].content,
+                ground_truth_verify_score=float(all(chain.verdicts)),
+                critique_from=chain.source,
+                **origin(problem, marked.solution),
+            )
 
 
 def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:

@@ -13,13 +13,13 @@ from pydantic import Field
 from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
-from stepforge.pipelines.exports.rows import Origin, asked, followed_by, origin, origin_of_path
+from stepforge.pipelines.exports.rows import Origin, asked, origin, origin_of_path, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
 
-@followed_by(Origin)
-class PairRow(Record):
+@own_columns_first
+class PairRow(Origin):
     """A preference pair with an explicit prompt, as TRL's DPO reads it: ``prompt``, ``chosen``, ``rejected``."""
 
     prompt: str
@@ -41,8 +41,8 @@ class PairRow(Record):
     """Whether the labeler looked at the chosen one and found no error; else a completion that ends right."""
 
 
-@followed_by(Origin)
-class KTORow(Record):
+@own_columns_first
+class KTORow(Origin):
     """One solution and whether it is wanted, as TRL's KTO reads it."""
 
     prompt: str
@@ -50,8 +50,8 @@ class KTORow(Record):
     label: bool
 
 
-@followed_by(Origin)
-class SFTRow(Record):
+@own_columns_first
+class SFTRow(Origin):
     """A prompt and its completion; TRL's SFT puts the loss on the completion alone."""
 
     prompt: str
@@ -147,7 +147,6 @@ def right_solutions(problem: LabeledProblem) -> list[LabeledSolution]:
 
 
 def wrong_solutions(problem: LabeledProblem) -> list[LabeledSolution]:
-    """Return the distinct solutions with a wrong answer; the policy's own."""
     return _own(s for s in problem.solutions if s.rollout.outcome == "wrong")
 
 

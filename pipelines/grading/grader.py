@@ -17,8 +17,8 @@ from stepforge.pipelines.grading.verifier_calls import VerifierCalls
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
-MEMORY_BYTES = 2 * 1024**3
-"""Address space of one process, in bytes."""
+REMEMBERED = 100_000
+"""Verdicts of the processes that are kept for answers that come again."""
 
 
 class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
@@ -30,23 +30,17 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         processes: int = 1,
         limit_seconds: float = 6.0,
         quick_seconds: float = QUICK_SECONDS,
-        memory_bytes: int = MEMORY_BYTES,
-        remembered: int = 100_000,
     ) -> None:
         """Start nothing yet.
 
         ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the
-        processor time after which it makes way for others; ``remembered`` is how many verdicts of the processes are
-        kept for answers that come again.
+        processor time after which it makes way for others.
         """
-        if processes < 1 or limit_seconds < 1 or remembered < 1:
-            raise ValueError("processes, limit_seconds and remembered must be at least 1")
-        self._pool = GradingPool(
-            processes=processes, limit_seconds=limit_seconds, memory_bytes=memory_bytes, quick_seconds=quick_seconds
-        )
+        if processes < 1 or limit_seconds < 1:
+            raise ValueError("processes and limit_seconds must be at least 1")
+        self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
         self._verifiers = VerifierCalls(processes=max(2, processes))
         self.rulings, self.run_python = self._verifiers.rulings, self._verifiers.run
-        self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
 
     @property
@@ -79,7 +73,7 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         known = self._verdicts.get(key)
         if known is None or (known.done() and known.exception() is not None):
             known = self._verdicts[key] = self._pool.submit(problem.id, *key)
-            if len(self._verdicts) > self._remembered:
+            if len(self._verdicts) > REMEMBERED:
                 self._verdicts.popitem(last=False)
         else:
             self._verdicts.move_to_end(key)

@@ -26,19 +26,14 @@ BUDGET = 3.0
 class GradingPool:
     """``processes`` workers, started with the first comparison; ``limit_seconds`` is wall-clock, for each."""
 
-    def __init__(
-        self, *, processes: int, limit_seconds: float, memory_bytes: int, quick_seconds: float = QUICK_SECONDS
-    ) -> None:
+    def __init__(self, *, processes: int, limit_seconds: float, quick_seconds: float = QUICK_SECONDS) -> None:
         self._quick, self._slow = FairQueue(), FairQueue()
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._budget = BUDGET * limit_seconds
         quick = min(quick_seconds, limit_seconds)
 
         def lane(queue: FairQueue, processor_seconds: float) -> _Lane:
-            process = GradingProcess(
-                processor_seconds=processor_seconds, seconds=limit_seconds, memory_bytes=memory_bytes
-            )
-            return _Lane(self, queue, process)
+            return _Lane(self, queue, GradingProcess(processor_seconds=processor_seconds, seconds=limit_seconds))
 
         self._quick_lanes = [lane(self._quick, quick) for _ in range(processes)]
         self._slow_lane = lane(self._slow, limit_seconds)

@@ -17,6 +17,8 @@ START_SECONDS = 120.0
 """Longest start of a process, in seconds; it imports sympy, and slowly on a loaded machine."""
 GRACE_SECONDS = 1.0
 """How long past its limit a process may take to interrupt a comparison by itself, before it is killed."""
+MEMORY_BYTES = 2 * 1024**3
+"""Address space of a process."""
 KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 """All that a process gets of the environment: secrets are not removed, they are never given."""
 
@@ -30,11 +32,10 @@ class NotStarted(RuntimeError):
 class GradingProcess:
     """Asked by one thread; any thread may interrupt it, for good."""
 
-    def __init__(self, *, processor_seconds: float, seconds: float, memory_bytes: int) -> None:
+    def __init__(self, *, processor_seconds: float, seconds: float) -> None:
         """``seconds`` is the wall-clock limit of a comparison."""
         self._processor_seconds = processor_seconds
         self._seconds = seconds
-        self._memory = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
         self._lock = threading.Lock()
@@ -87,7 +88,7 @@ class GradingProcess:
                 raise NotStarted
             try:
                 self._process = process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    [*command, str(self._processor_seconds), str(self._memory)],
+                    [*command, str(self._processor_seconds), str(MEMORY_BYTES)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from stepforge.pipelines.sandbox.sandbox import NoIsolation, Ruling, Sandbox
+from stepforge.pipelines.sandbox.sandbox import NoIsolation, Question, Ruling, Sandbox
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import Problem
 
@@ -54,7 +54,7 @@ class VerifierCalls:
         known = self._known.get(key)
         if known is None or (known.done() and _is_open(known)):
             kept = {column.name: column.value for column in problem.kept}
-            question = {"question": problem.question, "solution": solution, "kept": kept}
+            question = Question(question=problem.question, solution=solution, kept=kept)
             known = self._known[key] = self._sandbox.ask(problem.verifier, question)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)

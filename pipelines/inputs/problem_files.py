@@ -161,7 +161,7 @@ class ProblemSource:
             except BadInput as error:
                 last[:] = [error]
                 outcome = error
-            yield f"{name}, row {raw.number}", outcome
+            yield name, raw.number, outcome
 
 
 def open_problems(part: ProblemSet) -> ProblemSource:

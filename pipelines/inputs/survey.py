@@ -1,6 +1,7 @@
 """Which rows make up which problem, found by reading every row once."""
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
@@ -9,8 +10,8 @@ from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
-Outcome = tuple[str, SourceItem | BadInput]
-"""A row's place in words, and what it holds."""
+Outcome = tuple[str, int, SourceItem | BadInput]
+"""A row's file and its number there, and what it holds."""
 
 
 class ProblemCount(Record):
@@ -43,34 +44,49 @@ class Survey(NamedTuple):
         return any(first < start <= max(others) for first, others in self.further.items())
 
 
-class _First(NamedTuple):
-    position: int
-    place: str
-    asked: bytes
-    answer: str | None
+class _Told:
+    """What is remembered of each row: 24 bytes, where objects would take hundreds."""
+
+    def __init__(self) -> None:
+        self._files: list[tuple[int, str]] = []
+        self._numbers, self.asked, self.answers = array("q"), array("Q"), array("Q")
+
+    def add(self, name: str, number: int, item: SourceItem | BadInput) -> None:
+        if not self._files or self._files[-1][1] != name:
+            self._files.append((len(self._numbers), name))
+        problem = item.problem if isinstance(item, SourceItem) else None
+        self._numbers.append(number)
+        self.asked.append(_number(_asked(problem.question)) if problem else 0)
+        self.answers.append(_number(_key(f"={problem.answer}")) if problem and problem.answer is not None else 0)
+
+    def place(self, position: int) -> str:
+        """Return where a row is, in words."""
+        _, name = self._files[bisect_right(self._files, position, key=lambda file: file[0]) - 1]
+        return f"{name}, row {self._numbers[position]}"
 
 
 def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
     repeats: dict[int, str] = {}
     firsts, further = array("q"), dict[int, list[int]]()
-    known: dict[bytes, _First] = {}
+    told, known = _Told(), dict[bytes, int]()
     counts = dict.fromkeys(("rows", "problems", "merged", "rejected", "solutions", "without_answer"), 0)
-    for position, (place, item) in enumerate(rows):
+    for position, (name, number, item) in enumerate(rows):
         counts["rows"] += 1
+        told.add(name, number, item)
         fault = item if isinstance(item, BadInput) else None
         if isinstance(item, SourceItem):
             problem = item.problem
-            mine = _First(position, place, _key(" ".join(problem.question.split())), problem.answer)
-            first = known.setdefault(_key(problem.id) if part.id else mine.asked, mine)
-            if first is not mine:
-                repeats |= {position: f"{place}: {why}"} if (why := _why_not(part, first, mine)) else {}
-                fault = BadInput(repeats[position]) if position in repeats else None
+            first = known.setdefault(_key(problem.id) if part.id else _asked(problem.question), position)
+            if first != position:
+                why = _why_not(part, told, first, position)
+                repeats |= {position: f"{told.place(position)}: {why}"} if why else {}
+                fault = BadInput(repeats[position]) if why else None
             if fault is None:
                 counts["solutions"] += len(item.solutions)
-                counts["merged" if first is not mine else "problems"] += 1
-                counts["without_answer"] += first is mine and problem.answer is None and problem.verifier is None
-                if first is not mine:
-                    further.setdefault(first.position, []).append(position)
+                counts["merged" if first != position else "problems"] += 1
+                counts["without_answer"] += first == position and problem.answer is None and problem.verifier is None
+                if first != position:
+                    further.setdefault(first, []).append(position)
                     continue
         if fault is not None:
             if part.on_bad_row == "stop":
@@ -88,21 +104,29 @@ def together(items: Iterable[SourceItem]) -> SourceItem:
     )
 
 
-def _why_not(part: ProblemSet, first: _First, mine: _First) -> str | None:
+def _why_not(part: ProblemSet, told: _Told, first: int, mine: int) -> str | None:
     """Return why a row cannot join the problem of an earlier one; None if it can."""
-    name = f"id (column {part.id!r})" if part.id else "question"
+    name, place = f"id (column {part.id!r})" if part.id else "question", told.place(first)
     if not part.supplies:
         remedy = "make ids unique" if part.id else "remove one, name an id column"
-        return f"{name} is that of {first.place}; {remedy}, or set on_bad_row = 'reject'"
-    if mine.asked != first.asked:
-        return f"{name} is that of {first.place}, which asks another question; give it an id of its own"
-    if mine.answer != first.answer:
-        return f"{name} is that of {first.place}, whose answer is another; correct one of them"
+        return f"{name} is that of {place}; {remedy}, or set on_bad_row = 'reject'"
+    if told.asked[mine] != told.asked[first]:
+        return f"{name} is that of {place}, which asks another question; give it an id of its own"
+    if told.answers[mine] != told.answers[first]:
+        return f"{name} is that of {place}, whose answer is another; correct one of them"
     return None
+
+
+def _asked(question: str) -> bytes:
+    return _key(" ".join(question.split()))
 
 
 def _key(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key[:8], "little")
 
 
 def runs(positions: Iterable[int], gap: int = 512) -> Iterator[list[int]]:

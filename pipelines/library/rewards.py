@@ -57,7 +57,7 @@ def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Rewa
 
 
 def verl_reward(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any] | None = None, **more: Any
+    data_source: str, solution_str: str, ground_truth: str, extra_info: object = None, **more: Any
 ) -> dict[str, float]:
     """The reward function of verl (``custom_reward_function.name=verl_reward``): ``score``, and ``undetermined``.
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from stepforge.pipelines.engines.gate import UNBOUNDED
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 
-GROWING = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled", "errors", "busy_ms")
+ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
+GROWING = (*ADDED, "errors", "busy_ms")
 """Counters that a worker's process only adds to; a process started again begins at nothing."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
@@ -65,26 +66,26 @@ class EngineMeter:
 
     def figures(self) -> EngineProgress:
         capacity = sum(last.get("capacity", 0) for last in self._last)
+        recent, mean, busy = self._speeds()
         return EngineProgress(
             engines=len(self._last),
             answering=len(self._now),
             starting=sum(not last for last in self._last),
-            checking=sum(now.get("checking", 0) for now in self._now),
-            rollouts=self._total["rollouts"],
-            generated_tokens=self._total["generated_tokens"],
-            prompt_tokens=self._total["prompt_tokens"],
-            cached_tokens=self._total["cached_tokens"],
-            cancelled=self._total["cancelled"],
+            checking=self._sum("checking"),
+            running=self._sum("running"),
+            **{name: self._total[name] for name in ADDED},
             replayed=self.replayed,
             away_seconds=max((now.get("away_seconds", 0) for now in self._now), default=0),
             silent_seconds=int(self._clock() - self._answered),
-            running=sum(now.get("running", 0) for now in self._now),
-            waiting=sum(now.get("waiting", 0) for now in self._now) if "waiting" in self._told else None,
+            waiting=self._sum("waiting") if "waiting" in self._told else None,
             capacity=capacity if 0 < capacity < UNBOUNDED else None,
-            busy=self._busy(),
-            recent=self._since(self._window()),
-            mean=self._since(self._first),
+            busy=busy,
+            recent=recent,
+            mean=mean,
         )
+
+    def _sum(self, counter: str) -> int:
+        return sum(now.get(counter, 0) for now in self._now)
 
     def seen(self) -> tuple[float, int]:
         """Return the seconds since the first completion, and the completions since."""
@@ -97,32 +98,27 @@ class EngineMeter:
         if self._first is None and reading.rollouts:
             self._first = self._readings[-1] if self._readings else reading._replace(rollouts=0, tokens=0)
         self._readings.append(reading)
-        while len(self._readings) > 2 and self._far_enough(self._readings[1]):
+        while len(self._readings) > 2 and _far_enough(self._readings[1], reading):
             self._readings.popleft()
 
-    def _far_enough(self, start: Reading) -> bool:
-        last = self._readings[-1]
-        return last.at - start.at >= RECENT_SECONDS and last.rollouts - start.rollouts >= RECENT_ROLLOUTS
-
-    def _window(self) -> Reading | None:
-        """Where the recent past begins, but not before the first completion."""
+    def _speeds(self) -> tuple[Speed | None, Speed | None, float | None]:
+        """Return the recent and the mean speed, and the recent share of busy time; the recent past begins no earlier
+        than the first completion."""
         if self._first is None:
-            return None
-        return max(self._readings[0], self._first, key=lambda reading: reading.at)
-
-    def _since(self, start: Reading | None) -> Speed | None:
-        if start is None or not self._readings:
-            return None
+            return None, None, None
         last = self._readings[-1]
-        seconds = last.at - start.at
-        if seconds <= 0:
-            return None
-        return Speed(rollouts=(last.rollouts - start.rollouts) / seconds, tokens=(last.tokens - start.tokens) / seconds)
+        recent = max(self._readings[0], self._first, key=lambda reading: reading.at)
+        seconds = (last.at - recent.at) * len(self._last)
+        busy = min(1.0, (last.busy_seconds - recent.busy_seconds) / seconds) if seconds > 0 else None
+        return _speed(recent, last), _speed(self._first, last), busy
 
-    def _busy(self) -> float | None:
-        start = self._window()
-        if start is None or not self._last:
-            return None
-        last = self._readings[-1]
-        seconds = (last.at - start.at) * len(self._last)
-        return min(1.0, (last.busy_seconds - start.busy_seconds) / seconds) if seconds > 0 else None
+
+def _far_enough(start: Reading, last: Reading) -> bool:
+    return last.at - start.at >= RECENT_SECONDS and last.rollouts - start.rollouts >= RECENT_ROLLOUTS
+
+
+def _speed(start: Reading, last: Reading) -> Speed | None:
+    seconds = last.at - start.at
+    if seconds <= 0:
+        return None
+    return Speed(rollouts=(last.rollouts - start.rollouts) / seconds, tokens=(last.tokens - start.tokens) / seconds)

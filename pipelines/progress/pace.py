@@ -14,48 +14,54 @@ from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
 
 ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
+UNITS = ("rollouts", "generated_tokens")
 ENOUGH_SECONDS = 15.0
 ENOUGH_ROLLOUTS = 50
 ENOUGH_SHARDS = 2
 """Before so much is seen, the end is unknown: this session's engines at work, and committed shards of each stage."""
 
 Group = tuple[ShardStage, bool]
-"""A stage, and whether the shards are of the rates' pilot."""
+"""A stage, and whether the shards are of the rates' pilot: those cost more, and say little about the others."""
 
 
 class Pace:
     """Takes note of committed shards; tells the time that is left."""
 
     def __init__(self, plan: Sequence[ShardPlan], pilot: Collection[int] = ()) -> None:
-        """``pilot`` names the shards that are labeled under other rates, and so say little about the others."""
         self._rows = {shard.index: shard.stop - shard.start for shard in plan}
         self._left: dict[ShardStage, set[int]] = {stage: set(self._rows) for stage in SHARD_STAGES}
         self._pilot = frozenset(pilot)
-        self._known: Counter[Group] = Counter()
-        """Committed shards."""
+        self._shards: Counter[Group] = Counter()
         self._known_rows: Counter[Group] = Counter()
-        self._work = (_Work("rollouts"), _Work("generated_tokens"))
+        self._work: Counter[tuple[Group, str]] = Counter()
+        """What committed shards took, by unit."""
+        self._committed: Counter[str] = Counter()
+        """Of that, in shards committed in this session."""
+        self._replayed: Counter[str] = Counter()
+        """Of that again, what no engine made in this session, at least."""
         self._commits = 0
 
     def done(self, report: ShardReport, *, now: bool) -> None:
         """Take note of a shard; ``now`` tells that this session committed it."""
         group = (report.stage, report.shard in self._pilot)
         self._left[report.stage].discard(report.shard)
-        self._known[group] += 1
+        self._shards[group] += 1
         self._known_rows[group] += self._rows.get(report.shard, 0)
         self._commits += now
-        for work in self._work:
-            work.add(group, report, now=now)
+        for unit in UNITS:
+            amount = getattr(report.cost, unit)
+            self._work[group, unit] += amount
+            self._committed[unit] += amount if now else 0
 
     def seconds_left(self, meter: EngineMeter, elapsed: float) -> float | None:
         """Return the estimated seconds until every shard is through; None while too little has been seen.
 
         ``elapsed`` is the age of this session in seconds.
         """
-        groups = self._groups_left()
-        if groups is None:
+        found = [self._work_left(unit, meter) for unit in UNITS]
+        left = [amount for amount in found if amount is not None]
+        if len(left) < len(UNITS):
             return None
-        left = [work.left(groups, meter) for work in self._work]
         if max(left) <= 0:
             return self._without_engine(elapsed)
         seconds, rollouts = meter.seen()
@@ -65,25 +71,26 @@ class Pace:
         pairs = zip(left, (speed.rollouts, speed.tokens), strict=True)
         return max((amount / rate for amount, rate in pairs if rate > 0), default=None)
 
-    def _groups_left(self) -> "list[tuple[float, list[Group]]] | None":
-        """Return the missing rows, and the groups whose rows tell what these take; None while no group tells."""
-        found = []
+    def _work_left(self, unit: str, meter: EngineMeter) -> float | None:
+        """Return the work left, in shards that have started and in those that have not; None while unknown."""
+        total = 0.0
         for stage in ENGINE_STAGES:
             for pilot in (True, False):
                 missing = sum(self._rows[index] for index in self._left[stage] if (index in self._pilot) == pilot)
-                groups = self._told_by(stage, pilot)
+                groups = self._alike(stage, pilot)
                 rows = sum(self._known_rows[group] for group in groups)
                 if missing and not rows:
                     return None
-                found.append((missing / rows if missing else 0.0, groups))
-        return found
+                total += missing / rows * sum(self._work[group, unit] for group in groups) if missing else 0.0
+        made = meter.total(unit) - self._committed[unit]
+        self._replayed[unit] = max(self._replayed[unit], -made)  # what is missing for that reason stays missing
+        return max(0.0, total - made - self._replayed[unit])
 
-    def _told_by(self, stage: ShardStage, pilot: bool) -> list[Group]:
-        """Shards of the same kind where enough are known, else all of the stage."""
-        own: list[Group] = [(stage, pilot)]
+    def _alike(self, stage: ShardStage, pilot: bool) -> list[Group]:
+        """Return the groups that tell what shards take: their own where enough is known, else all of the stage."""
         both: list[Group] = [(stage, True), (stage, False)]
-        groups = own if self._known[own[0]] >= ENOUGH_SHARDS else both
-        return groups if sum(self._known[group] for group in groups) >= min(ENOUGH_SHARDS, len(self._rows)) else []
+        groups = [(stage, pilot)] if self._shards[stage, pilot] >= ENOUGH_SHARDS else both
+        return groups if sum(self._shards[group] for group in groups) >= min(ENOUGH_SHARDS, len(self._rows)) else []
 
     def _without_engine(self, elapsed: float) -> float | None:
         """Where nothing is left to sample, shards go on being committed as they were."""
@@ -91,35 +98,3 @@ class Pace:
         if not left:
             return 0.0
         return left * elapsed / self._commits if self._commits >= ENOUGH_SHARDS and elapsed > 0 else None
-
-
-class _Work:
-    """What shards take, in one unit."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._known: Counter[Group] = Counter()
-        self._committed = 0
-        """Of the shards committed in this session."""
-        self._behind = 0
-        """What committed shards hold that no engine made in this session, at least."""
-
-    def add(self, group: Group, report: ShardReport, *, now: bool) -> None:
-        amount = getattr(report.cost, self._unit)
-        self._known[group] += amount
-        self._committed += amount if now else 0
-
-    def left(self, groups: "list[tuple[float, list[Group]]]", meter: EngineMeter) -> float:
-        """Work left, in shards that have started and in those that have not."""
-        total = sum(factor * sum(self._known[group] for group in told_by) for factor, told_by in groups)
-        return max(0.0, total - self._under_way(meter))
-
-    def _under_way(self, meter: EngineMeter) -> int:
-        """Work done for shards that are not committed yet.
-
-        Committed shards may hold completions that the engines did not make in this session (replayed ones); what is
-        missing for that reason stays missing.
-        """
-        made = meter.total(self._unit) - self._committed
-        self._behind = max(self._behind, -made)
-        return made + self._behind

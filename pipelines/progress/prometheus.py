@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
+from stepforge.pipelines.progress.snapshot import Snapshot
 from stepforge.pipelines.settings.run_file import Workers
 from stepforge.schemas.errors import BadInput
 
@@ -60,8 +60,7 @@ class MetricsPort:
         """Yield the figures of the latest snapshot; nothing before there is one."""
         if self.snapshot is not None:
             yield from _stage_metrics(self.snapshot)
-            yield from _engine_metrics(self.snapshot.engine)
-            yield from _time_metrics(self.snapshot)
+            yield from _other_metrics(self.snapshot)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -88,28 +87,21 @@ def _stage_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
     yield from (shards, rows, lost)
 
 
-def _engine_metrics(engine: EngineProgress) -> "Iterator[Metric]":
+def _other_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+    engine = snapshot.engine
     for name, text in COUNTERS.items():
-        value = getattr(engine, name)
-        if value is not None:
-            yield CounterMetricFamily(f"stepforge_{name}", text, value)
-    for name, text in GAUGES.items():
-        value = getattr(engine, name)
-        if value is not None:
-            yield GaugeMetricFamily(f"stepforge_engine_{name}", text, value)
+        yield CounterMetricFamily(f"stepforge_{name}", text, getattr(engine, name))
+    gauges = {f"engine_{name}": (text, getattr(engine, name)) for name, text in GAUGES.items()}
     if engine.recent is not None:
-        yield GaugeMetricFamily("stepforge_rollouts_per_second", "Over the last minute.", engine.recent.rollouts)
-        yield GaugeMetricFamily("stepforge_tokens_per_second", "Over the last minute.", engine.recent.tokens)
-
-
-def _time_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
-    from prometheus_client.core import GaugeMetricFamily
-
-    yield GaugeMetricFamily("stepforge_elapsed_seconds", "Since this session began.", snapshot.elapsed)
-    if snapshot.seconds_left is not None:
-        yield GaugeMetricFamily("stepforge_seconds_left", "Estimated time until the end.", snapshot.seconds_left)
+        gauges["rollouts_per_second"] = ("Over the last minute.", engine.recent.rollouts)
+        gauges["tokens_per_second"] = ("Over the last minute.", engine.recent.tokens)
+    gauges["elapsed_seconds"] = ("Since this session began.", snapshot.elapsed)
+    gauges["seconds_left"] = ("Estimated time until the end.", snapshot.seconds_left)
+    for name, (text, value) in gauges.items():
+        if value is not None:
+            yield GaugeMetricFamily(f"stepforge_{name}", text, value)
 
 
 def _unusable(workers: Workers, error: OSError) -> BadInput:

@@ -1,11 +1,10 @@
 """How far a run is at one moment: what live view, ``progress.json``, ``stepforge status`` and metrics all show."""
 
 import time
-from collections import Counter
 
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
@@ -15,29 +14,6 @@ from stepforge.schemas.record import Record
 PROGRESS_FILE = "progress.json"
 LATEST = 1e10
 """Seconds of a moment or a span that can be told as a date."""
-
-
-class StageProgress(Record):
-    """One stage, over all sessions of the run."""
-
-    shards: int = 0
-    """Committed shards."""
-    rows_in: int = 0
-    rows_out: int = 0
-    rejected: dict[str, int] = Field(default_factory=dict)
-    """Rows dropped, by ``filter: reason``."""
-    failures: dict[str, int] = Field(default_factory=dict)
-    """Rows that could not be finished, by class of error."""
-
-    def plus(self, report: ShardReport, *, shards: int) -> "StageProgress":
-        """Return the same with the rows of one more shard."""
-        return StageProgress(
-            shards=self.shards + shards,
-            rows_in=self.rows_in + report.rows_in,
-            rows_out=self.rows_out + report.rows_out,
-            rejected=dict((Counter(self.rejected) + Counter(report.rejected)).most_common()),
-            failures=dict((Counter(self.failures) + Counter(report.failures)).most_common()),
-        )
 
 
 class Speed(Record):
@@ -100,7 +76,8 @@ class Snapshot(Record):
     """Whether the session ended; false after a driver was killed."""
     shards: int
     """Shards of the run."""
-    stages: dict[ShardStage, StageProgress]
+    stages: dict[ShardStage, StageTotal]
+    """Over all sessions of the run, but for the time that they took."""
     engine: EngineProgress = EngineProgress()
     watched: Watched = Watched()
     """What tells whether the engines answer as they are asked."""

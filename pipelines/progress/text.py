@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, StageProgress
-from stepforge.pipelines.run_folder.ledger import added
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
+from stepforge.pipelines.run_folder.ledger import StageTotal, added
 
 SILENT_SECONDS = 30
 """From here on it is said that requests are under way and none is answered."""
@@ -76,7 +76,7 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
 
 
-def rows_text(stage: StageProgress) -> str:
+def rows_text(stage: StageTotal) -> str:
     """Return how many rows came out, and of how many where some were lost."""
     return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
 

@@ -11,8 +11,8 @@ from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import View, view_of
 from stepforge.pipelines.progress.pace import Pace
 from stepforge.pipelines.progress.prometheus import MetricsPort
-from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot, StageProgress
-from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
+from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
 from stepforge.pipelines.run_folder.watched import Watched
@@ -59,13 +59,13 @@ class Progress:
         self._watched = Watched()
         self._before = _committed(layout, plan)
         past = Counter(stage for stage, _ in self._before)
-        self._stages = {stage: StageProgress(shards=past[stage]) for stage in SHARD_STAGES}
+        self._stages = {stage: StageTotal(shards=past[stage]) for stage in SHARD_STAGES}
         """Past shards are counted at once, and their rows as their reports are read."""
 
     def done(self, report: ShardReport, replayed: int = 0) -> None:
         """Take note of a shard that is committed now, and of its completions that came from a journal."""
         self._meter.replayed += replayed
-        self._stages[report.stage] = self._stages[report.stage].plus(report, shards=1)
+        self._stages[report.stage] = self._stages[report.stage].plus(report)
         self._watched += report.watched
         self._pace.done(report, now=True)
 

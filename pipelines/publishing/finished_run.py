@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from stepforge.generators.families.templates import Templates
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.written import ModelSource
 from stepforge.pipelines.datasets.writer import is_up_to_date
 from stepforge.pipelines.progress.status import open_run, run_status
 from stepforge.pipelines.settings.run_file import RunFile
@@ -45,7 +48,6 @@ def check_up_to_date(run: RunFile, layout: Layout) -> None:
 
 
 def _origin(folder: AnyPath) -> AnyPath:
-    """Return the run that a relabeled folder was made from."""
     return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
 
 
@@ -68,3 +70,9 @@ def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
 
 def _counted(splits: dict[str, int]) -> dict[str, int]:
     return {split: count for split, count in splits.items() if count}
+
+
+def source_licenses(run: RunFile) -> dict[str, str | None]:
+    """Return the license by problem set and template set; the problems of the other families are made here."""
+    seeds = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
+    return {part.label: part.license for part in seeds if isinstance(part, ProblemSet | Templates)}

@@ -1,7 +1,7 @@
 """One data set repository on the Hub, as a token sees it: looked at, written to, verified."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -9,16 +9,15 @@ from stepforge.pipelines.publishing.hub_calls import HubCalls
 from stepforge.pipelines.publishing.hub_errors import MOVED, status_of
 from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
 from stepforge.pipelines.publishing.ownership import listed_sums
-from stepforge.pipelines.publishing.remote import Remote, RemoteFile, latest_version
+from stepforge.pipelines.publishing.plan import Remote, RemoteFile, latest_version
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.schemas.errors import RunFailed
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
-
-    Operation: TypeAlias = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 DATASET = "dataset"
+MAIN = "main"
 
 
 class HubRepo:
@@ -48,7 +47,7 @@ class HubRepo:
         refs = self._calls.patiently(
             "listing branches and tags", lambda: self._api.list_repo_refs(self.repo, repo_type=DATASET)
         )
-        head = next((branch.target_commit for branch in refs.branches if branch.name == "main"), None)
+        head = next((branch.target_commit for branch in refs.branches if branch.name == MAIN), None)
         tags = frozenset(ref.name for ref in refs.tags)
         standing = tag if tag in tags else latest_version(tags)
         files = self.files(head) if head else {}
@@ -56,7 +55,6 @@ class HubRepo:
             private=private,
             head=head,
             files=files,
-            branches=frozenset(branch.name for branch in refs.branches),
             tags=tags,
             tag=standing,
             tagged=self.commit_at(standing) if standing else None,
@@ -76,7 +74,6 @@ class HubRepo:
         }
 
     def commit_at(self, revision: str) -> str:
-        """Return the commit that a branch or tag stands at."""
         info = self._calls.patiently(
             f"looking at {revision}", lambda: self._api.dataset_info(self.repo, revision=revision, expand=["sha"])
         )
@@ -90,27 +87,17 @@ class HubRepo:
             writes=True,
         )
 
-    def branch(self, name: str, start: str | None) -> str:
-        """Return the head of a branch, made from ``start`` if it is not there."""
-        self._calls.patiently(
-            f"creating the branch {name}",
-            lambda: self._api.create_branch(self.repo, branch=name, revision=start, repo_type=DATASET, exist_ok=True),
-            writes=True,
-        )
-        return self.commit_at(name)
-
-    def upload(self, files: Iterable[LocalFile], revision: str) -> list["CommitOperationAdd"]:
+    def upload(self, files: Sequence[LocalFile]) -> list["CommitOperationAdd"]:
         """Send those files that the Hub keeps as LFS and does not have, and return the operations that add them all.
 
         Nothing can be seen of them before they are committed.
         """
         from huggingface_hub import CommitOperationAdd
 
-        files = list(files)
         additions = [CommitOperationAdd(file.path, file.source) for file in files]
 
         def send() -> None:
-            self._api.preupload_lfs_files(self.repo, additions, repo_type=DATASET, revision=revision, free_memory=False)
+            self._api.preupload_lfs_files(self.repo, additions, repo_type=DATASET, revision=MAIN, free_memory=False)
 
         self._calls.once("uploading", send, writes=True)
         for file, addition in zip(files, additions, strict=True):
@@ -120,27 +107,25 @@ class HubRepo:
 
     def commit(
         self,
-        operations: Sequence["Operation"],
+        operations: "Sequence[CommitOperationAdd | CommitOperationDelete]",
         *,
-        revision: str,
         parent: str | None,
         message: tuple[str, str],
         holds: Mapping[str, LocalFile],
         lacks: Collection[str] = (),
     ) -> str:
-        """Commit on top of ``parent`` and nothing else; verify what is there then, and return the commit.
+        """Commit to main on top of ``parent`` and nothing else; verify what is there then, and return the commit.
 
-        An attempt whose answer was lost may have gone through, so the branch is looked at before another attempt.
+        An attempt whose answer was lost may have gone through, so main is looked at before another attempt.
 
         Args:
             operations: What changes.
-            revision: The branch.
-            parent: Its head as the plan knows it; None if it has no commit.
+            parent: The head of main as the plan knows it; None if it has no commit.
             message: Title and description.
-            holds: Files that the branch must hold afterwards, and in ``lacks`` paths that it must not hold.
+            holds: Files that main must hold afterwards, and in ``lacks`` paths that it must not hold.
 
         Raises:
-            RunFailed: the branch has moved, or the Hub failed; the branch is as it was, or holds the whole commit.
+            RunFailed: main has moved, or the Hub failed; main is as it was, or holds the whole commit.
         """
 
         def attempt() -> str:
@@ -150,21 +135,21 @@ class HubRepo:
                 commit_message=message[0],
                 commit_description=message[1],
                 repo_type=DATASET,
-                revision=revision,
+                revision=MAIN,
                 parent_commit=parent,
             )
             return str(info.oid)
 
         def landed() -> str | None:
-            head = self.commit_at(revision)
+            head = self.commit_at(MAIN)
             if head != parent and self.differences(head, holds, lacks):
                 raise RunFailed(f"{self.repo}: {MOVED}")
             return None if head == parent else head
 
-        commit = self._calls.patiently(f"committing to {revision}", attempt, writes=True, before_another=landed)
+        commit = self._calls.patiently(f"committing to {MAIN}", attempt, writes=True, before_another=landed)
         if wrong := self.differences(commit, holds, lacks):
             raise RunFailed(
-                f"{self.repo}: commit {commit[:8]} of {revision} does not hold what was sent ({wrong[0]}, "
+                f"{self.repo}: commit {commit[:8]} does not hold what was sent ({wrong[0]}, "
                 f"{len(wrong)} files); see docs/how-to/publishing.md on rolling back to {(parent or 'nothing')[:8]}"
             )
         return commit
@@ -191,18 +176,6 @@ class HubRepo:
             lambda: self._api.update_repo_settings(self.repo, private=False, repo_type=DATASET),
             writes=True,
         )
-
-    def delete_branch(self, name: str) -> None:
-        """Delete a branch; if it is gone by now, that is fine."""
-
-        def delete() -> None:
-            try:
-                self._api.delete_branch(self.repo, branch=name, repo_type=DATASET)
-            except OSError as error:
-                if status_of(error) != 404:
-                    raise
-
-        self._calls.patiently(f"deleting the branch {name}", delete, writes=True)
 
     def is_private(self) -> bool | None:
         """Return whether only those who may see the repository do; None if there is none that this token can see."""

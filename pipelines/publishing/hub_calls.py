@@ -55,9 +55,7 @@ class HubCalls:
     ) -> T:
         """Make a call that may be repeated. Its answer may be lost: ``before_another`` may find that it went through.
 
-        Raises:
-            BadInput: as ``once``.
-            RunFailed: as ``once``.
+        Raises BadInput: as ``once``; RunFailed: as ``once``.
         """
 
         def attempts() -> T:

@@ -15,7 +15,6 @@ QUOTED = 200
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status behind an error, if there is one."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return next((int(e.response.status_code) for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)

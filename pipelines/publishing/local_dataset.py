@@ -15,10 +15,8 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from stepforge.pipelines.datasets.beside import names_beside
-from stepforge.pipelines.datasets.columns import columns_of
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
-from stepforge.pipelines.publishing.data_files import PART, anew, checked_rows
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head
 from stepforge.pipelines.reports.card.kept import Card, read_card
 from stepforge.pipelines.settings.run_file import RunFile
@@ -28,6 +26,7 @@ from stepforge.schemas.errors import BadInput
 
 SUMS = "SHA256SUMS"
 NAME = re.compile(r"[A-Za-z0-9_][\w.=+-]*", re.ASCII)
+PART = re.compile(r"[a-z]+-\d{5}-of-\d{5}\.(?:parquet|jsonl)", re.ASCII)
 BLOCK = 1 << 20
 
 
@@ -118,11 +117,10 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
         if file.path != CARD and file.sha256 != listed[file.path].sha256:
             raise BadInput(f"{folder / file.path}: damaged, not as it was written; {_remedy(file.path, layout)}")
     card = _checked_card(run, layout, listed[CARD])
-    rows = {}
-    for export in run.export:
-        names = {path.split("/")[1] for path in listed if path.startswith(f"{export.name}/")} - names_beside(export)
-        if names:  # one without rows has no folder; that none is missing otherwise, the stamps say
-            rows[export.name] = checked_rows(folder / export.name, names, columns_of(run, export))
+    counts = {export.name: rows_by_split(layout, export.name) for export in run.export}
+    rows = {
+        name: {split: n for split, n in splits.items() if n} for name, splits in counts.items() if any(splits.values())
+    }
     if not rows:
         raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     return LocalDataset(_with_sums(files), rows, card)
@@ -156,7 +154,10 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
 
 
 def _remedy(path: str, layout: Layout) -> str:
-    return anew(Path(str(layout.datasets), path.split("/")[0])) if PART.search(path) else _card_anew(layout)
+    if not PART.search(path):
+        return _card_anew(layout)
+    folder = f"{layout.datasets}/{path.split('/')[0]}"
+    return f"delete {folder} and give the same `stepforge run` command again, which makes it again"
 
 
 def _card_anew(layout: Layout) -> str:

@@ -4,9 +4,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 
-from stepforge.pipelines.publishing.data_files import PART
-from stepforge.pipelines.publishing.local_dataset import SUMS, LocalDataset
-from stepforge.pipelines.publishing.remote import Remote
+from stepforge.pipelines.publishing.local_dataset import PART, SUMS, LocalDataset
+from stepforge.pipelines.publishing.plan import Remote
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
 from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.schemas.errors import BadInput

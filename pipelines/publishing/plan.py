@@ -3,18 +3,96 @@
 Deriving it again is how an interrupted publication goes on, and why publishing twice does nothing the second time.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
-from stepforge.pipelines.publishing.remote import STAGING, Remote, RemoteFile
-from stepforge.pipelines.publishing.request import PublishRequest
 from stepforge.schemas.errors import BadInput
 
-FILES_PER_COMMIT = 100
-"""The Hub asks for fewer than about a hundred files in a commit."""
+TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+VERSION_TAG = re.compile(r"v(\d+)")
 DATA_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".arrow", ".gz", ".zst", ".zip", ".tar")
 BY_THE_HUB = ".gitattributes"
+
+
+@dataclass(frozen=True)
+class PublishRequest:
+    """The options of one publication."""
+
+    repo: str
+    """``ORG/NAME`` of a data set repository."""
+    public: bool = False
+    tag: str | None = None
+    """Name of the version; by default v1, v2, ..."""
+    accept_unknown_license: bool = False
+
+    def check(self) -> None:
+        """Raise ``BadInput`` unless the names can be names on the Hub."""
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        try:
+            validate_repo_id(self.repo)
+            named = self.repo.count("/") == 1
+        except HFValidationError:
+            named = False
+        if not named:
+            raise BadInput("--repo: must be ORG/NAME, of letters, digits, '-', '_' and '.', such as my-org/step-labels")
+        if self.tag is not None and (not TAG.fullmatch(self.tag) or self.tag == "main"):
+            raise BadInput("--tag: must be letters, digits, '-', '_' and '.', such as v2 or 1.0.3")
+
+    def check_licenses(self, licenses: dict[str, str | None]) -> None:
+        """Raise ``BadInput`` if the data would become public and a source's license is unknown."""
+        unknown = [name for name, license in licenses.items() if license is None]
+        if self.public and unknown and not self.accept_unknown_license:
+            raise BadInput(
+                f"--public: the license of {', '.join(unknown)} is unknown; set `license` of the problem set in the "
+                "run file, or give --accept-unknown-license if you know that you may publish it"
+            )
+
+
+class RemoteFile(NamedTuple):
+    """A file of one revision, identified by what the Hub says of its content."""
+
+    blob_id: str
+    size: int
+    sha256: str | None
+    """Of files kept as LFS; git's id is that of the pointer then."""
+
+    def holds(self, file: LocalFile) -> bool:
+        return file.sha256 == self.sha256 if self.sha256 is not None else file.blob_id == self.blob_id
+
+
+class Remote(NamedTuple):
+    """A repository that exists."""
+
+    private: bool
+    head: str | None
+    """Commit of main; None where there is no commit yet."""
+    files: dict[str, RemoteFile]
+    tags: frozenset[str]
+    tag: str | None
+    """The tag asked for if it is there, else the latest version."""
+    tagged: str | None
+    """Commit that ``tag`` stands at."""
+    ours: Mapping[str, str]
+    """SHA-256 of the files that an earlier publication put there, by its list of checksums."""
+
+    @property
+    def next_version(self) -> str:
+        return f"v{max(map(number_of, self.tags), default=0) + 1}"
+
+
+def number_of(tag: str) -> int:
+    """Return N of a version tag vN, 0 of any other tag."""
+    match = VERSION_TAG.fullmatch(tag)
+    return int(match[1]) if match else 0
+
+
+def latest_version(tags: frozenset[str]) -> str | None:
+    return max((tag for tag in tags if number_of(tag)), key=number_of, default=None)
 
 
 @dataclass(frozen=True)
@@ -28,24 +106,20 @@ class Plan:
 
     @cached_property
     def new(self) -> list[LocalFile]:
-        """Files that the repository does not hold."""
         return [file for path, file in self.local.files.items() if path not in self._there]
 
     @cached_property
     def changed(self) -> list[LocalFile]:
-        """Files that it holds with another content."""
         there = self._there
         return [file for path, file in self.local.files.items() if path in there and not there[path].holds(file)]
 
     @cached_property
     def removed(self) -> list[str]:
-        """Files of an earlier publication that are no more."""
         ours = self.remote.ours if self.remote else {}
         return sorted((ours.keys() & self._there.keys()) - self.local.files.keys() - {BY_THE_HUB})
 
     @cached_property
     def kept(self) -> list[str]:
-        """Files that somebody else put there; left as they are."""
         return sorted(self._there.keys() - self.local.files.keys() - set(self.removed) - {BY_THE_HUB})
 
     @property
@@ -55,15 +129,6 @@ class Plan:
     @property
     def writes(self) -> bool:
         return bool(self.uploads or self.removed)
-
-    @property
-    def staged(self) -> bool:
-        return len(self.uploads) > FILES_PER_COMMIT
-
-    @property
-    def branch(self) -> str:
-        """The staging branch of this very content: a later attempt finds what an earlier one left there."""
-        return STAGING + self.local.digest
 
     @property
     def tag(self) -> str | None:
@@ -79,13 +144,8 @@ class Plan:
         return self.request.public and (self.remote is None or self.remote.private)
 
     @property
-    def stale_branches(self) -> list[str]:
-        """Staging branches that earlier attempts left behind, to be deleted at the end."""
-        return self.remote.staging if self.remote else []
-
-    @property
     def nothing_to_do(self) -> bool:
-        return not (self.writes or self.tag or self.reveals or self.stale_branches)
+        return not (self.writes or self.tag or self.reveals)
 
     @property
     def _there(self) -> dict[str, RemoteFile]:

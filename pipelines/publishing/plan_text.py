@@ -1,14 +1,13 @@
 """The plan as people read it: on the terminal before anything happens, and in the commit it leads to."""
 
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
-from stepforge.pipelines.publishing.plan import FILES_PER_COMMIT, Plan
+from stepforge.pipelines.publishing.plan import Plan
 
 LISTED = 20
 """Files named of each kind; the rest is counted."""
 
 
 def local_text(local: LocalDataset, licenses: dict[str, str | None]) -> str:
-    """The local part of the plan, which needs no Hub."""
     known = ", ".join(f"{name}: {license or 'UNKNOWN'}" for name, license in licenses.items())
     size = _size(sum(file.size for file in local.files.values()))
     return (
@@ -52,7 +51,6 @@ def commit_description(plan: Plan, origin: str) -> str:
 
 
 def row_counts(local: LocalDataset) -> list[str]:
-    """Return a line for each data set with its rows by split."""
     return [
         f"{name} {' + '.join(f'{count:,} {split}' for split, count in rows.items())} rows"
         for name, rows in local.rows.items()
@@ -69,14 +67,11 @@ def _repository(plan: Plan) -> str:
 
 def _steps(plan: Plan) -> list[str]:
     size = _size(sum(file.size for file in plan.uploads))
-    commits = -(-len(plan.uploads) // FILES_PER_COMMIT)
-    way = f" in {commits} commits to {plan.branch}, verify" if plan.staged else ""
     return [
         *(["create the repository"] if plan.remote is None else []),
-        *([f"upload at most {size}{way}; one commit to main"] if plan.writes else []),
+        *([f"upload at most {size}; one commit to main"] if plan.writes else []),
         *([f"tag {plan.tag}"] if plan.tag else []),
         *(["make the repository PUBLIC"] if plan.reveals else []),
-        *([f"delete {len(plan.stale_branches)} left-over staging branches"] if plan.stale_branches else []),
     ]
 
 

@@ -37,12 +37,10 @@ class Figure(NamedTuple):
 
 
 def percent(share: float) -> str:
-    """Return a share as people write it."""
     return f"{100 * share:.1f}%"
 
 
 def with_interval(share: Share | None) -> str:
-    """Return a share with its interval; a dash of nothing."""
     return "-" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
 
 
@@ -80,7 +78,6 @@ def funnel(report: Report) -> Figure:
 
 
 def accuracy(report: Report, truth: str) -> Figure | None:
-    """How often each labeler names the first error of a wrong solution exactly."""
     known = report.oracle if truth == "oracle" else report.people
     shares = {
         name: (share_of(f.exact_first_errors_of_wrong_solutions, f.wrong_solutions), f)
@@ -158,7 +155,6 @@ def held_out(report: Report) -> Figure | None:
 
 
 def values(report: Report) -> Figure | None:
-    """How the measured values of steps lie, and how wide their intervals are."""
     found = report.shape.values
     if not found:
         return None
@@ -180,7 +176,6 @@ def values(report: Report) -> Figure | None:
 
 
 def positions(report: Report) -> Figure | None:
-    """At which step solutions go wrong first."""
     found = report.shape.positions
     if not found:
         return None
@@ -205,7 +200,6 @@ def _median(counts: Sequence[tuple[int, int]]) -> int:
 
 
 def balance(report: Report) -> Figure:
-    """How many steps are labeled right and wrong."""
     steps = report.shape.steps
     labeled = steps.get("right", 0) + steps.get("wrong", 0)
     data = [Bar(name, count, note=f"{count:,}") for name, count in steps.items()]
@@ -242,7 +236,6 @@ def _calibration(one: Calibration) -> Figure:
 
 
 def costs(report: Report) -> Figure | None:
-    """What each labeler spent."""
     spent = report.cost.labelers
     solutions = report.solutions.labeled
     if not spent or not solutions:

@@ -63,8 +63,7 @@ class LostReason(NamedTuple):
 def write_page(run: RunFile, layout: Layout, report: Report) -> AnyPath:
     """Write the page beside ``report.json`` and return its path; the shown solutions are read from their shards.
 
-    Raises:
-        RunFailed: a shard is damaged.
+    Raises RunFailed: a shard is damaged.
     """
     path = layout.folder / "report.html"
     write_text(path, page(run, layout, report))
@@ -72,7 +71,6 @@ def write_page(run: RunFile, layout: Layout, report: Report) -> AnyPath:
 
 
 def page(run: RunFile, layout: Layout, report: Report) -> str:
-    """Return the page."""
     shown = [_shown(layout, one) for one in report.chosen]
     environment = Environment(
         loader=PackageLoader("stepforge.pipelines.report_page", "."),

@@ -49,7 +49,6 @@ WIDE, NARROW = Size(), Size(400, 118, 84)
 
 
 def bars(title: str, data: Sequence[Bar], size: Size = WIDE) -> str:
-    """Return a chart of horizontal bars that begin at 0."""
     most = max([bar.high if bar.high is not None else bar.value + bar.other for bar in data] + [1e-9])
     drawn = _opening(title, size.width, TOP + ROW * len(data) + 16)
     for i, bar in enumerate(data):
@@ -103,7 +102,6 @@ class Plane:
         return self._left + across * (self._right - self._left), self._bottom - up * (self._bottom - self._top)
 
     def diagonal(self) -> None:
-        """Mark where both are equal."""
         self._drawn.append(_line("diagonal", self._at(0, 0), self._at(*self._ends), "#888888"))
 
     def steps(self, heights: Sequence[float], width: float) -> None:
@@ -114,7 +112,6 @@ class Plane:
         self._drawn.append(f'<polygon class="bar" points="{path}" fill="{BAR}"/>')
 
     def points(self, points: Sequence[Point]) -> None:
-        """Draw points with their intervals."""
         for p in points:
             x, y = self._at(p.x, p.y)
             if p.low is not None and p.high is not None:
@@ -123,7 +120,6 @@ class Plane:
 
     @property
     def svg(self) -> str:
-        """The chart."""
         return "\n".join([*self._drawn, "</svg>"]) + "\n"
 
 

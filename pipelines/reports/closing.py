@@ -35,7 +35,6 @@ def _named(counts: dict[str, int]) -> str:
 
 
 def places_text(report: Report, folder: AnyPath) -> str:
-    """Return where data sets, card and report lie, and the commands that come next."""
     show = shlex.join(["stepforge", "show", str(folder)])
     lines = [f"all figures: {folder}/report.json"]
     if any(entry.total for entry in report.exports.values()):

@@ -26,12 +26,10 @@ class Judged(NamedTuple):
 
     @property
     def erroneous(self) -> bool:
-        """Whether the oracle finds a wrong step."""
         return self.truth.first_error is not None
 
     @property
     def exact(self) -> bool:
-        """Whether the labeler says what the oracle says."""
         return not self.verdict.abstained and self.verdict.first_error == self.truth.first_error
 
     @property
@@ -53,7 +51,6 @@ class Judged(NamedTuple):
 
     @property
     def marks(self) -> list[str]:
-        """Everything that it counts as."""
         kind = "right" if not self.erroneous else "lucky" if self.answer_correct else "wrong_answer"
         of_its_kind = {"exact": self.exact, "near": self.near, "flagged": self.flagged}
         of_any = {
@@ -67,7 +64,6 @@ class Judged(NamedTuple):
 
 
 def truths_of(problem: LabeledProblem) -> list[Verdict]:
-    """Return the oracle's verdict on each solution of a problem."""
     return [oracle_verdict(problem.problem, solution.rollout) for solution in problem.solutions]
 
 
@@ -88,61 +84,37 @@ def judge_problem(
     return judged
 
 
-class LabelCounts:
-    """What verdicts add up to: counts alone, however many there are."""
-
-    def __init__(self, judged: Iterable[Judged] = ()) -> None:
-        self._counts = Counter(mark for one in judged for mark in one.marks)
-
-    def add(self, other: "LabelCounts") -> None:
-        """Take in what other verdicts add up to."""
-        self._counts.update(other._counts)
-
-    def figures(self) -> LabelFigures:
-        """Return the label figures of what was added; None where there is nothing to measure."""
-        n = self._counts
-        first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
-        exact = n["wrong_answer exact"] + n["lucky exact"]
-        every = _share(exact, n["wrong_answer"] + n["lucky"])
-        return LabelFigures(
-            first_error_accuracy=first,
-            correct_solution_accuracy=clean,
-            processbench_f1=harmonic_mean(first, clean),
-            first_error_within_one=_share(n["wrong_answer near"], n["wrong_answer"]),
-            first_error_accuracy_all_erroneous=every,
-            processbench_f1_all_erroneous=harmonic_mean(every, clean),
-            first_fatal_accuracy=_share(n["fatal exact"], n["fatal"]),
-            right_answer_wrong_step_recall=_share(n["lucky flagged"], n["lucky"]),
-            right_answer_wrong_step_precision=_share(n["lucky flagged"], n["flagged"]),
-            abstained_share=_share(n["abstained"], n["all"]),
-            wrong_solutions=n["wrong_answer"],
-            correct_solutions=n["right"],
-            right_answer_through_wrong_step=n["lucky"],
-            exact_first_errors=exact,
-            exact_first_errors_of_wrong_solutions=n["wrong_answer exact"],
-        )
+def counted(judged: Iterable[Judged]) -> Counter[str]:
+    """Return what verdicts add up to: counts alone, however many there are."""
+    return Counter(mark for one in judged for mark in one.marks)
 
 
-class RunningMean:
-    """A mean that is added to; None of nothing."""
-
-    def __init__(self) -> None:
-        self._sum, self._count = 0.0, 0
-
-    def add(self, value: float) -> None:
-        """Take in one value."""
-        self._sum += value
-        self._count += 1
-
-    @property
-    def value(self) -> float | None:
-        """The mean so far."""
-        return self._sum / self._count if self._count else None
+def label_figures(n: Counter[str]) -> LabelFigures:
+    first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
+    exact = n["wrong_answer exact"] + n["lucky exact"]
+    every = _share(exact, n["wrong_answer"] + n["lucky"])
+    return LabelFigures(
+        first_error_accuracy=first,
+        correct_solution_accuracy=clean,
+        processbench_f1=harmonic_mean(first, clean),
+        first_error_within_one=_share(n["wrong_answer near"], n["wrong_answer"]),
+        first_error_accuracy_all_erroneous=every,
+        processbench_f1_all_erroneous=harmonic_mean(every, clean),
+        first_fatal_accuracy=_share(n["fatal exact"], n["fatal"]),
+        right_answer_wrong_step_recall=_share(n["lucky flagged"], n["lucky"]),
+        right_answer_wrong_step_precision=_share(n["lucky flagged"], n["flagged"]),
+        abstained_share=_share(n["abstained"], n["all"]),
+        wrong_solutions=n["wrong_answer"],
+        correct_solutions=n["right"],
+        right_answer_through_wrong_step=n["lucky"],
+        exact_first_errors=exact,
+        exact_first_errors_of_wrong_solutions=n["wrong_answer exact"],
+    )
 
 
 def accuracies(judged: Iterable[Judged]) -> dict[str, float | int | None]:
     """Return the label figures of a set of solutions by name; None where there is nothing to measure."""
-    return LabelCounts(judged).figures().model_dump()
+    return label_figures(counted(judged)).model_dump()
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:

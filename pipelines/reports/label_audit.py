@@ -46,7 +46,6 @@ class Audit:
 
 
 def _marks(verdict: Verdict, truth: Verdict) -> Iterable[str]:
-    """Yield everything that one solution counts as."""
     yield "solutions"
     if verdict.abstained:
         yield "abstained"

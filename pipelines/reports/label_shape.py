@@ -89,7 +89,6 @@ class ShapeTally:
                 self._held_out[_tenth(known.value)].add(known.value, hit=rollout.outcome == "correct")
 
     def figures(self) -> LabelShape:
-        """Return what was counted."""
         return LabelShape(
             steps=dict(self._steps),
             solutions=dict(self._solutions),

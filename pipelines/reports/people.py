@@ -5,7 +5,7 @@ They are read here and nowhere else: no labeler sees them.
 
 from collections import Counter, defaultdict
 
-from stepforge.pipelines.reports.label_accuracy import Judged, LabelCounts, RunningMean, judge_problem, step_auc
+from stepforge.pipelines.reports.label_accuracy import Judged, counted, judge_problem, label_figures, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
@@ -17,8 +17,9 @@ class AgainstTruth:
     """What verdicts add up to against one truth, by labeler and slice."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, dict[str, LabelCounts]] = defaultdict(lambda: defaultdict(LabelCounts))
-        self.aucs: dict[str, RunningMean] = defaultdict(RunningMean)
+        self.counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        self.aucs: dict[str, tuple[float, int]] = {}
+        """Sum and number of those of problems."""
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
@@ -29,28 +30,27 @@ class AgainstTruth:
     def add(
         self, row: LabeledProblem, judged: dict[str, list[Judged]], truths: list[Verdict], slices: list[str]
     ) -> None:
-        """Take in the verdicts on a problem's solutions beside the truths."""
         for labeler, found in judged.items():
-            counts = LabelCounts(found)
+            counts = counted(found)
             for name in ("all", *slices):
-                self.counts[labeler][name].add(counts)
+                self.counts[labeler][name].update(counts)
             self.places[labeler].update(map(_place, found))
             auc = step_auc(row, labeler, truths)
             if auc is not None:
-                self.aucs[labeler].add(auc)
+                total, count = self.aucs.get(labeler, (0.0, 0))
+                self.aucs[labeler] = total + auc, count + 1
 
     def figures(self) -> dict[str, AgainstFigures]:
-        """Return the figures of each labeler; empty where nothing could be held against this truth."""
         return {name: self.of(name) for name in self.counts}
 
     def of(self, labeler: str) -> AgainstFigures:
-        """Return the figures of one labeler."""
         slices = self.counts[labeler]
+        total, count = self.aucs.get(labeler, (0.0, 0))
         return AgainstFigures(
-            **dict(slices["all"].figures()),
-            step_auc_within_problem=self.aucs[labeler].value,
+            **dict(label_figures(slices["all"])),
+            step_auc_within_problem=total / count if count else None,
             first_error_places=dict(sorted(self.places[labeler].items())),
-            by={key: counts.figures() for key, counts in sorted(slices.items()) if key != "all"},
+            by={key: label_figures(counts) for key, counts in sorted(slices.items()) if key != "all"},
         )
 
 

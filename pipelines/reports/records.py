@@ -54,12 +54,21 @@ class ReviewedFigures(Record):
     """Those that had a label and have none now."""
 
 
+POLICY = "policy: "
+"""Begins the names of slices by policy, in a run that has several."""
+
+
 class PolicyFigures(Record):
     """The policy, and its pass rate by slice."""
 
     identity: PolicyIdentity | None
     pass_rate: dict[str, PassRate]
     long_solutions_in_one_step: int
+
+    @property
+    def several(self) -> list[str]:
+        """The names of the policies, where there are more than one."""
+        return [name.removeprefix(POLICY) for name in self.pass_rate if name.startswith(POLICY)]
 
 
 class LabelFigures(Record):
@@ -146,7 +155,6 @@ class DatasetRows(Record):
 
     @property
     def total(self) -> int:
-        """Rows of all splits."""
         return sum(self.rows.values())
 
 

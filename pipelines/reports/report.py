@@ -19,6 +19,7 @@ from stepforge.pipelines.reports.loss_examples import loss_examples
 from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.reports.records import (
+    POLICY,
     CostFigures,
     DatasetRows,
     LabelerFigures,
@@ -71,7 +72,7 @@ class _Tally:
         self.policy = self.policy or row.policy
         self.diversity.add(row)
         for solution in row.solutions:
-            for name in ("all", *_policy_slices(row)):
+            for name in ("all", *_policy_slices(row), f"{POLICY}{row.policy.model}"):
                 self.outcomes[name][solution.rollout.outcome] += 1
             self.uncut += uncut(solution.rollout)
         slices = _label_slices(row)
@@ -82,7 +83,6 @@ class _Tally:
         self.choice.add(shard, number, row, truths)
 
     def add_curated(self, row: LabeledProblem, truths: list[Verdict]) -> None:
-        """Take in a problem as it came through curation."""
         self.kept += sum(not solution.verdict.abstained for solution in row.solutions)
         rollouts = [solution.rollout for solution in row.solutions]
         ended = [bool(r.steps) and r.outcome != "undetermined" for r in rollouts]
@@ -91,6 +91,11 @@ class _Tally:
         self.pairs.add(row, truths)
         self.shape.add_held_out(row)
         self.contents.add(row)
+
+    def by_slice(self) -> dict[str, Counter[str]]:
+        """Return the solutions' outcomes by slice; by policy only where there are several."""
+        several = sum(name.startswith(POLICY) for name in self.outcomes) > 1
+        return {name: found for name, found in self.outcomes.items() if several or not name.startswith(POLICY)}
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
@@ -101,15 +106,6 @@ class _Tally:
                 self.reviewed.update(solutions=1, changed=changed, withdrawn=withdrawn)
 
 
-def build_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
-    """Return the report of what is committed.
-
-    Raises:
-        RunFailed: a shard is damaged; the line names it.
-    """
-    return measured(run, layout, ledger).report
-
-
 class Measured(NamedTuple):
     """The report, and what the card of the data sets shows beside it."""
 
@@ -118,7 +114,7 @@ class Measured(NamedTuple):
 
 
 def measured(run: RunFile, layout: Layout, ledger: Ledger) -> Measured:
-    """Go through the committed shards once; see ``build_report``."""
+    """Go through the committed shards once. Raises RunFailed: a shard is damaged; the line names it."""
     tally = _Tally()
     for path in layout.shards("label"):
         shard = shard_index(path)
@@ -135,7 +131,7 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
             identity=tally.policy,
-            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.outcomes.items())},
+            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.by_slice().items())},
             long_solutions_in_one_step=tally.uncut,
         ),
         solutions=SolutionFigures(
@@ -175,7 +171,6 @@ def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
 
 
 def save_report(run: RunFile, layout: Layout, found: Measured) -> None:
-    """Write ``report.json``, and its figures into the data set card."""
     write_text(layout.report, json.dumps(found.report.model_dump(mode="json"), indent=1) + "\n")
     if run.export and layout.datasets.exists():
         write_card(layout, run, *found)

@@ -13,7 +13,6 @@ class Share(Record):
 
 
 def share_of(part: int, whole: int) -> Share | None:
-    """Return a share; None of nothing."""
     if not whole:
         return None
     low, high = wilson(part, whole)

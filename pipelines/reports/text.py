@@ -33,7 +33,6 @@ LABEL_FIGURES = (
 
 
 def report_text(report: Report, folder: AnyPath) -> str:
-    """Return the report as text."""
     blocks = [
         _stages(report),
         _policy(report),
@@ -147,7 +146,6 @@ def _of(cell: LabelFigures | None) -> str:
 
 
 def _audit(report: Report) -> str:
-    """What the data sets hold, in steps: how many labels are wrong."""
     if not report.audit:
         return ""
     return table([AUDIT_HEAD, *audit_rows(report.audit)])
@@ -228,7 +226,6 @@ def figure(value: float | None) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows as aligned columns, the first row underlined."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -53,7 +53,6 @@ class ReviewFigures(Record):
 
 
 def review_figures(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> ReviewFigures:
-    """Return the figures of all findings."""
     asked = [one for one in standing(findings) if not one.weak]
     names = sorted({one.reviewer for one in asked})
     golden = gold_truths(queue)
@@ -69,13 +68,11 @@ def review_figures(findings: Sequence[StepFinding], queue: ReviewQueue | None) -
 
 
 def reliabilities(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> tuple[Reliability, ...]:
-    """Return each reviewer's rate of mistakes."""
     figures = review_figures(findings, queue)
     return tuple(Reliability(reviewer=one.reviewer, mistakes=one.mistakes) for one in figures.reviewers)
 
 
 def gold_truths(queue: ReviewQueue | None) -> dict[Place, str]:
-    """Return the truth of each gold step."""
     items = queue.items if queue else ()
     return {(item.problem_id, item.solution_id, item.step): item.gold for item in items if item.gold}
 
@@ -94,7 +91,6 @@ def disputed(findings: Iterable[StepFinding]) -> dict[Place, list[StepFinding]]:
 
 
 def place_of_step(one: StepFinding) -> Place:
-    """Return which step a finding speaks of."""
     return one.problem_id, one.solution_id, one.step
 
 
@@ -106,7 +102,6 @@ def verdict_of(one: StepFinding) -> str | None:
 
 
 def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Return kappa of two raters' labels of the same things."""
     if not pairs:
         return None
     first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
@@ -146,7 +141,6 @@ def _pair(first: str, second: str, said: Sequence[StepFinding]) -> PairAgreement
 
 
 def review_text(figures: ReviewFigures) -> str:
-    """Return the figures as text."""
     lines = [f"{figures.findings} findings on {figures.steps} steps of {figures.solutions} solutions"]
     for one in figures.reviewers:
         gold = one.gold_right

@@ -25,11 +25,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(layout: Layout, top: int, seed: int) -> Candidates:
-    """Return the problems that a queue of ``top`` items is chosen from.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    """Return the problems that a queue of ``top`` items is chosen from. Raises RunFailed: a shard is damaged."""
     places, scores, solutions = [], [], 0
     domains, labelers = Names(), Names()
     for path in layout.shards("label"):

@@ -52,16 +52,13 @@ class CondensedStep(Record):
 
 
 def read_condensed(layout: Layout) -> dict[tuple[str, str], CondensedStep]:
-    """Return the last text for each solution and digest."""
     return {(one.solution_id, one.text_digest): one for one in read_lines(layout, FILE, CondensedStep).all}
 
 
 def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
     """Ask the run's judge, else its policy's engine, about each queued step that has no text yet; say what came of it.
 
-    Raises:
-        BadInput: the engine is a part of the run's own, or cannot be opened.
-        RunFailed: it ended.
+    Raises BadInput: the engine is a part of the run's own, or cannot be opened; RunFailed: it ended.
     """
     settings = run.judge or run.engine
     if is_own(settings):

@@ -10,17 +10,15 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from stepforge.labelers.people_rule import digest_up_to, standing
+from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.pipelines.review.findings import add_findings, read_findings
 from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
 from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_leaves, read_rows
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.review import Origin, StepFinding
-
-MOST_BYTES = 1 << 30
 
 
 class Imported(NamedTuple):
@@ -33,31 +31,26 @@ class Imported(NamedTuple):
     """Those on solutions or steps that this run does not have."""
 
 
-def format_of(name: str) -> AnyFormat:
-    """Return a format by its name.
-
-    Raises:
-        BadInput: there is none.
-    """
+def format_of(name: str | None) -> AnyFormat:
+    """Return a format by its name. Raises BadInput: there is none."""
+    if name is None:
+        raise BadInput(f"give --format: {', '.join(FORMATS)}")
     if name not in FORMATS:
         raise BadInput(f"--format {name}: no such format; there are {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
-def import_findings(layout: Layout, file: Path, name: str, license_name: str = "") -> Imported:
+def import_findings(layout: Layout, file: Path, form: AnyFormat, license_name: str = "") -> Imported:
     """Add the findings of a file.
 
     Raises:
         BadInput: the file cannot be read, or is not of this format; nothing was added.
         RunFailed: a shard is damaged, or the disk fails.
     """
-    form = format_of(name)
     try:
-        said = list(form.read(read_small(file, MOST_BYTES).decode()))
-    except BadInput as error:
-        raise BadInput(f"{file}: {error}") from None
-    except (OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
-        raise BadInput(f"{file}: cannot be read as {name} ({error})") from None
+        said = list(form.read((f"{file}, line {number}", row) for number, row in rows_of(file)))
+    except (AttributeError, TypeError, KeyError) as error:
+        raise BadInput(f"{file}: cannot be read as {form.name} ({error})") from None
     matched = list(_matched(layout, said, form.name, license_name))
     before = {_words(one) for one in read_findings(layout).all}
     new = [one for one in matched if _words(one) not in before]
@@ -126,13 +119,11 @@ def _finding(
         raise BadInput(f"a finding on {row.problem.id} cannot be read ({error.errors()[0]['msg']})") from None
 
 
-def export_items(layout: Layout, queue: ReviewQueue, file: Path, name: str) -> int:
+def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: AnyFormat) -> int:
     """Write the queue's solutions for another tool, and return how many; gold items look like all others.
 
-    Raises:
-        BadInput: there is no such format, or the file is there already.
+    Raises BadInput: the file is there already.
     """
-    form = format_of(name)
     if file.exists():
         raise BadInput(f"{file}: is there already; move it away or give another --export")
     tasks = list(_tasks(layout, queue))

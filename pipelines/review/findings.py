@@ -32,8 +32,7 @@ class Lines(NamedTuple, Generic[R]):
 def findings_file(layout: Layout, name: str = FILE) -> Path:
     """Return where a run's findings are, or another file beside them.
 
-    Raises:
-        BadInput: the run lies in a store, where nothing can be added to a file.
+    Raises BadInput: the run lies in a store, where nothing can be added to a file.
     """
     if not isinstance(layout.folder, Path):
         raise BadInput(f"{layout.folder}: findings are added line by line, which a store cannot; copy the run first")
@@ -41,16 +40,11 @@ def findings_file(layout: Layout, name: str = FILE) -> Path:
 
 
 def read_findings(layout: Layout) -> Lines[StepFinding]:
-    """Return all findings, none where there is no file.
-
-    Raises:
-        OSError: the file cannot be read, or is a link.
-    """
+    """Return all findings, none where there is no file. Raises OSError: the file cannot be read, or is a link."""
     return read_lines(layout, FILE, StepFinding)
 
 
 def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
-    """Return the records of a file of lines; see ``read_findings``."""
     if not isinstance(layout.folder, Path) or not (path := findings_file(layout, name)).exists():
         return Lines([], 0)
     with os.fdopen(open_regular(path), "rb") as file:
@@ -67,15 +61,12 @@ def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
 def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:
     """Add findings durably, and return how many; two processes may add at the same time.
 
-    Raises:
-        BadInput: the run lies in a store.
-        RunFailed: the disk fails; nothing that was confirmed is lost.
+    Raises BadInput: the run lies in a store; RunFailed: the disk fails; nothing that was confirmed is lost.
     """
     return add_lines(layout, FILE, findings)
 
 
 def add_lines(layout: Layout, name: str, records: Iterable[Record]) -> int:
-    """Add records to a file of lines; see ``add_findings``."""
     path, lines = findings_file(layout, name), [f"{one.model_dump_json(exclude_defaults=True)}\n" for one in records]
     if not lines:
         return 0

@@ -98,7 +98,6 @@ def labeled_error(solution: LabeledSolution) -> int | None:
 
 
 def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) -> Doubt | None:
-    """Return what to ask about a solution, given what was said of it already."""
     said = counting(findings, solution.rollout)
     belief = updated(prior(solution), said, {})
     labeled = max(range(len(belief)), key=belief.__getitem__) if said else labeled_error(solution)
@@ -119,9 +118,7 @@ def suspected_reference(row: LabeledProblem) -> float:
 def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
     """Return the ``top`` items that are worth most, with gold items among them.
 
-    Raises:
-        BadInput: nothing is labeled yet.
-        RunFailed: a shard is damaged.
+    Raises BadInput: nothing is labeled yet; RunFailed: a shard is damaged.
     """
     if not layout.shards("label"):
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
@@ -219,12 +216,10 @@ def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem], seed: int) -> 
 
 
 def save_queue(layout: Layout, queue: ReviewQueue) -> None:
-    """Write ``review/queue.json``."""
     write_text(layout.folder / FOLDER / QUEUE_FILE, queue.model_dump_json(indent=1) + "\n")
 
 
 def read_queue(layout: Layout) -> ReviewQueue | None:
-    """Return the queue, None where none was built."""
     path = layout.folder / FOLDER / QUEUE_FILE
     return ReviewQueue.model_validate_json(read_small(path)) if path.exists() else None
 

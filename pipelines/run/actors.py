@@ -6,7 +6,7 @@ again, because one without its committed file was never done.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -18,7 +18,8 @@ from stepforge.pipelines.run.probe import fitting, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, by_model
+from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Engine, Scorer
@@ -38,7 +39,7 @@ class CpuWorker:
     async def ready(self) -> bool:
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
         return await self.work.do(stage, shard, corpus, rates)
 
     async def call(self, task: Callable[[], None]) -> None:
@@ -52,89 +53,98 @@ class CpuWorker:
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-class EngineWorker:
+class EngineWorker(CpuWorker):
     """Does solve and label on one engine, which is loaded once for both."""
 
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
-        self.run = run
-        self.folder = folder
-        self.session = session
-        self.engines: Engines | None = None
-        self.under_way: set[asyncio.Task[ShardDone]] = set()
-        self.work: ShardWork | None = None
+        super().__init__(run, folder, session)
+        self._under_way: set[asyncio.Task[ShardDone]] = set()
         self._loading = asyncio.Lock()
         self._tried = False
 
     async def ready(self) -> bool:
         """Load the engine, unless it is loaded."""
         async with self._loading:
-            if self.work is None:
-                await self._load()
-                collect_seldom()
+            await self._loaded()
         return True
 
-    async def do(self, stage: Any, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        await self.ready()
-        if self.work is None:
-            raise RuntimeError("the engine is not loaded")
-        await self._probe(self.work, stage, shard)
-        task = asyncio.create_task(self.work.do(stage, shard, corpus, rates))
-        self.under_way.add(task)
-        task.add_done_callback(self.under_way.discard)
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
+        await self._probe(stage, shard)
+        task = asyncio.create_task(super().do(stage, shard, corpus, rates))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         return await task
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started; what judges asked of one of their own is added."""
-        if self.engines is None:
+        """Return the engine's counters since this worker started; what was asked of other engines is added."""
+        if self.work.engines is None:
             return {}
-        counters = self.engines.policy.counters() | {"checking": int(self._loading.locked())}
-        judge = self.engines.judge.counters() if self.engines.judge else {}
-        return counters | {key: counters[key] + judge[key] for key in SPENT if key in judge}
+        first, *others = [gate.counters() for gate in self.work.engines.gates]
+        spent = {key: first[key] + sum(other[key] for other in others) for key in SPENT}
+        return first | spent | {"checking": int(self._loading.locked())}
 
     async def close(self) -> None:
         """Leave what is under way but for files being written, and give the engine back."""
-        for task in self.under_way:
+        for task in self._under_way:
             task.cancel()
-        await asyncio.gather(*self.under_way, return_exceptions=True)
-        for held in self.engines or ():
-            if held is not None:
-                await held.close()
-        if self.work is not None:
-            await self.work.grader.close()
-        await asyncio.get_running_loop().shutdown_default_executor()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        if (engines := self.work.engines) is not None:
+            for gate in engines.gates:
+                await gate.close()
+            if engines.scorer is not None:
+                await engines.scorer.close()
+        await super().close()
 
-    async def _load(self) -> None:
-        engine, judge, scorer = await open_models(self.run)
-        judging = self._gate(self.run.judge, judge) if self.run.judge and judge else None
-        self.engines = Engines(self._gate(self.run.engine, engine), judging, scorer)
-        self.work = ShardWork(self.run, self.folder, PooledGrader(), self.engines, self.session)
+    async def _loaded(self) -> Engines:
+        if self.work.engines is None:
+            run = self.work.run
+            opened = await open_models(run)
+            judging = self._gate(run.judge, opened.judge) if run.judge and opened.judge else None
+            others = {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()}
+            self.work.engines = Engines(self._gate(run.engine, opened.engine), judging, opened.scorer, others)
+            collect_seldom()
+        return self.work.engines
 
-    async def _probe(self, work: ShardWork, stage: Any, shard: ShardPlan) -> None:
+    async def _probe(self, stage: ShardStage, shard: ShardPlan) -> None:
         """Try the engine on the first shard that has problems, before anything is sampled for it."""
         async with self._loading:
-            if self._tried or self.engines is None:
+            engines = await self._loaded()
+            if self._tried:
                 return
-            problem = fitting(await asyncio.to_thread(work.problems, stage, shard))
+            problem = fitting(await asyncio.to_thread(self.work.problems, stage, shard))
             if problem is not None:
-                await probe(self.engines.policy.engine, self.run, problem)
+                for name, run in by_model(self.work.run).items():
+                    await probe((engines.others[name] if name else engines.policy).engine, run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
-        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
+        capacity = self.work.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-async def open_models(run: RunFile) -> tuple[Engine, Engine | None, Scorer | None]:
-    """Start a run's engine, and the judge's and the reward model where it names them.
+class Opened(NamedTuple):
+    """The models of a run."""
+
+    engine: Engine
+    judge: Engine | None
+    scorer: Scorer | None
+    others: dict[str, Engine]
+
+
+async def open_models(run: RunFile) -> Opened:
+    """Start a run's engines, and the judge's and the reward model where it names them.
 
     Raises:
         BadInput: one is not there, or has no chat template where one is asked for.
         EngineDead: one did not start.
     """
-    engine = await open_engine(run.engine)
+    engines: dict[str, Engine] = {}
+    for name, asked in by_model(run).items():
+        engines[name] = await open_engine(asked.engine)
+        try:
+            PromptedPolicy(engines[name], asked.policy).check()
+        except ValueError as error:
+            raise BadInput(f"policy.chat: {error}") from None
     judge = await open_engine(run.judge) if run.judge else None
-    try:
-        PromptedPolicy(engine, run.policy).check()
-    except ValueError as error:
-        raise BadInput(f"policy.chat: {error}") from None
-    return engine, judge, await open_scorer(run.scorer) if run.scorer else None
+    scorer = await open_scorer(run.scorer) if run.scorer else None
+    return Opened(engines.pop(""), judge, scorer, engines)

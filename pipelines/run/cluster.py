@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from stepforge.pipelines.engines.settings import (
     EMBEDDED,
@@ -53,7 +52,7 @@ def start_ray(*, hub_token: bool = True) -> None:
 
     if ray.is_initialized():
         return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": True}
+    options: dict[str, object] = {"logging_level": logging.ERROR, "log_to_driver": True}
     if address is None:
         options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
     try:
@@ -78,7 +77,7 @@ def stop_ray() -> None:
 def loads_from_hub(run: RunFile) -> bool:
     """Whether a run names a model or problems on the Hub, so that its workers may need the Hub's token."""
     sets = [part.hub for part in problem_sets(run)]
-    engines = [engine for engine in (run.engine, run.judge) if engine is not None]
+    engines = [engine for engine in (run.engine, run.judge, *run.engines.values()) if engine is not None]
     models = [engine.model for engine in engines if isinstance(engine, VllmEngineSettings | TransformersEngineSettings)]
     tokenizers = [engine.tokenizer for engine in engines if isinstance(engine, ServerEngineSettings)]
     return any(sets) or any(name and name != EMBEDDED and not Path(name).exists() for name in (*models, *tokenizers))

@@ -7,7 +7,6 @@ be there. What a committed file says is done is never done again: the same comma
 import asyncio
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.run.export_work import export_on
-from stepforge.pipelines.run.near_duplicates import near_duplicates
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
@@ -77,7 +75,7 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
                 with stopping.held():
                     start_ray(hub_token=loads_from_hub(run))
                 progress = Progress(layout, plan, quiet=quiet, as_json=as_json, run=run)
-                stopping.run(_Flow(run, layout, plan, committed, progress, session, name).run(pending))
+                stopping.run(_Flow(run, layout, plan, committed, progress, session).run(pending))
             finally:
                 with stopping.held():
                     stop_ray()
@@ -123,84 +121,83 @@ def finish(run: RunFile, layout: Layout) -> Report:
     return write_report(run, layout, ledger)
 
 
-@dataclass(eq=False)
 class _Flow:
     """The shards on their way through the stages."""
 
-    run_file: RunFile
-    layout: Layout
-    plan: list[ShardPlan]
-    committed: dict[ShardStage, set[int]]
-    progress: Progress
-    session: Session
-    session_name: str
-    corpus: Corpus = field(default_factory=Corpus)
+    cpu: Pool
+    engines: Pool | None
     rates: asyncio.Future[Record] | None = None
     """Done once the pilot is labeled; None where nothing is pooled."""
-    watched: Watched = field(default_factory=Watched)
 
-    def __post_init__(self) -> None:
-        self.digest = content_digest(self.run_file)
-        self.pilot = pilot_shards(self.run_file, self.plan)
+    def __init__(
+        self,
+        run: RunFile,
+        layout: Layout,
+        plan: list[ShardPlan],
+        committed: dict[ShardStage, set[int]],
+        progress: Progress,
+        session: Session,
+    ) -> None:
+        self.run_file, self.layout, self.plan, self.committed = run, layout, plan, committed
+        self.progress, self.session = progress, session
+        self.corpus, self.watched = Corpus(), Watched()
+        self.digest = content_digest(run)
+        self.pilot = pilot_shards(run, plan)
         self.labeled = {shard.index: asyncio.Event() for shard in self.pilot}
-        self.unsettled = self.layout.unsettled.exists()
-        self.made = {shard.index for shard in self.plan} if self.unsettled else set()
+        self.unsettled = layout.unsettled.exists()
+        self.made = {shard.index for shard in plan} if self.unsettled else set()
         """Shards of which a stage was done again: what was made from them before may not fit any more."""
 
     async def run(self, pending: list[ShardPlan]) -> None:
-        cpu = cpu_pool(self.run_file, self.layout.folder, self.session_name)
-        engines = self._engines(pending)
-        pools = [cpu, *([engines] if engines else [])]
-        workers = engines.workers if engines else ()
+        folder, session = self.layout.folder, self.session.name
+        self.cpu = cpu_pool(self.run_file, folder, session)
+        self.engines = engine_pool(self.run_file, folder, session) if self._samples(pending) else None
+        pools = [self.cpu, *([self.engines] if self.engines else [])]
+        workers = self.engines.workers if self.engines else ()
         watcher = asyncio.create_task(self.progress.watch(workers))
         try:
-            await _all(
-                self._stage("generate", shard, self._pool("generate", shard, cpu, engines)) for shard in self.plan
-            )
+            await _all(self._stage("generate", shard) for shard in self.plan)
             self.corpus = await asyncio.to_thread(self._whole_corpus)
             if self.pilot:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labeled in self.labeled.items():
                     if self._is_labeled(index) and not self.unsettled:
                         labeled.set()
-            await _all([*(self._shard(shard, cpu, engines) for shard in pending), self._pool_rates()])
+            await _all([*map(self._shard, pending), self._pool_rates()])
             await _ended(watcher)
             await self.progress.look(workers)
-            await self._export(cpu)
+            await self._export()
         finally:
             await _ended(watcher)
             self.progress.close()
             await asyncio.gather(*(pool.close() for pool in pools))
 
-    async def _export(self, cpu: Pool) -> None:
+    async def _export(self) -> None:
         """Have the workers write the data sets, unless too many rows have failed or the labels are worthless."""
         ledger = await asyncio.to_thread(build_ledger, self.layout, [])
         check_failures(self.run_file, ledger)
         check_watched(self.run_file, ledger)
-        await export_on(cpu, self.run_file, self.layout)
+        await export_on(self.cpu, self.run_file, self.layout)
 
-    def _engines(self, pending: list[ShardPlan]) -> Pool | None:
-        """Load no engine where nothing is left to sample."""
+    def _samples(self, pending: list[ShardPlan]) -> bool:
+        """Whether anything is left to sample; an engine is loaded only then."""
         wanted = any(not self._is_labeled(shard.index) for shard in pending)
-        wanted |= self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
-        return engine_pool(self.run_file, self.layout.folder, self.session_name) if wanted else None
+        return wanted or self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
 
     def _is_labeled(self, index: int) -> bool:
         """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
-    async def _shard(self, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> None:
+    async def _shard(self, shard: ShardPlan) -> None:
         for stage in SHARD_STAGES[1:]:
-            await self._stage(stage, shard, self._pool(stage, shard, cpu, engines))
+            await self._stage(stage, shard)
             if stage == "label" and self.rates is not None and shard.index in self.labeled:
                 self.labeled[shard.index].set()
                 await asyncio.to_thread(self._begin, stage, shard.index)
                 await asyncio.to_thread(settle_shard, self.run_file, self.layout, shard, await self.rates)
 
-    def _pool(self, stage: ShardStage, shard: ShardPlan, cpu: Pool, engines: Pool | None) -> Pool:
-        return engines if engines is not None and needs_engine(self.run_file, stage, shard) else cpu
-
-    async def _stage(self, stage: ShardStage, shard: ShardPlan, pool: Pool) -> None:
+    async def _stage(self, stage: ShardStage, shard: ShardPlan) -> None:
+        pool = self.engines if self.engines and needs_engine(self.run_file, stage, shard) else self.cpu
         rates = await self._rates_for(shard) if stage == "label" else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return

@@ -43,24 +43,30 @@ class Meanings:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._numbers = numbers
         self._vectors: list[NDArray[np.float16]] = []
+        self._places: list[int] = []
+        """The number of each vector's question."""
         self._groups: dict[str, list[int]] = {}
         self._count = 0
 
     def add(self, questions: Sequence[str]) -> None:
         """Take in more questions."""
+        start = self._count
         for question in questions:
             told = question_shingles(question, numbers=self._numbers)[1]
             self._groups.setdefault(told, []).append(self._count)
             self._count += 1
+        by_length = sorted(range(len(questions)), key=lambda i: len(questions[i]))  # little is read for nothing
         for first in range(0, len(questions), BATCH):
-            self._vectors.append(self._read(list(questions[first : first + BATCH])))
+            some = by_length[first : first + BATCH]
+            self._vectors.append(self._read([questions[i] for i in some]))
+            self._places += [start + i for i in some]
 
     def earlier(self, similarity: float) -> dict[int, int]:
         """Return for each question that means what an earlier one does, which is kept, the number of that one."""
         found: dict[int, int] = {}
         if not self._vectors:
             return found
-        vectors = np.concatenate(self._vectors)
+        vectors = np.concatenate(self._vectors)[np.argsort(self._places)]
         for group in self._groups.values():
             _compare(vectors[group].astype(np.float32), group, similarity, found)
         return found

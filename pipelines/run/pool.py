@@ -5,11 +5,11 @@ one offers its slots again when its replacement is ready, which on a cluster may
 """
 
 import asyncio
-import heapq
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from stepforge.pipelines.engines import VllmEngineSettings
@@ -152,34 +152,24 @@ Rank = tuple[int, ...]
 """Who is served first: the lowest."""
 
 
-class Slots:
-    """Free workers, the longest idle first, for those who wait, the lowest rank first."""
+@dataclass(order=True)
+class _Call:
+    """A call that waits for a worker, or is with one."""
 
-    def __init__(self) -> None:
-        self._free: deque[Worker] = deque()
-        self._waiting: list[tuple[Rank, int, asyncio.Future[Worker]]] = []
-        self._number = 0
+    rank: Rank
+    number: int
+    method: str = field(compare=False)
+    arguments: tuple[Any, ...] = field(compare=False)
+    timeout: float | None = field(compare=False)
+    answer: "asyncio.Future[Any]" = field(compare=False)
 
-    def put(self, worker: Worker) -> None:
-        while self._waiting:
-            _, _, waiter = heapq.heappop(self._waiting)
-            if not waiter.done():  # cancelled
-                waiter.set_result(worker)
-                return
-        self._free.append(worker)
-
-    async def get(self, rank: Rank) -> Worker:
-        if self._free:
-            return self._free.popleft()
-        waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        self._number += 1
-        heapq.heappush(self._waiting, (rank, self._number, waiter))
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.put(waiter.result())
-            raise
+    def settle(self, error: Exception | None, answer: Any = None) -> None:
+        if self.answer.done():  # whoever asked is gone
+            return
+        if error is None:
+            self.answer.set_result(answer)
+        else:
+            self.answer.set_exception(error)
 
 
 class Pool:
@@ -188,11 +178,11 @@ class Pool:
     def __init__(self, workers: Sequence[Worker], in_flight: int, what: str) -> None:
         self.workers = workers
         self._what = what
-        self._slots = Slots()
-        for _ in range(in_flight):
-            for worker in workers:
-                self._offer_when_started(worker)
-        self._warning = asyncio.get_running_loop().call_later(SLOW_START_SECONDS, self._warn)
+        self._calls: asyncio.PriorityQueue[_Call] = asyncio.PriorityQueue()
+        self._numbers = count()
+        loop = asyncio.get_running_loop()
+        self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
+        self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
 
     async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
         """Have a free worker do something, and another if it dies; while none is free, the lowest rank waits least.
@@ -200,32 +190,33 @@ class Pool:
         Raises:
             BadInput, RunFailed: as the worker raised them, or since a worker cannot be brought back.
         """
-        while True:
-            worker = await self._slots.get(rank)
-            if worker.failure is not None:
-                self._slots.put(worker)
-                raise worker.failure
-            try:
-                answer = await worker.call(method, *arguments, timeout=timeout)
-            except WorkerDied:
-                self._offer_when_started(worker)
-            except BaseException:
-                self._slots.put(worker)
-                raise
-            else:
-                self._slots.put(worker)
-                return answer
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, timeout, answer))
+        return await answer
 
     async def close(self) -> None:
         self._warning.cancel()
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
         await asyncio.gather(*(worker.close() for worker in self.workers))
 
-    def _offer_when_started(self, worker: Worker) -> None:
-        def offer(task: "asyncio.Task[None]") -> None:
-            if not task.cancelled():
-                self._slots.put(worker)
-
-        worker.started().add_done_callback(offer)
+    async def _serve(self, worker: Worker) -> None:
+        """Give one call after the other to a worker; one under which it dies goes to whoever is free first."""
+        while True:
+            await asyncio.wait([worker.started()])
+            call = await self._calls.get()
+            if worker.failure is not None or call.answer.done():
+                call.settle(worker.failure)
+                continue
+            try:
+                answer = await worker.call(call.method, *call.arguments, timeout=call.timeout)
+            except WorkerDied:
+                self._calls.put_nowait(call)
+            except Exception as error:
+                call.settle(error)
+            else:
+                call.settle(None, answer)
 
     def _warn(self) -> None:
         late = sum(not worker.started().done() for worker in self.workers)
@@ -252,13 +243,13 @@ def cpu_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
 
 
 def _workers(
-    kind: type, run: RunFile, folder: AnyPath, session: str, count: int, options: dict[str, Any]
+    kind: type, run: RunFile, folder: AnyPath, session: str, number: int, options: Mapping[str, float]
 ) -> list[Worker]:
     import ray
 
     # Ray's own restarts count over the whole run and repeat a call on the same broken process; ours do neither.
     remote = ray.remote(max_concurrency=MAX_CONCURRENCY, max_restarts=0, max_task_retries=0, **options)(kind)
-    return [Worker(lambda: remote.remote(run, folder, session), run.workers.max_restarts) for _ in range(count)]
+    return [Worker(lambda: remote.remote(run, folder, session), run.workers.max_restarts) for _ in range(number)]
 
 
 def engine_gpus(run: RunFile) -> float:
@@ -267,7 +258,8 @@ def engine_gpus(run: RunFile) -> float:
         return run.workers.gpus_per_engine
     import ray
 
-    wanted = run.engine.gpus if isinstance(run.engine, VllmEngineSettings) else 0
+    engines = (run.engine, *run.engines.values())  # they share what is reserved
+    wanted = max((engine.gpus for engine in engines if isinstance(engine, VllmEngineSettings)), default=0)
     return float(wanted) if ray.cluster_resources().get("GPU", 0) else 0.0
 
 

@@ -19,11 +19,11 @@ from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problem
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
 from stepforge.pipelines.run.isolation import check_isolation
-from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.model_sources import model_source, seed_problems
 from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
-from stepforge.pipelines.run_folder.plan import ShardPlan, family_item
+from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, drawn_rows
 from stepforge.pipelines.scorers import check_scorer
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.own_part import is_own
@@ -43,9 +43,10 @@ def preflight(run: RunFile) -> None:
     check_isolation(run)
     check_metrics(run.workers)
     _check_domains(run)
-    _check_temperature(run)
-    _check_api(run)
-    _check_engine(run.engine)
+    for asked in by_model(run).values():
+        _check_temperature(asked)
+        _check_api(asked)
+        _check_engine(asked.engine)
     if run.judge is not None:
         _check_engine(run.judge)
     if run.scorer is not None and not is_own(run.scorer):
@@ -125,15 +126,16 @@ async def _answers(run: RunFile) -> None:
     """
     from stepforge.pipelines.engines import open_engine
 
-    if isinstance(run.engine, ServerEngineSettings):
-        engine = await open_engine(run.engine)
-        try:
-            check_going_on_is_known(engine, run)
-            problem = fitting(_some_problems(run))
-            if problem is not None:
-                await check_answers(engine, run, problem)
-        finally:
-            await engine.close()
+    for asked in by_model(run).values():
+        if isinstance(asked.engine, ServerEngineSettings):
+            engine = await open_engine(asked.engine)
+            try:
+                check_going_on_is_known(engine, asked)
+                problem = fitting(_some_problems(run))
+                if problem is not None:
+                    await check_answers(engine, asked, problem)
+            finally:
+                await engine.close()
     if isinstance(run.judge, ServerEngineSettings):
         judge = await open_engine(run.judge)
         try:
@@ -158,14 +160,11 @@ async def _check_judge(judge: Engine, run: RunFile) -> None:
 
 
 def _some_problems(run: RunFile) -> list[Problem]:
-    for part in run.generate:
-        if isinstance(part, ProblemSet):
-            rows = list(open_problems(part).rows(0, FEW))
-            return [row.problem for row in rows if not isinstance(row, Rejected)]
-        if isinstance(part, ModelSource):
-            shard = ShardPlan(index=0, source=run.generate.index(part), start=0, stop=FEW)
-            return seed_problems(run, shard)
-    return [family_item(run, index) for index in range(FEW)]
+    sets = (i for i, part in enumerate(run.generate) if isinstance(part, ProblemSet | ModelSource))
+    shard = ShardPlan(index=0, source=next(sets, FAMILIES), start=0, stop=FEW)
+    if model_source(run, shard) is not None:
+        return seed_problems(run, shard)
+    return [item.problem for item in drawn_rows(run, shard) if not isinstance(item, Rejected)]
 
 
 def _check_domains(run: RunFile) -> None:

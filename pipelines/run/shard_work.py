@@ -3,29 +3,29 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from stepforge.filters import Corpus
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.policies import Policies
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.model_sources import seed_problems
-from stepforge.pipelines.run.stage_table import BROUGHT, STAGES, Made, Task, cause, needs_engine, outcomes
+from stepforge.pipelines.run.stage_table import STAGES, Made, Task, cause, needs_engine, outcomes
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
 from stepforge.pipelines.run_folder.plan import ShardPlan
-from stepforge.pipelines.run_folder.pooled_rates import RATES, rates_digest
+from stepforge.pipelines.run_folder.pooled_rates import rates_digest
 from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.completions import keep_completions, kept_completions
 from stepforge.pipelines.storage.journal import Journal
 from stepforge.pipelines.storage.kept import read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Failure, Rejected
@@ -41,6 +41,13 @@ class Engines(NamedTuple):
     judge: EngineGate | None = None
     """None: judges ask the policy's own model."""
     scorer: Scorer | None = None
+    others: Mapping[str, EngineGate] = MappingProxyType({})
+    """Those that ways name."""
+
+    @property
+    def gates(self) -> list[EngineGate]:
+        """All that sample, the policy's first."""
+        return [self.policy, *([self.judge] if self.judge else []), *self.others.values()]
 
 
 class ShardDone(NamedTuple):
@@ -53,27 +60,14 @@ class ShardDone(NamedTuple):
     """Completions found in the journal of an earlier attempt."""
 
 
-class _Asking(NamedTuple):
-    """A policy for one shard, on engines that keep its journal."""
-
-    policy: PromptedPolicy
-    journal: Journal
-    engines: tuple[JournaledEngine, ...]
-    scorer: Scorer | None
-
-    def done(self, report: ShardReport, began: float) -> ShardDone:
-        seconds = sum(engine.seconds for engine in self.engines)
-        return ShardDone(report, time.monotonic() - began, seconds, self.journal.replayed)
-
-
 class ShardWork:
     """Everything a worker needs to do any stage on any shard of one run."""
 
     def __init__(
         self, run: RunFile, folder: AnyPath, grader: PooledGrader, engines: Engines | None, session: str | None = None
     ) -> None:
-        """``engines`` is None on workers without one. With ``session``, nothing is committed once another driver
-        has taken the folder over."""
+        """``engines`` is None on workers without one, and until it is loaded. With ``session``, nothing is committed
+        once another driver has taken the folder over."""
         self.run = run
         self.layout = Layout(folder)
         self.grader = grader
@@ -85,11 +79,32 @@ class ShardWork:
         """Do a stage on a shard and commit it."""
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
-        if not needs_engine(self.run, stage, shard):
-            return ShardDone(await self._done(stage, task), time.monotonic() - began)
-        async with self._asking(stage, shard) as asking:
-            report = await self._done(stage, task._replace(policy=asking.policy, scorer=asking.scorer))
-        return asking.done(report, began)
+        if needs_engine(self.run, stage, shard):
+            done = await self._sampled(stage, task)
+        else:
+            done = ShardDone(await self._done(stage, task), 0.0)
+        return done._replace(seconds=time.monotonic() - began)
+
+    async def _sampled(self, stage: ShardStage, task: Task) -> ShardDone:
+        """Do a stage on engines whose completions are journaled until the shard is committed, and then kept."""
+        if self.engines is None:
+            raise RuntimeError("this worker has no engine")
+        index = task.shard.index
+        folder, kept = self.layout.journal(stage, index), self.layout.completions(stage, index)
+        journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
+        engine = JournaledEngine(self.engines.policy, journal)
+        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else engine
+        others = {name: JournaledEngine(gate, journal) for name, gate in self.engines.others.items()}
+        policies = Policies(engine, self.run.policy, judge, self.grader.run_python, others)
+        try:
+            report = await self._done(stage, task._replace(policies=policies, scorer=self.engines.scorer))
+        except BaseException:
+            await journal.close()
+            raise
+        await journal.end()
+        await asyncio.to_thread(keep_completions, folder, kept)
+        seconds = sum(engine.seconds for engine in {engine, judge, *others.values()})
+        return ShardDone(report, 0.0, seconds, journal.replayed)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
         made = await STAGES[stage].work(task)
@@ -103,24 +118,6 @@ class ShardWork:
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
 
-    @asynccontextmanager
-    async def _asking(self, stage: ShardStage, shard: ShardPlan) -> AsyncIterator[_Asking]:
-        """Give a policy whose completions are journaled until the shard is committed, and then kept."""
-        if self.engines is None:
-            raise RuntimeError("this worker has no engine")
-        folder, kept = self.layout.journal(stage, shard.index), self.layout.completions(stage, shard.index)
-        journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
-        engine = JournaledEngine(self.engines.policy, journal)
-        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else None
-        policy = PromptedPolicy(engine, self.run.policy, judge, self.grader.run_python)
-        try:
-            yield _Asking(policy, journal, (engine, *([judge] if judge else [])), self.engines.scorer)
-        except BaseException:
-            await journal.close()
-            raise
-        await journal.end()
-        await asyncio.to_thread(keep_completions, folder, kept)
-
     def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
         """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
         index = task.shard.index
@@ -133,6 +130,7 @@ class ShardWork:
             failures=dict(sorted(Counter(f.error for f in made.failures).items())),
             cost=made.cost,
             labelers=made.labelers,
+            policies=made.policies,
             watched=made.watched,
             outcomes=outcomes(made.rollouts),
             labeled_steps=made.labeled_steps,
@@ -144,7 +142,7 @@ class ShardWork:
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
         _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
         if stage == "generate":
-            stamp[BROUGHT] = len(made.brought)
+            stamp["brought"] = len(made.brought)
         stamp["report"] = report.model_dump(mode="json")
         write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)
         return report
@@ -156,10 +154,10 @@ class ShardWork:
                 f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
             )
 
-    def _stamp(self, stage: ShardStage, task: Task) -> dict[str, Any]:
+    def _stamp(self, stage: ShardStage, task: Task) -> ShardMetadata:
         """Metadata of a shard: what it depends on, and the shard that it was made from."""
         index = task.shard.index
-        stamp: dict[str, Any] = {
+        stamp: ShardMetadata = {
             "run": self._digest,
             "settings": stage_digest(self.run, stage),
             "seed": self.run.seed,
@@ -170,11 +168,11 @@ class ShardWork:
         if stage != SHARD_STAGES[0]:
             stamp["source"] = shard_metadata(self.layout.source(stage, index), self._digest)["digest"]
         if stage == "label" and task.rates is not None:
-            stamp[RATES] = rates_digest(task.rates)
+            stamp["rates"] = rates_digest(task.rates)
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: dict[str, Any]) -> None:
+def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: ShardMetadata) -> None:
     """Write rows that are set aside; where there are none, delete those of an earlier attempt. None: no such file."""
     if rows:
         write_shard(path, rows, record, stamp)

@@ -2,35 +2,41 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
+from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.generators.problem_sets import ProblemSet
 from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
-from stepforge.pipelines.inputs.problem_files import FILTER, open_once
+from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label, vet
+from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, family_item
+from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected, cost_by_labeler
+from stepforge.schemas.labeled import (
+    Cost,
+    Failure,
+    LabeledProblem,
+    LabelerCost,
+    Rejected,
+    cost_by_labeler,
+    summed_costs,
+)
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 R = TypeVar("R", bound=Record)
-
-BROUGHT = "brought"
-"""In a generate shard's metadata: how many solutions came with its problems."""
 
 
 class Task(NamedTuple):
@@ -44,15 +50,15 @@ class Task(NamedTuple):
     grader: Grader
     corpus: Corpus
     rates: Record | None
-    policy: PromptedPolicy | None
+    policies: Policies | None
     """None in stages without an engine."""
     scorer: Scorer | None = None
 
     @property
-    def asked(self) -> PromptedPolicy:
-        if self.policy is None:
+    def asked(self) -> Policies:
+        if self.policies is None:
             raise RuntimeError("this worker has no engine")
-        return self.policy
+        return self.policies
 
 
 class Made(NamedTuple):
@@ -65,6 +71,8 @@ class Made(NamedTuple):
     rollouts: Sequence[Rollout] = ()
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
+    policies: Mapping[str, Cost] = MappingProxyType({})
+    """What each wrote, in a run with several."""
     watched: Watched = Watched()
     labeled_steps: int = 0
     brought: Sequence[Brought] = ()
@@ -83,7 +91,7 @@ async def _generate(task: Task) -> Made:
     part = model_source(task.run, task.shard)
     if part is None:
         return await asyncio.to_thread(_drawn, task)
-    written = await write_problems(task.run, task.shard, part, task.asked, task.grader)
+    written = await write_problems(task.run, task.shard, part, task.asked.main, task.grader)
     return Made(
         [item.problem for item in written.made],
         task.shard.stop - task.shard.start,
@@ -95,18 +103,11 @@ async def _generate(task: Task) -> Made:
 
 
 def _drawn(task: Task) -> Made:
-    run, shard = task.run, task.shard
-    rows_in = shard.stop - shard.start
-    if shard.source == FAMILIES:
-        return Made([family_item(run, i) for i in range(shard.start, shard.stop)], rows_in)
-    part = run.generate[shard.source]
-    if not isinstance(part, ProblemSet):
-        raise TypeError(f"source {shard.source} is not a problem set")
-    items = list(open_once(part).rows(shard.start, shard.stop))
+    items = list(drawn_rows(task.run, task.shard))
     found = [item for item in items if not isinstance(item, Rejected)]
     return Made(
         [item.problem for item in found],
-        rows_in,
+        task.shard.stop - task.shard.start,
         rejected=[item for item in items if isinstance(item, Rejected)],
         brought=[solution for item in found for solution in brought_with(item)],
     )
@@ -118,15 +119,27 @@ async def _solve(task: Task) -> Made:
 
     async def work(problem: Problem) -> SolvedProblem:
         own = brought.get(problem.id, [])
-        return await solve_for(task.run, problem, own, task.asked.for_problem(problem), task.grader, task.scorer)
+        return await solve_for(
+            task.run, problem, own, task.asked.solving(problem, supplied=bool(own)), task.grader, task.scorer
+        )
 
     done, failures = await attempt_all(problems, work, "solve", lambda problem: problem.id)
     rollouts = [r for row in done for r in (*row.own, *row.rollouts) if r.tokens or not brought]
     searched = Cost(generated_tokens=sum(row.searched_tokens for row in done))
     warn_uncut(done, task.run.policy.segmenter.kind)
     watched = Watched() if brought else await asyncio.to_thread(watched_solutions, done)
+    by_policy = [
+        (task.asked.solving(row.problem, supplied=row.supplied), [r for r in (*row.rollouts, *row.own) if r.tokens])
+        for row in done
+    ]
     return Made(
-        done, len(problems), failures=failures, rollouts=rollouts, cost=Cost.of(rollouts) + searched, watched=watched
+        done,
+        len(problems),
+        failures=failures,
+        rollouts=rollouts,
+        cost=Cost.of(rollouts) + searched,
+        policies=_by_policy(task.run, by_policy),
+        watched=watched,
     )
 
 
@@ -142,12 +155,13 @@ async def _label(task: Task) -> Made:
     parts = [with_rates(part, task.rates) for part in task.run.label]
 
     async def work(row: SolvedProblem) -> LabeledProblem:
-        return await label(
-            row, parts, task.asked.for_problem(row.problem), task.grader, seed=task.run.seed, scorer=task.scorer
-        )
+        return await label_by(task.asked, row, parts, task.grader, seed=task.run.seed, scorer=task.scorer)
 
     done, failures = await attempt_all(rows, work, "label", lambda row: row.problem.id)
     costs = cost_by_labeler(entry for row in done for entry in row.costs)
+    by_policy = [
+        (task.asked.completing(row.problem, supplied=row.supplied), (*row.evidence, *row.further)) for row in done
+    ]
     return Made(
         done,
         len(rows),
@@ -155,8 +169,16 @@ async def _label(task: Task) -> Made:
         rollouts=[r for row in done for r in (*row.evidence, *row.further)],
         cost=sum(costs.values(), Cost()),
         labelers=tuple(LabelerCost(labeler=name, cost=cost) for name, cost in costs.items()),
+        policies=_by_policy(task.run, by_policy),
         watched=await asyncio.to_thread(watched_labels, done),
     )
+
+
+def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Rollout]]]) -> dict[str, Cost]:
+    """Return what each policy wrote, where a run has several."""
+    if not run.policy.ways:
+        return {}
+    return summed_costs((policy.identity.model, Cost.of(rollouts)) for policy, rollouts in written)
 
 
 def _curate(task: Task) -> Made:
@@ -191,7 +213,7 @@ def _read(task: Task, stage: ShardStage, record: type[R]) -> list[R]:
 def _read_brought(task: Task) -> dict[str, list[Brought]]:
     index = task.shard.index
     path, source = task.layout.brought(index), task.layout.source("solve", index)
-    expected = shard_metadata(source, task.digest).get(BROUGHT, 0)
+    expected = shard_metadata(source, task.digest).get("brought", 0)
     brought = read_shard(path, Brought, task.digest) if expected and path.exists() else []
     if len(brought) != expected:  # without them the solutions would be sampled instead
         raise RunFailed(f"{path}: {len(brought)} of {expected} supplied solutions; delete {source} and run again")

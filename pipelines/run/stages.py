@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
+from stepforge.generators.policies import Policies
 from stepforge.generators.policy import NotSampled, PromptedPolicy
 from stepforge.generators.search import Asked, Found
 from stepforge.generators.supplied import on_steps
@@ -161,6 +162,22 @@ async def label(
         costs = (LabelerCost(labeler=SCORER, cost=cost),)
     row = await label_with_all(labelers, scored, policy, grader, seed=seed_of(seed, "label"))
     return row.model_copy(update={"costs": (*row.costs, *costs), "searched": solved.searched})
+
+
+async def label_by(
+    policies: Policies,
+    solved: SolvedProblem,
+    labelers: Sequence[AnyPart],
+    grader: Grader,
+    *,
+    seed: int,
+    scorer: Scorer | None,
+) -> LabeledProblem:
+    """Label a solved problem with completions of the policy that the run has for it."""
+    policy = policies.completing(solved.problem, supplied=solved.supplied)
+    row = await label(solved, labelers, policy, grader, seed=seed, scorer=scorer)
+    same = policy is policies.solving(solved.problem)
+    return row if same else row.model_copy(update={"completer": policy.identity})
 
 
 async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProblem, Cost]:

@@ -1,14 +1,16 @@
-"""Rows that could not be finished: the commonest reasons, and those that are tried again by the same command."""
+"""Problems of a run that did not become rows: those that could not be finished, of which some are tried again by the
+same command, and those that a filter dropped."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_shard, shard_metadata
+from stepforge.pipelines.storage.shards import read_columns, read_shard
 from stepforge.pipelines.storage.store import listed
 from stepforge.schemas.labeled import Failure
+from stepforge.schemas.record import Record
 
 TRIED_AGAIN = frozenset(
     {"EngineFailed", "BrokenProcessPool", "ConnectionError", "ConnectionResetError", "TimeoutError"}
@@ -16,6 +18,11 @@ TRIED_AGAIN = frozenset(
 """Classes of errors that are no fault of the row."""
 NAMED = 3
 """Reasons that are told of a stage."""
+How = Literal["failed", "rejected"]
+_PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
+    ("rejected", "rejected", ("filter", "reason")),
+    ("failed", "failures", ("error", "message")),
+)
 
 
 def commonest_failures(layout: Layout) -> dict[ShardStage, dict[str, int]]:
@@ -62,5 +69,32 @@ def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
 def _tried_again(layout: Layout, stage: ShardStage, index: int) -> int:
     if not layout.failures(stage, index).exists():
         return 0
-    report: dict[str, Any] = shard_metadata(layout.shard(stage, index)).get("report") or {}
-    return sum(count for error, count in report.get("failures", {}).items() if error in TRIED_AGAIN)
+    return sum(failure.error in TRIED_AGAIN for failure in read_shard(layout.failures(stage, index), Failure))
+
+
+class Loss(Record):
+    """Where a problem was lost, and why."""
+
+    how: How
+    stage: ShardStage
+    why: str
+    """The filter and its reason, or the error and its message."""
+
+    def __str__(self) -> str:
+        return f"{self.how} in {self.stage}: {self.why}"
+
+
+def lost_problems(layout: Layout, shard: int | None = None) -> dict[str, Loss]:
+    """Return the loss of each problem that did not go through all stages so far, by its id; of one shard, or of all.
+
+    Raises:
+        RunFailed: a shard is damaged.
+    """
+    lost: dict[str, Loss] = {}
+    names = "part-[0-9]*.parquet" if shard is None else layout.shard("label", shard).name
+    for stage in SHARD_STAGES:
+        for how, folder, columns in _PLACES:
+            for path in listed(layout.folder / folder / stage, names):
+                rows = zip(*read_columns(path, ["problem_id", *columns]).values(), strict=True)
+                lost |= {name: Loss(how=how, stage=stage, why=f"{part}: {why}") for name, part, why in rows}
+    return lost

@@ -7,7 +7,6 @@ fails the run.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -19,13 +18,13 @@ from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
-from stepforge.pipelines.storage.shards import shard_metadata
+from stepforge.pipelines.storage.shards import ShardMetadata, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler
+from stepforge.schemas.labeled import Cost, LabelerCost, cost_by_labeler, summed_costs
 from stepforge.schemas.record import Record
 
-Stamps = dict[ShardStage, dict[int, dict[str, Any]]]
+Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 """What each shard's metadata holds, by stage and number."""
 
 
@@ -43,6 +42,8 @@ class ShardReport(Record):
     cost: Cost = Cost()
     labelers: tuple[LabelerCost, ...] = ()
     """The cost by labeler, in the label stage."""
+    policies: dict[str, Cost] = Field(default_factory=dict)
+    """What each policy wrote, where a run has several: solutions, or the completions that labels are made from."""
     outcomes: dict[str, int] = Field(default_factory=dict)
     """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
     watched: Watched = Watched()
@@ -71,6 +72,26 @@ class StageTotal(Record):
     engine_seconds: float = 0.0
     cost: Cost = Cost()
 
+    def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
+        """Return the same with one more report."""
+        return StageTotal(
+            shards=self.shards + shards,
+            rows_in=self.rows_in + report.rows_in,
+            rows_out=self.rows_out + report.rows_out,
+            labeled_steps=self.labeled_steps + report.labeled_steps,
+            rejected=added((self.rejected, report.rejected)),
+            failures=added((self.failures, report.failures)),
+            outcomes=added((self.outcomes, report.outcomes)),
+            seconds=self.seconds,
+            engine_seconds=self.engine_seconds,
+            cost=self.cost + report.cost,
+        )
+
+    def took(self, time: StageTime) -> "StageTotal":
+        """Return the same with the time of one more session."""
+        seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
+        return self.model_copy(update={"seconds": round(seconds, 6), "engine_seconds": round(busy, 6)})
+
 
 class Price(Record):
     """What was spent for one of ``count``, on average."""
@@ -90,6 +111,8 @@ class Ledger(Record):
     per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
+    policies: dict[str, Cost]
+    """What each policy wrote, where there are several: its solutions, and the completions kept as evidence."""
     total: Cost
     failures: dict[ShardStage, dict[str, int]]
     """The commonest messages of failed rows, and how many rows each stands for."""
@@ -124,8 +147,8 @@ def _check_sources(layout: Layout, run: RunFile | None, stamps: Stamps) -> None:
     for stage, before in zip(SHARD_STAGES[1:], SHARD_STAGES, strict=False):
         settings = stage_digest(run, stage) if run else None
         for index, stamp in stamps[stage].items():
-            path, source = layout.shard(stage, index), stamps[before].get(index, {})
-            if source and stamp.get("source") != source.get("digest"):
+            path, source = layout.shard(stage, index), stamps[before].get(index)
+            if source is not None and stamp.get("source") != source.get("digest"):
                 raise RunFailed(f"{path}: was not made from {layout.shard(before, index)}; delete it and run again")
             if settings is not None and stamp.get("settings", settings) != settings:
                 raise RunFailed(f"{path}: made with other settings of this stage; delete it and run again")
@@ -157,7 +180,7 @@ def _check_aside(path: AnyPath, counts: Mapping[str, int], shard: AnyPath) -> No
         raise RunFailed(f"{path}: {found} of the {expected} rows set aside are there; delete {shard} and run again")
 
 
-def _report(path: AnyPath, stamp: dict[str, Any]) -> ShardReport:
+def _report(path: AnyPath, stamp: ShardMetadata) -> ShardReport:
     try:
         return ShardReport.model_validate(stamp.get("report"))
     except ValidationError:
@@ -168,29 +191,14 @@ def stage_totals(
     reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
 ) -> dict[ShardStage, StageTotal]:
     """Return rows, reasons, cost and seconds by stage."""
-    by_stage: dict[ShardStage, list[ShardReport]] = {}
+    totals: dict[ShardStage, StageTotal] = {}
     for report in reports:
         report.check()
-        by_stage.setdefault(report.stage, []).append(report)
-    return {
-        stage: _total(found, [s.stages[stage] for s in sessions if stage in s.stages])
-        for stage, found in by_stage.items()
-    }
-
-
-def _total(reports: Sequence[ShardReport], times: Sequence[StageTime]) -> StageTotal:
-    return StageTotal(
-        shards=len(reports),
-        rows_in=sum(report.rows_in for report in reports),
-        rows_out=sum(report.rows_out for report in reports),
-        labeled_steps=sum(report.labeled_steps for report in reports),
-        rejected=added(report.rejected for report in reports),
-        failures=added(report.failures for report in reports),
-        outcomes=added(report.outcomes for report in reports),
-        seconds=round(sum(time.seconds for time in times), 6),
-        engine_seconds=round(sum(time.engine_seconds for time in times), 6),
-        cost=sum((report.cost for report in reports), Cost()),
-    )
+        totals[report.stage] = totals.get(report.stage, StageTotal()).plus(report)
+    for stage, time in (item for session in sessions for item in session.stages.items()):
+        if stage in totals:
+            totals[stage] = totals[stage].took(time)
+    return totals
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -221,6 +229,7 @@ def build_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
         per_labeled_step=price(stages, curated.labeled_steps if curated else 0),
         per_kept_row=price(stages, curated.rows_out if curated else 0),
         labelers=cost_by_labeler(entry for report in reports for entry in report.labelers),
+        policies=summed_costs(entry for report in reports for entry in report.policies.items()),
         total=sum((report.cost for report in reports), Cost()),
         failures={stage: found for stage, found in failures.items() if stage in stages and stages[stage].failures},
         watched=watched_figures(sum((report.watched for report in reports), Watched())),

@@ -1,22 +1,23 @@
 """The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
 
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from random import Random
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field
 
 from stepforge.generators.family import ProblemFamily
-from stepforge.generators.problem_sets import ProblemSet
+from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.generators.written import ModelSource
 from stepforge.generators.written.source import FROM_FAMILY
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_once, open_problems
 from stepforge.pipelines.inputs.tables import Print
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
@@ -38,11 +39,21 @@ class ShardPlan(Record):
     stop: int
 
 
+class _PlanFile(Record):
+    """``plan.json``."""
+
+    run: str = ""
+    """Digest of the settings that the folder is bound to."""
+    sets: dict[int, tuple[Print, ...]] = Field(default_factory=dict)
+    """The files of each problem set as they were, by its position."""
+    shards: tuple[ShardPlan, ...] = ()
+
+
 def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
     """Return the run's shards: those planned before, and new ones for what was added since."""
     digest = content_digest(run)
     before = _read(folder, digest)
-    planned = _shards(before)
+    planned = list(before.shards)
     sets = {i: open_problems(part) for i, part in enumerate(run.generate) if isinstance(part, ProblemSet)}
     for source, total in _totals(run, sets).items():
         start = max((shard.stop for shard in planned if shard.source == source), default=0)
@@ -50,13 +61,9 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
             stop = min(first + run.rows_per_shard, total)
             planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
     for i, opened in sets.items():
-        _check_unchanged(opened, [Print(*fields) for fields in before.get("sets", {}).get(str(i), ())])
-    plan = {
-        "run": digest,
-        "sets": {str(i): opened.prints() for i, opened in sets.items()},
-        "shards": [shard.model_dump() for shard in planned],
-    }
-    write_checksummed(folder / PLAN_FILE, plan)
+        _check_unchanged(opened, before.sets.get(i, ()))
+    prints = {i: tuple(opened.prints()) for i, opened in sets.items()}
+    write_checksummed(folder / PLAN_FILE, _PlanFile(run=digest, sets=prints, shards=tuple(planned)).model_dump())
     return planned
 
 
@@ -78,22 +85,15 @@ def _attempts(run: RunFile, part: ModelSource) -> int:
 
 def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
     """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be."""
-    return _shards(_read(folder, run))
+    return list(_read(folder, run).shards)
 
 
-def _read(folder: AnyPath, run: str | None) -> dict[str, Any]:
+def _read(folder: AnyPath, run: str | None) -> _PlanFile:
     path = folder / PLAN_FILE
-    return read_checksummed(path, run) if path.exists() else {}
+    return read_record(path, _PlanFile, "a plan", run) if path.exists() else _PlanFile()
 
 
-def _shards(plan: dict[str, Any]) -> list[ShardPlan]:
-    try:
-        return [ShardPlan.model_validate(row) for row in plan.get("shards", ())]
-    except (ValidationError, TypeError):
-        raise RunFailed(f"{PLAN_FILE}: not a plan of this version; delete it and run again") from None
-
-
-def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
+def _check_unchanged(opened: ProblemSource, before: Sequence[Print]) -> None:
     if before and not opened.goes_on_from(before):
         source = opened.part.path or opened.part.hub
         raise BadInput(
@@ -104,6 +104,18 @@ def _check_unchanged(opened: ProblemSource, before: list[Print]) -> None:
 
 def families(run: RunFile) -> list[ProblemFamily]:
     return [part for part in run.generate if isinstance(part, ProblemFamily)]
+
+
+def drawn_rows(run: RunFile, shard: ShardPlan) -> Iterator[SourceItem | Rejected]:
+    """Yield the rows of a shard in which no model takes part."""
+    if shard.source == FAMILIES:
+        for index in range(shard.start, shard.stop):
+            yield SourceItem(problem=family_item(run, index))
+        return
+    part = run.generate[shard.source]
+    if not isinstance(part, ProblemSet):
+        raise TypeError(f"source {shard.source} is not a problem set")
+    yield from open_once(part).rows(shard.start, shard.stop)
 
 
 def family_item(run: RunFile, index: int) -> Problem:

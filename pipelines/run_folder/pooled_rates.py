@@ -19,11 +19,6 @@ from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
-SETTLED = "settled"
-"""In a pilot shard's metadata, once its verdicts stand under the pooled rates: those rates' digest."""
-RATES = "rates"
-"""In another shard's metadata: the digest of the rates that it was labeled under."""
-
 
 def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
     """Return the shards to label first: enough for the pilot, or all there are; none where nothing is pooled."""
@@ -67,7 +62,7 @@ def _forget_others(layout: Layout, pilot: Sequence[ShardPlan], rates: Record) ->
     """Delete the labels that were made under other rates; their completions are kept."""
     first, digest = {shard.index for shard in pilot}, rates_digest(rates)
     for path in layout.shards("label"):
-        if shard_index(path) not in first and shard_metadata(path).get(RATES, digest) != digest:
+        if shard_index(path) not in first and shard_metadata(path).get("rates", digest) != digest:
             path.unlink(missing_ok=True)
 
 
@@ -76,11 +71,11 @@ def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) 
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
     part, digest = pooled_labeler(run.label), rates_digest(rates)
-    if part is None or metadata.get(SETTLED) == digest:
+    if part is None or metadata.get("settled") == digest:
         return
     fitted = part.with_rates(rates)
     rows = [settled(row, run.label, fitted) for row in read_shard(path, LabeledProblem)]
-    write_shard(path, rows, LabeledProblem, {**metadata, SETTLED: digest})
+    write_shard(path, rows, LabeledProblem, {**metadata, "settled": digest})
 
 
 def settled(row: LabeledProblem, parts: Sequence[AnyLabeler], fitted: PooledLabeler) -> LabeledProblem:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stepforge.pipelines.run_folder.lost_problems import lost_problems
+from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.schemas.labeled import LabeledProblem

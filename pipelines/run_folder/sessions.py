@@ -1,18 +1,27 @@
 """What each session of a run took in time: the one thing that differs each time, and so is kept out of the shards."""
 
 import time
+from itertools import zip_longest
 
-from pydantic import ValidationError
-
-from stepforge.pipelines.run_folder.timeline import Timeline, TimelineFigures
-from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 
+BINS = 120
+FIRST_SECONDS = 1.0
 WRITE_SECONDS = 30.0
+
+
+class TimelineFigures(Record):
+    """Amounts in each stretch of a session, from its start on."""
+
+    seconds: float
+    """Length of a stretch."""
+    generated_tokens: tuple[float, ...]
+    """Without completions that were replayed."""
+    engine_seconds: tuple[float, ...]
 
 
 class StageTime(Record):
@@ -43,10 +52,46 @@ class SessionFigures(Record):
     """None in sessions of earlier versions."""
 
 
+class Timeline:
+    """Adds up what was done when, in at most ``BINS`` stretches, which become twice as long where there are too many.
+
+    A shard's tokens and engine seconds are spread evenly over the time that it took, since shards overlap and only
+    their ends are seen.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_SECONDS
+        self._tokens: list[float] = []
+        self._engine: list[float] = []
+
+    def add(self, begins: float, ends: float, tokens: float, engine_seconds: float) -> None:
+        """Take in a shard that was worked on from one moment of the session to another."""
+        begins, ends = max(0.0, begins), max(ends, begins + 1e-3, 1e-3)
+        while ends > self._seconds * BINS:
+            self._seconds *= 2
+            self._tokens, self._engine = _paired(self._tokens), _paired(self._engine)
+        missing = int(ends / self._seconds) + 1 - len(self._tokens)
+        self._tokens += [0.0] * missing
+        self._engine += [0.0] * missing
+        for i in range(int(begins / self._seconds), int(ends / self._seconds) + 1):
+            part = min(ends, (i + 1) * self._seconds) - max(begins, i * self._seconds)
+            self._tokens[i] += tokens * part / (ends - begins)
+            self._engine[i] += engine_seconds * part / (ends - begins)
+
+    def figures(self) -> TimelineFigures:
+        tokens, engine = (tuple(round(x, 3) for x in amounts) for amounts in (self._tokens, self._engine))
+        return TimelineFigures(seconds=self._seconds, generated_tokens=tokens, engine_seconds=engine)
+
+
+def _paired(amounts: list[float]) -> list[float]:
+    return [a + b for a, b in zip_longest(amounts[::2], amounts[1::2], fillvalue=0.0)]
+
+
 class Session:
     """Time spent since one driver began, by stage, kept in ``sessions/<name>.json``."""
 
     def __init__(self, layout: Layout, name: str, pending: int) -> None:
+        self.name = name
         self._path: AnyPath = layout.folder / "sessions" / f"{name}.json"
         self._began, self._clock = time.time(), time.monotonic()
         self._pending = pending
@@ -88,12 +133,5 @@ class Session:
 
 def past_sessions(layout: Layout) -> list[SessionFigures]:
     """Return the sessions of a run that did something, in order."""
-    found = [_read(path) for path in (layout.folder / "sessions").glob("*.json")]
+    found = [read_record(path, SessionFigures, "a session") for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session.began, session.seconds))
-
-
-def _read(path: AnyPath) -> SessionFigures:
-    try:
-        return SessionFigures.model_validate(read_checksummed(path))
-    except ValidationError:
-        raise RunFailed(f"{path}: not a session of this version; delete it and run again") from None

@@ -3,17 +3,25 @@
 The settings that the shards were made with stand in ``settings.json``; ``run.toml`` may be edited by hand.
 """
 
-from typing import Any
-
-from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, content_digest, content_settings
+from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, ContentSettings, content_digest, content_settings
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
-from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
+from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.record import Record
 
 SETTINGS_FILE = "settings.json"
+
+
+class _MadeWith(Record):
+    """``settings.json``."""
+
+    run: str = ""
+    problems: int = 0
+    """0: all there are."""
+    settings: ContentSettings
 
 
 def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
@@ -26,9 +34,10 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
         BadInput: problems or policy have changed, or there would be fewer problems.
         RunFailed: the folder's plan is damaged.
     """
-    (before, problems), now = _made_with(layout), content_settings(run)
+    made_with, now = _made_with(layout), content_settings(run)
     stages: list[ShardStage] = []
-    if before is not None:
+    if made_with is not None:
+        before, problems = made_with.settings, made_with.problems
         _check_fixed(before, now, layout)
         if run.problems and (not problems or run.problems < problems):
             held = problems or "all there are"
@@ -41,8 +50,8 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
             path.unlink(missing_ok=True)
     if "label" in stages:
         layout.rates.unlink(missing_ok=True)
-    made_with = {"run": content_digest(run), "problems": run.problems or 0, "settings": now}
-    write_checksummed(layout.folder / SETTINGS_FILE, made_with)
+    made_with = _MadeWith(run=content_digest(run), problems=run.problems or 0, settings=now)
+    write_checksummed(layout.folder / SETTINGS_FILE, made_with.model_dump())
     write_text(layout.run_file, run.toml())
     return stages
 
@@ -58,8 +67,8 @@ def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
 
 def check_unchanged(run: RunFile, layout: Layout) -> None:
     """Check that the shards were made with the settings of ``run.toml``."""
-    before, _ = _made_with(layout)
-    changed = sorted(_changes(before, content_settings(run))) if before is not None else []
+    made_with = _made_with(layout)
+    changed = [] if made_with is None else sorted(_changes(made_with.settings, content_settings(run)))
     if changed:
         raise BadInput(
             f"{layout.run_file}: not the settings that the shards were made with: {', '.join(changed[:6])}; put them "
@@ -67,20 +76,19 @@ def check_unchanged(run: RunFile, layout: Layout) -> None:
         )
 
 
-def _made_with(layout: Layout) -> tuple[dict[str, Any] | None, int]:
-    """Return the settings that shards depend on, and the number of problems, 0 for all; None in a new folder."""
+def _made_with(layout: Layout) -> _MadeWith | None:
+    """Return the settings that shards depend on; None in a new folder."""
     path = layout.folder / SETTINGS_FILE
     if path.exists():
-        kept = read_checksummed(path)
-        return dict(kept["settings"]), int(kept["problems"])
+        return read_record(path, _MadeWith, "settings")
     if layout.run_file.exists():
         run = folder_settings(layout.run_file)
-        return content_settings(run), run.problems or 0
-    return None, 0
+        return _MadeWith(problems=run.problems or 0, settings=content_settings(run))
+    return None
 
 
-def _check_fixed(before: dict[str, Any], now: dict[str, Any], layout: Layout) -> None:
-    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now[n] for n in FIXED}))
+def _check_fixed(before: ContentSettings, now: ContentSettings, layout: Layout) -> None:
+    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
     if changed:
         raise BadInput(
             f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "
@@ -88,7 +96,7 @@ def _check_fixed(before: dict[str, Any], now: dict[str, Any], layout: Layout) ->
         )
 
 
-def _changes(before: Any, after: Any, path: str = "") -> list[str]:
+def _changes(before: object, after: object, path: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         keys = {**before, **after}
         return [c for key in keys for c in _changes(before.get(key), after.get(key), f"{path}.{key}" if path else key)]

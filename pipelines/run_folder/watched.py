@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import exp
 
-from stepforge.pipelines.settings.watch import Watch
+from stepforge.pipelines.settings.run_file import Watch
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import Rollout, SolvedProblem
@@ -114,7 +114,7 @@ def _after_right_step(row: LabeledProblem) -> Watched:
     first_steps = {r.steps[0].text for r in solutions if r.outcome == "correct" and len(r.steps) > 1}
     starts = {r.id for r in solutions if r.steps[0].text in first_steps and len(r.steps) > 1}
     drawn = [r for r in row.evidence if r.start is not None and r.start.rollout in starts and r.start.steps == 1]
-    verdicts = [r for r in drawn if r.outcome != "undetermined"]
+    verdicts = [r for r in drawn if r.outcome != "undetermined" and row.completer is None]
     return Watched(
         after=len(verdicts),
         after_right=sum(r.outcome == "correct" for r in verdicts),

@@ -11,10 +11,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict
 
 from stepforge.pipelines.sandbox.wire import Gone, NotPlain, packed, receive, send, unpacked
 
@@ -70,12 +70,22 @@ def _line(error: BaseException) -> str:
     return ": ".join(filter(None, _raised(error).values()))
 
 
+class TestTask(TypedDict):
+    """What is sent to the process of the tests."""
+
+    program: str
+    tests: str
+    entry_point: str
+    setup: str
+
+
 class _Program:
     """The program's functions, as the tests call them."""
 
-    def __init__(self, task: dict[str, Any], names: list[str]) -> None:
+    def __init__(self, task: TestTask, names: list[str]) -> None:
         send(LINK, {"program": task["program"], "names": names})
-        self.names: set[str] = set(map(str, self._answer().get("names") or ()))
+        names_there = self._answer().get("names")
+        self.names = {str(name) for name in names_there} if isinstance(names_there, list) else set[str]()
 
     def function(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -85,7 +95,7 @@ class _Program:
         return call
 
     @staticmethod
-    def _answer() -> dict[str, Any]:
+    def _answer() -> Mapping[str, object]:
         answer = receive(LINK)
         if not isinstance(answer, dict) or "not_plain" in answer:
             raise NotPlain("the program's answer is not a plain value")
@@ -120,8 +130,8 @@ def run_tests() -> None:
     send(CONTROL, {"outcome": outcome, "message": message[:MESSAGE]})
 
 
-def _tested(task: dict[str, Any]) -> tuple[str, str]:
-    space: dict[str, Any] = {"__name__": "tests"}
+def _tested(task: TestTask) -> tuple[str, str]:
+    space: dict[str, object] = {"__name__": "tests"}
     try:
         tests = ast.parse(task["tests"])
         exec(compile(task["setup"], "<setup>", "exec"), space)  # noqa: S102 - locked in
@@ -145,7 +155,7 @@ def _tested(task: dict[str, Any]) -> tuple[str, str]:
     return "correct", ""
 
 
-def _undefined(tests: ast.Module, space: dict[str, Any]) -> list[str]:
+def _undefined(tests: ast.Module, space: dict[str, object]) -> list[str]:
     """Return the names that the tests take from the program, as those of a class that the question asks for."""
     nodes = list(ast.walk(tests))
     bound = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
@@ -179,7 +189,7 @@ def run_program() -> None:
     )
     module = ModuleType("__main__")
     sys.modules["__main__"] = module
-    answer: dict[str, Any] = {"status": "done", "value": None}
+    answer: dict[str, object] = {"status": "done", "value": None}
     try:
         tree = ast.parse(task["program"])
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None

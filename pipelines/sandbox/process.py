@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.pipelines.sandbox.barriers import Barriers
 from stepforge.pipelines.sandbox.wire import LIMIT
@@ -52,7 +53,7 @@ class Locked(NamedTuple):
 class Heard(NamedTuple):
     """What came back before the process ended or the time was over."""
 
-    answer: dict[str, Any] | None
+    answer: Mapping[str, object] | None
     output: bytes
     in_time: bool
 
@@ -182,7 +183,7 @@ def _whole(frame: bytearray) -> bool:
     return len(frame) >= 4 and len(frame) >= 4 + min(LIMIT, struct.unpack("!I", frame[:4])[0])
 
 
-def _message(frame: bytearray) -> dict[str, Any] | None:
+def _message(frame: bytearray) -> Mapping[str, object] | None:
     if not _whole(frame):
         return None
     try:  # what follows the first message is of whoever waited for its sender

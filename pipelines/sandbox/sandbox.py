@@ -10,12 +10,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
@@ -54,6 +54,14 @@ class Ruling(NamedTuple):
     message: str = ""
 
 
+class Question(TypedDict):
+    """What a verifier is asked about."""
+
+    question: str
+    solution: str
+    kept: dict[str, str]
+
+
 class Sandbox:
     """``processes`` executions at a time; belongs to no event loop, and may be shared by many tasks.
 
@@ -71,16 +79,19 @@ class Sandbox:
         """Run a Python program; what it raises is in the result. Raises NoIsolation: it was not run."""
         return await self._do(lambda zygote: _run(zygote, program, limits))
 
-    def ask(self, verifier: AnyVerifier, question: dict[str, Any]) -> "Future[Ruling]":
-        """Return what decides a solution's outcome; ``question`` holds ``question``, ``solution`` and ``kept``.
+    def ask(self, verifier: AnyVerifier, question: Question) -> "Future[Ruling]":
+        """Return what decides a solution's outcome; the future fails with ``NoIsolation`` where nothing can be run."""
 
-        The future fails with ``NoIsolation`` where nothing can be run.
-        """
-        if isinstance(verifier, UnitTests):
-            return self._pool().submit(self._with_zygote, lambda zygote: _test(zygote, verifier, question["solution"]))
-        if isinstance(verifier, PythonVerifier):
-            return self._pool().submit(self._with_zygote, lambda zygote: _ask_function(zygote, verifier, question))
-        return self._pool().submit(self._with_zygote, lambda zygote: _ask_command(zygote, verifier, question))
+        def work(zygote: Zygote) -> Ruling:
+            match verifier:
+                case UnitTests():
+                    return _test(zygote, verifier, question["solution"])
+                case PythonVerifier():
+                    return _ask_function(zygote, verifier, question)
+                case _:
+                    return _ask_command(zygote, verifier, question)
+
+        return self._pool().submit(self._with_zygote, work)
 
     async def check(self) -> Barriers:
         """Start a process and see that it cannot get out. Raises NoIsolation: it can, or none starts."""
@@ -215,7 +226,7 @@ def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
     return _ruling(heard.answer)
 
 
-def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, Any]) -> Ruling:
+def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: Question) -> Ruling:
     path = [str(Path.cwd()) if entry == "" else entry for entry in sys.path]
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         control, theirs = execution.pair()
@@ -227,7 +238,7 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: dict[str, 
     return _ruling(heard.answer)
 
 
-def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, Any]) -> Ruling:
+def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: Question) -> Ruling:
     command = [sys.executable if part == "{python}" else part for part in verifier.command]
     named = [part for part in command if Path(part).is_absolute()]
     reads = (*(str(Path(path).absolute()) for path in (*named, *verifier.reads)), sys.prefix, sys.base_prefix)
@@ -251,11 +262,11 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: dict[str, 
     return Ruling(_WORDS[lines[-1]])
 
 
-def _tell(control: socket.socket, message: dict[str, Any]) -> None:
+def _tell(control: socket.socket, message: Mapping[str, object]) -> None:
     send(control.fileno(), message)
 
 
-def _ruling(answer: dict[str, Any]) -> Ruling:
+def _ruling(answer: Mapping[str, object]) -> Ruling:
     return Ruling(_WORDS.get(str(answer.get("outcome")), "undetermined"), str(answer.get("message", "")))
 
 

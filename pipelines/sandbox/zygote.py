@@ -15,7 +15,7 @@ import sysconfig
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TypedDict
 
 from stepforge.pipelines.sandbox import barriers, syscalls
 from stepforge.pipelines.sandbox.inside import CONTROL, LINK, WORK
@@ -45,6 +45,18 @@ _INSTALLED = (
 _DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
 
 
+class Asked(TypedDict):
+    """What a zygote is asked to start."""
+
+    start: list[tuple[str, list[str]]]
+    """Kinds of work, each with the names of the files that it holds."""
+    own_program: bool
+    reads: list[str]
+    memory: int
+    disk: int
+    processor: int
+
+
 def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
     for name in _PRELOADED.split():
         import_module(name)
@@ -68,7 +80,7 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
             mine = {name: next(files) for name in names}
             child = os.fork()
             if child == 0:
-                _become(asked | {"work": work}, mine, folder, null, namespaces=namespaces)
+                _become(work, asked, mine, folder, null, namespaces=namespaces)
             children.append(child)
         handles = [os.pidfd_open(child) for child in children]
         socket.send_fds(control, [json.dumps(children).encode()], handles)
@@ -83,7 +95,7 @@ def _without_folder() -> int:
     return os.dup2(made, _RULES, inheritable=False)  # out of the way of the files that are put in place
 
 
-def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
+def _become(work: str, asked: Asked, files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
     """Turn a child into what was asked for; never returns."""
     try:
         _place(files, null)
@@ -92,7 +104,7 @@ def _become(asked: dict[str, Any], files: dict[str, int], folder: str, null: int
             _with_own_processes()
         _lock(asked, folder if namespaces and asked["disk"] else None, own_program=own)
         os.closerange(LINK + 1, 4096)
-        WORK[asked["work"]]()
+        WORK[work]()
     except Gone:
         os._exit(0)
     except BaseException:
@@ -125,7 +137,7 @@ def _with_own_processes() -> None:
     os._exit(0)
 
 
-def _lock(asked: dict[str, Any], folder: str | None, *, own_program: bool) -> None:
+def _lock(asked: Asked, folder: str | None, *, own_program: bool) -> None:
     """Put up every barrier; an error anywhere means that nothing is run."""
     barriers.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

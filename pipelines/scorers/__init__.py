@@ -21,9 +21,7 @@ from stepforge.schemas.protocols import Scorer
 class OwnScorer(Protocol):
     """The settings of a scorer of a user's own."""
 
-    async def open(self) -> Scorer:
-        """Load the model; the caller closes it."""
-        ...
+    async def open(self) -> Scorer: ...
 
 
 OurScorer = Surprise | TokenClassification | QwenPrm | RlhFlow | MathShepherdPrm | ValueHead | GenerativeJudge

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ def named_scorer(name: str, shape: str | None = None) -> Any:
     ``name`` is ``embedded`` or ``embedded-free``, a model's folder or hub name, or a TOML file of settings as under
     ``[scorer]``; ``shape`` is its kind, where neither the model's files nor its name tell.
 
-    Raises:
-        BadInput: it cannot be told how the model is read, or a setting is wrong.
+    Raises BadInput: it cannot be told how the model is read, or a setting is wrong.
     """
     if name.endswith(".toml"):
         return _checked(_settings_of(Path(name)), name)
@@ -45,7 +45,7 @@ def named_scorer(name: str, shape: str | None = None) -> Any:
     return _checked({"kind": kind, "model": name}, name)
 
 
-def _settings_of(path: Path) -> dict[str, Any]:
+def _settings_of(path: Path) -> Mapping[str, object]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -54,9 +54,9 @@ def _settings_of(path: Path) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
-def _checked(settings: dict[str, Any], where: str) -> Any:
+def _checked(settings: Mapping[str, object], where: str) -> Any:
     try:
-        return TypeAdapter(AnyScorer).validate_python(settings, context=IMPORTING)
+        return TypeAdapter(AnyScorer).validate_python(dict(settings), context=IMPORTING)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

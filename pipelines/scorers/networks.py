@@ -22,7 +22,7 @@ def load_network(settings: Shape, located: str) -> Any:
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification
 
     dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
-    given: dict[str, Any] = {"revision": settings.revision, "dtype": dtype, "trust_remote_code": False}
+    given = {"revision": settings.revision, "dtype": dtype, "trust_remote_code": False}
     classifies = isinstance(settings, TokenClassification)
     try:
         if settings.output in HEADS and not classifies:

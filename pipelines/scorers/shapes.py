@@ -138,7 +138,6 @@ class MathShepherdPrm(Shape):
     """Whether steps are opened by ``Step 1:``, as this model's training data has them."""
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Encode question and steps as one text."""
         opened = [f"Step {i}: {step}" if self.numbered else step for i, step in enumerate(steps, start=1)]
         text = f"{question} " + "\n".join(f"{step} {self.step_token}" for step in opened)
         token = tokenizer.encode_prompt(self.step_token, bos=False)[-1]

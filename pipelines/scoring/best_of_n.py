@@ -64,12 +64,10 @@ def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int6
 
 
 def majority(votes: Ballot, chosen: NDArray[np.int64]) -> float:
-    """Return the share of sets whose most frequent answer is right."""
     return weighted(votes, chosen, np.ones(len(votes.texts)))
 
 
 def weighted(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
-    """Return the share of sets whose answer with the largest sum of weights is right."""
     if not len(votes.right):
         return 0.0
     given = votes.answers[chosen].sum(1) > 0
@@ -79,7 +77,6 @@ def weighted(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
 
 
 def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
-    """Return the share of sets whose solution with the largest weight is right."""
     scores = weight[chosen]
     tied = scores >= scores.max(1, keepdims=True) - TIE
     return float(np.mean((tied * votes.solved[chosen]).sum(1) / tied.sum(1)))

@@ -1,13 +1,12 @@
 """What a reward model is scored on: solutions whose first wrong step people named, or the oracle."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, ValidationError
 
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.scoring import prm_bench
@@ -19,6 +18,7 @@ from stepforge.schemas.record import Record
 
 PROCESS_BENCH = "processbench"
 HUB_NAME = "Qwen/ProcessBench"
+HUB_COLUMNS = ("id", "problem", "steps", "label", "final_answer_correct")
 SUBSETS = ("gsm8k", "math", "olympiadbench", "omnimath")
 NONE = -1
 """No step is wrong: ProcessBench's own sign."""
@@ -52,11 +52,14 @@ def cases_on(where: str, labeler: str | None = None) -> list[Case]:
 
     ``labeler``: of a run, whose verdicts to take as predictions.
 
-    Raises:
-        BadInput: there is nothing, it cannot be read, or the run has no such labeler.
+    Raises BadInput: there is nothing, it cannot be read, or the run has no such labeler.
     """
     if where == PROCESS_BENCH:
-        return [_hub_case(row, subset) for subset in SUBSETS for row in _hub_rows(HUB_NAME, subset)]
+        return [
+            Case.model_validate({"subset": subset, **{name: row[name] for name in HUB_COLUMNS}})
+            for subset in SUBSETS
+            for row in _hub_rows(HUB_NAME, subset)
+        ]
     if where == prm_bench.PRM_BENCH:
         rows = _hub_rows(prm_bench.HUB_NAME, "train")
         return _once([Case.model_validate(prm_bench.case_columns(row)) for row in rows])
@@ -79,41 +82,26 @@ def file_cases(path: Path) -> list[Case]:
     Raises BadInput: it cannot be read, or a line is no case; the line names it.
     """
     cases = []
-    for number, row in json_rows(path):
+    for number, row in rows_of(path):
         if prm_bench.is_prm_bench(row):
             row = prm_bench.case_columns(row)
         kept = {name: value for name, value in row.items() if name in Case.model_fields and value is not None}
         kept.setdefault("subset", _subset_of(str(row.get("id", "")), path.stem))
-        try:
-            case = Case.model_validate(kept)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise BadInput(f"{path}, line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        if case.steps and case.scores and len(case.steps) != len(case.scores):
-            raise BadInput(f"{path}, line {number}: {len(case.scores)} scores for {len(case.steps)} steps")
-        cases.append(case)
+        cases.append(_checked(kept, f"{path}, line {number}"))
     if not cases:
         raise BadInput(f"{path}: no rows")
     return cases
 
 
-def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects of a JSONL file, with their lines.
-
-    Raises BadInput: it cannot be read, or a line is no JSON object.
-    """
+def _checked(columns: Mapping[str, object], where: str) -> Case:
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise BadInput(f"{path}, line {number}: not a JSON object")
-                    yield number, row
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path}: not JSON lines: {error}") from None
+        case = Case.model_validate(columns)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if case.steps and case.scores and len(case.steps) != len(case.scores):
+        raise BadInput(f"{where}: {len(case.scores)} scores for {len(case.steps)} steps")
+    return case
 
 
 def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
@@ -121,22 +109,15 @@ def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
 
     Raises BadInput: the file names a case twice, or lacks one.
     """
-    recorded: dict[str, dict[str, Any]] = {}
-    for number, row in json_rows(path):
+    recorded: dict[str, Mapping[str, object]] = {}
+    for number, row in rows_of(path):
         if str(row.get("id")) in recorded:
             raise BadInput(f"{path}, line {number}: id {row.get('id')!r} is there twice")
-        recorded[str(row.get("id"))] = row
+        recorded[str(row.get("id"))] = {"scores": row.get("scores") or (), "prediction": row.get("prediction")}
     missing = next((case.id for case in cases if case.id not in recorded), None)
     if missing is not None:
         raise BadInput(f"{path}: no row with the id {missing!r}; every case needs one")
-    found = []
-    for case in cases:
-        row = recorded[case.id]
-        scores = tuple(float(score) for score in row.get("scores") or ())
-        if case.steps and scores and len(scores) != len(case.steps):
-            raise BadInput(f"{path}: {case.id}: {len(scores)} scores for {len(case.steps)} steps")
-        found.append(case.model_copy(update={"scores": scores, "prediction": row.get("prediction")}))
-    return found
+    return [_checked({**case.model_dump(), **recorded[case.id]}, f"{path}: {case.id}") for case in cases]
 
 
 def run_cases(where: str, labeler: str | None) -> Iterator[Case]:
@@ -184,7 +165,7 @@ def _once(cases: list[Case]) -> list[Case]:
     return [case for number, case in enumerate(cases) if first.get(case.id, number) == number]
 
 
-def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
+def _hub_rows(name: str, split: str) -> Iterator[Mapping[str, object]]:
     from datasets import load_dataset
 
     try:
@@ -193,17 +174,6 @@ def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
         line = " ".join(str(error).split())[:200]
         raise BadInput(f"{name}: cannot be loaded ({line}); give a JSONL file of it") from None
     yield from rows
-
-
-def _hub_case(row: dict[str, Any], subset: str) -> Case:
-    return Case(
-        id=row["id"],
-        subset=subset,
-        problem=row["problem"],
-        steps=tuple(row["steps"]),
-        label=row["label"],
-        final_answer_correct=row["final_answer_correct"],
-    )
 
 
 def _subset_of(identity: str, stem: str) -> str:

@@ -93,7 +93,6 @@ def first_errors(cases: Sequence[Case], threshold: float | None = None) -> First
 
 
 def subset_figures(name: str, cases: Sequence[Case], predictions: Sequence[int | None]) -> SubsetFigures:
-    """Return the figures of one subset from its predictions."""
     erroneous = np.array([case.label != NONE for case in cases])
     exact = np.array([p == case.label for p, case in zip(predictions, cases, strict=True)])
     found, left = _share(exact[erroneous]), _share(exact[~erroneous])

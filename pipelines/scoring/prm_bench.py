@@ -48,12 +48,10 @@ class _Counts(NamedTuple):
 
 
 def is_prm_bench(row: Mapping[str, object]) -> bool:
-    """Whether a row of a file is one of PRMBench's."""
     return "modified_process" in row and "error_steps" in row
 
 
 def case_columns(row: Mapping[str, object]) -> dict[str, object]:
-    """Return a row in the columns of a case; the numbers before steps are left out, as the authors do."""
     steps, errors = _listed(row["modified_process"]), _listed(row["error_steps"])
     wrong = sorted({e - 1 for e in errors if isinstance(e, int) and 0 < e <= len(steps)})
     category, identity = str(row.get("classification")), str(row.get("idx"))

@@ -32,7 +32,6 @@ class Probed(NamedTuple):
 
 
 def padded(steps: Sequence[str], watched: int) -> Probed | None:
-    """Put filler before the watched step."""
     return Probed((*steps[:watched], FILLER, FILLER, *steps[watched:]), watched + 2)
 
 

@@ -86,9 +86,7 @@ class ScoreRequest(Record):
 def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     """Score a model, a file of recorded scores, or a labeler of a run.
 
-    Raises:
-        BadInput: the model, the cases or the file cannot be used.
-        RunFailed: the model scored nothing.
+    Raises BadInput: the model, the cases or the file cannot be used; RunFailed: the model scored nothing.
     """
     recorded = request.model.endswith(".jsonl")
     run = (Path(request.on) / "run.toml").exists() or "://" in request.on

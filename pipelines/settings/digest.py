@@ -1,9 +1,11 @@
 """Which code and which settings made a shard."""
 
 import json
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+from pydantic import JsonValue
 
 from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
@@ -23,30 +25,35 @@ FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train",
 """Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
 DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
-    "solve": ("seed", "engine", "policy", "solutions", "solve"),
+    "solve": ("seed", "engine", "engines", "policy", "solutions", "solve"),
     "vet": ("vet",),
-    "label": ("seed", "engine", "policy", "judge", "scorer", "label"),
+    "label": ("seed", "engine", "engines", "policy", "judge", "scorer", "label"),
     "curate": ("curate",),
 }
 """The settings that a stage's shards depend on, besides the shards that they are made from."""
 ADDED: tuple[tuple[str, str, object], ...] = (
     ("policy", "ways", []),
+    ("policy", "completer", None),
     ("generate", "over_limit", "undetermined"),
     ("generate", "stream", False),
     ("vet", "model", None),
 )
 """Settings that came later: table, name, and the default under which shards are what they were before."""
-FIXED = ("seed", "generate", "rows_per_shard", "engine", "policy")
+FIXED = ("seed", "generate", "rows_per_shard", "engine", "engines", "policy")
 """Settings that cannot change in a run folder: problems and policy are what a run is about."""
 
 
-def content_settings(run: RunFile) -> dict[str, Any]:
+ContentSettings = dict[str, JsonValue]
+"""A run's settings as JSON, by table."""
+
+
+def content_settings(run: RunFile) -> ContentSettings:
     """Return the settings that decide what a shard holds."""
-    settings: dict[str, Any] = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
+    settings = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
         source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``, and so do more attempts
         source.pop("attempts", None)
-    for engine in (settings["engine"], settings["judge"]):
+    for engine in (settings["engine"], settings["judge"], *settings["engines"].values()):
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:
                 engine.pop(name)
@@ -56,8 +63,11 @@ def content_settings(run: RunFile) -> dict[str, Any]:
         for part in settings[table] if isinstance(settings[table], list) else [settings[table]]:
             if part.get(name) == default:
                 part.pop(name, None)
-    for name in ("scorer", "solve"):
-        if settings[name] is None:
+    for way in settings["policy"].get("ways", ()):
+        for name in [name for name in ("engine", "chat") if way[name] is None]:
+            del way[name]
+    for name in ("scorer", "solve", "engines"):
+        if not settings[name]:
             del settings[name]
     return settings
 
@@ -65,7 +75,7 @@ def content_settings(run: RunFile) -> dict[str, Any]:
 def content_digest(run: RunFile) -> str:
     """Return a digest of the settings that a run folder is bound to; every shard of it carries it."""
     settings = content_settings(run)
-    return digest_of({name: settings[name] for name in FIXED})
+    return digest_of({name: settings[name] for name in FIXED if name in settings})
 
 
 def settings_digest(run: RunFile) -> str:
@@ -78,5 +88,5 @@ def stage_digest(run: RunFile, stage: ShardStage) -> str:
     return digest_of({name: settings[name] for name in DEPENDS_ON[stage] if name in settings})
 
 
-def digest_of(settings: dict[str, Any]) -> str:
+def digest_of(settings: Mapping[str, object]) -> str:
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()

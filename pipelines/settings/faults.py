@@ -1,6 +1,6 @@
 """What is wrong with a run file, all of it in one line: each setting's path, what is wrong, what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -26,7 +26,7 @@ OTHER_NAMES = {
 """What other tools call a setting of ours."""
 
 
-def faults(error: ValidationError, settings: dict[str, Any], record: type[Record] = RunFile) -> str:
+def faults(error: ValidationError, settings: Mapping[str, object], record: type[Record] = RunFile) -> str:
     """Return every fault of the settings that were to become a ``record``."""
     found = error.errors(include_url=False)
     inside = {one["loc"][:n] for one in found for n in range(len(one["loc"]))}
@@ -34,7 +34,7 @@ def faults(error: ValidationError, settings: dict[str, Any], record: type[Record
     return "; ".join(dict.fromkeys(_fault(one, settings, record) for one in own))
 
 
-def _fault(found: ErrorDetails, settings: dict[str, Any], root: type[Record]) -> str:
+def _fault(found: ErrorDetails, settings: Mapping[str, object], root: type[Record]) -> str:
     path, record = _place(found["loc"], settings, root)
     where = ".".join(map(str, path))
     if found["type"] == "extra_forbidden":

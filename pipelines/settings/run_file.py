@@ -16,7 +16,6 @@ from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combin
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.scorers import AnyScorer
-from stepforge.pipelines.settings.watch import Watch
 from stepforge.schemas.own_part import OrOwn
 from stepforge.schemas.record import Record
 
@@ -47,6 +46,23 @@ class Workers(Record):
     """Port of the driver on which Prometheus finds the run's figures; None for none."""
     metrics_host: str = "127.0.0.1"
     """Address of that port; anything but loopback shows the figures to whoever reaches it."""
+
+
+class Watch(Record):
+    """What stops a run while it goes on: signs that its engine or its policy makes labels worthless. Each limit can be
+    moved, and the same command then resumes."""
+
+    least_pass_rate: float = Field(default=0.02, ge=0, le=1)
+    """Of the policy's own solutions; below it, step 1 of everything looks wrong. 0 never stops."""
+    most_without_answer: float = Field(default=0.5, ge=0, le=1)
+    """Share of the wrong rollouts that end without any answer: empty, cut short, or in a form that is not read. 1
+    never stops."""
+    most_identical: float = Field(default=0.5, ge=0, le=1)
+    """Share of identical ones among the pairs of solutions to a problem of which at least one is wrong; where
+    log-probabilities tell what chance would give (at temperature 1), so much more than that. 1 never stops."""
+    least_after_right_step: float = Field(default=0.5, ge=0)
+    """Pass rate after the first step of a right solution, as a multiple of the pass rate from the question. 0 never
+    stops."""
 
 
 class Training(Record):
@@ -91,6 +107,8 @@ class RunFile(Record):
     """The run fails when more than this share of its rows could not be finished."""
     generate: tuple[AnySource, ...] = Field(min_length=1)
     engine: AnyEngine
+    engines: dict[str, AnyEngine] = Field(default_factory=dict)
+    """Further models, by the names under which ``policy.ways`` ask them; every engine worker loads each."""
     policy: PolicySettings = PolicySettings()
     judge: AnyEngine | None = None
     """The engine that ``judge`` labelers ask; by default the policy's own."""
@@ -120,6 +138,12 @@ class RunFile(Record):
             raise ValueError("solve: its value is a reward model's score; name the model under [scorer]")
         if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
             raise ValueError('solve: beam goes line by line; set segmenter = { kind = "line" } under [policy]')
+        asked = {way.engine for way in self.policy.ways if way.engine is not None}
+        if wrong := sorted(asked ^ self.engines.keys()):
+            which = (
+                "is asked by none of policy.ways" if wrong[0] in self.engines else "policy.ways ask it: no such table"
+            )
+            raise ValueError(f"engines.{wrong[0]}: {which}")
         _distinct("export", [export.name for export in self.export])
         if taken := sorted({export.name for export in self.export} & {"figures", "traces"}):
             raise ValueError(
@@ -143,6 +167,20 @@ def _distinct(setting: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
+
+
+def by_model(run: RunFile) -> dict[str, RunFile]:
+    """Return the run as each of its models is asked, as if it were alone; the one of ``[engine]`` has no name.
+
+    Where another one completes, a model is asked for no labels.
+    """
+    runs = {"": run}
+    for way in run.policy.ways:
+        if way.engine is not None and way.engine not in runs:
+            policy = run.policy.model_copy(update={**way.changes, "ways": (), "completer": None})
+            runs[way.engine] = run.model_copy(update={"engine": run.engines[way.engine], "policy": policy})
+    completers = [way.engine or "" for way in run.policy.ways if way.name == run.policy.completer] or list(runs)
+    return {name: one if name in completers else one.model_copy(update={"label": ()}) for name, one in runs.items()}
 
 
 def problem_sets(run: RunFile) -> list[ProblemSet]:

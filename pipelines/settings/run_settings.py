@@ -1,7 +1,7 @@
 """Reading run files: TOML, overrides, and one clear line for whatever is wrong, before anything starts."""
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def folder_settings(path: AnyPath) -> RunFile:
 
 
 def parse_settings(
-    settings: dict[str, Any], where: str, folder: Path | None = None, *, import_own_parts: bool = False
+    settings: Mapping[str, object], where: str, folder: Path | None = None, *, import_own_parts: bool = False
 ) -> RunFile:
     """Return the settings as a checked record; relative problem paths are taken from ``folder``.
 
@@ -73,7 +73,7 @@ def _truth_values(written: Any, read: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _absolute_paths(settings: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def _absolute_paths(settings: Mapping[str, object], folder: Path | None) -> Mapping[str, object]:
     """Resolve the paths of problem sets and held-out sets against the run file's folder, unless they are there from
     where we stand."""
     if folder is None:
@@ -99,11 +99,11 @@ def _resolved_source(part: Any, folder: Path) -> Any:
     return part
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _resolved(places: Any, folder: Path) -> list[Any]:
+def _resolved(places: object, folder: Path) -> list[Any]:
     """Return places, tables with a path or texts; a text that is a path here becomes such a table."""
     found: list[Any] = []
     for place in _listed(places):
@@ -125,7 +125,7 @@ def _absolute_files(value: Any, folder: Path) -> Any:
     return [str(path.absolute()) if path.exists() else part for part, path in zip(value, there, strict=True)]
 
 
-def _apply_override(settings: dict[str, Any], override: str) -> None:
+def _apply_override(settings: dict[str, object], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
         raise BadInput(f"--set {override}: not of the form key=value")

@@ -4,19 +4,25 @@ A flipped bit often leaves JSON that can still be read, and says something else.
 """
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 from zlib import crc32
+
+from pydantic import ValidationError
 
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.record import Record
+
+R = TypeVar("R", bound=Record)
 
 
-def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
+def with_checksum(content: Mapping[str, object]) -> dict[str, object]:
     return {**content, "crc": _checksum(content)}
 
 
-def without_checksum(content: Any) -> dict[str, Any]:
+def without_checksum(content: object) -> dict[str, Any]:
     """Return the content without its checksum.
 
     Raises:
@@ -32,7 +38,7 @@ def without_checksum(content: Any) -> dict[str, Any]:
     return rest
 
 
-def write_checksummed(path: AnyPath, content: dict[str, Any]) -> None:
+def write_checksummed(path: AnyPath, content: Mapping[str, object]) -> None:
     write_text(path, json.dumps(with_checksum(content)) + "\n")
 
 
@@ -47,5 +53,17 @@ def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
     return content
 
 
-def _checksum(content: dict[str, Any]) -> str:
+def read_record(path: AnyPath, record: type[R], what: str, run: str | None = None) -> R:
+    """Read a file that holds a record; ``what`` says in a word what it should be.
+
+    Raises:
+        RunFailed: it is damaged, belongs to another run, or holds something else; the line names it.
+    """
+    try:
+        return record.model_validate(read_checksummed(path, run))
+    except ValidationError:
+        raise RunFailed(f"{path}: not {what} of this version; delete it and run again") from None
+
+
+def _checksum(content: Mapping[str, object]) -> str:
     return f"{crc32(json.dumps(content, sort_keys=True).encode()):08x}"

@@ -175,21 +175,24 @@ def _unpacked(payload: bytes) -> Completion:
     size, *lengths, tokens, prompt_tokens, cached_tokens, mean, finish = HEAD.unpack_from(payload)
     position = HEAD.size + size
     text = payload[HEAD.size : position].decode("utf-8", "surrogatepass")
-    numbers: dict[str, Any] = {}
-    for (name, kind), count in zip(_NUMBERS.items(), lengths, strict=True):
+    numbers: list[tuple[Any, ...]] = []
+    for kind, count in zip(_NUMBERS.values(), lengths, strict=True):
         values: array[float] = array(kind)
         end = position + values.itemsize * count
         values.frombytes(payload[position:end])
-        numbers[name] = tuple(values)
+        numbers.append(tuple(values))
         position = end
+    token_ids, token_ends, logprobs = numbers
     return Completion(
         text=text,
+        token_ids=token_ids,
+        token_ends=token_ends,
         finish=_FINISHES[finish],
         tokens=tokens,
         prompt_tokens=prompt_tokens,
         cached_tokens=cached_tokens,
         mean_logprob=None if math.isnan(mean) else mean,
-        **numbers,
+        logprobs=logprobs,
     )
 
 

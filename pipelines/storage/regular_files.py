@@ -37,14 +37,14 @@ def check_tree(folder: AnyPath) -> None:
                     raise BadInput(f"{entry.path}: {kind} inside a run folder; nothing was done, move it away")
 
 
-def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     """Return a descriptor of a plain file.
 
     Raises:
         OSError: it cannot be opened, or is a link, a pipe or a device.
     """
     try:
-        descriptor = os.open(path, flags | UNTIL_REGULAR, mode)
+        descriptor = os.open(path, flags | UNTIL_REGULAR, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "a symbolic link, which is not followed", str(path)) from None

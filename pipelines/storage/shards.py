@@ -9,19 +9,19 @@ its own, and a shard that lies in another's place is not read.
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
-from stepforge.pipelines.storage.layout import shard_index, stage_of
+from stepforge.pipelines.storage.layout import ShardStage, shard_index, stage_of
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import arrow_schema, from_table, to_table
@@ -31,8 +31,6 @@ from stepforge.schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
-ROW_GROUP = "row_group"
-"""In a file's metadata: rows in a group, where they are fewer because rows are long."""
 ROWS_AT_A_TIME = 64
 """Rows that a reader makes records of at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
@@ -45,14 +43,44 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.Arrow
 """What reading a damaged file may raise."""
 
 
-def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: dict[str, Any]) -> int:
+class ShardMetadata(TypedDict, total=False):
+    """A file's own entry in its Parquet metadata; data sets have ``version``, ``rows`` and ``row_group`` alone."""
+
+    stage: ShardStage
+    shard: int
+    run: str
+    """Digest of the settings that a run folder is bound to."""
+    settings: str
+    """Digest of the settings that the stage depends on."""
+    seed: int
+    version: str
+    rows: int
+    digest: str
+    """Of the rows and of ``source``."""
+    source: str
+    """The digest of the shard that it was made from."""
+    report: Mapping[str, object]
+    """The stage's ``ShardReport``."""
+    brought: int
+    """Of a generate shard: how many solutions came with its problems."""
+    rates: str
+    """Of a labeled shard: digest of the pooled rates that it was labeled under."""
+    settled: str
+    """Of a labeled shard of the pilot, once its verdicts stand under the pooled rates: their digest."""
+    rule: Mapping[str, object]
+    """Of a relabeled shard."""
+    row_group: int
+    """Rows in a group, where they are fewer because rows are long."""
+
+
+def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: ShardMetadata) -> int:
     """Commit a shard and return its rows; on any failure no file of that name appears."""
     table = to_table(records, record)
     write_table(path, table, {**metadata, "rows": table.num_rows, "digest": _digest(table, metadata.get("source", ""))})
     return int(table.num_rows)
 
 
-def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> None:
+def write_table(path: AnyPath, table: pa.Table, metadata: ShardMetadata) -> None:
     stamped = table.replace_schema_metadata(
         {METADATA_KEY: json.dumps(with_checksum(metadata), sort_keys=True).encode()}
     )
@@ -61,7 +89,7 @@ def write_table(path: AnyPath, table: pa.Table, metadata: dict[str, Any]) -> Non
             stamped,
             file,
             compression="zstd",
-            row_group_size=metadata.get(ROW_GROUP, ROW_GROUP_ROWS),
+            row_group_size=metadata.get("row_group", ROW_GROUP_ROWS),
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,
@@ -115,7 +143,7 @@ def read_rows(
 @contextmanager
 def _opened(
     path: AnyPath, record: type[Record] | None = None, run: str | None = None
-) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+) -> Iterator[tuple[pq.ParquetFile, ShardMetadata]]:
     """Give a file, and its entry in the metadata; whatever goes wrong in reading it is damage.
 
     Raises:
@@ -160,10 +188,10 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
     return result
 
 
-def read_leaves(path: AnyPath, leaves: list[str], groups: Sequence[int] | None = None) -> pa.Table:
-    """Return some columns, or parts of nested ones by their Parquet path, of a shard or of some of its row groups."""
+def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
+    """Return some columns of a shard, or parts of nested ones by their Parquet path."""
     with _opened(path) as (file, _):
-        return file.read(leaves) if groups is None else file.read_row_groups(list(groups), leaves)
+        return file.read(leaves)
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
@@ -187,7 +215,7 @@ def read_row(path: AnyPath, record: type[R], row: int) -> R:
         raise ValueError(f"row {row} is missing")
 
 
-def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
+def shard_metadata(path: AnyPath, run: str | None = None) -> ShardMetadata:
     """Return a shard's own entry in its Parquet metadata."""
     try:
         return _metadata(pq.read_schema(_source(path)), path, run)
@@ -195,8 +223,8 @@ def shard_metadata(path: AnyPath, run: str | None = None) -> dict[str, Any]:
         raise _damaged(path, error) from error
 
 
-def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> dict[str, Any]:
-    metadata = without_checksum(json.loads((schema.metadata or {})[METADATA_KEY]))
+def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> ShardMetadata:
+    metadata = cast("ShardMetadata", without_checksum(json.loads((schema.metadata or {})[METADATA_KEY])))
     stage = stage_of(path)
     if stage is not None and "stage" in metadata:
         found, expected = (metadata["stage"], metadata["shard"]), (stage, shard_index(path))

@@ -16,14 +16,9 @@ class StepCredit(Record):
     reason: str | None = None
 
 
-class Credit:
-    """Credit from a process reward model. A solution starts at value 1: a right step earns 0, a wrong one loses."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer = scorer
-
-    async def of(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepCredit]:
-        return [_credit(one.scores, one.error) for one in await self.scorer.score(question, solutions)]
+async def step_credit(scorer: Scorer, question: str, solutions: Sequence[Sequence[str]]) -> list[StepCredit]:
+    """Return credit from a process reward model: a solution starts at 1, a right step earns 0, a wrong one loses."""
+    return [_credit(one.scores, one.error) for one in await scorer.score(question, solutions)]
 
 
 def _credit(scores: Sequence[float], error: str | None) -> StepCredit:

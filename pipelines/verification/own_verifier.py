@@ -21,7 +21,6 @@ START_SECONDS = 60.0
 
 
 def verifier_function(path: str) -> Function:
-    """Return the function that a path names. Raises BadInput: there is none."""
     module, _, name = path.partition(":")
     try:
         found = getattr(import_module(module), name)

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.serving.guard import Limits
-from stepforge.pipelines.serving.loopback import loopback_app
-from stepforge.pipelines.verification.credit import Credit
+from stepforge.pipelines.scorers import open_scorer
+from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
+from stepforge.pipelines.verification.credit import step_credit
+from stepforge.pipelines.verification.own_verifier import OwnVerifier
 from stepforge.pipelines.verification.verdicts import (
     UNDETERMINED_REWARD,
+    AnswerVerifier,
     Item,
     Verified,
     Verifier,
     VerifierLimits,
 )
-from stepforge.schemas.protocols import EngineDead
+from stepforge.schemas.protocols import EngineDead, Scorer
 from stepforge.schemas.record import Record
 
 if TYPE_CHECKING:
@@ -72,12 +75,12 @@ class Refused(Exception):
 class VerifierRoutes:
     """Answers requests with a verifier, and with a reward model where there is one."""
 
-    def __init__(self, verifier: Verifier, limits: VerifierLimits, credit: Credit | None, meter: "Meter") -> None:
+    def __init__(self, verifier: Verifier, limits: VerifierLimits, scorer: Scorer | None, meter: "Meter") -> None:
         from prometheus_client import Counter
 
         self._verifier = verifier
         self._limits = limits
-        self._credit = credit
+        self._scorer = scorer
         self._outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
 
     async def verify(self, request: "Request") -> "Response":
@@ -103,11 +106,11 @@ class VerifierRoutes:
     async def credit(self, request: "Request") -> "Response":
         from starlette.responses import JSONResponse
 
-        if self._credit is None:
+        if self._scorer is None:
             raise Refused(404, "this service has no reward model: start it with --scorer")
         asked = await _read(request, CreditRequest)
         _limited(len(asked.items), self._limits.items)
-        work = (self._credit.of(item.question, [item.steps]) for item in asked.items)
+        work = (step_credit(self._scorer, item.question, [item.steps]) for item in asked.items)
         try:
             found = await asyncio.wait_for(asyncio.gather(*work), self._limits.seconds)
         except (TimeoutError, EngineDead) as error:
@@ -115,8 +118,8 @@ class VerifierRoutes:
             return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
         return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
 
-    def health(self) -> Mapping[str, Any]:
-        return {"service": "verify", "credit": self._credit is not None, **self._limits.model_dump()}
+    def health(self) -> Mapping[str, object]:
+        return {"service": "verify", "credit": self._scorer is not None, **self._limits.model_dump()}
 
     async def _verdicts(self, request: "Request", asked: VerifyRequest) -> list[Verified]:
         _limited(len(asked.items), self._limits.items)
@@ -128,23 +131,36 @@ class VerifierRoutes:
         return found
 
 
+def serve_verifier(
+    say: Callable[[str], None], *, port: int, verifier: str | None, scorer: str | None, limits: VerifierLimits
+) -> None:
+    """Serve until interrupted; the address and the token are said once it answers."""
+    judging: Verifier = OwnVerifier(verifier) if verifier else AnswerVerifier()
+    crediting = asyncio.run(open_scorer(named_scorer(scorer))) if scorer else None
+    token = token_for_service()
+    app = verify_app(judging, token=token, limits=limits, scorer=crediting)
+    try:
+        serve(app, port=port, ready=lambda address: say(f"{address}  token: {token}"))
+    finally:
+        asyncio.run(judging.close())
+
+
 def verify_app(
     verifier: Verifier,
     *,
     token: str,
     limits: VerifierLimits,
-    credit: Credit | None = None,
-    http: Limits | None = None,
+    scorer: Scorer | None = None,
 ) -> "ASGIApp":
     from starlette.routing import Route
 
     from stepforge.pipelines.serving.meter import Meter
 
     meter = Meter("verify")
-    service = VerifierRoutes(verifier, limits, credit, meter)
+    service = VerifierRoutes(verifier, limits, scorer, meter)
     paths = {"/verify": service.verify, "/openrlhf": service.open_rlhf, "/credit": service.credit}
     routes = [Route(path, _answering(work), methods=["POST"]) for path, work in paths.items()]
-    return loopback_app(routes, token=token, meter=meter, limits=http, health=service.health)
+    return loopback_app(routes, token=token, meter=meter, health=service.health)
 
 
 def _answering(work: "Callable[[Request], Awaitable[Response]]") -> "Callable[[Request], Awaitable[Response]]":

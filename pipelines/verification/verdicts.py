@@ -65,9 +65,7 @@ class Verifier(Protocol):
         """Return a verdict for each item, after at most ``seconds``; ``client`` is whose turn it is."""
         ...
 
-    async def close(self) -> None:
-        """Give back what it holds."""
-        ...
+    async def close(self) -> None: ...
 
 
 class AnswerVerifier:

@@ -1,9 +1,9 @@
 """The viewer's pages. Nothing is written but people's findings, and every file read lies at an address of the run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -11,16 +11,16 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.lost_problems import lost_problems
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Ints, Row
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app
 from stepforge.pipelines.serving.meter import Meter
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.viewer.catalog import Address, Catalog
-from stepforge.pipelines.viewer.listing import PAGE, Listing, asked_for
+from stepforge.pipelines.viewer.listing import PAGE, Listing, ListQuery, asked_for
 from stepforge.pipelines.viewer.problem_view import read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
@@ -55,16 +55,14 @@ class Viewer:
         self.pages.globals.update(run_name=layout.folder.name, desk=desk)
 
     def close(self) -> None:
-        """End what runs beside the requests."""
         self.listing.close()
         self.catalog.close()
 
-    def html(self, name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+    def html(self, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """Return a page; everything in ``values`` is escaped."""
         return HTMLResponse(self.pages.get_template(f"{name}.html").render(**values), status)
 
     def problems(self, request: Request) -> Response:
-        """The list."""
         page = self.listing.page(asked_for(request.query_params))
         return self.html(
             "problems",
@@ -82,12 +80,11 @@ class Viewer:
         """What a page that is open asks for, to see whether it is still up to date."""
         return JSONResponse(self._state())
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> Mapping[str, object]:
         read, waiting = self.catalog.shards
         return {"changed": self.catalog.changed, "read": read, "waiting": waiting, "running": is_held(self.layout)}
 
     def problem(self, request: Request) -> Response:
-        """A problem with its solutions."""
         address, row, about = self._row(request)
         problem_id = row.id if isinstance(row, Problem) else row.problem.id
         view = view_of(row, str(lost_problems(self.layout, address.shard).get(problem_id, "")))
@@ -102,7 +99,6 @@ class Viewer:
         )
 
     def tree(self, request: Request) -> Response:
-        """The tree of its rollouts."""
         _, row, about = self._row(request)
         if not isinstance(row, LabeledProblem):
             raise Missing("it is not labeled yet, so no completions were drawn")
@@ -110,7 +106,6 @@ class Viewer:
         return self.html("tree", problem=row.problem, nodes=tree_of(row), completions=completions, **about)
 
     def questions(self, request: Request) -> Response:
-        """What the labeler asked about a solution, in order."""
         _, row, about = self._row(request)
         number = request.path_params["solution"]
         if not isinstance(row, LabeledProblem) or not 1 <= number <= len(row.solutions):
@@ -129,10 +124,9 @@ class Viewer:
         )
 
     def keys(self, request: Request) -> Response:
-        """The keys, and what colors mean."""
         return self.html("keys")
 
-    def _row(self, request: Request) -> tuple[Address, Row, dict[str, Any]]:
+    def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
         """Return the row at the address, and how to go on from there in the list that it was opened from."""
         path = request.path_params
         if path["stage"] not in ROW_STAGES:
@@ -148,8 +142,8 @@ class Viewer:
             place = 0
         return address, row, {"address": address, "query": query, "place": place, **self._beside(query, place)}
 
-    def _beside(self, query: Any, place: int) -> dict[str, Any]:
-        order = self.listing.order(query, place + 1)[0] if place > 0 else []
+    def _beside(self, query: ListQuery, place: int) -> Mapping[str, object]:
+        order: Ints | list[int] = self.listing.order(query, place + 1)[0] if place > 0 else []
         beside = {}
         for name, other in (("before", place - 1), ("after", place + 1)):
             known = 0 < other <= len(order)
@@ -172,7 +166,6 @@ class Viewer:
 
 
 def viewer_app(viewer: Viewer, token: str) -> "ASGIApp":
-    """Return the whole app: pages, guard and session."""
     at = "/problem/{stage}/{shard:int}/{row:int}"
     pages: list[tuple[str, Endpoint]] = [
         ("/", viewer.problems),

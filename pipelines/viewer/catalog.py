@@ -49,7 +49,6 @@ class Catalog:
         self._thread = threading.Thread(target=self._follow, name="catalog")
 
     def start(self) -> None:
-        """Begin to read, in a thread that ``close`` ends."""
         self._thread.start()
 
     def close(self) -> None:
@@ -59,16 +58,13 @@ class Catalog:
 
     @property
     def reading(self) -> bool:
-        """Whether shards that are committed were not read yet."""
         return self._waiting > 0
 
     @property
     def shards(self) -> tuple[int, int]:
-        """Shards that were read, and those still to be read."""
         return len(self._rows), self._waiting
 
     def wait(self, enough: Callable[[], bool], seconds: float) -> None:
-        """Wait until what was read is enough, all is read, or time is up."""
         with self._news:
             self._news.wait_for(lambda: not self._waiting or enough(), timeout=seconds)
 
@@ -86,12 +82,10 @@ class Catalog:
             return self._joined[1]
 
     def address(self, place: int) -> Address:
-        """Return the address of the problem at a place in ``columns``."""
         known = self.columns()
         return Address(ROW_STAGES[known["stage"][place]], int(known["shard"][place]), int(known["row"][place]))
 
     def refresh(self) -> None:
-        """Read what is new."""
         stamps = _stamps(self.layout)
         new = [shard for shard, stamp in sorted(stamps.items()) if self._stamps.get(shard) != stamp]
         for left, shard in zip(range(len(new), 0, -1), new, strict=True):

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.row_index import STATES
-from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.run_folder.row_index import STATES, Columns, Ints
+from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags
 from stepforge.pipelines.viewer.text_search import Searches, words_of
@@ -94,10 +94,9 @@ class Listing:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._searches = Searches(catalog)
-        self._order: tuple[object, Any] = (None, None)
+        self._order: tuple[object, Ints] = (None, np.zeros(0, np.int64))
 
     def close(self) -> None:
-        """End the searches."""
         self._searches.close()
 
     def page(self, query: ListQuery) -> Page:
@@ -112,7 +111,7 @@ class Listing:
         lines = [self._line(columns, int(p), first + i + 1, texts) for i, p in enumerate(places)]
         return Page(query, lines, len(order), len(columns["row"]), searched, complete)
 
-    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Any, int | None, bool]:
+    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, int | None, bool]:
         """Return the places of the problems that fit, in order; how many were searched; whether that is all."""
         searched, complete = None, not self._catalog.reading
         search = self._searches.of(words) if (words := words_of(query.q)) else None
@@ -132,7 +131,7 @@ class Listing:
             self._order = key, places
         return places, searched, complete
 
-    def _fits(self, query: ListQuery, columns: dict[str, Any]) -> Flags:
+    def _fits(self, query: ListQuery, columns: Columns) -> Flags:
         fits = np.ones(len(columns["row"]), bool)
         if query.domain:
             fits &= columns["domain"] == self._catalog.domains.known.get(query.domain, -2)
@@ -146,7 +145,7 @@ class Listing:
             fits &= np.nan_to_num(columns["uncertainty"], nan=-1.0) >= query.unsure
         return fits & self._verdicts(query, columns)
 
-    def _verdicts(self, query: ListQuery, columns: dict[str, Any]) -> Flags:
+    def _verdicts(self, query: ListQuery, columns: Columns) -> Flags:
         """Return those with the verdict that was asked for, of the labeler or of anybody."""
         bits = -1 if not query.labeler else 1 << min(30, self._catalog.labelers.known.get(query.labeler, 31))
         found, abstains = (columns["found"] & bits) != 0, (columns["abstained"] & bits) != 0
@@ -154,7 +153,7 @@ class Listing:
         fits: Flags = chosen.get(query.verdict, np.ones(len(found), bool))
         return fits
 
-    def _line(self, columns: dict[str, Any], place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
+    def _line(self, columns: Columns, place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
         address = self._catalog.address(place)
         name, question = texts[address]
         value = {key: column[place].item() for key, column in columns.items()}
@@ -176,7 +175,7 @@ class Listing:
         )
 
 
-def _sorted(places: Any, sort: Sort, columns: dict[str, Any]) -> Any:
+def _sorted(places: Ints, sort: Sort, columns: Columns) -> Ints:
     if sort == "uncertainty":
         keys = -np.nan_to_num(columns["uncertainty"][places], nan=-1.0)
     elif sort == "disagreement":
@@ -191,7 +190,7 @@ def _sorted(places: Any, sort: Sort, columns: dict[str, Any]) -> Any:
 
 def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str, str]]:
     """Return id and question of some problems; a file is read once."""
-    by_file: dict[tuple[Any, int], list[Address]] = defaultdict(list)
+    by_file: dict[tuple[ShardStage, int], list[Address]] = defaultdict(list)
     for address in addresses:
         by_file[address.stage, address.shard].append(address)
     found: dict[Address, tuple[str, str]] = {}
@@ -203,7 +202,7 @@ def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str,
             found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
             continue
         for address in wanted:  # ``take`` would import pandas
-            rows: list[dict[str, Any]] = table.slice(address.row, 1).to_pylist()
+            rows = table.slice(address.row, 1).to_pylist()
             row = rows[0].get("problem", rows[0]) if rows else {"id": "(made again)", "question": ""}
             found[address] = row["id"], row["question"]
     return found

@@ -53,17 +53,11 @@ class ProblemView(NamedTuple):
 
 
 def read_problem(layout: Layout, address: Address) -> Row:
-    """Return the row at an address.
-
-    Raises:
-        IndexError: there is none.
-        RunFailed: its shard is damaged.
-    """
+    """Return the row at an address. Raises IndexError: there is none; RunFailed: its shard is damaged."""
     return read_row(layout.shard(address.stage, address.shard), ROW_RECORDS[address.stage], address.row)
 
 
 def view_of(row: Row, loss: str) -> ProblemView:
-    """Return what the page shows."""
     if isinstance(row, Problem):
         return ProblemView(row, (), loss, (), "")
     if isinstance(row, SolvedProblem):
@@ -77,7 +71,6 @@ def view_of(row: Row, loss: str) -> ProblemView:
 
 
 def ending(rollout: Rollout) -> str:
-    """Return how a rollout ended, in words."""
     answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
     return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
 
@@ -88,7 +81,6 @@ def _unlabeled(rollout: Rollout) -> SolutionView:
 
 
 def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
-    """Return a labeled solution as it is shown."""
     truth, people = oracle_verdict(problem, solution.rollout), people_verdict(solution.rollout)
     beliefs = solution.right_so_far
     steps = []
@@ -109,12 +101,10 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as people write it."""
     return "" if share is None else f"{100 * share:.0f} %"
 
 
 def opinion(verdict: Verdict) -> str:
-    """Return a verdict in words."""
     if verdict.abstained:
         return f"abstains ({verdict.reason})" if verdict.reason else "abstains"
     said = "no wrong step" if verdict.first_error is None else f"step {verdict.first_error + 1} is the first wrong one"

@@ -55,11 +55,9 @@ class ReviewDesk:
         self.queue = read_queue(layout)
 
     def findings(self) -> list[StepFinding]:
-        """Return all findings as they are in the file now."""
         return read_findings(self.layout).all
 
     def said_of(self, problem_id: str) -> dict[tuple[str, int | None], list[StepFinding]]:
-        """Return what people said of a problem's steps."""
         found: dict[tuple[str, int | None], list[StepFinding]] = {}
         for one in self.findings():
             if one.problem_id == problem_id:
@@ -67,7 +65,6 @@ class ReviewDesk:
         return found
 
     def items(self, findings: Sequence[StepFinding]) -> list[QueueItem]:
-        """Return what there is to do: the queue, or the disputed steps of its solutions."""
         items = list(self.queue.items) if self.queue else []
         if not self.adjudicates:
             return items
@@ -96,11 +93,7 @@ class ReviewDesk:
         return next((i + 1 for i in order if not self.mine(findings, items[i])), None)
 
     def row(self, item: QueueItem) -> LabeledProblem:
-        """Return an item's problem.
-
-        Raises:
-            IndexError: the run was made again since the queue was built.
-        """
+        """Return an item's problem. Raises IndexError: the run was made again since the queue was built."""
         row = row_of(self.layout, item)
         if row is None:
             raise IndexError("the run has changed since the queue was built; build it again: stepforge review DIR")
@@ -121,9 +114,7 @@ class ReviewDesk:
     def take(self, number: int, sent: Sent) -> str:
         """Keep a finding durably, and return where to go on.
 
-        Raises:
-            IndexError: there is no such item or step.
-            RunFailed: the disk fails; nothing was kept.
+        Raises IndexError: there is no such item or step; RunFailed: the disk fails; nothing was kept.
         """
         findings = self.findings()
         item = self.items(findings)[number - 1]
@@ -153,8 +144,6 @@ class ReviewDesk:
 
 
 def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> list[Route]:
-    """Return the routes of the review mode."""
-
     def first(request: Request) -> Response:
         if desk.queue is None:
             return html("review_done", figures=None)
@@ -186,11 +175,7 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
 
 
 def _shown(desk: ReviewDesk, number: int) -> dict[str, object]:
-    """Return what the page of one queued item shows.
-
-    Raises:
-        IndexError: there is no such item.
-    """
+    """Return what the page of one queued item shows. Raises IndexError: there is no such item."""
     findings = desk.findings()
     items = desk.items(findings)
     if not 1 <= number <= len(items):

@@ -5,13 +5,13 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, flags, to_numpy
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, Columns, Ints, flags, to_numpy
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Catalog, Flags
@@ -48,11 +48,10 @@ class Search:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it early."""
         self._ended.set()
         self._thread.join()
 
-    def flags(self, columns: dict[str, Any]) -> tuple[Flags, int]:
+    def flags(self, columns: Columns) -> tuple[Flags, int]:
         """Return which problems of the catalog are hits, and the number of problems searched."""
         fits = np.zeros(len(columns["row"]), bool)
         searched = 0
@@ -79,7 +78,7 @@ class Search:
                     return
                 self._ended.wait(0.05)
 
-    def _search(self, columns: dict[str, Any], shard: int, start: int, end: int) -> None:
+    def _search(self, columns: Columns, shard: int, start: int, end: int) -> None:
         known = self._hits.get(shard)
         if self._ended.is_set() or (known is not None and len(known) == end - start):
             return
@@ -90,14 +89,13 @@ class Search:
             self.news.notify_all()
 
     def wait(self, enough: int, seconds: float) -> None:
-        """Wait until there are enough hits, all is searched, or time is up."""
         with self.news:
             self.news.wait_for(
                 lambda: self.done or sum(int(hits.sum()) for hits in self._hits.values()) >= enough, timeout=seconds
             )
 
 
-def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ...]) -> Flags:
+def _hits(layout: Layout, shard: int, rows: Columns, words: tuple[str, ...]) -> Flags:
     hits = np.zeros(len(rows["row"]), bool)
     for number in np.unique(rows["stage"]).tolist():
         stage = ROW_STAGES[number]
@@ -112,8 +110,8 @@ def _hits(layout: Layout, shard: int, rows: dict[str, Any], words: tuple[str, ..
 
 def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, ...]) -> Flags:
     table = read_leaves(layout.shard(stage, shard), list(TEXTS[stage]))
+    texts = [Strings.at(table, path) for path in TEXTS[stage]]
     found = np.ones(table.num_rows, bool)
-    texts = [_Strings(table, path) for path in TEXTS[stage]]
     for word in words:
         with_word = np.zeros(table.num_rows, bool)
         for strings in texts:
@@ -122,40 +120,27 @@ def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, 
     return found
 
 
-class _Strings:
-    """All strings at a Parquet path as one text, which is searched many times faster than string by string."""
+class Strings(NamedTuple):
+    """All strings at a Parquet path, each with the row that it lies in."""
 
-    def __init__(self, table: pa.Table, path: str) -> None:
+    texts: pa.Array
+    rows: Ints
+
+    @classmethod
+    def at(cls, table: pa.Table, path: str) -> "Strings":
         name, *rest = path.replace(".list.element", "").split(".")
-        array, self._lists = table[name].combine_chunks(), []
+        array, rows = table[name].combine_chunks(), np.arange(table.num_rows)
         for part in ("", *rest):
             if part:
                 array = array.field(part)
             if pa.types.is_list(array.type):
-                self._lists.append(to_numpy(array.offsets))
-                array = array.values
-        offsets, data = array.buffers()[1:]
-        self._array = array
-        self._offsets = np.frombuffer(offsets or bytes(4), np.int32)[array.offset : array.offset + len(array) + 1]
-        self._lowered = (data.to_pybytes() if data else b"").lower()
+                rows = np.repeat(rows, np.diff(to_numpy(array.offsets)))
+                array = array.flatten()
+        return cls(array, rows)
 
-    def rows_with(self, word: str) -> Any:
+    def rows_with(self, word: str) -> Ints:
         """Return the rows that hold a word, upper and lower case alike; some of them more than once."""
-        places = self._holding(word)
-        for starts in reversed(self._lists):
-            places = np.searchsorted(starts, places, side="right") - 1
-        return places
-
-    def _holding(self, word: str) -> Any:
-        if not word.isascii():
-            return np.flatnonzero(flags(pc.match_substring(self._array, word, ignore_case=True)))
-        sought, found, at = word.lower().encode(), [], -1
-        while (at := self._lowered.find(sought, at + 1)) >= 0:
-            found.append(at)
-        begins = np.array(found, np.int64)
-        begins = begins[(begins >= self._offsets[0]) & (begins < self._offsets[-1])]
-        holding = np.searchsorted(self._offsets, begins, side="right") - 1
-        return holding[begins + len(sought) <= self._offsets[holding + 1]]
+        return self.rows[flags(pc.match_substring(self.texts, word, ignore_case=True))]
 
 
 class Searches:
@@ -167,7 +152,6 @@ class Searches:
         self._lock = threading.Lock()
 
     def of(self, words: tuple[str, ...]) -> Search:
-        """Return the search for some words, begun if it is new."""
         with self._lock:
             search = self._known.pop(words, None) or self._begun(words)
             self._known[words] = search
@@ -176,7 +160,6 @@ class Searches:
             return search
 
     def close(self) -> None:
-        """End all."""
         with self._lock:
             while self._known:
                 self._known.popitem()[1].stop()

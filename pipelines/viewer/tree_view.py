@@ -36,7 +36,6 @@ class Node(NamedTuple):
 
 
 def tree_of(row: LabeledProblem) -> tuple[Node, ...]:
-    """Return the tree from the question on."""
     return _Tree(row).below((), 0)
 
 

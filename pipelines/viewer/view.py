@@ -24,11 +24,7 @@ def view(
     condensed: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve a run until interrupted.
-
-    Raises:
-        BadInput: this is no run folder, or the port is taken.
-    """
+    """Serve a run until interrupted. Raises BadInput: this is no run folder, or the port is taken."""
     run, layout = open_run(folder)
     viewer = Viewer(run, layout, ReviewDesk(layout, reviewer or _user(), adjudicates=adjudicates, condensed=condensed))
     token = token_for_service()

@@ -6,27 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from imported_later import Later, torch
 
 from benchmarks.usefulness.arms import OUTCOMES
 from benchmarks.usefulness.labeling import affordable, by_agreement, by_oracle, labeling_tokens
 from benchmarks.usefulness.pools import Pool, chain_length, problems_of, without
 from benchmarks.usefulness.prm_exam import NONE, Answers, Case, first_below, padded_scores
 from benchmarks.usefulness.prm_rows import PrmRow, prm_rows
-from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
 from benchmarks.usefulness.recording import Reader, Recording
 from benchmarks.usefulness.resampling import estimate, f1_samples, mean_samples, weights
-from benchmarks.usefulness.train_prm import train_hidden
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.scorers.surprise_head import FEATURES, HeadTraining, SurpriseHead, squeeze, train_head
 from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabelerCost, Verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Start, Step
 
-torch.set_num_threads(1)
-
-
+reading, train_prm = Later("benchmarks.usefulness.reading"), Later("benchmarks.usefulness.train_prm")
+heads = Later("stepforge.pipelines.scorers.surprise_head")
 IDENTITY = PolicyIdentity(
     model="m", digest="d", engine="e", engine_version="1", temperature=1, top_p=1, max_tokens=9, prompt="{question}\n"
 )
@@ -199,31 +195,31 @@ def test_choosing_among_solutions() -> None:
 
 
 def test_readings_are_causal_and_see_a_wrong_value() -> None:
-    policy, tokenizer = load_policy(embedded_folder())
+    policy, tokenizer = reading.load_policy(embedded_folder())
     question = "A sequence starts with 3. Each next term is 2 times the term before minus 1. Find term 4."
     right = ("t2 = 2 * 3 - 1 = 5", "t3 = 2 * 5 - 1 = 9", "t4 = 2 * 9 - 1 = 17", "Answer: 17")
     wrong = ("t2 = 2 * 3 - 1 = 5", "t3 = 2 * 5 - 1 = 7", "t4 = 2 * 7 - 1 = 13", "Answer: 13")
-    good, bad = readings(policy, tokenizer, [(question, right), (question, wrong)])
-    assert good.shape == (4, len(FEATURES))
+    good, bad = reading.readings(policy, tokenizer, [(question, right), (question, wrong)])
+    assert good.shape == (4, len(heads.FEATURES))
     assert torch.allclose(good[0], bad[0], atol=1e-4)
-    assert lowest_chance(good)[1] > 0.5 > lowest_chance(bad)[1]
-    assert lowest_chance(squeeze(torch.tensor([[math.log(0.25)]])))[0] == pytest.approx(0.25)
+    assert reading.lowest_chance(good)[1] > 0.5 > reading.lowest_chance(bad)[1]
+    assert reading.lowest_chance(heads.squeeze(torch.tensor([[math.log(0.25)]])))[0] == pytest.approx(0.25)
 
 
 def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     rows = [PrmRow(prompt="q", completions=("a", "b"), labels=(1.0, float(i % 2))) for i in range(40)]
-    read = [torch.tensor([[3.0] * len(FEATURES), [3.0 * (i % 2)] * len(FEATURES)]) for i in range(40)]
-    head = train_head(read, [row.labels for row in rows], HeadTraining(steps=200, batch=32), 1)
+    read = [torch.tensor([[3.0] * len(heads.FEATURES), [3.0 * (i % 2)] * len(heads.FEATURES)]) for i in range(40)]
+    head = heads.train_head(read, [row.labels for row in rows], heads.HeadTraining(steps=200, batch=32), 1)
     scores = head.read_scores(read[:2])
     assert scores[0][1] < 0.2
     assert scores[1][1] > 0.8
     head.save(tmp_path)
-    assert SurpriseHead.load(tmp_path).read_scores(read[:2]) == scores
+    assert heads.SurpriseHead.load(tmp_path).read_scores(read[:2]) == scores
 
 
 def test_token_classification_starts_from_the_policy_and_fits_a_row() -> None:
     row = PrmRow(prompt="Ann has 2 pens.", completions=("Ann = 2", "Bob = 3"), labels=(1.0, 0.0))
-    trained = train_hidden([row], embedded_folder(), HeadTraining(steps=12, batch=2, rate=1e-3), 1)
+    trained = train_prm.train_hidden([row], embedded_folder(), heads.HeadTraining(steps=12, batch=2, rate=1e-3), 1)
     first, second = trained.scores([(row.prompt, row.completions)])[0]
     assert first > 0.8
     assert second < 0.2

@@ -9,37 +9,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
+from imported_later import Later, torch
 
 from benchmarks.usefulness.policy_bench import PolicyBench, check_trainer
 from benchmarks.usefulness.pools import problems_of
 from benchmarks.usefulness.prm_rows import PrmRow
 from benchmarks.usefulness.settings import RowsFrom, read_settings
-from benchmarks.usefulness.train_prm import read_rows
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.scorers.surprise_head import FEATURES, HeadTraining, train_head
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 
-torch.set_num_threads(1)
-
-
+train_prm, heads = Later("benchmarks.usefulness.train_prm"), Later("stepforge.pipelines.scorers.surprise_head")
 REPOSITORY = Path(__file__).parents[2]
 
 
 def test_rows_without_a_label_train_nothing() -> None:
     row = PrmRow(prompt="q", completions=("a",), labels=(None,))
     with pytest.raises(BadInput, match="nothing to train on"):
-        train_head([torch.zeros(1, len(FEATURES))], [row.labels], HeadTraining(steps=1), 1)
+        heads.train_head([torch.zeros(1, len(heads.FEATURES))], [row.labels], heads.HeadTraining(steps=1), 1)
 
 
 def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "q", "completions": ["a"], "labels": [1]}\n{"prompt": 3}\n')
     with pytest.raises(BadInput, match="line 2"):
-        read_rows(path)
+        train_prm.read_rows(path)
 
 
 def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from benchmarks.embedded_policy.verdict_corpus import (
 from stepforge.generators.draft import Draft, Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
-from stepforge.grading.exact import Polynomial, evaluate, exact_text
+from stepforge.grading.exact import Polynomial, evaluate
 from stepforge.labelers import Judge
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.verdict_text import imitates, numbered, read_verdict
@@ -49,7 +49,7 @@ class Case(NamedTuple):
 def true_lines(draft: Draft) -> list[str]:
     transcript = Transcript()
     answer = draft.work(transcript)
-    return [*(q.statement for q in transcript.quantities), f"Answer: {exact_text(answer)}"]
+    return [*(q.statement for q in transcript.quantities), f"Answer: {answer}"]
 
 
 def shown_lines(made: Check, draft: Draft) -> list[str]:
@@ -81,8 +81,8 @@ def cases(family: type[Family], level: int, count: int = 25) -> list[Case]:
 
 
 @every_family
-@pytest.mark.parametrize("level", range(1, 7))
-def test_the_critique_names_the_first_line_that_differs(family: type[Family], level: int) -> None:
+@pytest.mark.parametrize("level", [1, 3, 6])
+def test_the_critique_and_the_oracle_name_the_first_line_that_differs(family: type[Family], level: int) -> None:
     for case in cases(family, level):
         *blocks, verdict = case.made.critique.split("\n")
         assert verdict == ("Wrong step: none" if case.error is None else f"Wrong step: {case.error + 1}")
@@ -93,12 +93,6 @@ def test_the_critique_names_the_first_line_that_differs(family: type[Family], le
             expected += [f"<{i + 1}>", case.true[i], f"= {stated}", "no" if i == case.error else "yes"]
         assert blocks == expected
         assert read_verdict(case.made.critique, len(case.shown)) == (True, case.error)
-
-
-@every_family
-@pytest.mark.parametrize("level", range(1, 7))
-def test_the_critique_agrees_with_the_oracle(family: type[Family], level: int) -> None:
-    for case in cases(family, level):
         steps = tuple(Step(text=f"{line}\n") for line in case.shown)
         shown = Rollout(id="r", start=None, steps=steps, answer=None, outcome="wrong", finish="stop", tokens=1)
         assert oracle_verdict(case.problem, shown).first_error == case.error
@@ -138,41 +132,6 @@ def _left(line: str) -> str:
     return line.rpartition(" = ")[0]
 
 
-@every_family
-def test_an_example_follows_from_its_seed(family: type[Family]) -> None:
-    part = family(levels=(2, 4))
-    for index in range(20):
-        draft, _ = part.draw(SEED, index)
-        assert check(draft, rng_of(index)) == check(part.draw(SEED, index)[0], rng_of(index))
-    draft, _ = part.draw(SEED, 0)
-    assert len({check(draft, rng_of(i)) for i in range(40)}) > 5
-
-
-@every_family
-@pytest.mark.parametrize("level", [1, 4, 6])
-def test_another_operand_gives_another_value(family: type[Family], level: int) -> None:
-    part = family(levels=(level,))
-    changed = 0
-    for index in range(40):
-        transcript = Transcript()
-        part.draw(SEED, index)[0].work(transcript)
-        for number, quantity in enumerate(transcript.quantities):
-            true = evaluate(quantity.value)
-            constant = true.constant
-            value = true if "x" in quantity.value or constant is None else constant
-            typed = value if isinstance(value, Polynomial) or value.denominator != 1 else int(value)
-            wrong = other_operand(rng_of(index, number), quantity.expression, typed)
-            if wrong is None:
-                continue
-            expression, stated = wrong
-            changed += 1
-            assert type(stated) is type(typed)
-            assert evaluate(expression) == evaluate(exact_text(stated)) != true
-            before, after = (re.findall(r"\d+|\D", text) for text in (quantity.expression, expression))
-            assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
-    assert changed > 0 or family.model_fields["kind"].default == "polynomials"
-
-
 @pytest.mark.parametrize(
     ("expression", "value"), [("", 7), ("x + x", 7), ("2x + 1", Polynomial([1, 2])), ("7 mod 1", 0), ("0 * 5", 0)]
 )
@@ -183,7 +142,7 @@ def test_an_operand_is_only_changed_where_that_changes_the_value(expression: str
             assert expression in ("7 mod 1", "0 * 5")
             assert wrong[1] != value
             assert isinstance(wrong[1], int)
-            assert evaluate(wrong[0]) == evaluate(exact_text(wrong[1]))
+            assert evaluate(wrong[0]) == evaluate(str(wrong[1]))
 
 
 def test_an_operand_is_never_changed_to_a_value_of_another_kind() -> None:
@@ -233,10 +192,7 @@ def mix(corpus: Any) -> Any:
 EXAMPLES = 360
 
 
-def test_the_held_out_family_exists() -> None:
-    assert HELD_OUT in {family.model_fields["kind"].default for family in ALL_FAMILIES}
-
-
+@pytest.mark.slow
 def test_no_solution_of_the_held_out_family_is_checked_in_training(
     corpus: Any, tokenizer: Any, mix: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +215,7 @@ def test_no_solution_of_the_held_out_family_is_checked_in_training(
     assert any("sequence" in text.lower() for text in made)
 
 
+@pytest.mark.slow
 def test_only_the_critique_carries_loss(corpus: Any, train: Any, tokenizer: Any, mix: Any) -> None:
     made = list(islice(corpus.examples(tokenizer, 5_000, mix), EXAMPLES))
     checks = [e for e in made if f"\n{CHECK}\n" in tokenizer.decode(e.ids)]
@@ -275,11 +232,7 @@ def test_only_the_critique_carries_loss(corpus: Any, train: Any, tokenizer: Any,
     assert max(len(e.ids) for e in made) <= train._config(tokenizer, 64, 1).max_position_embeddings
 
 
-def test_examples_do_not_depend_on_those_before(corpus: Any, tokenizer: Any, mix: Any) -> None:
-    whole = list(islice(corpus.examples(tokenizer, 100, mix), 60))
-    assert list(islice(corpus.examples(tokenizer, 130, mix), 30)) == whole[30:]
-
-
+@pytest.mark.slow
 def test_wrong_values_and_questions_in_free_wording_carry_no_loss(corpus: Any, tokenizer: Any) -> None:
     free = corpus.Mix(free=1.0, check=0.0, repair=0.5)
     for example in islice(corpus.examples(tokenizer, 0, free), 120):
@@ -290,10 +243,3 @@ def test_wrong_values_and_questions_in_free_wording_carry_no_loss(corpus: Any, t
         assert all(i == label for i, label in zip(example.ids, example.labels, strict=True) if label != corpus.IGNORED)
         rest = tokenizer.decode(unlearned[end_of_question:])
         assert not re.search(r"[.:]|answer", rest), rest
-
-
-@every_family
-def test_the_longest_checks_fit_the_model(family: type[Family], train: Any, tokenizer: Any) -> None:
-    limit = train._config(tokenizer, 64, 1).max_position_embeddings
-    made = [case.made for case in cases(family, family.max_level, 40)]
-    assert max(len(tokenizer.encode(c.prompt)) + len(tokenizer.encode(c.critique)) + 1 for c in made) <= limit

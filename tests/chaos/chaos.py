@@ -190,10 +190,10 @@ def run(run_file: Path, folder: Path, *more: str, prepare: Any = None, expect: i
 class Reference:
     """An uninterrupted run, that others are held against."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, prepare: Any = None, **settings: Any) -> None:
         self.run_file = write_run(folder, **settings)
         self.folder = folder / "reference"
-        run(self.run_file, self.folder)
+        run(self.run_file, self.folder, prepare=prepare)
         self.contents = contents(self.folder)
         self.stages = report_of(self.folder)["stages"]
 

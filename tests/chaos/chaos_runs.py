@@ -4,81 +4,60 @@ import json
 from pathlib import Path
 from typing import Any
 
-RUN_FILE = """
-seed = {seed}
-problems = {problems}
-solutions = 3
-rows_per_shard = {rows}
-test_share = 0.3
+from run_files import write_run_file
 
-[engine]
-kind = "scripted"
-error_rate = 0.2
-recovery_rate = 0.05
-latency_ms = {latency}
-{engine}
-
-[policy]
-answer = "stated"
-
-[workers]
-engine = {workers}
-cpu = {workers}
-gpus_per_engine = 0
-shards_in_flight = 2
-max_restarts = {restarts}
-
-[[generate]]
-kind = "quantities"
-
-[[generate]]
-kind = "sequence"
-
-[[vet]]
-kind = "duplicates"
-
-[[vet]]
-kind = "difficulty"
-min_pass_rate = 0.3
-
-[[label]]
-kind = "change_point"
-pilot = {pilot}
-budget = 8
-
-[[label]]
-kind = "omega_prm"
-k = 3
-search_limit = 4
-
-[[label]]
-kind = "sequential"
-k = 3
-ahead = 3
-
-[[curate]]
-kind = "decided"
-
-[[export]]
-kind = "stepwise"
-
-[[export]]
-kind = "step_preference"
-"""
-
-
+GENERATE = [{"kind": "quantities"}, {"kind": "sequence"}]
+OTHER_LABELERS = [
+    {"kind": "omega_prm", "k": 3, "search_limit": 4},
+    {"kind": "sequential", "k": 3, "ahead": 3},
+]
+EXPORT = [{"kind": "stepwise"}, {"kind": "step_preference"}]
 KEPT = ("problems", "solved", "vetted", "labeled", "curated", "rejected", "failures", "brought", "datasets")
 
 
-DEFAULTS = {"seed": 7, "problems": 9, "rows": 3, "pilot": 4, "latency": 0, "workers": 1, "restarts": 3, "engine": ""}
+def vetting(min_pass_rate: float = 0.3) -> list[dict[str, Any]]:
+    return [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": min_pass_rate}]
 
 
-def write_run(folder: Path, **settings: Any) -> Path:
-    """Write the run file of a small run that has something to do in every stage; see ``DEFAULTS``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.toml"
-    path.write_text(RUN_FILE.format(**DEFAULTS | settings))
-    return path
+def labelers(pilot: int = 4, budget: int = 8) -> list[dict[str, Any]]:
+    return [{"kind": "change_point", "pilot": pilot, "budget": budget}, *OTHER_LABELERS]
+
+
+def write_run(
+    folder: Path,
+    *,
+    rows: int = 3,
+    pilot: int = 4,
+    latency: int = 0,
+    workers: int = 1,
+    restarts: int = 3,
+    in_flight: int = 2,
+    engine: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Path:
+    """Write the run file of a small run that has something to do in every stage."""
+    settings = {
+        "seed": 7,
+        "problems": 9,
+        "solutions": 3,
+        "rows_per_shard": rows,
+        "test_share": 0.3,
+        "policy": {"answer": "stated"},
+        "workers": {
+            "engine": workers,
+            "cpu": workers,
+            "gpus_per_engine": 0,
+            "shards_in_flight": in_flight,
+            "max_restarts": restarts,
+        },
+        "generate": GENERATE,
+        "vet": vetting(),
+        "label": labelers(pilot),
+        "curate": [{"kind": "decided"}],
+        "export": EXPORT,
+    }
+    scripted = {"error_rate": 0.2, "recovery_rate": 0.05, "latency_ms": latency, **(engine or {})}
+    return write_run_file(folder, **settings | changes, engine=scripted)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -7,63 +7,42 @@ import pytest
 from chaos import run
 from chaos_runs import KEPT
 from loopback_server import LoopbackServer
+from run_files import write_run_file
 
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.schemas.labeled import LabeledProblem
 
-RUN = """
-seed = 5
-problems = {problems}
-solutions = 4
-rows_per_shard = {rows}
-test_share = 0.3
-max_failure_share = {failures}
-
-[engine]
-kind = "server"
-address = "{address}"
-connections = 16
-retries = 2
-backoff = {backoff}
-patience = {patience}
-
-[policy]
-answer = "stated"
-max_tokens = 600
-temperature = {temperature}
-
-[workers]
-engine = 1
-cpu = 1
-gpus_per_engine = 0
-shards_in_flight = 2
-
-[[generate]]
-kind = "sequence"
-
-[[label]]
-kind = "omega_prm"
-k = 4
-search_limit = 6
-
-[[export]]
-kind = "stepwise"
-"""
-DEFAULTS: dict[str, Any] = {
-    "problems": 32,
-    "rows": 8,
-    "failures": 0.01,
-    "backoff": 0.0125,
-    "patience": 90,
-    "temperature": 1.0,
-}
+MANY = {"problems": 32, "rows_per_shard": 8}
+FEW = {"problems": 12, "rows_per_shard": 6}
+TREE = {"kind": "omega_prm", "k": 4, "search_limit": 6}
 
 
-def write_run(folder: Path, address: str, **settings: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "run.toml"
-    path.write_text(RUN.format(**DEFAULTS | settings, address=address))
-    return path
+def write_run(
+    folder: Path,
+    address: str,
+    *,
+    size: dict[str, Any] = MANY,
+    label: dict[str, Any] = TREE,
+    policy: dict[str, Any] | None = None,
+    watch: dict[str, Any] | None = None,
+    **engine: Any,
+) -> Path:
+    """Write the run file of a run against a server; ``engine`` holds settings of the connection."""
+    server = {"kind": "server", "address": address, "connections": 16, "retries": 2, "backoff": 0.0125, "patience": 90}
+    chat = {"chat": True, "prompt": "{question}"} if engine.get("api") == "chat" else {}
+    return write_run_file(
+        folder,
+        **size,
+        seed=5,
+        test_share=0.3,
+        engine=server | engine,
+        policy={"answer": "stated", "max_tokens": 600, **chat, **(policy or {})},
+        workers={"gpus_per_engine": 0, "shards_in_flight": 2},
+        generate=[{"kind": "sequence"}],
+        label=[label],
+        export=[{"kind": "stepwise"}],
+        watch=watch or {},
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -94,6 +73,6 @@ def server() -> Any:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("undisturbed")
     server = LoopbackServer()
-    run(write_run(folder, server.address, problems=12, rows=6), folder / "out")
+    run(write_run(folder, server.address, size=FEW), folder / "out")
     server.close()
     return contents(folder / "out"), server.asked

@@ -52,7 +52,7 @@ def some(operations: Sequence[str], count: int | None) -> list[str]:
     return [operations[int(Random(count + i).random() * step + i * step)] for i in range(count)]
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(None, marks=[pytest.mark.soak, pytest.mark.timeout(5400)])])
+@pytest.mark.parametrize("count", [6, pytest.param(None, marks=[pytest.mark.soak, pytest.mark.timeout(5400)])])
 def test_a_crash_at_any_operation_is_resumed(
     small: SimpleNamespace, tmp_path: Path, count: int | None, tell: Callable[[str], None]
 ) -> None:

@@ -6,23 +6,24 @@ import shutil
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaos import run
 from chaos_files import CRASH, install
-from chaos_runs import contents, write_run
+from chaos_runs import contents, labelers, vetting, write_run
 
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run
 from stepforge.pipelines.storage.layout import Layout
 
-CHANGES = {
-    "a threshold": ("min_pass_rate = 0.3", "min_pass_rate = 0.5"),
-    "a lower threshold": ("min_pass_rate = 0.3", "min_pass_rate = 0.0"),
-    "another labeler": ("[[curate]]", '[[label]]\nkind = "math_shepherd"\nk = 3\n\n[[curate]]'),
-    "more solutions": ("solutions = 3", "solutions = 5"),
-    "a setting of the first labeler": ("budget = 8", "budget = 12"),
-    "a curation filter less": ('[[curate]]\nkind = "decided"', ""),
-    "another split": ("test_share = 0.3", "test_share = 0.6"),
+CHANGES: dict[str, dict[str, Any]] = {
+    "a threshold": {"vet": vetting(0.5)},
+    "a lower threshold": {"vet": vetting(0.0)},
+    "another labeler": {"label": [*labelers(), {"kind": "math_shepherd", "k": 3}]},
+    "more solutions": {"solutions": 5},
+    "a setting of the first labeler": {"label": labelers(budget=12)},
+    "a curation filter less": {"curate": []},
+    "another split": {"test_share": 0.6},
 }
 
 
@@ -45,17 +46,10 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     @cache
     def made(name: str) -> Path:
         out = folder / name.replace(" ", "-")
-        run(changed(out.with_suffix(".changed"), CHANGES[name]), out)
+        run(write_run(out.with_suffix(".changed"), **CHANGES[name]), out)
         return out
 
     return made
-
-
-def changed(folder: Path, change: tuple[str, str]) -> Path:
-    path = write_run(folder)
-    assert change[0] in path.read_text()
-    path.write_text(path.read_text().replace(*change, 1))
-    return path
 
 
 def sampled(folder: Path, known: set[str]) -> dict[str, int]:
@@ -77,7 +71,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(
     again = tmp_path / "again"
     shutil.copytree(first, again)
     known = {file.name for file in (again / "sessions").glob("*.json")}
-    run(changed(tmp_path / "changed", CHANGES[name]), again)
+    run(write_run(tmp_path / "changed", **CHANGES[name]), again)
     assert contents(again) == contents(fresh(name))
     redone = sampled(again, known)
     assert "generate" not in redone
@@ -94,7 +88,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(
 def test_a_change_that_is_taken_back_samples_nothing(first: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(first, again)
-    run(changed(tmp_path / "changed", CHANGES["another labeler"]), again)
+    run(write_run(tmp_path / "changed", **CHANGES["another labeler"]), again)
     asked = completions(again)
     run(write_run(tmp_path / "back"), again)
     assert contents(again) == contents(first)
@@ -174,7 +168,7 @@ def test_a_change_survives_a_kill_between_a_shard_and_those_made_from_it(
 ) -> None:
     again = tmp_path / "again"
     shutil.copytree(first, again)
-    path = changed(tmp_path / "changed", CHANGES["more solutions"])
+    path = write_run(tmp_path / "changed", **CHANGES["more solutions"])
     at = f"open /{stage}/.part-00001.parquet.PID.tmp #1"
     crash = partial(install, again, tmp_path / "operations", at, None, 0.02)
     run(path, again, prepare=crash, expect=CRASH)

@@ -8,24 +8,21 @@ from typing import Any
 import pytest
 from chaos import run
 from chaos_runs import report_of, write_run
+from faulty_engine import Faults, FaultyEngine
+from server_runs import labeled_rows
 
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.labeling import labels_of
-from stepforge.pipelines.engines import Faults, ScriptedEngineSettings, TransformersEngineSettings, open_engine
+from stepforge.pipelines.engines import ScriptedEngineSettings, TransformersEngineSettings
 from stepforge.pipelines.engines.gate import STUCK_REQUESTS, EngineGate, limit_of
-from stepforge.pipelines.storage.shards import read_shard
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import EngineDead, Prompt, Sampling
 from stepforge.schemas.rollout import Rollout
 
 PROMPT = Prompt(text="A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 6.\n")
 SAMPLING = Sampling(max_tokens=400)
-
-
-def rows_of(folder: Path) -> list[LabeledProblem]:
-    paths = sorted((folder / "labeled").glob("*.parquet"))
-    return [row for path in paths for row in read_shard(path, LabeledProblem)]
 
 
 def rollouts_of(row: LabeledProblem) -> list[Rollout]:
@@ -47,7 +44,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rollout]:
     folder = tmp_path_factory.mktemp("clean")
     run(write_run(folder, problems=16), folder / "out")
     check_books(folder / "out")
-    return {rollout.id: rollout for row in rows_of(folder / "out") for rollout in rollouts_of(row)}
+    return {rollout.id: rollout for row in labeled_rows(folder / "out") for rollout in rollouts_of(row)}
 
 
 def check_labels(row: LabeledProblem) -> None:
@@ -63,14 +60,16 @@ def check_labels(row: LabeledProblem) -> None:
                 assert (label.successes, label.failures) == (known.successes, known.failures)
 
 
-FAULTS = {
-    "hangs": "request_timeout = 0.5\nfaults = { hang_rate = 0.04 }",
-    "slow": "latency_ms = 4\nfaults = { slow_rate = 0.1 }",
-    "garbage": "faults = { garbage_rate = 0.15 }",
-    "fails": "failure_rate = 0.15",
-    "breaks off": "truncation_rate = 0.15",
-    "all at once": "latency_ms = 1\nrequest_timeout = 0.5\ntruncation_rate = 0.05\nfailure_rate = 0.05\n"
-    "faults = { hang_rate = 0.03, slow_rate = 0.1, garbage_rate = 0.05 }",
+FAULTS: dict[str, tuple[dict[str, float], Faults | None]] = {
+    "hangs": ({"request_timeout": 0.5}, Faults(hang_rate=0.04)),
+    "slow": ({"latency_ms": 4}, Faults(slow_rate=0.1)),
+    "garbage": ({}, Faults(garbage_rate=0.15)),
+    "fails": ({"failure_rate": 0.15}, None),
+    "breaks off": ({"truncation_rate": 0.15}, None),
+    "all at once": (
+        {"latency_ms": 1, "request_timeout": 0.5, "truncation_rate": 0.05, "failure_rate": 0.05},
+        Faults(hang_rate=0.03, slow_rate=0.1, garbage_rate=0.05),
+    ),
 }
 
 
@@ -79,15 +78,12 @@ def test_no_fault_makes_a_negative_label(
     clean: dict[str, Rollout], tmp_path: Path, fault: str, tell: Callable[[str], None]
 ) -> None:
     """Every rollout either is what a sound engine writes, with the same outcome, or has no verdict at all."""
-    settings = f"{FAULTS[fault]}\n"
-    run_file = write_run(tmp_path, problems=16, engine=settings)
-    if "latency_ms" in settings:
-        run_file.write_text(run_file.read_text().replace("latency_ms = 0\n", ""))
-    run_file.write_text("max_failure_share = 1.0\n" + run_file.read_text())
-    run(run_file, tmp_path / "out")
+    settings, faults = FAULTS[fault]
+    run_file = write_run(tmp_path, problems=16, engine=settings, max_failure_share=1.0)
+    run(run_file, tmp_path / "out", prepare=faults)
     check_books(tmp_path / "out")
     kept = same = undetermined = 0
-    for row in rows_of(tmp_path / "out"):
+    for row in labeled_rows(tmp_path / "out"):
         for rollout in rollouts_of(row):
             kept += 1
             same += rollout == clean.get(rollout.id)
@@ -105,14 +101,13 @@ def test_no_fault_makes_a_negative_label(
     tell(f"engine {fault}: {kept} rollouts, {undetermined} without a verdict, none of them a negative label")
 
 
-def gate_of(limit: float | None, **settings: object) -> EngineGate:
-    engine = asyncio.run(open_engine(ScriptedEngineSettings.model_validate(settings)))
-    return EngineGate(engine, 1000, limit)
+def gate_of(limit: float, faults: Faults, latency_ms: float = 0.0) -> EngineGate:
+    return EngineGate(FaultyEngine(ScriptedEngineSettings(latency_ms=latency_ms), faults), 1000, limit)
 
 
 def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Callable[[str], None]) -> None:
     """A third of the requests hang. All others are through long before the first one is given up."""
-    gate = gate_of(3.0, latency_ms=5, faults=Faults(hang_rate=0.3))
+    gate = gate_of(3.0, Faults(hang_rate=0.3), latency_ms=5)
 
     ended: list[str] = []
 
@@ -136,7 +131,7 @@ def test_hung_requests_take_their_own_places_and_no_others(tell: Callable[[str],
     beside: list[int] = []
 
     async def everybody() -> int:
-        engine = await open_engine(ScriptedEngineSettings())
+        engine = ScriptedEngine(ScriptedEngineSettings())
         gate = EngineGate(engine, places, 60)
         complete, running = engine.complete, 0
 
@@ -166,7 +161,7 @@ def test_hung_requests_take_their_own_places_and_no_others(tell: Callable[[str],
 
 
 def test_an_engine_that_hangs_altogether_is_dead() -> None:
-    gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
+    gate = gate_of(0.05, Faults(hang_rate=1.0))
 
     async def ask() -> list[object]:
         asked = (gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(2 * STUCK_REQUESTS))
@@ -176,7 +171,7 @@ def test_an_engine_that_hangs_altogether_is_dead() -> None:
 
 
 def test_a_few_hung_requests_at_the_end_are_no_death() -> None:
-    gate = gate_of(0.05, faults=Faults(hang_rate=1.0))
+    gate = gate_of(0.05, Faults(hang_rate=1.0))
 
     async def ask() -> str:
         return (await gate.ask(PROMPT, seed=1, sampling=SAMPLING)).completion.error or ""
@@ -190,10 +185,10 @@ def test_engines_that_keep_time_themselves_get_their_limit_first() -> None:
     assert limit_of(ScriptedEngineSettings(request_timeout=2.0)) == 2.0
 
 
-DEADLY = {
-    "dead on start": ("faults = { dead_on_start = true }", "dead on start"),
-    "dies at once": ("faults = { dies_after = 0 }", "dead after 0 requests"),
-    "hangs for ever": ("request_timeout = 0.1\nfaults = { hang_rate = 1.0 }", "the engine hangs"),
+DEADLY: dict[str, tuple[dict[str, float], Faults, str]] = {
+    "dead on start": ({}, Faults(dead_on_start=True), "dead on start"),
+    "dies at once": ({}, Faults(dies_after=0), "dead after 0 requests"),
+    "hangs for ever": ({"request_timeout": 0.1}, Faults(hang_rate=1.0), "the engine hangs"),
 }
 
 
@@ -201,8 +196,8 @@ DEADLY = {
 def test_three_failed_restarts_stop_the_run_with_a_diagnosis(
     tmp_path: Path, fault: str, tell: Callable[[str], None]
 ) -> None:
-    settings, cause = DEADLY[fault]
-    said = run(write_run(tmp_path, engine=settings), tmp_path / "out", expect=1)
+    settings, faults, cause = DEADLY[fault]
+    said = run(write_run(tmp_path, engine=settings), tmp_path / "out", expect=1, prepare=faults)
     (line,) = [line for line in said.splitlines() if line.startswith("stepforge: a worker died")]
     assert line.startswith("stepforge: a worker died 4 times in a row")
     assert cause in line
@@ -214,6 +209,6 @@ def test_three_failed_restarts_stop_the_run_with_a_diagnosis(
 
 def test_an_engine_that_dies_now_and_then_changes_nothing(tmp_path: Path, clean: dict[str, Rollout]) -> None:
     """Between two deaths something is committed, so it is never the third failed restart in a row."""
-    run(write_run(tmp_path, problems=16, engine="faults = { dies_after = 150 }"), tmp_path / "out")
+    run(write_run(tmp_path, problems=16), tmp_path / "out", prepare=Faults(dies_after=150))
     check_books(tmp_path / "out")
-    assert {r.id: r for row in rows_of(tmp_path / "out") for r in rollouts_of(row)} == clean
+    assert {r.id: r for row in labeled_rows(tmp_path / "out") for r in rollouts_of(row)} == clean

@@ -13,39 +13,14 @@ import pytest
 from chaos import Attempt, Reference, run
 from chaos_files import CRASH, install
 from chaos_runs import write_run
+from faulty_engine import Faults
+from run_files import write_run_file
 
 LATENCY = 0.02
 LIMIT_SECONDS = 30.0
-RUN_FILE = f"""
-seed = 3
-problems = 1
-solutions = 4
-max_failure_share = 1.0
-
-[engine]
-kind = "scripted"
-error_rate = 0.5
-recovery_rate = 0.0
-latency_ms = {LATENCY * 1000}
-
-[policy]
-answer = "stated"
-
-[workers]
-gpus_per_engine = 0
-max_restarts = 20
-
-[[generate]]
-kind = "quantities"
-levels = [6]
-
-[[label]]
-kind = "sequential"
-"""
-"""One problem; from its first wrong step on nothing succeeds, so the walk asks ``k`` times, one after the other."""
 
 
-def count_requests(log: Path, flush_seconds: float) -> None:
+def count_requests(log: Path, flush_seconds: float, faults: Faults | None = None) -> None:
     """Make this process's engines count what they are asked, a byte for each request."""
     from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
     from stepforge.pipelines.storage import journal
@@ -58,13 +33,23 @@ def count_requests(log: Path, flush_seconds: float) -> None:
 
     ScriptedEngine.complete = counted  # type: ignore[method-assign]
     journal.FLUSH_SECONDS = flush_seconds
+    if faults is not None:
+        faults()
 
 
-def one_tree(folder: Path, requests: int, engine: str = "") -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / "run.toml"
-    path.write_text(RUN_FILE.replace("recovery_rate = 0.0", f"recovery_rate = 0.0\n{engine}") + f"k = {requests}\n")
-    return path
+def one_tree(folder: Path, requests: int) -> Path:
+    """One problem; from its first wrong step on nothing succeeds, so the walk asks ``k`` times, one after the other."""
+    return write_run_file(
+        folder,
+        seed=3,
+        problems=1,
+        max_failure_share=1.0,
+        engine={"error_rate": 0.5, "recovery_rate": 0.0, "latency_ms": LATENCY * 1000},
+        policy={"answer": "stated"},
+        workers={"gpus_per_engine": 0, "max_restarts": 20},
+        generate=[{"kind": "quantities", "levels": [6]}],
+        label=[{"kind": "sequential", "k": requests}],
+    )
 
 
 def evidence(folder: Path) -> bytes:
@@ -124,8 +109,8 @@ def test_an_engine_that_dies_all_the_time_gets_through_a_tree(tmp_path: Path, te
     run(whole, tmp_path / "whole", prepare=partial(count_requests, log, 2.0))
     once = _size(log)
     log.unlink()
-    dying = one_tree(tmp_path / "b", 150, f"faults = {{ dies_after = {lives} }}")
-    run(dying, tmp_path / "out", prepare=partial(count_requests, log, 2.0))
+    dying = one_tree(tmp_path / "b", 150)
+    run(dying, tmp_path / "out", prepare=partial(count_requests, log, 2.0, Faults(dies_after=lives)))
     again = _size(log) - once
     (session,) = sessions(tmp_path / "out")
     replayed = session["stages"]["label"]["replayed"]

@@ -36,9 +36,9 @@ def kill_runs(reference: Reference, folder: Path, kills: int, rng: Random) -> tu
     return hit, runs
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(480, marks=[pytest.mark.soak, pytest.mark.timeout(5400)])])
+@pytest.mark.parametrize("kills", [9, pytest.param(480, marks=[pytest.mark.soak, pytest.mark.timeout(5400)])])
 def test_a_killed_driver_loses_and_doubles_nothing(tmp_path: Path, kills: int, tell: Callable[[str], None]) -> None:
-    reference = Reference(tmp_path, problems=12, latency=15)
+    reference = Reference(tmp_path, problems=9, latency=15)
     hit, runs = kill_runs(reference, tmp_path, kills, Random(kills))
     by_stage = Counter(stage for moment, count in hit.items() for stage in moment.split("+") for _ in range(count))
     assert hit.total() == kills

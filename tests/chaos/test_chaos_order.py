@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from chaos import Reference
 from chaos_runs import write_run
+from faulty_engine import Faults
 
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -24,23 +25,22 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 TESTS = Path(__file__).parent
-SLOW = "faults = { slow_rate = 0.2 }"
-"""A fifth of the requests takes a hundred times as long: shards and rows come to their ends in any order."""
-SETTINGS = {"latency": 1, "engine": SLOW, "problems": 16, "rows": 2}
+SETTINGS = {"latency": 1, "problems": 10, "rows": 2}
 ELSEWHERE = [
     {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "LC_ALL": "C"},
     {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
     {"PYTHONHASHSEED": "0", "TZ": "Pacific/Chatham", "LANG": "ja_JP.eucJP", "LC_ALL": "POSIX"},
 ]
 CODE = (
-    "import chaos, sys; from stepforge import cli; chaos.without_ray(); "
-    "sys.argv = ['stepforge', *sys.argv[1:]]; cli.main()"
+    "import chaos, faulty_engine, sys; from stepforge import cli; chaos.without_ray(); "
+    "faulty_engine.Faults(slow_rate=0.2)(); sys.argv = ['stepforge', *sys.argv[1:]]; cli.main()"
 )
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return Reference(tmp_path_factory.mktemp("order"), **SETTINGS)
+    """A fifth of the requests takes a hundred times as long: shards and rows come to their ends in any order."""
+    return Reference(tmp_path_factory.mktemp("order"), prepare=Faults(slow_rate=0.2), **SETTINGS)
 
 
 def run_elsewhere(run_file: Path, folder: Path, surroundings: dict[str, str]) -> None:
@@ -83,7 +83,7 @@ async def labeled(part: Labeler, rng: Random | None) -> list[LabeledProblem]:
     engine = Shuffled(ScriptedEngineSettings(error_rate=0.25, recovery_rate=0.05, failure_rate=0.02), rng)
     policy = PromptedPolicy(engine, PolicySettings(answer="stated"))
     async with PooledGrader() as grader:
-        problems = [Quantities(levels=(2, 3, 4)).item(1, i) for i in range(5)]
+        problems = [Quantities(levels=(2, 3, 4)).item(1, i) for i in range(4)]
         solved = [await solve(problem, [], policy, grader, n=5, seed=1) for problem in problems]
         return await asyncio.gather(*(label(row, [part], policy, grader, seed=3) for row in solved))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chaos import run
 from loopback_server import Asked, LoopbackServer
-from server_runs import contents, write_run
+from server_runs import FEW, contents, write_run
 
 SECONDS, SCALE = 60, 40
 """An outage, and how many times faster it and the back-off go where it is not waited for."""
@@ -22,7 +22,7 @@ def outage(number: int, scale: int, undisturbed: Any, folder: Path, away: Loopba
     expected, requests = undisturbed
     away.mode = ("refuses", "answers 503", "hangs up")[number % 3]
     away.down_at, away.down_seconds = Random(number).randint(30, requests - 30), SECONDS / scale
-    run_file = write_run(folder, away.address, problems=12, rows=6, backoff=0.5 / scale, patience=3600)
+    run_file = write_run(folder, away.address, size=FEW, backoff=0.5 / scale, patience=3600)
     said = run(run_file, folder / "out")
     assert contents(folder / "out") == expected
     assert "is away (" in said
@@ -57,10 +57,10 @@ def test_a_server_that_stays_away_ends_the_run_with_the_reason_and_another_addre
     away = server()
     away.down_at, away.down_seconds = requests // 2, 6.0
     out = tmp_path / "out"
-    said = run(write_run(tmp_path, away.address, problems=12, rows=6, patience=1), out, expect=1)
+    said = run(write_run(tmp_path, away.address, size=FEW, patience=1), out, expect=1)
     assert "has been away for" in said
     assert "run the same command to resume" in said
-    run(write_run(tmp_path, server().address, problems=12, rows=6, backoff=0.5, patience=60), out)
+    run(write_run(tmp_path, server().address, size=FEW, backoff=0.5, patience=60), out)
     assert contents(out) == expected
 
 
@@ -79,7 +79,7 @@ def test_rows_that_a_server_failed_over_are_tried_again_by_the_same_command(
         return 500
 
     one = server(fails)
-    run_file = write_run(tmp_path, one.address, problems=12, rows=6)
+    run_file = write_run(tmp_path, one.address, size=FEW)
     said = run(run_file, out, expect=1)
     assert "1 of 12 rows could not be finished" in said
     assert "most often (1): EngineFailed: the server answered 500; sent 3 times" in said

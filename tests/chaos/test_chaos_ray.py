@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from chaos import Reference, run
@@ -20,7 +21,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return Reference(tmp_path_factory.mktemp("ray"), **SETTINGS, workers=6)
 
 
-def with_ray(folder: Path, **settings: object) -> Path:
+def with_ray(folder: Path, **settings: Any) -> Path:
     """The same run, for a Ray with two workers of each kind; where and how fast is free to change."""
     return write_run(folder, **SETTINGS, workers=2, **settings)
 
@@ -46,8 +47,7 @@ def test_a_killed_raylet_ends_the_run_with_a_line(
     reference: Reference, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     """Of one engine with one shard at a time, so that the run is still under way when Ray notices."""
-    slow = with_ray(tmp_path)
-    slow.write_text(slow.read_text().replace("shards_in_flight = 2", "shards_in_flight = 1"))
+    slow = with_ray(tmp_path, in_flight=1)
     going = RayRun(slow, tmp_path / "out", tmp_path / "said")
     assert going.wait_until(lambda: going.shards("solved") >= 1)
     (raylet,) = going.processes(RAYLET)

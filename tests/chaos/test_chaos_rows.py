@@ -59,18 +59,22 @@ def sound_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def run_of(folder: Path, rows: list[dict[str, Any]], share: float = 0.05) -> Path:
+def run_of(folder: Path, rows: list[dict[str, Any]], share: float = 0.05, on_bad_row: str = "reject") -> Path:
     """Write the run file of these rows. It pools no rates: they belong to the rows of the first shards together."""
-    path = write_run(folder, problems=0, rows=8, pilot=0, engine=f"max_model_len = {CONTEXT}")
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    source = (
-        f'[[generate]]\nkind = "problem_set"\npath = "{folder / "rows.jsonl"}"\nname = "rows"\nid = "id"\n'
-        'answer = "answer"\nsteps = "steps"\non_bad_row = "reject"\n\n[[vet]]\nkind = "duplicates"'
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = {"id": "id", "answer": "answer", "steps": "steps"}
+    source = {"kind": "problem_set", "path": str(path), "name": "rows", "on_bad_row": on_bad_row, **columns}
+    return write_run(
+        folder,
+        problems=0,
+        rows=8,
+        pilot=0,
+        engine={"max_model_len": CONTEXT},
+        generate=[source],
+        vet=[{"kind": "duplicates"}],
+        max_failure_share=share,
     )
-    text = path.read_text()
-    start, end = text.index("[[generate]]"), text.index("[[label]]")
-    path.write_text(f"max_failure_share = {share}\n" + text[:start] + source + "\n\n" + text[end:])
-    return path
 
 
 def poisoned() -> list[dict[str, Any]]:
@@ -132,9 +136,7 @@ def test_too_many_rows_that_cannot_be_finished_fail_the_run(tmp_path: Path) -> N
 
 
 def test_poison_stops_a_set_that_is_to_stop_at_it(tmp_path: Path) -> None:
-    path = run_of(tmp_path, poisoned())
-    path.write_text(path.read_text().replace('on_bad_row = "reject"', 'on_bad_row = "stop"'))
-    said = run(path, tmp_path / "out", expect=2)
+    said = run(run_of(tmp_path, poisoned(), on_bad_row="stop"), tmp_path / "out", expect=2)
     assert "rows.jsonl, row 2, question (column 'question'): is missing or empty" in said
     assert not (tmp_path / "out").exists()
 

@@ -8,7 +8,7 @@ import pytest
 from chaos import run
 from chaos_runs import report_of
 from loopback_server import Asked
-from server_runs import labeled_rows, write_run
+from server_runs import FEW, labeled_rows, write_run
 
 from stepforge.labelers.verdict_text import VERDICT
 
@@ -115,16 +115,6 @@ def test_what_cannot_be_true_is_no_label(fault: str, tmp_path: Path, server: Any
     assert report_of(tmp_path / "out")["watched"]["warning"] is None
 
 
-def as_chat(run_file: Path, label: str = "") -> Path:
-    """Have a run ask by conversations, and label by something else."""
-    text = run_file.read_text().replace('kind = "server"', 'kind = "server"\napi = "chat"')
-    text = text.replace("[policy]", '[policy]\nchat = true\nprompt = "{question}"')
-    if label:
-        text = text.replace('kind = "omega_prm"\nk = 4\nsearch_limit = 6', label)
-    run_file.write_text(text)
-    return run_file
-
-
 def rollouts_of(folder: Path) -> list[tuple[str, str, str]]:
     """Return problem, text and outcome of every rollout."""
     return sorted(
@@ -138,9 +128,9 @@ def test_a_chat_server_that_goes_on_is_labeled_with_as_one_for_completions(
     undisturbed: Any, tmp_path: Path, server: Any
 ) -> None:
     """The same model under both kinds of requests: the same rollouts, whichever way prefixes are sent."""
-    plain = write_run(tmp_path / "plain", server().address, problems=12, rows=6)
+    plain = write_run(tmp_path / "plain", server().address, size=FEW)
     run(plain, tmp_path / "plain" / "out")
-    chat = as_chat(write_run(tmp_path / "chat", server(owner="vllm").address, problems=12, rows=6))
+    chat = write_run(tmp_path / "chat", server(owner="vllm").address, size=FEW, api="chat")
     run(chat, tmp_path / "chat" / "out")
     assert rollouts_of(tmp_path / "chat" / "out") == rollouts_of(tmp_path / "plain" / "out")
 
@@ -150,28 +140,26 @@ def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, 
         return f"I see no mistake.\n{VERDICT} none" if VERDICT in asked.prompt else asked.honest()
 
     hosted = server(judges, owner="somebody")
-    run_file = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6))
-    said = run(run_file, tmp_path / "refused", expect=2)
+    said = run(write_run(tmp_path, hosted.address, size=FEW, api="chat"), tmp_path / "refused", expect=2)
     assert "is not known to continue from the beginning of a solution" in said
     assert "omega_prm would need that: label by judge" in said
-    judged = as_chat(write_run(tmp_path, hosted.address, problems=12, rows=6), 'kind = "judge"\nvotes = 1')
-    run(judged, tmp_path / "out")
+    judge = {"kind": "judge", "votes": 1}
+    run(write_run(tmp_path, hosted.address, size=FEW, label=judge, api="chat"), tmp_path / "out")
     verdicts = [solution.verdict for row in labeled_rows(tmp_path / "out") for solution in row.solutions]
     assert len(verdicts) == 48
     assert all(verdict.finds_no_error for verdict in verdicts)
 
 
 def test_temperature_0_is_refused_where_completions_are_counted(tmp_path: Path, server: Any) -> None:
-    said = run(write_run(tmp_path, server().address, temperature=0.0), tmp_path / "out", expect=2)
+    said = run(write_run(tmp_path, server().address, policy={"temperature": 0.0}), tmp_path / "out", expect=2)
     assert "policy.temperature: 0 gives one completion again and again, and omega_prm counts how many are right" in said
 
 
 def test_a_run_of_a_policy_that_cannot_solve_goes_on_if_told_to_and_the_card_says_so(
     tmp_path: Path, server: Any
 ) -> None:
-    run_file = write_run(tmp_path, server(another_answer).address)
-    run(run_file, tmp_path / "out", expect=1)
-    run_file.write_text(run_file.read_text() + "\n[watch]\nleast_pass_rate = 0\n")
-    run(run_file, tmp_path / "out")
+    address = server(another_answer).address
+    run(write_run(tmp_path, address), tmp_path / "out", expect=1)
+    run(write_run(tmp_path, address, watch={"least_pass_rate": 0}), tmp_path / "out")
     card = (tmp_path / "out" / "datasets" / "README.md").read_text()
     assert "**Warning.** The run was continued although the policy solves 0 of 128." in card

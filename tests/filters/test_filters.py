@@ -49,13 +49,6 @@ def test_without_a_majority_there_is_no_reference() -> None:
     assert SelfConsistency()(row, CORPUS) == Dropped(reason="too few answers for a majority")
 
 
-def test_a_reference_that_most_contradict_is_dropped_only_on_request() -> None:
-    wrong = [answering(str(i), "9").model_copy(update={"outcome": "wrong"}) for i in range(4)]
-    row = solved(*wrong, problem=a_problem(answer="1"))
-    assert SelfConsistency()(row, CORPUS) == row
-    assert SelfConsistency(drop_contradicted=0.8)(row, CORPUS) == Dropped(reason="majority contradicts the reference")
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [

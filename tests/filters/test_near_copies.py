@@ -8,7 +8,7 @@ from fakes import a_problem, solved, verdict_of
 
 from stepforge.filters import Corpus, DistinctSolutions, Dropped, NearDuplicates
 from stepforge.filters.shingles import jaccard, question_shingles, text_shingles
-from stepforge.pipelines.run.near_duplicates import near_duplicates
+from stepforge.pipelines.run.duplicates import near_duplicates
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution

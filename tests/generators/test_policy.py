@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
 from stepforge.pipelines.exports.rows import asked
@@ -24,14 +25,14 @@ def test_each_problem_is_asked_in_one_way() -> None:
         {"name": "terse", "share": 0.3, "prompt": "Briefly: {question}", "temperature": 0.5},
         {"name": "hot", "share": 0.2, "temperature": 1.5},
     ]
-    policy = PromptedPolicy(ThreeByThree("x"), PolicySettings.model_validate({"ways": ways}))
-    asked = [policy.for_problem(a_problem(str(i))) for i in range(600)]
+    policy = Policies(ThreeByThree("x"), PolicySettings.model_validate({"ways": ways}))
+    asked = [policy.solving(a_problem(str(i))) for i in range(600)]
     models = [one.identity.model for one in asked]
     shares = {model: models.count(model) / len(models) for model in set(models)}
     assert shares == pytest.approx({"three": 0.5, "three, terse": 0.3, "three, hot": 0.2}, abs=0.06)
     terse = asked[models.index("three, terse")]
     assert (terse.identity.prompt, terse.sampling.temperature) == ("Briefly: {question}", 0.5)
-    assert policy.for_problem(a_problem("7")) is policy.for_problem(a_problem("7"))
+    assert policy.solving(a_problem("7")) is policy.solving(a_problem("7"))
     for wrong in (
         [{"name": "a", "share": 0.7}, {"name": "b", "share": 0.7}],
         [{"name": "a", "share": 1, "prompt": "x"}],

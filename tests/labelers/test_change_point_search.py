@@ -40,7 +40,7 @@ class Score(NamedTuple):
     rows: tuple[LabeledProblem, ...]
 
 
-CASES = 100
+CASES = 60
 
 
 @lru_cache

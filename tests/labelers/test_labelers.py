@@ -13,7 +13,7 @@ from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_tra
 from stepforge.labelers.search_tree import Exploration, Tree, rollout_quality, state_bonus
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, StepLabel
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, SolvedProblem
 
 
 def breaks_at(solution: str, error: int, value: float = 0.5) -> KnownPolicy:
@@ -118,12 +118,18 @@ def test_priorities_are_refreshed_over_the_whole_pool() -> None:
     assert isclose(state_bonus(1, 2, tree.constants), 0.125 * sqrt(2) / 2)
 
 
-def test_only_states_with_a_value_strictly_between_enter_the_pool() -> None:
+def test_a_state_without_a_success_is_not_searched() -> None:
     tree = Tree(Exploration())
-    wrong = [Trajectory("r", (), "wrong", 1)]
-    tree.add("a", 1, StepLabel(successes=0, failures=8), wrong)
-    tree.add("b", 1, StepLabel(successes=8, failures=0), wrong)
+    tree.add("a", 1, StepLabel(successes=0, failures=8), [Trajectory("r", (), "wrong", 1)])
     assert tree.select() is None
+
+
+def test_a_supplied_wrong_solution_is_searched_where_the_policy_never_fails() -> None:
+    row = solved(a_solution("bad", "ABCDEFGH", "wrong").model_copy(update={"tokens": 0}))
+    supplied = row.policy.model_copy(update={"model": SUPPLIED})
+    row = row.model_copy(update={"policy": supplied, "own": (a_solution("own", "abcd", "correct"),)})
+    labeled = run(OmegaPRM(k=4), row, breaks_at("ABCDEFGH", 5, value=1.0))
+    assert labeled.solutions[0].verdict.first_error == 5
 
 
 def test_given_solutions_come_first_unless_told_otherwise() -> None:

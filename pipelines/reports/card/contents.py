@@ -40,7 +40,6 @@ class Contents:
         self._shown: dict[bool, list[Example]] = {True: [], False: []}
 
     def add(self, row: LabeledProblem) -> None:
-        """Take in a problem."""
         problem = row.problem
         self.sources[problem.source] += 1
         counts = {

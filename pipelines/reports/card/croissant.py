@@ -3,7 +3,7 @@
 It holds no date: data has no clock, and when it is published is not known here.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -28,7 +28,8 @@ TERMS = (
     "includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
     "samplingRate separator source subField transform"
 )
-CONTEXT: dict[str, Any] = {
+Node = Mapping[str, object]
+CONTEXT: Mapping[str, object] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
@@ -43,8 +44,7 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) -> dict[str, Any]:
-    """Return the metadata of all data sets that hold rows."""
+def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) -> Mapping[str, object]:
     filled = exports_with_rows(run, layout)
     licenses = sorted({license_of(part) for part in run.generate})
     described = [_described(export, layout) for export in filled]
@@ -64,9 +64,11 @@ def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) 
     }
 
 
-def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> dict[str, Any]:
+def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping[str, object]:
     policy = report.policy.identity
     sampled = "" if policy is None else f" by {name_only(policy.model)} at temperature {policy.temperature}"
+    if report.policy.several:
+        sampled = f" by {', '.join(map(name_only, report.policy.several))}"
     sources = ", ".join(f"{count} of {name}" for name, count in sorted(contents.sources.items()))
     labelers = [part.name for part in speaking(run.label)]
     return {
@@ -102,44 +104,28 @@ def _noise(report: Report) -> str:
     )
 
 
-def _described(export: AnyExport, layout: Layout) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _described(export: AnyExport, layout: Layout) -> tuple[list[Node], list[Node]]:
     """Return the files of a data set, and a record set for each split."""
     stamp = read_stamp(stamp_file(layout, export.name))
     made = {} if stamp is None else {n: f for n, f in sorted(stamp.files.items()) if n.endswith(".parquet")}
-    files: list[dict[str, Any]] = []
+    files: list[Node] = []
     records = []
     for split in SPLITS:
         names = [name for name in made if name.startswith(f"{split}-")]
         if not names:
             continue
         place = f"{export.name}/{split}"
-        files += [
-            {
-                "@type": "cr:FileObject",
-                "@id": f"{export.name}/{name}",
-                "name": f"{export.name}/{name}",
-                "contentUrl": f"{export.name}/{name}",
-                "encodingFormat": PARQUET,
-                "sha256": made[name].sha256,
-            }
-            for name in names
-        ]
-        files.append(
-            {
-                "@type": "cr:FileSet",
-                "@id": place,
-                "name": place,
-                "encodingFormat": PARQUET,
-                "includes": f"{place}-*.parquet",
-            }
-        )
+        for name in names:
+            path = f"{export.name}/{name}"
+            files.append(_node("FileObject", path, contentUrl=path, encodingFormat=PARQUET, sha256=made[name].sha256))
+        files.append(_node("FileSet", place, encodingFormat=PARQUET, includes=f"{place}-*.parquet"))
         schema = file_metadata(layout.datasets / export.name / names[0]).schema.to_arrow_schema()
         fields = [field for column in schema for field in _field(f"{place}-rows", place, column)]
-        records.append({"@type": "cr:RecordSet", "@id": f"{place}-rows", "name": f"{place}-rows", "field": fields})
+        records.append(_node("RecordSet", f"{place}-rows", field=fields))
     return files, records
 
 
-def _field(records: str, place: str, column: pa.Field) -> list[dict[str, Any]]:
+def _field(records: str, place: str, column: pa.Field) -> list[Node]:
     """Return a column of plain values, or of lists of such; nested columns are told by the files alone."""
     many = pa.types.is_list(column.type)
     kind = {pa.string(): "sc:Text", pa.int64(): "cr:Int64", pa.float64(): "cr:Float64", pa.bool_(): "sc:Boolean"}.get(
@@ -148,6 +134,9 @@ def _field(records: str, place: str, column: pa.Field) -> list[dict[str, Any]]:
     if kind is None:
         return []
     source = {"fileSet": {"@id": place}, "extract": {"column": column.name}}
-    name = f"{records}/{column.name}"
-    field = {"@type": "cr:Field", "@id": name, "name": name, "dataType": kind, "source": source}
-    return [{**field, "isArray": True, "arrayShape": "-1"} if many else field]
+    array = {"isArray": True, "arrayShape": "-1"} if many else {}
+    return [_node("Field", f"{records}/{column.name}", dataType=kind, source=source, **array)]
+
+
+def _node(kind: str, name: str, **about: object) -> Node:
+    return {"@type": f"cr:{kind}", "@id": name, "name": name, **about}

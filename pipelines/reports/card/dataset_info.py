@@ -1,6 +1,6 @@
 """``dataset_info.json``: what LLaMA-Factory reads of a folder of data sets (``--dataset_dir``)."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.chat import Chat
@@ -20,7 +20,7 @@ TAGS = {
 }
 
 
-def dataset_info(run: RunFile, layout: Layout) -> dict[str, Any]:
+def dataset_info(run: RunFile, layout: Layout) -> Mapping[str, object]:
     """Return an entry for each training file that LLaMA-Factory can read, by the data set's name.
 
     Rows that hold a rendered prompt are left out: it would apply a template of its own around them.
@@ -35,7 +35,7 @@ def dataset_info(run: RunFile, layout: Layout) -> dict[str, Any]:
     return entries
 
 
-def _described(export: AnyExport) -> dict[str, Any]:
+def _described(export: AnyExport) -> Mapping[str, object]:
     if export.kind in ("verification", "rlhflow"):
         return {"columns": {"messages": "messages" if export.kind == "verification" else "conversations"}}
     if not isinstance(export, Chat) or not export.chat:

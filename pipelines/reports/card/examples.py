@@ -1,31 +1,16 @@
-"""Twenty labeled solutions to look at."""
-
-from collections.abc import Sequence
+"""A labeled solution to look at, as text."""
 
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.card.contents import Example
-from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened
+from stepforge.pipelines.reports.card.safe_text import shortened
 from stepforge.schemas.labeled import LabeledSolution
 
 STEP_LENGTH = 300
 STEPS = 30
 
 
-def examples_section(examples: Sequence[Example]) -> str:
-    """Return the examples, each in a fence of its own."""
-    shown = [_example(number, example) for number, example in enumerate(examples, 1)]
-    head = (
-        "## Examples\n\nDrawn by a hash of their names, half of them with a wrong step where there are enough. Each "
-        "step stands behind its label and, where measured, its value."
-    )
-    return "\n\n".join([head, *shown]) if shown else ""
-
-
-def _example(number: int, example: Example) -> str:
-    problem, solution = example.problem, example.solution
-    difficulty = "" if problem.difficulty is None else f", difficulty {problem.difficulty}"
-    text = f"{problem.question}\n\n{_steps(solution)}\n\n{_verdict(example)}"
-    return f"### {number}. {cell(problem.domain)}{difficulty}\n\n{fenced(text)}"
+def example_text(example: Example) -> str:
+    return f"{example.problem.question}\n\n{_steps(example.solution)}\n\n{_verdict(example)}"
 
 
 def _steps(solution: LabeledSolution) -> str:

@@ -1,13 +1,15 @@
 """The card's YAML: what the Hub and ``load_dataset`` read."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.reports.card.features import card_features
 from stepforge.pipelines.reports.card.sessions import SESSIONS
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
@@ -42,8 +44,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
     filled = [export.name for export in exports_with_rows(run, layout)]
     if filled and any(rows_by_split(layout, SESSIONS).values()):
         filled.append(SESSIONS)
-    infos = [_dataset_info(name, layout) for name in filled]
-    total = sum(split["num_examples"] for info in infos for split in info["splits"])
+    total = sum(sum(rows_by_split(layout, name).values()) for name in filled)
     licenses, sets = licenses_of(run), problem_sets(run)
     return DatasetCardData(
         pretty_name="Process supervision by stepforge",
@@ -55,7 +56,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=tags_of(run),
         configs=[_config(name, layout, first=i == 0) for i, name in enumerate(filled)] or None,
-        dataset_info=infos or None,
+        dataset_info=[_dataset_info(name, layout) for name in filled] or None,
     )
 
 
@@ -65,7 +66,6 @@ def licenses_of(run: RunFile) -> list[str]:
 
 
 def tags_of(run: RunFile) -> list[str]:
-    """Return what people search for."""
     return [*TAGS, *sorted({TAGS_OF[export.kind] for export in run.export if export.kind in TAGS_OF})]
 
 
@@ -78,31 +78,42 @@ def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:
     return [export for export in run.export if any(rows_by_split(layout, export.name).values())]
 
 
-def _config(name: str, layout: Layout, *, first: bool) -> dict[str, Any]:
+def _config(name: str, layout: Layout, *, first: bool) -> Mapping[str, object]:
     splits = [split for split, rows in rows_by_split(layout, name).items() if rows]
     files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
-    config: dict[str, Any] = {"config_name": name, "data_files": files}
-    return {**config, "default": True} if first else config
+    return {"config_name": name, "data_files": files, **({"default": True} if first else {})}
 
 
-def _dataset_info(name: str, layout: Layout) -> dict[str, Any]:
+def _dataset_info(name: str, layout: Layout) -> Mapping[str, object]:
     folder = layout.datasets / name
     files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
-    splits = [
-        {"name": split, "num_bytes": sum(map(_data_bytes, paths)), "num_examples": sum(map(row_count, paths))}
-        for split, paths in files.items()
-        if paths
-    ]
+    sizes = {split: sum(map(_data_bytes, paths)) for split, paths in files.items() if paths}
     return {
         "config_name": name,
         "features": card_features(next(file_metadata(p) for s in files.values() for p in s).schema.to_arrow_schema()),
-        "splits": splits,
+        "splits": [
+            {"name": split, "num_bytes": size, "num_examples": sum(map(row_count, files[split]))}
+            for split, size in sizes.items()
+        ],
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
-        "dataset_size": sum(split["num_bytes"] for split in splits),
+        "dataset_size": sum(sizes.values()),
     }
 
 
+def card_features(schema: pa.Schema) -> list[Mapping[str, object]]:
+    """Return an Arrow schema in the form that ``datasets`` reads, which a run need not import; a test compares them."""
+    return [{"name": field.name, **_typed(field.type)} for field in schema]
+
+
+def _typed(kind: pa.DataType) -> Mapping[str, object]:
+    if pa.types.is_list(kind):
+        inner = _typed(kind.value_type)
+        return {"list": inner.get("dtype") or inner.get("struct") or inner}
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": field.name, **_typed(field.type)} for field in kind]}
+    return {"dtype": {"double": "float64"}.get(str(kind), str(kind))}
+
+
 def _data_bytes(path: AnyPath) -> int:
-    """Return the size before compression."""
     metadata = file_metadata(path)
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))

@@ -25,7 +25,6 @@ class Card(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The whole card."""
         return f"{self.rest}{BEGIN}{self.kept}{END.format(digest_of(self.rest))}"
 
 
@@ -41,5 +40,4 @@ def read_card(text: str) -> Card | None:
 
 
 def digest_of(rest: str) -> str:
-    """Return the SHA-256 of what stepforge wrote."""
     return hashlib.sha256(rest.encode()).hexdigest()

@@ -1,10 +1,9 @@
 """Argilla's records as ``Dataset.records.to_json`` writes them and ``from_json`` reads them: a record is a step."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
-from stepforge.pipelines.review.formats.contract import Said, Task, finding_of, listed
+from stepforge.pipelines.review.formats.contract import Rows, Said, Task, finding_of
 from stepforge.schemas.review import Origin
 
 QUESTION = "finding"
@@ -17,13 +16,11 @@ class Argilla:
     name: Origin = "argilla"
 
     def export(self, tasks: Iterable[Task]) -> str:
-        """Return a record for every step up to the doubtful one."""
         records = [_record(task, step) for task in tasks for step in range(task.step + 1)]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
 
-    def read(self, text: str) -> Iterator[Said]:
-        """Yield all responses."""
-        for _, record in listed(text):
+    def read(self, rows: Rows) -> Iterator[Said]:
+        for _, record in rows:
             about = record.get("metadata") or {}
             for response in (record.get("responses") or {}).get(QUESTION) or ():
                 finding = finding_of(response.get("value"))
@@ -39,7 +36,7 @@ class Argilla:
                 )
 
 
-def _record(task: Task, step: int) -> dict[str, Any]:
+def _record(task: Task, step: int) -> Mapping[str, object]:
     problem, rollout, steps = task.row.problem, task.solution.rollout, task.steps
     reference = "" if problem.answer is None else f"\n\nReference answer: {problem.answer}"
     return {

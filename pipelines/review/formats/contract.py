@@ -1,10 +1,8 @@
-"""What formats have in common: what goes out, what comes back, and how a wrong file is refused."""
+"""What formats have in common: what goes out, and what comes back."""
 
-import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.review import Finding, StepFinding
 
@@ -20,7 +18,6 @@ class Task(NamedTuple):
 
     @property
     def steps(self) -> list[str]:
-        """The texts of its steps."""
         return [step.text.strip("\n") for step in self.solution.rollout.steps]
 
 
@@ -41,48 +38,10 @@ class Said(NamedTuple):
     license: str = ""
 
 
+Rows: TypeAlias = Iterable[tuple[str, Mapping[str, Any]]]
+"""What another tool wrote, object by object, each with its place in words; anything may be in one."""
 FINDINGS: tuple[Finding, ...] = ("right", "wrong", "repaired", "redundant", "unclear", "reference_wrong")
 
 
 def finding_of(value: object) -> Finding | None:
-    """Return a finding by its name, None for other words."""
     return next((one for one in FINDINGS if one == value), None)
-
-
-def parsed(text: str, where: str) -> Any:
-    """Return JSON.
-
-    Raises:
-        BadInput: it is none.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not JSON ({error})") from None
-
-
-def json_lines(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of JSON lines, each with its place in words.
-
-    Raises:
-        BadInput: a line is not an object.
-    """
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            where = f"line {number}"
-            value = parsed(line, where)
-            if not isinstance(value, dict):
-                raise BadInput(f"{where}: not a JSON object")
-            yield where, value
-
-
-def listed(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a JSON list, each with its place in words.
-
-    Raises:
-        BadInput: it is no list of objects.
-    """
-    value = parsed(text, "the file")
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise BadInput("not a JSON list of objects")
-    yield from ((f"entry {number}", one) for number, one in enumerate(value, 1))

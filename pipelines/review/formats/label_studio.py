@@ -1,10 +1,10 @@
 """Label Studio's tasks (labelstud.io/guide/task_format): a task is a solution, with a choice for each step."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from stepforge.pipelines.review.formats.contract import FINDINGS, Said, Task, finding_of, listed
+from stepforge.pipelines.review.formats.contract import FINDINGS, Rows, Said, Task, finding_of
 from stepforge.schemas.review import Origin
 
 _STEP = "finding_"
@@ -32,17 +32,16 @@ class LabelStudio:
         """Return the tasks; people's findings so far come as annotations."""
         return json.dumps([_task(task) for task in tasks], indent=1, ensure_ascii=False) + "\n"
 
-    def read(self, text: str) -> Iterator[Said]:
-        """Yield the findings of all annotations that were not cancelled."""
-        for _, task in listed(text):
+    def read(self, rows: Rows) -> Iterator[Said]:
+        for _, task in rows:
             data = task.get("data") or {}
             for annotation in task.get("annotations") or ():
                 if not annotation.get("was_cancelled"):
                     yield from _said(data, annotation)
 
 
-def _task(task: Task) -> dict[str, Any]:
-    by_reviewer: dict[str, list[dict[str, Any]]] = {}
+def _task(task: Task) -> Mapping[str, object]:
+    by_reviewer: dict[str, list[Mapping[str, object]]] = {}
     for one in task.said:
         if one.step is not None and one.finding in FINDINGS:
             by_reviewer.setdefault(one.reviewer, []).append(_choice(one.step, one.finding))
@@ -58,12 +57,12 @@ def _task(task: Task) -> dict[str, Any]:
     return {"data": data, "annotations": annotations} if annotations else {"data": data}
 
 
-def _choice(step: int, finding: str) -> dict[str, Any]:
+def _choice(step: int, finding: str) -> Mapping[str, object]:
     names = {"from_name": f"{_STEP}{step}", "to_name": f"step_{step}", "type": "choices"}
     return {**names, "value": {"choices": [finding]}}
 
 
-def _said(data: dict[str, Any], annotation: dict[str, Any]) -> Iterator[Said]:
+def _said(data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Iterator[Said]:
     by = annotation.get("completed_by")
     reviewer = str((by.get("email") or by.get("id")) if isinstance(by, dict) else by)
     results = annotation.get("result") or []

@@ -1,10 +1,10 @@
 """PRM800K's lines (openai/prm800k, arXiv 2305.20050): expert ratings of steps, -1, 0 or 1."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from stepforge.pipelines.review.formats.contract import Said, Task, json_lines
+from stepforge.pipelines.review.formats.contract import Rows, Said, Task
 from stepforge.schemas.review import Finding, Origin, StepFinding
 
 RATINGS: dict[int, Finding] = {1: "right", 0: "unclear", -1: "wrong"}
@@ -28,9 +28,8 @@ class PRM800KLines:
             lines += [json.dumps(_line(task, name, said), ensure_ascii=False) for name, said in by_reviewer.items()]
         return "".join(f"{line}\n" for line in lines)
 
-    def read(self, text: str) -> Iterator[Said]:
-        """Yield a finding for each rated step."""
-        for _, line in json_lines(text):
+    def read(self, rows: Rows) -> Iterator[Said]:
+        for _, line in rows:
             chosen = list(_chosen(line))
             steps = tuple(str(step.get("text", "")) for step in chosen)
             for i, step in enumerate(chosen):
@@ -48,7 +47,7 @@ class PRM800KLines:
                     )
 
 
-def _chosen(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _chosen(line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the steps that the rated solution is made of, up to one where nothing was chosen."""
     for choice in (line.get("label") or {}).get("steps") or ():
         if choice.get("human_completion"):
@@ -62,7 +61,7 @@ def _chosen(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield completions[chosen]
 
 
-def _line(task: Task, reviewer: str, said: dict[int, StepFinding]) -> dict[str, Any]:
+def _line(task: Task, reviewer: str, said: dict[int, StepFinding]) -> Mapping[str, object]:
     problem, rollout = task.row.problem, task.solution.rollout
     rated = [_RATED[said[i].finding] if i in said else None for i in range(len(task.steps))]
     end = rated.index(-1) + 1 if -1 in rated else len(rated)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from stepforge.pipelines.review.formats.contract import Said, Task, json_lines
+from stepforge.pipelines.review.formats.contract import Rows, Said, Task
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.review import Finding, Origin
 
@@ -16,20 +16,15 @@ class UsageLog:
     name: Origin = "usage"
 
     def export(self, tasks: Iterable[Task]) -> str:
-        """Nothing goes out in this format.
-
-        Raises:
-            BadInput: always.
-        """
+        """Nothing goes out in this format. Raises BadInput: always."""
         raise BadInput("--format usage: only comes in; export label_studio, argilla or prm800k")
 
-    def read(self, text: str) -> Iterator[Said]:
+    def read(self, rows: Rows) -> Iterator[Said]:
         """Yield a weak finding for each event.
 
-        Raises:
-            BadInput: an event has no consent, no license, or lacks something else.
+        Raises BadInput: an event has no consent, no license, or lacks something else.
         """
-        for where, line in json_lines(text):
+        for where, line in rows:
             missing = next((name for name in NEEDED if not str(line.get(name) or "").strip()), None)
             if missing:
                 raise BadInput(f"{where}: has no {missing}; an event needs {', '.join(NEEDED)}")

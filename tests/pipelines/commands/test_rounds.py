@@ -10,17 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from imported_later import Later
 
-from stepforge.pipelines.commands.finetune import EXPORTS, examples
 from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained, trained_scorer
 from stepforge.pipelines.reports.records import DatasetRows
 from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.scorers import QwenPrm, Surprise
-from stepforge.pipelines.scorers.surprise_head import SurpriseHead
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
 
+finetune, heads = Later("stepforge.pipelines.commands.finetune"), Later("stepforge.pipelines.scorers.surprise_head")
 TRAIN = "import pathlib, sys; out = pathlib.Path(sys.argv[1]); (out / 'config.json').write_text(sys.argv[2])"
 
 
@@ -109,10 +109,10 @@ def test_the_default_trainer_reads_right_solutions_and_as_many_reflections_as_it
         (tmp_path / name).mkdir()
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / name / "train-00000-of-00001.parquet")
     right = [("rejection_sampling", str(i)) for i in range(3)]
-    assert examples(tmp_path, EXPORTS, None) == right
+    assert finetune.examples(tmp_path, finetune.EXPORTS, None) == right
     both = ("rejection_sampling", "reflection", "not_there")
-    assert examples(tmp_path, both, 2) == [*right, ("reflection", "0"), ("reflection", "5")]
-    assert len(examples(tmp_path, both, 100)) == len(examples(tmp_path, both, None)) == 13
+    assert finetune.examples(tmp_path, both, 2) == [*right, ("reflection", "0"), ("reflection", "5")]
+    assert len(finetune.examples(tmp_path, both, 100)) == len(finetune.examples(tmp_path, both, None)) == 13
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_the_reward_model_of_a_round_is_trained_on_the_round_before(tmp_path: Pa
     given = Surprise(model="embedded")
     found = trained_scorer(given, place, "embedded")
     assert isinstance(found, Surprise) and found.head == str(place / "scorer")
-    assert SurpriseHead.kept(place / "scorer")
+    assert heads.SurpriseHead.kept(place / "scorer")
     again = trained_scorer(given, place, "embedded")
     assert again == found, "what is trained is not trained again"
     other = QwenPrm(model="x/y")

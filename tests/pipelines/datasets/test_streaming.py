@@ -1,7 +1,7 @@
 """Reports, cards and data sets read a few problems at a time, and give what reading all of them at once gives."""
 
 import weakref
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.label_accuracy import (
     Judged,
-    LabelCounts,
-    RunningMean,
     accuracies,
+    counted,
     harmonic_mean,
     judge_problem,
+    label_figures,
     step_auc,
 )
-from stepforge.pipelines.reports.report import build_report, measured
+from stepforge.pipelines.reports.report import measured
 from stepforge.pipelines.run_folder.ledger import build_ledger
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage import shards
@@ -82,13 +82,12 @@ def test_running_counts_give_what_lists_of_all_verdicts_give(rows: list[LabeledP
     for labeler, judged in verdicts(rows).items():
         expected = from_lists(judged)
         assert accuracies(judged) == expected
-        counts = LabelCounts()
+        counts = Counter[str]()
         for start in range(0, len(judged), 7):
-            counts.add(LabelCounts(judged[start : start + 7]))
-        assert counts.figures().model_dump() == expected
+            counts.update(counted(judged[start : start + 7]))
+        assert label_figures(counts).model_dump() == expected
         assert expected["wrong_solutions"] > 40, labeler
-    assert LabelCounts().figures().model_dump() == from_lists([])
-    assert RunningMean().value is None
+    assert accuracies([]) == from_lists([])
 
 
 def one_shard(folder: Path, rows: Sequence[LabeledProblem]) -> tuple[RunFile, Layout]:
@@ -100,7 +99,7 @@ def one_shard(folder: Path, rows: Sequence[LabeledProblem]) -> tuple[RunFile, La
 
 def test_the_report_of_a_run_gives_the_figures_of_its_rows(tmp_path: Path, rows: list[LabeledProblem]) -> None:
     run, layout = curated_run(tmp_path, rows, [])
-    report = build_report(run, layout, build_ledger(layout, []))
+    report = measured(run, layout, build_ledger(layout, [])).report
     for labeler, judged in verdicts(rows).items():
         figures = report.labelers[labeler].model_dump()
         assert {key: figures[key] for key in from_lists([])} == from_lists(judged)

@@ -7,20 +7,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from command_line import refused, stepforge
 from pilot_runs import RUN, SETTINGS
 
-from stepforge.pipelines.estimate.pilot_run import Pilot, _measure, pilot_engines
-from stepforge.pipelines.estimate.pilot_worker import PilotWorker
+from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.estimate.pilot import Phase, Pilot, PilotWorker, measure, pilot_engines
 from stepforge.pipelines.estimate.sample import draw
-from stepforge.pipelines.estimate.shape import Geometry, mean_active
-from stepforge.pipelines.estimate.speed import StepTime, moments, parallel, wall_seconds
-from stepforge.pipelines.estimate.trace import Call, Trace
+from stepforge.pipelines.estimate.speed import StepTime, mean_active, step_time
+from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 # The sample
 
@@ -71,13 +70,13 @@ def test_a_large_run_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> No
 # The time of an engine
 
 
-def calls(time: StepTime, *, problems: int = 12, noise: float = 0.0) -> list[Call]:
+def calls(time: StepTime, *, noise: float = 0.0) -> list[Call]:
     rng = Random(1)
     found = []
-    for i in range(problems * 20):
+    for _ in range(240):
         tokens, running = rng.randint(5, 200), rng.uniform(1, 60)
         seconds = time.request_seconds(1, tokens, running) * (1 + rng.gauss(0, noise))
-        found.append(Call(f"p{i % problems}", tokens, seconds, running))
+        found.append(Call(tokens, seconds, running))
     return found
 
 
@@ -85,49 +84,50 @@ def calls(time: StepTime, *, problems: int = 12, noise: float = 0.0) -> list[Cal
     "time", [StepTime(0.02, 0.01, 0.0005), StepTime(0.3, 0.0, 0.0), StepTime(0.0, 0.004, 0.002)], ids=str
 )
 def test_a_steps_time_is_found_again(time: StepTime) -> None:
-    sums = moments(calls(time))
-    assert sums.fit(np.ones(12)) == pytest.approx(time, abs=1e-6)
-    noisy = moments(calls(time, noise=0.2)).fit(np.ones(12))
+    assert step_time(calls(time)) == pytest.approx(time, abs=1e-6)
+    noisy = step_time(calls(time, noise=0.2))
     assert noisy.request_seconds(1, 100, 40) == pytest.approx(time.request_seconds(1, 100, 40), rel=0.1)
     assert min(noisy) >= 0
+    assert step_time([]) == (0, 0, 0)
 
 
 def test_the_wall_clock_follows_littles_law() -> None:
     time = StepTime(call=0.1, step=0.01, row=0.001)
     # 1,000 rollouts of 50 tokens hold their places 0.1 + 50 (0.01 + 0.001 x 20) = 1.6 s each, 40 of them at a time
-    seconds = wall_seconds(time, 1000, 50_000, running=20, engines=2, capacity=100)
+    seconds = time.wall_seconds(1000, 50_000, running=20, engines=2, capacity=100)
     assert seconds == pytest.approx(1000 * 1.6 / 40)
-    assert wall_seconds(time, 1000, 50_000, running=500, engines=2, capacity=20) == pytest.approx(seconds)
-    assert wall_seconds(time, 0, 0, running=20, engines=2, capacity=100) == 0.0
+    assert time.wall_seconds(1000, 50_000, running=500, engines=2, capacity=20) == pytest.approx(seconds)
+    assert time.wall_seconds(0, 0, running=20, engines=2, capacity=100) == 0.0
 
 
 def test_slots_wait_for_their_slowest_problem() -> None:
-    assert mean_active([2.0], Geometry(problems=40, rows_per_shard=5, slots=4), Random(1)) == pytest.approx(20)
-    assert mean_active([2.0], Geometry(problems=5, rows_per_shard=5, slots=4), Random(1)) == pytest.approx(5)
-    halves = mean_active([0.0, 1.0], Geometry(problems=100_000, rows_per_shard=10, slots=1), Random(1))
+    assert mean_active([2.0], problems=40, rows_per_shard=5, slots=4, rng=Random(1)) == pytest.approx(20)
+    assert mean_active([2.0], problems=5, rows_per_shard=5, slots=4, rng=Random(1)) == pytest.approx(5)
+    halves = mean_active([0.0, 1.0], problems=100_000, rows_per_shard=10, slots=1, rng=Random(1))
     assert halves == pytest.approx(5, rel=0.02)
-    assert mean_active([1.0], Geometry(problems=0, rows_per_shard=5, slots=4), Random(1)) == 0.0
+    assert mean_active([1.0], problems=0, rows_per_shard=5, slots=4, rng=Random(1)) == 0.0
 
 
-def test_a_trace_knows_whose_request_it_was_and_who_was_there() -> None:
-    async def completion(seconds: float, tokens: int) -> Completion:
-        await asyncio.sleep(seconds)
-        return Completion(text="x", finish="stop", tokens=tokens)
+class Slow(ScriptedEngine):
+    """Takes as many tenths of a second as its prompt has characters."""
 
-    async def work(trace: Trace, name: str, seconds: float, tokens: int) -> None:
-        with trace.problem(name):
-            await trace.ask(completion(seconds, tokens))
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        await asyncio.sleep(len(prompt.text) / 10)
+        return Completion(text="x", finish="stop", tokens=len(prompt.text))
 
+
+def test_a_trace_knows_with_how_many_a_request_shared_the_engine() -> None:
     async def both() -> list[Call]:
-        trace = Trace()
-        await asyncio.gather(work(trace, "short", 0.1, 5), work(trace, "long", 0.3, 9))
-        return trace.calls
+        engine = TracedEngine(Slow(ScriptedEngineSettings()), Trace())
+        await asyncio.gather(*(engine.complete(Prompt(text=t), seed=1, sampling=Sampling()) for t in ("a", "abc")))
+        return engine.trace.calls
 
     short, long = asyncio.run(both())
-    assert (short.problem, short.tokens, long.problem, long.tokens) == ("short", 5, "long", 9)
+    assert (short.tokens, long.tokens) == (1, 3)
     assert short.running == pytest.approx(2.0, abs=0.2)
     assert long.running == pytest.approx(4 / 3, abs=0.25)
-    assert parallel([short, long], 0.4) == pytest.approx(1.0, abs=0.2)
+    phase = Phase([], [], [short, long], {"short": short.seconds, "long": long.seconds}, loop=0.0, failures=0)
+    assert phase.parallel == pytest.approx(1.0)
 
 
 # The pilot
@@ -148,25 +148,24 @@ async def measured(run: RunFile, count: int, engines: int = 2) -> Pilot:
     try:
         for worker in workers:
             await worker.call("ready")
-        return await _measure(run, draw(run, count), workers, 0.0)  # type: ignore[arg-type]
+        return await measure(run, draw(run, count), workers)  # type: ignore[arg-type]
     finally:
         for worker in workers:
             await worker.call("close")
 
 
-def test_a_pilot_measures_what_the_labelers_spend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepforge.pipelines.estimate.pilot_run.RATES_DRAWN", 2)
+def test_a_pilot_measures_what_the_labelers_spend() -> None:
     run = RUN.model_copy(update={"solutions": 3})
     pilot = asyncio.run(measured(run, 16))
     assert len(pilot.problems) == 16
     assert all(p.solve.rollouts == 3 for p in pilot.problems)
     labeled = [p for p in pilot.problems if p.vetted]
     assert 0 < len(labeled) < 16
-    assert all(len(p.label) == 2 and set(p.label[0]) == {"change_point", "omega_prm"} for p in labeled)
-    assert all(p.label_pooling["omega_prm"] == p.label[0]["omega_prm"] for p in labeled)
-    assert any(p.label_pooling["change_point"] != p.label[0]["change_point"] for p in labeled)
+    assert all(set(p.label) == {"change_point", "omega_prm"} for p in labeled)
+    assert all(p.label_pooling["omega_prm"] == p.label["omega_prm"] for p in labeled)
+    assert any(p.label_pooling["change_point"] != p.label["change_point"] for p in labeled)
     assert all((p.labeled_steps > 0) == p.kept for p in pilot.problems)
-    asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label[0].values()) for p in pilot.problems if p.label)
+    asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label.values()) for p in pilot.problems)
     assert len(pilot.calls) > asked
     assert pilot.engines == 2
     on_one_engine = asyncio.run(measured(run, 16, engines=1))
@@ -176,10 +175,9 @@ def test_a_pilot_measures_what_the_labelers_spend(monkeypatch: pytest.MonkeyPatc
 def test_a_pilot_without_pooling_labels_once() -> None:
     run = RunFile.model_validate(SETTINGS | {"label": [{"kind": "omega_prm"}]})
     pilot = asyncio.run(measured(run, 10, engines=1))
-    assert all(len(p.label) == p.vetted for p in pilot.problems)
-    assert len(pilot.calls) == sum(
-        p.solve.rollouts + sum(c.rollouts for by in p.label for c in by.values()) for p in pilot.problems
-    )
+    assert all(bool(p.label) == p.vetted and p.label_pooling == p.label for p in pilot.problems)
+    asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label.values()) for p in pilot.problems)
+    assert len(pilot.calls) == asked
 
 
 def test_a_pilot_starts_no_more_engines_than_it_keeps_busy() -> None:

@@ -8,8 +8,8 @@ from stepforge.labelers import MathShepherd
 from stepforge.pipelines.exports import EXPORTS, AnyExport
 from stepforge.schemas.labeled import LabeledProblem
 
-WITHOUT_ROWS = {"repairs", "when_to_call"}
-"""Exports of programs and of calculator calls, which these problems have none of."""
+WITHOUT_ROWS = {"repairs"}
+"""Only programs are repaired, and these problems have none."""
 WITH_ROWS = [part for part in EXPORTS if part().kind not in WITHOUT_ROWS]
 ROWS = scripted_rows([MathShepherd(k=8)], 24)
 

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 from environments import WEIGHTS, python_of, run_program
-from scripted_rows import curated_run, scripted_rows
+from exported_rows import ROWS, WITH_ROWS
+from scripted_rows import exported_run
 
-from stepforge.labelers import MathShepherd
-from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, AnyExport
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.storage.layout import Layout
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,11 +31,7 @@ print("COLUMNS", sorted(trainer.train_dataset.column_names))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    rows = scripted_rows([MathShepherd(k=8)], 24)
-    run, layout = curated_run(tmp_path_factory.mktemp("consumed"), rows, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
-    return layout
+    return exported_run(tmp_path_factory.mktemp("consumed"), ROWS, [part() for part in EXPORTS])[1]
 
 
 def program_of(part: AnyExport, layout: Layout, place: Path, python: Path) -> str:
@@ -59,11 +52,7 @@ def program_of(part: AnyExport, layout: Layout, place: Path, python: Path) -> st
     return re.sub(r'("trained"[^)]*)\)', r"\1" + ON_CPU, code)
 
 
-WITHOUT_ROWS = ("repairs",)
-"""Only programs are repaired, and the run here has none."""
-TRAINED = [
-    part() for part in EXPORTS if "trainer.train()" in training_note(part()).text and part().kind not in WITHOUT_ROWS
-]
+TRAINED = [part() for part in WITH_ROWS if "trainer.train()" in training_note(part()).text]
 
 
 @pytest.mark.parametrize("part", TRAINED, ids=lambda part: part.kind)

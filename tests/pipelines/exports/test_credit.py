@@ -22,8 +22,7 @@ from stepforge.pipelines.exports import (
 from stepforge.pipelines.exports.marked import Measured
 from stepforge.pipelines.exports.right_paths import RightPath, picked, right_paths
 from stepforge.pipelines.exports.rl_prompts import band
-from stepforge.pipelines.exports.step_advantages import credits, min_form
-from stepforge.pipelines.exports.verifiers_traces import episode
+from stepforge.pipelines.exports.step_advantages import StepAdvantagesRow, credits, episode, min_form
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Start, Step
 
@@ -78,7 +77,7 @@ def test_a_trace_has_credit_and_mask_for_each_token_and_none_for_a_tools() -> No
         "advantage_low": [0.0, 0.0, 0.0],
         "advantage_high": [0.1, 0.1, 0.1],
     }
-    asked, first, tool, last = episode(row, [0.5, 0.5, 0.25])["traces"][0]["nodes"]
+    asked, first, tool, last = episode(StepAdvantagesRow.model_construct(**row), [0.5, 0.5, 0.25])["traces"][0]["nodes"]
     assert asked["message"]["role"] == "user"
     assert (first["token_ids"], first["mask"], first["advantages"]) == ([1, 2], [True, True], [0.5, 0.5])
     assert (tool["message"]["role"], tool["sampled"], tool["advantages"]) == ("tool", False, None)

@@ -9,18 +9,14 @@ import pytest
 from command_line import invoked
 from exported_rows import ROWS, WITH_ROWS, rows_of
 from pydantic import ValidationError
-from scripted_rows import curated_run
+from scripted_rows import curated_run, exported_run
 
 from stepforge.pipelines.datasets import split_files
 from stepforge.pipelines.datasets.columns import ProblemColumns, columns_of
 from stepforge.pipelines.datasets.split_files import SplitFiles
-from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
-from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.card.features import card_features
+from stepforge.pipelines.reports.card.front_matter import card_features
 from stepforge.pipelines.reports.card.training_notes import FOLDER, training_note
-from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.arrow import from_table, to_table
 from stepforge.schemas.record import Record
@@ -29,10 +25,7 @@ from stepforge.schemas.record import Record
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """A run folder with every export and its card."""
-    run, layout = curated_run(tmp_path_factory.mktemp("exported"), ROWS, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
-    return layout
+    return exported_run(tmp_path_factory.mktemp("exported"), ROWS, [part() for part in EXPORTS])[1]
 
 
 @pytest.mark.parametrize("part", WITH_ROWS, ids=lambda part: part().kind)
@@ -43,7 +36,7 @@ def test_every_export_loads_with_its_own_features(
     cache = tmp_path_factory.getbasetemp() / "cache"
     loaded = datasets.load_dataset(str(exported.datasets), part().name, cache_dir=str(cache))
     assert set(loaded) <= {"train", "test"}
-    columns = columns_of(open_run(exported.folder)[0], part())
+    columns = columns_of(part(), carries=False)
     expected = datasets.Features.from_arrow_schema(columns)
     assert all(split.features == expected for split in loaded.values())
     assert card_features(columns) == expected._to_yaml_list()

@@ -1,17 +1,16 @@
 """Data sets of 0, 1 and 2 rows, and empty splits: ``load_dataset`` reads what there is and fails for none."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from scripted_rows import curated_run, scripted_rows
+from scripted_rows import exported_run, scripted_rows
 
 from stepforge.labelers import Contrast, MathShepherd
-from stepforge.pipelines.datasets.writer import export_all, rows_by_split
+from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import EXPORTS, KTO, Preference, Reflection, RLPrompts
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run_folder.ledger import write_ledger
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Repair
 
@@ -25,7 +24,10 @@ def repaired(row: LabeledProblem) -> LabeledProblem:
     return row.model_copy(update={"solutions": tuple(solutions)})
 
 
-ROWS = [repaired(row) for row in scripted_rows([MathShepherd(k=8), Contrast()], 24)]
+@cache
+def some_rows() -> list[LabeledProblem]:
+    return [repaired(row) for row in scripted_rows([MathShepherd(k=8), Contrast()], 24)]
+
 
 NEEDS_TWO = ("step_preference", "step_dpo", "pairwise", "reflection", "preference", "kto", "short_long")
 """Exports that set solutions or steps beside each other."""
@@ -45,9 +47,7 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
 
 
 def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
-    run, layout = curated_run(tmp_path, [], [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    run, layout = exported_run(tmp_path, [], [part() for part in EXPORTS])
     assert not any(sum(rows_by_split(layout, part.name).values()) for part in run.export)
     assert not list(layout.datasets.rglob("*.parquet"))
 
@@ -57,12 +57,10 @@ def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
 def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     part = kind.model_validate({name: value for name, value in ONE_ROW.items() if name in kind.model_fields})
-    rows = ROWS if part.kind in NEEDS_TWO else [one_solution(row) for row in ROWS]
+    rows = some_rows() if part.kind in NEEDS_TWO else [one_solution(row) for row in some_rows()]
     chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
     assert len(chosen) == count, part.kind
-    run, layout = curated_run(tmp_path, chosen, [part])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    _, layout = exported_run(tmp_path, chosen, [part])
     written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
     assert sum(written.values()) == count
     assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
@@ -73,10 +71,8 @@ def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> No
 def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
     """Without a belief or a fixed number of completions there is no value, and so no ``soft_stepwise``."""
     datasets = pytest.importorskip("datasets")
-    bare = [without_values(row) for row in ROWS[:6]]
-    run, layout = curated_run(tmp_path, bare, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    bare = [without_values(row) for row in some_rows()[:6]]
+    _, layout = exported_run(tmp_path, bare, [part() for part in EXPORTS])
     there = datasets.get_dataset_config_names(str(layout.datasets))
     assert "soft_stepwise" not in there
     assert "stepwise" in there
@@ -96,10 +92,8 @@ def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
         *(KTO(name=f"kto_{layout}", chat=True, layout=layout) for layout in chat),
         Reflection(chat=True, min_margin=-1),
     ]
-    rows = [row for row in ROWS if list(Preference().rows(row))][:count]
-    run, layout = curated_run(tmp_path, rows, parts)
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    rows = [row for row in some_rows() if list(Preference().rows(row))][:count]
+    _, layout = exported_run(tmp_path, rows, parts)
     for part in parts:
         written = sum(rows_by_split(layout, part.name).values())
         assert (written > 0) is (count > 0) or part.kind == "reflection"

@@ -10,10 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from environments import WEIGHTS, python_of, run_program
-from scripted_rows import curated_run, scripted_rows
+from exported_rows import ROWS
+from scripted_rows import exported_run
 
-from stepforge.labelers import MathShepherd
-from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import (
     KTO,
     AnyExport,
@@ -26,8 +25,6 @@ from stepforge.pipelines.exports import (
     StepPreference,
     Verification,
 )
-from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run_folder.ledger import write_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TEMPLATE = (
@@ -164,9 +161,7 @@ def parts() -> list[AnyExport]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run, layout = curated_run(tmp_path_factory.mktemp("trainers"), scripted_rows([MathShepherd(k=8)], 24), parts())
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    _, layout = exported_run(tmp_path_factory.mktemp("trainers"), ROWS, parts())
     return Path(str(layout.datasets))
 
 

@@ -71,7 +71,7 @@ def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
 def test_the_processes_withstand_what_the_gates_would_refuse(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = [attack for attack in hostile(canary) if len(attack) <= 2000][:8]
-    pool = GradingPool(processes=1, limit_seconds=1.0, memory_bytes=2**30)
+    pool = GradingPool(processes=1, limit_seconds=1.0)
     try:
         futures = [pool.submit("p", "x+1", answer) for attack in attacks for answer in (attack, "1+x")]
         outcomes = [future.result(timeout=100) for future in futures]
@@ -116,14 +116,14 @@ def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MY_PASSWORD", "canary-too")
 
     async def work() -> tuple[bytes, str]:
-        async with PooledGrader(memory_bytes=2**30) as grader:
+        async with PooledGrader() as grader:
             assert await grader.grade(problem("5"), [hard(5)]) == ["correct"]
             of = Path(f"/proc/{grader.process_ids[0]}")
             return (of / "environ").read_bytes(), (of / "limits").read_text()
 
     environment, limits = asyncio.run(work())
     assert b"canary" not in environment
-    assert f"Max address space         {2**30}" in limits
+    assert f"Max address space         {2**31}" in limits
 
 
 def test_closing_leaves_no_process_and_answers_what_is_queued() -> None:

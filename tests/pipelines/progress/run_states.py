@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from run_files import a_run
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed, StageProgress
-from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed
+from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan
 from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
 from stepforge.schemas.labeled import Cost
@@ -50,9 +50,9 @@ def report(stage: ShardStage, shard: int, rollouts: int = 0, rows: int = 10) -> 
 
 
 def snapshot(**more: object) -> Snapshot:
-    stages = {stage: StageProgress(shards=4) for stage in SHARD_STAGES}
-    stages["vet"] = StageProgress(shards=4, rows_in=40, rows_out=33, rejected={"difficulty: too hard": 7})
-    stages["label"] = StageProgress(shards=2, rows_in=20, rows_out=19, failures={"TimeoutError": 1})
+    stages = {stage: StageTotal(shards=4) for stage in SHARD_STAGES}
+    stages["vet"] = StageTotal(shards=4, rows_in=40, rows_out=33, rejected={"difficulty: too hard": 7})
+    stages["label"] = StageTotal(shards=2, rows_in=20, rows_out=19, failures={"TimeoutError": 1})
     engine = EngineProgress(
         engines=2,
         answering=1,

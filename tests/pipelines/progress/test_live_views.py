@@ -15,7 +15,7 @@ from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_table, view_of
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed, StageProgress
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed
 from stepforge.pipelines.progress.text import (
     duration,
     end_text,
@@ -26,7 +26,7 @@ from stepforge.pipelines.progress.text import (
     reasons,
     speed_text,
 )
-from stepforge.pipelines.run_folder.ledger import price, stage_totals
+from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 
 FILL = "96 of 512 running, 7 waiting, busy 98%, 1 of 2 engines not answering"
@@ -102,7 +102,7 @@ def test_words_for_spans_reasons_and_ends() -> None:
     spans = {3.2: "3 s", 61: "1 min 1 s", 120: "2 min", 3_700: "1 h 1 min", 90_000: "1 d 1 h", 59.7: "60 s"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
     assert reasons({str(i): i for i in range(1, 9)}) == "8 8, 7 7, 6 6, 5 5, 4 4, 3 3, 3 for other reasons"
-    done = {stage: StageProgress(shards=4) for stage in SHARD_STAGES}
+    done = {stage: StageTotal(shards=4) for stage in SHARD_STAGES}
     assert end_text(snapshot(stages=done)) == "every shard is done"
     assert engine_text(EngineProgress()) == "no engine"
 

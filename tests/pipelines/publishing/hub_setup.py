@@ -13,8 +13,8 @@ from loopback_repo import Commit, Repo
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, read_dataset
+from stepforge.pipelines.publishing.plan import PublishRequest
 from stepforge.pipelines.publishing.publication import Talk, publish
-from stepforge.pipelines.publishing.request import PublishRequest
 from stepforge.pipelines.storage.store import AnyPath
 
 REPO = "my-org/step-labels"

@@ -163,8 +163,12 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, {"files": [upload_mode(file, files) for file in json.loads(body)["files"]]}, {}
             case "POST", ["commit", revision]:
                 return 200, self.commit(name, repo, revision, [json.loads(line) for line in body.splitlines()]), {}
-            case _, [("branch" | "tag"), _]:
-                return 200, self.refer(command, repo, rest, json.loads(body or b"{}")), {}
+            case "POST", ["tag", revision]:
+                name = json.loads(body)["tag"]
+                if name in repo.tags:
+                    raise Refused(409, f"Reference already exists: {name}")
+                repo.tags[name] = repo.resolve(revision)
+                return 200, {}, {}
             case "PUT", ["settings"]:
                 repo.private = json.loads(body)["visibility"] == "private"
                 return 200, {}, {}
@@ -229,20 +233,6 @@ class Handler(BaseHTTPRequestHandler):
             del files[path]
         else:
             raise Refused(404, f"cannot apply {key} to {path}", "EntryNotFound")
-
-    def refer(self, command: str, repo: Repo, rest: list[str], body: dict[str, Any]) -> dict[str, str]:
-        kind, named = rest
-        refs = repo.branches if kind == "branch" else repo.tags
-        if command == "DELETE":
-            if named not in refs or named == "main":
-                raise Refused(404, f"no such {kind}", "RevisionNotFound")
-            del refs[named]
-            return {}
-        name, start = (named, body.get("startingPoint") or "main") if kind == "branch" else (body["tag"], named)
-        if name in refs:
-            raise Refused(409, f"Reference already exists: {name}")
-        refs[name] = repo.resolve(start)
-        return {}
 
     def tree(self, commit: Commit, folder: str) -> tuple[int, Any, dict[str, str]]:
         query = parse_qs(urlsplit(self.path).query)

@@ -2,61 +2,37 @@
 
 from math import isclose
 
+from fakes import IDENTITY, a_problem, a_solution, verdict_of
 from judgments import TRUTH, judged
 
 from stepforge.pipelines.reports.label_accuracy import accuracies, truths_of
 from stepforge.pipelines.reports.label_audit import Audit, labeled_steps
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step
-
-IDENTITY = PolicyIdentity(
-    model="m", digest="", engine="e", engine_version="1", temperature=1, top_p=1, max_tokens=9, prompt="{question}"
-)
+from stepforge.schemas.rollout import Outcome, Step
 
 
-def solution(name: str, *lines: str, outcome: str, verdict: Verdict) -> LabeledSolution:
-    rollout = Rollout(
-        id=name,
-        start=None,
-        steps=tuple(Step(text=f"{line}\n") for line in lines),
-        answer="2",
-        outcome=outcome,  # type: ignore[arg-type]
-        finish="stop",
-        tokens=3,
-    )
+def solution(name: str, *lines: str, outcome: Outcome, verdict: Verdict) -> LabeledSolution:
+    steps = tuple(Step(text=f"{line}\n") for line in lines)
+    rollout = a_solution(name, "", outcome).model_copy(update={"steps": steps, "answer": "2"})
     return LabeledSolution(rollout=rollout, labels=(None,) * len(lines), verdict=verdict)
 
 
-def named(first_error: int | None, *, abstained: bool = False) -> Verdict:
-    return Verdict(labeler="x", first_error=first_error, abstained=abstained)
-
-
 def row(*solutions: LabeledSolution, truth: bool = True) -> LabeledProblem:
-    problem = Problem(
-        id="p",
-        source="s",
-        domain="d",
-        question="?",
-        answer="2",
-        answer_kind="integer",
-        difficulty=3,
-        group="g",
-        truth=TRUTH if truth else None,
-    )
+    known = {"source": "s", "domain": "d", "difficulty": 3, "truth": TRUTH if truth else None}
+    problem = a_problem(answer="2").model_copy(update=known)
     return LabeledProblem(problem=problem, solutions=solutions, evidence=(), policy=IDENTITY, costs=())
 
 
 def test_steps_are_counted_as_they_are_exported() -> None:
     audited = row(
         # True classes: right, wrong, wrong. Named too late: one wrong step is labeled right.
-        solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=named(2)),
+        solution("a", "A = 1", "B = 3", "Answer: 3", outcome="wrong", verdict=verdict_of("x", 2)),
         # True: all right. A right step is labeled wrong; what is behind it is not exported.
-        solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(1)),
+        solution("b", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=verdict_of("x", 1)),
         # True: right, wrong, wrong, and named exactly.
-        solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=named(1)),
-        solution("d", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=named(None)),
-        solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=named(None, abstained=True)),
+        solution("c", "A = 1", "B = 5", "Answer: 5", outcome="wrong", verdict=verdict_of("x", 1)),
+        solution("d", "A = 1", "B = 2", "Answer: 2", outcome="correct", verdict=verdict_of("x")),
+        solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=verdict_of("x", abstained=True)),
     )
     audit = Audit()
     audit.add(audited, truths_of(audited))
@@ -76,14 +52,14 @@ def test_steps_are_counted_as_they_are_exported() -> None:
 
 def test_problems_without_a_truth_count_nowhere() -> None:
     audit = Audit()
-    untold = row(solution("a", "A = 1", outcome="wrong", verdict=named(0)), truth=False)
+    untold = row(solution("a", "A = 1", outcome="wrong", verdict=verdict_of("x", 0)), truth=False)
     audit.add(untold, truths_of(untold))
     assert audit.figures() == {}
 
 
 def test_steps_that_cannot_be_judged_are_left_out() -> None:
     truth = Verdict(labeler="oracle", first_error=1, classes=("unknown", "wrong", "right"))
-    assert [tuple(s) for s in labeled_steps(named(2), truth)] == [(True, False), (False, True)]
+    assert [tuple(s) for s in labeled_steps(verdict_of("x", 2), truth)] == [(True, False), (False, True)]
 
 
 def test_flags_on_right_answers_have_recall_and_precision() -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from exported_rows import WITH_ROWS
 from huggingface_hub import DatasetCard
-from scripted_rows import curated_run, scripted_rows
+from scripted_rows import curated_run, exported_run, scripted_rows
 
 from stepforge.filters import Contamination
 from stepforge.generators.problem_sets import ProblemSet
@@ -57,9 +57,7 @@ HOSTILE = (
 
 
 def done(folder: Path, rows: list[LabeledProblem]) -> tuple[RunFile, Layout, str]:
-    run, layout = curated_run(folder, rows, [part() for part in EXPORTS])
-    export_all(run, layout)
-    write_report(run, layout, write_ledger(layout, []))
+    run, layout = exported_run(folder, rows, [part() for part in EXPORTS])
     return run, layout, (layout.datasets / "README.md").read_text(encoding="utf-8")
 
 
@@ -148,6 +146,8 @@ def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout
     assert f"hold {labels.count(True)} steps labeled right and {labels.count(False)} labeled wrong" in text
     assert f"| stepwise | {len(rows)} |" in text
     assert f"{len(labels)} steps carry a label" in text
+    near = json.loads(layout.report.read_text())["diversity"]["near_copies"]
+    assert near is None or f"{near:.1%} are nearly an earlier question with the same numbers; " in text
 
 
 def _rows(layout: Layout, part: Stepwise) -> list[dict[str, Any]]:

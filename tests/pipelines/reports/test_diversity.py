@@ -3,7 +3,6 @@
 import pytest
 from fakes import a_problem, a_solution, solved
 
-from stepforge.pipelines.reports.card.sections import _diversity
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.records import DiversityFigures
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
@@ -37,9 +36,7 @@ def test_the_same_numbers_in_nearly_the_same_words_are_a_near_copy() -> None:
     found.add(labeled("1", TRIP.format(4), "12"))
     found.add(labeled("2", "Today " + TRIP.format(4), "12"))
     assert found.figures().near_copies == pytest.approx(0.5)
-    assert "50.0% are nearly an earlier question with the same numbers" in _diversity(found.figures())
 
 
 def test_of_nothing_nothing_is_said() -> None:
     assert Diversity().figures() == DiversityFigures()
-    assert _diversity(DiversityFigures()).endswith("Operations: none seen.")

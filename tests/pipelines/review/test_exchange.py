@@ -11,6 +11,7 @@ from stepforge.cli import app
 from stepforge.pipelines.review.agreement import review_figures
 from stepforge.pipelines.review.exchange import export_items, import_findings
 from stepforge.pipelines.review.findings import add_findings, findings_file, read_findings
+from stepforge.pipelines.review.formats import FORMATS
 from stepforge.pipelines.review.queue import build_queue
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.errors import BadInput
@@ -35,8 +36,8 @@ def test_what_goes_out_comes_back(layout: Layout, rows: list[LabeledProblem], tm
     before = [on(row, item.solution, step, "right") for step in range(item.step)]
     before.append(on(row, item.solution, item.step, "wrong"))
     add_findings(layout, before)
-    file = tmp_path / "out.json"
-    export_items(layout, queue, file, name)
+    file = tmp_path / ("out.jsonl" if name == "prm800k" else "out.json")
+    export_items(layout, queue, file, FORMATS[name])
     if name == "argilla":  # it goes out without findings; a person answers there
         records = json.loads(file.read_text())
         for record in records:
@@ -46,15 +47,15 @@ def test_what_goes_out_comes_back(layout: Layout, rows: list[LabeledProblem], tm
                 record["responses"] = {"finding": [{"value": said, "user_id": "7d0"}]}
         file.write_text(json.dumps(records))
     findings_file(layout).unlink()
-    done = import_findings(layout, file, name)
+    done = import_findings(layout, file, FORMATS[name])
     assert (done.added, done.known, done.elsewhere) == (len(before), 0, 0)
     found = read_findings(layout).all
     facts = [(one.solution_id, one.step, one.finding, one.text_digest) for one in found]
     assert sorted(facts) == sorted((one.solution_id, one.step, one.finding, one.text_digest) for one in before)
     assert {one.origin for one in found} == {name}
-    assert import_findings(layout, file, name)[:2] == (0, len(before))
+    assert import_findings(layout, file, FORMATS[name])[:2] == (0, len(before))
     with pytest.raises(BadInput, match="already"):
-        export_items(layout, queue, file, name)
+        export_items(layout, queue, file, FORMATS[name])
 
 
 def test_prm800k_lines_from_elsewhere_are_matched_by_their_words(
@@ -68,7 +69,7 @@ def test_prm800k_lines_from_elsewhere_are_matched_by_their_words(
     strange = line | {"question": {"problem": "another"}}
     file = tmp_path / "lines.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in (line, strange)))
-    assert import_findings(layout, file, "prm800k", "MIT") == (2, 0, 2)
+    assert import_findings(layout, file, FORMATS["prm800k"], "MIT") == (2, 0, 2)
     found = read_findings(layout).all
     assert [(one.step, one.finding, one.license) for one in found] == [(0, "right", "MIT"), (1, "wrong", "MIT")]
 
@@ -83,10 +84,10 @@ def test_traces_of_use_need_consent_and_license_and_weigh_little(
     for missing in ("consent", "license"):
         file.write_text(json.dumps(event | {missing: " "}))
         with pytest.raises(BadInput, match=f"line 1: has no {missing}"):
-            import_findings(layout, file, "usage")
+            import_findings(layout, file, FORMATS["usage"])
     assert read_findings(layout).all == []
     file.write_text(json.dumps(event))
-    assert import_findings(layout, file, "usage").added == 1
+    assert import_findings(layout, file, FORMATS["usage"]).added == 1
     (one,) = read_findings(layout).all
     assert one.weak and one.license == "CC-BY-4.0"
     assert review_figures([one], None).steps == 0

@@ -11,7 +11,7 @@ from stepforge.pipelines.run_folder.watched import (
     watched_solutions,
     watched_text,
 )
-from stepforge.pipelines.settings.watch import Watch
+from stepforge.pipelines.settings.run_file import Watch
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import Rollout, Start
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
+from imported_later import Later, torch, transformers
 from tiny_networks import (
     QUESTION,
     SOLUTIONS,
@@ -18,23 +17,21 @@ from tiny_networks import (
     ids_of,
     language_model,
     logits,
+    safetensors,
     saved,
     scores_of,
     tiny_tokenizer,
     with_head,
-)
-from transformers import (
-    Qwen2ForCausalLM,
-    Qwen2ForTokenClassification,
 )
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.engines.tokenization import load_tokenizer
 from stepforge.pipelines.scorers import Surprise, open_scorer
-from stepforge.pipelines.scorers.surprise_head import SurpriseHead, step_features
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import StepScores
+
+surprise_head = Later("stepforge.pipelines.scorers.surprise_head")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def tokenizer() -> Any:
 
 def test_token_classification_is_read_at_the_separators(tokenizer: Any, tmp_path: Path) -> None:
     torch.manual_seed(2)
-    network = saved(tokenizer, Qwen2ForTokenClassification(config_of(tokenizer, num_labels=2)), tmp_path)
+    network = saved(tokenizer, transformers.Qwen2ForTokenClassification(config_of(tokenizer, num_labels=2)), tmp_path)
     expected = []
     for steps in SOLUTIONS:
         ids, row = [tokenizer.bos_token_id, *ids_of(tokenizer, QUESTION)], []
@@ -148,7 +145,7 @@ def test_a_generative_judge_gives_the_share_of_yes(tokenizer: Any, tmp_path: Pat
 def test_surprise_reads_the_policy_and_asks_its_head(tokenizer: Any, tmp_path: Path) -> None:
     network = language_model(tokenizer, tmp_path)
     torch.manual_seed(5)
-    head = SurpriseHead()
+    head = surprise_head.SurpriseHead()
     head.save(tmp_path)
     expected = []
     for steps in SOLUTIONS:
@@ -159,7 +156,7 @@ def test_surprise_reads_the_policy_and_asks_its_head(tokenizer: Any, tmp_path: P
             at.append(len(ids) - 1)
         chances = logits(network, ids).log_softmax(-1)
         lowest = [min(chances[i, ids[i + 1]].item() for i in range(start, end - 1)) for start, end in pairwise(at)]
-        features = step_features(logits(network, ids), _reading(ids, at))
+        features = surprise_head.step_features(logits(network, ids), _reading(ids, at))
         squeezed = torch.tensor(lowest)
         assert torch.allclose(features[:, 0], -torch.log1p(-squeezed * 5), atol=1e-4)
         expected.append(head.read_scores([features])[0])
@@ -174,7 +171,7 @@ def _reading(ids: list[int], at: list[int]) -> Any:
 
 def test_what_cannot_be_scored_is_an_error_and_never_a_low_score(tokenizer: Any, tmp_path: Path) -> None:
     language_model(tokenizer, tmp_path)
-    SurpriseHead().save(tmp_path)
+    surprise_head.SurpriseHead().save(tmp_path)
     settings = {"kind": "surprise", "model": str(tmp_path), "max_model_len": 40}
     long, hostile, empty, fine = scores_of(settings, (("x" * 60,), ("a<|im_end|>",), (), ("5",)))
     assert long.scores == hostile.scores == empty.scores == ()
@@ -232,9 +229,13 @@ def test_vllm_reads_what_transformers_reads(tokenizer: Any, tmp_path: Path) -> N
     size = 128  # vLLM's attention on a CPU takes heads of 32 and more
     head = {"score.0.weight": 0.1 * torch.randn(size, size), "score.0.bias": torch.randn(size)}
     head |= {"score.2.weight": 0.1 * torch.randn(2, size), "score.2.bias": torch.randn(2)}
-    saved(tokenizer, Qwen2ForCausalLM(config_of(tokenizer, hidden_size=size, initializer_range=0.1)), tmp_path)
-    weights = load_file(tmp_path / "model.safetensors")
-    save_file({**weights, **head}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    saved(
+        tokenizer,
+        transformers.Qwen2ForCausalLM(config_of(tokenizer, hidden_size=size, initializer_range=0.1)),
+        tmp_path,
+    )
+    weights = safetensors.load_file(tmp_path / "model.safetensors")
+    safetensors.save_file({**weights, **head}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace("Qwen2ForCausalLM", "Qwen2ForProcessRewardModel"))
     ours = scores_of({"kind": "qwen_prm", "model": str(tmp_path)})

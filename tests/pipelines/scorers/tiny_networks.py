@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from imported_later import Later, torch, transformers
 from pydantic import TypeAdapter
-from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
 
 from stepforge.pipelines.scorers import AnyScorer, open_scorer
 from stepforge.schemas.protocols import StepScores
 
+safetensors = Later("safetensors.torch")
 QUESTION = "What is 2 + 3?"
 SOLUTIONS = (("2 + 3 = 5", "So it is 5."), ("It is 6.",), ("First\nsecond", "third", "- fourth +"))
 TEMPLATE = (
@@ -28,21 +23,21 @@ TEMPLATE = (
 SPECIAL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def tiny_tokenizer() -> Any:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     built = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     built.decoder = decoders.ByteLevel()
     built.add_special_tokens(list(SPECIAL))
     built.add_tokens([AddedToken("<extra_0>", normalized=False), AddedToken("ки", normalized=False)])
-    return PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=built, bos_token=SPECIAL[2], eos_token=SPECIAL[1], chat_template=TEMPLATE
     )
 
 
-def config_of(tokenizer: Any, **more: Any) -> Qwen2Config:
+def config_of(tokenizer: Any, **more: Any) -> Any:
     sizes = {"hidden_size": 16, "intermediate_size": 32, "initializer_range": 0.4, **more}
-    return Qwen2Config(
+    return transformers.Qwen2Config(
         vocab_size=len(tokenizer),
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -60,13 +55,13 @@ def saved(tokenizer: Any, network: Any, folder: Path) -> Any:
 
 def language_model(tokenizer: Any, folder: Path) -> Any:
     torch.manual_seed(1)
-    return saved(tokenizer, Qwen2ForCausalLM(config_of(tokenizer)), folder)
+    return saved(tokenizer, transformers.Qwen2ForCausalLM(config_of(tokenizer)), folder)
 
 
-def with_head(tokenizer: Any, folder: Path, head: dict[str, torch.Tensor]) -> Any:
+def with_head(tokenizer: Any, folder: Path, head: dict[str, Any]) -> Any:
     network = language_model(tokenizer, folder)
-    weights = load_file(folder / "model.safetensors")
-    save_file({**weights, **head}, folder / "model.safetensors", metadata={"format": "pt"})
+    weights = safetensors.load_file(folder / "model.safetensors")
+    safetensors.save_file({**weights, **head}, folder / "model.safetensors", metadata={"format": "pt"})
     return network
 
 
@@ -85,14 +80,14 @@ def ids_of(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-@torch.inference_mode()
-def hidden(network: Any, ids: list[int]) -> torch.Tensor:
-    return network.model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+def hidden(network: Any, ids: list[int]) -> Any:
+    with torch.inference_mode():
+        return network.model(input_ids=torch.tensor([ids])).last_hidden_state[0]
 
 
-@torch.inference_mode()
-def logits(network: Any, ids: list[int]) -> torch.Tensor:
-    return network(input_ids=torch.tensor([ids])).logits[0]
+def logits(network: Any, ids: list[int]) -> Any:
+    with torch.inference_mode():
+        return network(input_ids=torch.tensor([ids])).logits[0]
 
 
 def check(found: list[StepScores], expected: list[list[float]]) -> None:

@@ -11,12 +11,11 @@ from typer.testing import CliRunner
 import stepforge
 from stepforge.cli import app as command_line
 from stepforge.pipelines.verification import verdicts
-from stepforge.pipelines.verification.credit import Credit
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
 from stepforge.pipelines.verification.service import verify_app
 from stepforge.pipelines.verification.verdicts import AnswerVerifier, Item, Verified, VerifierLimits
 from stepforge.schemas.errors import BadInput, RunFailed
-from stepforge.schemas.protocols import EngineDead, EngineIdentity, StepScores
+from stepforge.schemas.protocols import EngineDead, EngineIdentity, Scorer, StepScores
 
 TOKEN = "t"  # noqa: S105
 PLAIN = [("The answer is 4.", "4"), ("The answer is 5.", "#### 4"), (r"So \boxed{\frac{1}{2}}.", "0.5"), ("", "4")]
@@ -47,8 +46,8 @@ def verifier() -> Iterator[AnswerVerifier]:
     asyncio.run(made.close())
 
 
-def _post(verifier: Any, path: str, body: Any, *, credit: Credit | None = None, **limits: Any) -> httpx.Response:
-    app = verify_app(verifier, token=TOKEN, limits=VerifierLimits(**limits), credit=credit)
+def _post(verifier: Any, path: str, body: Any, *, scorer: Scorer | None = None, **limits: Any) -> httpx.Response:
+    app = verify_app(verifier, token=TOKEN, limits=VerifierLimits(**limits), scorer=scorer)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
@@ -142,11 +141,11 @@ def test_the_time_of_a_request_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_credit_is_the_change_of_the_least_score_so_far(verifier: AnswerVerifier) -> None:
     body = {"items": [{"question": "q", "steps": ["a", "b", "c"]}]}
-    found = _post(verifier, "/credit", body, credit=Credit(_Scores((0.9, 0.2, 0.8)))).json()["credits"]
+    found = _post(verifier, "/credit", body, scorer=_Scores((0.9, 0.2, 0.8))).json()["credits"]
     assert found == [{"steps": [-0.1, -0.7, 0.0], "values": [0.9, 0.2, 0.2], "reason": None}]
-    failed = _post(verifier, "/credit", body, credit=Credit(_Scores(error="too long"))).json()["credits"]
+    failed = _post(verifier, "/credit", body, scorer=_Scores(error="too long")).json()["credits"]
     assert failed == [{"steps": None, "values": [], "reason": "too long"}]
-    gone = _post(verifier, "/credit", body, credit=Credit(_Scores(dead=True)))
+    gone = _post(verifier, "/credit", body, scorer=_Scores(dead=True))
     assert gone.status_code == 200 and gone.json()["credits"] == [{"steps": None, "reason": "the model is gone"}]
     assert _post(verifier, "/credit", body).status_code == 404
 

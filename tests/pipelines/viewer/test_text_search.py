@@ -1,9 +1,9 @@
-"""Words in strings that lie one after the other in memory."""
+"""Words in the strings of a shard."""
 
 import pyarrow as pa
 import pytest
 
-from stepforge.pipelines.viewer.text_search import _Strings, words_of
+from stepforge.pipelines.viewer.text_search import Strings, words_of
 
 ROWS = [["Ada has", " 3 stamps"], [], ["stamps, STAMPS"], ["Ärger", ""], ["hass"], [], ["äRGERLICH"]]
 PATH = "solutions.list.element.steps.list.element.text"
@@ -15,16 +15,16 @@ PATH = "solutions.list.element.steps.list.element.text"
 )
 @pytest.mark.parametrize("first", [0, 1, 4])
 def test_a_row_is_found_by_a_word_that_one_of_its_strings_holds_whole(word: str, rows: list[int], first: int) -> None:
-    flat = _Strings(pa.table({"steps": pa.array(ROWS).slice(first)}), "steps.list.element")
+    flat = Strings.at(pa.table({"steps": pa.array(ROWS).slice(first)}), "steps.list.element")
     nested = [[{"steps": [{"text": text}]} for text in row] for row in ROWS]
-    deep = _Strings(pa.table({"solutions": pa.array(nested).slice(first)}), PATH)
+    deep = Strings.at(pa.table({"solutions": pa.array(nested).slice(first)}), PATH)
     expected = {row - first for row in rows if row >= first}
-    assert set(flat.rows_with(word).tolist()) == set(deep.rows_with(word).tolist()) == expected
+    assert set(flat.rows_with(word)) == set(deep.rows_with(word)) == expected
 
 
 def test_nothing_is_found_in_no_strings() -> None:
     none = pa.table({"id": pa.array([], pa.string())})
-    assert _Strings(none, "id").rows_with("a").tolist() == []
+    assert not len(Strings.at(none, "id").rows_with("a"))
 
 
 def test_quotes_make_phrases() -> None:

@@ -50,7 +50,7 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(layout: Layout) -> No
         answer = client.get(f"/problem/label/0/0?n=1&token={TOKEN}", follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (303, "/problem/label/0/0?n=1")
         cookie = answer.headers["set-cookie"]
-        assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and cookie.startswith("stepforge_8000=")
+        assert "HttpOnly" in cookie and "SameSite=strict" in cookie and cookie.startswith("stepforge_8000=")
         assert client.get("/").status_code == 200
         away = client.get(f"//evil.example?token={TOKEN}", follow_redirects=False)
         assert not away.headers.get("location", "/x").startswith("//")

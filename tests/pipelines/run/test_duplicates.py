@@ -7,7 +7,7 @@ import pytest
 from fakes import a_problem
 
 from stepforge.filters import question_key
-from stepforge.pipelines.run.duplicate_questions import duplicate_questions
+from stepforge.pipelines.run.duplicates import duplicate_questions
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import Problem

@@ -3,8 +3,7 @@
 from math import isclose
 from pathlib import Path
 
-from stepforge.pipelines.run_folder.sessions import Session, past_sessions
-from stepforge.pipelines.run_folder.timeline import BINS, Timeline
+from stepforge.pipelines.run_folder.sessions import BINS, Session, Timeline, past_sessions
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.labeled import Cost
 

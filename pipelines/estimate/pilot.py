@@ -1,0 +1,255 @@
+"""A pilot: a sample of a run's problems through all stages, in memory, on the run's own engine."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from stepforge.filters import Corpus
+from stepforge.generators.policies import Policies
+from stepforge.generators.problem_sets import SourceItem
+from stepforge.labelers import AnyPart
+from stepforge.labelers.contracts import pooled_labeler, with_rates
+from stepforge.pipelines.estimate.sample import Sample
+from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.inputs.held_out import held_out_hits
+from stepforge.pipelines.run.actors import open_models
+from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
+from stepforge.pipelines.run.stages import attempt_all, curate, label_by, vet
+from stepforge.pipelines.run.supplied import brought_with, solve_for
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
+from stepforge.schemas.protocols import Scorer
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+LEAST_PER_ENGINE = 8
+"""Problems that a pilot has for each engine it starts, so that they are not idle for most of it."""
+Given = TypeVar("Given", SourceItem, SolvedProblem)
+Done = TypeVar("Done", SolvedProblem, LabeledProblem)
+ByLabeler = Mapping[str, Cost]
+
+
+class PilotProblem(NamedTuple):
+    """What one problem of the pilot took, and what came of it."""
+
+    id: str
+    solve: Cost
+    label: ByLabeler
+    """As the run labels most of its problems; empty where vetting dropped the problem."""
+    label_pooling: ByLabeler
+    """As the run labels the problems from which it pools the rates."""
+    solve_seconds: float
+    label_seconds: float
+    vetted: bool
+    kept: bool
+    labeled_steps: int
+
+
+class Pilot(NamedTuple):
+    """What was measured."""
+
+    problems: list[PilotProblem]
+    calls: list[Call]
+    solve_parallel: float
+    """Requests under way for each problem under way."""
+    label_parallel: float
+    engines: int
+    startup_seconds: float
+    """From starting the workers until every engine was loaded; no part of what a run is charged for."""
+    seconds: float
+    """At work."""
+    loop_seconds: float
+    """Processor time of the workers' own threads."""
+    failures: int
+    """Problems that could not be finished."""
+
+
+class Phase(NamedTuple):
+    """One stage of a pilot, on one engine or on all."""
+
+    solved: list[SolvedProblem]
+    labeled: list[LabeledProblem]
+    calls: list[Call]
+    seconds: dict[str, float]
+    """Problem id -> time from its first to its last request and everything between."""
+    loop: float
+    """Processor time of the worker's own thread, without the engine's: what bounds it when the engine is fast."""
+    failures: int
+
+    @property
+    def parallel(self) -> float:
+        """Requests under way for each problem under way."""
+        together = sum(self.seconds.values())
+        return sum(call.seconds for call in self.calls) / together if together else 0.0
+
+    @classmethod
+    def of(cls, parts: "Sequence[Phase]") -> "Phase":
+        solved = [row for part in parts for row in part.solved]
+        labeled = [row for part in parts for row in part.labeled]
+        calls = [call for part in parts for call in part.calls]
+        seconds = {name: took for part in parts for name, took in part.seconds.items()}
+        return cls(solved, labeled, calls, seconds, sum(p.loop for p in parts), sum(p.failures for p in parts))
+
+
+class PilotWorker:
+    """A Ray actor that loads the run's engine once, for both stages."""
+
+    def __init__(self, run: RunFile) -> None:
+        self.run = run
+        self.grader = PooledGrader()
+        self.engines: list[TracedEngine] = []
+        self.scorer: Scorer | None = None
+
+    async def ready(self) -> bool:
+        if not self.engines:
+            opened = await open_models(self.run)
+            self.scorer = opened.scorer
+            engine, judge = (TracedEngine(one, Trace()) if one else None for one in (opened.engine, opened.judge))
+            others = {name: TracedEngine(one, Trace()) for name, one in opened.others.items()}
+            self.engines = [one for one in (engine, judge, *others.values()) if one is not None]
+            self.policies = Policies(self.engines[0], self.run.policy, judge, self.grader.run_python, others)
+        return True
+
+    async def solve(self, items: Sequence[SourceItem]) -> Phase:
+        async def work(item: SourceItem) -> SolvedProblem:
+            brought = brought_with(item)
+            policy = self.policies.solving(item.problem, supplied=bool(brought))
+            return await solve_for(self.run, item.problem, brought, policy, self.grader, self.scorer)
+
+        solved, phase = await self._timed(items, work)
+        return phase._replace(solved=solved)
+
+    async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
+        async def work(row: SolvedProblem) -> LabeledProblem:
+            return await label_by(self.policies, row, parts, self.grader, seed=self.run.seed, scorer=self.scorer)
+
+        labeled, phase = await self._timed(rows, work)
+        return phase._replace(labeled=labeled)
+
+    async def close(self) -> None:
+        for engine in self.engines:
+            await engine.close()
+        if self.scorer is not None:
+            await self.scorer.close()
+        await self.grader.close()
+
+    async def _timed(self, rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]]) -> tuple[list[Done], Phase]:
+        trace, seconds = Trace(), dict[str, float]()
+        for engine in self.engines:
+            engine.trace = trace
+
+        async def timed(row: Given) -> Done:
+            began = time.monotonic()
+            done = await work(row)
+            seconds[row.problem.id] = time.monotonic() - began
+            return done
+
+        used = time.thread_time()
+        done, failures = await attempt_all(rows, timed, "pilot", lambda row: row.problem.id)
+        return done, Phase([], [], trace.calls, seconds, time.thread_time() - used, len(failures))
+
+
+def pilot_engines(run: RunFile, sample: Sample) -> int:
+    """Return how many of the run's engines a pilot keeps busy."""
+    return max(1, min(run.workers.engine, len(sample.items) // LEAST_PER_ENGINE))
+
+
+async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
+    """Take a sample through the stages; Ray must have been started."""
+    import ray
+
+    began = time.monotonic()
+    options = {"num_cpus": 0, "num_gpus": engine_gpus(run), "max_concurrency": 16}
+    start = partial(ray.remote(**options)(PilotWorker).remote, run)
+    workers = [Worker(start, max_restarts=0) for _ in range(pilot_engines(run, sample))]
+    try:
+        await _all(worker.call("ready") for worker in workers)
+        startup = time.monotonic() - began
+        return (await measure(run, sample, workers))._replace(startup_seconds=startup)
+    finally:
+        await asyncio.gather(*(worker.close() for worker in workers))
+
+
+async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pilot:
+    began = time.monotonic()
+    solving = await _spread("solve", workers, sample.items)
+    held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solving.solved])
+    vetted = vet(solving.solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
+    under_defaults, rates = Phase.of([]), None
+    if (pooled := pooled_labeler(run.label)) is not None and vetted:
+        under_defaults = await _spread("label", workers, vetted, [pooled])
+        rates = await asyncio.to_thread(_fitted, pooled.fitted_rates, under_defaults.labeled)
+    labeling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
+    whole = Phase.of([solving, under_defaults, labeling])
+    return Pilot(
+        problems=_problems(run, sample, solving, under_defaults, labeling),
+        calls=whole.calls,
+        solve_parallel=solving.parallel,
+        label_parallel=labeling.parallel,
+        engines=len(workers),
+        startup_seconds=0.0,
+        seconds=time.monotonic() - began,
+        loop_seconds=whole.loop,
+        failures=solving.failures + labeling.failures,
+    )
+
+
+def _fitted(fit: Callable[[Sequence[LabeledProblem]], Record], rows: Iterable[LabeledProblem]) -> Record | None:
+    """Return the rates that the run is expected to come to; rows in one order, whichever engine they came from."""
+    ordered = sorted(rows, key=lambda row: row.problem.id)
+    return fit(ordered) if ordered else None
+
+
+def _problems(
+    run: RunFile, sample: Sample, solving: Phase, under_defaults: Phase, labeling: Phase
+) -> list[PilotProblem]:
+    solved = {row.problem.id: row for row in solving.solved}
+    labels = {row.problem.id: _by_labeler(row) for row in labeling.labeled}
+    defaults = {row.problem.id: _by_labeler(row) for row in under_defaults.labeled}
+    cached = cost_by_labeler(entry for row in under_defaults.labeled for entry in row.costs)
+    steps = {row.problem.id: row.labeled_steps for row in curate(labeling.labeled, run.curate).kept}
+    return [
+        PilotProblem(
+            id=name,
+            solve=Cost.of([r for r in solved[name].rollouts if r.tokens] if name in solved else []),
+            label={labeler: _asked_once(cost, cached.get(labeler)) for labeler, cost in labels.get(name, {}).items()},
+            label_pooling={**labels[name], **defaults.get(name, {})} if name in labels else {},
+            solve_seconds=solving.seconds.get(name, 0.0),
+            label_seconds=labeling.seconds.get(name, 0.0),
+            vetted=name in labels,
+            kept=name in steps,
+            labeled_steps=steps.get(name, 0),
+        )
+        for name in (item.problem.id for item in sample.items)
+    ]
+
+
+def _by_labeler(row: LabeledProblem) -> ByLabeler:
+    return {entry.labeler: entry.cost for entry in row.costs}
+
+
+def _asked_once(cost: Cost, before: Cost | None) -> Cost:
+    """A labeler that labels twice finds in the prefix cache the second time what a run would have to compute: of its
+    prompt tokens, the share that it found the first time is cached."""
+    if before is None or not before.prompt_tokens:
+        return cost
+    share = before.cached_prompt_tokens / before.prompt_tokens
+    return cost.model_copy(update={"cached_prompt_tokens": round(cost.prompt_tokens * share)})
+
+
+async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Record], *more: Sequence[AnyPart]) -> Phase:
+    """Deal the rows out to the workers."""
+    shares = [rows[i :: len(workers)] for i in range(len(workers))]
+    dealt = zip(workers, shares, strict=True)
+    return Phase.of(await _all(worker.call(method, share, *more) for worker, share in dealt if share))
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    try:
+        return await asyncio.gather(*calls)
+    except WorkerDied as error:
+        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last words are above") from None
