@@ -48,7 +48,8 @@ class ChangePoint(LabelPart):
     least_information: float = Field(default=0.02, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
-    """Posterior probability below which it abstains."""
+    """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
+    where some step is more likely wrong than none."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
@@ -146,7 +147,9 @@ class ChangePoint(LabelPart):
         if self._contradicted(path, evidence):
             return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
         likeliest = max(range(len(chances)), key=chances.__getitem__)
-        if chances[likeliest] < self.sure:
+        if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
+            likeliest = max(range(len(path.steps)), key=chances.__getitem__) if chances[-1] < 0.5 else len(path.steps)
+        elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
         return Verdict(
             labeler=self.name,

@@ -14,6 +14,7 @@ step.
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import exp
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.labelers.change_point.rates import GRID, SIZE, Array, Rates, kernels, mixtures
+from stepforge.labelers.change_point.rates import GRID, KINDS, SIZE, Array, Rates, kernels, mixtures
 
 RIGHT, LOST, REPAIRED = (slice(i * SIZE, (i + 1) * SIZE) for i in range(3))
 """Places of the regimes in a state vector."""
@@ -79,6 +80,9 @@ class Expected(NamedTuple):
     """Share of the solution that is lost."""
     events: float
     """Wrong steps, in units of ``hazard`` times ``exposure``."""
+    harmless: float
+    """Wrong steps that do no harm."""
+    harmful: float
     exposure: float
     stated: Array
     """``[right, first wrong, after; what is stated]``: steps."""
@@ -150,31 +154,40 @@ def expected(seen: Observed, rates: Rates) -> Expected:
     """Return what is counted of a solution under its posterior (the expectation of Baum-Welch)."""
     passes = _passes(seen, rates)
     joint = passes.forward[:-1, :, None] * passes.chain * passes.ahead[:, None, :]
-    wrong, exposure = _wrong(seen, rates), _exposure(seen)
-    harmless = wrong * rates.harmless_share(float(seen.written.mean()))
-    again = harmless / (1 - wrong + harmless) * joint[:, REPAIRED, REPAIRED].sum(axis=(1, 2))
-    erring = joint[:, RIGHT, ERRED].sum(axis=(1, 2)) + joint[:, REPAIRED, LOST].sum(axis=(1, 2)) + again
+    chances, exposure = _chances(seen, rates), _exposure(seen)
+    again = chances.harmless / (chances.right + chances.harmless) * _steps(joint, REPAIRED, REPAIRED)
+    harmless = _steps(joint, RIGHT, REPAIRED) + again
+    harmful = _steps(joint, RIGHT, LOST) + _steps(joint, REPAIRED, LOST)
+    right = _steps(joint, RIGHT, RIGHT) + _steps(joint, REPAIRED, REPAIRED) - again
     # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
-    events = rates.hazard * exposure / np.maximum(wrong, 1e-12)
+    events = rates.hazard * exposure / np.maximum(_wrong(seen, rates), 1e-12)
     whole, states = joint.sum(axis=0), passes.states
+    repairs = _steps(joint, LOST, REPAIRED)
     return Expected(
         initial=states[0, RIGHT],
         moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
         dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST],
-        repairs=float(whole[LOST, REPAIRED].sum()),
-        lost=float(states[:-1, LOST].sum()) / len(wrong),
-        events=float(events @ erring),
+        repairs=float(repairs.sum()),
+        lost=float(states[:-1, LOST].sum()) / len(exposure),
+        events=float(events @ (harmless + harmful)),
+        harmless=float(harmless.sum()),
+        harmful=float(harmful.sum()),
         exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
-        stated=_stated(seen, joint),
+        stated=_stated(seen, (right + repairs, harmless + harmful, _steps(joint, LOST, LOST))),
     )
 
 
-def _stated(seen: Observed, joint: Array) -> Array:
-    counts = np.zeros((3, 5))
+def _steps(joint: Array, before: slice, after: slice) -> Array:
+    """Return ``[t]``: the chance that step t + 1 goes from one regime to another."""
+    found: Array = joint[:, before, after].sum(axis=(1, 2))
+    return found
+
+
+def _stated(seen: Observed, places: Sequence[Array]) -> Array:
+    counts = np.zeros((3, KINDS))
     if seen.stated is not None:
-        moves = ((RIGHT, RIGHT), (RIGHT, ERRED), (ERRED, ERRED))
-        for kind, (before, after) in enumerate(moves):
-            np.add.at(counts[kind], seen.stated, joint[:, before, after].sum(axis=(1, 2)))
+        for count, place in zip(counts, places, strict=True):
+            np.add.at(count, seen.stated, place)
     return counts
 
 
@@ -209,24 +222,40 @@ def _wrong(seen: Observed, rates: Rates) -> Array:
     return chance
 
 
+class _Chances(NamedTuple):
+    """``[t]``: the chance of each kind of step t + 1 where it can be written, with that of what it states."""
+
+    right: Array
+    harmless: Array
+    harmful: Array
+    lost: Array
+    repair: Array
+
+
+def _chances(seen: Observed, rates: Rates) -> _Chances:
+    wrong, mended = _wrong(seen, rates), -np.expm1(-rates.repair / len(seen.written))
+    harmless = rates.harmless_share(float(seen.written.mean()))
+    right, first, after = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
+    return _Chances(
+        right=(1 - wrong) * right,
+        harmless=wrong * harmless * first,
+        harmful=wrong * (1 - harmless) * first,
+        lost=(1 - mended) * after,
+        repair=mended * right,
+    )
+
+
 def _chain(seen: Observed, rates: Rates) -> Array:
     """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
-    laws, wrong = kernels(), _wrong(seen, rates)[:, None, None]
-    mended = -np.expm1(-rates.repair / len(seen.written))
-    harmless = rates.harmless_share(float(seen.written.mean()))
-    moves, drops = mixtures(rates.moves, rates.drops)
+    laws, (moves, drops) = kernels(), mixtures(rates.moves, rates.drops)
+    right, harmless, harmful, lost, repair = (chance[:, None, None] for chance in _chances(seen, rates))
     chain = np.zeros((len(seen.written), 3 * SIZE, 3 * SIZE))
-    chain[:, RIGHT, RIGHT] = (1 - wrong) * moves
-    chain[:, RIGHT, REPAIRED] = wrong * harmless * moves
-    chain[:, RIGHT, LOST] = chain[:, REPAIRED, LOST] = wrong * (1 - harmless) * drops
-    chain[:, REPAIRED, REPAIRED] = (1 - wrong + wrong * harmless) * moves
-    chain[:, LOST, LOST] = (1 - mended) * laws.lost
-    chain[:, LOST, REPAIRED] = mended * laws.repair
-    if seen.stated is not None:
-        right, first, after = rates.statements[:, seen.stated, None, None]
-        chain[:, RIGHT, RIGHT] *= right
-        chain[:, RIGHT, ERRED] *= first
-        chain[:, ERRED] *= after
+    chain[:, RIGHT, RIGHT] = right * moves
+    chain[:, RIGHT, REPAIRED] = harmless * moves
+    chain[:, RIGHT, LOST] = chain[:, REPAIRED, LOST] = harmful * drops
+    chain[:, REPAIRED, REPAIRED] = (right + harmless) * moves
+    chain[:, LOST, LOST] = lost * laws.lost
+    chain[:, LOST, REPAIRED] = repair * laws.repair
     chain *= np.tile(_leaving(seen), (1, 3, 3))
     return chain
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.model import Observed
-from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, SHARED, UNKNOWN
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.stated import numbers_in, states_false
@@ -66,15 +66,21 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
 
 def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
     """Return what each step states; a number is new where the solution states it first."""
-    right = [r for r in evidence.root if r.outcome == "correct" and r.id != path.rollout]
-    theirs = frozenset[str]().union(*(numbers_in(step.text) for r in right for step in r.steps))
+    others = [r for r in evidence.root if r.id != path.rollout]
+    right, wrong = (_numbers([r for r in others if r.outcome == ending]) for ending in ("correct", "wrong"))
+    anybody = any(r.outcome == "correct" for r in others)
     known, stated = numbers_in(evidence.problem.question), []
     for step in path.steps:
         new = numbers_in(step.text) - known
         known |= new
-        kind = NOTHING if not new else UNKNOWN if not right else OTHER if new <= theirs else ALONE
+        theirs = OTHER if new <= right else SHARED if new <= right | wrong else ALONE
+        kind = NOTHING if not new else theirs if anybody else UNKNOWN
         stated.append(FALSE if states_false(step.text) else kind)
     return np.array(stated, np.intp)
+
+
+def _numbers(rollouts: Sequence[Rollout]) -> frozenset[str]:
+    return frozenset[str]().union(*(numbers_in(step.text) for r in rollouts for step in r.steps))
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:

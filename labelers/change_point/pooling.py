@@ -12,7 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from stepforge.labelers.change_point.model import Observed, expected, posterior, told
-from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, NOTHING, OTHER, Array, OfSteps, Rates, kernels
+from stepforge.labelers.change_point.rates import (
+    ALONE,
+    FALSE,
+    GRID,
+    NOTHING,
+    OTHER,
+    SHARED,
+    Array,
+    OfSteps,
+    Rates,
+    kernels,
+)
 
 ROUNDS = 15
 INVENTED = 10.0
@@ -38,7 +49,7 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
     stated: Array = np.sum([f.stated for f in found], axis=0)
-    others = stated.sum(axis=1) - stated[:, FALSE]
+    others, unlike = stated.sum(axis=1) - stated[:, FALSE], stated[:, ALONE] + stated[:, SHARED]
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
@@ -47,7 +58,8 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
             "false": (start.false[0], *_chances(stated[:, FALSE], stated.sum(axis=1), start.false)[1:]),
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
-            "alone": _chances(stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER], start.alone),
+            "alone": _chances(unlike, unlike + stated[:, OTHER], start.alone),
+            "shared": _chances(stated[:, SHARED], unlike, start.shared),
             "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),

@@ -22,9 +22,10 @@ GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0
 SIZE = len(GRID)
 
 
-ALONE, OTHER, NOTHING, FALSE, UNKNOWN = range(5)
-"""What a step states: a new number that no right solution states; new numbers that one does; no new number; a false
-equation; a new number, where there is no right solution to compare with."""
+ALONE, SHARED, OTHER, NOTHING, FALSE, UNKNOWN = range(6)
+"""What a step states: a new number that no other solution states; one that only wrong ones do; new numbers that a right
+one does; no new number; a false equation; a new number, where there is no right solution to compare with."""
+KINDS = 6
 
 
 class Rates(Record):
@@ -40,11 +41,11 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.2, 0.9)
+    harmless: tuple[Share, Share] = (0.3, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    unseen: Share = 0.08
+    unseen: Share = 0.1
     """Chance, for each further step of a wrong solution up to five, that V does not show its first wrong step: the
     policy succeeds after it as before, or fails already before it is written. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
@@ -54,6 +55,8 @@ class Rates(Record):
     """Shares of the others that state no new number."""
     alone: OfSteps = (0.35, 0.65, 0.85)
     """Shares of the rest that state a number which no right solution of the problem states."""
+    shared: OfSteps = (0.7, 0.2, 0.2)
+    """Shares of those whose number a wrong solution states."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
     it knows. Fitted so that completions it was not shown are likeliest."""
@@ -66,9 +69,10 @@ class Rates(Record):
     @property
     def statements(self) -> Array:
         """``[right, first wrong, after; ALONE to UNKNOWN]``: the chance of what a step states."""
-        false, nothing, alone = map(np.array, (self.false, self.nothing, self.alone))
+        false, nothing, alone, shared = map(np.array, (self.false, self.nothing, self.alone, self.shared))
         new = (1 - false) * (1 - nothing)
-        return np.stack([new * alone, new * (1 - alone), (1 - false) * nothing, false, new], axis=1)
+        of_new = [new * alone * (1 - shared), new * alone * shared, new * (1 - alone)]
+        return np.stack([*of_new, (1 - false) * nothing, false, new], axis=1)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""

@@ -10,7 +10,7 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, SHARED, UNKNOWN, Rates
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
@@ -80,6 +80,8 @@ def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     row = solved(wrong, right)
     row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
     assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, NOTHING])
+    too = row.model_copy(update={"rollouts": (*row.rollouts, sums("27", outcome="wrong"))})
+    assert seen_of(too).stated == pytest.approx([OTHER, FALSE, SHARED, NOTHING])
     assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
     assert seen_of(row, part=ChangePoint(stated=False)).stated is None
     assert seen_of(row, part=ChangePoint(passing=False)).stated is None

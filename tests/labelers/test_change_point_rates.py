@@ -54,15 +54,22 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
 
 
 def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
-    truth = Rates(hazard=1.5, false=(0.005, 0.4, 0.1), nothing=(0.3, 0.1, 0.5), alone=(0.05, 0.8, 0.5))
+    lasting = Rates(repair=0.01, harmless=(0.0, 0.0))  # what comes after an error is lost
+    said = {
+        "false": (0.005, 0.4, 0.1),
+        "nothing": (0.3, 0.1, 0.5),
+        "alone": (0.05, 0.8, 0.5),
+        "shared": (0.7, 0.2, 0.2),
+    }
+    truth = lasting.model_copy(update={"hazard": 1.5, **said})
     rng = np.random.default_rng(5)
     drawn = [simulated(rng, truth, steps=6, root=8, each=4) for _ in range(150)]
     kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
     seen = [
-        d.seen._replace(stated=np.array([rng.choice(4, p=truth.statements[k, :4]) for k in kind]))
+        d.seen._replace(stated=np.array([rng.choice(5, p=truth.statements[k, :5]) for k in kind]))
         for d, kind in zip(drawn, kinds, strict=True)
     ]
-    found = pooled_rates(seen, Rates())
+    found = pooled_rates(seen, lasting)
     assert found.false == pytest.approx(truth.false, abs=0.1)
     assert found.nothing == pytest.approx(truth.nothing, abs=0.1)
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
