@@ -1,4 +1,4 @@
-"""Label solutions of your own with a model that is a plain async function."""
+"""Label your own solutions with a model that is a plain async function."""
 
 import random
 import re
@@ -14,7 +14,7 @@ SOLUTIONS = (
 
 
 async def complete(text: str, seed: int) -> str:
-    """Continue from any prefix. Put a call of your model here; this one computes, and errs once in ten lines."""
+    """Continue from any prefix. Call your model here; this one computes, and errs once in ten lines."""
     draw = random.Random(f"{seed} {text}")
     values = [7, *(int(found) for found in re.findall(r"= (\d+)", text))]
     lines = []

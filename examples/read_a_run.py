@@ -8,7 +8,7 @@ import stepforge
 
 
 def main(folder: str) -> None:
-    """Print what the run holds."""
+    """Print what is in the run."""
     run = stepforge.Run(folder)
     wrong = [s for row in run.problems(evidence=False) for s in row.solutions if s.verdict.first_error is not None]
     print(f"{len(wrong)} solutions with a first error")

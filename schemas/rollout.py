@@ -39,7 +39,7 @@ class Start(Record):
     steps: int
 
 
-SUPPLIED = "brought along"
+SUPPLIED = "supplied"
 """The model that solutions are said to be of, where they came with their problem."""
 
 

@@ -1,4 +1,4 @@
-"""A labeler of one's own: the first step whose completions all fail, from two completions per step."""
+"""Your own labeler: the first step whose completions all fail, from two completions per step."""
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ class TwoTries(Record):
     tries: int = Field(default=2, ge=1)
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label by a small Math-Shepherd, under a name of its own."""
+        """Label with a small Math-Shepherd, under its own name."""
         row = await MathShepherd(k=self.tries, curtailed=True)(solved, policy, grader, seed=seed)
         solutions = tuple(
             solution.model_copy(update={"verdict": solution.verdict.model_copy(update={"labeler": self.name})})

@@ -1,10 +1,10 @@
-"""A rule of one's own that decides outcomes: an opinion must name the statute and come to a result."""
+"""Your own rule for outcomes: an opinion must name the statute and reach a result."""
 
 import re
 
 
 def names_the_statute(question: str, solution: str) -> bool | None:
-    """Return whether a solution is right; None where this rule cannot say."""
+    """Whether a solution is right; None if this rule cannot tell."""
     asked = re.search(r"under section (\d+)", question)
     if asked is None:
         return None

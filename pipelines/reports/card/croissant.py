@@ -97,7 +97,7 @@ def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping
 def _noise(report: Report) -> str:
     shown = next(iter(report.audit.values()), None)
     if shown is None or shown.solutions_labeled_exactly is None:
-        return "Not measured: none of the problems has a known truth for every step."
+        return "Not measured: no problem has a known truth for every step."
     exact = shown.solutions_labeled_exactly
     return (
         f"By the known truth, {exact.share:.3f} ({exact.low:.3f} to {exact.high:.3f}) of solutions are labeled exactly."

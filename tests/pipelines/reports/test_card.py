@@ -147,7 +147,7 @@ def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout
     assert f"| stepwise | {len(rows)} |" in text
     assert f"{len(labels)} steps carry a label" in text
     near = json.loads(layout.report.read_text())["diversity"]["near_copies"]
-    assert near is None or f"{near:.1%} are nearly an earlier question with the same numbers; " in text
+    assert near is None or f"{near:.1%} nearly repeat an earlier question with the same numbers; " in text
 
 
 def _rows(layout: Layout, part: Stepwise) -> list[dict[str, Any]]:

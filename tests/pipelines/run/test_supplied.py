@@ -54,7 +54,7 @@ def test_a_pass_rate_is_the_policys_own() -> None:
     assert all(rollout.tokens for rollout in asked.own)
     right = sum(rollout.outcome == "correct" for rollout in asked.own)
     assert asked.pass_rate == right / 3
-    assert asked.policy.model == "brought along"
+    assert asked.policy.model == "supplied"
     sampled = solved([], pass_rate=True)
     assert (len(sampled.rollouts), sampled.own) == (3, ())
 
