@@ -145,7 +145,7 @@ def test_a_wrong_answer_leaves_a_small_chance_that_the_reference_is_wrong() -> N
 
 def test_a_right_solution_has_no_error() -> None:
     seen = observed([(2, 1), *[(0, 0)] * 7], right=True)
-    assert posterior(seen, Rates()).first_error[STEPS] > 0.75
+    assert posterior(seen, Rates()).first_error[STEPS] > 0.65
     assert posterior(seen, Rates(harmless=(0.0, 0.0))).first_error[STEPS] > 0.85
 
 
@@ -201,5 +201,5 @@ def test_a_false_equation_convicts_a_step_of_a_right_answer_where_errors_often_s
     often = posterior(seen, Rates(false=(0.005, 0.6, 0.1))).first_error
     seldom = posterior(seen, Rates()).first_error
     assert max(range(5), key=often.__getitem__) == 2
-    assert max(range(5), key=seldom.__getitem__) == 4
+    assert seldom[2] < often[2] - 0.1
     assert seldom[2] > 5 * seldom[1]

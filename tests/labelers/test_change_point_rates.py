@@ -71,8 +71,9 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     ]
     found = pooled_rates(seen, lasting)
     assert found.false == pytest.approx(truth.false, abs=0.1)
-    assert found.nothing == pytest.approx(truth.nothing, abs=0.1)
+    assert found.nothing == pytest.approx(truth.nothing, abs=0.12)  # pulled towards the defaults
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
+    assert found.shared[0] > 0.5 > 0.3 > found.shared[1]
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
 
 
