@@ -145,7 +145,7 @@ def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout
     labels = [label for row in rows for label in row["labels"]]
     assert f"hold {labels.count(True)} steps labeled right and {labels.count(False)} labeled wrong" in text
     assert f"| stepwise | {len(rows)} |" in text
-    assert f"{len(labels)} steps carry a label" in text
+    assert f"{len(labels)} steps have a label" in text
     near = json.loads(layout.report.read_text())["diversity"]["near_copies"]
     assert near is None or f"{near:.1%} nearly repeat an earlier question with the same numbers; " in text
 
