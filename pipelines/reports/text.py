@@ -117,8 +117,8 @@ def error_sets_text(found: ErrorSetFigures) -> str:
     """Return what the sets of one labeler promise and hold, in a sentence."""
     return (
         f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
-        f'"no error" counted as one) contain the verdict of people in {with_interval(found.held)} of {found.measured_on} '
-        f"solutions; {found.level:.0%} was the target, set on {found.calibrated_on} others"
+        f'"no error" counted as one) contain the verdict of people in {with_interval(found.held)} of '
+        f"{found.measured_on} solutions; {found.level:.0%} was the target, set on {found.calibrated_on} others"
     )
 
 

@@ -103,7 +103,7 @@ def test_offline_mode_is_named(run: Path, hub: LoopbackHub, monkeypatch: pytest.
         (409, "is being changed by something else"),
         (412, "412, main has changed since the plan was made; publish again"),
         (429, "429, the Hub asks to slow down; wait a few minutes"),
-        (503, "503, the Hub failed; try later: what is uploaded is kept"),
+        (503, "503, the Hub failed; try later: uploaded files are kept"),
     ],
 )
 def test_every_refusal_is_one_line_with_what_to_do(run: Path, hub: LoopbackHub, status: int, said: str) -> None:
