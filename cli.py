@@ -1,4 +1,4 @@
-"""The command line. Imports are inside the commands, so that ``stepforge --help`` answers at once.
+"""The command line. Imports are inside the commands to keep ``stepforge --help`` fast.
 
 Exit code 0: done. 1: a run failed; finished work is kept. 2: bad input; nothing was started. 130 and 143: stopped by
 Ctrl-C or SIGTERM; finished work is kept.

@@ -1,4 +1,4 @@
-"""Contamination: problems of a held-out set must not train what is measured on it."""
+"""Contamination: problems in a held-out set must not be trained on."""
 
 from pathlib import PurePath
 from typing import Any, Literal
@@ -20,9 +20,9 @@ class HeldOut(Record):
     split: str | None = None
     revision: str | None = None
     question: str | None = None
-    """Column of the question; by default `question`, or what it is most often called."""
+    """Column of the question; by default `question` or another usual name."""
     name: str | None = Field(default=None, min_length=1, max_length=100)
-    """What hits are counted under; by default the file's or the dataset's name."""
+    """Name under which hits are counted; by default the file's or the dataset's name."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "HeldOut":
@@ -36,17 +36,17 @@ class HeldOut(Record):
 
 
 class Contamination(Record):
-    """Drop problems that a held-out set holds too: verbatim, in part, with other numbers, or in other words."""
+    """Drop problems that are also in a held-out set: verbatim, in part, with other numbers, or reworded."""
 
     kind: Literal["contamination"] = "contamination"
     against: tuple[HeldOut, ...] = Field(min_length=1)
-    """Held-out sets, each a table, or a text: a file's or folder's path, else the name of a Hub dataset."""
+    """Held-out sets, each a table or a string: a file's or folder's path, else the name of a Hub dataset."""
     ways: tuple[Way, ...] = Field(default=WAYS, min_length=1)
     """What counts: `verbatim` (but for case, layout and punctuation), a `shared passage` of 13 words (GPT-3's rule),
     `renumbered`, and `reworded`."""
     alike: float = Field(default=0.4, gt=0, le=1)
-    """Least cosine of the words of two questions, rare words weighing more, at which one is the other `reworded`; most
-    of their numbers must be the same too."""
+    """Least cosine of the words of two questions, rare words weighing more, to count as `reworded`; most of their
+    numbers must also be the same."""
 
     @field_validator("against", mode="before")
     @classmethod

@@ -10,9 +10,9 @@ from stepforge.schemas.rollout import SolvedProblem
 
 
 class Difficulty(Record):
-    """Keep problems whose pass rate lies in a band, bounds included.
+    """Keep problems whose pass rate is in a range, bounds included.
 
-    It is the policy's own pass rate: where solutions are supplied, the policy solves the problem too, at a cost. Below
+    It is the policy's own pass rate: if solutions are supplied, the policy also solves the problem, at a cost. Below
     a base rate of about 0.4 every Monte Carlo label is guesswork; at 1 there is no error to find.
     """
 

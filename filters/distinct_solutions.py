@@ -1,4 +1,4 @@
-"""Near-copies among the solutions of one problem: the same reasoning eight times teaches what one time does."""
+"""Near-copies among the solutions of one problem: the same reasoning eight times teaches no more than once."""
 
 from typing import Literal
 
@@ -11,17 +11,15 @@ from stepforge.schemas.record import Record
 
 
 class DistinctSolutions(Record):
-    """Keep the first of a problem's solutions that say nearly the same and carry the same verdict.
-
-    It comes after labels: pass rates and labels are those of all solutions. Completions that begin in a solution that
-    is left out go with it.
+    """Keep the first of a problem's solutions that say nearly the same with the same verdict. It runs after labeling:
+    pass rates and labels are from all solutions. A dropped solution's completions are dropped too.
     """
 
     kind: Literal["distinct_solutions"] = "distinct_solutions"
     similarity: float = Field(default=0.8, gt=0, le=1)
-    """Least share of runs of three words that two solutions of one problem have in common (Jaccard)."""
+    """Least share of three-word runs that two solutions of one problem have in common (Jaccard)."""
     min_distinct: int = Field(default=1, ge=1)
-    """Drop the problem where fewer are left."""
+    """Drop the problem if fewer are left."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
         kept: list[tuple[frozenset[str], LabeledSolution]] = []
@@ -46,7 +44,7 @@ def _with(row: LabeledProblem, solutions: list[LabeledSolution]) -> LabeledProbl
     rooted = {solution.rollout.id for solution in solutions}
     completions: dict[str, list[object]] = {"evidence": [], "further": [], "searched": []}
     for column in completions:
-        for rollout in getattr(row, column):  # a completion comes after the one that it starts in
+        for rollout in getattr(row, column):  # a completion comes after the one it starts in
             if rollout.start is None or rollout.start.rollout in rooted:
                 rooted.add(rollout.id)
                 completions[column].append(rollout)

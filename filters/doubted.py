@@ -1,4 +1,4 @@
-"""Curation by a reward model: a clean bill that it doubts is withdrawn."""
+"""Curation by a reward model: "no error" verdicts that it doubts are withdrawn."""
 
 from typing import Literal
 
@@ -12,9 +12,8 @@ DOUBTED = "the reward model doubts a step"
 
 
 class Doubted(Record):
-    """Turn "no error" into an abstention where a step's score is low; drop a problem that is left without a verdict.
-
-    Right answers reached through a wrong step are what this finds: completions cannot see them.
+    """Turn "no error" into an abstention where a step's score is low; drop problems left without a verdict. This finds
+    right answers reached through a wrong step, which completions cannot see.
     """
 
     kind: Literal["doubted"] = "doubted"

@@ -1,4 +1,4 @@
-"""What a filter answers: the row to keep (perhaps with something supplied), or why it is dropped."""
+"""What a filter returns: the row to keep, perhaps changed, or why it is dropped."""
 
 from typing import Protocol, TypeVar
 
@@ -15,18 +15,18 @@ class Dropped(Record):
     """A row is dropped, for a reason that is counted."""
 
     reason: str
-    """A short phrase without numbers, so that equal reasons add up."""
+    """A short phrase without numbers, so equal reasons add up."""
 
 
 class Corpus(Record):
-    """What a filter may know about the other rows of the run."""
+    """What a filter may know about the run's other rows."""
 
     duplicate_of: dict[str, str] = Field(default_factory=dict)
     """Problem id -> id of the earlier problem that asks the same question."""
     near_copy_of: dict[str, str] = Field(default_factory=dict)
     """Problem id -> id of the earlier problem that asks nearly the same."""
     held_out: dict[str, str] = Field(default_factory=dict)
-    """Problem id -> which held-out set holds it too, and how, in words that add up."""
+    """Problem id -> which held-out set also contains it, and how, as a countable reason."""
 
 
 class VetFilter(Protocol):
@@ -34,7 +34,7 @@ class VetFilter(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its name in the ledger."""
+        """The name in the ledger."""
         ...
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
@@ -47,7 +47,7 @@ class CurateFilter(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its name in the ledger."""
+        """The name in the ledger."""
         ...
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:

@@ -15,9 +15,8 @@ def question_key(question: str) -> str:
 
 
 class Duplicates(Record):
-    """Keep the first problem of those that ask the same question, and those whose solutions were supplied.
-
-    Supplied solutions are other data for the same question: dropping the problem would lose them.
+    """Keep the first problem with the same question, and all with supplied solutions, which dropping the problem would
+    lose.
     """
 
     kind: Literal["duplicates"] = "duplicates"

@@ -1,4 +1,4 @@
-"""Held-out questions, indexed so that a copy of one is recognized: as it is, renumbered, in part, or reworded.
+"""Held-out questions, indexed to recognize copies: verbatim, renumbered, in part, or reworded.
 
 The index is as large as the held-out sets; a question is compared in time that does not grow with the corpus.
 """
@@ -16,17 +16,17 @@ WAYS: tuple[Way, ...] = ("verbatim", "shared passage", "renumbered", "reworded")
 PASSAGE = 13
 """Tokens of a shared passage (GPT-3, arXiv 2005.14165, appendix C)."""
 LEAST_WORDS = 8
-"""Words below which a passage is too common to tell one question from another."""
+"""Fewest words in a passage that tells one question from another."""
 LEAST_MASKED = 5
 """The same for a question without its numbers, in words and signs."""
 BOILERPLATE = 3
-"""Held-out questions that share a passage from which on it is an instruction and not a question."""
+"""Number of held-out questions sharing a passage at which it counts as an instruction, not a question."""
 SAME_NUMBERS = 0.6
-"""Share of two questions' numbers that a rewording leaves."""
+"""Share of the numbers that a rewording keeps."""
 _CANDIDATES = 4
 """Held-out questions that are compared in full."""
 _STEM = 5
-"""Letters of a word that are compared: inflection is lost, and hardly anything else."""
+"""Letters compared per word: this drops inflections and little else."""
 
 _TOKEN = re.compile(r"\\[a-z]+|\d[\d,]*(?:\.\d+)?|[^\W\d_]+|[-+*/^=<>|%()\[\]_]")
 _LAYOUT = frozenset(("\\left", "\\right", "\\text", "\\mbox", "\\mathrm", "\\displaystyle", "\\dfrac", "\\tfrac"))
@@ -115,7 +115,7 @@ class HeldOutIndex:
         return len(self._names)
 
     def find(self, question: str) -> Hit | None:
-        """Return where a question is held out, by the surest way that finds it."""
+        """Return where a question is held out, by the most reliable way that finds it."""
         tokens = tokens_of(question)
         for way in WAYS:
             name = self._found(way, tokens) if way in self._ways else None

@@ -1,4 +1,4 @@
-"""Curation by labels: what the labeler could not decide, or others contradict, does not train anything."""
+"""Curation by labels: drop what the labeler could not decide or others contradict."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ class Decided(Record):
     kind: Literal["decided"] = "decided"
     min_solutions: int = Field(default=1, ge=1)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
-    """Least probability of the verdict, from labelers that give one (`change_point`); others count as sure."""
+    """Least probability of the verdict, from labelers that give one (`change_point`); others count as certain."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
         verdicts = [solution.verdict for solution in row.solutions if not solution.verdict.abstained]
@@ -30,13 +30,13 @@ class Consistent(Record):
 
     kind: Literal["consistent"] = "consistent"
     min_agreement: float = Field(default=0.5, gt=0, le=1)
-    """Least share of the other labelers' verdicts that agree with the first labeler's; where nothing can be compared,
-    the problem is kept."""
+    """Least share of the other labelers' verdicts that agree with the first labeler's; without anything to compare, the
+    problem is kept."""
     within: int = Field(default=0, ge=0)
     """Steps by which two first errors may differ and still agree."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
-        """Compare the verdicts of every solution; who abstains is not counted, and the oracle is for audits."""
+        """Compare the verdicts of every solution; abstentions are not counted, and the oracle is only for audits."""
         agreed = [
             self._agree(solution.verdict, other)
             for solution in row.solutions
@@ -54,7 +54,7 @@ class Consistent(Record):
 
 
 def _confidence(verdict: Verdict) -> float:
-    """Return the probability that a verdict gives itself: its posterior ends with that of no error."""
+    """Return a verdict's own probability; the last entry of its posterior is that of no error."""
     if verdict.posterior is None:
         return 1.0
     return verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]

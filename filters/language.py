@@ -11,7 +11,7 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 LEAST_LETTERS = 40
-"""Letters of words below which no language is told: `x = 3` is none."""
+"""Fewest letters in words for detecting a language: `x = 3` has none."""
 _FORMULA = re.compile(r"\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[a-zA-Z]+|[^\W\d_]*[\d_=+*/^<>{}][^\s]*", re.DOTALL)
 
 
@@ -23,15 +23,15 @@ def _identifier() -> Any:
 
 
 class Language(Record):
-    """Keep problems whose question, and enough of whose solutions, are in one of these languages."""
+    """Keep problems with the question and enough solutions in one of these languages."""
 
     kind: Literal["language"] = "language"
     languages: tuple[str, ...] = Field(default=("en",), min_length=1)
     """Two-letter codes."""
     sureness: float = Field(default=0.95, gt=0, le=1)
-    """Least probability, all other languages together, at which a text is said to be in none of these."""
+    """Least total probability of other languages at which a text counts as being in none of these."""
     min_solutions: int = Field(default=1, ge=0)
-    """Fewest solutions that are not in another language; 0 looks at the question alone."""
+    """Fewest solutions that are not in another language; 0 checks only the question."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Drop what is surely in another language; formulas and short texts are in none."""

@@ -1,8 +1,8 @@
-"""MinHash signatures in bands (Broder 1997), held in two arrays: which texts are nearly what an earlier one is.
+"""MinHash signatures in bands (Broder 1997), held in two arrays: which texts nearly repeat an earlier one.
 
-A signature is 120 hashes in 20 bands of 6. Of each text one number a band and one byte a hash are kept, 280 bytes;
-bands are sorted one after the other, and what falls together is compared by the bytes. At a similarity of 0.8 a pair is
-found with probability 0.998, at 0.7 with 0.92 (and then mostly refused by the comparison).
+A signature is 120 hashes in 20 bands of 6. Each text keeps one number per band and one byte per hash, 280 bytes; bands
+are sorted one after another, and texts that share a band are compared by the bytes. At a similarity of 0.8 a pair is
+found with probability 0.998, at 0.7 with 0.92 (and then mostly rejected by the comparison).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from stepforge.schemas.seeds import seed_of
 
 BANDS, ROWS = 20, 6
 CHUNK = 2_000
-"""Questions whose signatures are made, or pairs that are compared, at a time."""
+"""Batch size for signatures and for pair comparisons."""
 _SEED = 1
 _MIX = np.array([seed_of("band", i) | 1 for i in range(ROWS + 1)], np.uint64)
 
@@ -39,7 +39,7 @@ class Signatures:
             self._count += len(some)
 
     def earlier(self, similarity: float) -> dict[int, int]:
-        """Return for each question that is nearly an earlier one, which is kept, the number of that one."""
+        """Map each question that nearly repeats an earlier, kept one to that one's number."""
         found: dict[int, int] = {}
         for one, other in _pairs(self._keys, self._marks, similarity).tolist():
             if one not in found:

@@ -10,11 +10,11 @@ from stepforge.schemas.rollout import SolvedProblem
 
 
 class NearDuplicates(Record):
-    """Keep the first of the problems that ask nearly the same, and those whose solutions were supplied."""
+    """Keep the first of nearly equal problems, and those with supplied solutions."""
 
     kind: Literal["near_duplicates"] = "near_duplicates"
     similarity: float = Field(default=0.8, ge=0.5, le=1)
-    """Least share of runs of three words that two questions have in common (Jaccard by MinHash, Broder 1997, estimated
+    """Least share of three-word runs that two questions have in common (Jaccard by MinHash, Broder 1997, estimated
     to about 0.04); with ``model``, their least cosine."""
     numbers: Literal["same", "any"] = "same"
     """Whether near-duplicates have the same numbers. With `any`, a template filled in twice is one question."""

@@ -18,19 +18,19 @@ from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem
 
 
 class SelfConsistency(Record):
-    """Keep problems on whose answer enough rollouts agree."""
+    """Keep problems whose rollouts agree enough on the answer."""
 
     kind: Literal["self_consistency"] = "self_consistency"
     min_agreement: float = Field(default=0.5, gt=0, le=1)
-    """Smallest share of the rollouts with an answer that must agree, where the reference comes from them; with
+    """Smallest share of the rollouts with an answer that must agree, if the reference comes from them; with
     ``calibration``, smallest probability that the majority is right."""
     min_answers: int = Field(default=3, ge=1)
-    """Fewest rollouts with an answer on which a majority is believed."""
+    """Fewest rollouts with an answer for a majority to count."""
     sharpness: float = Field(default=0.0, ge=0)
-    """Votes weigh the rollout's mean token probability to this power; 0 counts them, 8 believes the confident ones.
-    Needs an engine that reports log-probabilities."""
+    """Votes are weighted by the rollout's mean token probability to this power; 0 counts them equally, 8 favors
+    confident ones. Needs an engine that reports log-probabilities."""
     calibration: tuple[tuple[float, float], ...] = ()
-    """Pairs of a share and the probability that such a majority is right, both rising; in between, straight lines.
+    """Pairs of a share and the probability that such a majority is right, both rising; interpolated linearly.
     ``python -m benchmarks.agreement RUN`` measures them on problems whose answer is known."""
 
     @field_validator("calibration")

@@ -1,4 +1,4 @@
-"""Solutions of an unusable shape: no answer, truncated, too many or too few steps, too long, or going in circles."""
+"""Solutions of an unusable shape: no answer, truncated, too many or too few steps, too long, or repetitive."""
 
 from typing import Literal
 
@@ -15,8 +15,7 @@ RUN = 6
 class Shape(Record):
     """Drop a problem when fewer than ``min_usable`` of its solutions have a usable shape.
 
-    Solutions are never removed one by one: the pass rate is a share of all of them, and dropping the truncated ones
-    would raise it.
+    Solutions are never removed singly: dropping truncated ones would raise the pass rate, a share of all of them.
     """
 
     kind: Literal["shape"] = "shape"
@@ -24,12 +23,12 @@ class Shape(Record):
     min_steps: int = Field(default=1, ge=1)
     max_characters: int | None = Field(default=None, ge=1)
     max_repetition: float | None = Field(default=None, gt=0, le=1)
-    """Largest share of a solution's runs of six words that were there before (compare Gopher's rules, arXiv
-    2112.11446, table A1); a text that goes in circles nears 1."""
+    """Largest share of a solution's runs of six words that repeat earlier ones (compare Gopher's rules, arXiv
+    2112.11446, table A1); a looping text is near 1."""
     min_usable: int = Field(default=1, ge=1)
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        """Drop the row with the most frequent thing that is wrong with its solutions."""
+        """Drop the row, with its solutions' most frequent fault as the reason."""
         faults = [self._fault(rollout) for rollout in row.rollouts]
         if faults.count(None) >= self.min_usable:
             return row
@@ -54,7 +53,7 @@ class Shape(Record):
 
 
 def repetition(text: str) -> float:
-    """Return the share of a text's runs of ``RUN`` words that were there before."""
+    """Return the share of a text's runs of ``RUN`` words that repeat earlier ones."""
     words = text.split()
     runs = [tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
     return 1 - len(set(runs)) / len(runs) if runs else 0.0

@@ -1,4 +1,4 @@
-"""Texts as sets of neighboring words, by which near-copies are told."""
+"""Texts as sets of neighboring words, to find near-copies."""
 
 import re
 
@@ -19,7 +19,7 @@ def text_shingles(text: str) -> frozenset[str]:
 
 
 def question_shingles(question: str, *, numbers: bool) -> tuple[frozenset[str], str]:
-    """Return a question's shingles without its numbers, and the numbers, empty where they do not count."""
+    """Return a question's shingles without its numbers, and the numbers (empty if they do not count)."""
     tokens = tokens_of(question)
     told = " ".join(sorted(token for token in tokens if token[0].isdigit())) if numbers else ""
     return shingles(masked(tokens).split()), told

@@ -1,6 +1,6 @@
 """Wrong references: the policy's solutions agree, confidently and almost without dissent, on another answer.
 
-A policy that makes the same mistake every time looks the same, so what is dropped is suspect and not proven:
+A policy that always makes the same mistake looks the same, so dropped problems are suspect, not proven wrong:
 docs/results/filters.md gives precision and recall, and how they fall with the policy's pass rate.
 """
 
@@ -18,7 +18,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 REFERENCE = "reference_as_given"
 MAJORITY = "majority_answer"
-"""Columns in which a settled, or a marked, problem keeps what its source says and what the solutions say."""
+"""Columns in which a settled or marked problem keeps the source's answer and the solutions' answer."""
 
 
 class WrongReference(Record):
@@ -30,12 +30,13 @@ class WrongReference(Record):
     max_support: float = Field(default=0.05, ge=0, lt=1)
     """Most votes for the reference, as a multiple of those for the other answer."""
     min_answers: int = Field(default=12, ge=2)
-    """Fewest solutions with an answer; with fewer, nothing is said."""
+    """Fewest solutions with an answer; with fewer, the problem passes."""
     sharpness: float = Field(default=8.0, ge=0)
-    """Votes weigh the rollout's mean token probability to this power; counted where the engine reports none."""
+    """Votes are weighted by the rollout's mean token probability to this power; counted equally if the engine reports
+    none."""
     then: Literal["drop", "settle", "mark"] = "drop"
-    """`drop`: the row is listed among the rejected ones; `settle`: the other answer becomes the reference, and the
-    given one is kept as the column `reference_as_given`; `mark`: it stays, with the column `majority_answer`."""
+    """`drop`: the row is rejected; `settle`: the other answer becomes the reference, and the given one is kept as the
+    column `reference_as_given`; `mark`: the row stays, with the column `majority_answer`."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         majority = self.contradiction(row)

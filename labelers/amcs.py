@@ -1,8 +1,8 @@
 """AMCS's adaptive sample count (arXiv 2509.24351, released code): bisection whose prefixes stop by a Wilson interval.
 
-Six completions; done if they agree; else more until the interval's half-width is 0.2, or twenty. The direction is
-still decided by any success, so the further completions buy precision of the value, not another label. Left out: the
-intervals' split by clusters of rollouts (mean log-probability, length), and the tree.
+Six completions; done if they agree; else more until the interval's half-width is 0.2, or twenty. The direction is still
+decided by any success, so the extra completions improve the value's precision, not the label. Omitted: the intervals'
+split by clusters of rollouts (mean log-probability, length), and the tree.
 """
 
 from typing import Literal

@@ -3,15 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 Alive = Callable[[int], Awaitable[bool | None]]
-"""Whether a prefix of so many steps still leads somewhere; None if nothing can be said."""
+"""Whether a prefix of this many steps can still reach the answer; None if unknown."""
 
 
 async def bisect(right: int, wrong: int, alive: Alive, first: int | None = None) -> tuple[int | None, int]:
-    """Return (0-based first error, steps of the last prefix asked).
-
-    ``right`` steps are known to be right, the prefix of ``wrong`` steps is known to be lost; both stay untouched by
-    questions. ``first`` is where to ask first instead of in the middle. The error is None where a question on the
-    way has no answer.
+    """Return (0-based first error, steps of the last prefix asked). ``right`` steps are known to be right and the
+    prefix of ``wrong`` steps is known to be lost; neither is asked about. ``first`` is where to ask first, instead of
+    the middle. The error is None if a question on the way has no answer.
     """
     asked, middle = right, first
     while wrong - right > 1:

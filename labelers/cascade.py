@@ -1,9 +1,9 @@
 """``cascade``: the reward model everywhere, Monte Carlo only where it is unsure, a judge or a person last.
 
-Each tier gets the solutions that no tier before it settled, with the problem's others beside them as evidence. A
+Each tier gets the solutions that earlier tiers did not settle, with the problem's other solutions as evidence. A
 solution is settled when one first error, or none, has the probability ``sure`` (under calibrated probabilities the risk
-of each label is then at most 1 - ``sure``), or when a tier that gives no probabilities decides. What is left is marked
-for a person. Selective escalation: ActPRM, arXiv 2504.10559.
+of each label is then at most 1 - ``sure``), or when a tier that gives no probabilities decides. The rest is marked for
+a person. Selective escalation: ActPRM, arXiv 2504.10559.
 """
 
 from collections.abc import Sequence
@@ -36,20 +36,20 @@ Tier = Annotated[
 
 
 class Cascade(LabelPart):
-    """Labelers in the order of their price."""
+    """Labelers in order of cost."""
 
     kind: Literal["cascade"] = "cascade"
     first: RewardModel = RewardModel(sure=0)
     tiers: tuple[Tier, ...] = Field(default=(ChangePoint(),), min_length=1)
-    """What is asked next, for the solutions that are still open."""
+    """What is asked next, for solutions still open."""
     sure: float = Field(default=0.9, ge=0, lt=1)
     """Posterior probability at which a solution goes no further."""
     person: bool = False
-    """Whether what the last tier is not sure of is left to a person; otherwise its verdict stands."""
+    """Whether cases the last tier is unsure of go to a person; otherwise its verdict stands."""
 
     @property
     def pilot(self) -> int:
-        """That of ``change_point``, where all that follows the reward model is that: a judge's words are not kept."""
+        """That of ``change_point``, if it is the only tier after the reward model: a judge's words are not kept."""
         return self._searching.pilot if self._searching and len(self.tiers) == 1 else 0
 
     @property
@@ -78,7 +78,7 @@ class Cascade(LabelPart):
         return found.model_copy(update={"solutions": tuple(solutions), "costs": costs})
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Ask tier after tier about what is open."""
+        """Ask one tier after another about open solutions."""
         cheap = [self.first.verdict(rollout) for rollout in solved.rollouts]
         row = labeled_problem(self.first.name, solved, cheap, None)
         found: dict[str, LabeledSolution] = {s.rollout.id: s for s in row.solutions}
@@ -92,7 +92,7 @@ class Cascade(LabelPart):
             rest = tuple(r for r in solved.rollouts if r.id not in asked)
             part = solved.model_copy(update={"rollouts": tuple(open_ones), "own": (*solved.own, *rest)})
             labeled = await tier(part, policy, grader, seed=seed)
-            fresh = {r.id: r for r in labeled.evidence if r.id not in evidence}  # others an earlier tier has drawn
+            fresh = {r.id: r for r in labeled.evidence if r.id not in evidence}  # drawn by an earlier tier
             spent = Cost.of([*fresh.values()]) if labeled.evidence else None
             costs += [LabelerCost(labeler=self._tier_name(c.labeler), cost=spent or c.cost) for c in labeled.costs]
             evidence |= fresh

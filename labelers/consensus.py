@@ -1,9 +1,9 @@
 """Two opinions on one solution: kept where they agree (arXiv 2501.07301, section 3.2), or fused by measured errors.
 
 ``agreed`` is the published filter: a verdict stands where both labelers name the same first error, and is marked, not
-dropped, where they differ. ``fused`` weighs each labeler by how often it was measured to say what where the truth is
-known (Dawid and Skene 1979, Applied Statistics 28, p. 20, with the error rates taken from the oracle split instead of
-estimated): with independent errors the odds of a first error are the product of the labelers' own.
+dropped, where they differ. ``fused`` weighs each labeler by its measured error rates where the truth is known (Dawid
+and Skene 1979, Applied Statistics 28, p. 20, with the error rates taken from the oracle split instead of estimated):
+with independent errors the odds of a first error are the product of the labelers' own.
 """
 
 from collections import Counter
@@ -23,14 +23,14 @@ SMOOTHING = 0.5
 
 
 class Consensus(LabelPart):
-    """In a run's list of labelers: speaks last, about what the others said. Listed first, its verdicts stand."""
+    """In a run's list of labelers it runs last, on the others' verdicts. Listed first, its verdicts are the run's."""
 
     kind: Literal["consensus"] = "consensus"
     of: tuple[str, ...] = ()
     """Labelers of the run; by default all but the oracle."""
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
-        """Return what the labelers agree on, from everybody's verdict on one solution."""
+        """Return what the labelers agree on, from all verdicts on one solution."""
         return agreed(self.name, [v for v in verdicts if (v.labeler in self.of if self.of else v.labeler != ORACLE)])
 
 
@@ -52,7 +52,7 @@ def _said(verdict: Verdict) -> str:
 
 
 class Skill(Record):
-    """How often a labeler said what, on solutions whose truth is known."""
+    """Counts of a labeler's verdicts on solutions with a known truth."""
 
     labeler: str
     erroneous: dict[str, int]
@@ -70,7 +70,7 @@ class Skill(Record):
 
 
 def relation(verdict: Verdict, truth: int) -> str:
-    """Return what a verdict says of a solution whose first error is known."""
+    """Classify a verdict on a solution whose first error is known."""
     if verdict.abstained:
         return "abstained"
     if verdict.first_error is None:
@@ -81,14 +81,14 @@ def relation(verdict: Verdict, truth: int) -> str:
 
 
 class SkillCounts:
-    """A labeler's skill while it is measured, on solutions whose truth is known, one by one."""
+    """A labeler's accuracy, accumulated over solutions with a known truth."""
 
     def __init__(self) -> None:
         self._erroneous: Counter[str] = Counter()
         self._clean: Counter[str] = Counter()
 
     def add(self, verdict: Verdict, truth: int | None) -> None:
-        """Take in a verdict and the true first error."""
+        """Count a verdict against the true first error."""
         if truth is None:
             self._clean["abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"] += 1
         else:
@@ -102,11 +102,8 @@ class SkillCounts:
 def fused(
     name: str, verdicts: Sequence[Verdict], skills: Mapping[str, Skill], steps: int, *, sure: float = 0.5
 ) -> Verdict:
-    """Return the likeliest first error given all verdicts; beforehand errors are as frequent as they were measured,
-    and any step is as likely to be the first.
-
-    A verdict with a posterior of its own (not a judge's vote shares) would say more; what is fused here is what each
-    labeler decided, so that any two can be.
+    """Return the likeliest first error given all verdicts; a priori, errors are as frequent as measured, and every step
+    is equally likely to be the first. Only decisions are fused, not posteriors, so any two labelers can be combined.
     """
     if all(v.abstained for v in verdicts):
         return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)
@@ -124,13 +121,13 @@ def fused(
 
 
 def _prior(skill: Skill, steps: int) -> list[float]:
-    """Log-probabilities: as many solutions with an error as were measured, and any step the first."""
+    """Log-probabilities: the measured share of solutions with an error, uniform over steps."""
     wrong, right = sum(skill.erroneous.values()) + 1, sum(skill.clean.values()) + 1
     return [log(wrong / (wrong + right) / steps)] * steps + [log(right / (wrong + right))]
 
 
 def _log_share(counts: dict[str, int], said: str, places: dict[str, int]) -> float:
-    """Of what can be said at all (no step lies before the first), spread evenly over the steps that it may mean."""
+    """Restricted to possible outcomes (no step is before the first), spread evenly over the steps it may mean."""
     shares = {kind: counts.get(kind, 0) + SMOOTHING for kind, count in places.items() if count}
     return log(shares[said] / sum(shares.values()) / places[said])
 

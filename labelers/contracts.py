@@ -1,7 +1,7 @@
 """The contracts of a run's label parts. A part is a record with a ``kind``; it does one of three things.
 
-A labeler gives verdicts from evidence of its own, a combiner from the verdicts of the others, and a follow-up gives
-none: it draws more once the verdicts are there.
+A labeler gives verdicts from its own evidence, a combiner from the others' verdicts, and a follow-up gives none: it
+samples more once verdicts exist.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 @runtime_checkable
 class Labeler(Protocol):
-    """Labels a solved problem; pure but for the policy and the grader."""
+    """Labels a solved problem; pure except for the policy and the grader."""
 
     @property
     def name(self) -> str:
@@ -30,11 +30,11 @@ class Labeler(Protocol):
 
 @runtime_checkable
 class PooledLabeler(Labeler, Protocol):
-    """A labeler with rates of the policy that are fitted to a run's first problems and hold for the rest of it."""
+    """A labeler with rates for the policy, fitted to a run's first problems and used for the rest."""
 
     @property
     def pilot(self) -> int:
-        """Problems to fit the rates to; 0: none, the rates stay as they are."""
+        """Number of problems to fit the rates to; 0 keeps the rates as they are."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class PooledLabeler(Labeler, Protocol):
         ...
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Record:
-        """Return the rates under which the stored evidence of labeled problems is likeliest."""
+        """Return the maximum-likelihood rates for the stored evidence of labeled problems."""
         ...
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
@@ -57,7 +57,7 @@ class PooledLabeler(Labeler, Protocol):
 
 @runtime_checkable
 class Combiner(Protocol):
-    """Has no evidence of its own and speaks about the verdicts of the others."""
+    """Has no evidence of its own; works from the others' verdicts."""
 
     @property
     def name(self) -> str:
@@ -71,11 +71,11 @@ class Combiner(Protocol):
 
 @runtime_checkable
 class FollowUp(Protocol):
-    """Draws more completions for the verdicts of others."""
+    """Samples more completions for other labelers' verdicts."""
 
     @property
     def name(self) -> str:
-        """How the ledger calls what it spends."""
+        """The name in the ledger."""
         ...
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
@@ -98,5 +98,5 @@ def pooled_labeler(parts: Sequence[AnyPart]) -> PooledLabeler | None:
 
 
 def with_rates(part: AnyPart, rates: Record | None) -> AnyPart:
-    """Return a labeler as it is, or under the rates pooled over the run."""
+    """Return a labeler unchanged, or with the rates pooled over the run."""
     return part.with_rates(rates) if rates is not None and isinstance(part, PooledLabeler) and part.pilot else part

@@ -1,9 +1,8 @@
-"""``contrast``: draws on at first errors until the wrong step and a right one in its place are told apart.
+"""``contrast``: samples more at first errors until a right step's value is clearly above the wrong one's.
 
-Labelers ask for as little as a verdict takes, and ``change_point`` for next to nothing; a preference pair of single
-steps takes more, because both values must be known well enough for their intervals not to overlap. Listed among a
-run's labelers this part gives no verdict. It goes on with the first labeler's evidence, keeps what it draws in
-``further``, and stands in the books under its own name.
+Labelers sample only what a verdict needs, and ``change_point`` almost nothing; a preference pair of single steps needs
+more, because the intervals of both values must not overlap. Listed among a run's labelers, this part gives no verdict.
+It starts from the first labeler's evidence, keeps its samples in ``further``, and has its own entry in the ledger.
 """
 
 from typing import Literal
@@ -22,21 +21,21 @@ from stepforge.schemas.seeds import seed_of
 
 
 class Contrast(LabelPart):
-    """Asks at the error's prefix for a right step, then at whichever of the two steps is known less well."""
+    """Samples at the error's prefix for a right step, then at whichever of the two steps is less certain."""
 
     kind: Literal["contrast"] = "contrast"
     budget: int = Field(default=12, ge=1)
-    """Most completions for a first error."""
+    """Most completions per first error."""
     batch: int = Field(default=2, ge=1)
     """Completions asked for at a time."""
     wrong_answers_only: bool = True
-    """Whether a wrong step in a solution that still ends right is left alone: it did little harm, so its value will
-    hardly be apart."""
+    """Whether to skip wrong steps in solutions with a right answer: they did little harm, so the values will hardly
+    differ."""
     per_problem: int = Field(default=4, ge=1)
-    """Most first errors of a problem that are followed up; solutions that go wrong alike count once."""
+    """Most first errors followed up per problem; solutions that go wrong in the same way count once."""
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Return the problem with the completions that were drawn, and what they cost."""
+        """Return the problem with the completions drawn, and their cost."""
         evidence = growing_evidence(row, policy, grader, seed_of(seed, self.name))
         known = {rollout.id for rollout in evidence.rollouts}
         tree = EvidenceTree(row)
@@ -68,7 +67,7 @@ class Contrast(LabelPart):
 
 
 async def _ask(fork: Fork, wrong: Rollout, n: int, evidence: Evidence) -> list[Rollout]:
-    """Draw where it tells most: for a right step while there is none, else from the step known less well."""
+    """Sample where it helps most: for a right step while there is none, else from the less certain step."""
     path, count = Trajectory(wrong.id, wrong.steps, wrong.outcome, wrong.tokens), fork.error
     if fork.right is not None:
         count += 1

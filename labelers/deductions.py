@@ -1,4 +1,4 @@
-"""Judging deductions by Z3: whether what a step says follows from what it names, whatever its wording or order.
+"""Judging deductions by Z3: whether a step's conclusion follows from its premises, whatever the wording or order.
 
 Letters are propositions; kinds of things are predicates over one sort, which ``every``, ``no`` and ``some`` quantify.
 """
@@ -15,11 +15,11 @@ from stepforge.schemas.labeled import StepClass
 from stepforge.schemas.problem import Problem
 
 DeductionClass = Literal["valid", "redundant", "non_sequitur", "invalid", "unknown"]
-"""``non_sequitur``: it does not follow from what the step names, or that is not known, though it might be true;
-``invalid``: it cannot be true; ``redundant``: it was known; ``unknown``: Z3 did not finish."""
+"""``non_sequitur``: it does not follow from the step's premises, or they are not known, though it might be true;
+``invalid``: it cannot be true; ``redundant``: it was already known; ``unknown``: Z3 did not finish."""
 MISSING = "logic is judged by z3-solver, which is not installed: pip install 'stepforge[logic]'"
 LIMIT_MS = 2000
-"""Longest time for one question to Z3; no label comes from one that takes longer."""
+"""Time limit of one Z3 query; a query that exceeds it gives no label."""
 _OF_THREAD = threading.local()
 _STEP: dict[DeductionClass, StepClass] = {
     "valid": "right",
@@ -58,7 +58,7 @@ def judge_deductions(problem: Problem, lines: Iterable[tuple[int, str]]) -> list
 
 
 def classify(deduction: Deduction, known: Sequence[Formula]) -> DeductionClass:
-    """Return what a deduction is worth, given what is known before it."""
+    """Return the class of a deduction, given what was known before it."""
     if deduction.conclusion in known:
         return "redundant"
     sources = [source for source in deduction.sources if source is not None]
@@ -74,14 +74,14 @@ def classify(deduction: Deduction, known: Sequence[Formula]) -> DeductionClass:
 
 @lru_cache(maxsize=1 << 14)  # the rollouts of a problem deduce the same again and again
 def _follows(known: tuple[Formula, ...], conclusion: Formula) -> bool | None:
-    """Return whether a formula is true wherever all the others are; None where Z3 does not finish.
+    """Return whether the others imply a formula; None if Z3 does not finish.
 
     Raises:
         ImportError: Z3 is not installed.
     """
     import z3
 
-    if not hasattr(_OF_THREAD, "context"):  # slow to make, and no two threads may share one
+    if not hasattr(_OF_THREAD, "context"):  # slow to create, and threads may not share one
         _OF_THREAD.context = z3.Context()
     solver = z3.Solver(ctx=_OF_THREAD.context)
     solver.set("timeout", LIMIT_MS)

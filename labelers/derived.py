@@ -1,7 +1,7 @@
-"""Judging any text by its equations: one that is false is wrong, and so is one whose result no derivation holds.
+"""Judging any text by its equations: a false one is wrong, and so is one whose result has no derivation.
 
-A derivation starts from the numbers of the question and of the worked answer, a few constants, and what one operation
-makes of two of them, and goes on from its own results: a solver may take another way to the answer. Prose is not
+A derivation starts from the numbers of the question and of the worked answer, a few constants, adds the result of one
+operation on two of them, and continues from its own results: a solver may take another way to the answer. Prose is not
 judged, nor is the choice of the operation where its result is a value that some derivation holds.
 """
 
@@ -15,11 +15,11 @@ from stepforge.labelers.stated import close, equations, fraction, holds, plain
 from stepforge.schemas.problem import Problem
 
 CONSTANTS = frozenset(map(Fraction, (0, 1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000)))
-"""Numbers that a solver may bring along: halves, days, months, hours, percent."""
+"""Numbers that a solver may introduce: halves, days, months, hours, percent."""
 
 
 class Held:
-    """The values that a solver may work with: those of the problem, and what was rightly made of them so far."""
+    """The values that a solver may use: those of the problem, and those correctly derived so far."""
 
     def __init__(self, problem: Problem) -> None:
         quantities = problem.truth.quantities if problem.truth else ()

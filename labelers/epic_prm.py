@@ -1,9 +1,9 @@
 """EpicPRM's adaptive bisection (arXiv 2503.02382, section 3; released code): start and sample count by difficulty.
 
-A probe of the question gives its solve rate. The harder the question, the earlier the first look (by up to a quarter
-of the solution) and the more completions a look takes: as many as the probe took for its tenth right one, in eights.
-A prefix is lost if its score is below half of the question's own; the score weights each completion by its likelihood
-per token (exp of the mean log-probability), or counts alike where the engine tells none. One completer instead of the
+A probe of the question gives its solve rate. The harder the question, the earlier the first check (by up to a quarter
+of the solution) and the more completions per check: as many as the probe took for its tenth right one, in eighths. A
+prefix is lost if its score is below half of the question's own; the score weights each completion by its likelihood
+per token (exp of the mean log-probability), or equally if the engine reports none. One completer instead of the
 paper's two; the probe is charged.
 """
 
@@ -25,18 +25,18 @@ TOO_HARD = "too few of the probe's completions are right"
 
 
 class EpicPRM(LabelPart):
-    """Bisection that knows how hard the question is."""
+    """Bisection adapted to the question's difficulty."""
 
     kind: Literal["epic_prm"] = "epic_prm"
     probe: int = Field(default=72, ge=1)
     """Completions of the question, the given solutions included."""
     least_right: int = Field(default=11, ge=1)
-    """Right ones among them below which the question is left alone."""
+    """Fewest right ones among them; below this the question is skipped."""
     fewest: int = Field(default=16, ge=1)
     most: int = Field(default=72, ge=1)
-    """Completions at a prefix, least and most."""
+    """Fewest and most completions per prefix."""
     tenth: int = Field(default=10, ge=1)
-    """Right completion of the probe whose place among them says how many a prefix takes."""
+    """The probe's n-th right completion, whose position sets how many completions a prefix takes."""
     threshold: float = Field(default=0.5, gt=0, le=1)
     """Share of the question's own score below which a prefix is lost."""
 
@@ -70,7 +70,7 @@ class EpicPRM(LabelPart):
         return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
 
     def completions(self, probe: Sequence[Rollout]) -> int:
-        """Return how many completions a look takes (released code: two completers' probes are counted together)."""
+        """Return how many completions a check takes (released code: two completers' probes are counted together)."""
         right = [place for place, rollout in enumerate(probe, 1) if rollout.outcome == "correct"]
         place = right[self.tenth - 1] if len(right) >= self.tenth else self.most
         return min(self.most, max(self.fewest, 8 * -(-place // 8)))

@@ -1,4 +1,5 @@
-"""Judging free sentences by their values: each number of a sentence must come from a quantity that it speaks about."""
+"""Judging free sentences by their values: each number in a sentence must come from a quantity that the sentence is
+about."""
 
 import re
 from functools import lru_cache
@@ -13,7 +14,7 @@ REPAIRS = re.compile(
     r"\s*(?:wait|no|hold on|hm|oh|sorry|correction|actually)\b|.{0,40}\b(?:fix|correct|redo|mistake|slip)\b",
     re.IGNORECASE,
 )
-"""How a sentence opens that takes back an earlier one."""
+"""How a sentence that retracts an earlier one opens."""
 _NAME = re.compile(r"[A-Z][a-z]+")
 _TERM = re.compile(r"\bterm (?:number )?(\d+)\b|\b(\d+)(?:st|nd|rd|th) term\b", re.IGNORECASE)
 _ANSWER = re.compile(r"\banswer\b|\\boxed|####", re.IGNORECASE)
@@ -25,7 +26,7 @@ class Judged(NamedTuple):
     found: StepClass
     subject: str | None = None
     repairs: bool = False
-    """Whether it says that it takes back an earlier line."""
+    """Whether it says that it retracts an earlier line."""
 
 
 class Known(NamedTuple):
@@ -42,7 +43,7 @@ class Known(NamedTuple):
 
 @lru_cache(maxsize=64)
 def known(problem: Problem) -> Known:
-    """Return what is known of a problem with a truth."""
+    """Return the facts of a problem with a known truth."""
     quantities = problem.truth.quantities if problem.truth else ()
     asked = read_sentence(problem.question)
     given = asked.numbers | {

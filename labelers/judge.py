@@ -1,8 +1,8 @@
 """``judge``: a language model names the first wrong step (arXiv 2501.07301, section 3.1), asked several times.
 
-Votes take turns through the wordings. What cannot be read strictly is no vote; the verdict is the step with most
-votes, and the votes' shares are kept as its posterior. It reads the solution as text and samples no completion, so its
-errors are of another kind than those of Monte Carlo labels: that is what makes their agreement worth something.
+Votes cycle through the wordings. An answer that cannot be read strictly is not a vote; the verdict is the step with the
+most votes, and the vote shares are kept as its posterior. It reads the solution as text and samples no completion, so
+its errors differ in kind from those of Monte Carlo labels, which makes their agreement informative.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Judge(LabelPart):
 
     kind: Literal["judge"] = "judge"
     votes: int = Field(default=3, ge=1, le=1000)
-    """How often each solution is judged."""
+    """Number of times each solution is judged."""
     wordings: tuple[str, ...] = Field(default=WORDINGS, min_length=1)
     template: str = TEMPLATE
     """Holds ``{wording}``, ``{question}`` and ``{steps}``."""
@@ -54,7 +54,7 @@ class Judge(LabelPart):
     temperature: float = Field(default=0.7, ge=0, le=2)
     max_tokens: int = Field(default=1024, ge=1, le=10_000_000)
     agreement: float = Field(default=0.5, ge=0, le=1)
-    """Share of the readable votes that the winning step needs at least; below it the judge abstains."""
+    """Least share of the readable votes for the winning step; below it the judge abstains."""
 
     @field_validator("template")
     @classmethod
@@ -119,7 +119,7 @@ class Judge(LabelPart):
 
 
 def _filled(template: str, parts: dict[str, str]) -> str:
-    """Fill all places at once, so that no text brings a place of its own."""
+    """Fill all placeholders in one pass, so inserted text cannot add placeholders."""
     pieces, rest = [], template
     while rest:
         found = [(rest.find(place), place) for place in parts if place in rest]

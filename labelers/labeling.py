@@ -1,4 +1,4 @@
-"""What labelers share when they put their answer together."""
+"""Assembling a labeler's answer, shared by all labelers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,9 +30,8 @@ async def label_wrong(
     *,
     right_too: bool = False,
 ) -> LabeledProblem:
-    """Label a problem by searching its wrong solutions; right ones are taken to hold no error, unread, or searched too.
-
-    A truncated solution is neither: the labeler abstains.
+    """Label a problem by searching its wrong solutions; right ones are assumed to have no error, or searched too. A
+    truncated solution is neither: the labeler abstains.
     """
 
     async def verdict(rollout: Rollout) -> Verdict:
@@ -47,7 +46,7 @@ async def label_wrong(
 
 
 def labels_of(path: Trajectory, evidence: Evidence) -> tuple[StepLabel | None, ...]:
-    """Return what is known of each prefix; of the whole solution its own outcome is the one trial there is."""
+    """Return what is known of each prefix; the whole solution's only trial is its own outcome."""
     measured = [evidence.label(path, count) for count in range(1, len(path.steps))]
     return (*measured, own_outcome(path)) if path.steps else ()
 
@@ -64,7 +63,7 @@ def own_outcome(path: Trajectory) -> StepLabel:
 def labeled_problem(
     name: str, solved: SolvedProblem, verdicts: Sequence[Verdict], evidence: Evidence | None, cost: Cost | None = None
 ) -> LabeledProblem:
-    """Put a labeler's verdicts, one a solution, together with its evidence and cost."""
+    """Combine a labeler's verdicts, one per solution, with its evidence and cost."""
     solutions = tuple(
         LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=of_policy(verdict, rollout.steps))
         for rollout, verdict in zip(solved.rollouts, verdicts, strict=True)
@@ -81,7 +80,7 @@ def labeled_problem(
 
 
 def of_policy(verdict: Verdict, steps: Sequence[Step]) -> Verdict:
-    """Return a verdict that blames no tool: where a tool's answer seems to be the first error, its call is."""
+    """Return a verdict that blames no tool: if a tool's answer seems to be the first error, blame its call."""
     error = verdict.first_error
     while error and steps[error].author == "tool":
         error -= 1

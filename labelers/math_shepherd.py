@@ -5,7 +5,8 @@ estimation, equation 4: the share that does. Both are views of the counts kept h
 step whose hard label is False.
 
 ``curtailed`` stops at a step's first success: the hard labels have the same distribution, the counts no longer give
-soft ones without a prior. ``shared = false`` draws anew for every solution, as the literature charges brute force.
+soft ones without a prior. ``shared = false`` samples separately for every solution, as the literature charges brute
+force.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 
 class MathShepherd(LabelPart):
-    """Brute force: the reference every cheaper labeler is measured against."""
+    """Brute force: the reference that cheaper labelers are measured against."""
 
     kind: Literal["math_shepherd"] = "math_shepherd"
     k: int = Field(default=8, ge=1, le=10_000)
@@ -32,11 +33,11 @@ class MathShepherd(LabelPart):
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
     shared: bool = True
-    """Whether solutions of a problem that begin alike share the completions of their common steps."""
+    """Whether solutions that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)
-    """Completions of the bare question to have as well, the solutions included."""
+    """Completions to draw of the bare question too, the solutions included."""
     right_solutions: bool = True
-    """Whether the steps of solutions with a right answer are asked about as well; if not, these count as right."""
+    """Whether to check the steps of solutions with a right answer too; if not, they count as right."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label every solution of a problem, all steps at once."""

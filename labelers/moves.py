@@ -1,4 +1,4 @@
-"""Judging the moves of a plan by carrying them out: ``fill A: 5 0`` is a move, and the state after it."""
+"""Judging the moves of a plan by simulating them: ``fill A: 5 0`` is a move, and the state after it."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def judge_moves(problem: Problem, lines: Iterable[tuple[int, str]]) -> list[tupl
     """Return the class of each line that makes a move or gives the plan, with the step that it belongs to.
 
     A move is wrong if it is illegal, if the state after it is not the one stated, or if the goal is then out of reach
-    in the moves that are left. One that only takes longer is right.
+    in the remaining moves. A detour is right.
     """
     puzzle = read_puzzle(problem.question)
     if puzzle is None:

@@ -2,8 +2,8 @@
 
 As in the paper: the selected rollout leaves the pool, N(s) counts selections, every priority is refreshed before
 each selection, the question's own rollouts are the root's, no prefix is estimated twice, and the complete wrong
-solution is never asked to go on. One departure, which ``solutions_first = false`` takes back: the given wrong
-solutions are searched before rollouts of the tree, so that every one of them gets a label within the limit.
+solution is never continued. One departure, which ``solutions_first = false`` undoes: the given wrong solutions are
+searched before the tree's rollouts, so each gets a label within the limit.
 """
 
 from typing import Literal
@@ -30,7 +30,7 @@ class OmegaPRM(LabelPart):
     k: int = Field(default=8, ge=1, le=10_000)
     """Completions at each prefix asked about."""
     search_limit: int = Field(default=100, ge=1)
-    """Most bisections for a question."""
+    """Most bisections per question."""
     alpha: float = Field(default=0.5, gt=0, le=1)
     beta: float = Field(default=0.9, gt=0, le=1)
     length: float = Field(default=500.0, gt=0)
@@ -42,7 +42,7 @@ class OmegaPRM(LabelPart):
     """Whether the tree's own rollouts are searched at all; without, only the given solutions get labels."""
     curtailed: bool = False
     """Whether a prefix's first success ends its completions: the same labels in distribution, for fewer tokens. The
-    tree's values are then no plain shares, so its priorities differ."""
+    tree's values are then not plain shares, so its priorities differ."""
     ahead: int = Field(default=1, ge=1)
     """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
     labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""

@@ -1,14 +1,13 @@
 """The oracle: the truth of procedural problems, judged line by line without a model.
 
 In plain wording a line is ``name = expression = value``; in free wording it is read by ``labelers.explained``.
-Deductions are judged by Z3 (``labelers.deductions``) and moves by a simulator (``labelers.moves``). A line that calls a
-calculator for what needs none is wrong, and what a tool answered belongs to the call.
+Deductions are judged by Z3 (``labelers.deductions``) and moves by a simulator (``labelers.moves``). A needless
+calculator call is wrong, and a tool's answer belongs to the call.
 
 A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation
-does not hold. A wrong line is *repaired* if a later line of the same solution states that quantity rightly. Known
-limit: a line that reaches the true value through wrong operands whose equation holds is taken as right.
-
-Used for audits alone; no labeler takes it as evidence.
+does not hold. A wrong line is *repaired* if a later line of the same solution states that quantity correctly. Known
+limit: a line that reaches the true value through wrong operands whose equation holds counts as right. Used only for
+audits; no labeler takes it as evidence.
 """
 
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ NO_TRUTH = "the problem carries no truth"
 
 
 class Oracle(LabelPart):
-    """Labels by the truth of a procedural problem; abstains on any other."""
+    """Labels from the truth of a procedural problem; abstains on any other."""
 
     kind: Literal["oracle"] = "oracle"
 
@@ -101,7 +100,7 @@ def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int,
 
 
 def _lines(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
-    """Yield (step, line) for every line; what a tool answered ends a line of the step before."""
+    """Yield (step, line) for every line; a tool's answer ends a line of the previous step."""
     line, owner = "", 0
     for index, step in enumerate(steps):
         owner = index if step.author == "policy" else owner

@@ -1,4 +1,4 @@
-"""People's findings as evidence: what they say of single steps moves the belief about where a solution goes wrong.
+"""People's findings as evidence: findings on single steps update the probability of where a solution goes wrong.
 
 Step i is right if the first error comes later, and wrong if it is the first error. After a first error a step is mostly
 wrong as well, since it builds on it, but it may be right by itself. With e the reviewer's rate of mistakes, "wrong" has
@@ -17,28 +17,28 @@ from stepforge.schemas.review import StepFinding
 from stepforge.schemas.rollout import Rollout
 
 MISTAKES, OF = 1, 20
-"""What is held of a reviewer before any gold item: one mistake in twenty."""
+"""A reviewer's error rate before any gold item: one mistake in twenty."""
 WEAK_MISTAKES = 0.35
-"""How often a trace of use (a thumb, an edit) misleads."""
+"""Error rate of usage signals (a thumb, an edit)."""
 OTHERS_SHARE = 0.3
-"""Weight of the other labelers' verdicts in the belief before people."""
+"""Weight of the other labelers' verdicts in the prior."""
 CARRIED = 0.7
 """How often a step after the first error is called wrong."""
 NAMED_SHARE = 0.7
-"""Probability of what a labeler without probabilities names."""
+"""Probability given to the verdict of a labeler without probabilities."""
 REFERENCE = "people say that the reference answer is wrong"
 UNSETTLED = "people's findings leave it open which step is the first wrong one"
 
 
 class Reliability(Record):
-    """How often a reviewer is mistaken."""
+    """A reviewer's error rate."""
 
     reviewer: str
     mistakes: float
 
 
 class PeopleRule(Record):
-    """People's findings over the labelers' beliefs; solutions that nobody looked at keep their labels."""
+    """People's findings combined with the labelers' posteriors; unreviewed solutions keep their labels."""
 
     kind: Literal["people"] = "people"
     findings: tuple[StepFinding, ...] = ()
@@ -56,7 +56,7 @@ class PeopleRule(Record):
 
     def evidence_on(self, problem_id: str, rollout: Rollout) -> tuple[float, ...] | None:
         """Return how likely people's findings are for each first error, and for none last, up to a factor; None if
-        nobody was asked about this solution, or if the reference answer is in doubt. No labeler's belief is in it."""
+        nobody was asked about this solution, or if the reference answer is in doubt. Labelers are not included."""
         known = [one for one in self._by_problem.get(problem_id, ()) if not one.weak]
         said = counting(known, rollout)
         if not said or any(one.finding == "reference_wrong" for one in known):
@@ -101,7 +101,7 @@ class PeopleRule(Record):
 
 
 def counting(findings: Iterable[StepFinding], rollout: Rollout) -> list[StepFinding]:
-    """Return the findings that speak of this solution as it stands: those made on other words do not."""
+    """Return the findings on this solution's current text: those made on a different text do not count."""
     keys = [key.hex() for key in prefix_keys(rollout.steps)]
     found = []
     for one in findings:
@@ -119,7 +119,7 @@ def digest_up_to(rollout: Rollout, step: int | None) -> str:
 
 
 def standing(findings: Iterable[StepFinding]) -> list[StepFinding]:
-    """Return what counts: the last word of each reviewer on each step, and only the settling one where there is one."""
+    """Return what counts: each reviewer's latest finding on each step, or only the settling one if there is one."""
     last: dict[tuple[str, str, int | None, str, bool], StepFinding] = {}
     for one in findings:
         kind = one.finding == "reference_wrong"
@@ -139,8 +139,8 @@ def _place(one: StepFinding) -> tuple[str, str, int | None]:
 
 
 def prior(solution: LabeledSolution) -> list[float]:
-    """Return the probability of each first error, and of none last, before any person spoke: the first labeler's, and
-    the others' verdicts with a small weight."""
+    """Return the probability of each first error, and of none last, before any finding: the first labeler's, and the
+    others' verdicts with a small weight."""
     steps = len(solution.rollout.steps)
     own = list(solution.verdict.posterior or _spread(solution.verdict, steps, solution.rollout.outcome == "correct"))
     others = [v for v in solution.others if not v.abstained and v.labeler != "oracle"]
@@ -164,7 +164,7 @@ def _spread(verdict: Verdict, steps: int, right: bool) -> list[float]:
 
 
 def updated(belief: Sequence[float], findings: Iterable[StepFinding], mistakes: Mapping[str, float]) -> list[float]:
-    """Return the belief after some findings, ``mistakes`` being the reviewers' rates where they were measured."""
+    """Return the posterior after some findings; ``mistakes`` are the reviewers' measured error rates."""
     now = list(belief)
     for one in findings:
         rate = WEAK_MISTAKES if one.weak else mistakes.get(one.reviewer, MISTAKES / OF)

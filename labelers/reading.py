@@ -9,7 +9,7 @@ from stepforge.grading.vocabulary import words
 from stepforge.schemas.number_words import in_digits
 
 MAX_LENGTH = 5000
-"""How much of a sentence is read, in characters."""
+"""Characters read per sentence."""
 _TOKEN = re.compile(
     r"(?P<number>\d++(?:\.\d++)?+(?:/\d++)?+)(?![A-Za-wyz]|x[A-Za-z])|(?P<x>(?<![A-Za-z])x(?![A-Za-z]))"
     r"|(?P<sign>[-+*/^()=])|(?P<mod>\bmod\b)"
@@ -25,7 +25,7 @@ EQUAL = words(
     "is are be equal equals gives give giving makes make making leaves leave get gets have has comes come adds add "
     "works work becomes become yields total totals"
 )
-"""Words that state what an expression before them is worth."""
+"""Words that state the value of the expression before them."""
 _GLUE = EQUAL | words("which that it this so and we i the to up out of result value exactly a us")
 
 
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
 
 
 def read_sentence(text: str) -> Reading:
-    """Return what a sentence states. A value that the sentence itself takes back does not count."""
+    """Return what a sentence states. A value that the sentence itself retracts does not count."""
     text = text[:MAX_LENGTH]
     plain = _X_IS.sub("x =", _LEFT_OVER.sub(r"\1 mod \2", _NOISE.sub("", in_digits(text))))
     numbers: set[str] = set()
@@ -96,7 +96,7 @@ def numbers_of(side: str) -> list[str]:
 
 
 def canonical(text: str) -> str:
-    """Return the canonical text of a value; as it is where it is none."""
+    """Return the canonical text of a value; other text unchanged."""
     try:
         return str(evaluate(text))
     except ExactError:
@@ -115,9 +115,9 @@ def _runs(text: str) -> list[Run]:
 
 
 def _run(tokens: list[tuple[str, int, int]]) -> list[Run]:
-    """Return the run of some tokens; nothing where they hold no number.
+    """Return the run of some tokens, or nothing if they have no number.
 
-    A side that ends in a sign, or starts with one, is only a part of what the text says there, and is left out.
+    A side that ends in a sign, or starts with one, is incomplete, and is left out.
     """
     cut_first = cut_last = False
     while tokens and tokens[-1][0] in (*_OPERATORS, "(", "="):
@@ -141,7 +141,7 @@ def _tight(side: str) -> str:
 
 
 def _joined(text: str, runs: list[Run]) -> list[tuple[str, ...]]:
-    """Join an expression with the value that the words after it say it has; leave out values taken back."""
+    """Join an expression with the value given in the words after it; leave out retracted values."""
     joined: list[tuple[str, ...]] = []
     for i, run in enumerate(runs):
         between = text[runs[i - 1].end : run.start].lower() if i else ""

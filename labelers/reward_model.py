@@ -27,13 +27,13 @@ EDGE = 1e-6
 
 
 class Calibration(Record):
-    """From a score to a probability; as it is, the score itself."""
+    """Maps a score to a probability; by default, the score itself."""
 
     slope: float = Field(default=1.0, gt=0)
     intercept: float = 0.0
 
     def probability(self, score: float) -> float:
-        """Return the probability that a step with this score is right, all before it being right."""
+        """Return the probability that a step with this score is right, given that all before it are."""
         return 1 / (1 + exp(-(self.slope * logit(score) + self.intercept)))
 
 
@@ -44,14 +44,14 @@ def logit(score: float) -> float:
 
 
 class RewardModel(LabelPart):
-    """Reads the scores that the run's ``scorer`` gave every step."""
+    """Uses the scores that the run's ``scorer`` gave every step."""
 
     kind: Literal["reward_model"] = "reward_model"
     calibration: Calibration = Calibration()
     sure: float = Field(default=0.5, ge=0, lt=1)
     """Posterior probability below which it abstains."""
     answer: bool = True
-    """Whether a wrong final answer counts as a sign of an error."""
+    """Whether a wrong final answer counts as evidence of an error."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Judge every solution; nothing is sampled."""

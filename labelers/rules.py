@@ -1,6 +1,6 @@
 """Labels are views: each rule turns the stored counts of a problem into targets and verdicts; nothing is sampled.
 
-A target is what a step would be trained on, None where the evidence says nothing. ``stepforge relabel`` applies a rule
+A target is the training value of a step, None where there is no evidence. ``stepforge relabel`` applies a rule
 to a whole run.
 """
 
@@ -35,7 +35,7 @@ class Hard(Record):
     kind: Literal["hard"] = "hard"
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 0 or 1 a step, and the first 0."""
+        """Return 0 or 1 per step, and the first 0."""
         hard = [None if label is None else label.hard for label in solution.labels]
         targets = tuple(None if h is None else float(h) for h in hard)
         return View(targets, _verdict(self.kind, solution, first_loss(hard)))
@@ -46,7 +46,7 @@ class Soft(Record):
 
     kind: Literal["soft"] = "soft"
     threshold: float = Field(default=0.0, ge=0, lt=1)
-    """The first step at or below it is the first error."""
+    """The first step at or below this is the first error."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return the value of each step, and the first at or below the threshold."""
@@ -84,7 +84,7 @@ class RelativeProgress(Record):
     least: float = Field(default=0.8, gt=0, le=1)
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the ratios, at most 1; 0 once nothing is left, None where something came of nothing."""
+        """Return the ratios, at most 1; 0 once V is 0, None if V rises from 0."""
         values = values_with_base(row, solution)
         targets = tuple(_kept(a, b) for a, b in pairwise(values))
         return View(
@@ -101,7 +101,7 @@ class Scan(Record):
     tolerance: int = Field(default=2, ge=0)
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the corrected labels up to the error; steps behind it have none."""
+        """Return the corrected labels up to the error; later steps have none."""
         error, steps = solution.verdict.first_error, len(solution.rollout.steps)
         verdict = solution.verdict.model_copy(update={"labeler": self.kind, "posterior": None})
         if solution.verdict.abstained:
@@ -138,8 +138,8 @@ class PosteriorRule(Record):
 
 
 class Agreement(Record):
-    """The verdict stands where all of the named labelers share it (arXiv 2501.07301); else it is marked. Where people
-    spoke, their verdict stands."""
+    """The verdict that all of the named labelers share (arXiv 2501.07301); otherwise it is marked. People's verdict
+    takes precedence."""
 
     kind: Literal["agreement"] = "agreement"
     of: tuple[str, ...] = ()
@@ -152,8 +152,8 @@ class Agreement(Record):
 
 
 class Fusion(Record):
-    """All labelers' verdicts, weighed by their error rates measured on problems with a known truth. Where people
-    spoke, their verdict stands."""
+    """All labelers' verdicts, weighted by their error rates measured on problems with a known truth. People's verdict
+    takes precedence."""
 
     kind: Literal["fusion"] = "fusion"
     of: tuple[str, ...] = ()
@@ -170,10 +170,10 @@ class Fusion(Record):
 
 
 class People(PeopleRule):
-    """People's findings over what the labelers believe; a solution that nobody looked at keeps its label."""
+    """People's findings combined with the labelers' posteriors; an unreviewed solution keeps its label."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the likeliest error and 0 at it, where people spoke."""
+        """Return 1 before the likeliest error and 0 at it, for reviewed solutions."""
         verdict = self.verdict_on(row.problem.id, solution)
         return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
 
@@ -184,7 +184,7 @@ RULES: dict[str, type[_Rule]] = {rule.model_fields["kind"].default: rule for rul
 
 
 def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
-    """Return the problem with a rule's targets and verdicts; the labeler's own verdict goes with the others."""
+    """Return the problem with a rule's targets and verdicts; the labeler's own verdict joins the others."""
     solutions = []
     for solution in row.solutions:
         view = rule.view(row, solution)
@@ -196,7 +196,7 @@ def relabeled(row: LabeledProblem, rule: AnyRule) -> LabeledProblem:
 
 
 def _of_people(name: str, solution: LabeledSolution) -> Verdict | None:
-    """Return people's verdict in the name of a rule; they saw the labelers' beliefs weighed in (``people_rule``)."""
+    """Return people's verdict in a rule's name, combined with the labelers' posteriors (``people_rule``)."""
     said = next((v for v in (solution.verdict, *solution.others) if v.labeler == "people"), None)
     return None if said is None else said.model_copy(update={"labeler": name})
 
@@ -208,10 +208,9 @@ def opinions(solution: LabeledSolution, of: Sequence[str]) -> list[Verdict]:
 
 
 def first_loss(alive: Sequence[bool | None]) -> int | None:
-    """Return the first step that is not alive; ``len(alive)`` if all are; None if the evidence does not tell.
-
-    Where every step up to the loss was measured, it is the first False. Where only some were, a success proves the
-    steps before it, and the loss is known if it follows the last success directly.
+    """Return the first step that is not alive; ``len(alive)`` if all are; None if the evidence does not say. If every
+    step up to the loss was measured, it is the first False. If only some were, a success proves the steps before it,
+    and the loss is known if it follows the last success directly.
     """
     for i, value in enumerate(alive):
         if value is None:
@@ -239,7 +238,7 @@ def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[flo
 
 def _kept(before: float | None, after: float | None) -> float | None:
     if before is None or after is None or (before == 0 and after > 0):
-        return None  # a share of nothing
+        return None  # 0 / 0
     return min(1.0, after / before) if before else 0.0
 
 
@@ -258,7 +257,7 @@ def _by_verdict(verdict: Verdict, solution: LabeledSolution) -> View:
 
 
 def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
-    """Return a verdict from where success ends: ``None`` unknown, the number of steps for nowhere."""
+    """Return a verdict from where success ends: ``None`` if unknown, the number of steps if nowhere."""
     if solution.rollout.outcome == "undetermined" or not solution.rollout.steps:
         return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
     if lost is None:

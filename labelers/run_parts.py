@@ -11,9 +11,8 @@ from stepforge.schemas.rollout import SolvedProblem
 async def label_with_all(
     parts: Sequence[AnyPart], solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int
 ) -> LabeledProblem:
-    """Label with each labeler on evidence of its own, combine, then follow up.
-
-    The first part's verdicts stand and the others' go along; step labels and evidence are the first labeler's.
+    """Label with each labeler on its own evidence, combine, then follow up. The first part's verdicts are the run's,
+    and the others' are stored with them; step labels and evidence are the first labeler's.
     """
     row = await _labeled(speaking(parts), solved, policy, grader, seed)
     for part in parts:
@@ -41,7 +40,7 @@ async def _labeled(
 
 
 def _checked_critiques(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Keep a judge's words only where a labeler with other evidence names the same step."""
+    """Keep a judge's words only if a labeler with other evidence names the same step."""
     return [
         verdict
         if verdict.critique is None or any(_supports(other, verdict) for other in verdicts)

@@ -1,8 +1,8 @@
-"""SCAN (arXiv 2509.16548, released code): label only what the policy is confident of; normalize by that confidence.
+"""SCAN (arXiv 2509.16548, released code): label only what the policy is confident about; normalize by that confidence.
 
 ``confidence_samples`` completions of the question give the self-confidence SC. Below ``confidence`` the problem is
-left alone; above it right solutions are taken to hold no error, and wrong ones are walked from the front. The two
-steps before the error get min(1, (c/k) / SC): the ``scan`` rule in ``labelers.rules``. All samples are charged.
+skipped; above it right solutions are assumed to have no error, and wrong ones are walked from the front. The two steps
+before the error get min(1, (c/k) / SC): the ``scan`` rule in ``labelers.rules``. All samples are charged.
 """
 
 from typing import Literal

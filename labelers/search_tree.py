@@ -1,6 +1,6 @@
 """OmegaPRM's search tree (arXiv 2406.06592, section 3.3): states, their wrong rollouts, and which to search next.
 
-The tree samples nothing and knows no policy: it is told what was counted, and says where to look.
+The tree does not sample and knows no policy: it takes counts and says where to look next.
 """
 
 from math import sqrt
@@ -21,7 +21,7 @@ class Exploration(NamedTuple):
 
 
 class State:
-    """A prefix that was estimated, and those of its wrong rollouts that were not searched yet."""
+    """An estimated prefix, and its wrong rollouts not searched yet."""
 
     def __init__(self, depth: int, label: StepLabel) -> None:
         self.depth = depth
@@ -56,7 +56,7 @@ class Tree:
         self.states: dict[str, State] = {}
 
     def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Trajectory]) -> State:
-        """Return the state of a prefix; a new one brings its wrong rollouts into the pool."""
+        """Return the state of a prefix; a new one adds its wrong rollouts to the pool."""
         if prefix not in self.states:
             state = self.states[prefix] = State(depth, label)
             if state.searchable:

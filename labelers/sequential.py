@@ -1,6 +1,6 @@
 """Walk forward until a step has no success: the search in SCAN's released code (arXiv 2509.16548).
 
-The last step is taken for the error if every prefix before it still succeeds.
+The last step is the error if every earlier prefix still succeeds.
 """
 
 from typing import Literal
@@ -16,7 +16,7 @@ from stepforge.schemas.rollout import SolvedProblem
 
 
 class Sequential(LabelPart):
-    """Step by step from the front; right solutions are not looked at."""
+    """Step by step from the front; right solutions are skipped."""
 
     kind: Literal["sequential"] = "sequential"
     k: int = Field(default=8, ge=1, le=10_000)

@@ -32,13 +32,13 @@ class Ratio(NamedTuple):
 
 
 class SPRT(LabelPart):
-    """Bisection by sequential tests; right solutions are not looked at."""
+    """Bisection by sequential tests; right solutions are skipped."""
 
     kind: Literal["sprt"] = "sprt"
     odds: float = Field(default=6.0, gt=1)
     """Likelihood ratio at which a prefix is settled."""
     most: int = Field(default=16, ge=1)
-    """Completions of a prefix after which the likelier of the two is taken."""
+    """Completions of a prefix after which the likelier side is taken."""
     root: int = Field(default=4, ge=1)
     """Samples of the question that its base rate is taken from, the given solutions included."""
 
@@ -72,7 +72,7 @@ def base_ratio(evidence: Evidence) -> Ratio:
 
 
 def likeliest_error(path: Trajectory, evidence: Evidence) -> int:
-    """Return the first error under which the stored completions are likeliest, if V is one of the test's two values."""
+    """Return the maximum-likelihood first error for the stored completions, with V one of the test's two values."""
     ratio = base_ratio(evidence)
     ratios: Sequence[float] = [ratio.of(evidence.label(path, count)) for count in range(1, len(path.steps))]
     scores = [sum(ratios[:error]) - sum(ratios[error:]) for error in range(len(path.steps))]

@@ -1,8 +1,8 @@
 """How a judge is shown a solution and how its verdict is read: numbered steps in, ``Wrong step: 3`` or ``none`` out.
 
 The text between delimiters comes from a model and may try to instruct the judge or to imitate a verdict. Delimiters
-therefore carry a mark that its writer cannot know; a judge that was trained on unmarked ones gets those, and a
-solution that imitates them is not judged at all.
+therefore carry a mark that its writer cannot know; a judge trained on unmarked ones gets those, and a solution that
+imitates them is not judged.
 """
 
 import re
@@ -16,7 +16,7 @@ _IMITATION = re.compile(rf"\s*<[0-9]+>\s*|\s*{VERDICT}.*")
 
 
 def numbered(steps: Sequence[str], mark: str = "") -> str:
-    """Return steps between numbered delimiters, a delimiter a line."""
+    """Return steps between numbered delimiters, each on its own line."""
     return "".join(f"{delimiter(i + 1, mark)}\n{step.strip()}\n" for i, step in enumerate(steps))
 
 
@@ -26,7 +26,7 @@ def delimiter(number: int, mark: str = "") -> str:
 
 
 def imitates(steps: Sequence[str], mark: str = "") -> bool:
-    """Whether a step holds what only the prompt or the judge may write."""
+    """Whether a step contains text that only the prompt or the judge may write."""
     return any((mark and mark in step) or any(map(_IMITATION.fullmatch, step.splitlines())) for step in steps)
 
 

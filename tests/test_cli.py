@@ -44,7 +44,7 @@ kind = "omega_prm"
             "missing.jsonl",
         ),
         (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),
-        (GOOD.replace("problems = 4", "problems = true"), "problems: true or false where a number belongs"),
+        (GOOD.replace("problems = 4", "problems = true"), "problems: true or false where a number is expected"),
         (GOOD.replace("problems = 4", "problems = 2026-01-01"), "problems: Input should be a valid integer"),
         (GOOD.replace("problems = 4", "problems = 99999999999"), "problems: Input should be less than or equal to"),
         (
@@ -54,7 +54,7 @@ kind = "omega_prm"
         (GOOD + "[policy]\nstop = ['']\n", "policy.stop.0: String should have at least 1 character"),
         (f"{GOOD}[train]\ncommand = {'[' * 5000}{']' * 5000}\n", "nested too deep"),
         *(
-            (GOOD.replace('kind = "scripted"', f'kind = "server"\naddress = "{address}"'), "is no address")
+            (GOOD.replace('kind = "scripted"', f'kind = "server"\naddress = "{address}"'), "is not an address")
             for address in (
                 "http://h:99999/v1",
                 "http://[::1/v1",

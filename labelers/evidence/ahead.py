@@ -1,7 +1,6 @@
-"""Asking ahead: the next questions are under way before it is known whether they are needed.
-
-Answers are taken in the order of the questions, and what is still under way at the end is cancelled and leaves no
-trace. So what is known at the end is the same whatever was asked ahead, and whichever answer came first.
+"""Asking ahead: the next questions are in flight before it is known whether they are needed. Answers are taken in the
+order of the questions; requests still in flight at the end are cancelled and leave no trace. So the result does not
+depend on what was asked ahead, or on which answer came first.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 class Ahead(Generic[Question, Answer]):
-    """Asks questions in order, ``most`` of them under way at a time; a context, at whose end the rest is cancelled."""
+    """Asks questions in order, at most ``most`` in flight; as a context manager, cancels the rest on exit."""
 
     def __init__(
         self, ask: Callable[[Question], Coroutine[Any, Any, Answer]], questions: Iterable[Question], most: int
@@ -34,7 +33,7 @@ class Ahead(Generic[Question, Answer]):
         """
         for question in self._questions:
             if self._most == 1:
-                return await self._ask(question)  # a task would only cost time
+                return await self._ask(question)  # a task would only add overhead
             self._under_way.append(asyncio.create_task(self._ask(question)))
             if len(self._under_way) == self._most:
                 break
@@ -51,7 +50,7 @@ class Ahead(Generic[Question, Answer]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel what nobody needs any more, and wait until it is gone; what it failed over is nobody's concern."""
+        """Cancel unneeded requests and wait for them to end; their errors do not matter."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -1,8 +1,8 @@
-"""Which rollouts go through which prefix, wherever they started.
+"""Which rollouts pass through which prefix, wherever they started.
 
 Given that a rollout reaches a prefix, what it writes next is a sample of what the policy writes there, so each counts
 like a completion drawn from it. Prefixes are kept as digests: their texts would grow with the square of a solution's
-length. Nothing is read before it is asked for: most labelers never ask.
+length. Built on first use: most labelers never need it.
 """
 
 from collections import defaultdict
@@ -15,17 +15,17 @@ from stepforge.schemas.rollout import Rollout, Step
 
 
 class SiblingCounts(NamedTuple):
-    """The rollouts beside a solution, an entry for each prefix of 0 to T - 1 steps; its own is left out."""
+    """A solution's sibling rollouts, one entry per prefix of 0 to T - 1 steps; its own is left out."""
 
     going_on: tuple[int, ...]
-    """Those that go through the prefix and write the solution's next step."""
+    """Those that pass through the prefix and write the solution's next step."""
     right: tuple[int, ...]
-    """Right ones whose last prefix in common with the solution is this one."""
+    """Right ones whose last common prefix with the solution is this one."""
     wrong: tuple[int, ...]
 
 
 class PrefixIndex:
-    """The ids of the rollouts with a verdict, by each prefix that they go through."""
+    """The ids of rollouts with a verdict, by each prefix that they pass through."""
 
     def __init__(self) -> None:
         self._unread: list[tuple[Sequence[Step], Rollout]] = []
@@ -33,12 +33,12 @@ class PrefixIndex:
         self._wrong: defaultdict[bytes, set[str]] = defaultdict(set)
 
     def add(self, before: Sequence[Step], rollout: Rollout) -> None:
-        """Take in a rollout that starts from a prefix of these steps."""
+        """Add a rollout that starts from a prefix of these steps."""
         if rollout.outcome != "undetermined":
             self._unread.append((before, rollout))
 
     def beside(self, rollout: str, steps: Sequence[Step]) -> SiblingCounts:
-        """Return what happens beside a solution, given its id and its steps."""
+        """Return the sibling counts of a solution, given its id and its steps."""
         while self._unread:
             self._read(*self._unread.pop())
         own = {rollout}
@@ -58,7 +58,7 @@ class PrefixIndex:
 
 
 def prefix_keys(steps: Iterable[Step]) -> Iterator[bytes]:
-    """Yield a digest of the text of each prefix, that of no steps first."""
+    """Yield a digest of each prefix's text, starting with the empty prefix."""
     text = blake2b(digest_size=16)
     yield text.digest()
     for step in steps:

@@ -1,4 +1,4 @@
-"""Evidence as it was stored with a labeled problem: for another look, or to go on drawing from there."""
+"""Evidence stored with a labeled problem, to look at again or to continue sampling from."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedPr
 
 
 class _Nobody:
-    """A policy and a grader that were there once."""
+    """Stands in for the policy and grader of the original run."""
 
     def __init__(self, identity: PolicyIdentity) -> None:
         self.identity = identity
@@ -38,7 +38,7 @@ def stored_evidence(row: LabeledProblem) -> Evidence:
 
 
 def growing_evidence(row: LabeledProblem, policy: Policy, grader: Grader, seed: int) -> Evidence:
-    """Return the evidence of a labeled problem, to go on drawing where labeling ended."""
+    """Return the evidence of a labeled problem, to continue sampling where labeling ended."""
     return _filled(Evidence(solved_part(row), policy, grader, seed), row)
 
 

@@ -13,20 +13,20 @@ from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem, Start, St
 from stepforge.schemas.seeds import seed_of
 
 Enough = Callable[[StepLabel], bool]
-"""Whether what was counted so far answers the question."""
+"""Whether the counts so far answer the question."""
 
 
 class Trajectory(NamedTuple):
-    """A whole way from the question to an answer: a sampled solution, or a prefix with a completion of it."""
+    """A full path from the question to an answer: a sampled solution, or a prefix plus its completion."""
 
     rollout: str
     """Id of the rollout that ends it."""
     steps: tuple[Step, ...]
     outcome: Outcome
     tokens: int
-    """Length in tokens of what was sampled for its last stretch."""
+    """Length in tokens of its last sampled part."""
     scores: tuple[float, ...] = ()
-    """A reward model's scores of the steps, where the run has one."""
+    """A reward model's scores of the steps, if the run has one."""
 
     def prefix(self, count: int) -> str:
         """Return the text of the first ``count`` steps: what identifies a prefix."""
@@ -34,7 +34,7 @@ class Trajectory(NamedTuple):
 
 
 QUESTION = Trajectory("", (), "undetermined", 0)
-"""The way from the question to the question: its prefix of no steps is the root."""
+"""The empty path at the question: its prefix of no steps is the root."""
 
 
 def solution_trajectory(rollout: Rollout) -> Trajectory:
@@ -57,11 +57,11 @@ def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") ->
 class Evidence:
     """Samples completions on demand and keeps them all.
 
-    The solutions that the policy itself sampled from the question are the root's first completions; where solutions
-    were supplied, these are those that it wrote beside them. Two requests
-    for one prefix share its completions, whichever solutions they speak of; a completion without a verdict is kept
-    and never drawn again, because drawing again by outcome would bias the share of successes. ``shared=False``
-    takes the sharing between solutions back: it is how brute force is charged in the literature.
+    The solutions that the policy itself sampled from the question are the root's first completions; if solutions were
+    supplied, these are the ones it wrote in addition. Two requests for one prefix share its completions, even for
+    different solutions; a completion without a verdict is kept and never redrawn, because redrawing by outcome would
+    bias the success rate. ``shared=False`` turns off sharing between solutions: that is how the literature charges
+    brute force.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Evidence:
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
         self._first: dict[str, tuple[Trajectory, int]] = {}
-        """For each prefix of the solutions the first of them that begins with it, and its steps there: completions
-        start from that one, so that nothing depends on which search comes by first."""
+        """For each prefix, the first solution that begins with it, and its steps there: completions start from that
+        one, so nothing depends on which search gets there first."""
         for path in map(solution_trajectory, solved.rollouts if shared else ()):
             for count in range(1, len(path.steps)):
                 self._first.setdefault(path.prefix(count), (path, count))
@@ -90,13 +90,13 @@ class Evidence:
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:
-        """Every completion drawn, in the order of the prefixes' texts: a prefix comes before what goes on from it, and
-        the order in which searches were answered leaves no trace."""
+        """Every completion drawn, in the order of the prefixes' texts: a prefix comes before its continuations, and the
+        order of answers leaves no trace."""
         return tuple(rollout for key in sorted(self._drawn) for rollout in self._drawn[key])
 
     @property
     def cost(self) -> Cost:
-        """What drawing them took."""
+        """What drawing them cost."""
         return Cost.of(self.rollouts)
 
     def completions(self, path: Trajectory, count: int) -> list[Rollout]:
@@ -114,7 +114,7 @@ class Evidence:
         return count_outcomes(known, self._stopping.get(key, "fixed")) if known else None
 
     def along(self, path: Trajectory) -> SiblingCounts:
-        """Return where the problem's other solutions leave one of them."""
+        """Return where the problem's other solutions diverge from one of them."""
         return self._siblings.beside(path.rollout, path.steps)
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
@@ -128,10 +128,10 @@ class Evidence:
         return await self.measure(path, count, k)
 
     async def until_success(self, path: Trajectory, count: int, k: int, ahead: int = 1) -> StepLabel:
-        """The same, but stop at the first success: enough for any-success labels, which stay what they were.
+        """The same, but stop at the first success: enough for any-success labels, which do not change.
 
-        Expected completions are (1 - (1 - V)^k) / V instead of k. ``ahead`` are under way at a time; those behind the
-        first success are cancelled, and what is kept is the same for every ``ahead``.
+        Expected completions are (1 - (1 - V)^k) / V instead of k. ``ahead`` are in flight at a time; those after the
+        first success are cancelled, and the result is the same for every ``ahead``.
         """
         return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success", ahead)
 
@@ -141,7 +141,7 @@ class Evidence:
         return await self._grow(path, count, most, 1, enough, "adaptive")
 
     async def more(self, path: Trajectory, count: int, n: int) -> StepLabel:
-        """Draw ``n`` further completions of a prefix, whatever is known of it."""
+        """Draw ``n`` more completions of a prefix, regardless of what is known."""
         known = len(self.completions(path, count))
         return await self._grow(path, count, known + n, n, lambda label: False, "adaptive")
 
@@ -173,7 +173,7 @@ class Evidence:
         return await graded(self.problem, sampled, self._grader, Start(rollout=path.rollout, steps=count))
 
     def add(self, rollout: Rollout, before: Sequence[Step]) -> None:
-        """Take in a completion that was drawn earlier, from a prefix of these steps."""
+        """Add a completion drawn earlier, from a prefix of these steps."""
         text = "".join(step.text for step in before)
         self._drawn.setdefault(text, []).append(rollout)
 

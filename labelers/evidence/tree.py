@@ -1,7 +1,6 @@
-"""The tree that a problem's rollouts form: which steps were written next after a prefix, and how that ended.
-
-A rollout counts at every step that it goes through, wherever it started: given that it gets there, how it ends is a
-sample of how the policy ends from there. How often a step is written is not told: completions of it were asked for.
+"""The tree of a problem's rollouts: which steps were written after a prefix, and how those ended. A rollout counts at
+every step that it passes through, wherever it started: given that it gets there, how it ends is a sample of how the
+policy ends from there. How often a step is written is not meaningful: its completions were requested.
 """
 
 from collections import defaultdict
@@ -16,35 +15,35 @@ from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 
 class Continuation(NamedTuple):
-    """A rollout as it goes on from some prefix."""
+    """A rollout's continuation of some prefix."""
 
     rollout: str
     steps: tuple[Step, ...]
-    """What it wrote behind the prefix, to its end; at least one step."""
+    """What it wrote after the prefix, to its end; at least one step."""
     outcome: Outcome
 
 
 class Branch(NamedTuple):
-    """One step that was written next after a prefix, and what is known of V once it is there."""
+    """One step written right after a prefix, and what is known of V after it."""
 
     step: Step
     ways: tuple[Continuation, ...]
-    """The rollouts through it whose outcome is known, as they go on from the prefix before it."""
+    """The rollouts through it with a known outcome, as continuations of the prefix before it."""
     beliefs: tuple[Belief, ...]
-    """What the labeler held true of the prefix that ends with it."""
+    """The labeler's estimate for the prefix that ends with it."""
     outcome: float | None
-    """1 or 0 where solutions end with this step: then V is known exactly."""
+    """1 or 0 if solutions end with this step: then V is known exactly."""
     picked: int = 0
     """Successes that do not count, because the branch was picked for having them."""
 
     @property
     def successes(self) -> int:
-        """Rollouts through it that end right, without those it was picked for."""
+        """Rollouts through it that reach the right answer, without those it was picked for."""
         return sum(way.outcome == "correct" for way in self.ways) - self.picked
 
     @property
     def failures(self) -> int:
-        """Rollouts through it that end wrong."""
+        """Rollouts through it that end with a wrong answer."""
         return sum(way.outcome == "wrong" for way in self.ways)
 
     @property
@@ -62,7 +61,7 @@ class Branch(NamedTuple):
         if self.outcome is not None:
             return self.outcome, self.outcome
         low, high = beta_interval(self.successes, self.failures)
-        # What was never seen to fail may never fail: beside a value known to be 1, the tail cut off here counts.
+        # What never failed so far may never fail: next to a value known to be 1, the tail cut off here matters.
         counted = low if self.successes else 0.0, high if self.failures else 1.0
         if not self.beliefs:
             return counted
@@ -89,7 +88,7 @@ class EvidenceTree:
             self.add(rollout)
 
     def add(self, rollout: Rollout) -> None:
-        """Take in a rollout whose start is known already."""
+        """Add a rollout whose start is already known."""
         start = rollout.start
         before = self.steps[start.rollout][: start.steps] if start is not None and start.steps else ()
         whole = self.steps[rollout.id] = (*before, *rollout.steps)
@@ -99,14 +98,14 @@ class EvidenceTree:
             self._ways[keys[count]].append(Continuation(rollout.id, whole[count:], rollout.outcome))
 
     def ways(self, prefix: Sequence[Step]) -> list[Continuation]:
-        """Return how rollouts went on from a prefix, in the order in which they were drawn."""
+        """Return how rollouts continued from a prefix, in the order drawn."""
         return list(self._ways.get(_key(prefix), ()))
 
     def branches(self, prefix: Sequence[Step], *, without: str | None = None) -> dict[str, Branch]:
-        """Return the steps that were written next after a prefix, by their text, first drawn first.
+        """Return the steps written right after a prefix, by their text, first drawn first.
 
         ``without`` names the rollout by whose outcome the prefix was chosen: it would count against its own step, so
-        it counts for none. A step that nobody else wrote stays, with no counts.
+        it counts for none. A step that no other rollout wrote stays, without counts.
         """
         found: dict[str, list[Continuation]] = defaultdict(list)
         for way in self.ways(prefix):

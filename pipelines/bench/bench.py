@@ -39,12 +39,12 @@ from stepforge.schemas.seeds import rng_of
 
 Say = Callable[[str], None]
 EACH = "each in turn"
-"""What is left out where a row is about all families, each measured under what was learned from the others."""
+"""The held-out label of rows about all families, each measured with rates learned from the others."""
 FEWEST = 8
 
 
 class Bench:
-    """One bench: its recording, and what every labeler did with it."""
+    """One bench: its recording, and every labeler's outcomes on it."""
 
     def __init__(self, settings: BenchFile, problems: Sequence[BenchProblem], say: Say) -> None:
         self.settings = settings
@@ -78,7 +78,7 @@ class Bench:
 
     def _replay_all(self) -> None:
         for sweep in self.settings.sweep:
-            # Rates belong to a policy, not to a budget: fitted once, where most is known.
+            # Rates belong to a policy, not to a budget: fitted once, with the most data.
             fullest = sweep.part(max(sweep.at))
             pooled = isinstance(fullest, PooledLabeler)
             rates = {f: self.without(fullest, f) for f in self.families} if pooled else {}
@@ -122,13 +122,13 @@ class Bench:
                         yield {**head, "stratum": stratum, **counts, **as_row(figures(total, weights))}
 
     def _coverage(self) -> dict[str, Any]:
-        """Return accuracy against coverage, and how sure against how often right, of the stated labeler."""
+        """Return accuracy against coverage, and confidence against accuracy, of the stated labeler."""
         stated = self.settings.primary.labeler
         by_seed = self.outcomes[stated.labeler, stated.at]
         return coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
 
     def _reused(self) -> dict[str, float]:
-        """Return the share of completions that were given out twice, of the settings that ran out of them."""
+        """Return the share of completions given out twice, for settings that ran out of them."""
         shares = {}
         for (labeler, setting), by_seed in self.outcomes.items():
             again = sum(o.reused for outcomes in by_seed for o in outcomes)
@@ -139,7 +139,7 @@ class Bench:
 
 
 def record(settings: BenchFile, folder: Path, say: Say) -> None:
-    """Make the recordings, or what is missing of them."""
+    """Make the recordings, or the missing part of them."""
     runs = {"recording": settings.recording}
     if settings.values is not None:
         v = settings.values
@@ -201,14 +201,12 @@ PICTURED = (
 def bench_labelers(
     config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
 ) -> tuple[dict[str, Any], str]:
-    """Do the bench; write its figures to ``target`` and the curves beside it; return the result and its text.
-
-    ``recording`` is a finished run to replay instead of recording anew; values are measured where ``folder`` holds
-    them.
+    """Do the bench; write its figures to ``target`` and the curves next to it; return the result and its text.
+    ``recording`` is a finished run to replay instead of recording; values are measured if ``folder`` has them.
 
     Raises:
         BadInput: the settings, the engine or the run are not usable; nothing was started.
-        RunFailed: a recording failed; what is done is kept.
+        RunFailed: a recording failed; finished work is kept.
     """
     settings = read_bench_file(config)
     if recording is None:
@@ -228,14 +226,14 @@ def bench_labelers(
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")
-    title = f"First wrong step named exactly; {wording} wording, each family left out in turn"
+    title = f"First wrong step named exactly; {wording} wording, cross-validated over families"
     drawing.write_text(picture(curves_of(result["rows"], wording, PICTURED), title), encoding="utf-8")
     say(f"wrote {target} and {drawing}")
     return result, bench_text(result)
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:
-    """Write the result, a row per line, so that changes can be read."""
+    """Write the result, one row per line, so diffs are readable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = {key: [json.dumps(one) for one in result[key]] for key in ("comparisons", "rows")}
     rest = {key: value for key, value in result.items() if key not in lines}

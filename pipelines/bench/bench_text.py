@@ -39,7 +39,7 @@ def _slice(rows: list[dict[str, Any]]) -> str:
     head = (
         f"{first['wording']} wording, {first['stratum']}: {first['problems']} problems, "
         f"{first['wrong_solutions']} wrong solutions, {first['correct_solutions']} without an error; "
-        "each family left out in turn"
+        "cross-validated over families"
     )
     return f"{head}\n{table(lines)}"
 
@@ -47,7 +47,7 @@ def _slice(rows: list[dict[str, Any]]) -> str:
 def _primary(result: dict[str, Any]) -> str:
     p = result["primary"]
     return (
-        f"stated in advance ({p['wording']} wording): {p['labeler']} {p['setting']:g} minus {p['rival']} "
+        f"planned in advance ({p['wording']} wording): {p['labeler']} {p['setting']:g} minus {p['rival']} "
         f"{p['rival_setting']:g}: {p['difference']:+.3f} ({p['low']:+.3f} to {p['high']:+.3f}) "
         f"at {p['token_ratio']:.2f} times its tokens"
     )

@@ -1,4 +1,4 @@
-"""What a labeler said of each recorded solution, beside the truth: the rows that every figure is made from."""
+"""A labeler's verdict on each recorded solution, with the truth: the rows behind every figure."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ class BenchProblem(NamedTuple):
 
     row: LabeledProblem
     truths: tuple[Verdict, ...]
-    """People's verdict on each solution, the oracle's where they gave none; an abstention where neither is there."""
+    """People's verdict on each solution, else the oracle's; an abstention if there is neither."""
     family: str
     """Family or problem set; a half of the groups where there is only one (``two_parts``)."""
     wording: str
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     """One per solution with a determined outcome."""
     cost: Cost
     reused: int = 0
-    """Completions that were given out a second time, because the recording had no more."""
+    """Completions given out a second time, because the recording had no more."""
     asked: int = 0
     """Wrong solutions that a completion of a prefix was drawn for, of ..."""
     askable: int = 0
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 def bench_problem(row: LabeledProblem) -> BenchProblem | None:
-    """Return a problem with its truth; None where there is none, or where a prefix was not recorded."""
+    """Return a problem with its truth; None if there is none, or if a prefix was not recorded."""
     truths = tuple(people_verdict(s.rollout) or oracle_verdict(row.problem, s.rollout) for s in row.solutions)
     if all(truth.abstained for truth in truths) or not _dense(row):
         return None
@@ -66,7 +66,7 @@ def bench_problem(row: LabeledProblem) -> BenchProblem | None:
 
 
 def two_parts(problems: Sequence[BenchProblem]) -> list[BenchProblem]:
-    """Return the problems; where all are of one family, as two, by a hash of their groups: one is left out in turn."""
+    """Return the problems; a single family is split in two by a hash of groups, for cross-validation."""
     if len({p.family for p in problems}) != 1:
         return list(problems)
     halves = [int(sha256(p.row.problem.group.encode()).hexdigest(), 16) % 2 for p in problems]
@@ -96,12 +96,12 @@ def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterat
 
 async def _label(
     part: Labeler, row: LabeledProblem, policy: RecordedPolicy, seed: int, labeled: list[LabeledProblem]
-) -> None:  # returns nothing: the runner writes what is returned into an error that it then drops
+) -> None:  # returns nothing: the runner would write a returned value into an error that it then drops
     labeled.append(await part(solved_part(row), policy, RecordedGrader(row), seed=seed))
 
 
 def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> list[LabeledProblem]:
-    """Return what a labeler makes of recordings, to fit rates to."""
+    """Return a labeler's results on recordings, to fit rates to."""
     labeled: list[LabeledProblem] = []
     with asyncio.Runner() as runner:
         for problem in problems:
@@ -110,8 +110,7 @@ def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> 
 
 
 def judged(problem: BenchProblem, verdicts: Sequence[Verdict]) -> tuple[Judged, ...]:
-    """Return verdicts beside the truth; truncated solutions have no known end and are left out, as are those that
-    nobody judged."""
+    """Return verdicts with the truth; truncated solutions have no known end and are left out, as are unjudged ones."""
     return tuple(
         Judged(verdict, truth, solution.rollout.outcome == "correct")
         for solution, truth, verdict in zip(problem.row.solutions, problem.truths, verdicts, strict=True)

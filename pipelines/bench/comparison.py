@@ -1,4 +1,5 @@
-"""Who is better, paired by problem: the comparison stated in advance, and all others with Holm's correction."""
+"""Which labeler is better, paired by problem: the comparison planned in advance, and all others with Holm's
+correction."""
 
 from collections.abc import Sequence
 from math import erfc, sqrt
@@ -33,7 +34,7 @@ def primary_comparison(totals: dict[Key, Sums], weights: Array, stated: Primary)
 
 
 def all_comparisons(totals: dict[Key, Sums], weights: Array, rival: Key) -> list[dict[str, Any]]:
-    """Return everybody's accuracy minus the rival's, with p-values after Holm (1979)."""
+    """Return every labeler's accuracy minus the rival's, with p-values after Holm (1979)."""
     theirs = raw_figures(totals[rival], weights)[ACCURACY]
     rows = []
     for (labeler, setting), total in totals.items():
@@ -71,6 +72,6 @@ def difference(ours: Array, theirs: Array) -> dict[str, Any]:
 
 
 def p_value(difference: float, low: float, high: float) -> float:
-    """Return how likely a difference at least so large is by chance, given its 95 % interval."""
+    """Return the probability of a difference at least this large by chance, given its 95 % interval."""
     spread = (high - low) / (2 * Z95)
     return rounded(erfc(abs(difference) / spread / sqrt(2))) if spread > 0 else float(difference == 0)

@@ -1,4 +1,4 @@
-"""Controls: what a labeler must beat. None asks for a completion; what has to be learned comes from other families."""
+"""Controls: what a labeler must beat. None uses completions; learned parts come from other families."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ Opinion = Callable[[BenchProblem, Rollout], int]
 
 
 def control_outcomes(problems: Sequence[BenchProblem], name: str, opinion: Opinion) -> Iterator[Outcome]:
-    """Return a control's outcomes; like all labelers by outcome, it believes right answers."""
+    """Return a control's outcomes; like all outcome-based labelers, it trusts right answers."""
     for problem in problems:
         rollouts = [solution.rollout for solution in problem.row.solutions]
         named = [opinion(problem, r) if r.outcome == "wrong" and r.steps else None for r in rollouts]
@@ -42,7 +42,7 @@ def controls(problems: Sequence[BenchProblem], seed: int) -> dict[str, Opinion]:
 
 
 def _departure(problem: BenchProblem, rollout: Rollout) -> int:
-    """Return the step at which a solution leaves every right solution of its problem."""
+    """Return the step at which a solution diverges from every right solution of its problem."""
     own = [step.text for step in rollout.steps]
     shared = 0
     for solution in problem.row.solutions:
@@ -54,7 +54,7 @@ def _departure(problem: BenchProblem, rollout: Rollout) -> int:
 
 
 def _own_number(problem: BenchProblem, rollout: Rollout) -> int:
-    """Return the first step with a number that neither the question nor a right solution states; else the last."""
+    """Return the first step with a number that is in neither the question nor a right solution; else the last."""
     right = [s.rollout.steps for s in problem.row.solutions if s.rollout.outcome == "correct"]
     texts = (problem.row.problem.question, *(step.text for steps in right for step in steps))
     known = frozenset[str]().union(*map(numbers_in, texts))
@@ -70,7 +70,7 @@ def _lowest(logprobs: Sequence[float | None]) -> int:
 def _uncertain(problem: BenchProblem, rollout: Rollout) -> int:
     """Return the step before which the policy was least certain, per token of what its completions wrote there.
 
-    An engine that reports entropies gives this for nothing, so nothing is charged.
+    An engine that reports entropies gives this for free, so nothing is charged.
     """
     recorded = completions_by_prefix(problem.row)
     text, entropies = "", []
@@ -83,7 +83,7 @@ def _uncertain(problem: BenchProblem, rollout: Rollout) -> int:
 
 
 def _usual_position(problems: Sequence[BenchProblem]) -> int:
-    """Return the commonest first error of wrong solutions."""
+    """Return the most common first error of wrong solutions."""
     found = Counter(
         truth.first_error
         for problem in problems

@@ -1,6 +1,6 @@
 """Figures of one labeler setting on one slice, with intervals from resampling problems.
 
-The bootstrap draws problems with replacement, the same draws for every labeler, so that differences are paired. A
+The bootstrap draws problems with replacement, the same draws for every labeler, so differences are paired. A
 figure is a ratio of sums over problems, so a resample needs only the sums.
 """
 
@@ -51,7 +51,7 @@ AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total", "asked", "
 
 
 class Sums(NamedTuple):
-    """For each problem, what the figures are ratios of."""
+    """For each problem, the numerators and denominators of the figures."""
 
     hits: dict[str, Array]
     counts: dict[str, Array]
@@ -81,7 +81,7 @@ def sums(by_seed: Iterable[Sequence[Outcome]], problems: Sequence[BenchProblem])
 
 
 def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
-    """Return how often each problem is drawn: the first row as they are, then ``draws`` resamples of a slice."""
+    """Return how often each problem is drawn: once each in the first row, then ``draws`` resamples of a slice."""
     weights = np.array(members, float)
     count = int(weights.sum())
     if not count:
@@ -91,7 +91,7 @@ def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
 
 
 def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
-    """Return every figure for every resample, NaN where there is nothing to measure."""
+    """Return every figure for every resample, NaN if there is nothing to measure."""
     raw = {name: ratio(weights @ total.hits[name], weights @ total.counts[name]) for name in RATIOS}
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
@@ -127,7 +127,7 @@ def as_row(figure: dict[str, Figure]) -> dict[str, Any]:
 
 
 def rounded(value: float) -> float:
-    """Return a figure as it is written: four digits below 10, one above."""
+    """Return a figure rounded for output: four digits below 10, one above."""
     return round(float(value), 4 if abs(value) < 10 else 1)
 
 

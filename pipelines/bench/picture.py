@@ -35,7 +35,7 @@ def curves_of(rows: Sequence[dict[str, Any]], wording: str, labelers: Sequence[s
 
 
 def picture(curves: dict[str, list[Point]], title: str) -> str:
-    """Return the SVG; the x axis is logarithmic, free settings stand at its left end."""
+    """Return the SVG; the x axis is logarithmic, with free settings at its left end."""
     points = [p for curve in curves.values() for p in curve]
     decades = int(log10(max([p.tokens for p in points] + [10.0]))) + 1
     lines = [

@@ -1,4 +1,4 @@
-"""A policy and a grader that answer from recorded completions, so that every labeler is measured on the same draws.
+"""A policy and a grader that answer from recorded completions, so every labeler is measured on the same draws.
 
 A seed shuffles the completions of each prefix; a labeler gets them from the front, without replacement, and is charged
 for each. Nothing is generated.
@@ -14,7 +14,7 @@ from stepforge.schemas.seeds import rng_of
 
 
 class NotRecorded(LookupError):
-    """A labeler asked for something that the recording does not hold."""
+    """A labeler requested something that is not in the recording."""
 
 
 class RecordedPolicy:
@@ -29,7 +29,7 @@ class RecordedPolicy:
             self._known[prefix] = kept
         self._given: dict[str, int] = {}
         self.reused = 0
-        """Completions given out again, because the recording had no more of their prefix."""
+        """Completions given out again, because the recording had no more for their prefix."""
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return the next ``n`` recorded completions. Raises NotRecorded: there are none of this prefix."""
@@ -59,7 +59,7 @@ class RecordedGrader:
 
 
 def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
-    """Return the recorded completions of each prefix, in the order in which they were drawn."""
+    """Return the recorded completions of each prefix, in the order drawn."""
     steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
     known: dict[str, list[Rollout]] = {}
     for rollout in row.evidence:
@@ -70,7 +70,7 @@ def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
 
 
 def _nth(recorded: list[Rollout], i: int) -> Rollout:
-    """Past the end the recording starts anew, under other names."""
+    """Past the end the recording starts over, under new names."""
     again, place = divmod(i, len(recorded))
     return recorded[place] if not again else recorded[place].model_copy(update={"id": f"{recorded[place].id}~{again}"})
 

@@ -1,4 +1,4 @@
-"""The bench's settings file: what is recorded, which labelers are swept over what, and what is compared with what."""
+"""The bench's settings file: what is recorded, which labelers are swept over which budgets, and what is compared."""
 
 import tomllib
 from pathlib import Path
@@ -22,7 +22,7 @@ class Sweep(Record):
     labeler: dict[str, Any]
     """The part's settings, as in a run file, its kind among them."""
     name: str | None = None
-    """How tables call it; by default the labeler's own name."""
+    """Its name in tables; by default the labeler's own name."""
     over: str
     """The setting that is its budget."""
     at: tuple[float, ...] = Field(min_length=1)
@@ -44,8 +44,8 @@ class Setting(Record):
 
 
 class Primary(Record):
-    """The one comparison that is stated in advance: ``labeler`` against the most accurate of ``rivals``, in first
-    errors of wrong solutions, all problems of the wording together, each family left out in turn."""
+    """The one comparison planned in advance: ``labeler`` against the most accurate of ``rivals``, in first errors of
+    wrong solutions, over all problems of the wording, cross-validated over families."""
 
     labeler: Setting
     rivals: tuple[Setting, ...] = Field(min_length=1)
@@ -56,9 +56,9 @@ class Values(Record):
 
     problems: int = Field(ge=1)
     truth: int = Field(default=256, ge=2)
-    """Completions of each prefix that are kept for the truth and never used to estimate."""
+    """Completions per prefix reserved for the truth and never used for estimates."""
     counts: tuple[int, ...] = (1, 2, 4, 8)
-    """Completions of each prefix that the estimates get."""
+    """Completions per prefix used for the estimates."""
     seed: int = 0
 
 
@@ -69,7 +69,7 @@ class BenchFile(Record):
     bootstrap: int = Field(default=1000, ge=10)
     """Resamples of problems for the intervals."""
     pilot: int = Field(default=48, ge=1)
-    """Problems of other families that rates are fitted to, as a run fits them to its pilot."""
+    """Problems of other families to fit rates to, as a run fits them to its pilot."""
     recording: RunFile
     values: Values | None = None
     sweep: tuple[Sweep, ...] = Field(min_length=1)

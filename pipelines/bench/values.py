@@ -40,9 +40,9 @@ class Estimate(NamedTuple):
     """90 % Wilson."""
     truth: float
     trials: int
-    """Completions behind the truth."""
+    """Completions that give the truth."""
     place: float
-    """Where the truth's successes fall among those that the belief foretells, 0 to 1; even if it is right."""
+    """Where the truth's successes fall in the predicted distribution, 0 to 1; uniform if it is right."""
 
 
 def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) -> list[Estimate]:

@@ -1,4 +1,4 @@
-"""Commands that look: at a run, at the settings, at the machine."""
+"""Read-only commands: on a run, the settings, the machine."""
 
 import json
 from typing import Annotated
@@ -14,9 +14,9 @@ from stepforge.pipelines.terminal.output import say
 def report(
     folder: Folder,
     as_json: AsJson = False,
-    as_html: Annotated[bool, typer.Option("--html", help="Also write report.html beside report.json.")] = False,
+    as_html: Annotated[bool, typer.Option("--html", help="Also write report.html next to report.json.")] = False,
 ) -> None:
-    """Print the figures of a run, measured again from its committed shards."""
+    """Print the figures of a run, recomputed from its committed shards."""
     with one_line_errors():
         from stepforge.pipelines.progress.status import fresh_report, open_run
 
@@ -31,10 +31,10 @@ def report(
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A run folder.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The run to set against it.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare with.")],
     as_json: AsJson = False,
 ) -> None:
-    """Set two runs side by side: differences on the problems that both have, with intervals."""
+    """Compare two runs: differences on the problems that both have, with intervals."""
     with one_line_errors():
         from stepforge.pipelines.compare.compare import compare as compared
         from stepforge.pipelines.compare.compare import comparison_text

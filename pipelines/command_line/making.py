@@ -1,4 +1,4 @@
-"""Commands that make something of what is there, and sample nothing."""
+"""Commands that derive new output from existing data, without sampling."""
 
 import sys
 from collections.abc import Callable
@@ -18,9 +18,9 @@ def grade(
     response: Annotated[str, typer.Option(help="Column of the response; a list is joined with blank lines.")],
     answer: Annotated[str | None, typer.Option(help="Column of the reference answer or worked reference.")] = None,
     verifier: Annotated[
-        str | None, typer.Option(metavar="MODULE:FUNCTION", help="A rule of your own instead, run in isolation.")
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="Your own rule instead, run in isolation.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the JSONL goes; by default standard output.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file (JSONL); by default standard output.")] = None,
     audit: Annotated[
         str | None,
         typer.Option(help="Compare with this column of other verdicts (true/false, 1/0, correct/wrong), by kind."),
@@ -29,7 +29,7 @@ def grade(
 ) -> None:
     """Add `verdict` (correct, wrong, undetermined) and `extracted` to each row, as JSONL.
 
-    With --audit, the verdicts are compared with another grader's; rows are then written to --out only.
+    With --audit, the verdicts are compared with another grader's; rows are then written only to --out.
     """
     with one_line_errors():
         from stepforge.pipelines.commands.grade import grade_file
@@ -46,7 +46,7 @@ def relabel(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Label a run by another rule, from the kept evidence; nothing is sampled."""
+    """Label a run by another rule, from stored evidence, without sampling."""
     with one_line_errors():
         from stepforge.pipelines.commands.relabel import relabel as apply_rule
 
@@ -61,7 +61,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write data sets in other formats from the kept evidence; nothing is sampled."""
+    """Write data sets in other formats from stored evidence, without sampling."""
     with one_line_errors():
         from stepforge.pipelines.commands.export import export_again
 
@@ -74,10 +74,12 @@ def publish(
     repo: Annotated[str, typer.Option(help="The data set repository on the Hub.", metavar="ORG/NAME")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    public: Annotated[bool, typer.Option("--public", help="Make it public; by default it is private.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make the repository public; by default it is private.")
+    ] = False,
     tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
     accept_unknown_license: Annotated[
-        bool, typer.Option("--accept-unknown-license", help="Make data from sources without a license public.")
+        bool, typer.Option("--accept-unknown-license", help="Publish data from sources without a license.")
     ] = False,
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
@@ -100,7 +102,7 @@ def _agreement(*, yes: bool) -> Callable[[], None]:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise BadInput("nothing was published: there is no terminal to ask on; give --yes to carry out the plan")
+            raise BadInput("nothing was published: there is no terminal to ask on; pass --yes to carry out the plan")
         if not typer.confirm("publish this?"):
             raise BadInput("nothing was published")
 

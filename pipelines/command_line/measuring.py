@@ -16,16 +16,16 @@ from stepforge.pipelines.terminal.output import say
 def bench_labelers(
     smoke: Annotated[bool, typer.Option("--smoke", help="A small bench without a model, in half a minute.")] = False,
     config: Annotated[Path | None, typer.Option(help="The bench's settings (TOML).")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where the recordings go; kept, so that a second run is short.")
+    out: Annotated[Path | None, typer.Option(help="Folder for the recordings; kept, so a second run is short.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder for the figures; by default that of the recordings.")
     ] = None,
-    results: Annotated[Path | None, typer.Option(help="Where the figures go; else beside the recordings.")] = None,
     recording: Annotated[
         Path | None, typer.Option(help="A finished run, labeled by math_shepherd first, to replay instead.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare all labelers on the same recorded completions, each family left out in turn."""
+    """Compare all labelers on the same recorded completions, cross-validated over families."""
     with one_line_errors(resumes=True):
         from importlib.resources import files
 
@@ -49,11 +49,11 @@ def score(
         ),
     ],
     on: Annotated[str, typer.Option(help="`processbench` or `prmbench` (from the Hub), a run folder, a JSONL file.")],
-    shape: Annotated[str | None, typer.Option(help="How the model is read, where its files do not tell.")] = None,
+    shape: Annotated[str | None, typer.Option(help="How to read the model, if its files do not tell.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Instead of the published rule.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many solutions of every subset.")] = None,
     probes: Annotated[bool, typer.Option("--probes/--no-probes", help="Probe for reward hacking.")] = True,
-    scores_out: Annotated[Path | None, typer.Option(help="Where the scores go, as JSONL.")] = None,
+    scores_out: Annotated[Path | None, typer.Option(help="Output file for the scores (JSONL).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a reward model, a judge or a labeler against people's or the oracle's first wrong steps."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _checked(run_file: Path, overrides: list[str] | None, limit: int | None) -> "RunFile":
-    """Read a run file, and look for whatever can be known to be wrong before anything starts."""
+    """Read a run file, and check everything that can be checked before anything starts."""
     from stepforge.pipelines.run.preflight import preflight
     from stepforge.pipelines.settings.run_file import limited
     from stepforge.pipelines.settings.run_settings import read_run_file
@@ -50,7 +50,7 @@ def run(
         folder = place_of(out or Path("runs") / run_file.stem)
 
         def run_one(one: "RunFile", place: AnyPath) -> "Report":
-            with redirect_stdout(sys.stderr):  # what workers print; standard output is for the report alone
+            with redirect_stdout(sys.stderr):  # for the workers' output; standard output is only for the report
                 return run_all(one, place, quiet=quiet, as_json=as_json)
 
         if rounds is None:
@@ -74,7 +74,7 @@ def estimate(
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; nothing is kept."""
+    """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; leaves no files."""
     with one_line_errors():
         from stepforge.pipelines.estimate.estimate import estimate as forecast
         from stepforge.pipelines.estimate.estimate_text import estimate_text
@@ -97,8 +97,8 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 def record(
     run_file: RunFilePath,
     out: Annotated[str | None, typer.Option(help="Run folder or address; by default runs/<name>_recording.")] = None,
-    completions: Annotated[int, typer.Option(min=1, help="Of every prefix of every wrong solution.")] = 24,
-    root: Annotated[int, typer.Option(min=0, help="Of every question, its own solutions included.")] = 32,
+    completions: Annotated[int, typer.Option(min=1, help="Per prefix of every wrong solution.")] = 24,
+    root: Annotated[int, typer.Option(min=0, help="Per question, its own solutions included.")] = 32,
     overrides: Overrides = None,
     limit: Limit = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The viewer and its review queue, and the verifier: what is answered over HTTP on this machine."""
+"""The viewer and its review queue, and the verifier: services over HTTP on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ def verify(
     scorer: Annotated[
         str | None, typer.Option(metavar="MODEL", help="A reward model for step credit: `embedded`, a model, or TOML.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for a request.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time limit of a request, in seconds.")] = 10.0,
     items: Annotated[int, typer.Option(min=1, help="Most responses in a request.")] = 1024,
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
@@ -30,7 +30,7 @@ def verify(
         from stepforge.schemas.errors import BadInput
 
         if not serve:
-            raise BadInput("give --serve; to grade a file: stepforge grade FILE")
+            raise BadInput("pass --serve; to grade a file: stepforge grade FILE")
         limits = VerifierLimits(items=items, seconds=seconds)
         serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
 
@@ -39,15 +39,15 @@ def view(
     folder: Folder,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
-    reviewer: Annotated[str | None, typer.Option(help="Your name in what you find; by default the user's.")] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Your name in findings; by default the user name.")] = None,
     adjudicate: Annotated[
-        bool, typer.Option("--adjudicate", help="Review what reviewers disagree on, and settle it.")
+        bool, typer.Option("--adjudicate", help="Review and settle the steps on which reviewers disagree.")
     ] = False,
     hide_condensed: Annotated[
-        bool, typer.Option("--hide-condensed", help="Show what a model wrote of a step only when asked (key m).")
+        bool, typer.Option("--hide-condensed", help="Show the model's text about a step only on request (key m).")
     ] = False,
 ) -> None:
-    """Look through a run in the browser: search it, open its trees, review its doubtful steps."""
+    """View a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
         from stepforge.pipelines.viewer.view import view as serve_view
 
@@ -65,7 +65,7 @@ def view(
 def review(
     folder: Folder,
     top: Annotated[int, typer.Option(min=1, help="Solutions in the queue.")] = 100,
-    again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the one there is.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the existing one.")] = False,
     read: Annotated[
         Path | None, typer.Option("--import", help="Add the findings of this file.", metavar="FILE")
     ] = None,
@@ -76,12 +76,12 @@ def review(
         str | None, typer.Option("--format", help="Of the file: label_studio, argilla, prm800k or usage.")
     ] = None,
     condense: Annotated[
-        bool, typer.Option("--condense", help="Let the run's engine condense the queued steps for the reviewer.")
+        bool, typer.Option("--condense", help="Have the run's engine summarize the queued steps for the reviewer.")
     ] = False,
     license_name: Annotated[str, typer.Option("--license", help="License of imported findings.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Queue the labels that are most worth a person's time, and show what people found so far."""
+    """Queue the labels most worth a person's time, and show what people have found so far."""
     with one_line_errors():
         from stepforge.pipelines.review.review import review as queue_up
 

@@ -1,7 +1,7 @@
 """Pairs across rounds: a right solution of one round's policy against a wrong one of another's, to the same question.
 
 Needs rounds on the same problems (``train.same_problems``). Later rounds come first on the right side, earlier ones on
-the wrong side: the pair then says what training should go on doing.
+the wrong side: so the pair points in the direction of training.
 """
 
 import json
@@ -39,7 +39,7 @@ def write_cross_round_pairs(rounds: Sequence[Path], path: Path) -> int:
 
 
 def cross_round_pairs(rounds: Sequence[Path]) -> Iterator[CrossRoundPair]:
-    """Yield the pairs, a shard of every round in memory at a time: equal plans put a problem in the same shard."""
+    """Yield the pairs, with one shard of every round in memory: equal plans put a problem in the same shard."""
     layouts = [Layout(place) for place in rounds]
     for index in sorted({index for layout in layouts for index in layout.committed()["curate"]}):
         same: dict[str, list[tuple[int, LabeledProblem]]] = defaultdict(list)

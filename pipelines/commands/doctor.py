@@ -17,7 +17,7 @@ GPU_DEVICE = Path("/dev/nvidiactl")
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One check."""
 
     name: str
     ok: bool
@@ -78,13 +78,13 @@ def _engines() -> list[Finding]:
 
 
 def _isolation() -> Finding:
-    """Start a locked process and let it try to get out."""
+    """Start an isolated process and let it try to escape."""
 
     async def check() -> str:
         async with Sandbox(1) as sandbox:
             found = await sandbox.check()
         space = "namespaces" if found.namespaces else "no namespaces: programs may write no files"
-        return f"holds: Landlock {found.landlock}, seccomp, {space}"
+        return f"works: Landlock {found.landlock}, seccomp, {space}"
 
     try:
         return Finding("isolation", True, asyncio.run(check()))

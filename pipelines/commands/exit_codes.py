@@ -14,7 +14,7 @@ from stepforge.schemas.errors import BadInput, RunFailed
 
 @contextmanager
 def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
-    """Turn the errors that a person can fix into one line and an exit code.
+    """Turn errors that the user can fix into one line and an exit code.
 
     ``resumes``: the same command resumes where this one was stopped.
     """

@@ -1,4 +1,4 @@
-"""``stepforge export``: further formats, or the same ones again, from the curated rows of a run. Generates nothing."""
+"""``stepforge export``: more formats, or the same ones again, from the curated rows of a run. Nothing is sampled."""
 
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.progress.status import open_run
@@ -28,7 +28,7 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
     with only_driver(layout) as session:
         wanted = [export for export in run.export if not names or export.name in names]
         export_apart(run.model_copy(update={"export": tuple(wanted)}), layout, session)
-        # The run lists what it was asked for only once that is there.
+        # The run lists the new exports only once they exist.
         write_text(layout.run_file, run.toml())
         return write_report(run, layout, write_ledger(layout, past_sessions(layout)))
 
@@ -39,7 +39,7 @@ def with_exports(run: RunFile, names: list[str]) -> RunFile:
     for name in dict.fromkeys(names):
         listed = next((export for export in run.export if export.name == name), None)
         if listed and is_own(listed):
-            raise BadInput(f"--only {name}: a format of the run's own; only `stepforge run` imports it and writes it")
+            raise BadInput(f"--only {name}: the user's own format; only `stepforge run` imports and writes it")
         if listed:
             continue
         if name not in kinds:

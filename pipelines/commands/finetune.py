@@ -3,11 +3,9 @@
     python -m stepforge.pipelines.commands.finetune --data runs/x/round-01/datasets --model MODEL --out FOLDER
 
 Plain supervised training on prompt and completion, the loss on the completion and its end alone. Prompt and completion
-are tokenized apart, as the policy sampled them. Small models and one device; for more, name a trainer of your own
-under ``[train]``.
-
-By itself it learns from right solutions alone. Reflection traces can be added with ``--exports`` and limited with
-``--most-reflections``: as many as there are solutions taught the embedded policy to interrupt right steps
+are tokenized separately, as the policy sampled them. For small models on one device; for more, name your own trainer
+under ``[train]``. By default it learns only from right solutions. Reflection traces can be added with ``--exports`` and
+limited with ``--most-reflections``: as many as there are solutions taught the embedded policy to interrupt right steps
 (docs/results/usefulness.md).
 """
 
@@ -110,12 +108,12 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="a folder, or a name on the hub")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--exports", nargs="+", default=EXPORTS, help="folders of data sets with prompt and completion")
-    parser.add_argument("--most-reflections", type=int, help="of the reflection export; by itself all")
+    parser.add_argument("--most-reflections", type=int, help="of the reflection export; by default all")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU; small models are fastest with one")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; small models are fastest with one")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)

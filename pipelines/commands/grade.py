@@ -30,7 +30,7 @@ Row = dict[str, object]
 
 
 class GradeSummary(Record):
-    """How many rows of a file came out how, and how long it took, in seconds."""
+    """Counts of verdicts in a file, and the time taken, in seconds."""
 
     rows: int
     correct: int
@@ -59,8 +59,8 @@ def grade_file(
     """Grade column ``response`` against column ``answer``; write JSON lines to ``out``, or to standard output.
 
     The answer is a bare answer or a worked solution that frames it. ``verifier`` (``module:function``) decides instead,
-    in isolation; it is given the row's ``question`` and, as ``kept``, its texts. ``audit`` names a column of other
-    verdicts to compare with; without ``out``, no rows are written then. ``limit_seconds`` bounds one comparison.
+    in isolation; it gets the row's ``question`` and, as ``kept``, its other texts. ``audit`` names a column of other
+    verdicts to compare with; then rows are written only with ``out``. ``limit_seconds`` bounds one comparison.
     """
     started = time.monotonic()
     rule = _rule(answer, verifier)
@@ -108,7 +108,7 @@ async def _grade_rows(
 
 
 def _line(row: Row) -> str:
-    """Return a row as JSON; a number that is none, or infinite, is null there."""
+    """Return a row as JSON, with NaN and infinities as null."""
     try:
         return json.dumps(row, default=str, allow_nan=False) + "\n"
     except ValueError:
@@ -139,10 +139,10 @@ def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:
 def _found(
     row: Row, place: str, answer: str | None, response: str, verifier: PythonVerifier | None
 ) -> tuple[Problem, str | None]:
-    """Return the problem with its reference or verifier, and what the response states, or all of it."""
+    """Return the problem with its reference or verifier, and the response's answer, or the whole response."""
     taken = [column for column in ADDED if column in row]
     if taken:
-        raise BadInput(f"{place}: has a column {taken[0]!r} already, which would be lost; rename it")
+        raise BadInput(f"{place}: already has a column {taken[0]!r}, which would be lost; rename it")
     reference = None if answer is None else _text(row, answer, place, "answer")
     text = _text(row, response, place, "response")
     others = [(name, value) for name, value in row.items() if isinstance(value, str) and name != response]
@@ -166,7 +166,7 @@ def _text(row: Row, column: str, place: str, option: str) -> str | None:
     value = row[column]
     if isinstance(value, list):
         if not all(isinstance(part, str) for part in value):
-            raise BadInput(f"{place}: column {column!r} is a list of something else than texts; give texts")
+            raise BadInput(f"{place}: column {column!r} is a list with items that are not text; give texts")
         return "\n\n".join(value)
     if value is None or isinstance(value, str):
         return value

@@ -25,7 +25,7 @@ class Example(Record):
 
 
 class Disagreement(Record):
-    """Rows of one kind on which the verdicts differ in one way."""
+    """Rows of one kind with the same difference in verdicts."""
 
     ours: Outcome
     theirs: Outcome
@@ -41,10 +41,10 @@ class Audit(Record):
     agree: int
     disagree: int
     we_leave_open: int
-    """Rows that we call undetermined and they do not."""
+    """Rows that only we call undetermined."""
     they_leave_open: int
     disagreements: tuple[Disagreement, ...]
-    """The most frequent first; what we leave open is listed as well."""
+    """Most frequent first; includes rows that we leave undetermined."""
 
     def __str__(self) -> str:
         lines = [

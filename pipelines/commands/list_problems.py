@@ -1,4 +1,4 @@
-"""The problems of a run, one a line: how far each came, what was found in its solutions, and why it was lost."""
+"""The problems of a run, one per line: how far each got, what was found in its solutions, and why it was lost."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,11 +17,11 @@ from stepforge.schemas.record import Record
 
 UNLABELED: dict[ShardStage, str] = {"generate": "not solved yet", "solve": "not labeled yet"}
 SHOWN = 60
-"""Most characters of a reason in the table; ``--json`` and the problem's own page show all."""
+"""Characters of a reason in the table; ``--json`` and the problem's own page show all."""
 
 
 class Filters(NamedTuple):
-    """Which problems are listed: those that fit at least one; all where none is set."""
+    """Which problems are listed: those that match at least one; all if none is set."""
 
     wrong: bool = False
     abstained: bool = False
@@ -30,11 +30,11 @@ class Filters(NamedTuple):
 
 
 class ListedProblem(Record):
-    """What is known of a problem, in a line."""
+    """What is known of a problem, in one line."""
 
     id: str
     state: str
-    """``labeled``, ``failed``, ``rejected``, or what is not done yet."""
+    """``labeled``, ``failed``, ``rejected``, or the next stage to do."""
     solutions: int = 0
     """Those of a labeled problem; so are the next four."""
     right_answers: int = 0
@@ -103,7 +103,7 @@ def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
         return "no such problem"
     head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")
     cells = [_cells(row) for row in rows]
-    return f"{table([head, *cells])}\n\n{len(rows)} problems; one of them with its steps: stepforge show {folder} ID"
+    return f"{table([head, *cells])}\n\n{len(rows)} problems; to see one with its steps: stepforge show {folder} ID"
 
 
 def _cells(row: ListedProblem) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """``stepforge record``: the dense evidence that ``stepforge bench labelers --recording`` replays every labeler on.
 
-A recording is a run of its own whose only label part is ``math_shepherd``: completions of the question and of every
-prefix of every wrong solution. So it is resumed, watched and reported like any other run.
+A recording is a run whose only label part is ``math_shepherd``: completions of the question and of every prefix of
+every wrong solution. So it resumes, is watched and is reported like any other run.
 """
 
 from stepforge.labelers import MathShepherd

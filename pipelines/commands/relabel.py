@@ -1,6 +1,5 @@
-"""``stepforge relabel``: another rule over the kept evidence. Generates nothing, and leaves the run as it was.
-
-The result is a run folder of its own, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
+"""``stepforge relabel``: another rule over stored evidence. Samples nothing, and leaves the run unchanged. The result
+is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
 from collections import Counter, defaultdict
@@ -51,7 +50,7 @@ from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
 from stepforge.schemas.own_part import is_own
 
 POOLED_SOLUTIONS = 2000
-"""Solutions that rates are pooled from at most; more change nothing that matters."""
+"""Most solutions to pool rates from; more make no real difference."""
 
 
 def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
@@ -61,7 +60,7 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
     if not layout.shards("label"):
         raise BadInput(f"{folder}: nothing is labeled yet; run it first")
     if own := next((part.kind for part in run.curate if is_own(part)), None):
-        raise BadInput(f"{folder}: curate lists {own}, a filter of the run's own, which relabel does not import")
+        raise BadInput(f"{folder}: curate lists {own}, the user's own filter, which relabel does not import")
     target = Layout(folder / "relabeled" / name)
     target.folder.mkdir(parents=True, exist_ok=True)
     with only_driver(layout):
@@ -107,13 +106,14 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout, people: People) -> AnyRule:
-    """Learn what a rule needs from the run itself: pooled rates, the labelers' measured skills, people's findings."""
+    """Fit what a rule needs from the run itself: pooled rates, the labelers' measured error rates, people's
+    findings."""
     if isinstance(rule, PosteriorRule):
         return rule.model_copy(update={"model": _pooled_model(run, layout, people)})
     if isinstance(rule, Fusion):
         return rule.model_copy(update={"skills": _skills(run, layout)})
     if isinstance(rule, People) and not people.findings:
-        raise BadInput(f"--rule people: nobody found anything in {layout.folder} yet; `stepforge review` begins")
+        raise BadInput(f"--rule people: there are no findings in {layout.folder} yet; start with `stepforge review`")
     return people if isinstance(rule, People) else rule
 
 
@@ -139,7 +139,7 @@ def _pooled_model(run: RunFile, layout: Layout, people: People) -> PooledLabeler
 
 
 def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem], people: PeopleRule) -> ChangePoint:
-    """Calibrate by half of what people said, where that is enough; the other half stays unseen and measures."""
+    """Calibrate on half of people's labels, if there are enough; the other half stays unseen for measurement."""
     cases = [(in_half(row.problem.group), case) for row in rows for case in _judged(model, row, people)]
     if len(cases) < LEAST_LABELS:
         return model
@@ -150,8 +150,8 @@ def calibrated_by_people(model: ChangePoint, rows: Sequence[LabeledProblem], peo
 def _judged(
     model: ChangePoint, row: LabeledProblem, people: PeopleRule
 ) -> Iterator[tuple[Observed, tuple[float, ...]]]:
-    """Yield what is known of each solution that people judged, and how likely what they said is for each first error:
-    labels that came with the problem are certain, reviewers' findings are as good as the reviewers."""
+    """Yield the evidence of each solution that people judged, and the likelihood of their findings for each first
+    error: labels supplied with the problem are certain, reviewers' findings as reliable as the reviewers."""
     evidence = stored_evidence(row)
     for rollout in (solution.rollout for solution in row.solutions if has_verdict(solution.rollout)):
         said, steps = people_verdict(rollout), len(rollout.steps)

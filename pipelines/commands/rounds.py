@@ -1,8 +1,7 @@
-"""Rounds: label, train on the data, and label again with the improved policy, so that the data stays on-policy.
-
-Every round is a whole run in a folder of its own, ``DIR/round-01`` and so on, on fresh problems. The command under
-``[train]`` of the run file turns a round's data sets and its model into the model of the next; any trainer will do. The
-same ``stepforge run --rounds`` goes on where it was stopped, in whichever round.
+"""Rounds: label, train on the data, and label again with the improved policy, so the data stays on-policy. Every round
+is a whole run in its own folder, ``DIR/round-01`` and so on, on fresh problems. The command under ``[train]`` of the
+run file turns a round's data sets and its model into the model of the next; any trainer will do. The same ``stepforge
+run --rounds`` resumes where it stopped, in any round.
 """
 
 import json
@@ -36,17 +35,17 @@ VETTED = f"base rate: at least {VETTED_BASE_RATE}"
 
 
 class Round(Record):
-    """What one round came to."""
+    """The results of one round."""
 
     number: int
     model: str
     pass_rate: float | None
-    """Share of the round's solutions that end right, over all problems."""
+    """Share of the round's solutions with a right answer, over all problems."""
     pass_low: float | None
     pass_high: float | None
     """Ends of its 95 % Wilson interval, solutions taken as independent."""
     first_error_accuracy: float | None
-    """Of the standing labeler, where the base rate is at least ``VETTED_BASE_RATE``."""
+    """Of the first labeler, where the base rate is at least ``VETTED_BASE_RATE``."""
     correct_solution_accuracy: float | None
     generated_tokens: int
     tokens_per_solution: float | None
@@ -62,9 +61,9 @@ class Round(Record):
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
-    """Do ``count`` rounds, training between them; what is done is not done again."""
+    """Do ``count`` rounds, training between them; finished work is not repeated."""
     if not isinstance(folder, Path):
-        raise BadInput(f"{folder}: --rounds trains models and needs a folder on a disk")
+        raise BadInput(f"{folder}: --rounds trains models and needs a folder on a local disk")
     if not isinstance(run.engine, VllmEngineSettings | TransformersEngineSettings):
         raise BadInput(f"--rounds: an engine of kind {run.engine.kind} cannot load another model; vllm's can")
     if not run.export:
@@ -95,7 +94,7 @@ def round_settings(run: RunFile, number: int, model: str) -> RunFile:
 
 
 def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
-    """Return the model that a round's data sets make of its own, training it unless that is done."""
+    """Return the model trained on a round's data sets, training it if needed."""
     final, beside, log = place / "model", place / ".model.tmp", place / "train.log"
     if final.exists():
         return final.resolve()
@@ -136,13 +135,13 @@ def trained_scorer(scorer: AnyScorer | None, place: Path, model: str) -> AnyScor
 
 
 def _exit_code(command: Sequence[str], log: Path) -> int:
-    """Run a command to its end, with whatever it prints in a log."""
+    """Run a command to its end, with its output in a log."""
     with log.open("wb") as output:
         return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
 
 
 def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:
-    """Add what the round's reward model is worth, where it has one and the truth is known."""
+    """Add the figures of the round's reward model, if it has one and the truth is known."""
     if run.scorer is None:
         return figures
     cases = [case for case in run_cases(str(place), None) if case.scores]

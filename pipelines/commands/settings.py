@@ -55,7 +55,7 @@ def parts() -> dict[str, dict[str, type[Record]]]:
 
 
 def settings_of(record: type[Record]) -> list[Setting]:
-    """Return a record's fields in order, those of the classes that it derives from included."""
+    """Return a record's fields in order, including inherited ones."""
     meanings = {name: text for cls in reversed(record.__mro__) for name, text in _meanings(cls).items()}
     return [
         Setting(name, type_name(field.annotation), _default(field, _kind(record)), meanings.get(name, ""))
@@ -112,7 +112,7 @@ def _default(field: Any, kind: str | None) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """Return a type as a reader of TOML knows it."""
+    """Return a type's name in TOML terms."""
     if annotation is type(None):
         return "none"
     if isinstance(annotation, type) and issubclass(annotation, Record):

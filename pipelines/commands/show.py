@@ -1,4 +1,4 @@
-"""One problem on the terminal: its question, its solutions step by step, what was counted and what is true."""
+"""One problem on the terminal: its question, its solutions step by step, the counts and the truth."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 
 class Found(NamedTuple):
-    """The latest that is known of a problem."""
+    """The latest state of a problem."""
 
     row: Row
     loss: Loss | None
@@ -34,7 +34,7 @@ def find_problem(folder: AnyPath, problem_id: str) -> Found:
 
 
 def problem_json(found: Found) -> dict[str, object]:
-    """Return it as data; steps are counted from 0 there, as in the data sets."""
+    """Return it as data; steps are counted from 0, as in the data sets."""
     loss = None if found.loss is None else found.loss.model_dump()
     return {"lost": loss, type(found.row).__name__: found.row.model_dump(mode="json")}
 
@@ -56,7 +56,7 @@ def _problem(row: Row) -> Problem:
 
 
 def _ending(rollout: Rollout) -> str:
-    """The outcome, and the answer that it was decided by."""
+    """The outcome, and the answer that decided it."""
     answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
     return f"{rollout.outcome}, {answer}{', cut off at the token limit' if rollout.truncated else ''}"
 
@@ -96,7 +96,7 @@ def _counts(label: StepLabel | None) -> str:
 
 
 def _belief(label: StepLabel | None) -> str:
-    """Posterior probability of being the first error, and the posterior mean of V, where the labeler has them."""
+    """Posterior probability of being the first error, and the posterior mean of V, if the labeler has them."""
     if label is None or label.belief is None:
         return ""
     return f"p(error) {label.belief.p_error:.2f}  V {label.belief.value:.2f}  "

@@ -1,10 +1,10 @@
-"""Train the small reward model on a run's labels: the policy's own reading of each step, and a head on it.
+"""Train the small reward model on a run's labels: a head on the policy's log-probabilities of each step.
 
     python -m stepforge.pipelines.commands.train_scorer --data runs/x/datasets --model MODEL --out FOLDER
 
 Reads the ``stepwise`` export: steps before the first error are right, the first error is wrong, nothing after it
-counts. Seconds on a CPU; the policy's weights are not changed. ``stepforge run --rounds`` calls it by itself where the
-run file has a ``scorer`` of kind ``surprise``.
+counts. Takes seconds on a CPU; the policy's weights are not changed. ``stepforge run --rounds`` calls it automatically
+if the run file has a ``scorer`` of kind ``surprise``.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
     parser.add_argument("--model", required=True, help="the policy: a folder, a hub name, embedded or embedded-free")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--prompt", default=Surprise().prompt, help="as the policy is asked")
+    parser.add_argument("--prompt", default=Surprise().prompt, help="how the policy is prompted")
     parser.add_argument("--steps", type=int, default=HeadTraining().steps)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

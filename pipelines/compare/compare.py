@@ -1,7 +1,7 @@
 """Two runs side by side on the problems that both have: differences paired by problem, with 95 % intervals.
 
-A figure is a ratio of sums over problems. Problems are drawn anew, the same ones for both runs, so what makes a problem
-hard cancels out (``pipelines.bench.measure``). Truth is people's verdict on a solution, else the oracle's.
+A figure is a ratio of sums over problems. Problems are resampled, the same ones for both runs, so a problem's
+difficulty cancels out (``pipelines.bench.measure``). Truth is people's verdict on a solution, else the oracle's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ class Difference(Record):
     high: float | None
     p: float | None
     p_holm: float | None
-    """Corrected for how many figures are compared (Holm 1979)."""
+    """Corrected for the number of figures compared (Holm 1979)."""
 
 
 class Comparison(Record):
@@ -59,10 +59,10 @@ class Comparison(Record):
 
 
 class _Problem(NamedTuple):
-    """What is kept of a problem of one run."""
+    """One problem of one run."""
 
     sums: tuple[float, ...]
-    """Hits and counts of each figure, in turn."""
+    """Hits and counts of each figure, alternating."""
     labels: dict[int, int]
     """By hash of a solution's text: its first error, -1 for none, -2 for an abstention."""
 
@@ -124,7 +124,7 @@ def _solutions(
 
 
 def _judged(labeler: str | None, share: Callable[[Judged], tuple[float, float]]) -> Counted:
-    """Count over the solutions with a known truth; ``labeler`` None is whoever the label is from."""
+    """Count over the solutions with a known truth; ``labeler`` None is the exported label's."""
 
     def counted(row: LabeledProblem) -> tuple[float, float]:
         judged = [
@@ -160,7 +160,7 @@ def _label(verdict: Verdict) -> int:
 
 
 def _differences(names: Sequence[str], a: Array, b: Array) -> tuple[Difference, ...]:
-    """Return every figure's difference; ``a`` and ``b`` hold hits and counts in turn, a problem a row."""
+    """Return every figure's difference; ``a`` and ``b`` alternate hits and counts, one problem per row."""
     drawn = [_ratios(a.sum(axis=0)[None], b.sum(axis=0)[None])]
     size = max(1, AT_A_TIME // len(a))
     for start in range(0, DRAWS, size):
@@ -208,6 +208,6 @@ def comparison_text(found: Comparison) -> str:
     if found.same_label is not None:
         lines += [
             "",
-            f"{found.same_solutions} solutions are the same text; same label: {with_interval(found.same_label)}",
+            f"{found.same_solutions} solutions have the same text; same label: {with_interval(found.same_label)}",
         ]
     return "\n".join(lines)

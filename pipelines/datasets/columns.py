@@ -1,6 +1,5 @@
-"""The columns of a data set: those of its rows, and after them what is known of each row's problem.
-
-``kept`` is the last of all, where problem sets have columns carried along.
+"""The columns of a data set: those of its rows, followed by facts about each row's problem. ``kept`` comes last, if
+problem sets keep columns.
 """
 
 import json
@@ -33,12 +32,12 @@ def carries_columns(run: RunFile) -> bool:
 
 
 class ProblemColumns(Record):
-    """What every row tells of its problem."""
+    """Every row's facts about its problem."""
 
     problem_source: str
     """The family or the problem set."""
     license: str
-    """The row's own, else that of the source; ``unknown`` where a problem set tells none."""
+    """The row's own, else that of the source; ``unknown`` if a problem set gives none."""
     generation_model: str
     """Who wrote the solutions."""
     pass_rate: float | None
@@ -84,7 +83,7 @@ def license_of(part: Any) -> str:
 
 
 def _sources(part: Any) -> tuple[str, ...]:
-    """What problems of a part call their source."""
+    """The source name of a part's problems."""
     return (part.label,) if isinstance(part, ProblemSet | Templates | ModelSource) else (part.kind, f"{part.kind}_free")
 
 

@@ -1,7 +1,7 @@
-"""What one curated shard gives to every data set, in one file: made in one pass over the shard, on any worker.
+"""One curated shard's contribution to every data set, in one file: made in one pass over the shard, on any worker.
 
-The file is a zip of Arrow streams, ``<data set>/<split>/<number>.arrow``, with ``.classes`` beside where rows are to be
-thinned. It is joined with the others in shard order and then deleted.
+The file is a zip of Arrow streams, ``<data set>/<split>/<number>.arrow``, plus ``.classes`` if rows are to be thinned.
+It is joined with the others in shard order and then deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 BATCH_ROWS = 128
-"""Rows that are held as records before they become columns, which take a tenth of the memory."""
+"""Rows held as records before they become columns, which take a tenth of the memory."""
 ENTRY_BYTES = 8 << 20
 """Size of the columns at which an entry of the file is written."""
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -72,7 +72,7 @@ class _Stream:
     split: str
     about: About
     problems: list[dict[str, object]] = field(default_factory=list)
-    """What each row tells of its problem."""
+    """Each row's facts about its problem."""
     rows: list[Record] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     classes: list[pa.Table] = field(default_factory=list)

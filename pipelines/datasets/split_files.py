@@ -1,7 +1,7 @@
 """The files of one split: columns in, files of bounded size out, with no more than one file's rows in memory.
 
-Row groups stay below 100 MB and files below 500 MB, which the Hub's viewer and its uploads ask for. Where the rows were
-cut into tables before makes no difference to the files.
+Row groups stay below 100 MB and files below 500 MB, which the Hub's viewer and its uploads ask for. How the rows were
+split into tables does not affect the files.
 """
 
 import json
@@ -16,15 +16,15 @@ from stepforge.pipelines.storage.shards import ROW_GROUP_ROWS, write_table
 FILE_BYTES = 256 << 20
 """Size before compression at which a file is ended."""
 GROUP_BYTES = 48 << 20
-"""What a row group holds at most before compression, going by the file's average row."""
+"""Largest row group before compression, estimated from the file's average row."""
 BATCH_ROWS = 128
-"""Rows after which the size is looked at."""
+"""Rows after which the size is checked."""
 
 
 class SplitFiles:
     """Takes tables one by one; ``close`` returns the Parquet files in order, none where there was no row.
 
-    With ``json_lines`` the same rows lie beside each of them as JSON, a row a line, under the same name and ``.jsonl``.
+    With ``json_lines`` the same rows are also written as JSON, one row per line, under the same name and ``.jsonl``.
     """
 
     def __init__(self, folder: Path, split: str, version: str, *, json_lines: bool = False) -> None:
@@ -77,7 +77,7 @@ class SplitFiles:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a text file, and wait until it is on the disk."""
+    """Write a text file, and wait until it is on disk."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(lines)
         file.flush()

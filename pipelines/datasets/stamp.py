@@ -39,7 +39,7 @@ def card_stamp_file(layout: Layout) -> AnyPath:
 
 
 def read_stamp(path: AnyPath) -> Stamp | None:
-    """Return a stamp; None if there is none, or none that proves anything: damaged, or of another version."""
+    """Return a stamp; None if there is no valid one: missing, damaged, or of another version."""
     if not path.exists():
         return None
     try:

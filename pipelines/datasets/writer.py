@@ -1,10 +1,10 @@
 """The export stage: curated rows to flat Parquet files in the layout of a Hub dataset repository.
 
-Each curated shard is read once, for all data sets and splits; what it gives to them is joined in shard order. A data
-set is made in a folder of its own and appears under its name only when it is whole; in a store, which cannot rename, it
-is whole when ``exports/<name>.json`` says so. That file also says what the data set was made from, so that it is made
-again only when the shards or the settings have changed; the data files themselves hold nothing that differs from one
-making to the next. A split without rows has no file, because ``load_dataset`` refuses a folder with empty ones.
+Each curated shard is read once, for all data sets and splits; the parts are joined in shard order. A data set is made
+in a temporary folder and appears under its name only when complete; in a store, which cannot rename, it is complete
+when ``exports/<name>.json`` says so. That file also says what the data set was made from, so it is remade only when the
+shards or the settings have changed; the data files themselves are reproducible. A split without rows has no file,
+because ``load_dataset`` refuses a folder with empty ones.
 """
 
 import json
@@ -48,8 +48,8 @@ def export_all(run: RunFile, layout: Layout) -> None:
 
 @contextmanager
 def export_job(run: RunFile, layout: Layout) -> "Iterator[ExportJob]":
-    """Give the work on what is not up to date: all parts, then all joins. In the end the parts are deleted."""
-    ours = [export for export in run.export if not is_own(export)]  # what looks on imports nothing
+    """Yield the work on what is out of date: all parts, then all joins. The parts are deleted at the end."""
+    ours = [export for export in run.export if not is_own(export)]  # read-only commands import nothing
     stale = tuple(export.name for export in ours if not is_up_to_date(run, layout, export))
     job = ExportJob(run, layout.folder, stale, uuid4().hex)
     try:
@@ -59,17 +59,17 @@ def export_job(run: RunFile, layout: Layout) -> "Iterator[ExportJob]":
 
 
 class ExportJob(NamedTuple):
-    """The data sets to be made; travels to workers as it is."""
+    """The data sets to make; sent to workers as is."""
 
     run: RunFile
     folder: AnyPath
     names: tuple[str, ...]
     token: str
-    """Nobody else's: what a killed driver's workers still write gets in nobody's way."""
+    """Unique, so late writes of a killed driver's workers do no harm."""
 
     @property
     def parts(self) -> AnyPath:
-        """Where the shards' parts lie meanwhile."""
+        """Temporary location of the shards' parts."""
         return self.folder / "exports" / f".parts-{self.token}.tmp"
 
     def shards(self) -> list[int]:
@@ -87,7 +87,7 @@ class ExportJob(NamedTuple):
         export = next(export for export in self.run.export if export.name == name)
         final, stamp = layout.datasets / name, stamp_file(layout, name)
         inputs = _inputs(self.run, layout, export)
-        stamp.unlink(missing_ok=True)  # from here until the end the data set counts as not made
+        stamp.unlink(missing_ok=True)  # from here until the end the data set counts as missing
         with _workplace(final, self.token) as beside:
             for split in SPLITS:
                 files = SplitFiles(beside, split, VERSION, json_lines=export.writes_json_lines)
@@ -111,7 +111,7 @@ class ExportJob(NamedTuple):
 
 
 def _write_beside(export: AnyExport, folder: Path, split: str, files: Sequence[Path]) -> None:
-    """Write what belongs to the rows of one split, which lie in ``files``; nothing where there are none."""
+    """Write the extra files of one split's rows, which are in ``files``; nothing if there are none."""
     if not files:
         return
     if split in export.line_files:
@@ -154,7 +154,7 @@ def _name_files(folder: Path, split: str, files: list[Path]) -> None:
 
 @contextmanager
 def _workplace(final: AnyPath, token: str) -> Iterator[Path]:
-    """Give an empty local folder: beside the final one, or a temporary one where that lies in a store."""
+    """Yield an empty local folder: next to the final one, or a temporary one if that is in a store."""
     if isinstance(final, StorePath):
         with TemporaryDirectory(prefix="stepforge-export-") as folder:
             yield Path(folder)
@@ -189,7 +189,7 @@ def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
 
 
 def is_up_to_date(run: RunFile, layout: Layout, export: AnyExport) -> bool:
-    """Whether a data set was made from the shards and settings as they are now, and its files are all there."""
+    """Whether a data set was made from the current shards and settings, and all its files exist."""
     made = read_stamp(stamp_file(layout, export.name))
     if made is None or made.inputs != _inputs(run, layout, export):
         return False

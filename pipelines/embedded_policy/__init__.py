@@ -1,1 +1,1 @@
-"""The policy the project carries: how its corpus is written, how it is trained, how it is examined, its weights."""
+"""The policy included in the project."""

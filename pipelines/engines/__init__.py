@@ -25,8 +25,7 @@ __all__ = [
 async def open_engine(settings: AnyEngine | OwnEngine) -> Engine:
     """Start an engine; the caller closes it. The event loop stays free while a model loads.
 
-    Raises:
-        BadInput: the model, the server or the library is not there, or the settings do not suit it.
+    Raises: BadInput: the model, the server or the library is missing, or the settings do not fit.
         EngineDead: it did not start.
     """
     match settings:

@@ -1,4 +1,4 @@
-"""vLLM's own processes: a failed start says why, and none of them outlives this process."""
+"""vLLM's own processes: a failed start reports why, and none of them outlives this process."""
 
 import subprocess
 from collections.abc import Callable
@@ -12,7 +12,7 @@ KILL_AT_THE_END_OF_INPUT = 'read -r _; kill -9 "$@" 2>/dev/null'
 
 
 class Reaper:
-    """Kills processes when this one is gone, however it ended: then the other end of the reaper's input is closed.
+    """Kills processes when this one is gone, however it ended: the other end of the reaper's input is then closed.
 
     vLLM's engine process does not notice the death of its parent.
     """
@@ -22,7 +22,7 @@ class Reaper:
         self._process = subprocess.Popen(  # noqa: S603 - process ids
             command,
             stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in a terminal and a signal to the whole group leave it alone
+            start_new_session=True,  # not reached by Ctrl-C in a terminal or a signal to the whole group
         )
 
     def dismiss(self) -> None:
@@ -33,10 +33,8 @@ class Reaper:
 def start_watched(start: Callable[[], Any], *, quiet: bool) -> tuple[Any, Reaper]:
     """Start an engine, and a reaper for the processes that it starts.
 
-    With ``quiet``, what they write to standard error is held back until they have started.
-
-    Raises:
-        RuntimeError: they do not start; the message is the reason that they wrote themselves.
+    With ``quiet``, their standard error is withheld until they have started. Raises: RuntimeError: they do not start;
+    the message is the reason they printed.
     """
     before = {child.pid for child in active_children()}
     with reason_from_stderr() if quiet else nullcontext():

@@ -1,8 +1,7 @@
-"""What stands between the searches and an engine: a cap, a clock, a check, and the counters of progress.
-
-Thousands of searches ask at once; no more than ``capacity`` requests are under way in the engine, and fewer where the
-engine reports that its cache does not hold so many. So its own queue stays short, and a request's time limit speaks of
-computing, not of waiting. The others wait here, first come, first served.
+"""Between the searches and an engine: a cap, a clock, a check, and the progress counters. Thousands of searches send
+requests at once; at most ``capacity`` are in flight in the engine, fewer if the engine reports that its cache cannot
+hold that many. So its own queue stays short, and a request's time limit covers computing, not waiting. The others wait
+here, first come, first served.
 """
 
 import asyncio
@@ -22,25 +21,25 @@ from stepforge.pipelines.engines.sound import sound
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
-"""Requests handed to an in-process engine for each that it can compute at a time: enough that it never runs dry."""
+"""Requests given to an in-process engine per request that it can compute at a time: enough that it never runs dry."""
 UNBOUNDED = 100_000
 """For engines that compute nothing."""
 STUCK_SECONDS = 60.0
-"""How much longer than its own limit a request may take before the engine is taken to hang inside it."""
+"""How much longer than its own limit a request may take before the engine counts as hung."""
 STUCK_REQUESTS = 8
-"""Requests given up in a row, with no answer to any other meanwhile, that show that the engine itself hangs."""
+"""Consecutive abandoned requests, with no other answer in between, at which the engine itself counts as hung."""
 
 
 COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
 
 
 class Answer(NamedTuple):
-    """A completion and what it took."""
+    """A completion and its cost."""
 
     completion: Completion
     engine_seconds: float
-    """Its share of the engine's time: each busy second is divided among the requests then under way, so that the
-    shares of all requests add up to the time in which the engine was busy."""
+    """Its share of the engine's time: each busy second is divided among the requests then in flight, so all shares add
+    up to the engine's busy time."""
 
 
 def capacity_of(settings: AnyEngine, engine: Engine) -> int:
@@ -57,10 +56,10 @@ def capacity_of(settings: AnyEngine, engine: Engine) -> int:
 
 
 def limit_of(settings: AnyEngine) -> float | None:
-    """Return after how many seconds a request is given up; None where the engine itself sees to it, or nobody does."""
+    """Return after how many seconds a request is abandoned; None if the engine does this itself, or nobody does."""
     match settings:
         case TransformersEngineSettings():
-            limit = settings.request_timeout  # it looks at the clock between tokens; here, it may hang inside one
+            limit = settings.request_timeout  # it checks the clock between tokens, but may hang inside one
             return None if limit is None else limit + STUCK_SECONDS
         case ScriptedEngineSettings() | VllmEngineSettings():
             return settings.request_timeout
@@ -69,7 +68,7 @@ def limit_of(settings: AnyEngine) -> float | None:
 
 
 def outage_of(settings: AnyEngine) -> Outage:
-    """State shared by all requests to an engine that may be away; one in this process never is."""
+    """State shared by all requests to an engine that may be down; one in this process never is."""
     if isinstance(settings, ServerEngineSettings):
         return Outage(f"the server at {settings.address}", settings.patience, settings.backoff)
     return Outage("the engine", 0.0)
@@ -79,7 +78,7 @@ class EngineGate:
     """Asks an engine for single completions on behalf of all shards of a worker."""
 
     def __init__(self, engine: Engine, capacity: int, limit: float | None = None, outage: Outage | None = None) -> None:
-        """``limit`` is the longest time for a request, in seconds; ``outage`` says how long to wait for a server."""
+        """``limit`` is a request's time limit in seconds; ``outage`` says how long to wait for a server."""
         self.engine = engine
         self.capacity = capacity
         self._limit = limit
@@ -124,14 +123,14 @@ class EngineGate:
         return given
 
     def _hung(self, before: int) -> Completion:
-        """Give one request up; where again and again no other was answered in its time either, it is the engine."""
+        """Abandon one request; if repeatedly no other was answered in that time either, blame the engine."""
         self._unanswered = self._unanswered + 1 if self._answers == before else 0
         if self._unanswered >= STUCK_REQUESTS:
             raise EngineDead(f"the engine hangs: {self._unanswered} requests in a row without an answer")
         return Completion.failed(f"no answer within {self._limit:g} s; aborted", "server")
 
     def counters(self) -> dict[str, int]:
-        """Counts so far, requests in flight and waiting, and how many the engine takes at a time."""
+        """Counts so far, requests in flight and waiting, and how many the engine accepts at a time."""
         return {
             **self._counts,
             "running": self._clock.running,
@@ -160,23 +159,23 @@ class BusyClock:
         self.running = 0
         self._busy = 0.0
         self._share = 0.0
-        """The share of a request that has been under way since the beginning, in seconds."""
+        """The share of a request in flight since the beginning, in seconds."""
         self._since = 0.0
 
     def start(self) -> float:
-        """Take note of one more request; return the present share."""
+        """Count one more request; return the current share."""
         self._advance()
         self.running += 1
         return self._share
 
     def stop(self) -> float:
-        """Take note of one request less; return the present share."""
+        """Count one request fewer; return the current share."""
         self._advance()
         self.running -= 1
         return self._share
 
     def busy(self) -> float:
-        """Return the seconds in which at least one request was under way."""
+        """Return the seconds in which at least one request was in flight."""
         self._advance()
         return self._busy
 

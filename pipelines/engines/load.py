@@ -1,4 +1,4 @@
-"""How busy an engine says it is, and how many requests it is given because of that."""
+"""An engine's reported load, and how many requests it gets accordingly."""
 
 import asyncio
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -6,20 +6,20 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from stepforge.schemas.protocols import Engine
 
 FULL = 0.95
-"""Share of the cache in use above which no more requests are let in than before."""
+"""Share of the cache in use above which the number of requests does not grow."""
 
 
 class EngineLoad(NamedTuple):
-    """What an engine reports of itself after its last step."""
+    """An engine's own report after its last step."""
 
     running: int
     """Requests computed together."""
     waiting: int
-    """Requests that it holds and does not compute."""
+    """Requests that it holds without computing."""
     cache_usage: float
     """Share of the key-value cache in use."""
     preemptions: int
-    """Requests put back so far for want of cache; their tokens must be computed again."""
+    """Requests preempted so far for lack of cache; their tokens must be recomputed."""
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ class LoadReporting(Protocol):
 class Window:
     """How many requests an engine is given at a time.
 
-    After a preemption only as many as then ran; then one more for every windowful of answers, as long as the cache is
+    After a preemption, only as many as were then running; then one more per windowful of answers, while the cache is
     not full, up to the fixed bound (additive increase, multiplicative decrease, as TCP does).
     """
 

@@ -22,20 +22,18 @@ def embedded_folder(model: str = EMBEDDED) -> Path:
 
 
 def locate(model: str, setting: str = "engine.model", needs: Sequence[str] = ("config.json",)) -> str:
-    """Return the folder of a model, or its name where it is on the hub.
-
-    Raises:
-        BadInput: the folder is missing or holds none of the files that are needed.
+    """Return the folder of a model, or its name if it is on the hub. Raises: BadInput: the folder or a required file is
+    missing.
     """
     folder = embedded_folder(model) if model in CARRIED else Path(model).expanduser()
     if not folder.is_dir():
         if model in CARRIED:
-            raise BadInput(f"{setting}: this installation carries no weights ({folder} is missing); name a model")
+            raise BadInput(f"{setting}: this installation has no weights ({folder} is missing); name a model")
         if _looks_like_path(model):
             raise BadInput(f"{setting}: {model} is not a folder; give a model folder, a hub name or 'embedded'")
         return model
     if not any((folder / name).is_file() for name in needs):
-        raise BadInput(f"{setting}: {folder} is not the folder of one ({' or '.join(needs)} is missing)")
+        raise BadInput(f"{setting}: {folder} is not a model folder ({' or '.join(needs)} is missing)")
     return str(folder)
 
 

@@ -1,4 +1,4 @@
-"""A server that is away: all who ask it wait for it together, a person is told why, and no row is failed for it."""
+"""A server that is down: all its requests wait together, the user sees why, and no row fails for it."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ LONGEST_WAIT = 30.0
 
 
 class Outage:
-    """What the requests to one engine know together of whether it is there. Belongs to one event loop."""
+    """Shared knowledge of whether an engine is up. Belongs to one event loop."""
 
     def __init__(self, name: str, patience: float, first_wait: float = FIRST_WAIT) -> None:
         """``patience``: seconds to wait before the run ends; ``first_wait`` is doubled from try to try, up to 30 s."""
@@ -27,25 +27,23 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """How long it has been away; 0 while it is there."""
+        """How long it has been down; 0 while it is up."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def wait(self, reason: str, tries: int) -> None:
-        """Wait until it is back, or is worth another try after ``tries`` in vain.
-
-        Raises:
-            RunFailed: it has been away for longer than the run's patience.
+        """Wait until it is back, or is worth another try after ``tries`` failures. Raises: RunFailed: it has been down
+        for longer than the run's patience.
         """
         if self._since is None:
             self._since = time.monotonic()
             self._back.clear()
         away = time.monotonic() - self._since
-        if tries and not self._said:  # one that is away for a moment only is not worth a line
+        if tries and not self._said:  # a momentary outage is not worth a line
             self._said = True
-            _say(f"{self._name} is away ({reason}); waiting for it, for up to {self._patience:g} s")
+            _say(f"{self._name} is down ({reason}); waiting for up to {self._patience:g} s")
         if away >= self._patience:
             raise RunFailed(
-                f"{self._name} has been away for {away:.0f} s ({reason}); finished work is kept. Start it, or give its "
+                f"{self._name} has been down for {away:.0f} s ({reason}); finished work is kept. Start it, or give its "
                 "new address, then run the same command to resume"
             )
         seconds = min(self._first_wait * 2**tries, LONGEST_WAIT, self._patience - away)

@@ -1,6 +1,6 @@
-"""Sampling a batch by hand, so that every row has its own seed, limits and end.
+"""Sampling a batch explicitly: every row has its own seed, limits and end.
 
-A row's tokens depend on its seed and its prompt alone (up to the rounding of sums in another batch shape): each
+A row's tokens depend only on its seed and prompt (up to the rounding of sums in different batch shapes): each
 row draws its own uniform numbers beforehand, and a token is the one whose cumulative probability reaches its number.
 """
 
@@ -18,7 +18,7 @@ from stepforge.schemas.rollout import Finish
 
 @dataclass(eq=False)
 class Row:
-    """One continuation under way."""
+    """One continuation in progress."""
 
     prompt: Sequence[int]
     seed: int
@@ -100,7 +100,8 @@ def _left_padded(rows: Sequence[Row], device: Any) -> tuple[torch.Tensor, torch.
 def _draw(
     logits: torch.Tensor, samplings: Sequence[Sampling], numbers: torch.Tensor, logprobs: bool
 ) -> tuple[torch.Tensor, list[float]]:
-    """Return a token for each row, and its log-probability (of the model as it is, not of the altered distribution)."""
+    """Return a token for each row, and its log-probability (of the unmodified model, not of the altered
+    distribution)."""
     temperatures = torch.tensor([s.temperature for s in samplings])[:, None]
     top_p = torch.tensor([s.top_p for s in samplings], dtype=torch.float64)[:, None]
     likeliest = logits.argmax(-1)

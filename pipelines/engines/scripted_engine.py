@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VERSION = "1"
-"""Goes up when the same prompt and seed give another text."""
+"""Must be raised when the same prompt and seed give another text."""
 
 
 class _Likeliest(Random):
-    """Stands for chance at temperature 0: what is likelier than not happens, and a choice is always the first."""
+    """Replaces randomness at temperature 0: likely events happen, and a choice is always the first."""
 
     def random(self) -> float:
         return 0.5
@@ -49,7 +49,7 @@ class ScriptedEngine(TextEngine):
         try:
             text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
         except (ValueError, OverflowError):
-            return Completion.failed("the prompt has tokens that are no characters")
+            return Completion.failed("the prompt has tokens that are not characters")
         if not 0 < len(text) < self._settings.max_model_len:
             return Completion.failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
         position = read_position(text)
@@ -58,7 +58,7 @@ class ScriptedEngine(TextEngine):
 
     def encode(self, text: str) -> tuple[int, ...]:
         try:
-            return tuple(text.encode("latin-1"))  # several times as fast, and what the families' texts are
+            return tuple(text.encode("latin-1"))  # several times as fast, and right for the families' texts
         except UnicodeEncodeError:
             return tuple(map(ord, text))
 
@@ -76,7 +76,7 @@ class ScriptedEngine(TextEngine):
         rng = Random(seed) if sampling.temperature > 0 else _Likeliest()
         draw = rng.random
         if settings.failure_rate and draw() < settings.failure_rate:
-            return Completion.failed("a failure, as asked for by failure_rate")
+            return Completion.failed("a failure, as set by failure_rate")
         breaks_off = settings.truncation_rate > 0 and draw() < settings.truncation_rate
         text = write(position, rng, settings.error_rate, settings.recovery_rate)
         room = min(sampling.max_tokens, settings.max_model_len - prompt_tokens)

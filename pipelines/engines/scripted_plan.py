@@ -1,6 +1,5 @@
-"""Reads a question of the ``sequence`` or ``quantities`` family into a plan: its steps in an order that works.
-
-What is kept: a step's inputs come before it, and ``truth`` holds the right value of each.
+"""Reads a question of the ``sequence`` or ``quantities`` family into a plan: its steps in a valid order. Invariant: a
+step's inputs come before it, and ``truth`` holds the right value of each.
 """
 
 import re
@@ -32,7 +31,7 @@ LONGEST_SEQUENCE = 200
 
 
 class PlanStep(NamedTuple):
-    """One line of the solution to be."""
+    """One line of the planned solution."""
 
     name: str
     relation: Relation | Literal["affine"]
@@ -129,7 +128,7 @@ def _relation(m: re.Match[str]) -> tuple[Relation, tuple[int, ...], tuple[str, .
 
 
 def _ordered(said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]], target: str) -> Plan | None:
-    """The first in the question's order whose inputs are there comes next; the one asked for ends up last."""
+    """The first in the question's order with all inputs available comes next; the target ends up last."""
     steps: list[PlanStep] = []
     places: dict[str, int] = {}
     while len(places) < len(said):

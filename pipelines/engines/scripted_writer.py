@@ -1,8 +1,8 @@
-"""Goes on with a solution from wherever it stands, erring and recovering at known rates.
+"""Continues a solution from any point, erring and recovering at known rates.
 
 While every stated value is right, the next step errs with the error rate. Once one is wrong, every line is with
-the recovery rate ``Wait:`` and the right statement, after which the later steps are stated again; else the wrong
-value is carried on, and never becomes right by chance. So the probability of success is known exactly.
+the recovery rate ``Wait:`` and the right statement, after which the later steps are stated again; else the wrong value
+is carried along, and never becomes right by chance. So the probability of success is known exactly.
 """
 
 from random import Random
@@ -13,22 +13,22 @@ from stepforge.pipelines.engines.scripted_plan import Plan, find_question
 
 
 class Position(NamedTuple):
-    """How far a solution has come."""
+    """The state of a partial solution."""
 
     plan: Plan
     values: tuple[int, ...]
-    """The value in force for each step; the true one where none is stated."""
+    """The current value of each step; the true one if none is stated."""
     pending: tuple[int, ...]
     """Steps still to be stated, in order."""
     wrong: int | None
     """The first step whose stated value is wrong and not repaired."""
     unfinished: str
-    """Beginning of a line that the prompt ends in."""
+    """Unfinished line at the end of the prompt."""
     answered: bool
 
 
 def read_position(prompt: str) -> Position:
-    """Return where the solution in a prompt stands; lines that say nothing about the plan are passed over."""
+    """Return the state of the solution in a prompt; lines unrelated to the plan are skipped."""
     plan, end = find_question(prompt)
     *lines, unfinished = prompt[end:].lstrip("\n").split("\n")
     stated: dict[int, int] = {}
@@ -87,7 +87,7 @@ def wrong_number(rng: Random, value: int) -> int:
 
 
 def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:
-    """A step worked out from values some of which are wrong; it is wrong if one that it uses is."""
+    """A step computed from values, some wrong; it is wrong if one that it uses is."""
     step, truth = plan.steps[place], plan.truth[place]
     inputs = [values[i] if i >= 0 else plan.starts[i] for i in step.inputs]
     expression, value = step.work(inputs)
@@ -98,7 +98,7 @@ def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:
 
 
 def _finish(line: str, start: str) -> str:
-    """The rest of a line that was begun; a beginning that does not fit is left as a line of its own."""
+    """The rest of an unfinished line; a beginning that does not fit stays as a separate line."""
     if line.startswith(start):
         return line[len(start) :]
     return f"\n{line}"

@@ -1,4 +1,4 @@
-"""What a server serves, and what it can do: asked of it once, when the engine opens."""
+"""What a server serves and can do: queried once, when the engine opens."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.schemas.errors import BadInput
 
 MODELS_BYTES = 16 << 20
-"""Most that is read of a list of models; large gateways list thousands."""
+"""Most bytes read of a list of models; large gateways list thousands."""
 LONGEST_LIST = 1_000
 """Characters of the models' names that are shown."""
 LONGEST_NAME = 500
@@ -27,9 +27,9 @@ class Served(NamedTuple):
 
     name: str
     longest: int | None
-    """The longest context in tokens, where the server tells."""
+    """The longest context in tokens, if the server reports it."""
     owner: str
-    """Who the server says owns the model, by which servers are known; empty where it does not tell."""
+    """The model's owner as reported, which identifies the kind of server; empty if not reported."""
 
 
 async def served(connection: ServerConnection, settings: ServerEngineSettings) -> Served:
@@ -61,9 +61,9 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
         there = connection.redacted(", ".join(sorted(models)[:10]))[:LONGEST_LIST]
         raise BadInput(f"engine.model: {address} {wanted}; it has {there or 'none'}")
     if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-        raise BadInput(f"engine.address: {address} gives its model the name {name[:40]!a}, which cannot be kept")
+        raise BadInput(f"engine.address: {address} gives its model the name {name[:40]!a}, which cannot be stored")
     if connection.holds_key(name):
-        raise BadInput(f"engine.address: {address} names its model by the API key; nothing was asked of it")
+        raise BadInput(f"engine.address: {address} uses the API key as its model's name; no request was sent")
     longest, owner = models[name].get("max_model_len"), models[name].get("owned_by")
     return Served(
         name, longest if type(longest) is int and longest > 0 else None, owner[:40] if isinstance(owner, str) else ""
@@ -71,7 +71,7 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
 
 
 def _models(body: bytes) -> dict[str, dict[str, object]] | None:
-    """Return the models by name, or None if this is no list of models."""
+    """Return the models by name, or None if this is not a list of models."""
     try:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -79,7 +79,7 @@ def _models(body: bytes) -> dict[str, dict[str, object]] | None:
 
 
 def way_of(settings: ServerEngineSettings, owner: str) -> Way:
-    """Return how a chat server is made to continue from a beginning, by the settings or by its owner."""
+    """Return how to make a chat server continue from a beginning, from the settings or its owner."""
     if settings.goes_on != "auto":
         return settings.goes_on
     return WAYS.get(owner, "never")

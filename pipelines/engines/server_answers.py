@@ -1,4 +1,4 @@
-"""What a server answers, read with distrust: anything unexpected is an error, never a wrong text."""
+"""A server's answers, read with distrust: anything unexpected is an error, never a wrong text."""
 
 import json
 import math
@@ -13,14 +13,14 @@ from stepforge.schemas.rollout import Finish
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200
 LONGEST_PAGE = 10_000
-"""Bytes looked at of an answer that is no JSON."""
+"""Bytes examined of an answer that is not JSON."""
 REFUSED = frozenset({400, 413, 422})
-"""Answers that speak of the request; others (401, 403, 404, ...) speak of the server, and may be another tomorrow."""
+"""Statuses about the request; others (401, 403, 404, ...) are about the server, and may change."""
 LEAST_LOGPROB, ROUNDING = -1e6, 1e-3
 Redacted = Callable[[str], str]
-"""Takes the API key out of a text."""
+"""Removes the API key from a text."""
 UNFINISHED = "\ufffd"
-"""How a decoder shows a character whose last bytes were not generated; servers leave it out."""
+"""What a decoder shows for a character whose last bytes were not generated; servers omit it."""
 
 
 def read_completion(
@@ -45,10 +45,8 @@ def read_completion(
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
-    """Return the one choice that was asked for.
-
-    Raises:
-        ValueError: there is none, with the server's own words where it has any; or another was sent instead.
+    """Return the one choice requested. Raises: ValueError: there is none, with the server's own message if any; or
+    another was sent instead.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -56,7 +54,7 @@ def _only_choice(answer: Any, redacted: Redacted) -> Any:
         raise ValueError(f"it has no choices: {words}" if words else "it has no choices")
     if len(choices) > 1 or choices[0].get("index", 0) not in (0, None):
         raise ValueError(
-            f"{len(choices)} choices, the first with index {choices[0].get('index')!r:.20}; one was asked for"
+            f"{len(choices)} choices, the first with index {choices[0].get('index')!r:.20}; one was requested"
         )
     return choices[0]
 
@@ -64,8 +62,7 @@ def _only_choice(answer: Any, redacted: Redacted) -> Any:
 def parsed(body: bytes) -> Any:
     """Return a body as JSON.
 
-    Raises:
-        ValueError: it is none, or is nested too deep to be read.
+    Raises: ValueError: it is not JSON, or is nested too deep to be read.
     """
     try:
         return json.loads(body)
@@ -93,7 +90,7 @@ def _read_choice(choice: Any, usage: Any, redacted: Redacted) -> Completion:
 
 
 def _text(choice: Any) -> str:
-    """A completion's text, or a chat message's; what a server sets apart as reasoning is no part of either."""
+    """A completion's text, or a chat message's; what a server returns separately as reasoning is part of neither."""
     message = choice.get("message")
     if message is not None and message.get("tool_calls"):
         raise TypeError("a tool call in place of a text")
@@ -106,19 +103,16 @@ def _text(choice: Any) -> str:
 
 
 def _with_tokens(completion: Completion, choice: Any, tokenizer: ModelTokenizer, stop: Sequence[str]) -> Completion:
-    """Take the tokens for the text, if they decode to what the server says it wrote.
+    """Accept the tokens if they decode to the text that the server reports.
 
-    The last one may be the end-of-text token, which is left out of the text; some servers leave it out of the tokens.
-
-    Raises:
-        TypeError: there are none.
-        ValueError: they are tokens of another text, or of another model.
+    The last one may be the end-of-text token, which is left out of the text; some servers omit it from the tokens.
+    Raises: TypeError: there are none. ValueError: they are tokens of a different text or model.
     """
     ids = choice.get("token_ids", _ids_of_logprobs(choice))
     if ids is None and completion.text == "":
         return completion
     if not isinstance(ids, list):
-        raise TypeError("no token_ids; leave out the engine's tokenizer setting for this server")
+        raise TypeError("no token_ids; remove the engine's tokenizer setting for this server")
     if not all(type(token) is int and tokenizer.has(token) for token in ids):
         raise ValueError("token_ids that the tokenizer does not have: the server serves another model")
     ended = completion.finish == "stop"
@@ -143,13 +137,14 @@ def _ids_of_logprobs(choice: Any) -> list[Any] | None:
 
 
 def _same(decoded: str, said: str) -> bool:
-    """Whether two texts are one, but for a character cut off at the end and a blank that decoders drop at the start."""
+    """Whether two texts are equal, except for a character cut off at the end and a blank that decoders drop at the
+    start."""
     decoded, said = decoded.rstrip(UNFINISHED), said.rstrip(UNFINISHED)
     return decoded == said or f" {decoded}" == said
 
 
 def _token_logprobs(choice: Any) -> list[Any]:
-    """Return the log-probability of each token, as completions or chats tell it; empty where they do not."""
+    """Return the log-probability of each token, as completions or chats report it; empty if they do not."""
     given = choice.get("logprobs") or {}
     if given.get("content"):
         return [token["logprob"] for token in given["content"]]
@@ -158,7 +153,7 @@ def _token_logprobs(choice: Any) -> list[Any]:
 
 
 def _kept_logprobs(values: list[Any], ids: list[int], kept: tuple[int, ...]) -> tuple[float, ...]:
-    """Of the tokens kept, where the server tells them of each token; else nothing."""
+    """Log-probabilities of the kept tokens, if the server reports them per token; else nothing."""
     if len(values) < len(kept) or tuple(ids[: len(kept)]) != kept:
         return ()
     known = [float(v) for v in values[: len(kept)] if v is not None]
@@ -171,12 +166,12 @@ def _mean(values: list[Any]) -> float | None:
 
 
 def _is_logprob(value: float) -> bool:
-    """Whether a number can be one; rounding may put it just above 0."""
+    """Whether a number can be a log-probability; rounding may put it just above 0."""
     return math.isfinite(value) and LEAST_LOGPROB < value < ROUNDING
 
 
 def server_message(body: bytes, redacted: Redacted) -> str:
-    """Return the server's own words, where it has any; redacted before they are cut."""
+    """Return the server's own message, if any; redacted before it is shortened."""
     try:
         answer = parsed(body)
         error = answer.get("error", answer)

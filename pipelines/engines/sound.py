@@ -1,17 +1,15 @@
-"""Whether a completion can be true. What cannot is an error of the engine; it says nothing about the steps before."""
+"""Whether a completion is possible. An impossible one is an engine error and says nothing about the steps before."""
 
 from stepforge.schemas.protocols import Completion
 
 MOST_TOKENS = 2**31
-"""More than any context holds."""
+"""Larger than any context."""
 
 
 def sound(completion: Completion) -> Completion:
-    """Return the completion, or an error in its place where it cannot be true.
-
-    A finished text that no token was written for, tokens that do not fit the text, a text that is no Unicode and
-    counts that nobody can count are faults of the engine. They say nothing about the steps that went before, and none
-    of it may reach the journal: it would be found there again at every try.
+    """Return the completion, or an error if it is impossible. A finished text without tokens, tokens that do not match
+    the text, invalid Unicode and impossible counts are engine faults. They say nothing about earlier steps, and must
+    not reach the journal, or every retry would find them again.
     """
     counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
     if not all(0 <= count <= MOST_TOKENS for count in counts):

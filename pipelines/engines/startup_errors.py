@@ -1,7 +1,6 @@
-"""What processes write to standard error while they start: passed on once they have, else searched for the reason.
-
-vLLM raises no more than "initialization failed" for a process that did not start. The reason stands on standard error,
-in the middle of two or three tracebacks.
+"""Standard error of processes during startup: passed on once they are up, else searched for the reason. vLLM only
+raises "initialization failed" for a process that did not start. The reason is on standard error, in the middle of two
+or three tracebacks.
 """
 
 import os
@@ -16,7 +15,7 @@ ERROR = re.compile(
 )
 """The last line of a traceback, as Python writes it, or with the name of its process and the time before it."""
 SECONDS = 5.0
-"""How long the last words of a process that has ended are waited for."""
+"""How long to wait for the last output of a process that has ended."""
 LONGEST = 500
 _ONE_AT_A_TIME = threading.Lock()
 """There is one standard error."""
@@ -24,12 +23,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def reason_from_stderr() -> Iterator[None]:
-    """Hold standard error back in this block, and pass it on at the end.
-
-    Processes started in the block keep the pipe; what they write later is passed on at once.
-
-    Raises:
-        RuntimeError: the block raised one; the message is the first error that was written, where there is one.
+    """Withhold standard error in this block, and pass it on at the end. Processes started in the block keep the pipe;
+    their later output is passed on immediately. Raises: RuntimeError: the block raised one; the message is the first
+    error written, if any.
     """
     with _ONE_AT_A_TIME:
         pump = _Pump()
@@ -47,7 +43,7 @@ def reason_from_stderr() -> Iterator[None]:
 
 
 class _Pump:
-    """Reads what is written to standard error, from its creation on."""
+    """Captures standard error from its creation on."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -61,18 +57,18 @@ class _Pump:
         self._thread.start()
 
     def restore(self) -> None:
-        """Give this process its own standard error back; the processes keep the pipe."""
+        """Restore this process's own standard error; the child processes keep the pipe."""
         os.dup2(self._ours, 2)
         os.close(self._ours)
 
     def release(self) -> None:
-        """Write what was held back, and everything later as it comes."""
+        """Write the withheld output, and everything later as it comes."""
         with self._turn:
             self._holding = False
             _write("".join(self._lines))
 
     def reason(self) -> str | None:
-        """Return the message of the first error, which led to the others; it then stands for all that was written."""
+        """Return the message of the first error, which caused the others; it replaces all of the output."""
         self._thread.join(SECONDS)
         found = next(filter(None, map(ERROR.match, self._lines)), None)
         if found is None:

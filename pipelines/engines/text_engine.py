@@ -1,4 +1,4 @@
-"""The half of an engine that is no writing: its name, and the tokens of texts as its model's tokenizer tells them."""
+"""The non-generating half of an engine: its name, and tokenization by its model's tokenizer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TextEngine:
-    """Keeps ``schemas.protocols.Engine`` but for ``complete``. Without a tokenizer it takes and gives text alone."""
+    """Implements ``schemas.protocols.Engine`` except ``complete``. Without a tokenizer it handles only text."""
 
     def __init__(self, identity: EngineIdentity, tokenizer: "ModelTokenizer | None" = None) -> None:
         self.identity = identity
@@ -32,4 +32,4 @@ class TextEngine:
         return self.tokenizer.chat(messages)
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""A model's tokenizer. Kept true: the tokens of a text decode to it, and the last one ends where it ends."""
+"""A model's tokenizer. Invariant: a text's tokens decode to it, and the last one ends where it ends."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,7 +12,7 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Message
 
 PIECES = 1 << 18
-"""Tokens whose own text is remembered."""
+"""Tokens whose text is cached."""
 
 
 class Written(NamedTuple):
@@ -24,14 +24,14 @@ class Written(NamedTuple):
 
 
 ANCHORS = ("\n", ".", "0", "x")
-"""Texts that something may continue from; the first that never grows together with what follows is used."""
+"""Texts to continue from; the first that never merges with what follows is used."""
 
 
 class ModelTokenizer:
     """Encodes and decodes pieces of text that continue from others; special tokens decode to nothing.
 
-    SentencePiece writes a blank before the beginning of a text, and takes one away when it decodes. What continues from
-    a prompt is no beginning: where it matters, every piece is encoded and decoded after an anchor.
+    SentencePiece writes a blank before the beginning of a text, and takes one away when it decodes. A continuation is
+    not a beginning, so where it matters every piece is encoded and decoded after an anchor.
     """
 
     def __init__(self, source: Any) -> None:
@@ -92,7 +92,7 @@ class ModelTokenizer:
         return dressed[: places[0]] if places else ()
 
     def _find_anchor(self) -> tuple[tuple[int, ...], str]:
-        """Return the tokens and the text of an anchor; nothing where a piece reads the same at a beginning."""
+        """Return the tokens and the text of an anchor; nothing if a piece reads the same at a beginning."""
         for text in ANCHORS:
             tokens = self._tokens(text)
             together = self._tokens(f"{text} b")
@@ -112,7 +112,8 @@ class ModelTokenizer:
         return self._ends(token_ids, self.decode(token_ids))
 
     def _ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
-        """Mostly the text is its tokens' own texts, one after the other; else a token's text hangs on those before."""
+        """Usually a text is the concatenation of its tokens' texts; otherwise a token's text depends on those
+        before."""
         pieces = [self._piece(token) for token in token_ids]
         if "".join(pieces) == text:
             return tuple(accumulate(map(len, pieces)))
@@ -130,7 +131,7 @@ class ModelTokenizer:
         return tuple(ends)
 
     def _slow_ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
-        """For decoders whose pieces do not add up to the whole: by decoding every beginning."""
+        """For decoders whose pieces do not add up to the whole: decodes every beginning."""
         ends, end = [], 0
         for count in range(1, len(token_ids)):
             beginning = self.decode(token_ids[:count])
@@ -142,8 +143,8 @@ class ModelTokenizer:
     def read(self, token_ids: Sequence[int], stop: Sequence[str] = ()) -> Written:
         """Decode generated tokens up to the first of the ``stop`` texts.
 
-        A token that holds the last wanted characters and the beginning of the stop text is replaced by the
-        tokens of those characters.
+        A token that spans the last wanted characters and the start of the stop text is replaced by the tokens of those
+        characters.
         """
         ids = tuple(token_ids)
         text = self.decode(ids)
@@ -164,8 +165,8 @@ class ModelTokenizer:
         turns = [message.model_dump() for message in messages]
         try:
             return str(self._source.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer))
-        except Exception as error:  # a template is a program of the model's; it may raise anything
-            raise ValueError(f"the chat template refuses the messages: {error}") from error
+        except Exception as error:  # a template is a program from the model; it may raise anything
+            raise ValueError(f"the chat template rejects the messages: {error}") from error
 
     def token(self, text: str) -> int:
         """Return the one token that a text is."""
@@ -176,13 +177,13 @@ class ModelTokenizer:
 
     @property
     def bos_token(self) -> int | None:
-        """The token that stands for the beginning of a text, whether the tokenizer puts it there by itself or not."""
+        """The beginning-of-text token, whether or not the tokenizer adds it automatically."""
         token = self._source.bos_token_id
         return None if token is None else int(token)
 
     @property
     def end_tokens(self) -> frozenset[int]:
-        """Tokens with which the tokenizer says that a text ends."""
+        """The tokenizer's end-of-text tokens."""
         end = self._source.eos_token_id
         return frozenset() if end is None else frozenset({int(end)})
 
@@ -196,8 +197,7 @@ def first_stop(text: str, stop: Sequence[str]) -> int | None:
 def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
     """Load the tokenizer in a folder or on the hub; code that comes with it is never run.
 
-    Raises:
-        BadInput: there is none, or it is not one that tells exact tokens.
+    Raises: BadInput: there is none, or it does not give exact tokens.
     """
     from transformers import AutoTokenizer
 
@@ -211,7 +211,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the beginning of an error's message, fit for one line."""
+    """Return the beginning of an error's message, as one line."""
     message = str(error)
     if isinstance(error, ValidationError):  # whose own first line only counts
         message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")

@@ -1,6 +1,5 @@
-"""Plain transformers: requests that arrive within a moment are computed together, on a thread of the engine's own.
-
-A batch that fails gives errors for its own requests, and the next batch is computed as if nothing had been.
+"""Plain transformers: requests that arrive close together are computed together, on the engine's own thread. A batch
+that fails gives errors for its own requests; the next batch is unaffected.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from stepforge.pipelines.engines.sampling_loop import Row
 
 UNBOUNDED = 1 << 20
-"""Longest context of a model that states none, in tokens."""
+"""Context length assumed if the model states none, in tokens."""
 
 
 class _Model(NamedTuple):
@@ -69,7 +68,7 @@ class TransformersEngine(TextEngine):
 
     @property
     def unfinished(self) -> int:
-        """Requests being computed or waiting for their turn."""
+        """Requests being computed or waiting."""
         return len(self._unanswered)
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
@@ -91,7 +90,7 @@ class TransformersEngine(TextEngine):
         return self._completion(asked.row)
 
     async def close(self) -> None:
-        """Break off the batch under way and join the thread; whoever still waits gets ``EngineDead``."""
+        """Abort the current batch and join the thread; waiting requests get ``EngineDead``."""
         self._closed = True
         for asked in self._unanswered:
             asked.row.cancelled = True
@@ -173,7 +172,7 @@ class TransformersEngine(TextEngine):
 
 
 def _stop_watch(tokenizer: ModelTokenizer, stop: Sequence[str]) -> Callable[[list[int]], bool]:
-    """Looks at the last tokens only: a stop text is made of no more tokens than it has bytes."""
+    """Checks only the last tokens: a stop text has no more tokens than bytes."""
     tail = max(len(text.encode()) for text in stop) + 2
     return lambda written: first_stop(tokenizer.decode(written[-tail:]), stop) is not None
 
@@ -209,7 +208,7 @@ def device_of(name: str) -> str:
 
 
 def _set_threads(threads: int | None) -> None:
-    """A torch thread count is that of the thread which sets it (vLLM on a CPU, once loaded, makes this do nothing)."""
+    """A torch thread count applies to the thread that sets it (once vLLM is loaded on a CPU, this has no effect)."""
     import torch
 
     if threads is not None:

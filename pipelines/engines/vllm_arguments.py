@@ -1,4 +1,4 @@
-"""What vLLM is started with: the engine's settings, what its table ``vllm`` adds, and what a CPU needs."""
+"""vLLM's startup arguments: the engine's settings, its table ``vllm``, and what a CPU needs."""
 
 import json
 from dataclasses import fields
@@ -14,7 +14,7 @@ CPU_BATCHED_TOKENS = 4096
 CPU_BLOCK_SIZE = 32
 COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 TYPICAL_TOKENS = 512
-"""Prompt and what is written of a continuation, on average while it runs; for the requests that fit the cache."""
+"""Mean tokens held by a running request (prompt and partial continuation), to estimate how many fit the cache."""
 FEWEST, MOST = 16, 1024
 """Bounds of a computed ``max_num_seqs``; more cost memory for logits and gain nothing."""
 BYTES = {"float32": 4, "fp8": 1}
@@ -34,7 +34,7 @@ def check_arguments(settings: VllmEngineSettings) -> None:
 
 
 def thread_variables(threads: int) -> dict[str, str]:
-    """Return the environment of vLLM's own processes on a CPU: by default they take every core, and all the same."""
+    """Return the environment of vLLM's own processes on a CPU: by default they all take every core."""
     return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
@@ -51,9 +51,8 @@ def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object
 
 
 def fitting_requests(arguments: dict[str, Any], folder: Path, device_memory: int) -> int | None:
-    """Return how many requests of typical length the cache holds; None where the model's files are not here.
-
-    The cache is as large as it is set, or what the weights leave of a device's share of memory (in bytes).
+    """Return how many requests of typical length the cache holds; None if the model's files are not local. The cache
+    has its set size, or what the weights leave of the device's share of memory (in bytes).
     """
     if not (folder / "config.json").is_file():
         return None
@@ -102,10 +101,9 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
 
 def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, object]:
     """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
-    generator has no offset to set back), so prompts are read whole, in steps that hold the longest one.
-
-    Where the threads are given, vLLM's process computes by itself: of its own accord it would start another for that,
-    to bind its threads to cores, and wait for it in a loop that keeps a core busy.
+    generator has no offset to set back), so prompts are read whole, in steps that fit the longest one. If threads are
+    set, vLLM's process computes itself: by default it would start another process, to bind threads to cores, and
+    busy-wait for it on a core.
     """
     longest = settings.max_model_len or CPU_BATCHED_TOKENS
     alone = settings.threads is not None and settings.gpus == 1

@@ -1,6 +1,5 @@
-"""vLLM, the same on GPU and CPU, by its asynchronous interface: it computes in processes of its own.
-
-What counts is the tokens: text is decoded here from the tokens that vLLM wrote, never the other way round.
+"""vLLM, the same on GPU and CPU, through its asynchronous interface: it runs in its own processes. Tokens are
+authoritative: text is decoded here from vLLM's tokens, never the reverse.
 """
 
 import asyncio
@@ -47,7 +46,7 @@ class VllmEngine(TextEngine):
         self._unfinished: set[str] = set()
         self._closed = False
         self._without_seed = lru_cache(maxsize=16)(self._unseeded)
-        """vLLM checks parameters for longer than it takes to hand a completion on: once for all that share them."""
+        """vLLM takes longer to check parameters than to pass on a completion, so check once for all that share them."""
 
     @classmethod
     async def open(cls, settings: VllmEngineSettings) -> "VllmEngine":
@@ -66,7 +65,7 @@ class VllmEngine(TextEngine):
 
     @property
     def unfinished(self) -> int:
-        """Requests that the engine is working on or will be."""
+        """Requests that the engine is working on or has queued."""
         return len(self._unfinished)
 
     @property
@@ -75,7 +74,7 @@ class VllmEngine(TextEngine):
 
     @property
     def max_num_seqs(self) -> int:
-        """Requests that are computed together at most, over all copies of the model."""
+        """Most requests computed together, over all copies of the model."""
         return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
@@ -88,7 +87,7 @@ class VllmEngine(TextEngine):
             answer = await self._generate(token_ids, self._parameters(sampling, seed))
         except EngineDead:
             raise
-        except Exception as error:  # vLLM's own errors about prompts and parameters are no ValueErrors
+        except Exception as error:  # vLLM's own errors about prompts and parameters are not ValueErrors
             return Completion.failed(first_line(error.__cause__ or error))
         if self._closed:
             raise EngineDead("the engine is closed")
@@ -99,7 +98,7 @@ class VllmEngine(TextEngine):
             self._closed = True
             client = self._started.client
             await client.abort(list(self._unfinished))
-            if client.output_handler is not None:  # it would report the processes that end as a failure
+            if client.output_handler is not None:  # it would report the ending processes as a failure
                 client.output_handler.cancel()
             await asyncio.to_thread(self._started.shut_down)
 
@@ -110,7 +109,7 @@ class VllmEngine(TextEngine):
         name = str(next(self._numbers))
         self._unfinished.add(name)
         try:
-            # The form that vLLM's renderer gives; any other goes through a thread of vLLM's, one after the other.
+            # The form of vLLM's renderer; any other goes through one vLLM thread, one after another.
             prompt = {"type": "token", "prompt_token_ids": token_ids}
             return [output async for output in self._started.client.generate(prompt, parameters, name)][-1]
         except EngineDeadError as error:
@@ -135,7 +134,7 @@ class VllmEngine(TextEngine):
             logprobs=0 if self._settings.logprobs else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
-            skip_clone=True,  # else vLLM copies all of it, to the bottom, for each request
+            skip_clone=True,  # else vLLM deep-copies all of it for each request
         )
 
     def _completion(self, answer: Any, prompt_tokens: int, sampling: Sampling) -> Completion:
@@ -168,7 +167,8 @@ def _mean_logprob(output: Any) -> float | None:
 
 
 def _logprobs(output: Any, kept: tuple[int, ...]) -> tuple[float, ...]:
-    """Of the tokens kept; a replaced last token (a stop text inside it) has none, and then no token has."""
+    """Log-probabilities of the kept tokens; a replaced last token (a stop text inside it) has none, and then no token
+    has."""
     if output.logprobs is None or tuple(output.token_ids[: len(kept)]) != kept:
         return ()
     chances = [float(output.logprobs[i][token].logprob) for i, token in enumerate(kept)]
@@ -176,7 +176,7 @@ def _logprobs(output: Any, kept: tuple[int, ...]) -> tuple[float, ...]:
 
 
 class _Started:
-    """vLLM's client of its own processes, and what goes with it."""
+    """vLLM's client for its own processes, with its resources."""
 
     client: Any
     reaper: Reaper
@@ -196,7 +196,7 @@ class _Started:
         check_arguments(settings)
         if current_platform.is_cpu() and settings.threads is not None:
             os.environ.update(thread_variables(settings.threads))
-            torch.set_num_threads(settings.threads)  # of this thread, which the engine process is forked from
+            torch.set_num_threads(settings.threads)  # of this thread, from which the engine process is forked
         self.version = str(vllm.__version__)
         self.reports = LoadReports()
 
@@ -220,15 +220,15 @@ class _Started:
         except Exception as error:  # a dead engine may fail again
             logging.getLogger(__name__).warning("vLLM did not shut down cleanly: %s", first_line(error))
         self.reaper.dismiss()
-        del self.client  # it shuts down once more when it is collected, which fails while the interpreter ends
+        del self.client  # it shuts down again when collected, which fails at interpreter exit
 
 
 def _set_environment() -> None:
-    """Keep vLLM from reporting usage and from writing more than errors, on standard error."""
+    """Keep vLLM from reporting usage and from logging anything but errors, on standard error."""
     os.environ.update(VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1")
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         os.environ.setdefault(name, "ERROR")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is for reports
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
-    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # heeded before vLLM sets up its own
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # takes effect before vLLM sets up its own
     warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")

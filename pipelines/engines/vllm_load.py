@@ -23,7 +23,7 @@ class LoadLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed her
         self.last = EngineLoad(running, waiting, scheduler_stats.kv_cache_usage, preemptions)
 
     def log_engine_initialized(self) -> None:
-        """Required; there is nothing to say."""
+        """Required by the interface; nothing to log."""
 
 
 class LoadReports:
@@ -33,7 +33,7 @@ class LoadReports:
         self._loggers: list[LoadLogger] = []
 
     def logger(self, vllm_config: Any, engine_index: int = 0) -> LoadLogger:
-        """Make one; this is what vLLM is given."""
+        """Make one; passed to vLLM as a factory."""
         self._loggers.append(LoadLogger(vllm_config, engine_index))
         return self._loggers[-1]
 

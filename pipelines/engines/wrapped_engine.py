@@ -1,10 +1,10 @@
-"""An engine in front of another: what it does not do itself, the other does."""
+"""An engine that wraps another and delegates what it does not override."""
 
 from stepforge.schemas.protocols import Engine
 
 
 class WrappedEngine:
-    """Keeps ``schemas.protocols.Engine`` but for ``complete`` and ``close``."""
+    """Implements ``schemas.protocols.Engine`` except ``complete`` and ``close``."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

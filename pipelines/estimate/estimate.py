@@ -1,4 +1,4 @@
-"""The estimate of a run: draw a pilot, run it, forecast. Leaves nothing behind."""
+"""The estimate of a run: draw a pilot, run it, forecast. Leaves no files."""
 
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, running
@@ -10,10 +10,10 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.record import Record
 
 NO_LIMIT = 1_000_000
-"""Requests under way in an engine that computes nothing."""
+"""Requests in flight in an engine that computes nothing."""
 
 ASSUMED_SEQS = 256
-"""Requests that vLLM computes together where it finds out by itself when it starts."""
+"""Requests that vLLM computes together when it decides this at startup."""
 
 
 class PilotFacts(Record):
@@ -31,7 +31,7 @@ class PilotFacts(Record):
     seconds: float
     """At work."""
     running: float
-    """Most rollouts under way on an engine."""
+    """Most rollouts in flight on an engine."""
 
 
 class Estimate(Record):
@@ -40,10 +40,10 @@ class Estimate(Record):
     problems: int
     """Of the run."""
     pooling_problems: int
-    """Those labeled under default rates first, from which the run's own are pooled."""
+    """Those labeled with default rates first, from which the run's own rates are pooled."""
     engines: int
     running: float
-    """Rollouts that the run keeps under way on each engine."""
+    """Rollouts that the run keeps in flight on each engine."""
     pilot: PilotFacts
     figures: dict[str, Forecast]
     notes: tuple[str, ...]
@@ -99,7 +99,7 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
 
 
 def computed_together(settings: AnyEngine) -> int:
-    """Return how many requests an engine computes at a time; more wait."""
+    """Return how many requests an engine computes at a time; others wait."""
     match settings:
         case VllmEngineSettings():
             return settings.max_num_seqs or ASSUMED_SEQS
@@ -112,32 +112,32 @@ def computed_together(settings: AnyEngine) -> int:
 
 
 def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> list[str]:
-    """What a reader of the figures must know about this very estimate."""
+    """Caveats for this estimate."""
     notes = [
-        f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; writing shards, "
-        "exporting and reporting are not either"
+        f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; nor are writing "
+        "shards, exporting and reporting"
     ]
     if fullest > 1.5 * facts.running:
         notes.append(
-            f"the run keeps about {fullest:.0f} rollouts under way on each engine, the pilot {facts.running:.0f} at "
-            "most: the time is extrapolated; a larger --problems-in-pilot says more"
+            f"the run keeps about {fullest:.0f} rollouts in flight on each engine, the pilot {facts.running:.0f} at "
+            "most: the time is extrapolated; a larger --problems-in-pilot is more accurate"
         )
     if plan.engines > facts.engines:
         notes.append(
-            f"{facts.engines} of the run's {plan.engines} engines were measured; the others are taken to be as fast"
+            f"{facts.engines} of the run's {plan.engines} engines were measured; the others are assumed equally fast"
         )
     if plan.pooling:
         notes.append(
-            f"{plan.pooling} of the problems are labeled under default rates first, the others under rates pooled "
+            f"{plan.pooling} of the problems are labeled with default rates first, the others with rates pooled "
             "from them; both were measured"
         )
     if not sample.whole:
-        notes.append("the run is large: duplicate questions were looked for in a part of it only")
+        notes.append("the run is large: only part of it was searched for duplicate questions")
     if not facts.vetted:
         notes.append(
-            "no problem of the pilot passed vetting, so that labels cost nothing here and the run would give no rows: "
-            "look at the [[vet]] filters, at policy.prompt and at how hard the problems are"
+            "no problem of the pilot passed vetting, so labels cost nothing here and the run would give no rows: check "
+            "the [[vet]] filters, policy.prompt and the problems' difficulty"
         )
     if facts.failures:
-        notes.append(f"{facts.failures} problems of the pilot could not be finished, and count as costing nothing")
+        notes.append(f"{facts.failures} problems of the pilot could not be finished, and count as free")
     return notes

@@ -11,8 +11,8 @@ TOTALS = (
     ("total.rollouts", "rollouts"),
     ("total.generated_tokens", "generated tokens"),
     ("total.prompt_tokens", "prompt tokens"),
-    ("total.cached_prompt_tokens", "of these cached"),
-    ("rows.vetted", "problems that are labeled"),
+    ("total.cached_prompt_tokens", "of which cached"),
+    ("rows.vetted", "problems labeled"),
     ("rows.kept", "rows kept"),
     ("rows.labeled_steps", "labeled steps kept"),
     ("engine_hours", "engine-hours"),
@@ -70,7 +70,7 @@ def spread(forecast: Forecast) -> str:
 
 
 def amount(value: float) -> str:
-    """Return a figure with three digits that count."""
+    """Return a figure with three significant digits."""
     if value >= 1000:
         digits = len(str(int(value))) - 3
         return f"{round(value, -digits):,.0f}"

@@ -1,8 +1,8 @@
 """From a pilot's problems to a run's: totals, with intervals by a bootstrap over the problems.
 
-An interval is for the finished run: it holds both what the pilot leaves open about the mean, and how much the run's
-own problems scatter about it. It does not hold what no pilot can see, such as other work on the same machines, nor
-rates that come out otherwise than those fitted to the pilot.
+An interval is for the finished run: it covers both the pilot's uncertainty about the mean and the scatter of the run's
+own problems. It does not cover what no pilot can see, such as other work on the same machines, or pooled rates that
+differ from those fitted to the pilot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ class Plan(NamedTuple):
     """On each engine."""
     engines: int
     capacity: int
-    """Requests that an engine takes at a time."""
+    """Requests that an engine computes at a time."""
 
 
 def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
     """Return the run's figures by name; times in seconds but for ``engine_hours``, ``money`` in the price's unit.
 
-    An engine is held from the first request of the run to the last, busy or not: that is what one pays for.
-    A figure per row or step is left out where the pilot kept none.
+    An engine is held from the run's first request to its last, busy or not: that is what you pay for. A figure per row
+    or step is omitted if the pilot kept none.
     """
     names = list(dict.fromkeys(name for problem in pilot.problems for name in problem.label_pooling))
     rest, pooling = (_columns(pilot.problems, names, pooling=pooling) for pooling in (False, True))
@@ -63,7 +63,7 @@ def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None)
 
 
 def running(pilot: Pilot, plan: Plan, *, seed: int) -> float:
-    """Return how many rollouts the run has under way on each engine in the phase that keeps it fullest."""
+    """Return how many rollouts the run has in flight on each engine in its fullest phase."""
     return max(_Clock(pilot, plan, seed).running.values())
 
 
@@ -80,8 +80,8 @@ def _columns(problems: Sequence[PilotProblem], names: Sequence[str], *, pooling:
 
 
 def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array]]:
-    """Return how often each problem of the pilot stands for one of the run: for one after the pooling and for one
-    before it; first as expected, then in possible runs."""
+    """Return how many of the run's problems each pilot problem represents, after the pooling and before it; first in
+    expectation, then in simulated runs."""
     rng = np.random.default_rng(seed)
     later = plan.problems - plan.pooling
     draws = [(np.full(count, later / count), np.full(count, plan.pooling / count))]
@@ -125,7 +125,7 @@ def _prices(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 class _Clock:
-    """The run's wall-clock time by what it asks of its engines."""
+    """The run's wall-clock time from its engine work."""
 
     def __init__(self, pilot: Pilot, plan: Plan, seed: int) -> None:
         self.plan = plan
@@ -143,7 +143,7 @@ class _Clock:
             phase: mean_active(seconds, count, plan.rows_per_shard, slots, rng) * parallel / plan.engines
             for phase, (seconds, count, parallel) in phases.items()
         }
-        """Rollouts under way on each engine, by phase."""
+        """Rollouts in flight on each engine, by phase."""
 
     def wall(self, solve: Array, pooling: Array, label: Array) -> float:
         """Return the seconds of the run, given the costs of its phases.

@@ -27,14 +27,14 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 LEAST_PER_ENGINE = 8
-"""Problems that a pilot has for each engine it starts, so that they are not idle for most of it."""
+"""Problems per engine in a pilot, so engines are not mostly idle."""
 Given = TypeVar("Given", SourceItem, SolvedProblem)
 Done = TypeVar("Done", SolvedProblem, LabeledProblem)
 ByLabeler = Mapping[str, Cost]
 
 
 class PilotProblem(NamedTuple):
-    """What one problem of the pilot took, and what came of it."""
+    """The cost and result of one problem of the pilot."""
 
     id: str
     solve: Cost
@@ -55,15 +55,15 @@ class Pilot(NamedTuple):
     problems: list[PilotProblem]
     calls: list[Call]
     solve_parallel: float
-    """Requests under way for each problem under way."""
+    """Requests in flight per problem in progress."""
     label_parallel: float
     engines: int
     startup_seconds: float
-    """From starting the workers until every engine was loaded; no part of what a run is charged for."""
+    """From starting the workers until every engine was loaded; not charged to a run."""
     seconds: float
     """At work."""
     loop_seconds: float
-    """Processor time of the workers' own threads."""
+    """CPU time of the workers' own threads."""
     failures: int
     """Problems that could not be finished."""
 
@@ -75,14 +75,14 @@ class Phase(NamedTuple):
     labeled: list[LabeledProblem]
     calls: list[Call]
     seconds: dict[str, float]
-    """Problem id -> time from its first to its last request and everything between."""
+    """Problem id -> time from its first to its last request."""
     loop: float
-    """Processor time of the worker's own thread, without the engine's: what bounds it when the engine is fast."""
+    """CPU time of the worker's own thread, without the engine's: the limit when the engine is fast."""
     failures: int
 
     @property
     def parallel(self) -> float:
-        """Requests under way for each problem under way."""
+        """Requests in flight per problem in progress."""
         together = sum(self.seconds.values())
         return sum(call.seconds for call in self.calls) / together if together else 0.0
 
@@ -159,7 +159,7 @@ def pilot_engines(run: RunFile, sample: Sample) -> int:
 
 
 async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
-    """Take a sample through the stages; Ray must have been started."""
+    """Run a sample through the stages; Ray must be running."""
     import ray
 
     began = time.monotonic()
@@ -199,7 +199,7 @@ async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pi
 
 
 def _fitted(fit: Callable[[Sequence[LabeledProblem]], Record], rows: Iterable[LabeledProblem]) -> Record | None:
-    """Return the rates that the run is expected to come to; rows in one order, whichever engine they came from."""
+    """Return the rates expected for the run; rows in one order, whichever engine they came from."""
     ordered = sorted(rows, key=lambda row: row.problem.id)
     return fit(ordered) if ordered else None
 
@@ -233,8 +233,8 @@ def _by_labeler(row: LabeledProblem) -> ByLabeler:
 
 
 def _asked_once(cost: Cost, before: Cost | None) -> Cost:
-    """A labeler that labels twice finds in the prefix cache the second time what a run would have to compute: of its
-    prompt tokens, the share that it found the first time is cached."""
+    """When a labeler labels twice, the second pass finds in the prefix cache what a run would have to compute, so its
+    cached share is taken from the first pass."""
     if before is None or not before.prompt_tokens:
         return cost
     share = before.cached_prompt_tokens / before.prompt_tokens

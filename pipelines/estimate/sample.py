@@ -17,11 +17,11 @@ from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.seeds import rng_of, seed_of
 
 LOOKED_AT = 20_000
-"""Problems of the run that are looked at to draw from; of a larger run, evenly spaced shards."""
+"""Most problems of the run to draw from; a larger run is sampled by evenly spaced shards."""
 
 
 class Sample(NamedTuple):
-    """The problems of a pilot, and the run they stand for."""
+    """The problems of a pilot, and the run they represent."""
 
     items: list[SourceItem]
     duplicate_of: dict[str, str]
@@ -29,17 +29,17 @@ class Sample(NamedTuple):
     problems: int
     """Problems of the run: all of its rows that can be read."""
     pooling: int
-    """Problems of the run's own pilot, which is labeled under other rates; 0 where nothing is pooled."""
+    """Problems of the run's own pilot, labeled with other rates; 0 if nothing is pooled."""
     strata: int
     """Pairs of source and difficulty."""
     whole: bool
-    """Whether every problem of the run was looked at."""
+    """Whether every problem of the run was examined."""
 
 
 class _Seen(NamedTuple):
     stratum: tuple[str, int]
     place: int
-    """Of no meaning, so that neighbors in a stratum have nothing in common."""
+    """A meaningless key, so neighbors in a stratum have nothing in common."""
     row: ShardPlan
     """The problem alone."""
     id: str
@@ -84,15 +84,15 @@ def _look(run: RunFile, plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
 
 
 def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
-    """Every n-th of an ordered list, from a random start: each stratum gets its share, give or take one."""
+    """Every n-th of an ordered list, from a random start: each stratum gets its share, within one."""
     step = len(seen) / min(count, len(seen))
     start = rng_of(seed).random() * step
     return [seen[min(floor(start + i * step), len(seen) - 1)] for i in range(min(count, len(seen)))]
 
 
 def _readable(run: RunFile, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
-    """Yield the problems of a shard with their positions; what a model would write is not known: its seeds stand
-    for it."""
+    """Yield the problems of a shard with their positions; a model's problems do not exist yet: their seeds represent
+    them."""
     if model_source(run, shard) is not None:
         for position, problem in enumerate(seed_problems(run, shard), shard.start):
             yield position, SourceItem(problem=problem)

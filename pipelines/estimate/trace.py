@@ -1,4 +1,4 @@
-"""What a pilot asked of its engines: each call with its time, and with how many others it shared them."""
+"""A pilot's engine calls: each with its time, and how many others shared the engine."""
 
 import time
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Call(NamedTuple):
     """Generated tokens."""
     seconds: float
     running: float
-    """Rollouts under way meanwhile, this one included; mean over the call's time."""
+    """Rollouts in flight meanwhile, this one included; mean over the call's time."""
 
 
 class Trace:
@@ -44,7 +44,7 @@ class Trace:
 
 
 class TracedEngine(WrappedEngine):
-    """Passes everything on and notes it."""
+    """Passes every call on and records it."""
 
     def __init__(self, engine: Engine, trace: Trace) -> None:
         super().__init__(engine)

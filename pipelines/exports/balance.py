@@ -1,8 +1,7 @@
-"""Rows thinned until no class outweighs the others, from a few columns that are kept beside the rows.
-
-Each axis (position, difficulty, length) is evened by itself: a class that holds more than ``evenness`` times what the
-median class holds is thinned to that by a hash of the row, so that the same row stays or goes in every run. Thinning
-one axis moves the others, so what comes out is even roughly and not exactly.
+"""Rows thinned until no class outweighs the others, from a few columns stored with the rows. Each axis (position,
+difficulty, length) is balanced separately: a class with more than ``evenness`` times the median class's rows is thinned
+to that by a hash of the row, so the same row stays or goes in every run. Thinning one axis shifts the others, so the
+balance is only approximate.
 """
 
 from collections import Counter
@@ -25,13 +24,13 @@ _DRAW = "draw"
 
 
 class Evened(Export):
-    """An export whose rows are evened out."""
+    """An export whose rows are balanced."""
 
     evenness: float = Field(default=3.0, ge=1)
-    """Most rows of a class, in multiples of the median class's; a very large number turns the thinning off."""
+    """Most rows of a class, in multiples of the median class's; a very large number turns thinning off."""
     even: tuple[Axis, ...] = ("position", "difficulty", "length")
-    """What is evened out, each by itself: `position` of the step, `difficulty`, `domain`, `outcome` (of unpaired rows),
-    and `length`, of pairs which of the two is longer."""
+    """Axes to balance, each separately: `position` of the step, `difficulty`, `domain`, `outcome` (of unpaired rows),
+    and `length`, which for pairs is which of the two is longer."""
 
     @property
     def most_of_a_class(self) -> float:
@@ -42,7 +41,7 @@ class Evened(Export):
 
 
 def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
-    """Return all that thinning needs to know of rows: a draw, and the class on each axis."""
+    """Return everything thinning needs to know about rows: a draw, and the class on each axis."""
     axes = zip(*(export.classes(row) for row in rows), strict=True)
     columns = {_DRAW: [_draw(row) for row in rows], **{f"axis {i}": list(axis) for i, axis in enumerate(axes)}}
     return pa.table(columns)
@@ -102,7 +101,7 @@ def _class_of(row: Record, axis: Axis) -> str:
 
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:
-    """Return at most so many rows, in their order, chosen by a hash of the rows: no kind is preferred."""
+    """Return at most this many rows, in order, chosen by a hash of the rows, so no kind is preferred."""
     if len(rows) <= most:
         return list(rows)
     kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most]

@@ -1,7 +1,6 @@
-"""Policy rows as conversations, so that any model family can train on them: each applies its own chat template.
-
-With ``chat = true`` the policy's own prompt, chat template and all, is left out of a row. Answers are whole ones: a
-chat template closes each turn, and a turn closed after a single step would teach to stop there.
+"""Policy rows as conversations, so any model family can train on them with its own chat template. With ``chat = true``
+a row omits the policy's own prompt and chat template. Answers are whole: a chat template closes each turn, and a turn
+closed after a single step would teach the model to stop there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from stepforge.schemas.rollout import Step
 
 Layout = Literal["trl", "llama_factory", "ms_swift", "nemo_rl"]
 Answers = Literal["one", "two", "masked"]
-"""One answer; a better and a worse one; or one whose first turn nothing is learned from."""
+"""One answer; a better and a worse one; or one whose first turn carries no loss."""
 TASK_NAME = "stepforge"
 TEXTS = frozenset(("prompt", "completion", "chosen", "rejected", "full_chosen", "full_rejected"))
 """Columns of the plain rows that the conversations replace."""
@@ -30,17 +29,17 @@ class Chat(Export):
 
     answers: ClassVar[Answers]
     chat: bool = False
-    """Whether rows are conversations. They hold no chat template: whoever trains on them applies the model's own."""
+    """Whether rows are conversations. They contain no chat template: the trainer applies the model's own."""
     layout: Layout = "trl"
-    """With ``chat``: whose columns the rows have. OpenRLHF and axolotl read TRL's; of single answers, verl, prime-rl
-    and axolotl read ``messages``, which the other three have."""
+    """With ``chat``: the consumer whose columns the rows have. OpenRLHF and axolotl read TRL's; for single answers,
+    verl, prime-rl and axolotl read ``messages``, which the other three have."""
     reasoning: Reasoning = "think"
-    """With ``chat``: where the text before ``</think>`` goes: it stays in the content, or gets a field of that name."""
+    """With ``chat``: where the text before ``</think>`` goes: into the content, or into a field of that name."""
     tools: bool = False
     """With ``chat``: whether calls of the calculator become ``tool_calls``, with a column ``tools`` that describes it.
-    Otherwise they stay in the text. Either way its answers are turns of role ``tool``, so that no loss is on them."""
+    Otherwise they stay in the text. Either way its answers are turns of role ``tool``, without loss."""
     user: str = "{question}"
-    """With ``chat``: what the user's turn says; ``{question}`` stands for the question."""
+    """With ``chat``: the user turn's text; ``{question}`` is replaced by the question."""
     system: str | None = None
     """With ``chat``: the system turn."""
 
@@ -51,7 +50,7 @@ class Chat(Export):
         return _chat_row(self.row, self.answers, self.layout, turn_class(self.reasoning, calls=self.tools))
 
     def laid_out(self, plain: Record, problem: LabeledProblem, *answers: tuple[Step, ...]) -> Iterator[Record]:
-        """Yield a row as the settings want it: the plain one, or a conversation of the question and the answers."""
+        """Yield a row in the configured form: the plain one, or a conversation of the question and the answers."""
         if not self.chat:
             yield plain
             return

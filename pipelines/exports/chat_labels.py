@@ -17,7 +17,7 @@ SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}
 
 @own_columns_first
 class QwenPRMRow(Origin):
-    """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is a convention of ours, no training file was published."""
+    """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is our own convention; no training file was published."""
 
     messages: tuple[Turn, ...]
     labels: tuple[int, ...]
@@ -34,13 +34,13 @@ class RLHFlowTurn(Record):
 
 @own_columns_first
 class RLHFlowRow(Origin):
-    """Question and first step, then a step a user turn; ``+`` or ``-`` is the assistant's whole answer."""
+    """Question and first step, then one step per user turn; ``+`` or ``-`` is the assistant's whole answer."""
 
     conversations: tuple[RLHFlowTurn, ...]
 
 
 class QwenPRM(StepLabels, Export):
-    """A mark behind every step. A solution that holds the mark itself is left out."""
+    """A mark after every step. A solution that contains the mark itself is left out."""
 
     kind: Literal["qwen_prm"] = "qwen_prm"
     row = QwenPRMRow

@@ -20,25 +20,25 @@ class Export(Record, ABC):
     row: ClassVar[type[Record]]
     """Class of its rows; the columns follow from it."""
     task: ClassVar[Literal["text-generation", "token-classification"]] = "text-generation"
-    """What the Hub calls what is trained on it: models that write text, or that judge steps."""
+    """The Hub's task category: models that write text, or that judge steps."""
     needs_completions: ClassVar[bool] = False
     """Whether it reads ``evidence`` and ``further``; reading them takes most of the time."""
     kind: str
     name: ExportName = Field(default_factory=lambda settings: settings["kind"])
     """Folder under ``datasets/``."""
     pass_rate: tuple[float, float] = (0.0, 1.0)
-    """Only problems whose solutions are right this often, ends included: labels need both outcomes, pairs most of all
-    the middle, reinforcement learning neither the hopeless nor the solved."""
+    """Only problems with a pass rate in this range, ends included: labels need both outcomes, pairs mainly the middle,
+    reinforcement learning neither hopeless nor solved problems."""
 
     @field_validator("pass_rate")
     @classmethod
     def _a_band(cls, band: tuple[float, float]) -> tuple[float, float]:
         if not 0 <= band[0] <= band[1] <= 1:
-            raise ValueError("is no band; give two shares, the smaller first, such as [0.2, 0.8]")
+            raise ValueError("is not a range; give two shares, the smaller first, such as [0.2, 0.8]")
         return band
 
     def takes(self, problem: LabeledProblem) -> bool:
-        """Whether a problem's pass rate lies in the band; one without a rate lies in the whole one alone."""
+        """Whether a problem's pass rate is in the range; one without a rate is only in the full range."""
         if self.pass_rate == (0.0, 1.0):
             return True
         rate = problem.pass_rate
@@ -54,12 +54,12 @@ class Export(Record, ABC):
 
     @property
     def writes_json_lines(self) -> bool:
-        """Whether the rows also lie beside the Parquet files as JSON lines."""
+        """Whether the rows are also written as JSON lines."""
         return False
 
     @property
     def line_files(self) -> Mapping[str, str]:
-        """Split -> name of a file beside the Parquet files that holds a line of JSON for each row, in another form."""
+        """Split -> name of an additional file with one line of JSON per row, in another form."""
         return {}
 
     def line(self, row: Mapping[str, object]) -> Mapping[str, object]:
@@ -72,7 +72,7 @@ class Export(Record, ABC):
 
     @property
     def most_of_a_class(self) -> float | None:
-        """Most rows of a class, in multiples of the median class's; None where all rows stay."""
+        """Most rows of a class, in multiples of the median class's; None keeps all rows."""
         return None
 
     def classes(self, row: Record) -> tuple[str, ...]:

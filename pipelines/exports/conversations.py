@@ -1,4 +1,4 @@
-"""Solutions as chat turns: reasoning in the field that a consumer reads, a tool's answers in turns of their own."""
+"""Solutions as chat turns: reasoning in the consumer's field, a tool's answers in separate turns."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ TOOLS = json.dumps(
 
 
 class Arguments(Record):
-    """What the calculator is given."""
+    """The calculator's input."""
 
     expression: str
 
@@ -71,7 +71,7 @@ def turn(role: str, text: str, reasoning: Reasoning) -> ChatTurn:
 
 
 def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) -> Iterator[ChatTurn]:
-    """Yield the assistant's turns, and between them what the tool answered; ``calls`` as ``tool_calls``."""
+    """Yield the assistant's turns, with the tool's answers between them; ``calls`` as ``tool_calls``."""
     groups = [(author, list(group)) for author, group in groupby(steps, key=lambda step: step.author)]
     for (author, written), following in zip(groups, [*(who for who, _ in groups[1:]), None], strict=True):
         text = "".join(step.text for step in written)

@@ -1,7 +1,6 @@
-"""What is said of each step before its verdict: a judge's own words, or the step worked out from the truth.
-
-Nothing else is used. The counts of a step's completions would make a critique too ("7 of 8 end right"), but a verifier
-that is trained on it learns to claim samples that it never drew.
+"""The critique of each step before its verdict: a judge's own words, or the step derived from the truth. Nothing else
+is used. A step's counts would make a critique too ("7 of 8 end right"), but a verifier trained on that learns to claim
+samples that it never drew.
 """
 
 import re
@@ -16,11 +15,11 @@ from stepforge.schemas.rollout import Step
 _OPENING = re.compile(
     r"[ \t]*(?:<|#{1,6}[ \t]*|\*\*)?(?:[Ss]tep[ \t]+)?(\d{1,4})\b[^\n]{0,40}?(?:>|:|\.|\))[ \t]*(?:\*\*)?"
 )
-"""How a judge opens what it says of a step: ``<3>``, ``3.``, ``Step 3:``, ``## Step 3:``."""
+"""How a judge opens its text about a step: ``<3>``, ``3.``, ``Step 3:``, ``## Step 3:``."""
 
 
 def judged_critiques(words: str, steps: int) -> tuple[str, ...] | None:
-    """Cut a judge's words into one piece for each of the first ``steps`` steps; None unless they are told apart."""
+    """Cut a judge's words into one piece for each of the first ``steps`` steps; None unless they can be told apart."""
     pieces: list[list[str]] = []
     for line in words.splitlines():
         opening = _OPENING.match(line)
@@ -33,7 +32,7 @@ def judged_critiques(words: str, steps: int) -> tuple[str, ...] | None:
 
 
 def worked_critiques(problem: Problem, steps: Sequence[Step]) -> tuple[str, ...] | None:
-    """Work out each step from the truth; None unless each makes exactly one claim."""
+    """Derive each step from the truth; None unless each makes exactly one claim."""
     if problem.truth is None or problem.truth.reading == "calls":  # a call and its answer are two steps of one claim
         return None
     known = {q.name: q for q in problem.truth.quantities}

@@ -1,4 +1,4 @@
-"""What several exports find out about a problem, found out once: they are asked about it one after another."""
+"""Results that several exports need about a problem, computed once: the exports process it one after another."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -19,7 +19,7 @@ class LastProblem(Generic[T]):
         self._last: tuple[LabeledProblem, T] | None = None
 
     def __call__(self, problem: LabeledProblem) -> T:
-        """Return the answer; the very same object where the problem is the very same."""
+        """Return the answer; the same object if the problem is the same object."""
         last = self._last
         if last is None or last[0] is not problem:
             last = self._last = problem, self._answer(problem)

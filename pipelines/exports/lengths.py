@@ -1,4 +1,4 @@
-"""Adaptive length: how little a problem needs, short against long solutions, and whether to think at all."""
+"""Adaptive length: how few tokens a problem needs, short against long solutions, and whether to think at all."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -41,9 +41,9 @@ class RoutingRow(ProblemOrigin):
     route: str
     """``answer`` at once, or ``think``."""
     budget: int | None
-    """Tokens of the shortest right solution; null where none was found."""
+    """Tokens of the shortest right solution; null if none was found."""
     mean_tokens: float
-    """Over the policy's solutions, right or wrong."""
+    """Mean over the policy's solutions, right or wrong."""
     needed_share: float | None
     """Budget over mean: the share of its tokens that the policy needs here."""
     solved: int
@@ -69,15 +69,15 @@ class ShortLong(Chat):
 
 
 class Routing(Export):
-    """Each problem once: is it solved so surely that thinking is wasted on it?"""
+    """Each problem once: is it solved so reliably that thinking is wasted?"""
 
     kind: Literal["routing"] = "routing"
     row = RoutingRow
     needs_completions = True
     answer_from: float = Field(default=0.9, ge=0, le=1)
-    """Least pass rate at which the answer is given at once."""
+    """Least pass rate at which to answer directly."""
     hardest: int | None = None
-    """Largest difficulty at which it is; by default any."""
+    """Largest difficulty at which to answer directly; by default any."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[RoutingRow]:
         """Yield the problem, if the policy solved it at least once or failed."""

@@ -1,4 +1,4 @@
-"""Solutions with a boolean and, where known, a value for each step: what all stepwise exports are made from."""
+"""Solutions with a boolean and, where known, a value for each step: the basis of all stepwise exports."""
 
 from functools import partial
 from typing import Literal, NamedTuple
@@ -21,7 +21,7 @@ class Marked(NamedTuple):
 
     solution: LabeledSolution
     steps: tuple[str, ...]
-    """Texts without their trailing line breaks; consumers put separators of their own between them."""
+    """Texts without their trailing line breaks; consumers add their own separators."""
     labels: tuple[bool, ...]
     """A step is right before the first error and wrong at it."""
     measured: tuple[Measured | None, ...]
@@ -68,9 +68,8 @@ _ALL_MARKED = LastProblem(partial(_marked, further=True))
 
 
 def measured(label: StepLabel | None) -> Measured | None:
-    """Return the labeler's posterior where it has one, else the share that succeeded with its Wilson interval.
-
-    The share alone is biased where drawing stopped by what had been seen, so it is given for fixed numbers only.
+    """Return the labeler's posterior if it has one, else the success rate with its Wilson interval. The rate is biased
+    under adaptive stopping, so it is given only for fixed numbers.
     """
     if label is None:
         return None

@@ -1,7 +1,7 @@
 """Step labels inside running text: Math-Shepherd's columns, and OpenRLHF's with soft values.
 
-Both mark the end of each step with a token; a row whose own text holds that token would be read out of step, so it is
-left out.
+Both mark the end of each step with a token; a row whose own text contains that token would be misread, so it is left
+out.
 """
 
 import re
@@ -44,7 +44,7 @@ class MarkedText(StepLabels):
     step_end: str = Field(default=STEP_END, min_length=1)
     """Ends each step; must be one token of the model that is trained."""
     numbered: bool = True
-    """Whether steps open with ``Step 1:``, by which readers of this format cut; those that do are left alone."""
+    """Whether steps open with ``Step 1:``, at which readers of this format cut; steps that already do are unchanged."""
 
     def usable(self, problem: LabeledProblem) -> Iterator[Marked]:
         """Yield the marked solutions whose text does not hold the step token."""
@@ -53,7 +53,7 @@ class MarkedText(StepLabels):
                 yield marked
 
     def text(self, question: str, steps: tuple[str, ...], ends: tuple[str, ...]) -> str:
-        """Return the question and the steps, each with its end, a step a line."""
+        """Return the question and the steps, each with its end, one step per line."""
         lines = [f"{self._opened(i, step)} {end}" for i, (step, end) in enumerate(zip(steps, ends, strict=True), 1)]
         return f"{question} " + "\n".join(lines)
 
@@ -81,7 +81,7 @@ class MathShepherdText(MarkedText, Export):
 
 
 class SoftStepwise(MarkedText, Export):
-    """A value for each step. OpenRLHF wants a number at every placeholder, so a row ends before the first unknown."""
+    """A value for each step. OpenRLHF needs a number at every placeholder, so a row ends before the first unknown."""
 
     kind: Literal["soft_stepwise"] = "soft_stepwise"
     row = SoftStepwiseRow

@@ -1,4 +1,4 @@
-"""PRM800K's nested lines (openai/prm800k, README): what its readers take, with our labels in place of a person's."""
+"""PRM800K's nested lines (openai/prm800k, README), with our labels in place of a person's."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -30,13 +30,13 @@ class StepChoice(Record):
 
 
 class PRM800KLabel(Record):
-    """What a labeler says of one solution."""
+    """A labeler's verdict on one solution."""
 
     steps: tuple[StepChoice, ...]
     total_time: int
     """Milliseconds of a person's time: none."""
     finish_reason: str
-    """``found_error``, ``solution``, or ``give_up`` where every step is called right and the answer is wrong."""
+    """``found_error``, ``solution``, or ``give_up`` if every step is called right but the answer is wrong."""
 
 
 class PRM800KQuestion(Record):
@@ -56,7 +56,7 @@ class PRM800KRow(Record):
 
     labeler: str
     timestamp: str
-    """Empty: data holds no clock, so that the same run gives the same bytes."""
+    """Empty: data contains no times, so the same run gives the same bytes."""
     generation: int | None
     is_quality_control_question: bool
     is_initial_screening_question: bool
@@ -75,8 +75,8 @@ class PRM800K(StepLabels, Export):
     row = PRM800KRow
     task = "token-classification"
     json_lines: bool = True
-    """Whether the rows also lie beside the Parquet files as JSON lines. ``load_dataset`` reads one format a folder, so
-    Parquet is there in any case."""
+    """Whether the rows are also written as JSON lines. ``load_dataset`` reads one format per folder, so there is always
+    Parquet."""
 
     @property
     def writes_json_lines(self) -> bool:

@@ -1,8 +1,8 @@
 """ProcessBench rows (arXiv 2412.06559) with the oracle's labels: an evaluation set, and never training data.
 
-The labels owe nothing to any labeler of the run. Only problems with a known truth have them, and only solutions whose
-every step up to the first error the oracle can judge; a right chain without a right answer is contradictory and left
-out. Rows of the test split share no template with anything that was trained on.
+The labels are independent of the run's labelers. They exist only for problems with a known truth, and for solutions in
+which the oracle can judge every step up to the first error; a right chain without a right answer is contradictory and
+left out. Rows of the test split share no template with any training data.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,7 @@
-"""Reflection traces out of the search tree: a wrong step, its notice, the way back, and a right continuation.
-
-The tree has all of it: a solution that goes wrong, and completions of the prefix before the error that end right. The
-wrong step stands in the prompt, so that a trainer with its loss on the completion learns to notice and to go back, and
-not to err. Every line but the notice was written by the policy; that they follow each other was not.
+"""Reflection traces from the search tree: a wrong step, a notice, the correction, and a right continuation. The tree
+has everything: a solution that goes wrong, and completions of the prefix before the error that reach the right answer.
+The wrong step is in the prompt, so with the loss on the completion a model learns to notice and go back, not to err.
+The policy wrote every line except the notice, but not in this sequence.
 """
 
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ class ReflectionRow(Origin):
     prompt: str
     """What the policy was given, the right prefix, and the wrong step or steps."""
     completion: str
-    """The notice, then a way from the prefix to the right answer."""
+    """The notice, then a path from the prefix to the right answer."""
     step: int
     """0-based index of the first wrong step."""
     wrong_steps: int
@@ -44,9 +43,9 @@ class ReflectionRow(Origin):
 
 
 class Reflection(Chat, Forks):
-    """One trace for each first error whose wrong and right step are surely apart.
+    """One trace for each first error whose wrong and right steps are clearly apart.
 
-    As conversations, the wrong steps and the way back are two assistant turns, with ms-swift's ``loss`` in each turn.
+    As conversations, the wrong steps and the correction are two assistant turns, with ms-swift's ``loss`` in each turn.
     """
 
     kind: Literal["reflection"] = "reflection"
@@ -54,12 +53,12 @@ class Reflection(Chat, Forks):
     answers = "masked"
     even: tuple[Axis, ...] = ("position", "difficulty")
     notice: str = NOTICE
-    """Opens the completion; for the embedded policy ``Wait: `` is what its families say."""
+    """Opens the completion; for the embedded policy use ``Wait: ``, as its families do."""
     longest_delay: int = Field(default=1, ge=1)
-    """Most wrong steps before the notice; how many is drawn evenly for each trace."""
+    """Most wrong steps before the notice; the number is drawn uniformly for each trace."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        """Yield the problem's traces; behind a final step there is nothing left to go back from."""
+        """Yield the problem's traces; after a final step there is nothing left to correct."""
         forks = [(s, fork, way) for s, fork, way in self.forks(problem) if fork.error < len(s.rollout.steps) - 1]
         found = {self._row(problem, *fork): fork for fork in forks}
         for row in first_by_hash(list(found), self.max_per_problem):

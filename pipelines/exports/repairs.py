@@ -1,4 +1,4 @@
-"""Repair traces: a wrong solution, what a verifier said of it, and the policy's second turn, which is right."""
+"""Repair traces: a wrong solution, the verifier's message, and the policy's second turn, which is right."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -14,15 +14,15 @@ class RepairRow(Origin):
     """Both turns of a repair."""
 
     prompt: str
-    """What the policy was given: the question, its first solution, and what was said of it."""
+    """What the policy was given: the question, its first solution, and the verifier's message."""
     completion: str
     """Its second solution."""
     message: str
-    """Why the first was wrong, as the verifier said it."""
+    """Why the first was wrong, in the verifier's words."""
 
 
 class Repairs(Export):
-    """One row for each wrong solution that the policy mended once it was told why."""
+    """One row for each wrong solution that the policy repaired after learning why it failed."""
 
     kind: Literal["repairs"] = "repairs"
     row = RepairRow

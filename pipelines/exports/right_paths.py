@@ -1,8 +1,7 @@
-"""Right solutions of a problem: those that were labeled, and those that labeling or a search came upon on its way.
-
-A completion that ends right is, with the prefix it was asked from, a solution that the policy wrote. It counts if no
-error was named in that prefix. What a search found and did not keep is a solution as well. The steps of both were
-never looked at, so they rank after what was labeled; where the truth is known, those with a wrong step are left out.
+"""Right solutions of a problem: labeled ones, and ones found along the way by labeling or a search. A completion that
+reaches the right answer is, together with its prefix, a solution that the policy wrote. It counts if no error was found
+in that prefix. A solution that a search found but did not keep counts too. Their steps were never checked, so they rank
+after labeled ones; where the truth is known, those with a wrong step are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,8 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
 Pick = Literal["none", "best", "diverse"]
-"""What is taken of the completions: nothing; those along the path of the highest values; those that share the fewest
-steps with what was taken before."""
+"""Which completions are used: none; those along the path of highest values; those that share the fewest steps with
+those already used."""
 
 
 class RightPath(NamedTuple):
@@ -28,7 +27,7 @@ class RightPath(NamedTuple):
     tokens: int
     """Of the whole path; 0 where the engine does not report them."""
     labeled: bool
-    """Whether the labeler looked at it and found no error; else it is a completion."""
+    """Whether the labeler checked it and found no error; else it is a completion."""
     value: float
     """The lowest value along it, of the steps that rollouts went through; the outcome is known to be right."""
 
@@ -80,7 +79,7 @@ def _labeled(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
 def _completed(problem: LabeledProblem, tree: RolloutTree) -> Iterator[RightPath]:
     own = [s for s in problem.solutions if s.rollout.tokens]
     sound = {s.rollout.id: s.labeled_steps - (s.verdict.first_error is not None) for s in own}
-    """Leading steps of each rollout in which no error was named."""
+    """Leading steps of each rollout in which no error was found."""
     for rollout in (*problem.evidence, *problem.further, *problem.searched):
         kept = rollout.start.steps if rollout.start is not None else 0
         if not rollout.steps or (kept and rollout.start and kept > sound.get(rollout.start.rollout, 0)):

@@ -18,13 +18,13 @@ Layout = Literal["trl", "verl", "openrlhf", "ms_swift", "nemo_rl", "nemo_gym", "
 
 
 class RLPromptRow(Record):
-    """What is known of a problem, for a curriculum; the columns of the layout stand before it."""
+    """Facts about a problem, for a curriculum; the layout's columns come first."""
 
     answer_kind: str
     """How the answer is compared: ``integer``, ``rational``, ``expression``, ``math``, ``choice``, ``text`` or
     ``plan``."""
     verifier: str | None
-    """What decides where no answer is compared (tests, a program), as JSON; it stands in the answer's place too."""
+    """The verifier if no answer is compared (tests, a program), as JSON; it also takes the answer's place."""
     solved: int
     """Of the policy's solutions, those with a right answer."""
     n: int
@@ -75,16 +75,17 @@ _KINDS: Mapping[Layout, Mapping[str, object]] = {
 
 
 class RLPrompts(Export):
-    """Each problem once that has an answer or a verifier. No chat template is in it."""
+    """Each problem with an answer or a verifier, once. No chat template is included."""
 
     kind: Literal["rl_prompts"] = "rl_prompts"
     row = RLPromptRow
     layout: Layout = "trl"
-    """Whose columns the rows have. ``nemo_gym`` writes JSON lines too; ``verifiers`` a package with our grader."""
+    """The consumer whose columns the rows have. ``nemo_gym`` also writes JSON lines; ``verifiers`` a package with our
+    grader."""
     user: str = "{question}\n\nPut your final answer within \\boxed{}."
-    """What the user's turn says; ``{question}`` stands for the question."""
+    """The user turn's text; ``{question}`` is replaced by the question."""
     data_source: str = "math_dapo"
-    """verl's reward function by its name there; one that verl does not know is an error in it."""
+    """verl's reward function by its name there; verl raises an error for an unknown name."""
 
     @property
     def row_class(self) -> type[Record]:

@@ -1,7 +1,6 @@
-"""The rollouts of a problem as one tree of steps, each step with what is known of V once it is written.
-
-A rollout counts at each step that it goes through, from the end of the prefix it was asked from: given that it gets
-there, how it ends is a sample of how the policy ends from there.
+"""The rollouts of a problem as one tree of steps, each step with what is known of V after it. A rollout counts at each
+step that it passes through, from the end of its prefix: given that it gets there, how it ends is a sample of how the
+policy ends from there.
 """
 
 from collections import Counter
@@ -22,7 +21,7 @@ class Node:
     depth: int
     step: Step
     through: Counter[Outcome] = field(default_factory=Counter)
-    """Rollouts that go through it, by how they end."""
+    """Rollouts that pass through it, by outcome."""
     ends: Counter[Outcome] = field(default_factory=Counter)
     """Those that end with it."""
     belief: Belief | None = None
@@ -31,7 +30,7 @@ class Node:
     def value(self) -> tuple[float, float, float]:
         """V with the ends of its central 90 % credible interval: the labeler's, else under a flat prior.
 
-        Where every rollout ends with this step, and all alike, V is known.
+        If every rollout ends with this step, and all alike, V is known.
         """
         right, wrong = self.through["correct"], self.through["wrong"]
         if right + wrong and self.ends == self.through and not (right and wrong):

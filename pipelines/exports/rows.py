@@ -1,4 +1,4 @@
-"""What rows of several exports have in common: chat turns, where a row comes from, and the policy's own prompt."""
+"""Shared by the rows of several exports: chat turns, the origin columns, and the policy's own prompt."""
 
 from inspect import get_annotations
 from pathlib import PurePath
@@ -12,7 +12,7 @@ from stepforge.schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ExportName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
-"""Names a folder and a configuration of the data set, so it may hold no more than the Hub and every disk take."""
+"""Names a folder and a configuration of the data set, so only characters that the Hub and every disk accept."""
 
 
 class Turn(Record):
@@ -23,7 +23,7 @@ class Turn(Record):
 
 
 def asked(problem: LabeledProblem) -> str:
-    """Return the prompt as the policy saw it, so that rows train the policy that wrote them."""
+    """Return the prompt as the policy saw it, so rows train the policy that wrote them."""
     return problem.policy.prompt.replace("{question}", problem.problem.question.strip())
 
 
@@ -34,12 +34,12 @@ def generation_model(problem: LabeledProblem) -> str:
 
 
 def name_only(model: str) -> str:
-    """Return a model's name without the folder of the machine that it lies in."""
+    """Return a model's name without its local folder."""
     return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
 class ProblemOrigin(Record):
-    """The columns that stand last in rows about a problem."""
+    """The last columns in rows about a problem."""
 
     domain: str
     difficulty: int | None
@@ -48,7 +48,7 @@ class ProblemOrigin(Record):
 
 
 class Origin(Record):
-    """The columns that stand last in rows about a solution; of a pair, about the chosen one."""
+    """The last columns in rows about a solution; for a pair, about the chosen one."""
 
     domain: str
     difficulty: int | None

@@ -18,20 +18,20 @@ class TreeNode(Record):
     depth: int
     text: str
     successes: int
-    """Rollouts through it that end right, from the end of the prefix they were asked from."""
+    """Rollouts through it that reach the right answer, from the end of their prefix."""
     failures: int
     undetermined: int
     ended: int
     """Rollouts that end with this step."""
     value: float
-    """V once it is written: the labeler's posterior mean, else that under a flat prior; an end's outcome."""
+    """V after it: the labeler's posterior mean, else that under a flat prior; at an end, the outcome."""
     low: float
     """Lower end of the value's 90 % credible interval."""
     high: float
 
 
 class TreePath(Record):
-    """A rollout as it goes through the tree."""
+    """A rollout's path through the tree."""
 
     rollout: str
     nodes: tuple[int, ...]
@@ -39,7 +39,7 @@ class TreePath(Record):
     """Steps that it wrote itself; those before came with its prefix."""
     outcome: str
     first_error: int | None
-    """Of a labeled solution: 0-based, -1 where the labeler names none; null for completions and abstentions."""
+    """Of a labeled solution: 0-based, -1 if the labeler finds none; null for completions and abstentions."""
 
 
 @own_columns_first
@@ -53,7 +53,7 @@ class SearchTreeRow(ProblemOrigin):
 
 
 class SearchTree(Export):
-    """For value models, for tree search offline, and for whoever wants the rollouts themselves."""
+    """For value models, offline tree search, and users who want the rollouts themselves."""
 
     kind: Literal["search_tree"] = "search_tree"
     row = SearchTreeRow

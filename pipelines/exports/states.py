@@ -25,12 +25,12 @@ class StateRow(ProblemOrigin):
     state: int
     """Number of the state among those of its question; 0 is the question itself."""
     parent: int
-    """Number of the longest state that this one goes on from, -1 for the question."""
+    """Number of the longest state that this one extends, -1 for the question."""
     successes: int
     trials: int
     value: float
-    """Share of completions that end right. Every number of completions fixed beforehand leaves it unbiased; where
-    drawing ended at the first success, it is too high."""
+    """Share of completions that reach the right answer. Unbiased if the number of completions was fixed in advance; too
+    high if sampling stopped at the first success."""
     low: float
     """95 % Wilson interval."""
     high: float
@@ -70,7 +70,7 @@ class States(Export):
 
 
 def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[Rollout]]]:
-    """Return the completions of each prefix, a prefix before all that go on from it."""
+    """Return the completions of each prefix, a prefix before its continuations."""
     given = [solution.rollout for solution in problem.solutions]
     whole = {rollout.id: rollout.steps for rollout in given}
     drawn: dict[str, list[Rollout]] = defaultdict(list, {"": problem.sampled})

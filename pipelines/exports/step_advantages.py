@@ -1,8 +1,8 @@
 """The ``step_advantages`` export: what each step did to the chance of a right answer, for credit in RL.
 
-A step's advantage is V after it less V before it, both for the policy that wrote it. V before the first step is the
-policy's pass rate on the problem, V at the end is the outcome. Where steps between were not measured, they share the
-advantage of their span.
+A step's advantage is V after it minus V before it, both for the policy that wrote it. V before the first step is the
+policy's pass rate on the problem, V at the end is the outcome. Unmeasured steps in between share the advantage of their
+span.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ class StepAdvantagesRow(Origin):
     question: str
     steps: tuple[str, ...]
     learned: tuple[bool, ...]
-    """False for what a tool answered: the policy did not write it."""
+    """False for a tool's answer: the policy did not write it."""
     token_ids: tuple[tuple[int, ...], ...]
     """Of each step; empty where the engine does not report them, and for tools."""
     logprobs: tuple[tuple[float, ...], ...]
@@ -43,12 +43,12 @@ class StepAdvantagesRow(Origin):
     values: tuple[float | None, ...]
     """V after each step; the outcome after the last; null where it was not measured."""
     advantages: tuple[float, ...]
-    """V after the step less V before it; over the span of unmeasured steps that it lies in, if any."""
+    """V after the step minus V before it; over its span of unmeasured steps, if any."""
     advantage_low: tuple[float, ...]
     """Least that the difference can be with both values inside their intervals; both are, at least 8 times in 10."""
     advantage_high: tuple[float, ...]
     min_form: tuple[float, ...]
-    """The same weighted by a softmax of the negated advantages, so that the worst step has nearly all the credit
+    """The same weighted by a softmax of the negated advantages, so the worst step gets nearly all the credit
     (arXiv 2504.15275)."""
     error_posterior: tuple[float, ...]
     """Probability that the step is the first wrong one; empty where the labeler gives none."""
@@ -58,12 +58,12 @@ class StepAdvantagesRow(Origin):
 
 
 class StepAdvantages(Export):
-    """Each solution of the policy whose outcome is known; of like ones each, for how often counts."""
+    """Each policy solution with a known outcome, duplicates included, because frequency matters."""
 
     kind: Literal["step_advantages"] = "step_advantages"
     row = StepAdvantagesRow
     temperature: float = Field(default=0.1, gt=0)
-    """Of the softmax of ``min_form``: the smaller, the more of the credit is the worst step's."""
+    """Temperature of the softmax of ``min_form``: the smaller, the more credit the worst step gets."""
     traces: Literal["advantages", "min_form"] | None = "advantages"
     """Which credit the verifiers traces (``traces.jsonl``) hold; none writes no traces."""
 
@@ -113,7 +113,7 @@ class StepAdvantages(Export):
 
 
 def credits(first: Measured, known: tuple[Measured | None, ...]) -> list[Measured]:
-    """Return the advantage of each step with its ends; the last of ``known`` is there."""
+    """Return the advantage of each step with its bounds; the last of ``known`` is given."""
     found: list[Measured] = []
     before = first
     for i, after in enumerate(known):
@@ -138,7 +138,7 @@ def _by_token(solution: LabeledSolution, credit: tuple[float, ...]) -> tuple[flo
 def episode(row: StepAdvantagesRow, credit: Sequence[float]) -> Mapping[str, object]:
     """Return a row as an episode of one trace: a line of verifiers' ``traces.jsonl``; ``credit`` is one of its tokens'.
 
-    The tokens of the prompt are not stored, so the first node has none. Times are zero: data holds no clock.
+    The tokens of the prompt are not stored, so the first node has none. Times are zero: data contains no times.
     """
     task = {
         "type": "StepforgeTask",

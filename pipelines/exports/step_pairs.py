@@ -1,7 +1,6 @@
-"""Pairs of single steps at a first error: the wrong step, and the best that the policy itself wrote in its place.
-
-The two share their prefix to the letter and were both sampled from this policy. A pair is kept only where the credible
-intervals of the two values do not overlap; it carries the distance between them. Few per problem, evened over the run.
+"""Pairs of single steps at a first error: the wrong step, and the best one the policy itself wrote in its place. The
+two share exactly the same prefix and were both sampled from this policy. A pair is kept only if the credible intervals
+of the two values do not overlap; it carries the distance between them. A few per problem, balanced over the run.
 """
 
 from collections.abc import Iterator
@@ -24,8 +23,8 @@ class Distance(Record):
     """How far apart the two steps of a pair are."""
 
     certainty: float
-    """Lower bound of the chosen value less the upper bound of the rejected one (90 % credible intervals), above 0. Not
-    called margin: three reward trainers would take a column of that name into their loss."""
+    """Lower bound of the chosen value minus the upper bound of the rejected one (90 % credible intervals), above 0. Not
+    called margin: three reward trainers would use a column of that name in their loss."""
     chosen_value: float
     rejected_value: float
     chosen_length: int
@@ -42,10 +41,10 @@ class StepPairRow(Distance, Origin):
     prompt: str
     """What the policy was given: the question in its prompt, and the shared prefix."""
     chosen: str
-    """The right step and nothing behind it. TRL's DPO appends the end of text here: see the card for what undoes it."""
+    """Only the right step. TRL's DPO appends the end of text here; the card shows how to undo it."""
     rejected: str
     full_chosen: str
-    """A way from the prompt through the right step to the right answer: an end of text behind it is true."""
+    """A path from the prompt through the right step to the right answer: an end of text after it is correct."""
     full_rejected: str
     kind: str
     """``step``: the next step only."""
@@ -78,7 +77,7 @@ class PairwiseRow(Distance, Origin):
 
 
 class PairColumns(TypedDict):
-    """What the rows of all three exports tell of a pair."""
+    """Fields of a pair shared by all three exports."""
 
     chosen: str
     rejected: str
@@ -92,7 +91,7 @@ class PairColumns(TypedDict):
 
 @own_columns_first
 class Pair(Distance):
-    """A fork in words."""
+    """A fork as text."""
 
     shared: tuple[Step, ...]
     """The prefix that both have in common."""
@@ -111,11 +110,11 @@ class Forks(Evened):
 
     needs_completions = True
     min_margin: float = Field(default=0.0, ge=-1, lt=1)
-    """The distance between the two intervals must be larger than this; below 0 they may overlap."""
+    """The distance between the two intervals must exceed this; below 0 they may overlap."""
     max_per_problem: int = Field(default=4, ge=1)
 
     def forks(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Fork, Continuation]]:
-        """Yield each first error whose two sides are far enough apart, with a right way on; like ones once."""
+        """Yield each first error whose two sides are far enough apart, with a right continuation; duplicates once."""
         seen = set()
         for solution, fork in forks_of(problem):
             if fork.right is None or fork.margin <= self.min_margin:
@@ -132,7 +131,7 @@ class Forks(Evened):
 
 
 class StepPreference(Chat, Forks):
-    """TRL's columns. As conversations, each answer is the shared prefix and then a whole way to its end."""
+    """TRL's columns. As conversations, each answer is the shared prefix and then a full path to its end."""
 
     kind: Literal["step_preference"] = "step_preference"
     row = StepPairRow
@@ -172,9 +171,8 @@ class StepDPO(Forks):
 
 
 class Pairwise(Chat, Forks):
-    """For a reward model under Bradley-Terry; a negative ``min_margin`` lets in what only a soft target can use.
-
-    As conversations, each answer ends after the step that is judged.
+    """For a reward model under Bradley-Terry; a negative ``min_margin`` admits pairs that only a soft target can use.
+    As conversations, each answer ends after the judged step.
     """
 
     kind: Literal["pairwise"] = "pairwise"

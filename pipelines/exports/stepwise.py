@@ -13,7 +13,7 @@ from stepforge.schemas.labeled import LabeledProblem
 class StepwiseRow(Origin):
     """Stepwise supervision as TRL (up to 1.13) and axolotl read it: ``prompt``, ``completions``, boolean ``labels``.
 
-    The values stand in columns of their own: both consumers apply ``int(label)``, which makes 0.99 a 0.
+    The values are in separate columns: both consumers apply ``int(label)``, which makes 0.99 a 0.
     """
 
     prompt: str
@@ -21,17 +21,18 @@ class StepwiseRow(Origin):
     """Step texts without their trailing line breaks; the consumer puts its own separator between them."""
     labels: tuple[bool, ...]
     colors: str
-    """A square a step, for people who look through the rows: how sure it is that the step and all before it are right.
-    Green above 3/4, yellow above 1/2, orange above 1/4, red, white where nothing is known."""
+    """One square per step, for people reading the rows: the probability that the step and all before it are right.
+    Green above 3/4, yellow above 1/2, orange above 1/4, else red; white if unknown."""
     values: tuple[float | None, ...]
-    """V after the step: the labeler's posterior mean, else the share of completions that end right; or null."""
+    """V after the step: the labeler's posterior mean, else the share of completions that reach the right answer; or
+    null."""
     successes: tuple[int | None, ...]
     trials: tuple[int | None, ...]
     low: tuple[float | None, ...]
     """Lower end of the value's interval: 90 % credible for a posterior, 95 % Wilson for a share."""
     high: tuple[float | None, ...]
     targets: tuple[float | None, ...]
-    """What ``stepforge relabel`` would train each step on; empty where no rule was applied."""
+    """Training target of each step from ``stepforge relabel``; empty if no rule was applied."""
     values_from: str
     """``belief`` (a posterior) or ``counts``."""
     first_error: int

@@ -1,7 +1,7 @@
 """Verification chains: a critique of each step that ends in a verdict, to train a verifier that thinks first.
 
 A chain goes up to the first wrong step and stops there. It is kept only if every verdict in it agrees with the step's
-label, so two opinions stand behind each row: the labeler's, and the judge's or the truth's.
+label, so two opinions support each row: the labeler's, and the judge's or the truth's.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class ProofVerificationRow(Origin):
     proof: str
     """The whole solution, also after its first error."""
     ground_truth_judgement: str
-    """What is said of each step up to the first error."""
+    """The critique of each step up to the first error."""
     ground_truth_verify_score: float
     """1 without an error, else 0; the 0.5 for minor flaws is never given."""
     critique_from: str
@@ -54,14 +54,14 @@ class Chain(NamedTuple):
 
 
 class Verification(StepLabels, Export):
-    """ThinkPRM's style is one answer for all steps, GenPRM's a turn for each."""
+    """ThinkPRM's style is one answer for all steps, GenPRM's one turn per step."""
 
     kind: Literal["verification"] = "verification"
     row: ClassVar[type[Record]] = VerificationRow
     after_first_error: Literal["drop"] = "drop"
     style: Literal["think_prm", "gen_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")
-    """Where critiques may come from, the preferred first. ``truth`` is there for procedural problems only."""
+    """Sources of critiques, the preferred first. ``truth`` exists only for procedural problems."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for marked, chain, turns in self.chains(problem):
@@ -83,7 +83,7 @@ class Verification(StepLabels, Export):
 
 
 class ProofVerification(Verification):
-    """JSON lines lie beside the Parquet files."""
+    """Also written as JSON lines."""
 
     kind: Literal["proof_verification"] = "proof_verification"  # type: ignore[assignment]
     row = ProofVerificationRow

@@ -1,8 +1,8 @@
 """Whole solutions as the policy wrote them: pairs for DPO, single ones for KTO, right ones for SFT.
 
-A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy
-ended them, so the end of text that trainers append is true. Solutions that were supplied are left out: the policy
-never wrote them. Right completions that labeling came upon are used as well (``right_paths``).
+A solution's value is its outcome, so a right and a wrong one are as far apart as can be. All end where the policy ended
+them, so the end of text that trainers append is correct. Supplied solutions are left out: the policy never wrote them.
+Right completions found during labeling are used too (``right_paths``).
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class PairRow(Origin):
     chosen: str
     rejected: str
     kind: str
-    """``solution``: they share the question alone."""
+    """``solution``: they share only the question."""
     certainty: float
     """1: the two values are outcomes, and known exactly."""
     chosen_value: float
@@ -38,7 +38,7 @@ class PairRow(Origin):
     step: int | None
     """Null: no single step differs."""
     chosen_labeled: bool
-    """Whether the labeler looked at the chosen one and found no error; else a completion that ends right."""
+    """Whether the labeler checked the chosen one and found no error; else it is a completion with a right answer."""
 
 
 @own_columns_first
@@ -52,16 +52,16 @@ class KTORow(Origin):
 
 @own_columns_first
 class SFTRow(Origin):
-    """A prompt and its completion; TRL's SFT puts the loss on the completion alone."""
+    """A prompt and its completion; TRL's SFT puts the loss only on the completion."""
 
     prompt: str
     completion: str
     labeled: bool
-    """Whether the labeler looked at it and found no error; else a completion that ends right."""
+    """Whether the labeler checked it and found no error; else it is a completion with a right answer."""
 
 
 class Preference(Chat, Evened):
-    """A right solution against a wrong one of the same problem, as near to it in length as there is."""
+    """A right solution against a wrong one of the same problem, as close in length as possible."""
 
     kind: Literal["preference"] = "preference"
     row = PairRow
@@ -69,7 +69,7 @@ class Preference(Chat, Evened):
     needs_completions = True
     max_per_problem: int = Field(default=2, ge=1)
     completions: Pick = "diverse"
-    """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
+    """Which right completions fill in if fewer solutions than ``max_per_problem`` are right."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield pairs in the order of the right solutions, each solution at most once."""
@@ -89,7 +89,7 @@ class KTO(Chat, Evened):
     row = KTORow
     answers = "one"
     evenness: float = Field(default=1e9, ge=1)
-    """Most rows of a class, in multiples of the median class's; by default all rows stay."""
+    """Most rows of a class, in multiples of the median class's; by default all rows are kept."""
     even: tuple[Axis, ...] = ("outcome",)
     max_per_problem: int = Field(default=4, ge=1)
     """Of either label."""
@@ -106,7 +106,7 @@ class KTO(Chat, Evened):
 
 
 class RejectionSampling(Chat):
-    """What is left when wrong solutions are rejected: right answers in whose steps the labeler found no error."""
+    """Rejection sampling: right answers in whose steps the labeler found no error."""
 
     kind: Literal["rejection_sampling"] = "rejection_sampling"
     row = SFTRow
@@ -114,7 +114,7 @@ class RejectionSampling(Chat):
     needs_completions = True
     max_per_problem: int = Field(default=4, ge=1)
     completions: Pick = "diverse"
-    """Which right completions stand in where fewer solutions than ``max_per_problem`` are right."""
+    """Which right completions fill in if fewer solutions than ``max_per_problem`` are right."""
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for path in picked(right_paths(problem), self.completions, self.max_per_problem):
@@ -124,7 +124,7 @@ class RejectionSampling(Chat):
 
 
 def pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
-    """Return a right and a wrong solution as a pair; the right one's problem says where it comes from."""
+    """Return a right and a wrong solution as a pair, with the right one's origin."""
     return PairRow(
         prompt=asked(problem),
         chosen=good.text,

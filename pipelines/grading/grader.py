@@ -1,7 +1,6 @@
-"""The grader: exact comparisons at once, all others in processes that can be killed, verifiers in isolation.
-
-``undetermined`` is what a time-out, a crash, a refused answer and a missing answer come to; it is never evidence
-against a step. The processes start with the first comparison that needs one, and none outlives ``close``.
+"""The grader: exact comparisons immediately, all others in killable processes, verifiers in isolation. A timeout, a
+crash, a refused or a missing answer is ``undetermined``, never evidence against a step. The processes start with the
+first comparison that needs one, and none outlives ``close``.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
 
 REMEMBERED = 100_000
-"""Verdicts of the processes that are kept for answers that come again."""
+"""Number of verdicts cached for repeated answers."""
 
 
 class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
@@ -33,8 +32,8 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
     ) -> None:
         """Start nothing yet.
 
-        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the
-        processor time after which it makes way for others.
+        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the CPU
+        time after which it yields to others.
         """
         if processes < 1 or limit_seconds < 1:
             raise ValueError("processes and limit_seconds must be at least 1")
@@ -55,7 +54,7 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         Raises:
             RuntimeError: the grader is closed, and an answer needs a process.
             RunFailed: an answer needs a process, and none starts.
-            RunFailed: a verifier needs an isolation that is not there.
+            RunFailed: a verifier needs isolation that is missing.
         """
         if problem.verifier is not None:
             return [ruling.outcome for ruling in await self.rulings(problem, answers)]
@@ -63,7 +62,7 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         return [await asyncio.shield(asyncio.wrap_future(p)) if isinstance(p, Future) else p for p in pending]
 
     def begin(self, problem: Problem, answer: str | None) -> "Outcome | Future[Outcome]":
-        """Return the outcome where it can be had at once, else what a process will settle; see ``grade``."""
+        """Return the outcome if it is available immediately, else a future from a process; see ``grade``."""
         if problem.answer_kind == "plan" and answer is not None:
             return plan_outcome(problem.question, answer)
         outcome = decide(problem.answer, answer, problem.answer_kind)

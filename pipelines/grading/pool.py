@@ -1,9 +1,8 @@
 """Killable processes for comparisons that may hang.
 
-Every comparison is first given a short processor time (``QUICK_SECONDS``). One that needs longer makes way for the
-others and goes to a process of its own for slow ones, with the full limit and a budget for each problem, so that slow
-answers never hold up a quick one. Every comparison is answered exactly once; only where no process starts at all it
-fails.
+Every comparison first gets a short CPU time (``QUICK_SECONDS``). A slower one yields to the others and goes to a
+separate process for slow ones, with the full limit and a budget per problem, so slow answers never delay quick ones.
+Every comparison is answered exactly once; it fails only if no process starts at all.
 """
 
 import threading
@@ -18,9 +17,9 @@ from stepforge.pipelines.grading.queue import Comparison, FairQueue
 from stepforge.schemas.rollout import Outcome
 
 QUICK_SECONDS = 0.5
-"""How much processor time a comparison may take before it makes way for others."""
+"""CPU time a comparison may take before it yields to others."""
 BUDGET = 3.0
-"""What the slow comparisons of one problem may take in all, in limits of one comparison."""
+"""Total budget for one problem's slow comparisons, in multiples of the limit."""
 
 
 class GradingPool:
@@ -45,7 +44,7 @@ class GradingPool:
         return [pid for lane in (*self._quick_lanes, self._slow_lane) if (pid := lane.process.pid) is not None]
 
     def submit(self, problem: str, reference: str, answer: str) -> "Future[Outcome]":
-        """Queue a comparison; its future fails (``RunFailed``) only where no process starts.
+        """Queue a comparison; its future fails (``RunFailed``) only if no process starts.
 
         Raises:
             RuntimeError: the pool is closed.
@@ -62,7 +61,7 @@ class GradingPool:
         return future
 
     def serve(self, comparison: Comparison, process: GradingProcess, queue: FairQueue) -> None:
-        """Put a comparison to a process; called by the lanes."""
+        """Send a comparison to a process; called by the lanes."""
         slow = queue is self._slow
         if slow and self._spent[comparison.problem] >= self._budget:
             comparison.settle("undetermined")
@@ -81,7 +80,7 @@ class GradingPool:
             comparison.settle(outcome or "undetermined")
 
     def _make_way(self, comparison: Comparison) -> None:
-        """Put a slow comparison where it holds up no quick one."""
+        """Queue a slow comparison where it does not delay quick ones."""
         self._start([self._slow_lane])
         if not self._slow.put(comparison):
             comparison.settle("undetermined")

@@ -1,4 +1,4 @@
-"""One process that compares (``worker``): started when it is asked, killed past the limit, started again."""
+"""One comparing process (``worker``): started on demand, killed past the limit, restarted."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from typing import get_args
 from stepforge.schemas.rollout import Outcome
 
 START_SECONDS = 120.0
-"""Longest start of a process, in seconds; it imports sympy, and slowly on a loaded machine."""
+"""Time limit for starting a process, in seconds; importing sympy is slow on a loaded machine."""
 GRACE_SECONDS = 1.0
 """How long past its limit a process may take to interrupt a comparison by itself, before it is killed."""
 MEMORY_BYTES = 2 * 1024**3
 """Address space of a process."""
 KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
-"""All that a process gets of the environment: secrets are not removed, they are never given."""
+"""The only environment variables a process gets, so it never sees secrets."""
 
 _OUTCOMES: dict[bytes | None, Outcome] = {outcome.encode(): outcome for outcome in get_args(Outcome)}
 
@@ -30,7 +30,7 @@ class NotStarted(RuntimeError):
 
 
 class GradingProcess:
-    """Asked by one thread; any thread may interrupt it, for good."""
+    """Used by one thread; any thread may stop it for good."""
 
     def __init__(self, *, processor_seconds: float, seconds: float) -> None:
         """``seconds`` is the wall-clock limit of a comparison."""
@@ -40,7 +40,7 @@ class GradingProcess:
         self._unread = b""
         self._lock = threading.Lock()
         self.ended = False
-        """Whether it was ended and starts no more."""
+        """Whether it was stopped for good."""
 
     @property
     def pid(self) -> int | None:
@@ -48,7 +48,7 @@ class GradingProcess:
         return None if process is None else process.pid
 
     def ask(self, reference: str, answer: str) -> Outcome | None:
-        """Return the outcome of a comparison; None where the time was over, ``undetermined`` where the process died.
+        """Return the outcome of a comparison; None if time ran out, ``undetermined`` if the process died.
 
         Raises:
             NotStarted: there is no process.
@@ -75,7 +75,7 @@ class GradingProcess:
                 self._process.kill()
 
     def close(self) -> None:
-        """End the process for good, in the thread that asks it: nobody else touches the pipes."""
+        """Stop the process for good, in the thread that uses it: nobody else touches the pipes."""
         self.interrupt()
         self._discard()
 
@@ -93,7 +93,7 @@ class GradingProcess:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     env=kept | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
-                    start_new_session=True,  # an interrupt from the keyboard is for the driver to handle
+                    start_new_session=True,  # the driver handles Ctrl-C
                 )
             except OSError as error:
                 raise NotStarted from error

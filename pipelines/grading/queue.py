@@ -1,4 +1,4 @@
-"""Comparisons that wait, served round robin by problem: many of one problem never hold up the first of another."""
+"""Comparisons that wait, served round robin by problem: many of one problem never delay the first of another."""
 
 import threading
 from collections import OrderedDict, deque
@@ -11,7 +11,7 @@ from stepforge.schemas.rollout import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison that is asked for, and where its outcome goes."""
+    """A requested comparison, and where its outcome goes."""
 
     problem: str
     reference: str
@@ -31,7 +31,7 @@ class Comparison:
 
 
 class FairQueue:
-    """Takes comparisons in, and gives one of each problem in turn."""
+    """Queues comparisons, and yields one of each problem, round robin."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[Comparison]] = OrderedDict()
@@ -56,7 +56,7 @@ class FairQueue:
             problem, comparisons = self._waiting.popitem(last=False)
             comparison = comparisons.popleft()
             if comparisons:
-                self._waiting[problem] = comparisons  # behind all others
+                self._waiting[problem] = comparisons  # after all others
             return comparison
 
     def close(self) -> list[Comparison]:

@@ -1,4 +1,4 @@
-"""Outcomes that a verifier decides: by tests or a user's own rule, in the sandbox, each asked once."""
+"""Outcomes that a verifier decides: by tests or a user's own rule, in the sandbox, each called once."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import Problem
 
 REMEMBERED = 20_000
-"""Rulings that are kept for solutions that come again: many rollouts of an easy problem are the same."""
+"""Number of rulings cached for repeated solutions: many rollouts of an easy problem are identical."""
 
 
 class VerifierCalls:
@@ -21,7 +21,7 @@ class VerifierCalls:
         self._known: OrderedDict[tuple[str, str], Future[Ruling]] = OrderedDict()
 
     async def rulings(self, problem: Problem, solutions: Sequence[str | None]) -> list[Ruling]:
-        """Return the outcome of each program or solution and its reason, which a policy may be told."""
+        """Return the outcome of each program or solution and its reason, which may be shown to a policy."""
         pending = [None if solution is None else self._asked(problem, solution) for solution in solutions]
         try:
             return [
@@ -34,7 +34,7 @@ class VerifierCalls:
     async def run(self, program: str) -> str | None:
         """Return the value of a program's last expression, else what it printed or why it failed.
 
-        None where it was stopped or died: on a crowded machine that says nothing about the program.
+        None if it was stopped or died: on a busy machine that says nothing about the program.
         """
         try:
             ran = await self._sandbox.run(program)

@@ -1,8 +1,8 @@
-"""The process that asks Math-Verify: limited in memory, processor time and files, and given no secrets.
+"""The process that calls Math-Verify: limited in memory, CPU time and files, and without secrets.
 
-It reads comparisons as JSON lines and answers each with one line, in order: an outcome, or ``slow`` where the time was
-over. Nothing of what it reads is executed, and nothing it writes is unpickled. It ends when its input ends, so it
-never outlives the process that started it.
+It reads comparisons as JSON lines and answers each with one line, in order: an outcome, or ``slow`` if time ran out.
+Nothing it reads is executed, and nothing it writes is unpickled. It ends when its input ends, so it never outlives the
+process that started it.
 """
 
 import json
@@ -20,11 +20,11 @@ WARM_UP_SECONDS = 60.0
 
 
 class _TimeOver(BaseException):
-    """Raised by the timer; no ``Exception``, as the libraries catch those."""
+    """Raised by the timer; not an ``Exception``, because the libraries catch those."""
 
 
 def serve(requests: TextIO, replies: TextIO, *, seconds: float, memory_bytes: int) -> None:
-    """Answer comparisons until the input ends; each may take ``seconds`` of processor time."""
+    """Answer comparisons until the input ends; each may take ``seconds`` of CPU time."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     signal.signal(signal.SIGPROF, _time_over)
@@ -40,7 +40,7 @@ def serve(requests: TextIO, replies: TextIO, *, seconds: float, memory_bytes: in
 
 def _within(seconds: float, reference: str, answer: str) -> str:
     try:
-        signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)  # again, where a library swallows the first
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)  # again, in case a library swallows the first
         return symbolic_outcome(reference, answer)
     except _TimeOver:
         return "slow"
@@ -74,7 +74,7 @@ def _limit(what: int, soft: int) -> None:
 
 
 def _limit_processor_time(seconds: float) -> None:
-    """Let the kernel end a comparison that hangs in C code even where nobody is left to kill this process."""
+    """Have the kernel end a comparison that hangs in C code, even if no one is left to kill this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds))
 

@@ -17,8 +17,8 @@ from stepforge.schemas.errors import BadInput
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
 MAX_VALUES = 16 * 2**20
-"""Most values of one column in one row group, of a file that has fewer bytes: repeated ones take no room in the file,
-and all of it in memory."""
+"""Most values of one column in one row group, of a file with fewer bytes: repeated values take no space in the file,
+but full space in memory."""
 MAX_ITEMS = 100_000
 """Most items of one list."""
 MAX_CELL = 8 * 2**20
@@ -62,7 +62,7 @@ class Parquet:
                         yield RawRow(position, row)
                     number += batch.num_rows
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; make it again") from error
+                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; recreate it") from error
 
     def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
         for group in groups:
@@ -86,12 +86,12 @@ class Parquet:
             raise BadInput(f"{self.path.name}, after row {number}: column {name!r} has {limit}; remove the row")
 
     def _opened(self) -> Any:
-        """Texts stay dictionaries where the file has them so: one that is repeated takes its room once."""
+        """Keeps texts dictionary-encoded where the file has them so: a repeated text is stored once."""
         texts = getattr(self, "texts", None)
         try:
             return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); make it again") from error
+            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); recreate it") from error
 
 
 def _most_items(column: pa.Array) -> int:

@@ -1,4 +1,4 @@
-"""Held-out sets read and indexed, and which problems they hold too."""
+"""Reading and indexing held-out sets, and finding which problems they also contain."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -19,7 +19,7 @@ def held_out_index(part: Contamination) -> HeldOutIndex:
 
 
 def held_out_hits(filters: Sequence[object], problems: Iterable[Problem]) -> dict[str, str]:
-    """Return problem id -> where it is held out and how, for the filters that ask."""
+    """Return problem id -> where it is held out and how, for filters that need it."""
     indexes = [held_out_index(part) for part in filters if isinstance(part, Contamination)]
     found: dict[str, str] = {}
     for problem in problems if indexes else ():

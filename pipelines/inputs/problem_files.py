@@ -1,8 +1,8 @@
-"""The problems of a problem set, by position: a shard reads its own problems and nothing else.
+"""The problems of a problem set, by position: a shard reads only its own problems.
 
 ``check`` reads every row once before a run starts. Rows are problems one to one, unless they supply solutions: then
 those that share an id, or without one per question, are one problem. What ``rows`` yields for a position never depends
-on which were read before. A source is small and pickles: open and check it once, and send it to the workers.
+on earlier reads. A source is small and pickles: open and check it once, then send it to the workers.
 """
 
 import json
@@ -21,9 +21,9 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 
 FILTER = "problem_set"
-"""What a bad row names as its filter."""
+"""The filter name of a bad row."""
 SELECTED = "selection"
-"""What a good row names that is left out by its quality or its license."""
+"""The filter name of a good row dropped by its quality or license."""
 
 
 class ProblemSource:
@@ -50,8 +50,8 @@ class ProblemSource:
     def rows(self, start: int, stop: int) -> Iterator[SourceItem | Rejected]:
         """Yield one outcome for each problem from position ``start`` to before ``stop``.
 
-        A set that rejects bad rows, or that supplies solutions, needs to know the rows that belong together: without
-        a `check` before, the first call reads every row.
+        A set that rejects bad rows, or that supplies solutions, needs to know which rows belong together: without a
+        prior `check`, the first call reads every row.
         """
         stop = min(stop, len(self))
         if not self.part.supplies:
@@ -73,7 +73,7 @@ class ProblemSource:
         return self._surveyed().counted
 
     def prints(self) -> list[Print]:
-        """Return a print of each file, for a run to notice that its problems have changed; reads the files once."""
+        """Return a fingerprint of each file, by which a run notices changed problems; reads the files once."""
         if not self.files:
             return [Print(name, 0, getattr(table, "fingerprint", ""), len(table)) for name, table in self.tables]
         sizes = [path.stat().st_size for path in self.files]
@@ -83,7 +83,7 @@ class ProblemSource:
         ]
 
     def goes_on_from(self, before: Sequence[Print]) -> bool:
-        """Whether what was there then still is, and what was added stands after it, in problems of its own."""
+        """Whether the earlier content is unchanged, with additions only after it and as separate problems."""
         if not self.files or len(self.files) < len(before):
             return self.prints() == list(before)
         old = list(zip(self.files, before, strict=False))
@@ -179,4 +179,4 @@ def open_tables(part: ProblemSet) -> tuple[list[tuple[str, Table]], list[Path]]:
 
 
 open_once = lru_cache(maxsize=16)(open_problems)
-"""The same, once a process: a worker reads many shards of one set. A file that has changed meanwhile is refused."""
+"""The same, once per process: a worker reads many shards of one set. A file changed in the meantime is refused."""

@@ -23,7 +23,7 @@ class ProblemCount(Record):
     """Rows that add their solution to the problem of an earlier row."""
     rejected: int
     solutions: int
-    """Solutions that came along."""
+    """Supplied solutions."""
     without_answer: int
     """Problems without a reference answer."""
 
@@ -111,7 +111,7 @@ def _why_not(part: ProblemSet, told: _Told, first: int, mine: int) -> str | None
         remedy = "make ids unique" if part.id else "remove one, name an id column"
         return f"{name} is that of {place}; {remedy}, or set on_bad_row = 'reject'"
     if told.asked[mine] != told.asked[first]:
-        return f"{name} is that of {place}, which asks another question; give it an id of its own"
+        return f"{name} is that of {place}, which asks another question; give it its own id"
     if told.answers[mine] != told.answers[first]:
         return f"{name} is that of {place}, whose answer is another; correct one of them"
     return None
@@ -130,7 +130,7 @@ def _number(key: bytes) -> int:
 
 
 def runs(positions: Iterable[int], gap: int = 512) -> Iterator[list[int]]:
-    """Yield ordered positions in runs that are read in one go: from one to the next it is not far."""
+    """Yield ordered positions in runs read in one go: each is close to the next."""
     run: list[int] = []
     for position in positions:
         if run and position - run[-1] > gap:

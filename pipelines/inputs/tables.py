@@ -1,4 +1,4 @@
-"""The table in a file, by the format that its name tells; for problem sets, and for whoever reads whole rows."""
+"""The table in a file, in the format given by its name; for problem sets, and for readers of whole rows."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -21,11 +21,11 @@ _READ = f"what is read is called {', '.join('*' + suffix for suffix in SUFFIXES)
 
 
 class Print(NamedTuple):
-    """What tells whether a file is as it was."""
+    """Tells whether a file is unchanged."""
 
     name: str
     size: int
-    """Bytes that the digest is taken of, from the file's beginning."""
+    """Bytes in the digest, from the file's beginning."""
     digest: str
     rows: int = 0
 
@@ -43,7 +43,7 @@ def open_table(path: Path) -> Table:
     """Find the columns and the number of rows of a file."""
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob("*") if suffix_of(p))[:10] if path.parent.is_dir() else []
-        raise BadInput(f"{path}: no such file or folder{'; beside it: ' + ', '.join(near) if near else ''}")
+        raise BadInput(f"{path}: no such file or folder{'; next to it: ' + ', '.join(near) if near else ''}")
     suffix = suffix_of(path)
     if not path.is_file() or not suffix:
         raise BadInput(f"{path}: not a problem file; {_READ}")
@@ -64,12 +64,12 @@ def folder_files(folder: Path) -> list[Path]:
         raise BadInput(f"{folder}: no problem file in this folder; {_READ}")
     formats = sorted({suffix_of(p) for p in found})
     if len(formats) > 1:
-        raise BadInput(f"{folder}: files of several formats ({', '.join(formats)}); name one file, or part them")
+        raise BadInput(f"{folder}: files of several formats ({', '.join(formats)}); name one file, or separate them")
     return found
 
 
 def suffix_of(path: Path) -> str:
-    """Return the end of a file's name that tells its format; empty for anything else."""
+    """Return the suffix of a file's name that gives its format; empty for anything else."""
     return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
 
 

@@ -15,7 +15,7 @@ MAX_LINE = 16 * 2**20
 """Most bytes of one line."""
 MAX_UNPACKED = 64 * 2**30
 MAX_RATIO = 200
-"""A compressed file may grow to 64 MiB or so many times its size, and never beyond ``MAX_UNPACKED`` bytes."""
+"""A compressed file may unpack to 64 MiB or this many times its size, and never beyond ``MAX_UNPACKED`` bytes."""
 MIN_UNPACKED = 64 * 2**20
 
 
@@ -60,10 +60,10 @@ class Lines:
 
     def _torn(self, error: Exception) -> BadInput:
         kind = "gzip" if self.path.suffix.lower() == ".gz" else "zstd"
-        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); make it again")
+        return BadInput(f"{self._place}: not a whole {kind} file ({str(error)[:200]}); recreate it")
 
     def _skip(self, file: IO[bytes]) -> None:
-        """Go to the mark; what is compressed by zstd has to be unpacked up to there."""
+        """Go to the mark; zstd files must be unpacked up to there."""
         if file.seekable():
             file.seek(self.mark.offset)
             return
@@ -77,7 +77,7 @@ class Lines:
 
     def _checked(self, line: bytes) -> bytes:
         if len(line) > MAX_LINE:
-            raise BadInput(f"{self._place}: over the limit of {MAX_LINE >> 20} MiB for a line; is this one row a line?")
+            raise BadInput(f"{self._place}: over the limit of {MAX_LINE >> 20} MiB per line; is each line one row?")
         offset = self.mark.offset + len(line)
         if self.compressed and offset > self.most:
             raise BadInput(

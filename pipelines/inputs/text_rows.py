@@ -1,8 +1,8 @@
 """Rows of JSON-lines, JSON and CSV files, read from any row on.
 
 Opening a JSON-lines or CSV file scans it once and keeps a sparse index, so that ``read(start)`` begins near row
-``start`` and never holds the file. A line that is no row comes as a reason; blank lines are no rows. polars and
-`datasets` read such files as columns of one type, which refuses a whole file over one bad line, takes the last of two
+``start`` and never holds the file. A line that is not a row yields a reason; blank lines are skipped. polars and
+`datasets` read such files as columns of one type, which rejects a whole file over one bad line, keeps the last of two
 equal keys and rounds long integers.
 """
 
@@ -26,17 +26,17 @@ MAX_JSON = 512 * 2**20
 INDEX_EVERY = 256
 """Rows from one index entry to the next."""
 PEEKED = 100
-"""Rows that tell the columns of a JSON file."""
+"""Rows that determine the columns of a JSON file."""
 
 
 class RawRow(NamedTuple):
-    """A row, or why a line is none."""
+    """A row, or why a line is not one."""
 
     number: int
     """Line in the file, or row where the format has no lines; from 1."""
     row: Mapping[str, object]
     reason: str = ""
-    """Why it is no row; empty if it is one."""
+    """Why it is not a row; empty if it is one."""
 
 
 class Table(Protocol):
@@ -56,7 +56,7 @@ class Table(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line; far rows of a compressed file cost unpacking up to them."""
+    """One JSON object per line; reaching a far row of a compressed file means unpacking up to it."""
 
     exact = False
 
@@ -97,7 +97,7 @@ class Json:
             with unpacked(path) as file:
                 text = file.read(MAX_JSON + 1)
         except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
-            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); make it again") from error
+            raise BadInput(f"{path.name}: cannot be read ({str(error)[:200]}); recreate it") from error
         if len(text) > MAX_JSON:
             raise BadInput(
                 f"{path.name}: over {MAX_JSON >> 20} MiB, the limit; plain JSON is read whole: store it as .jsonl"
@@ -164,7 +164,7 @@ def unique_names(names: list[str], path: Path) -> tuple[str, ...]:
     if len(names) > MAX_COLUMNS:
         raise BadInput(f"{path.name}: {len(names):,} columns, the limit is {MAX_COLUMNS:,}; keep those that are needed")
     if twice := _repeated(names):
-        raise BadInput(f"{path.name}: two columns are called {twice!r}; rename one")
+        raise BadInput(f"{path.name}: two columns are named {twice!r}; rename one")
     return tuple(names)
 
 
@@ -174,10 +174,10 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 
 def _unique_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object; which of two equal keys was meant nobody knows."""
+    """Return a JSON object, refusing repeated keys: either could be the intended one."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"key {str(_repeated(key for key, _ in pairs))[:60]!r} is there twice; remove one")
+        raise ValueError(f"key {str(_repeated(key for key, _ in pairs))[:60]!r} appears twice; remove one")
     if len(found) > MAX_COLUMNS:
         raise ValueError(f"has {len(found):,} keys, the limit is {MAX_COLUMNS:,}; keep those that are needed")
     return found

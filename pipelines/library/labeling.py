@@ -32,7 +32,7 @@ class Task(Record):
     answer: str | None = None
     """The reference: a plain answer, or a worked solution that ends in one."""
     verifier: AnyVerifier | None = None
-    """What decides the outcome where the answer is no value: unit tests, or a rule of your own."""
+    """What decides the outcome if the answer is not a value: unit tests, or your own rule."""
     solutions: tuple[str | tuple[str, ...], ...] = ()
     """Each a whole text, which the policy's segmenter cuts, or its steps. Empty: the engine writes them."""
 
@@ -54,9 +54,8 @@ def label_solutions(
         labeler: The kind of a labeler, a labeler, or several; the labels are the first one's.
         engine: Engine settings, an open engine, or ``async def complete(text, seed) -> str``.
         policy: How the engine is asked and its text is cut into steps.
-        n: Solutions to write for a task that brings none.
-        seed: Equal seeds ask for equal samples.
-        scorer: A process reward model, for the labelers that read its scores.
+        n: Solutions to write for a task without any. seed: Equal seeds request equal samples. scorer: A process reward
+        model, for labelers that use its scores.
 
     Raises:
         BadInput: there is no such labeler, the engine cannot be opened, or a task cannot be used.
@@ -100,7 +99,7 @@ async def _labeled(
 
 
 async def _opened(engine: Any) -> tuple[Engine, bool]:
-    """Return the engine, and whether it is ours to close."""
+    """Return the engine, and whether we must close it."""
     if isinstance(engine, Record):
         return await open_engine(engine), True  # type: ignore[arg-type]
     if hasattr(engine, "complete"):

@@ -7,20 +7,19 @@ from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Pro
 
 Complete = Callable[[str, int], Awaitable[str | Completion]]
 """``async def complete(text, seed)`` returns what a model writes after ``text``: a text that the model ended by itself,
-or a ``Completion`` where more is known. The same text with another seed is another sample."""
+or a ``Completion`` if more is known. A different seed gives a different sample."""
 
 
 class FunctionEngine(TextEngine):
-    """Implements ``schemas.protocols.Engine`` on a function of a user's own. It has no tokenizer: prefixes are text."""
+    """Implements ``schemas.protocols.Engine`` with a user's own function. It has no tokenizer: prefixes are text."""
 
     def __init__(self, complete: Complete, name: str = "function") -> None:
         super().__init__(EngineIdentity(model=name, digest="", engine="function", version=""))
         self._complete = complete
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Ask the function. What it raises is an engine error, so the completion is ``undetermined``.
-
-        Tokens are counted as words where the function returns a text.
+        """Call the function. An exception is an engine error, so the completion is ``undetermined``. Tokens are counted
+        as words if the function returns a text.
         """
         try:
             written = await self._complete(prompt.text, seed)

@@ -1,6 +1,5 @@
-"""Verdicts from Python, and as the reward functions that trainers of reinforcement learning take.
-
-``undetermined`` is never 0: TRL gets None, which it leaves out; where a number must stand, it is 0.5 and flagged.
+"""Verdicts from Python, and as reward functions for reinforcement learning trainers. ``undetermined`` is never 0: TRL
+gets None, which it leaves out; where a number is required, it is 0.5 and flagged.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,9 +26,9 @@ def verify(
 
     Args:
         items: What to verify.
-        verifier: ``module:function`` of your own, called as ``function(response, reference)`` in a process that can be
-            killed; it returns True, False, or None where it cannot tell. By default final answers are compared.
-        seconds: Time for all of them; what is not decided by then is undetermined.
+        verifier: your own ``module:function``, called as ``function(response, reference)`` in a killable process; it
+        returns True, False, or None if it cannot tell. By default final answers are compared. seconds: Time for all of
+        them; anything undecided by then is undetermined.
 
     Raises:
         BadInput: there is no such verifier.
@@ -43,7 +42,8 @@ def verify(
 def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Reward:
     """Return a function for ``reward_funcs`` of TRL's GRPO and RLOO trainers.
 
-    ``answer`` is the data set's column with the reference answers. What is undetermined is None, which TRL leaves out.
+    ``answer`` is the data set's column with the reference answers. An undetermined reward is None, which TRL leaves
+    out.
     """
 
     def reward(
@@ -52,7 +52,7 @@ def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Rewa
         pairs = [(_text(c), str(r)) for c, r in zip(completions, columns[answer], strict=True)]
         return [one.reward for one in verify(pairs, verifier=verifier)]
 
-    reward.__name__ = "stepforge_reward"  # TRL logs rewards by it
+    reward.__name__ = "stepforge_reward"  # TRL logs rewards under this name
     return reward
 
 
@@ -77,7 +77,7 @@ def _text(completion: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _kept() -> AnswerVerifier:
-    """Return a verifier whose processes stay for the next call; they end with this one, as their input does."""
+    """Return a verifier whose processes are kept for the next call; they end when this process does."""
     return AnswerVerifier()
 
 

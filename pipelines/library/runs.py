@@ -1,4 +1,4 @@
-"""Opening a run folder from Python: its problems, steps, evidence and data sets. Executes nothing of it."""
+"""Opening a run folder from Python: its problems, steps, evidence and data sets. Executes none of its code."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -34,7 +34,7 @@ class Run:
 
     @cached_property
     def report(self) -> Any:
-        """The figures of what is committed, measured again."""
+        """The figures of what is committed, recomputed."""
         return fresh_report(self.folder)
 
     def problems(self, *, evidence: bool = True) -> Iterator[LabeledProblem]:
@@ -65,8 +65,7 @@ class Run:
     def dataset(self, name: str) -> "datasets.DatasetDict":
         """Return one of the run's data sets, as ``load_dataset`` gives it.
 
-        Raises:
-            BadInput: the run has none of this name.
+        Raises: BadInput: the run has none with this name.
         """
         import datasets
 
@@ -87,7 +86,7 @@ class Run:
         return Run(str(self.folder))
 
     def relabel(self, rule: str) -> "Run":
-        """Label by another rule from the kept evidence; return the new run folder, inside this one."""
+        """Label by another rule from stored evidence; return the new run folder, inside this one."""
         target, _ = relabel(self.folder, rule)
         return Run(str(target))
 

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Run the work to its end, also where an event loop is running already."""
+    """Run the work to its end, even if an event loop is already running."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

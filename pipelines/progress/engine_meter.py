@@ -10,14 +10,14 @@ from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 
 ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
 GROWING = (*ADDED, "errors", "busy_ms")
-"""Counters that a worker's process only adds to; a process started again begins at nothing."""
+"""Counters that only grow within a worker's process; a restarted process begins at zero."""
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
-"""The recent speed looks back at least so far that it has seen both, or as far as there is."""
+"""The recent speed covers at least this much of both, or all there is."""
 
 
 class Reading(NamedTuple):
-    """What was known at one moment."""
+    """State at one moment."""
 
     at: float
     """Seconds of the clock."""
@@ -31,17 +31,17 @@ class EngineMeter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.replayed = 0
-        """Completions that came from a journal, and so from no engine of this session."""
+        """Completions that came from a journal, not from an engine of this session."""
         self._clock = clock
         self._last: list[Mapping[str, int]] = []
         self._now: list[Mapping[str, int]] = []
-        """The last answers of those that answered."""
+        """The last counters received from each engine."""
         self._total: Counter[str] = Counter()
         self._told: set[str] = set()
         self._readings: deque[Reading] = deque(maxlen=4096)
         self._done = 0
         self._answered = clock()
-        """When the last completion came, or nothing was under way."""
+        """When the last completion came, or nothing was in flight."""
         self._first: Reading | None = None
         """The last reading before the first completion: loading a model is not slowness."""
 
@@ -49,7 +49,7 @@ class EngineMeter:
         return self._total[counter]
 
     def take(self, answers: Sequence[Mapping[str, int]]) -> None:
-        """Take note of one answer per engine, in their order; an empty one is from an engine that did not answer."""
+        """Record one answer per engine, in order; an empty one is from an engine that did not answer."""
         before = [*self._last, *({} for _ in answers[len(self._last) :])]
         for now, last in zip(answers, before, strict=True):
             for key in GROWING:

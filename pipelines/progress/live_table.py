@@ -1,4 +1,4 @@
-"""Where a snapshot is shown: a live table on a terminal, else a line now and then; all on standard error."""
+"""How a snapshot is shown: a live table on a terminal, otherwise periodic lines; all on standard error."""
 
 import os
 import sys
@@ -33,12 +33,12 @@ class View(Protocol):
     def show(self, snapshot: Snapshot) -> None: ...
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         ...
 
 
 def view_of(*, quiet: bool, as_json: bool) -> View:
-    """Return the view that fits standard error and what was asked for."""
+    """Return the view that suits standard error and the options."""
     if quiet:
         return Lines(None)
     if as_json:
@@ -48,12 +48,12 @@ def view_of(*, quiet: bool, as_json: bool) -> View:
 
 
 class Lines:
-    """A line every few seconds, for logs and for programs; other lines on standard error are the workers' own."""
+    """A line every few seconds, for logs and programs; other lines on standard error are the workers'."""
 
     seconds = 5.0
 
     def __init__(self, form: Callable[[Snapshot], str] | None) -> None:
-        """``form``: what the line is; None: nothing is shown."""
+        """``form``: the line's format; None shows nothing."""
         self._form = form
 
     def show(self, snapshot: Snapshot) -> None:
@@ -61,11 +61,11 @@ class Lines:
             say(self._form(snapshot), err=True)
 
     def close(self) -> None:
-        """Nothing was taken."""
+        """Nothing to release."""
 
 
 class LiveTable:
-    """A table that stays at the foot of the terminal; whatever else is written there goes above it."""
+    """A table that stays at the bottom of the terminal; other output appears above it."""
 
     seconds = 1.0
 
@@ -96,7 +96,7 @@ def live_table(snapshot: Snapshot) -> RenderableType:
 
 
 def _lines(snapshot: Snapshot) -> list[str]:
-    """What stands under the table: time, engines, and why rows were lost."""
+    """The lines under the table: time, engines, and why rows were lost."""
     engine = snapshot.engine
     lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
     if speed_text(engine):

@@ -1,8 +1,8 @@
-"""The estimated end: the engine work that is left, at the speed the engines have shown lately.
+"""The estimated end: the remaining engine work at the engines' recent speed.
 
-What a shard takes is known from the shards that are committed, whenever that was; the speed is of this session alone,
-so that resumed shards and replayed completions never look like speed. Work is counted twice, in rollouts and in
-generated tokens, because an engine's time goes with one or the other; the later end of the two is told.
+The work per shard is known from committed shards of any session; the speed is only from this session, so resumed shards
+and replayed completions never look like speed. Work is counted twice, in rollouts and in generated tokens, because an
+engine's time depends on one or the other; the later of the two ends is reported.
 """
 
 from collections import Counter
@@ -18,14 +18,14 @@ UNITS = ("rollouts", "generated_tokens")
 ENOUGH_SECONDS = 15.0
 ENOUGH_ROLLOUTS = 50
 ENOUGH_SHARDS = 2
-"""Before so much is seen, the end is unknown: this session's engines at work, and committed shards of each stage."""
+"""Minimum data for an estimate: this session's engines at work, and committed shards of each stage."""
 
 Group = tuple[ShardStage, bool]
-"""A stage, and whether the shards are of the rates' pilot: those cost more, and say little about the others."""
+"""A stage, and whether the shards are in the rates' pilot: those cost more and say little about the others."""
 
 
 class Pace:
-    """Takes note of committed shards; tells the time that is left."""
+    """Records committed shards; estimates the time left."""
 
     def __init__(self, plan: Sequence[ShardPlan], pilot: Collection[int] = ()) -> None:
         self._rows = {shard.index: shard.stop - shard.start for shard in plan}
@@ -34,15 +34,15 @@ class Pace:
         self._shards: Counter[Group] = Counter()
         self._known_rows: Counter[Group] = Counter()
         self._work: Counter[tuple[Group, str]] = Counter()
-        """What committed shards took, by unit."""
+        """Work of committed shards, by unit."""
         self._committed: Counter[str] = Counter()
         """Of that, in shards committed in this session."""
         self._replayed: Counter[str] = Counter()
-        """Of that again, what no engine made in this session, at least."""
+        """Of that, at least this much was not done by an engine in this session."""
         self._commits = 0
 
     def done(self, report: ShardReport, *, now: bool) -> None:
-        """Take note of a shard; ``now`` tells that this session committed it."""
+        """Record a shard; ``now`` means that this session committed it."""
         group = (report.stage, report.shard in self._pilot)
         self._left[report.stage].discard(report.shard)
         self._shards[group] += 1
@@ -83,17 +83,17 @@ class Pace:
                     return None
                 total += missing / rows * sum(self._work[group, unit] for group in groups) if missing else 0.0
         made = meter.total(unit) - self._committed[unit]
-        self._replayed[unit] = max(self._replayed[unit], -made)  # what is missing for that reason stays missing
+        self._replayed[unit] = max(self._replayed[unit], -made)  # missing for that reason, so it stays missing
         return max(0.0, total - made - self._replayed[unit])
 
     def _alike(self, stage: ShardStage, pilot: bool) -> list[Group]:
-        """Return the groups that tell what shards take: their own where enough is known, else all of the stage."""
+        """Return the groups to estimate a shard's work from: its own if enough is known, else the whole stage."""
         both: list[Group] = [(stage, True), (stage, False)]
         groups = [(stage, pilot)] if self._shards[stage, pilot] >= ENOUGH_SHARDS else both
         return groups if sum(self._shards[group] for group in groups) >= min(ENOUGH_SHARDS, len(self._rows)) else []
 
     def _without_engine(self, elapsed: float) -> float | None:
-        """Where nothing is left to sample, shards go on being committed as they were."""
+        """If nothing is left to sample, shards keep being committed at the same pace."""
         left = sum(map(len, self._left.values()))
         if not left:
             return 0.0

@@ -1,4 +1,4 @@
-"""The figures of a run under way for Prometheus, on a port of the driver; off unless the run file names a port."""
+"""The figures of a running run for Prometheus, on a port of the driver; off unless the run file names a port."""
 
 import socket
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 GAUGES = {
     "engines": "Workers with an engine.",
     "answering": "Engines that answered when they were asked.",
-    "starting": "Engines that have never answered: the model is being loaded.",
+    "starting": "Engines that have never answered: the model is loading.",
     "checking": "Engines whose first answers are being checked, before they are used.",
-    "running": "Requests under way.",
+    "running": "Requests in flight.",
     "waiting": "Requests that wait for room in the engines.",
-    "capacity": "Requests that the engines take at a time.",
-    "busy": "Share of recent time in which an engine had something to do.",
+    "capacity": "Requests that the engines accept at a time.",
+    "busy": "Share of recent time in which an engine had work.",
 }
 COUNTERS = {
     "rollouts": "Completions by the engines in this session.",
     "generated_tokens": "Tokens generated in this session.",
     "prompt_tokens": "Prompt tokens given in this session, cached or not.",
     "cached_tokens": "Prompt tokens found in the prefix cache in this session.",
-    "cancelled": "Requests given up in the middle in this session.",
+    "cancelled": "Requests canceled midway in this session.",
     "replayed": "Completions taken from the journal of an earlier session.",
 }
 

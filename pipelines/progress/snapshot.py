@@ -1,4 +1,4 @@
-"""How far a run is at one moment: what live view, ``progress.json``, ``stepforge status`` and metrics all show."""
+"""A run's progress at one moment: what the live view, ``progress.json``, ``stepforge status`` and the metrics show."""
 
 import time
 
@@ -13,11 +13,11 @@ from stepforge.schemas.record import Record
 
 PROGRESS_FILE = "progress.json"
 LATEST = 1e10
-"""Seconds of a moment or a span that can be told as a date."""
+"""Seconds of a time or duration that can be shown as a date."""
 
 
 class Speed(Record):
-    """What the engines give per second: rollouts and generated tokens. Replayed completions do not count."""
+    """Engine output per second: rollouts and generated tokens. Replayed completions do not count."""
 
     rollouts: float
     tokens: float
@@ -30,7 +30,7 @@ class EngineProgress(Record):
     answering: int = 0
     """Those that answered when asked."""
     starting: int = 0
-    """Those that have never answered: the model is being loaded."""
+    """Those that have never answered: the model is loading."""
     checking: int = 0
     """Those whose first answers are being checked, before anything is sampled for the run."""
     rollouts: int = 0
@@ -39,21 +39,21 @@ class EngineProgress(Record):
     cached_tokens: int = 0
     """Prompt tokens found in the prefix cache."""
     cancelled: int = 0
-    """Requests that were given up in the middle, because nobody needed their answer any more."""
+    """Requests canceled midway because their answer was no longer needed."""
     replayed: int = 0
     """Completions of committed shards that came from the journal of an earlier session."""
     away_seconds: int = 0
-    """How long a server has been away that requests are waiting for; 0 while it is there."""
+    """How long the server has been down that requests are waiting for; 0 while it is up."""
     silent_seconds: int = 0
-    """How long requests have been under way without one answer; 0 where one came lately."""
+    """How long requests have been in flight without any answer; 0 if one came recently."""
     running: int = 0
-    """Requests under way."""
+    """Requests in flight."""
     waiting: int | None = None
     """Requests that wait for room in the engines."""
     capacity: int | None = None
-    """Requests that the engines take at a time."""
+    """Requests that the engines accept at a time."""
     busy: float | None = None
-    """Share of recent time in which an engine had something to do, mean over the engines; None before it is seen."""
+    """Share of recent time in which an engine had work, mean over the engines; None before it is known."""
     recent: Speed | None = None
     """Over about the last minute."""
     mean: Speed | None = None
@@ -77,12 +77,12 @@ class Snapshot(Record):
     shards: int
     """Shards of the run."""
     stages: dict[ShardStage, StageTotal]
-    """Over all sessions of the run, but for the time that they took."""
+    """Over all sessions of the run, except for their time."""
     engine: EngineProgress = EngineProgress()
     watched: Watched = Watched()
-    """What tells whether the engines answer as they are asked."""
+    """Figures that show whether the engines answer correctly."""
     seconds_left: float | None = Field(default=None, ge=0, le=LATEST)
-    """Estimated time until every shard is through all stages; None while too little has been seen."""
+    """Estimated time until every shard is through all stages; None while there is too little data."""
 
     @property
     def age(self) -> float:
@@ -90,7 +90,7 @@ class Snapshot(Record):
 
 
 def read_snapshot(folder: AnyPath) -> Snapshot | None:
-    """Return the last snapshot of a run folder; None if there is none, or none that this version understands."""
+    """Return the last snapshot of a run folder; None if there is none that this version understands."""
     try:
         return Snapshot.model_validate_json(read_small(folder / PROGRESS_FILE))
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""Reading a run folder that exists: its settings, its state, its figures."""
+"""Reading an existing run folder: its settings, its state, its figures."""
 
 import json
 import shlex
@@ -33,8 +33,8 @@ from stepforge.schemas.record import Record
 def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and the layout of a run folder.
 
-    Raises:
-        BadInput: it is none, holds links or other special files, or its ``run.toml`` is not what the shards were
+    Raises: BadInput: it is not a run folder, holds links or other special files, or its ``run.toml`` is not what the
+    shards were
             made with.
     """
     layout = Layout(folder)
@@ -47,9 +47,8 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
 
 
 def fresh_report(folder: AnyPath) -> Report:
-    """Return the figures of what is committed, measured without a lock and so also where nothing can be written.
-
-    They are written to ``report.json`` at the end, unless a driver is at work there, which writes its own.
+    """Return the figures of what is committed, measured without a lock, so a read-only folder works too. They are
+    written to ``report.json`` at the end, unless a driver is running there, which writes its own.
     """
     run, layout = open_run(folder)
     ledger = build_ledger(layout, past_sessions(layout))
@@ -111,12 +110,12 @@ def status_text(status: RunStatus) -> str:
 
 
 def _driver_lines(status: RunStatus) -> list[str]:
-    """What the driver says or said, and what to do where there is none."""
+    """The driver's latest report, and how to resume if there is no driver."""
     lines, told, state = [], status.progress, status.state
     if told is not None:
         when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it started"
         if state == "running" and told.ended:
-            lines = ["driver: running, but not on shards: it is starting, or exporting and reporting"]
+            lines = ["driver: running, but not on shards: it is starting up, or exporting and reporting"]
         elif state == "running":
             lines = [f"driver: running; last reported {when}: {end_text(told)}", f"engines: {engine_text(told.engine)}"]
         elif state == "stopped":

@@ -7,9 +7,9 @@ from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
 from stepforge.pipelines.run_folder.ledger import StageTotal, added
 
 SILENT_SECONDS = 30
-"""From here on it is said that requests are under way and none is answered."""
+"""Seconds after which requests in flight without any answer are reported."""
 REASONS = 6
-"""Reasons that are named; the others are counted together."""
+"""Number of reasons listed; the others are counted together."""
 
 
 def progress_line(snapshot: Snapshot) -> str:
@@ -43,7 +43,7 @@ def fill_text(engine: EngineProgress) -> str:
     if engine.busy is not None:
         parts.append(f"busy {engine.busy:.0%}")
     if engine.away_seconds:
-        parts.append(f"the server has been away for {duration(engine.away_seconds)}: waiting for it")
+        parts.append(f"the server has been down for {duration(engine.away_seconds)}: waiting for it")
     elif engine.silent_seconds >= SILENT_SECONDS:
         parts.append(f"no answer for {duration(engine.silent_seconds)}")
     counts = {
@@ -72,12 +72,12 @@ def speed_text(engine: EngineProgress) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Return a rate; one below 10 with two digits, so that a slow engine is told from one that stands still."""
+    """Return a rate; one below 10 with two digits, to tell a slow engine from a stalled one."""
     return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
 
 
 def rows_text(stage: StageTotal) -> str:
-    """Return how many rows came out, and of how many where some were lost."""
+    """Return how many rows came out, and "of N" if some were lost."""
     return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
 
 

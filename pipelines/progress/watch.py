@@ -1,4 +1,4 @@
-"""Progress: what is committed and what the engines count, as one snapshot for the terminal, a file and the metrics."""
+"""Progress: committed work and the engines' counters, as one snapshot for the terminal, a file and the metrics."""
 
 import asyncio
 import time
@@ -23,9 +23,9 @@ from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import RunFailed
 
 ASK_SECONDS = 1.0
-"""How often the engines are asked."""
+"""How often the engines are polled."""
 FILE_SECONDS = 5.0
-"""How old ``progress.json`` gets while the driver lives."""
+"""Age limit of ``progress.json`` while the driver lives."""
 ANSWER_SECONDS = 5.0
 
 
@@ -36,7 +36,7 @@ class EngineWorker(Protocol):
 
 
 class Progress:
-    """Counts what is done, and shows it."""
+    """Counts finished work and shows it."""
 
     def __init__(
         self,
@@ -60,21 +60,21 @@ class Progress:
         self._before = _committed(layout, plan)
         past = Counter(stage for stage, _ in self._before)
         self._stages = {stage: StageTotal(shards=past[stage]) for stage in SHARD_STAGES}
-        """Past shards are counted at once, and their rows as their reports are read."""
+        """Past shards are counted immediately, and their rows as their reports are read."""
 
     def done(self, report: ShardReport, replayed: int = 0) -> None:
-        """Take note of a shard that is committed now, and of its completions that came from a journal."""
+        """Record a newly committed shard, and how many of its completions came from a journal."""
         self._meter.replayed += replayed
         self._stages[report.stage] = self._stages[report.stage].plus(report)
         self._watched += report.watched
         self._pace.done(report, now=True)
 
     async def watch(self, engines: Sequence[EngineWorker]) -> None:
-        """Ask the engines, show and keep what is known, until cancelled."""
+        """Poll the engines, show and store the state, until cancelled."""
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
     async def look(self, engines: Sequence[EngineWorker]) -> None:
-        """Ask the engines once; one look at a time, or a late answer is taken for a new beginning."""
+        """Poll the engines once; never two polls at a time, or a late answer would look like a restart."""
         self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
 
     async def _watch(self, engines: Sequence[EngineWorker]) -> None:
@@ -112,7 +112,7 @@ class Progress:
         )
 
     async def _learn_past(self) -> None:
-        """Take note of what earlier sessions committed, and of it alone, whatever is committed meanwhile."""
+        """Record what earlier sessions committed, and only that, whatever is committed meanwhile."""
         for stage, index in self._before:
             report = await asyncio.to_thread(_report, self._layout, stage, index)
             if report is not None:
@@ -126,7 +126,7 @@ class Progress:
         self._view.show(snapshot)
 
     def _keep(self, snapshot: Snapshot) -> None:
-        """A run goes on where its progress cannot be written; its shards will tell."""
+        """A run continues if its progress cannot be written; its shards show it."""
         try:
             write_text(self._layout.folder / PROGRESS_FILE, snapshot.model_dump_json() + "\n")
         except RunFailed:
@@ -134,7 +134,7 @@ class Progress:
 
 
 def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardStage, int]]:
-    """Stages done of each shard, up to the first that is missing: later ones are made again."""
+    """Finished stages of each shard, up to the first missing one: later ones are redone."""
     there = layout.committed()
     found: list[tuple[ShardStage, int]] = []
     for shard in plan:
@@ -146,7 +146,7 @@ def _committed(layout: Layout, plan: Sequence[ShardPlan]) -> list[tuple[ShardSta
 
 
 def _report(layout: Layout, stage: ShardStage, index: int) -> ShardReport | None:
-    """Return a committed shard's report; a damaged shard is for the stage that reads it to name."""
+    """Return a committed shard's report; the stage that reads a damaged shard reports it."""
     try:
         return ShardReport.model_validate(shard_metadata(layout.shard(stage, index))["report"])
     except (RunFailed, KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the Hub is, and the HTTP client that talks to it: time-outs, and the token for that origin alone."""
+"""Where the Hub is, and the HTTP client that talks to it: timeouts, and the token only for that origin."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ ANSWER_SECONDS = 120.0
 def hub_endpoint() -> str:
     """Return ``HF_ENDPOINT``, or the public Hub.
 
-    Raises BadInput: it is neither https nor loopback (the token would travel in clear), or carries credentials.
+    Raises BadInput: it is neither https nor loopback (the token would be sent in the clear), or carries credentials.
     """
     given = os.environ.get("HF_ENDPOINT") or HUB
     try:
@@ -34,14 +34,14 @@ def hub_endpoint() -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise BadInput(
             f"HF_ENDPOINT: {parts.scheme}://{parts.hostname} is neither https nor loopback; "
-            "the token would travel in clear, so nothing was sent"
+            "the token would be sent in the clear, so nothing was sent"
         )
     return given.rstrip("/")
 
 
 @contextmanager
 def hub_client(endpoint: str) -> Iterator[None]:
-    """Have ``huggingface_hub`` use our client, which has time-outs (its own has none), until the end of the block."""
+    """Have ``huggingface_hub`` use our client, which has timeouts (its own has none), until the end of the block."""
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 

@@ -1,4 +1,4 @@
-"""Is this run folder fit to be published? It is finished, and nobody is changing it."""
+"""Checks that a run folder can be published: finished, and not being changed."""
 
 import json
 from pathlib import Path
@@ -19,15 +19,14 @@ RULE_FILE = "rule.json"
 
 
 def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
-    """Return the settings and layout of a run whose every shard has come through.
-
-    Raises BadInput: it is no run folder, or it is not finished.
+    """Return the settings and layout of a run with every shard finished. Raises BadInput: it is not a run folder, or
+    not finished.
     """
     run, layout = open_run(folder)
     origin = _origin(folder) if (folder / RULE_FILE).exists() else folder
     status = run_status(origin)
     if status.state == "running":
-        raise BadInput(f"{origin}: the run is under way; publish it when it is done")
+        raise BadInput(f"{origin}: the run is in progress; publish it when it is done")
     if status.state != "finished":
         raise BadInput(f"{origin}: the run is not finished; run the same `stepforge run` command to resume")
     if len(layout.shards("curate")) != status.shards:
@@ -38,12 +37,12 @@ def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
 
 
 def check_up_to_date(run: RunFile, layout: Layout) -> None:
-    """Raise ``BadInput`` unless every data set is made from the curated shards as they are now."""
+    """Raise ``BadInput`` unless every data set is made from the current curated shards."""
     stale = [export.name for export in run.export if not is_up_to_date(run, layout, export)]
     if stale:
         raise BadInput(
-            f"{layout.datasets}: {', '.join(stale)} not made from the curated shards as they are now; "
-            "the same `stepforge run` command makes them again"
+            f"{layout.datasets}: {', '.join(stale)} not made from the current curated shards; "
+            "the same `stepforge run` command updates them"
         )
 
 
@@ -52,13 +51,13 @@ def _origin(folder: AnyPath) -> AnyPath:
 
 
 def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
-    """Raise ``BadInput`` unless the report, and so the card, speaks of these very rows.
+    """Raise ``BadInput`` unless the report, and so the card, is about exactly these rows.
 
     Args:
         layout: The run's files.
         rows: Data set -> split -> rows, as counted in the data.
     """
-    remedy = f"`stepforge report {layout.folder}` makes it and the card again"
+    remedy = f"`stepforge report {layout.folder}` rewrites it and the card"
     try:
         exports = json.loads(read_small(layout.report))["exports"]
         reported = {name: _counted(exports[name]["rows"]) for name in rows}

@@ -1,4 +1,4 @@
-"""One data set repository on the Hub, as a token sees it: looked at, written to, verified."""
+"""One data set repository on the Hub, as a token sees it: read, written, verified."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ class HubRepo:
         return str(info.sha)
 
     def create(self) -> None:
-        """Create the repository, private; if it exists by now, that is fine."""
+        """Create the repository, private, unless it exists by now."""
         self._calls.patiently(
             "creating the repository",
             lambda: self._api.create_repo(self.repo, repo_type=DATASET, private=True, exist_ok=True),
@@ -90,7 +90,7 @@ class HubRepo:
     def upload(self, files: Sequence[LocalFile]) -> list["CommitOperationAdd"]:
         """Send those files that the Hub keeps as LFS and does not have, and return the operations that add them all.
 
-        Nothing can be seen of them before they are committed.
+        They are not visible before they are committed.
         """
         from huggingface_hub import CommitOperationAdd
 
@@ -102,7 +102,7 @@ class HubRepo:
         self._calls.once("uploading", send, writes=True)
         for file, addition in zip(files, additions, strict=True):
             if addition.upload_info.sha256.hex() != file.sha256:
-                raise RunFailed(f"{file.path}: changed while it was published; nothing was committed, publish again")
+                raise RunFailed(f"{file.path}: changed while being published; nothing was committed, publish again")
         return additions
 
     def commit(
@@ -114,9 +114,8 @@ class HubRepo:
         holds: Mapping[str, LocalFile],
         lacks: Collection[str] = (),
     ) -> str:
-        """Commit to main on top of ``parent`` and nothing else; verify what is there then, and return the commit.
-
-        An attempt whose answer was lost may have gone through, so main is looked at before another attempt.
+        """Commit to main only on top of ``parent``; verify the result, and return the commit. An attempt whose answer
+        was lost may have gone through, so main is checked before another attempt.
 
         Args:
             operations: What changes.
@@ -155,20 +154,20 @@ class HubRepo:
         return commit
 
     def differences(self, revision: str, holds: Mapping[str, LocalFile], lacks: Collection[str] = ()) -> list[str]:
-        """Return the paths at which a revision is not as it should be, by the Hub's own checksums."""
+        """Return the paths at which a revision is wrong, by the Hub's own checksums."""
         there = self.files(revision)
         wrong = [path for path, file in holds.items() if path not in there or not there[path].holds(file)]
         return sorted([*wrong, *(path for path in lacks if path in there)])
 
     def tag(self, name: str, commit: str) -> None:
-        """Tag a commit, and see that the tag stands there."""
+        """Tag a commit, and check that the tag points to it."""
         self._calls.patiently(
             f"tagging {name}",
             lambda: self._api.create_tag(self.repo, tag=name, revision=commit, repo_type=DATASET, exist_ok=True),
             writes=True,
         )
         if self.commit_at(name) != commit:
-            raise RunFailed(f"{self.repo}: the tag {name} was set to another commit meanwhile; publish again")
+            raise RunFailed(f"{self.repo}: the tag {name} was set to another commit in the meantime; publish again")
 
     def make_public(self) -> None:
         self._calls.patiently(
@@ -178,7 +177,7 @@ class HubRepo:
         )
 
     def is_private(self) -> bool | None:
-        """Return whether only those who may see the repository do; None if there is none that this token can see."""
+        """Return whether the repository is private; None if this token can see none."""
         return self._calls.patiently("looking at the repository", self._privacy)
 
     def _privacy(self) -> bool | None:

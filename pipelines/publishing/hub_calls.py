@@ -14,7 +14,7 @@ T = TypeVar("T")
 PAUSES = (1.0, 4.0, 15.0)
 """Seconds before the second, third and fourth attempt."""
 LONGEST_PAUSE = 60.0
-"""Longest pause that the Hub is granted when it says when to come back."""
+"""Longest pause accepted when the Hub says when to retry."""
 
 
 class HubCalls:

@@ -1,4 +1,4 @@
-"""What the Hub's errors mean, in one line with what to do; and which of them another attempt may fix."""
+"""The Hub's errors as one line with what to do; and which of them a retry may fix."""
 
 import json
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from stepforge.pipelines.publishing.hub_token import redacted
 from stepforge.schemas.errors import BadInput, RunFailed
 
 MOVED = "main has changed since the plan was made; publish again to see the new plan"
-AGAIN = "what is uploaded is kept, run the same command to resume"
+AGAIN = "uploaded files are kept; run the same command to resume"
 QUOTED = 200
-"""Characters of a server's own words that are shown."""
+"""Characters shown of a server's own message."""
 
 
 def status_of(error: BaseException) -> int | None:
@@ -21,7 +21,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """May the same call go well a moment later? Asked only where repeating it does no harm."""
+    """Whether the same call may succeed a moment later. Used only where a retry does no harm."""
     status = status_of(error)
     if status is not None:
         return status in (408, 429) or status >= 500
@@ -29,7 +29,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def explained(error: BaseException, doing: str, repo: str, token: SecretStr, *, begun: bool) -> BadInput | RunFailed:
-    """Return an error as the one line to show; bad input where nothing was begun and the user can fix it."""
+    """Return an error as the one line to show; bad input if nothing was started and the user can fix it."""
     if isinstance(error, BadInput | RunFailed):
         return error
     status = status_of(error)
@@ -46,13 +46,13 @@ def _by_status(status: int, repo: str) -> str:
         case 403:
             return f"403, the token may not do this; it needs write access to {repo}"
         case 404:
-            return f"404, {repo} is not there or this token cannot see it; check the name and the token"
+            return f"404, {repo} does not exist or this token cannot see it; check the name and the token"
         case 409:
-            return f"409, something else is being done to {repo} at the moment; {AGAIN}"
+            return f"409, {repo} is being changed by something else; {AGAIN}"
         case 412:
             return f"412, {MOVED}"
         case 429:
-            return f"429, the Hub asks to slow down; wait some minutes: {AGAIN}"
+            return f"429, the Hub asks to slow down; wait a few minutes: {AGAIN}"
         case _ if status >= 500:
             return f"{status}, the Hub failed; try later: {AGAIN}"
         case _:

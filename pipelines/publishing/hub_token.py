@@ -1,7 +1,6 @@
-"""The Hub token: read from the environment, held by the publisher alone, and never shown.
-
-It travels as a ``SecretStr``, whose text is asked for in one place only (``hub.py``). Whatever is printed or logged
-while publishing passes ``redacted`` first, because libraries and servers may quote what they were sent.
+"""The Hub token: read from the environment, held only by the publisher, and never shown. It is passed as a
+``SecretStr``, whose text is read in one place (``hub.py``). Everything printed or logged while publishing goes through
+``redacted`` first, because libraries and servers may quote what they were sent.
 """
 
 import logging
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 from stepforge.schemas.errors import BadInput
 
 SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{20,}|\b(?i:bearer)\s+[^\s'\",]+|(?<=\?)[^\s'\"?]*=[^\s'\"]*")
-"""What a token looks like, wherever it came from; and queries of addresses, which sign uploads."""
+"""Anything that looks like a token, and URL queries, which sign uploads."""
 LOGGERS = ("", "huggingface_hub", "httpx2", "httpcore2", "httpx", "httpcore", "datasets")
 SHOWN = "***"
 
@@ -31,12 +30,12 @@ def find_token() -> SecretStr | None:
     if not token:
         return None
     if not re.fullmatch(r"[\x21-\x7e]+", token):  # an HTTP library would quote it in its complaint
-        raise BadInput("HF_TOKEN holds blanks or characters that no token has; set it again")
+        raise BadInput("HF_TOKEN contains blanks or characters that are not valid in a token; set it again")
     return SecretStr(token)
 
 
 def redacted(text: str, token: SecretStr | None) -> str:
-    """Return a text without the token and anything of its shape, control characters escaped."""
+    """Return a text without the token or anything like it, control characters escaped."""
     if token is not None:
         text = text.replace(token.get_secret_value(), SHOWN)
     text = SHAPES.sub(SHOWN, text)

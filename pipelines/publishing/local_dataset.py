@@ -1,7 +1,6 @@
-"""The data sets as they lie in the run folder: the files that the run wrote, each with the SHA-256 that it had then.
-
-Nothing else is published: what a stamp does not list, or lists with another checksum, is refused. ``SHA256SUMS`` is
-added, a list in the format that ``sha256sum --check`` reads; it tells later publications which files are ours.
+"""The data sets in the run folder: the files that the run wrote, each with its SHA-256 at that time. Nothing else is
+published: a file that no stamp lists, or lists with another checksum, is refused. ``SHA256SUMS`` is added, a list for
+``sha256sum --check``; it tells later publications which files are ours.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ class LocalFile(NamedTuple):
     size: int
     sha256: str
     blob_id: str
-    """What git calls the content: how the Hub identifies a file that it does not keep as LFS."""
+    """Git's content id: how the Hub identifies a file that is not stored as LFS."""
     source: Path | bytes
 
 
@@ -55,7 +54,7 @@ class LocalDataset(NamedTuple):
         return self.files[SUMS].sha256[:12]
 
     def with_kept(self, kept: str) -> "LocalDataset":
-        """Return the same with another text of people's in the card."""
+        """Return the same with other people's text in the card."""
         card = self.card._replace(kept=kept)
         return LocalDataset(
             _with_sums([*_without_card(self.files), _from_bytes(CARD, card.text.encode())]), self.rows, card
@@ -86,7 +85,7 @@ def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
 
 @contextmanager
 def local_folder(run: RunFile, layout: Layout) -> Iterator[Path]:
-    """Give the data sets as a local folder: the run's own, or a copy of what is listed where the run is in a store."""
+    """Yield the data sets as a local folder: the run's own, or, for a run in a store, a copy of the listed files."""
     if isinstance(layout.datasets, Path):
         yield layout.datasets
         return
@@ -115,7 +114,7 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     files = [_local_file(folder, path, token) for path in sorted(listed)]
     for file in files:
         if file.path != CARD and file.sha256 != listed[file.path].sha256:
-            raise BadInput(f"{folder / file.path}: damaged, not as it was written; {_remedy(file.path, layout)}")
+            raise BadInput(f"{folder / file.path}: damaged, not as written; {_remedy(file.path, layout)}")
     card = _checked_card(run, layout, listed[CARD])
     counts = {export.name: rows_by_split(layout, export.name) for export in run.export}
     rows = {
@@ -127,7 +126,7 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
 
 
 def _check_nothing_else(layout: Layout, listed: Mapping[str, FileStamp]) -> None:
-    """Names that begin with a dot are work in progress and left out."""
+    """Names that begin with a dot are work in progress and are skipped."""
     for path in sorted(layout.datasets.rglob("*")):
         inside = str(path).removeprefix(f"{layout.datasets}/")
         if any(name.startswith(".") for name in inside.split("/")) or (isinstance(path, Path) and path.is_dir()):
@@ -137,7 +136,7 @@ def _check_nothing_else(layout: Layout, listed: Mapping[str, FileStamp]) -> None
 
 
 def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
-    """The card must be ours but for the kept section, and say of every data set where its files are."""
+    """The card must be ours except for the kept section, and list the files of every data set."""
     path = layout.datasets / CARD
     try:
         card = read_card(read_small(path, CARD_BYTES).decode())
@@ -149,7 +148,7 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
             f"{path}: damaged, or changed outside its kept section; {_card_anew(layout)}, and keeps this text"
         )
     if not card.rest.startswith(card_head(run, layout)):
-        raise BadInput(f"{path}: does not describe the data sets there are; {_card_anew(layout)}")
+        raise BadInput(f"{path}: does not describe the existing data sets; {_card_anew(layout)}")
     return card
 
 
@@ -157,11 +156,11 @@ def _remedy(path: str, layout: Layout) -> str:
     if not PART.search(path):
         return _card_anew(layout)
     folder = f"{layout.datasets}/{path.split('/')[0]}"
-    return f"delete {folder} and give the same `stepforge run` command again, which makes it again"
+    return f"delete {folder} and run the same `stepforge run` command, which recreates it"
 
 
 def _card_anew(layout: Layout) -> str:
-    return f"`stepforge report {layout.folder}` makes the card again"
+    return f"`stepforge report {layout.folder}` rewrites the card"
 
 
 def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
@@ -170,7 +169,7 @@ def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
     try:
         file = os.fdopen(open_regular(path), "rb")
     except FileNotFoundError:
-        raise BadInput(f"{path}: missing; the same `stepforge run` command makes it again") from None
+        raise BadInput(f"{path}: missing; the same `stepforge run` command recreates it") from None
     with file:
         size = os.fstat(file.fileno()).st_size
         sha256, blob = hashlib.sha256(), _blob(size)
@@ -178,7 +177,7 @@ def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
             sha256.update(block)
             blob.update(block)
             if secret is not None and secret in before + block:  # compressed pages hide text, cards and JSONL do not
-                raise BadInput(f"{path}: holds the Hub token; take it out of the run's settings and make it again")
+                raise BadInput(f"{path}: contains the Hub token; remove it from the run's settings and recreate it")
             before = block[-len(secret) :] if secret is not None else b""
     return LocalFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
 

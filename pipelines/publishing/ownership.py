@@ -1,4 +1,4 @@
-"""What on the Hub is ours to remove or to write over, by the checksums that an earlier publication left there."""
+"""Which files on the Hub are ours to remove or overwrite, by the checksums that an earlier publication left there."""
 
 import hashlib
 import re
@@ -11,19 +11,19 @@ from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.schemas.errors import BadInput
 
 OURS = re.compile(rf"{CARD}|{SUMS}|{FIGURES}/[\w-]+\.svg|[A-Za-z0-9_][\w.=+-]*/{PART.pattern}", re.ASCII)
-"""What a publication's files are called. No list of checksums makes a file of another name ours."""
+"""Names of a publication's files. No list of checksums makes a file with another name ours."""
 Reader = Callable[[str], bytes]
 """Returns the content of a file on the Hub."""
 
 
 def listed_sums(sums: str) -> dict[str, str]:
-    """Return path -> SHA-256 of a list of checksums, of those files that a publication may have made."""
+    """Return path -> SHA-256 from a list of checksums, for files that a publication may have made."""
     lines = (line.split("  ", 1) for line in sums.splitlines() if "  " in line)
     return {path: digest for digest, path in lines if OURS.fullmatch(path)}
 
 
 def with_confirmed(remote: Remote, local: LocalDataset, read: Reader) -> Remote:
-    """Return the repository with only those of our files to be removed that are still as we left them."""
+    """Return the repository with only those of our files to be removed that are unchanged."""
     ours = {
         path: digest
         for path, digest in remote.ours.items()
@@ -40,7 +40,7 @@ def _is_as_left(remote: Remote, path: str, digest: str, read: Reader) -> bool:
 def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) -> LocalDataset:
     """Return the data set with what people wrote into the kept section on the Hub.
 
-    Raises BadInput: the card there was changed elsewhere, or people wrote into both cards; nothing was changed.
+    Raises BadInput: the card there was changed outside the section, or both cards have new text; nothing was changed.
     """
     there = remote.files.get(CARD)
     if there is None or there.holds(local.files[CARD]):
@@ -51,15 +51,15 @@ def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) 
         return local
     if card is None or not card.intact:
         raise BadInput(
-            f"{repo}: {CARD} there is not as stepforge left it; copy what you want to keep into the kept section of "
-            f"the run's datasets/{CARD}, then delete the one on the Hub and publish again"
+            f"{repo}: {CARD} on the Hub was changed outside its kept section; copy what you want to keep into "
+            f"that section of the run's datasets/{CARD}, then delete the one on the Hub and publish again"
         )
     if not card.kept or card.kept == local.card.kept:
         return local
     if local.card.kept and not published:
         raise BadInput(
-            f"{repo}: the kept sections of {CARD} here and there both have new text; put what you want to keep into "
-            f"the one of the run's datasets/{CARD}, empty the other, and publish again"
+            f"{repo}: the kept sections of {CARD} here and on the Hub both have new text; merge what you want "
+            f"to keep into the run's datasets/{CARD}, empty the other, and publish again"
         )
     return local if local.card.kept else local.with_kept(card.kept)
 

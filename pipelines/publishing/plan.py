@@ -1,6 +1,5 @@
-"""The plan of one publication, derived from what lies on both sides and from nothing else.
-
-Deriving it again is how an interrupted publication goes on, and why publishing twice does nothing the second time.
+"""The plan of one publication, derived only from the state of both sides. Deriving it again is how an interrupted
+publication resumes, and why publishing twice does nothing the second time.
 """
 
 import re
@@ -49,17 +48,17 @@ class PublishRequest:
         if self.public and unknown and not self.accept_unknown_license:
             raise BadInput(
                 f"--public: the license of {', '.join(unknown)} is unknown; set `license` of the problem set in the "
-                "run file, or give --accept-unknown-license if you know that you may publish it"
+                "run file, or pass --accept-unknown-license if you know that you may publish it"
             )
 
 
 class RemoteFile(NamedTuple):
-    """A file of one revision, identified by what the Hub says of its content."""
+    """A file of one revision, identified by the Hub's content ids."""
 
     blob_id: str
     size: int
     sha256: str | None
-    """Of files kept as LFS; git's id is that of the pointer then."""
+    """For files stored as LFS; git's id is then that of the pointer."""
 
     def holds(self, file: LocalFile) -> bool:
         return file.sha256 == self.sha256 if self.sha256 is not None else file.blob_id == self.blob_id
@@ -70,13 +69,13 @@ class Remote(NamedTuple):
 
     private: bool
     head: str | None
-    """Commit of main; None where there is no commit yet."""
+    """Commit of main; None if there is no commit yet."""
     files: dict[str, RemoteFile]
     tags: frozenset[str]
     tag: str | None
-    """The tag asked for if it is there, else the latest version."""
+    """The requested tag if it exists, else the latest version."""
     tagged: str | None
-    """Commit that ``tag`` stands at."""
+    """Commit that ``tag`` points to."""
     ours: Mapping[str, str]
     """SHA-256 of the files that an earlier publication put there, by its list of checksums."""
 
@@ -97,7 +96,7 @@ def latest_version(tags: frozenset[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be created, uploaded, removed, tagged and shown to whom."""
+    """What would be created, uploaded, removed, tagged and made visible."""
 
     request: PublishRequest
     local: LocalDataset
@@ -132,7 +131,7 @@ class Plan:
 
     @property
     def tag(self) -> str | None:
-        """The tag to set; None if main is tagged already and stays as it is."""
+        """The tag to set; None if main is already tagged and does not change."""
         wanted, remote = self.request.tag, self.remote
         if remote is None:
             return wanted or "v1"
@@ -154,18 +153,18 @@ class Plan:
     def check(self) -> None:
         """Refuse what must not go to this repository.
 
-        Raises BadInput: it is public and that was not asked for, the tag is taken, or others' data lie there.
+        Raises BadInput: it is public without --public, the tag is taken, or it has other people's data.
         """
         repo, remote = self.request.repo, self.remote
         if remote is None:
             return
         if not remote.private and not self.request.public:
-            raise BadInput(f"{repo} is public; give --public to publish there, or name another repository")
+            raise BadInput(f"{repo} is public; pass --public to publish there, or name another repository")
         if self.request.tag in remote.tags and self.tag is not None:
             raise BadInput(f"--tag {self.request.tag}: another version of {repo} has this tag; name a new one")
         foreign = [path for path in self.kept if path.endswith(DATA_SUFFIXES)]
         if foreign:
             raise BadInput(
                 f"{repo}: {len(foreign)} data files there are not from stepforge ({foreign[0]!a}, ...); publish to a "
-                "repository of its own, or remove them from this one first"
+                "separate repository, or remove them from this one first"
             )

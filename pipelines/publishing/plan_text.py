@@ -1,10 +1,10 @@
-"""The plan as people read it: on the terminal before anything happens, and in the commit it leads to."""
+"""The plan as text: on the terminal before anything happens, and in the resulting commit."""
 
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
 from stepforge.pipelines.publishing.plan import Plan
 
 LISTED = 20
-"""Files named of each kind; the rest is counted."""
+"""Files named per kind; the rest is counted."""
 
 
 def local_text(local: LocalDataset, licenses: dict[str, str | None]) -> str:
@@ -25,7 +25,7 @@ def hub_text(plan: Plan) -> str:
         *_listed("changed", [_with_change(plan, file) for file in plan.changed]),
         *_listed("removed", plan.removed),
         *_listed("kept, not from stepforge", plan.kept),
-        f"steps       {'; '.join(_steps(plan)) or 'none, everything is there'}",
+        f"steps       {'; '.join(_steps(plan)) or 'none, everything is up to date'}",
     ]
     return "\n".join(lines)
 

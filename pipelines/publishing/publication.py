@@ -33,15 +33,15 @@ class Talk:
     note: Callable[[str], None]
     """Prints progress."""
     agree: Callable[[], None]
-    """Returns if the user wants the plan carried out; raises ``BadInput`` otherwise."""
+    """Returns if the user confirms the plan; raises ``BadInput`` otherwise."""
 
 
 def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bool) -> None:
-    """Publish the data sets of a run; what is there already is neither sent nor committed again.
+    """Publish the data sets of a run; what the Hub already has is neither sent nor committed again.
 
     Raises:
         BadInput: nothing was changed on the Hub.
-        RunFailed: the Hub failed; main is as it was, or holds everything. The same command goes on.
+        RunFailed: the Hub failed; main is unchanged or complete; the same command resumes.
     """
     from huggingface_hub import is_offline_mode
 
@@ -58,7 +58,7 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licenses)}")
         missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
         if missing and dry_run:
-            talk.show(f"repository  not looked at: {missing}")
+            talk.show(f"repository not checked: {missing}")
             return
         if missing or token is None:
             raise BadInput(missing or NO_TOKEN)
@@ -96,7 +96,7 @@ def _bars_on_terminals_only() -> AbstractContextManager[Any]:
 def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]) -> str:
     """Create, upload, commit, tag, reveal; return the commit of main.
 
-    Raises RunFailed: main is as it was, or holds everything; run the same command to resume from there.
+    Raises RunFailed: main is unchanged or complete; run the same command to resume.
     """
     if plan.remote is None:
         note("creating the repository, private")
@@ -115,7 +115,7 @@ def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]
 
 
 def _created(plan: Plan, hub: HubRepo) -> Plan:
-    """Return the plan for the repository as it came to be; it must be what the user agreed to."""
+    """Return the plan for the repository as created; it must be what the user agreed to."""
     hub.create()
     plan = replace(plan, remote=hub.look(plan.request.tag))
     if plan.changed or plan.removed or plan.kept:
@@ -128,7 +128,7 @@ def _write(plan: Plan, remote: Remote, hub: HubRepo, origin: str, note: Callable
     from huggingface_hub import CommitOperationDelete
 
     _check_private(plan, hub, "nothing was committed")
-    note(f"uploading {len(plan.uploads)} files for {MAIN}; what the Hub has is not sent again")
+    note(f"uploading {len(plan.uploads)} files for {MAIN}; files that the Hub has are not sent again")
     additions = hub.upload(plan.uploads)
     _check_private(plan, hub, f"nothing was committed to {MAIN}")
     note(f"committing to {MAIN}")
@@ -139,11 +139,11 @@ def _write(plan: Plan, remote: Remote, hub: HubRepo, origin: str, note: Callable
         holds=plan.local.files,
         lacks=plan.removed,
     )
-    _check_private(plan, hub, f"commit {commit[:8]} can be seen by everybody")
+    _check_private(plan, hub, f"commit {commit[:8]} is visible to everyone")
     return commit
 
 
 def _check_private(plan: Plan, hub: HubRepo, what: str) -> None:
-    """Look again: somebody may have made the repository public since the plan was agreed to."""
+    """Check again: someone may have made the repository public since the plan was confirmed."""
     if not plan.request.public and not hub.is_private():
         raise RunFailed(f"{hub.repo}: is no longer private; {what}; make it private, or publish with --public")

@@ -1,4 +1,4 @@
-"""The figures of the page: each a chart, what it says in a sentence, and its numbers as a table."""
+"""The figures of the page: each a chart, a sentence about it, and its numbers as a table."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,11 +19,11 @@ STAGES = {
     "curate": "passed curation",
 }
 SESSIONS = 3
-"""Sessions whose course is shown: the longest ones."""
+"""Sessions shown over time: the longest ones."""
 HOUR = 3600.0
 TRUTHS = {"oracle": "the oracle", "people": "people"}
 PAIRS = Size(NARROW.width, 196, 64)
-"""Room for the names of two labelers."""
+"""Space for the names of two labelers."""
 
 
 class Figure(NamedTuple):
@@ -31,9 +31,9 @@ class Figure(NamedTuple):
 
     svg: Markup
     text: str
-    """What it shows, with its main numbers."""
+    """A sentence with the main numbers."""
     table: tuple[tuple[str, ...], ...]
-    """Every number behind it; the first row is the head."""
+    """Its numbers as a table; the first row is the header."""
 
 
 def percent(share: float) -> str:
@@ -49,7 +49,7 @@ def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str,
 
 
 def funnel(report: Report) -> Figure:
-    """How many problems came through each stage, and how many of their solutions can become rows."""
+    """How many problems passed each stage, and how many of their solutions can become rows."""
     data, table = [], [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
     for stage, name in STAGES.items():
@@ -70,9 +70,9 @@ def funnel(report: Report) -> Figure:
         table.append((name, "solutions", f"{count:,}", f"{before - count:,}"))
     last = report.stages["curate"].rows_out if "curate" in report.stages else 0
     text = (
-        f"Of {planned:,} problems {last:,} came through all stages. Their labels stand on {solutions.labeled:,} "
-        f"solutions, of which {decided:,} have a verdict and {solutions.kept:,} can become rows. Blue came through, "
-        "orange was lost at that stage."
+        f"Of {planned:,} problems {last:,} passed all stages. They have {solutions.labeled:,} "
+        f"solutions, of which {decided:,} have a verdict and {solutions.kept:,} can become rows. Blue passed, orange "
+        "was lost at that stage."
     )
     return _bars("Where problems and solutions went", data, text, table)
 
@@ -125,7 +125,7 @@ def agreement(report: Report) -> Figure | None:
         if data
         else "Neither of any two labelers finds a wrong step. "
     )
-    text += "Labelers that read the same completions err alike, so agreement is no proof."
+    text += "Labelers that use the same completions err alike, so agreement is no proof."
     return Figure(Markup(bars("Same wrong step named by both", data, PAIRS)), text, tuple(table))  # noqa: S704
 
 
@@ -135,11 +135,11 @@ def _range(shares: Sequence[float]) -> str:
 
 
 def held_out(report: Report) -> Figure | None:
-    """Whether completions that no label was made from end right as often as the values said."""
+    """Whether completions not used for labels reach the right answer as often as the values predict."""
     found = report.shape.held_out
     if not found:
         return None
-    plane = Plane("Values against held-out completions", ("value given", "held-out ended right"), (1, 1))
+    plane = Plane("Values against held-out completions", ("value given", "held-out right"), (1, 1))
     plane.diagonal()
     plane.points([Point(b.mean_value, b.ended_right.share, b.ended_right.low, b.ended_right.high) for b in found])
     count = sum(b.completions for b in found)
@@ -147,9 +147,9 @@ def held_out(report: Report) -> Figure | None:
     table = [("mean value given", "held-out completions", "ended right")]
     table += [(f"{b.mean_value:.2f}", f"{b.completions:,}", with_interval(b.ended_right)) for b in found]
     text = (
-        f"{count:,} completions were drawn from measured steps after the labels were made. On the line they end right "
-        f"as often as the value promised; the mean distance is {percent(gap)}. They are drawn at first "
-        "errors only, until the right step stands out, so this is a hard sample."
+        f"{count:,} completions were drawn from measured steps after the labels were made. On the line they are right "
+        f"as often as the value predicts; the mean distance is {percent(gap)}. They are drawn only at first "
+        "errors, until the right step stands out, so this is a hard sample."
     )
     return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
 
@@ -169,8 +169,9 @@ def values(report: Report) -> Figure | None:
     width = sum(b.mean_width * b.steps for b in found) / steps
     low = sum(b.steps for b in found if b.low < 0.2)
     text = (
-        f"The value of a step is the chance that the policy ends right from there. {steps:,} steps were measured, "
-        f"{percent(low / steps)} of them below 0.2; the interval of one value is {width:.2f} wide on average."
+        "The value of a step is the chance that the policy reaches the right answer from there. "
+        f"{steps:,} steps were measured, {percent(low / steps)} of them below 0.2; the interval of one value is "
+        f"{width:.2f} wide on average."
     )
     return _bars("Value of a step", data, text, table)
 
@@ -185,7 +186,7 @@ def positions(report: Report) -> Figure | None:
     table = [("first wrong step", "by the labels", "by the oracle")]
     table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "-") for name, p in zip(names, found, strict=True)]
     middle = _median([(p.step, p.labeled) for p in found])
-    oracle = f" The oracle finds one in {true:,}, those with a right answer included." if true else ""
+    oracle = f" The oracle finds one in {true:,}, including those with a right answer." if true else ""
     text = f"The labels name a first wrong step in {labeled:,} solutions; half of them by step {middle}.{oracle}"
     return _bars("First wrong step", data, text, table)
 
@@ -206,10 +207,10 @@ def balance(report: Report) -> Figure:
     table = [("steps or solutions", "count"), *((f"steps: {n}", f"{c:,}") for n, c in steps.items())]
     table += [(f"solutions: answer {name}", f"{count:,}") for name, count in sorted(report.shape.solutions.items())]
     share = steps.get("wrong", 0) / labeled if labeled else 0
-    text = f"{labeled:,} steps carry a label."
+    text = f"{labeled:,} steps have a label."
     if labeled:
         text = (
-            f"{labeled:,} steps carry a label; {percent(share)} of them are wrong. A trainer that calls every step "
+            f"{labeled:,} steps have a label; {percent(share)} of them are wrong. A model that calls every step "
             f"right is right in {percent(1 - share)}, so accuracy alone says little."
         )
     return _bars("Steps by label", data, text, table)
@@ -223,14 +224,14 @@ def calibrations(report: Report) -> Iterator[Figure]:
 
 def _calibration(one: Calibration) -> Figure:
     title = f"{one.labeler}: sureness against {TRUTHS[one.truth]}"
-    plane = Plane(title, ("posterior of the verdict", "share that is right"), (1, 1))
+    plane = Plane(title, ("posterior of the verdict", "share right"), (1, 1))
     plane.diagonal()
     plane.points([Point(b.mean_posterior, b.right.share, b.right.low, b.right.high) for b in one.bins])
     table = [("mean posterior", "verdicts", "right")]
     table += [(f"{b.mean_posterior:.2f}", f"{b.verdicts:,}", with_interval(b.right)) for b in one.bins]
     text = (
-        f"{one.verdicts:,} verdicts of {one.labeler} by how sure it was. On the line it is right as often as it says, "
-        f"below it is too sure; the mean distance is {percent(one.mean_gap)}."
+        f"{one.verdicts:,} verdicts of {one.labeler} by confidence. On the line it is right as often as it says, "
+        f"below it is overconfident; the mean distance is {percent(one.mean_gap)}."
     )
     return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
 
@@ -251,7 +252,7 @@ def costs(report: Report) -> Figure | None:
         table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
     most = max(data, key=lambda bar: bar.value)
     text = (
-        f"Generated tokens that each labeler spent for one solution; {most.name} spent most, {most.note}. What "
+        f"Generated tokens that each labeler spent per solution; {most.name} spent most, {most.note}. What "
         "the solutions themselves took is not in it."
     )
     return _bars("Generated tokens per solution", data, text, table)
@@ -286,7 +287,7 @@ def _course(session: SessionFigures, engines: int) -> Iterator[Figure]:
         table = [(unit, title.lower())]
         table += [(f"{i * width:.3g}", f"{height:,.2f}") for i, height in enumerate(heights)]
         text = (
-            f"{title} over a session of {session.seconds:,.0f} s, {what.format(mean)} on average, start and export "
-            "included. A shard's work is spread evenly over the time it took."
+            f"{title} over a session of {session.seconds:,.0f} s, {what.format(mean)} on average, including "
+            "startup and export. A shard's work is spread evenly over the time it took."
         )
         yield Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704

@@ -1,7 +1,6 @@
-"""``report.html``: every figure of a run as one page that needs nothing else.
-
-Texts from models and files are escaped. A policy in the page lets nothing be loaded and no script run but, where a
-shown text holds a formula or code, the page's own one that sets it, named by its digest.
+"""``report.html``: every figure of a run as one self-contained page. Texts from models and files are escaped. A policy
+in the page blocks all loading and all scripts except, if a shown text has a formula or code, the page's own rendering
+script, named by its digest.
 """
 
 import re
@@ -34,7 +33,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import SUPPLIED
 
 LONGEST_TEXT = 1500
-"""Characters of a question or a step that are shown."""
+"""Characters shown of a question or a step."""
 MOST_STEPS = 40
 FORMULA = re.compile(r"\$|\\\(|\\\[|```")
 FONTS = ("Main-Regular", "Main-Bold", "Main-Italic", "Math-Italic", "AMS-Regular", "Size1", "Size2", "Size3", "Size4")
@@ -61,7 +60,7 @@ class LostReason(NamedTuple):
 
 
 def write_page(run: RunFile, layout: Layout, report: Report) -> AnyPath:
-    """Write the page beside ``report.json`` and return its path; the shown solutions are read from their shards.
+    """Write the page next to ``report.json`` and return its path; the shown solutions are read from their shards.
 
     Raises RunFailed: a shard is damaged.
     """
@@ -122,7 +121,7 @@ def _texts(one: Shown) -> Iterator[str]:
 
 
 def _lost(report: Report) -> Iterator[LostReason]:
-    """Yield a stage's commonest reasons first, and how many problems were lost for all others."""
+    """Yield a stage's most common reasons, then how many problems were lost for all others."""
     for stage, total in report.stages.items():
         for how, counts in (("rejected", total.rejected), ("failed", total.failures)):
             ranked = sorted(counts.items(), key=lambda item: -item[1])
@@ -138,7 +137,7 @@ def _static(name: str) -> Traversable:
 
 
 def _script() -> Markup:
-    """The viewer's own setting of formulas and code, for all texts at once, so that they are set on paper too."""
+    """The viewer's rendering of formulas and code, for all texts at once, so it also works in print."""
     every = 'document.querySelectorAll(".math").forEach(typeset);'
     code = "\n".join([_static("katex/katex.min.js").read_text(), _static("text.js").read_text(), every])
     assert "</script" not in code
@@ -146,7 +145,7 @@ def _script() -> Markup:
 
 
 def _style(formulas: bool) -> Markup:
-    """The viewer's colors and this page's own rules, and where formulas are set, their fonts."""
+    """The viewer's colors and this page's own rules, plus fonts if there are formulas."""
     own = files("stepforge.pipelines.report_page").joinpath("report.css").read_text()
     sheets = [_static("style.css").read_text(), own]
     if formulas:
@@ -155,7 +154,7 @@ def _style(formulas: bool) -> Markup:
 
 
 def _with_font(face: re.Match[str]) -> str:
-    """Put a font into its rule; the rule of a font that is left out goes."""
+    """Embed a font in its rule; drop the rules of omitted fonts."""
     name = re.search(r"fonts/KaTeX_([\w-]+)\.woff2", face[0])
     if name is None or not name[1].startswith(FONTS):
         return ""

@@ -1,7 +1,7 @@
 """Charts as SVG: plain shapes and escaped text, no script, no style sheet, nothing loaded from elsewhere.
 
-Each shape has a class, so that a page may give it colors of its own; by themselves charts are dark on white. A chart
-for a narrow column is narrow in units too, so that its text is as large as the page's.
+Each shape has a class, so a page may set its own colors; by default charts are dark on white. A chart for a narrow
+column is narrow in units too, so its text is as large as the page's.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ BAR, OTHER, WHISKER, TEXT, GRID = "#4269d0", "#e0793b", "#222222", "#222222", "#
 
 
 class Bar(NamedTuple):
-    """One bar, with an interval where there is one."""
+    """One bar, with an interval if there is one."""
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
     note: str = ""
-    """Stands at the right end."""
+    """Text at the right end."""
     other: float = 0.0
     """A second part, after the first."""
 
 
 class Point(NamedTuple):
-    """One point, with an interval where there is one."""
+    """One point, with an interval if there is one."""
 
     x: float
     y: float

@@ -1,4 +1,5 @@
-"""Twenty solutions that tell most about a run: where its labels are sure, unsure, disputed, odd, or missing."""
+"""The twenty most informative solutions of a run: where its labels are certain, uncertain, disputed, odd, or
+missing."""
 
 import heapq
 from collections import defaultdict
@@ -16,12 +17,12 @@ KINDS = {
     "repaired": 3,
     "failed": 2,
 }
-"""How many of each are wanted; where one has fewer, the others have more."""
+"""How many of each kind to show; if one has fewer, the others get more."""
 CHOSEN = sum(KINDS.values())
 
 
 class ChosenSolution(Record):
-    """Where a solution lies, and why it was chosen."""
+    """The location of a solution, and why it was chosen."""
 
     why: str
     shard: int
@@ -32,7 +33,7 @@ class ChosenSolution(Record):
 
 
 class Choice:
-    """Keeps the best few of every kind while rows pass by."""
+    """Keeps the best few of every kind while rows are read."""
 
     def __init__(self) -> None:
         self._best: dict[str, list[tuple[float, int, int, int, str, int]]] = defaultdict(list)
@@ -52,7 +53,7 @@ class Choice:
         taken: dict[str, list[ChosenSolution]] = {kind: [] for kind in KINDS}
         seen: set[tuple[str, int]] = set()
         for most, once in ((KINDS, True), (dict.fromkeys(KINDS, CHOSEN), True), (dict.fromkeys(KINDS, CHOSEN), False)):
-            for kind in sorted(KINDS, key=lambda kind: len(waiting[kind])):  # the scarce ones choose first
+            for kind in sorted(KINDS, key=lambda kind: len(waiting[kind])):  # scarce kinds choose first
                 for _, _, shard, row, name, solution in waiting[kind]:
                     used = any(name == other for other, _ in seen) if once else (name, solution) in seen
                     if used or len(seen) == CHOSEN or len(taken[kind]) >= most[kind]:
@@ -72,7 +73,7 @@ def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, flo
     erring = verdict.first_error is not None
     sure = _sureness(solution)
     if sure is not None:
-        yield "surest", sure + erring  # a wrong step tells more than a clean solution
+        yield "surest", sure + erring  # a wrong step is more informative than a clean solution
         yield "least sure", -sure
     said = {v.first_error for v in solution.others if not v.abstained} | {verdict.first_error}
     if len(said) > 1:
@@ -84,7 +85,7 @@ def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, flo
 
 
 def _sureness(solution: LabeledSolution) -> float | None:
-    """The posterior of the verdict; without one, how far apart the values before and at the error surely are."""
+    """The posterior of the verdict; without one, the gap between the intervals before and at the error."""
     verdict, error = solution.verdict, solution.verdict.first_error
     if verdict.posterior:
         return verdict.posterior[-1 if error is None else error]

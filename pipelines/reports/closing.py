@@ -1,4 +1,4 @@
-"""The end of a report for the terminal: why solutions are no rows, where everything lies, and what to do next."""
+"""The end of a report for the terminal: why solutions did not become rows, where everything is, and what to do next."""
 
 import shlex
 
@@ -10,7 +10,7 @@ LONGEST = 3
 
 
 def lost_text(report: Report) -> str:
-    """Return how many problems and solutions did not become rows, and why; empty where none was lost."""
+    """Return how many problems and solutions did not become rows, and why; empty if none were lost."""
     solutions = report.solutions
     lines = []
     for name, total in report.stages.items():
@@ -24,11 +24,11 @@ def lost_text(report: Report) -> str:
     if not lines:
         return ""
     kept = f"{solutions.kept} of {solutions.labeled} labeled solutions can become rows"
-    return "\n".join(["not in the data sets:", *lines, f"{kept}; each data set takes those that it can use"])
+    return "\n".join(["not in the data sets:", *lines, f"{kept}; each data set uses those it can"])
 
 
 def _named(counts: dict[str, int]) -> str:
-    """The commonest reasons, and how many are for others."""
+    """The most common reasons, and the count of the rest."""
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     rest = sum(count for _, count in ranked[LONGEST:])
     return "; ".join([*(f"{count} {why}" for why, count in ranked[:LONGEST]), *([f"{rest} others"] if rest else [])])

@@ -10,7 +10,7 @@ from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem
 
 LOOKED_AT = 20_000
-"""Problems, the first ones, among which near-copies are counted."""
+"""Number of problems, from the first, among which near-copies are counted."""
 SIMILARITY = 0.8
 _OPERATIONS = {
     "addition": re.compile(r"(?<![eE])\+"),
@@ -26,7 +26,7 @@ _OPERATIONS = {
 
 
 class Diversity:
-    """Gathered while the labeled problems pass by."""
+    """Accumulated while the labeled problems are read."""
 
     def __init__(self) -> None:
         self._groups: Counter[str] = Counter()
@@ -35,7 +35,7 @@ class Diversity:
         self._problems = 0
 
     def add(self, row: LabeledProblem) -> None:
-        """Take in a problem, with the operations of its solutions that end right, or of its reference."""
+        """Take in a problem, with the operations of its right solutions, or of its reference."""
         self._problems += 1
         self._groups[row.problem.group] += 1
         right = [solution.rollout.text for solution in row.solutions if solution.rollout.outcome == "correct"]
@@ -45,7 +45,7 @@ class Diversity:
             self._questions.append(row.problem.question)
 
     def figures(self) -> DiversityFigures:
-        """Return the figures; near-copies are None where rensa is not installed."""
+        """Return the figures; near-copies are None if rensa is not installed."""
         total = self._problems
         return DiversityFigures(
             problems=total,

@@ -1,8 +1,7 @@
-"""Sets of steps that hold people's first error as often as they promise: split conformal prediction.
-
-Where people judged enough solutions, half of them, by a hash of their group, say which posterior a step must have to be
-in the set; the other half say how often the set holds the truth (Lei et al. 2018, JASA 113, p. 1094). No posterior
-has to be right for this, only the two halves have to be alike.
+"""Sets of steps that contain people's first error with a guaranteed frequency: split conformal prediction. If people
+judged enough solutions, half of them, by a hash of their group, set the posterior that a step must have to be in the
+set; the other half measure how often the set contains the truth (Lei et al. 2018, JASA 113, p. 1094). The posteriors
+need not be right for this; the two halves only need to be alike.
 """
 
 from collections import defaultdict
@@ -52,7 +51,7 @@ def in_half(group: str) -> int:
 
 
 def error_sets(calibrating: Sequence[_Case], measured: Sequence[_Case]) -> ErrorSetFigures | None:
-    """Return the least posterior of a step in the set, and what the other half says of such sets."""
+    """Return the least posterior of a step in the set, and the coverage measured on the other half."""
     if len(calibrating) + len(measured) < LEAST_LABELS or not measured:
         return None
     given = sorted(posterior[truth] for posterior, truth in calibrating)

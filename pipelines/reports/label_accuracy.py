@@ -5,7 +5,7 @@ final answer, erroneous with a right one (repaired, or lucky), and without an er
 share of the first kind whose first wrong step is named exactly, ``correct_solution_accuracy`` the share of the third
 in which no error is found, ``processbench_f1`` their harmonic mean. ``..._all_erroneous`` takes the first two kinds
 together, which is ProcessBench's own definition (arXiv 2412.06559, section 3); labels by "any success" cannot see the
-second kind at all. An abstention is never right; it is also counted by itself.
+second kind at all. An abstention is never right; it is also counted separately.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
 class Judged(NamedTuple):
-    """One labeler's verdict on one solution beside the oracle's."""
+    """One labeler's verdict on one solution, with the oracle's."""
 
     verdict: Verdict
     truth: Verdict
@@ -85,7 +85,7 @@ def judge_problem(
 
 
 def counted(judged: Iterable[Judged]) -> Counter[str]:
-    """Return what verdicts add up to: counts alone, however many there are."""
+    """Return the totals over verdicts: only counts, however many there are."""
     return Counter(mark for one in judged for mark in one.marks)
 
 
@@ -113,12 +113,12 @@ def label_figures(n: Counter[str]) -> LabelFigures:
 
 
 def accuracies(judged: Iterable[Judged]) -> dict[str, float | int | None]:
-    """Return the label figures of a set of solutions by name; None where there is nothing to measure."""
+    """Return the label figures of a set of solutions by name; None if there is nothing to measure."""
     return label_figures(counted(judged)).model_dump()
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:
-    """Return 2ab / (a + b), 0 where both are 0, None where either is missing."""
+    """Return 2ab / (a + b), 0 if both are 0, None if either is missing."""
     if first is None or second is None:
         return None
     return 2 * first * second / (first + second) if first + second else 0.0
@@ -143,7 +143,7 @@ def step_auc(problem: LabeledProblem, labeler: str, truths: Sequence[Verdict] | 
 
 
 def _scores(solution: LabeledSolution, verdict: Verdict) -> list[float]:
-    """A score per step: the measured value before the first error, 1 where nothing was measured, 0 from it on."""
+    """A score per step: before the first error the measured value, or 1 if unmeasured; from it on, 0."""
     error = len(solution.rollout.steps) if verdict.first_error is None else verdict.first_error
     own = verdict.labeler == solution.verdict.labeler
     scores = []

@@ -1,7 +1,7 @@
 """The label audit: error rates of the exported labels, measured on the run's own problems with a known truth.
 
-Counted a step, as ``stepwise`` exports them: every step before the named first error is labeled right, the named one
-wrong, those behind it not at all. Solutions on which the labeler abstains export nothing; their share is given.
+Counted per step, as ``stepwise`` exports them: every step before the named first error is labeled right, the named one
+wrong, later ones not at all. Solutions on which the labeler abstains export nothing; their share is given.
 """
 
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from stepforge.schemas.labeled import LabeledProblem, Verdict
 
 
 def labeled_steps(verdict: Verdict, truth: Verdict) -> Iterable[tuple[bool, bool]]:
-    """Yield whether it is labeled right and whether it is right, of each step of which both are known."""
+    """Yield, for each step with both known, whether it is labeled right and whether it is right."""
     classes = truth.classes or ()
     last = len(classes) - 1 if verdict.first_error is None else verdict.first_error
     for i, step in enumerate(classes[: last + 1]):
@@ -28,7 +28,7 @@ class Audit:
         self._slices: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict | None]) -> None:
-        """Take in a problem with the truth of each solution; one without any counts nowhere."""
+        """Add a problem with the truth of each solution; one without any does not count."""
         problem, truths = row.problem, [None if truth is None or truth.abstained else truth for truth in truths]
         if not any(truths):
             return

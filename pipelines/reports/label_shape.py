@@ -1,8 +1,6 @@
-"""What the labels look like, and what stands in for the truth where nobody knows it.
-
-Agreement of labelers is no accuracy: labelers that read the same completions err alike. Held-out completions are those
-that were drawn after labeling (``contrast``), so no label was made from them; what they do from a step that was
-measured before tests the value that was given to it. Calibration needs a truth: the oracle's, else people's.
+"""What the labels look like, and proxies for an unknown truth. Agreement of labelers is not accuracy: labelers that use
+the same completions err alike. Held-out completions were drawn after labeling (``contrast``), so no label was made from
+them; their outcomes test the values measured before. Calibration needs a truth: the oracle's, else people's.
 """
 
 from collections import Counter, defaultdict
@@ -77,7 +75,7 @@ class ShapeTally:
                 self._calibrate(solution, people, "people")
 
     def add_held_out(self, row: LabeledProblem) -> None:
-        """Take in the completions of a problem that were drawn after its labels were made."""
+        """Add a problem's completions drawn after labeling."""
         solutions = {solution.rollout.id: solution for solution in row.solutions}
         for rollout in row.further:
             start = rollout.start
@@ -125,7 +123,7 @@ class ShapeTally:
 
     def _compare(self, solution: LabeledSolution) -> None:
         speaking = [v for v in (solution.verdict, *solution.others) if v.labeler != CONSENSUS]
-        for one, other in combinations(speaking, 2):  # a consensus agrees with those that it is made of
+        for one, other in combinations(speaking, 2):  # a consensus agrees with its own members
             counts = self._pairs[one.labeler, other.labeler]
             if one.abstained or other.abstained:
                 continue

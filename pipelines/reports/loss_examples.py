@@ -13,7 +13,7 @@ from stepforge.schemas.record import Record
 
 EACH = 2
 REASONS = 12
-"""The commonest reasons of a stage that have examples."""
+"""Number of most common reasons per stage with examples."""
 LONGEST = 300
 
 
@@ -29,7 +29,7 @@ class LossExample(Record):
 
 
 def loss_examples(layout: Layout, stages: Mapping[ShardStage, StageTotal]) -> tuple[LossExample, ...]:
-    """Return examples of every stage's commonest reasons; shards are read until each has some."""
+    """Return examples of every stage's most common reasons; shards are read until each has some."""
     found: list[LossExample] = []
     for stage, total in stages.items():
         found += _some(layout, "rejected", stage, total.rejected)

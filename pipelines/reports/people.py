@@ -1,6 +1,5 @@
-"""People's labels as truth: the same figures as against the oracle, on whatever solutions people judged.
-
-They are read here and nowhere else: no labeler sees them.
+"""People's labels as truth: the same figures as against the oracle, on all solutions that people judged. They are used
+only here: no labeler sees them.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +13,7 @@ _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="no
 
 
 class AgainstTruth:
-    """What verdicts add up to against one truth, by labeler and slice."""
+    """Totals of verdicts against one truth, by labeler and slice."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -23,7 +22,7 @@ class AgainstTruth:
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
-        """Take in the solutions of a problem that people judged, with a known final answer or without."""
+        """Add the solutions of a problem that people judged, with or without a known final answer."""
         truths = [people_verdict(solution.rollout) or _NOBODY for solution in row.solutions]
         self.add(row, judge_problem(row, truths, unended=True), truths, slices)
 
@@ -55,7 +54,7 @@ class AgainstTruth:
 
 
 def _place(judged: Judged) -> str:
-    """Return where a verdict puts the first error: steps after the true one, negative before it, or in a word."""
+    """Return where a verdict puts the first error: steps after the true one, negative before it, or as a word."""
     named, true = judged.verdict.first_error, judged.truth.first_error
     if judged.verdict.abstained:
         return "abstained"

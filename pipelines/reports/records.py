@@ -34,7 +34,7 @@ class PassRate(Record):
 
 
 class SolutionFigures(Record):
-    """What became of the solutions of labeled problems: only one with a verdict, and kept, can become a row."""
+    """The fate of labeled problems' solutions: only one with a verdict, and kept, can become a row."""
 
     labeled: int
     abstained: dict[str, int]
@@ -47,9 +47,9 @@ class ReviewedFigures(Record):
     """What people's findings did to the labels, in a run relabeled by them."""
 
     solutions: int
-    """Solutions that people looked at."""
+    """Solutions that people reviewed."""
     changed: int
-    """Those whose label is another one now, the withdrawn ones included."""
+    """Those whose label changed, including withdrawn ones."""
     withdrawn: int
     """Those that had a label and have none now."""
 
@@ -72,7 +72,7 @@ class PolicyFigures(Record):
 
 
 class LabelFigures(Record):
-    """Verdicts of one labeler against the oracle; see ``label_accuracy``. None where there is nothing to measure."""
+    """Verdicts of one labeler against the oracle; see ``label_accuracy``. None if there is nothing to measure."""
 
     first_error_accuracy: float | None
     correct_solution_accuracy: float | None
@@ -101,7 +101,7 @@ class AgainstFigures(LabelFigures):
 
 
 class LabelerFigures(AgainstFigures):
-    """One labeler against the oracle, with what it spent."""
+    """One labeler against the oracle, with its cost."""
 
     rollouts_per_solution: float | None
     generated_tokens_per_solution: float | None
@@ -122,7 +122,7 @@ class AuditFigures(Record):
 
 
 class ErrorSetFigures(Record):
-    """Sets of steps that hold people's first error (or "no error") with a stated chance, from one labeler."""
+    """Sets of steps that contain people's first error (or "no error") with a stated probability, from one labeler."""
 
     level: float
     """The chance, over solutions like these."""
@@ -132,7 +132,7 @@ class ErrorSetFigures(Record):
     """Solutions that ``least_posterior`` is from; the others measured it."""
     measured_on: int
     held: Share | None
-    """How often the set of a measured solution holds what people say."""
+    """How often the set contains people's verdict."""
     mean_size: float
 
 
@@ -169,13 +169,13 @@ class DiversityFigures(Record):
     operations: dict[str, float] = Field(default_factory=dict)
     """Share of the problems in whose question, right solutions or reference an operation appears."""
     near_copies: float | None = None
-    """Share that are nearly an earlier question with the same numbers; None where nothing can tell (`rensa`)."""
+    """Share that nearly repeat an earlier question with the same numbers; None without `rensa`."""
     near_copies_but_for_numbers: float | None = None
     """The same, whatever the numbers: templates filled in again."""
 
 
 class CostFigures(Cost):
-    """What the run spent, in all and by what it gave."""
+    """The run's cost, in total and per result."""
 
     per_labeled_step: Price | None
     per_kept_row: Price | None
@@ -197,7 +197,7 @@ class Report(Record):
     labelers: dict[str, LabelerFigures]
     oracle: dict[str, AgainstFigures]
     reviewed: ReviewedFigures | None = None
-    """None where the labels are not people's."""
+    """None if the labels are not people's."""
     people: dict[str, AgainstFigures]
     """The same figures against people's labels; empty if nobody judged a solution."""
     audit: dict[str, AuditFigures]
@@ -209,12 +209,12 @@ class Report(Record):
     shape: LabelShape
     """Values, first-error positions, label balance, calibration, and agreement of the labelers."""
     chosen: tuple[ChosenSolution, ...]
-    """Solutions to look at."""
+    """Solutions worth a look."""
     losses: tuple[LossExample, ...]
     """Examples of problems that were lost, by stage and reason."""
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]
-    """The commonest messages of failed rows, and how many rows each stands for."""
+    """The most common messages of failed rows, and how many rows each covers."""
     watched: WatchedFigures
     exports: dict[str, DatasetRows]
     diversity: DiversityFigures = DiversityFigures()

@@ -48,7 +48,7 @@ BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
 class _Tally:
-    """What is gathered while the shards pass by."""
+    """Figures accumulated while the shards are read."""
 
     def __init__(self) -> None:
         self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
@@ -107,14 +107,14 @@ class _Tally:
 
 
 class Measured(NamedTuple):
-    """The report, and what the card of the data sets shows beside it."""
+    """The report, and the card's additional contents."""
 
     report: Report
     contents: Contents
 
 
 def measured(run: RunFile, layout: Layout, ledger: Ledger) -> Measured:
-    """Go through the committed shards once. Raises RunFailed: a shard is damaged; the line names it."""
+    """Read the committed shards once. Raises RunFailed: a shard is damaged; the line names it."""
     tally = _Tally()
     for path in layout.shards("label"):
         shard = shard_index(path)

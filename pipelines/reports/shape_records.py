@@ -17,7 +17,7 @@ class Position(Record):
     """How many solutions go wrong first at a step."""
 
     step: int
-    """From 1; the last one stands for all later ones."""
+    """From 1; the last one represents all later ones."""
     labeled: int
     true: int
     """By the oracle, over the same solutions; 0 where it knows none."""
@@ -56,7 +56,7 @@ class Agreement(Record):
 
 
 class HeldOutBin(Record):
-    """Completions that no label was made from, by the value that their prefix was given before."""
+    """Completions not used for labels, by the value previously given to their prefix."""
 
     low: float
     completions: int

@@ -1,4 +1,4 @@
-"""A report for the terminal: the same figures as ``report.json``, the ones a person looks at first."""
+"""A report for the terminal: the main figures of ``report.json``."""
 
 from collections.abc import Mapping, Sequence
 
@@ -90,14 +90,14 @@ def _labelers(report: Report) -> str:
 
 
 def reviewed_text(report: Report) -> str:
-    """Return what people's findings did to the labels, in a sentence; empty where they did nothing."""
+    """Return the effect of people's findings on the labels, as a sentence; empty if there was none."""
     one = report.reviewed
     if one is None:
         return ""
     of = f" of {report.solutions.labeled} solutions" if report.solutions.labeled else ""
     withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
     labels = "label" if one.changed == 1 else "labels"
-    return f"people looked at {one.solutions}{of} and changed {one.changed} {labels}{withdrawn}"
+    return f"people reviewed {one.solutions}{of} and changed {one.changed} {labels}{withdrawn}"
 
 
 def _people(report: Report) -> str:
@@ -117,8 +117,8 @@ def error_sets_text(found: ErrorSetFigures) -> str:
     """Return what the sets of one labeler promise and hold, in a sentence."""
     return (
         f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
-        f'"no error" counted as one) hold what people say in {with_interval(found.held)} of {found.measured_on} '
-        f"solutions; {found.level:.0%} was aimed at, on {found.calibrated_on} others"
+        f'"no error" counted as one) contain the verdict of people in {with_interval(found.held)} of '
+        f"{found.measured_on} solutions; {found.level:.0%} was the target, set on {found.calibrated_on} others"
     )
 
 
@@ -152,7 +152,7 @@ def _audit(report: Report) -> str:
 
 
 def _pairs(report: Report) -> str:
-    """How many first errors make a pair of steps, how often it is right, and what was drawn on for it."""
+    """How many first errors make a pair of steps, how often it is right, and the extra samples."""
     pairs = report.pairs
     if not pairs.first_errors:
         return ""
@@ -175,7 +175,7 @@ AUDIT_HEAD = (
 
 
 def audit_rows(audit: Mapping[str, AuditFigures]) -> list[tuple[str, ...]]:
-    """Return the audit as cells, a slice a row, with 95 % intervals."""
+    """Return the audit as cells, one slice per row, with 95 % intervals."""
     return [
         (
             name,
@@ -219,7 +219,7 @@ def _price(price: Price, what: str) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a figure with as many digits as it deserves; a dash where there is nothing to measure."""
+    """Return a figure with suitable precision; a dash if there is nothing to measure."""
     if value is None:
         return "-"
     return f"{value:.3f}" if value <= 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"

@@ -1,4 +1,4 @@
-"""How good the reviewers are: against gold items, and against each other (Cohen 1960, Educational and Psychological
+"""Reviewers' accuracy: against gold items, and against each other (Cohen 1960, Educational and Psychological
 Measurement 20, p. 37)."""
 
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ class ReviewerFigures(Record):
     """Gold items answered."""
     gold_right: Share | None
     mistakes: float
-    """Rate of mistakes as it is held, gold items counted on top of one mistake in twenty."""
+    """Estimated error rate: gold items, with a prior of one mistake in twenty."""
     seconds: float | None
     """Median time of a finding."""
 
@@ -35,7 +35,7 @@ class PairAgreement(Record):
     steps: int
     agree: Share | None
     kappa: float | None
-    """Agreement beyond chance: 0 as by chance, 1 always. None where chance alone would agree always."""
+    """Agreement beyond chance: 0 at chance, 1 always. None if chance alone would always agree."""
 
 
 class ReviewFigures(Record):
@@ -47,9 +47,9 @@ class ReviewFigures(Record):
     reviewers: tuple[ReviewerFigures, ...]
     pairs: tuple[PairAgreement, ...]
     unsettled: int
-    """Steps on which reviewers differ, and nobody settled it."""
+    """Steps on which reviewers differ, not settled by anyone."""
     weak: int
-    """Traces of use among the findings."""
+    """Usage logs among the findings."""
 
 
 def review_figures(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> ReviewFigures:
@@ -78,7 +78,7 @@ def gold_truths(queue: ReviewQueue | None) -> dict[Place, str]:
 
 
 def disputed(findings: Iterable[StepFinding]) -> dict[Place, list[StepFinding]]:
-    """Return the steps on which reviewers differ in whether they are right, and nobody settled it."""
+    """Return the steps on which reviewers differ in whether they are right, not settled by anyone."""
     by_step: dict[Place, list[StepFinding]] = defaultdict(list)
     for one in standing(findings):
         if not one.weak and one.step is not None:
@@ -95,7 +95,7 @@ def place_of_step(one: StepFinding) -> Place:
 
 
 def verdict_of(one: StepFinding) -> str | None:
-    """Return right or wrong, None where it is neither."""
+    """Return right or wrong, None if neither."""
     if one.finding in ("right", "redundant"):
         return "right"
     return "wrong" if one.finding in ("wrong", "repaired") else None
@@ -147,7 +147,7 @@ def review_text(figures: ReviewFigures) -> str:
         measured = (
             f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})" if gold else "no gold"
         )
-        pace = "" if one.seconds is None else f", {one.seconds:g} s a step"
+        pace = "" if one.seconds is None else f", {one.seconds:g} s per step"
         lines.append(f"  {one.reviewer}: {one.findings} findings, {measured}{pace}")
     for pair in figures.pairs:
         if pair.agree:

@@ -1,7 +1,5 @@
-"""Which problems to read in full for a queue: those whose columns promise doubt, and some at random for gold items.
-
-Reading a problem takes milliseconds and its columns microseconds, so that a run of a million is gone through in
-seconds.
+"""Which problems to read in full for a queue: those whose columns suggest doubt, and some at random for gold items.
+Reading a problem takes milliseconds but its columns microseconds, so a run of a million takes seconds.
 """
 
 from typing import NamedTuple
@@ -25,7 +23,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(layout: Layout, top: int, seed: int) -> Candidates:
-    """Return the problems that a queue of ``top`` items is chosen from. Raises RunFailed: a shard is damaged."""
+    """Return the problems from which a queue of ``top`` items is chosen. Raises RunFailed: a shard is damaged."""
     places, scores, solutions = [], [], 0
     domains, labelers = Names(), Names()
     for path in layout.shards("label"):

@@ -1,7 +1,6 @@
-"""What a model writes of the queued steps, for a reviewer who wants to see it: what a step claims, and from what.
-
-It is asked not to judge, and never counts for a label. Kept in ``DIR/review/condensed.jsonl``, only ever added to; a
-completion that failed or was cut off is not kept.
+"""A model's text about each queued step, for reviewers who want it: what the step claims, and from what. The model is
+asked not to judge, and its text affects no label. Kept in ``DIR/review/condensed.jsonl``, append-only; a completion
+that failed or was cut off is not kept.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ PROMPT = (
 
 
 class CondensedStep(Record):
-    """What one model wrote of one step."""
+    """One model's text about one step."""
 
     solution_id: str
     step: int
@@ -56,14 +55,13 @@ def read_condensed(layout: Layout) -> dict[tuple[str, str], CondensedStep]:
 
 
 def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
-    """Ask the run's judge, else its policy's engine, about each queued step that has no text yet; say what came of it.
-
-    Raises BadInput: the engine is a part of the run's own, or cannot be opened; RunFailed: it ended.
+    """Ask the run's judge, else its policy's engine, about each queued step that has no text yet; return a summary.
+    Raises BadInput: the engine is the user's own part, or cannot be opened; RunFailed: it ended.
     """
     settings = run.judge or run.engine
     if is_own(settings):
         raise BadInput(
-            f"--condense: the run's engine {settings.kind} is a part of its own, which review does not import"
+            f"--condense: the run's engine {settings.kind} is the user's own part, which review does not import"
         )
     known, asked = read_condensed(layout), []
     for item in queue.items:

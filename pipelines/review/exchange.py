@@ -1,4 +1,4 @@
-"""Findings in and out: matched to the run's own solutions, so that none counts for words it was not made on."""
+"""Import and export of findings: matched to the run's own solutions, so none applies to a different text."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,11 +22,11 @@ from stepforge.schemas.review import Origin, StepFinding
 
 
 class Imported(NamedTuple):
-    """What became of a file."""
+    """The result of importing a file."""
 
     added: int
     known: int
-    """Those that were there already, word for word."""
+    """Exact duplicates of existing ones."""
     elsewhere: int
     """Those on solutions or steps that this run does not have."""
 
@@ -34,7 +34,7 @@ class Imported(NamedTuple):
 def format_of(name: str | None) -> AnyFormat:
     """Return a format by its name. Raises BadInput: there is none."""
     if name is None:
-        raise BadInput(f"give --format: {', '.join(FORMATS)}")
+        raise BadInput(f"set --format: {', '.join(FORMATS)}")
     if name not in FORMATS:
         raise BadInput(f"--format {name}: no such format; there are {', '.join(FORMATS)}")
     return FORMATS[name]
@@ -120,12 +120,11 @@ def _finding(
 
 
 def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: AnyFormat) -> int:
-    """Write the queue's solutions for another tool, and return how many; gold items look like all others.
-
-    Raises BadInput: the file is there already.
+    """Write the queue's solutions for another tool, and return how many; gold items look like the others. Raises
+    BadInput: the file already exists.
     """
     if file.exists():
-        raise BadInput(f"{file}: is there already; move it away or give another --export")
+        raise BadInput(f"{file}: already exists; move it away or give another --export")
     tasks = list(_tasks(layout, queue))
     file.write_text(form.export(tasks), encoding="utf-8")
     return len(tasks)

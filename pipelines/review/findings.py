@@ -1,6 +1,6 @@
-"""People's findings, kept in ``DIR/review/findings.jsonl``: lines are only ever added, each durable before the reviewer
-is told so. A line that a crash cut short was never confirmed; it is left where it is and counted. Other files of that
-folder are kept in the same way."""
+"""People's findings, kept in ``DIR/review/findings.jsonl``: append-only, each line durable before it is confirmed to
+the reviewer. A line cut short by a crash was never confirmed; it stays and is counted. Other files of that folder work
+the same way."""
 
 import fcntl
 import os
@@ -30,17 +30,16 @@ class Lines(NamedTuple, Generic[R]):
 
 
 def findings_file(layout: Layout, name: str = FILE) -> Path:
-    """Return where a run's findings are, or another file beside them.
-
-    Raises BadInput: the run lies in a store, where nothing can be added to a file.
+    """Return the path of a run's findings, or of another file next to them. Raises BadInput: the run is in a store,
+    which cannot append to files.
     """
     if not isinstance(layout.folder, Path):
-        raise BadInput(f"{layout.folder}: findings are added line by line, which a store cannot; copy the run first")
+        raise BadInput(f"{layout.folder}: a store cannot append findings line by line; copy the run first")
     return layout.folder / FOLDER / name
 
 
 def read_findings(layout: Layout) -> Lines[StepFinding]:
-    """Return all findings, none where there is no file. Raises OSError: the file cannot be read, or is a link."""
+    """Return all findings, none if there is no file. Raises OSError: the file cannot be read, or is a link."""
     return read_lines(layout, FILE, StepFinding)
 
 
@@ -61,7 +60,7 @@ def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
 def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:
     """Add findings durably, and return how many; two processes may add at the same time.
 
-    Raises BadInput: the run lies in a store; RunFailed: the disk fails; nothing that was confirmed is lost.
+    Raises BadInput: the run is in a store; RunFailed: the disk fails; nothing confirmed is lost.
     """
     return add_lines(layout, FILE, findings)
 

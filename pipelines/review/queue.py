@@ -1,10 +1,10 @@
-"""Which steps are worth a person's time: those whose answer is likely to change a label.
+"""Which steps are worth a person's time: those likely to change a label.
 
 The value of asking about a step is the chance that the label is right once it is answered, minus that chance now
-(Howard 1966, information value theory). Beliefs are the first labeler's, mixed with what the others say
-(``labelers.people_rule``): where they are unsure or disagree, an answer moves the label. Beside them stand problems
-whose reference is suspected, because the solutions agree on another answer, and a few steps whose truth is known: gold
-items, by which the reviewer is measured and which look like all others.
+(Howard 1966, information value theory). Probabilities are the first labeler's, mixed with the others' verdicts
+(``labelers.people_rule``): where they are unsure or disagree, an answer changes the label. The queue also has problems
+with a suspect reference, because the solutions agree on another answer, and a few steps with a known truth: gold items,
+which look like the others and measure the reviewer.
 """
 
 import heapq
@@ -30,15 +30,15 @@ from stepforge.schemas.seeds import rng_of
 
 QUEUE_FILE = "queue.json"
 GOLD_EVERY = 10
-"""One item in so many has a known truth, where the run has any."""
+"""One item in this many has a known truth, if the run has any."""
 SETTLED = 0.95
-"""Probability of one first error at which a solution needs no more answers."""
+"""Probability of one first error above which a solution needs no more answers."""
 LEAST_VALUE = 0.005
 Reason = Literal["unsure", "no label yet", "labelers disagree", "would change the label", "reference suspected"]
 
 
 class QueueItem(Record):
-    """A solution to look at, and the step to begin with."""
+    """A solution to review, and the step to begin with."""
 
     shard: int
     row: int
@@ -54,23 +54,22 @@ class QueueItem(Record):
 
 
 class ReviewQueue(Record):
-    """The items in the order in which they are shown, and what they were chosen from."""
+    """The items in display order, and what they were chosen from."""
 
     items: tuple[QueueItem, ...]
     solutions: int
 
 
 class Doubt(NamedTuple):
-    """The step of a solution whose answer is worth most."""
+    """The most valuable step to ask about in a solution."""
 
     step: int
     value: float
 
 
 def next_doubt(belief: Sequence[float], labeled: int | None, asked: Iterable[int] = ()) -> Doubt | None:
-    """Return the step to ask about next; None where no answer is worth much.
-
-    ``labeled``: the first error that the label names now, the number of steps for none, None where it abstains.
+    """Return the step to ask about next; None if no answer is worth much. ``labeled``: the first error of the current
+    label, the number of steps for none, None if it abstains.
     """
     steps, known = len(belief) - 1, set(asked)
     if max(belief) >= SETTLED and belief[labeled or 0] == max(belief):
@@ -82,7 +81,7 @@ def next_doubt(belief: Sequence[float], labeled: int | None, asked: Iterable[int
 
 
 def _after(belief: Sequence[float], step: int) -> float:
-    """Return the expected chance of the best label once a step was answered."""
+    """Return the expected probability of the best label once a step is answered."""
     steps, rate = len(belief) - 1, MISTAKES / OF
     return sum(
         max(p * likelihood(i, step, steps, rate, wrong=wrong) for i, p in enumerate(belief)) for wrong in (True, False)
@@ -106,7 +105,7 @@ def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) ->
 
 
 def suspected_reference(row: LabeledProblem) -> float:
-    """Return by how much more solutions share one other answer than the reference, as a share of all; 0 if not."""
+    """Return by what share of all more solutions give one other answer than the reference; 0 if none do."""
     answers = [s.rollout.answer for s in row.solutions if s.rollout.outcome == "wrong" and s.rollout.answer is not None]
     common = Counter(answers).most_common(1)
     right = sum(s.rollout.outcome == "correct" for s in row.solutions)
@@ -116,7 +115,7 @@ def suspected_reference(row: LabeledProblem) -> float:
 
 
 def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
-    """Return the ``top`` items that are worth most, with gold items among them.
+    """Return the ``top`` most valuable items, with gold items among them.
 
     Raises BadInput: nothing is labeled yet; RunFailed: a shard is damaged.
     """
@@ -191,7 +190,7 @@ def _item(
 
 
 def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
-    """Return a gold item on a solution, if its truth is known; wrong steps are taken as often as right ones."""
+    """Return a gold item on a solution, if its truth is known; wrong steps are chosen as often as right ones."""
     solution = row.solutions[item.solution]
     truth = oracle_verdict(row.problem, solution.rollout) if row.problem.truth else people_verdict(solution.rollout)
     if truth is None or truth.abstained or not truth.classes:
@@ -206,7 +205,7 @@ def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
 
 
 def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem], seed: int) -> Iterator[QueueItem]:
-    """Put a gold item into each stretch of the queue, at a place that nobody can guess."""
+    """Put a gold item into each section of the queue, at an unpredictable place."""
     rng, left = rng_of(seed, "gold places"), list(gold)
     for first in range(0, len(items), GOLD_EVERY - 1):
         stretch = list(items[first : first + GOLD_EVERY - 1])
@@ -225,7 +224,7 @@ def read_queue(layout: Layout) -> ReviewQueue | None:
 
 
 def row_of(layout: Layout, item: QueueItem) -> LabeledProblem | None:
-    """Return an item's problem; None where the run was made again since the queue was built."""
+    """Return an item's problem; None if the run has changed since the queue was built."""
     path = layout.shard("label", item.shard)
     with suppress(IndexError):
         row = read_row(path, LabeledProblem, item.row) if path.exists() else None

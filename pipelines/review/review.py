@@ -1,4 +1,4 @@
-"""``stepforge review``: the queue, what people found so far, and the way in and out for other tools."""
+"""``stepforge review``: the queue, findings so far, and exchange with other tools."""
 
 from pathlib import Path
 
@@ -22,15 +22,12 @@ def review(
     again: bool,
     condensing: bool,
 ) -> tuple[ReviewFigures, str]:
-    """Build the queue if there is none, take in or write a file; return where the review stands, in figures and text.
-
-    ``again`` builds a new queue: solutions that people settled are not in it any more. ``condensing`` asks the run's
-    engine to write of the queued steps what a reviewer should know.
-
-    Raises BadInput: this is no run with labels, or the file is wrong.
+    """Build the queue if there is none, import or export a file; return the state of the review, in figures and text.
+    ``again`` builds a new queue, without settled solutions. ``condensing`` asks the run's engine for a text about each
+    queued step. Raises BadInput: this is not a run with labels, or the file is wrong.
     """
     run, layout = open_run(folder)
-    findings_file(layout)  # refuses a store before anything is done
+    findings_file(layout)  # rejects a store before anything is done
     if read or write or form:
         format_of(form)
     imported = import_findings(layout, read, format_of(form), license_name) if read else None
@@ -45,10 +42,10 @@ def review(
     lines = [f"queue: empty; an answer is likely to change the label of none of {queue.solutions} solutions"]
     if queue.items:
         chosen = f"{len(queue.items)} of {queue.solutions}"
-        lines = [f"queue: {chosen} solutions, the ones whose labels an answer is likeliest to change"]
+        lines = [f"queue: {chosen} solutions, the ones whose labels an answer is most likely to change"]
     if imported is not None:
         lines.append(
-            f"imported: {imported.added} findings, {imported.known} were known, "
+            f"imported: {imported.added} findings, {imported.known} already known, "
             f"{imported.elsewhere} are on solutions that this run does not have"
         )
     if condensed is not None:
@@ -61,5 +58,5 @@ def review(
     if figures.findings:
         lines.append(f"apply them: stepforge relabel {folder} --rule people")
     if queue.items:
-        lines.append(f"go on: stepforge view {folder}, then Review")
+        lines.append(f"continue: stepforge view {folder}, then Review")
     return figures, "\n".join(lines)

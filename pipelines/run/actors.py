@@ -1,7 +1,6 @@
-"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
-
-A worker whose engine is dead says so (``EngineDead``); the driver ends its process, starts another and sends the shard
-again, because one without its committed file was never done.
+"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``. A worker whose engine is
+dead reports ``EngineDead``; the driver ends its process, starts another and sends the shard again, because a shard
+without its committed file is not done.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ class CpuWorker:
         return await self.work.do(stage, shard, corpus, rates)
 
     async def call(self, task: Callable[[], None]) -> None:
-        """Do something that is no stage of a shard, one thing at a time."""
+        """Do other work than a stage of a shard, one call at a time."""
         async with self._alone:
             await asyncio.to_thread(self.work.check_session)
             await asyncio.to_thread(task)
@@ -84,7 +83,7 @@ class EngineWorker(CpuWorker):
         return first | spent | {"checking": int(self._loading.locked())}
 
     async def close(self) -> None:
-        """Leave what is under way but for files being written, and give the engine back."""
+        """Drop work in progress, except for files being written, and release the engine."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -106,7 +105,7 @@ class EngineWorker(CpuWorker):
         return self.work.engines
 
     async def _probe(self, stage: ShardStage, shard: ShardPlan) -> None:
-        """Try the engine on the first shard that has problems, before anything is sampled for it."""
+        """Check the engine on the first shard with problems, before sampling for it."""
         async with self._loading:
             engines = await self._loaded()
             if self._tried:

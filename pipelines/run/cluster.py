@@ -20,21 +20,21 @@ from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.errors import RunFailed
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
-"""By this a worker that is killed takes its children along: an engine's process would keep the GPU. A cluster's nodes
+"""Makes a killed worker take its children along: an engine's process would keep the GPU. A cluster's nodes
 need it in the environment of ``ray start``."""
 
 
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 LONGEST_FOLDER = 20
-"""Characters of a temporary folder in which Ray's sockets fit, whose addresses may have 107."""
+"""Longest temporary folder path that leaves room for Ray's socket paths, which may have 107 characters."""
 _private_folder: str | None = None
 
 
 def start_ray(*, hub_token: bool = True) -> None:
     """Join the cluster of ``RAY_ADDRESS``, or start a local Ray that listens on loopback and asks for a token.
 
-    The token is drawn for this Ray alone and handed to its processes through their environment, never to a file. Its
-    folder, which Ray itself opens to everybody, lies in one that only this user can enter.
+    The token is generated for this Ray and passed to its processes through their environment, never a file. Its folder,
+    which Ray makes world-readable, is inside one that only this user can enter.
 
     Args:
         hub_token: Whether the processes of a local Ray get the Hub's token, if there is one.
@@ -44,8 +44,8 @@ def start_ray(*, hub_token: bool = True) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address is None and "ray" not in sys.modules:
         os.environ.setdefault(*CHILDREN_DIE)
-        # Ray reads these when it is imported; where that has happened its own defaults hold.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one setting by which every port is on loopback
+        # Ray reads these at import; if it is already imported, its own defaults apply.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one setting that puts every port on loopback
         if not any(name.startswith("RAY_AUTH_") for name in os.environ):
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
@@ -58,13 +58,13 @@ def start_ray(*, hub_token: bool = True) -> None:
     try:
         with nullcontext() if hub_token else _without_hub_token():
             ray.init(address, **options)
-    except Exception as error:  # Ray raises plain ones, of a raylet that came up too late too
+    except Exception as error:  # Ray raises plain ones, also for a raylet that came up too late
         stop_ray()
         raise RunFailed(f"Ray did not start ({str(error).splitlines()[0]}); run the same command again") from error
 
 
 def stop_ray() -> None:
-    """Leave the cluster; a local Ray that was started here ends, and its folder goes."""
+    """Leave the cluster; a local Ray started here is shut down, and its folder deleted."""
     import ray
 
     global _private_folder
@@ -84,7 +84,7 @@ def loads_from_hub(run: RunFile) -> bool:
 
 
 def _made_private_folder() -> str:
-    """Make a folder with mode 0700; Ray opens those that it is given itself, and makes, to everybody."""
+    """Make a folder with mode 0700; Ray makes the folders it gets or creates world-readable."""
     global _private_folder
     where = tempfile.gettempdir()
     _private_folder = tempfile.mkdtemp(prefix="stepforge-", dir=where if len(where) <= LONGEST_FOLDER else "/tmp")  # noqa: S108
@@ -93,7 +93,7 @@ def _made_private_folder() -> str:
 
 @contextmanager
 def _without_hub_token() -> Iterator[None]:
-    """Take the token out of the environment that is inherited inside."""
+    """Remove the token from the environment inherited inside."""
     taken = {name: os.environ.pop(name) for name in HUB_TOKENS if name in os.environ}
     try:
         yield
@@ -102,7 +102,7 @@ def _without_hub_token() -> Iterator[None]:
 
 
 def ray_is_lost() -> bool:
-    """Return whether the local Ray has lost its only node, whose raylet was killed; a cluster may yet get others."""
+    """Return whether the local Ray has lost its only node (raylet killed); a cluster may still get others."""
     import ray
 
     if os.environ.get("RAY_ADDRESS"):

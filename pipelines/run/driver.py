@@ -1,7 +1,7 @@
 """One run: plan the shards, send each through the stages, check the row counts, export, report.
 
-A shard goes on to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem to
-be there. What a committed file says is done is never done again: the same command resumes.
+A shard moves to the next stage as soon as it is ready; only the vetting of duplicates waits for every problem. Work
+with a committed file is never redone: the same command resumes.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from stepforge.schemas.record import Record
 
 
 def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool = False) -> Report:
-    """Do everything of a run that is not done yet, and return its report.
+    """Do all unfinished work of a run, and return its report.
 
     Raises:
         BadInput: nothing was started.
@@ -54,20 +54,20 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"{folder}: cannot be made ({error.strerror}); give another --out") from None
+        raise BadInput(f"{folder}: cannot be created ({error.strerror}); give another --out") from None
     with Stopping() as stopping, only_driver(layout) as name:
         if layout.rule.exists():
-            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also makes it again; give another --out")
+            raise BadInput(f"{folder}: was made by `stepforge relabel`, which also redoes it; give another --out")
         run = with_folder_exports(run, layout)
         redone = guard_settings(run, layout)
         if redone and not quiet:
-            changed = f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is made again"
-            say(f"{changed}, from the completions that are kept", err=True)
+            changed = f"stepforge: settings of {', '.join(redone)} have changed; what depends on them is redone"
+            say(f"{changed}, from the stored completions", err=True)
         plan = plan_shards(run, folder)
         committed = layout.committed()
         again = take_back(layout, committed)
         if again:
-            say(f"stepforge: {again} rows failed for a reason outside of them; they are tried again", err=True)
+            say(f"stepforge: {again} rows failed for an outside reason; they are retried", err=True)
         pending = _pending(run, layout, plan, committed)
         if pending:
             session = Session(layout, name, len(pending))
@@ -89,10 +89,8 @@ def run_all(run: RunFile, folder: AnyPath, *, quiet: bool = False, as_json: bool
 def _pending(
     run: RunFile, layout: Layout, plan: Sequence[ShardPlan], committed: dict[ShardStage, set[int]]
 ) -> list[ShardPlan]:
-    """Return the shards on which something is to be done.
-
-    All, where the rates that labels need are not known or may become others, or where an earlier driver ended between
-    making a shard again and looking at those made from it.
+    """Return the shards with work to do: all of them, if the rates that labels need are unknown or may change, or if an
+    earlier driver ended between redoing a shard and checking those made from it.
     """
     pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
     pilot = pilot_shards(run, plan)
@@ -101,7 +99,7 @@ def _pending(
 
 
 def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> None:
-    """Move journals of committed shards that kills have left, and delete what was being written beside its place."""
+    """Move journals of committed shards left over by kills, and delete unfinished temporary files."""
     for stage in (SHARD_STAGES[0], *ENGINE_STAGES):
         for folder in listed(layout.folder / "journal", f"{stage}-*"):
             number = folder.name.rpartition("-")[2]
@@ -146,7 +144,7 @@ class _Flow:
         self.labeled = {shard.index: asyncio.Event() for shard in self.pilot}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
-        """Shards of which a stage was done again: what was made from them before may not fit any more."""
+        """Shards with a redone stage: what was made from them before may no longer fit."""
 
     async def run(self, pending: list[ShardPlan]) -> None:
         folder, session = self.layout.folder, self.session.name
@@ -185,7 +183,7 @@ class _Flow:
         return wanted or self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
 
     def _is_labeled(self, index: int) -> bool:
-        """Whether a shard's labels stand: where a stage before is missing, they will be made again."""
+        """Whether a shard's labels are valid: if an earlier stage is missing, they will be redone."""
         return all(index in self.committed[stage] for stage in SHARD_STAGES[: SHARD_STAGES.index("label") + 1])
 
     async def _shard(self, shard: ShardPlan) -> None:
@@ -208,7 +206,7 @@ class _Flow:
         done: ShardDone = await pool.call(
             "do",
             *(stage, shard, corpus, rates),
-            rank=(-SHARD_STAGES.index(stage), shard.index),  # what is nearly done goes first
+            rank=(-SHARD_STAGES.index(stage), shard.index),  # shards closest to done go first
             timeout=self.run_file.workers.stage_timeout,
         )
         done.report.check()
@@ -219,14 +217,14 @@ class _Flow:
         await asyncio.to_thread(self.session.write, now=False)
 
     def _look_out(self, report: ShardReport) -> None:
-        """Stop where what was seen in this session shows that the labels would be worthless."""
+        """Stop if this session's figures show that the labels would be worthless."""
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
             raise RunFailed(f"stopped, finished work is kept: {reason}")
 
     def _begin(self, stage: ShardStage, index: int) -> None:
-        """Note that a shard may change, for the next driver too: what was made from it is to be looked at again."""
+        """Record that a shard may change, for the next driver too: what was made from it must be checked again."""
         self.made.add(index)
         later = SHARD_STAGES[SHARD_STAGES.index(stage) + 1 :]
         if not self.unsettled and any(index in self.committed[stage] for stage in later):
@@ -234,7 +232,7 @@ class _Flow:
             self.unsettled = True
 
     def _stands(self, stage: ShardStage, index: int) -> bool:
-        """Whether a stage's shard is there, and was made from the shard before it as that is now."""
+        """Whether a stage's shard exists, and was made from the current version of the shard before it."""
         path = self.layout.shard(stage, index)
         if index not in self.committed[stage] or (stage == "label" and not path.exists()):
             return False
@@ -256,7 +254,7 @@ class _Flow:
         self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
     def _known(self, shard: ShardPlan) -> Corpus:
-        """Return what vetting a shard needs of the corpus."""
+        """Return the corpus facts that vetting a shard needs."""
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
         return Corpus(
             duplicate_of={name: copy for name in ids if (copy := self.corpus.duplicate_of.get(name))},
@@ -280,7 +278,7 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 
 async def _all(coroutines: Iterable[Any]) -> None:
-    """Run side by side; the first error ends the others and is raised as itself."""
+    """Run concurrently; the first error cancels the others and is raised unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             for coroutine in coroutines:

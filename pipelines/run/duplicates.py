@@ -1,8 +1,7 @@
-"""Which problems of a run ask what an earlier one asked, or nearly: the one thing that needs every problem at once.
+"""Which problems of a run repeat an earlier one, exactly or nearly: the one step that needs every problem at once.
 
-Of each question 16 bytes are kept, and sorted; names are read again for the few that turn out to be copies. A million
-questions take 61 MiB at most, where a dictionary from each to its problem's name took 200 (measured); looked at for
-near copies, they take 280 MB.
+Of each question 16 bytes are kept, and sorted; names are reread for the few copies. A million questions take at most 61
+MiB, where a dictionary from each to its problem's name took 200 (measured); checking for near-copies takes 280 MB.
 """
 
 from bisect import bisect_right
@@ -57,7 +56,7 @@ def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str
 
 
 def _equal_rows(keys: NDArray[np.void]) -> tuple[list[int], list[int]]:
-    """Return the rows whose key was there before, and for each the first row that has it."""
+    """Return the rows with a repeated key, and for each the first row that has it."""
     order = np.lexsort((keys["low"], keys["high"]))  # stable: rows of one key stay in their order
     in_order = keys[order]
     new = np.ones(len(keys), bool)

@@ -12,7 +12,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 
 LEAST_SHARDS = 8
-"""Fewer are done before workers have started."""
+"""With fewer, starting workers takes longer."""
 
 
 async def export_on(pool: Pool, run: RunFile, layout: Layout) -> None:
@@ -23,7 +23,7 @@ async def export_on(pool: Pool, run: RunFile, layout: Layout) -> None:
 
 
 def export_apart(run: RunFile, layout: Layout, session: str) -> None:
-    """Write the exports without a run under way: on workers of their own where the run has several, else here."""
+    """Write the exports outside a run: on new workers if the run has several, else in this process."""
     if run.workers.cpu == 1 or len(layout.shards("curate")) < LEAST_SHARDS:
         export_all(run, layout)
         return

@@ -1,4 +1,4 @@
-"""Before a run whose outcomes come from running code: is there an isolation, and can the user's own rule be asked?"""
+"""Before a run whose outcomes come from running code: does isolation work, and can the user's own rule be called?"""
 
 import asyncio
 import shutil
@@ -14,7 +14,7 @@ from stepforge.schemas.verifier import CommandVerifier, PythonVerifier
 
 
 def check_isolation(run: RunFile) -> None:
-    """Start a locked process that tries to get out, where the run needs one."""
+    """Start an isolated process that tries to escape, if the run needs isolation."""
     rules = [part.verifier for part in run.generate if isinstance(part, ProblemSet) and part.verifier]
     tested = any(
         isinstance(part, Programs | ReasoningGym) or (isinstance(part, ProblemSet) and part.tests)
@@ -24,7 +24,7 @@ def check_isolation(run: RunFile) -> None:
         return
     for rule in rules:
         if isinstance(rule, CommandVerifier) and not (rule.command[0] == "{python}" or shutil.which(rule.command[0])):
-            raise BadInput(f"generate: verifier: no program {rule.command[0]!r}; name it by its path")
+            raise BadInput(f"generate: verifier: no program {rule.command[0]!r}; give its path")
     asyncio.run(_check(rules))
 
 
@@ -33,9 +33,7 @@ async def _check(rules: list[PythonVerifier | CommandVerifier]) -> None:
         try:
             found = await sandbox.check()
             if rules and not found.namespaces:
-                raise BadInput(
-                    "generate: verifier: a rule of your own needs user namespaces; allow them on this machine"
-                )
+                raise BadInput("generate: verifier: your own rule needs user namespaces; allow them on this machine")
             rule = next((rule for rule in rules if isinstance(rule, PythonVerifier)), None)
             if rule is None:
                 return

@@ -1,4 +1,4 @@
-"""An engine as one shard sees it: what its journal holds is not asked again, and what is asked is journaled."""
+"""An engine as one shard sees it: completions in the journal are reused, and new ones are journaled."""
 
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
@@ -6,14 +6,12 @@ from stepforge.pipelines.storage.journal import Journal, request_key
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 LET_DOWN = 8
-"""How often a request may find nobody while others are answered."""
+"""How often a request may get no answer while others are answered."""
 
 
 class JournaledEngine(WrappedEngine):
-    """Every completion is a request of its own, kept as soon as it is there.
-
-    A failed completion is not journaled: after a kill the engine may do better. While the engine is away, what it is
-    asked waits.
+    """Every completion is a separate request, journaled as soon as it arrives. A failed one is not: after a kill the
+    engine may do better. While the engine is down, requests wait.
     """
 
     def __init__(self, gate: EngineGate, journal: Journal) -> None:
@@ -35,9 +33,8 @@ class JournaledEngine(WrappedEngine):
         return completion
 
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
-        """Ask until somebody answers: that nobody does says nothing about the row.
-
-        A request that is let down again and again while others are answered fails by itself.
+        """Retry until the engine answers: an outage says nothing about the row. A request that keeps failing while
+        others are answered fails alone.
         """
         outage, tries, let_down = self._gate.outage, 0, 0
         while True:

@@ -1,6 +1,6 @@
-"""Which questions mean what an earlier one means: mean hidden states of a small model, compared pair by pair.
+"""Which questions mean the same as an earlier one: mean hidden states of a small model, compared pair by pair.
 
-Within questions of the same numbers only, unless numbers do not count: then every pair of the run is compared, which
+Only among questions with the same numbers, unless numbers do not count: then every pair of the run is compared, which
 takes a second for 10,000 questions and hours for a million. Vectors are kept in half precision.
 """
 
@@ -23,13 +23,12 @@ BLOCK = 1_024
 
 
 class Meanings:
-    """Vectors of questions, taken in one after the other; as ``minhash.Signatures``, by meaning."""
+    """Vectors of questions, added one after another; like ``minhash.Signatures``, by meaning."""
 
     def __init__(self, model: str, *, numbers: bool) -> None:
         """Load the model; ``numbers``: questions with other numbers are never alike.
 
-        Raises:
-            BadInput: the model is not there, or is none that reads text.
+        Raises: BadInput: the model is missing, or is not a text model.
         """
         from transformers import AutoModel, AutoTokenizer
 
@@ -49,7 +48,7 @@ class Meanings:
         self._count = 0
 
     def add(self, questions: Sequence[str]) -> None:
-        """Take in more questions."""
+        """Add more questions."""
         start = self._count
         for question in questions:
             told = question_shingles(question, numbers=self._numbers)[1]
@@ -62,7 +61,7 @@ class Meanings:
             self._places += [start + i for i in some]
 
     def earlier(self, similarity: float) -> dict[int, int]:
-        """Return for each question that means what an earlier one does, which is kept, the number of that one."""
+        """Map each question that means the same as an earlier, kept one to that one's number."""
         found: dict[int, int] = {}
         if not self._vectors:
             return found

@@ -1,4 +1,4 @@
-"""Shards of a source in which a model takes part: every attempt of the shard at once, on an engine."""
+"""Shards of a source that uses a model: every attempt of the shard at once, on an engine."""
 
 import asyncio
 import json
@@ -20,11 +20,11 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader
 
 LOOKED_THROUGH = 64
-"""Seeds after the first among which one of its group is looked for."""
+"""Seeds after the first that are searched for one of its group."""
 
 
 class WrittenShard(NamedTuple):
-    """What the attempts of a shard came to."""
+    """The results of a shard's attempts."""
 
     made: list[SourceItem]
     rejected: list[Rejected]
@@ -33,7 +33,7 @@ class WrittenShard(NamedTuple):
 
 
 def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
-    """Return the source of a shard, if a model takes part in it."""
+    """Return the source of a shard, if it uses a model."""
     part = run.generate[shard.source] if shard.source >= 0 else None
     return part if isinstance(part, ModelSource) else None
 

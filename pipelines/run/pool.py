@@ -1,7 +1,6 @@
-"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run.
-
-A call goes to whichever worker is free. If that worker dies under it, another takes the call over at once, and the dead
-one offers its slots again when its replacement is ready, which on a cluster may have to wait for room.
+"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run. A call goes
+to any free worker. If that worker dies, another takes over the call immediately, and the dead one's slots return when
+its replacement is ready, which on a cluster may have to wait for room.
 """
 
 import asyncio
@@ -22,19 +21,19 @@ from stepforge.schemas.protocols import EngineDead
 MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
 HEALTHY_SECONDS = 600.0
-"""A worker that lived so long, or committed a shard, did not fail at its start: its deaths are counted again."""
+"""A worker that lived this long, or committed a shard, did not fail at startup: its death count restarts."""
 SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
-"""How often a worker that is not up is taken for one that never will be, if that is so."""
+"""Share of workers not yet up above which waiting for them is given up as hopeless."""
 CLOSE_SECONDS = 30.0
 
 
 class WorkerDied(Exception):
-    """The process that a call was given to is gone."""
+    """The process that handled a call is gone."""
 
 
 class Worker:
-    """A place for a worker's process: when the process dies, another takes its place."""
+    """A slot for a worker's process: when the process dies, another replaces it."""
 
     def __init__(self, start: Callable[[], Any], max_restarts: int) -> None:
         self._start = start
@@ -74,7 +73,7 @@ class Worker:
         return answer
 
     def started(self) -> "asyncio.Task[None]":
-        """Return the task that ends when the worker takes calls, or will never; one for all who ask."""
+        """Return the task that ends when the worker accepts calls, or never will; shared by all callers."""
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._get_ready())
         return self._starting
@@ -90,7 +89,7 @@ class Worker:
         return found
 
     async def close(self) -> None:
-        """End the worker in good order; one that is already gone is no error."""
+        """Shut the worker down; one that is already gone is not an error."""
         import ray
 
         if self._starting is not None:
@@ -114,7 +113,7 @@ class Worker:
             return
 
     async def _ready(self) -> None:
-        """Wait for the worker's process, but not for one that has no machine left to run on."""
+        """Wait for the worker's process, unless it has no machine left to run on."""
         ready = asyncio.get_running_loop().create_task(self.call("ready"))
         try:
             while not (await asyncio.wait([ready], timeout=LOOK_SECONDS))[0]:
@@ -128,7 +127,7 @@ class Worker:
             ready.cancel()
 
     def _bury(self, actor: Any, error: Exception) -> None:
-        """Start another process, unless a call beside this one has done so already."""
+        """Start another process, unless a concurrent call has already done so."""
         import ray
 
         if actor is not self.actor or self.failure is not None:
@@ -138,23 +137,23 @@ class Worker:
         if self._deaths > self._max_restarts:
             self.failure = RunFailed(
                 f"a worker died {self._deaths} times in a row, last after {lived:.0f} s: {_cause(error)}; finished "
-                "work is kept. Its last output is above; `stepforge doctor` shows what works here; fix the cause and "
-                "run the same command to resume"
+                "work is kept. Its last output is above, and `stepforge doctor` shows what works here; fix the cause "
+                "and run the same command to resume"
             )
             return
-        ray.kill(actor, no_restart=True)  # one that only seems dead must not hold its GPU
+        ray.kill(actor, no_restart=True)  # one that only seems dead must not keep its GPU
         self.actor = self._start()
         self._began = time.monotonic()
         self._starting = None
 
 
 Rank = tuple[int, ...]
-"""Who is served first: the lowest."""
+"""Priority: the lowest is served first."""
 
 
 @dataclass(order=True)
 class _Call:
-    """A call that waits for a worker, or is with one."""
+    """A call waiting for a worker, or running on one."""
 
     rank: Rank
     number: int
@@ -164,7 +163,7 @@ class _Call:
     answer: "asyncio.Future[Any]" = field(compare=False)
 
     def settle(self, error: Exception | None, answer: Any = None) -> None:
-        if self.answer.done():  # whoever asked is gone
+        if self.answer.done():  # the caller is gone
             return
         if error is None:
             self.answer.set_result(answer)
@@ -185,10 +184,8 @@ class Pool:
         self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
 
     async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
-        """Have a free worker do something, and another if it dies; while none is free, the lowest rank waits least.
-
-        Raises:
-            BadInput, RunFailed: as the worker raised them, or since a worker cannot be brought back.
+        """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
+        Raises: BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, timeout, answer))
@@ -202,7 +199,7 @@ class Pool:
         await asyncio.gather(*(worker.close() for worker in self.workers))
 
     async def _serve(self, worker: Worker) -> None:
-        """Give one call after the other to a worker; one under which it dies goes to whoever is free first."""
+        """Give a worker one call after another; if it dies, its call goes to the first free worker."""
         while True:
             await asyncio.wait([worker.started()])
             call = await self._calls.get()
@@ -247,13 +244,13 @@ def _workers(
 ) -> list[Worker]:
     import ray
 
-    # Ray's own restarts count over the whole run and repeat a call on the same broken process; ours do neither.
+    # Ray's own restarts count over the whole run and retry a call on the same broken process; ours do neither.
     remote = ray.remote(max_concurrency=MAX_CONCURRENCY, max_restarts=0, max_task_retries=0, **options)(kind)
     return [Worker(lambda: remote.remote(run, folder, session), run.workers.max_restarts) for _ in range(number)]
 
 
 def engine_gpus(run: RunFile) -> float:
-    """Return the GPUs to reserve for an engine; Ray must have been started."""
+    """Return the GPUs to reserve for an engine; Ray must be running."""
     if run.workers.gpus_per_engine is not None:
         return run.workers.gpus_per_engine
     import ray
@@ -264,7 +261,7 @@ def engine_gpus(run: RunFile) -> float:
 
 
 def _as_raised(error: Any) -> Exception:
-    """A worker's own clear errors as they were raised, and anything else in one line."""
+    """Return a worker's own clear errors unchanged, and anything else as one line."""
     cause = error.cause
     if isinstance(cause, BadInput | RunFailed):
         return type(cause)(str(cause))

@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong before a run starts: problem sets, the model, the engine, the server."""
+"""All checks before a run starts: problem sets, the model, the engine, the server."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
 
 FEW = 8
-"""Problems among which the one for the test completion is chosen."""
+"""Number of problems from which the one for the test completion is chosen."""
 
 
 def preflight(run: RunFile) -> None:
@@ -68,7 +68,7 @@ def _check_problems(run: RunFile) -> None:
 
 
 def _check_filters(run: RunFile) -> None:
-    """Read the held-out sets, and look for the libraries that filters need."""
+    """Read the held-out sets, and check for the libraries that filters need."""
     for part in run.vet:
         if isinstance(part, Contamination):
             held_out_index(part)
@@ -84,7 +84,7 @@ def _check_filters(run: RunFile) -> None:
 
 
 def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> None:
-    """Without a reference no outcome is known, and every labeler but a judge has nothing to go by."""
+    """Without a reference no outcome is known, so no labeler except a judge can work."""
     supplied = any(isinstance(part, SelfConsistency) for part in run.vet)
     if count.without_answer < count.problems or supplied or any(isinstance(part, Judge) for part in run.label):
         return
@@ -120,9 +120,8 @@ def _need(module: str, remedy: str) -> None:
 
 
 async def _answers(run: RunFile) -> None:
-    """Ask each server for one completion from here, before anything starts.
-
-    On a cluster only the workers may see it, and they ask themselves.
+    """Request one completion from each server before anything starts. On a cluster only the workers may reach it, so
+    they do this themselves.
     """
     from stepforge.pipelines.engines import open_engine
 
@@ -168,7 +167,7 @@ def _some_problems(run: RunFile) -> list[Problem]:
 
 
 def _check_domains(run: RunFile) -> None:
-    """What some families need besides a policy."""
+    """What some families need in addition to a policy."""
     kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
     if "logic" in kinds and not z3_is_there():
         raise BadInput(f"generate: {MISSING}")
@@ -179,8 +178,8 @@ def _check_domains(run: RunFile) -> None:
 def _check_temperature(run: RunFile) -> None:
     if run.policy.temperature == 0 and completing(run):
         raise BadInput(
-            f"policy.temperature: 0 gives one completion again and again, and {', '.join(completing(run))} counts how "
-            "many are right: set it above 0 (1 draws from the model as it is), or label by judge"
+            f"policy.temperature: 0 always gives the same completion, and {', '.join(completing(run))} counts how "
+            "many are right: set it above 0 (1 samples from the model unchanged), or use the judge labeler"
         )
 
 

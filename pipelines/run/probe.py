@@ -1,7 +1,6 @@
-"""What an engine is asked before anything is sampled with it: whether it answers as a policy's engine must.
-
-An engine that ignores seeds, or the beginning it is to continue from, or that breaks off and calls it finished, makes
-labels that look like any others. A dozen completions of the run's own problem tell most of them.
+"""Checks an engine before sampling with it. An engine that ignores seeds or the beginning to continue from, or that
+breaks off and calls it finished, makes labels that look like any others. A dozen completions of one of the run's
+problems reveal most such engines.
 """
 
 from collections import Counter
@@ -20,13 +19,13 @@ LONGEST = 512
 """Tokens that a completion of the probe may take."""
 SAMPLES = 8
 WARM = 1.5
-"""The temperature of the second look: no model gives one text eight times over there, but for a cache."""
+"""Temperature of the second check: only a cache gives the same text eight times there."""
 READS_ONLY = frozenset({"judge", "oracle", "consensus", "reward_model"})
-"""Labelers that continue from no beginning."""
+"""Labelers that do not continue from beginnings."""
 
 
 def completing(run: RunFile) -> list[str]:
-    """Return the labelers of a run that sample completions of solutions that are begun."""
+    """Return the labelers of a run that sample completions of partial solutions."""
     return [part.name for part in run.label if getattr(part, "kind", "") not in READS_ONLY]
 
 
@@ -36,11 +35,11 @@ def fitting(problems: Sequence[Problem]) -> Problem | None:
 
 
 def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
-    """Refuse a server that takes whole conversations only where labelers need more."""
+    """Refuse a server that only takes whole conversations, if labelers need more."""
     cannot = getattr(engine, "cannot", None)
     if cannot is not None and completing(run):
         raise BadInput(
-            f"engine: {cannot}. {', '.join(completing(run))} would need that: label by judge, or use an engine that can"
+            f"engine: {cannot}. {', '.join(completing(run))} need that: use the judge labeler, or an engine that can"
         )
 
 
@@ -53,13 +52,13 @@ async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
     except (NotSampled, ValueError) as error:
         raise BadInput(f"engine: the test completion failed: {error}") from None
     if getattr(run.engine, "logprobs", False) and solution.mean_logprob is None:
-        raise BadInput("engine.logprobs: the engine reports no log-probabilities; leave the setting out")
+        raise BadInput("engine.logprobs: the engine reports no log-probabilities; remove the setting")
 
 
 async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
-    """See whether an engine draws by its seeds and continues from where it is told to."""
+    """Check that an engine samples by seed and continues from the given beginning."""
     if isinstance(run.engine, ScriptedEngineSettings):
-        return  # no model, and its rates are the settings'
+        return  # no model; its rates come from the settings
     check_going_on_is_known(engine, run)
     await check_answers(engine, run, problem)
     if not completing(run):
@@ -80,7 +79,7 @@ def _policy(engine: Engine, run: RunFile, temperature: float | None = None) -> P
 
 
 async def _check_seeds(engine: Engine, run: RunFile, problem: Problem) -> list[Rollout]:
-    """Solutions of different seeds differ: in the second look, at a temperature that leaves them no other way."""
+    """Solutions with different seeds must differ: in the second check, the temperature forces it."""
     drawn: list[Rollout] = []
     for temperature in (max(1.0, run.policy.temperature), WARM):
         seed = seed_of(run.seed, "probe seeds", str(temperature))
@@ -99,7 +98,7 @@ async def _check_seeds(engine: Engine, run: RunFile, problem: Problem) -> list[R
 
 
 async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole: Rollout, *, exact: bool) -> None:
-    """Continue from half of a solution: at temperature 0 if it was drawn so (``exact``), and a few times more."""
+    """Continue from half of a solution: at temperature 0 if it was drawn that way (``exact``), and a few more times."""
     half = (len(whole.steps) + 1) // 2
     before, rest = whole.steps[:half], "".join(step.text for step in whole.steps[half:])
     if exact:
@@ -108,14 +107,14 @@ async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole:
     seed = seed_of(run.seed, "probe prefix")
     found = await _policy(engine, run).sample(problem, before, n=3, seed=seed)
     if all(rollout.finish == "error" for rollout in found):
-        raise BadInput("engine: it fails when it is to continue from half of a solution")
+        raise BadInput("engine: it fails to continue from half of a solution")
     wrong = [fault for fault in (_fault(rollout, before, whole.steps[half]) for rollout in found) if fault]
     if len(wrong) > 1:
         raise BadInput(f"engine: asked to continue from half of a solution, it {wrong[0]}; labels would be wrong")
 
 
 def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
-    """At temperature 0 the rest of a solution is known, up to rounding: it cannot be a piece of itself."""
+    """At temperature 0 the rest of a solution is known, up to rounding: it cannot be shorter."""
     if rollout.finish == "stop" and len(rollout.text) < len(rest) and rest.startswith(rollout.text):
         what = "breaks off" if rollout.text else "ends at once"
         raise BadInput(
@@ -124,12 +123,12 @@ def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
     if 0 < rollout.prompt_tokens <= whole.prompt_tokens:
         raise BadInput(
             f"engine: it counts {rollout.prompt_tokens} prompt tokens with half of a solution and "
-            f"{whole.prompt_tokens} without: it ignores what it is to continue from; labels would be wrong"
+            f"{whole.prompt_tokens} without: it ignores the beginning; labels would be wrong"
         )
 
 
 def _fault(rollout: Rollout, before: Sequence[Step], after: Step) -> str | None:
-    """Say what is wrong with a continuation, if it is plain."""
+    """Say what is wrong with a continuation, if obvious."""
     text = rollout.text.strip()
     given = "".join(step.text for step in before).strip()
     if text.startswith(given) and len(given) > len(before[0].text.strip()):

@@ -1,4 +1,4 @@
-"""A wrong program's failure is fed back, and the policy mends it; both turns are kept with the solution."""
+"""A wrong program's failure is fed back and the policy repairs it; both turns are kept with the solution."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from stepforge.schemas.seeds import seed_of
 async def with_repairs(
     problem: Problem, rollouts: Sequence[Rollout], policy: PromptedPolicy, grader: PooledGrader, *, seed: int
 ) -> list[Rollout]:
-    """Return the rollouts; a wrong one whose verifier said why carries what the policy answered to that."""
+    """Return the rollouts; a wrong one whose verifier gave a reason carries the policy's repair."""
 
     async def one(rollout: Rollout) -> Rollout:
         if rollout.outcome != "wrong" or rollout.answer is None:
@@ -25,7 +25,7 @@ async def with_repairs(
             return rollout
         try:
             repair = await mend(policy, problem, rollout, ruling.message, seed=seed_of(seed, "repair", rollout.id))
-        except SpecialToken:  # the program printed one; it cannot be shown to the policy
+        except SpecialToken:  # the program printed a control token; it cannot be shown to the policy
             return rollout
         return rollout.model_copy(update={"repair": await _graded(problem, repair, policy, grader)})
 
@@ -40,7 +40,7 @@ async def _graded(problem: Problem, repair: Repair, policy: PromptedPolicy, grad
 
 
 async def mend(policy: PromptedPolicy, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
-    """Tell the policy why its solution failed, and return what it writes then, ungraded."""
+    """Show the policy why its solution failed, and return its next attempt, ungraded."""
     told = (policy.settings.repair or "{message}").replace("{message}", message)
     policy.check_plain(told)
     turns = (

@@ -39,7 +39,7 @@ class Engines(NamedTuple):
 
     policy: EngineGate
     judge: EngineGate | None = None
-    """None: judges ask the policy's own model."""
+    """None: judges use the policy's own model."""
     scorer: Scorer | None = None
     others: Mapping[str, EngineGate] = MappingProxyType({})
     """Those that ways name."""
@@ -51,7 +51,7 @@ class Engines(NamedTuple):
 
 
 class ShardDone(NamedTuple):
-    """A committed shard: its report, which is in the shard too, and what differs from one time to the next."""
+    """A committed shard: its report, which is also in the shard, and figures that vary between sessions."""
 
     report: ShardReport
     seconds: float
@@ -67,7 +67,7 @@ class ShardWork:
         self, run: RunFile, folder: AnyPath, grader: PooledGrader, engines: Engines | None, session: str | None = None
     ) -> None:
         """``engines`` is None on workers without one, and until it is loaded. With ``session``, nothing is committed
-        once another driver has taken the folder over."""
+        after another driver takes over the folder."""
         self.run = run
         self.layout = Layout(folder)
         self.grader = grader
@@ -119,7 +119,7 @@ class ShardWork:
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
 
     def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
-        """Write what was set aside first and the shard last: its file is the proof that all of it is there."""
+        """Write rows set aside first and the shard last: its file proves that everything is there."""
         index = task.shard.index
         report = ShardReport(
             stage=stage,
@@ -151,7 +151,7 @@ class ShardWork:
         """Raise ``RunFailed`` once another driver has the folder: an orphan must not write into its run."""
         if self.session is not None and not is_current(self.layout, self.session):
             raise RunFailed(
-                f"{self.layout.folder}: another stepforge has taken this folder over; nothing more is written"
+                f"{self.layout.folder}: another stepforge has taken over this folder; nothing more is written"
             )
 
     def _stamp(self, stage: ShardStage, task: Task) -> ShardMetadata:
@@ -173,7 +173,7 @@ class ShardWork:
 
 
 def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: ShardMetadata) -> None:
-    """Write rows that are set aside; where there are none, delete those of an earlier attempt. None: no such file."""
+    """Write rows set aside; if there are none, delete those of an earlier attempt. None: no such file."""
     if rows:
         write_shard(path, rows, record, stamp)
     elif rows is not None:

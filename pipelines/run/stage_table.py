@@ -40,7 +40,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Task(NamedTuple):
-    """One shard, and all that a stage may need for it."""
+    """One shard, and everything a stage may need for it."""
 
     run: RunFile
     layout: Layout
@@ -76,7 +76,7 @@ class Made(NamedTuple):
     watched: Watched = Watched()
     labeled_steps: int = 0
     brought: Sequence[Brought] = ()
-    """Solutions that came with the problems; they lie in a file of their own."""
+    """Solutions supplied with the problems; they have their own file."""
 
 
 class Stage(NamedTuple):

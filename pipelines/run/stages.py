@@ -22,7 +22,7 @@ from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProb
 from stepforge.schemas.seeds import seed_of
 
 SCORER = "scorer"
-"""What the ledger calls the tokens that a reward model read."""
+"""The ledger's name for tokens read by a reward model."""
 Row = TypeVar("Row", SolvedProblem, LabeledProblem)
 Given = TypeVar("Given")
 Done = TypeVar("Done")
@@ -34,7 +34,7 @@ class Brought(Record):
     problem_id: str
     text: str
     steps: tuple[str, ...]
-    """Its steps, where the source has them cut; else empty, and the policy's segmenter cuts the text."""
+    """Its steps, if the source has them cut; else empty, and the policy's segmenter cuts the text."""
     people: PeopleLabel | None = None
 
 
@@ -48,11 +48,11 @@ class Sifted(NamedTuple, Generic[Row]):
 async def attempt_all(
     rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]], stage: str, identity: Callable[[Given], str]
 ) -> tuple[list[Done], list[Failure]]:
-    """Do every row at once; a row that cannot be finished becomes a ``Failure``, and its siblings go on.
+    """Do all rows concurrently; a row that cannot be finished becomes a ``Failure``, and the others continue.
 
     Raises:
         EngineDead: the worker must end.
-        RunFailed: something that is no row's fault; nothing may be committed.
+        RunFailed: something that is not a row's fault; nothing may be committed.
     """
 
     async def attempt(row: Given) -> Done | Failure:
@@ -86,14 +86,13 @@ async def solve(
     search: Callable[[Asked], Awaitable[Found]] | None = None,
     scorer: Scorer | None = None,
 ) -> SolvedProblem:
-    """Sample ``n`` solutions of a problem, or take over those that came with it; grade them.
-
-    ``pass_rate``: sample also where solutions came along, because the policy's own pass rate is asked for.
+    """Sample ``n`` solutions of a problem, or use the supplied ones; grade them. ``pass_rate``: sample even if
+    solutions were supplied, to know the policy's own pass rate.
 
     Raises:
         NotSampled: the engine failed over all of them.
-        SpecialToken: the question, or a solution that came along, holds one.
-        LabelMismatch: people's label names a step that a solution that came along does not have.
+        SpecialToken: the question, or a supplied solution, holds one. LabelMismatch: people's label names a step that a
+        supplied solution does not have.
     """
     own: list[Rollout] = []
     if search is not None and not brought:
@@ -113,7 +112,7 @@ async def solve(
 
 
 async def _searched(asked: Asked, search: Callable[[Asked], Awaitable[Found]], n: int) -> SolvedProblem:
-    """Return the best of what a search finds. They are no samples of the policy, and their identity says so."""
+    """Return the best of what a search finds. They are not samples of the policy, and their identity says so."""
     asked.policy.check_plain(asked.problem.question)
     found = await search(asked)
     if not found.solutions:
@@ -154,7 +153,7 @@ async def label(
     seed: int,
     scorer: Scorer | None = None,
 ) -> LabeledProblem:
-    """Score a solved problem where there is a scorer, and label it with every labeler of the run."""
+    """Score a solved problem if there is a scorer, and label it with every labeler of the run."""
     scored = solved
     costs: tuple[LabelerCost, ...] = ()
     if scorer is not None:
@@ -181,7 +180,7 @@ async def label_by(
 
 
 async def with_scores(solved: SolvedProblem, scorer: Scorer) -> tuple[SolvedProblem, Cost]:
-    """Return a problem with its solutions' steps scored, and what that took; what cannot be scored stays without."""
+    """Return a problem with its solutions' steps scored, and the cost; what cannot be scored has no scores."""
     steps = [[step.text.strip("\n") for step in rollout.steps] for rollout in solved.rollouts]
     found = await scorer.score(solved.problem.question.strip(), steps)
     rollouts = tuple(

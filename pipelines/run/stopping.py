@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the work in good order, the second one at once."""
+"""Ctrl-C and SIGTERM: the first shuts down cleanly, the second stops immediately."""
 
 import asyncio
 import os
@@ -15,24 +15,23 @@ from typing import Any, TypeVar
 from stepforge.schemas.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STOPPING = "stepforge: stopping, what is open is being closed; once more ends at once\n"
+STOPPING = "stepforge: stopping and closing open work; press Ctrl-C again to stop immediately\n"
 T = TypeVar("T")
 
 
 class Stopping:
-    """Listens for the signals within its block, and ends the work it runs when one comes.
-
-    What an end at once leaves over is what a kill leaves over: whole files, and shards to do again.
+    """Listens for the signals within its block, and ends its work when one comes. An immediate stop leaves what a kill
+    leaves: whole files, and shards to redo.
     """
 
     def __init__(self) -> None:
         self._received: int | None = None
         self._cancel: Callable[[], object] | None = None
-        """Ends the work under way; None while there is none, and a signal is raised where it comes."""
+        """Ends the current work; None while there is none, and a signal is raised where it arrives."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Stopping":
-        """Begin to listen, if this is the main thread: no other can."""
+        """Start listening, if this is the main thread: no other can."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.getsignal(number) for number in SIGNALS}
             self._listen()
@@ -41,7 +40,7 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put back what was there before."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:  # from Ray's own handler, while it starts
@@ -49,17 +48,15 @@ class Stopping:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let what must not be torn apart come to its end first: Ray's start and its shutdown.
-
-        Raises:
-            Stopped: a signal came meanwhile.
+        """Let work that must not be interrupted finish first: Ray's startup and shutdown. Raises: Stopped: a signal
+        came meanwhile.
         """
         before, self._cancel = self._cancel, _say_so
         try:
             yield
         finally:
             self._cancel = before
-            self._listen()  # Ray puts a handler of its own for SIGTERM when it starts
+            self._listen()  # Ray installs its own SIGTERM handler when it starts
         if self._received is not None:
             raise Stopped(self._received)
 
@@ -91,7 +88,7 @@ class Stopping:
 
     def _listen(self) -> None:
         for number, before in self._before.items():
-            if before is not signal.SIG_IGN:  # as a shell sets it for what runs in its background
+            if before is not signal.SIG_IGN:  # as a shell sets it for background jobs
                 signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -101,23 +98,23 @@ class Stopping:
         self._received = number
         if self._cancel is None:
             raise Stopped(number)
-        with suppress(RuntimeError):  # the loop has closed just now, and `held` will tell
+        with suppress(RuntimeError):  # the loop has just closed, and `held` will raise it
             self._cancel()
 
 
 def _say_so() -> None:
-    os.write(2, STOPPING.encode())  # a signal may come in the midst of a buffered write
+    os.write(2, STOPPING.encode())  # a signal may come in the middle of a buffered write
 
 
 def _kill_all_below(process: int) -> None:
-    """Kill a process's descendants, a local Ray's above all; where there is no /proc, Ray ends by itself in a while."""
+    """Kill a process's descendants, mainly a local Ray's; without /proc, Ray ends by itself after a while."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = int(path.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(path.parent.name))
     below = [*children.get(process, ())]
-    for child in below:  # grows while it is gone through
+    for child in below:  # grows during iteration
         below += children.get(child, ())
     for child in below:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What came with the problems, on its way to the solve stage; and the warning when solutions are not cut."""
+"""Supplied solutions on their way to the solve stage; and the warning when solutions are not cut."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.rollout import SolvedProblem
 
 _WARNED: set[str] = set()
-"""Segmenters of which this process has said that they find no steps."""
+"""Segmenters that this process has already warned about."""
 
 
 async def solve_for(
@@ -34,7 +34,7 @@ async def solve_for(
 
 
 def brought_with(item: SourceItem) -> list[Brought]:
-    """Return the solutions that came with a problem, as the solve stage takes them."""
+    """Return a problem's supplied solutions, in the solve stage's form."""
     return [
         Brought(
             problem_id=item.problem.id,
@@ -47,7 +47,8 @@ def brought_with(item: SourceItem) -> list[Brought]:
 
 
 def warn_uncut(solved: Sequence[SolvedProblem], segmenter: str) -> None:
-    """Say once, before labels are paid for, that no steps are found; a worker's standard error reaches the driver's."""
+    """Warn once, before labels cost anything, that no steps are found; a worker's standard error reaches the
+    driver's."""
     solutions = [rollout for row in solved for rollout in row.rollouts]
     count = sum(map(uncut, solutions))
     if count and segmenter not in _WARNED:

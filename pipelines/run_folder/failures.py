@@ -1,5 +1,5 @@
-"""Problems of a run that did not become rows: those that could not be finished, of which some are tried again by the
-same command, and those that a filter dropped."""
+"""Problems of a run that did not become rows: those that could not be finished (the same command retries some), and
+those that a filter dropped."""
 
 import re
 from collections import Counter
@@ -15,9 +15,9 @@ from stepforge.schemas.record import Record
 TRIED_AGAIN = frozenset(
     {"EngineFailed", "BrokenProcessPool", "ConnectionError", "ConnectionResetError", "TimeoutError"}
 )
-"""Classes of errors that are no fault of the row."""
+"""Error classes that are not the row's fault."""
 NAMED = 3
-"""Reasons that are told of a stage."""
+"""Number of reasons listed per stage."""
 How = Literal["failed", "rejected"]
 _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
     ("rejected", "rejected", ("filter", "reason")),
@@ -26,13 +26,13 @@ _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
 
 
 def commonest_failures(layout: Layout) -> dict[ShardStage, dict[str, int]]:
-    """Return the commonest messages of each stage's failed rows, and how many rows each stands for."""
+    """Return the most common messages of each stage's failed rows, and how many rows each covers."""
     found = {stage: _messages(layout, stage) for stage in SHARD_STAGES}
     return {stage: messages for stage, messages in found.items() if messages}
 
 
 def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
-    """Messages that differ in their numbers only count as one; an example stands for them."""
+    """Messages that differ only in their numbers count as one, represented by an example."""
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for path in listed(layout.folder / "failures" / stage, "*.parquet"):
@@ -45,14 +45,13 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
 
 
 def may_be_tried(failures: Mapping[str, int]) -> bool:
-    """Return whether the same command tries some of a stage's failed rows again."""
+    """Return whether the same command retries some of a stage's failed rows."""
     return any(error in TRIED_AGAIN for error in failures)
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
-    """Delete the shards in which rows failed for a reason outside of them, and return how many rows those are.
-
-    They are done again; what their other rows were answered is the same again, since it follows from their seeds.
+    """Delete the shards in which rows failed for an outside reason, and return how many rows those are. They are
+    redone; their other rows get the same answers again, because seeds determine them.
     """
     rows = 0
     for stage in ("solve", "label"):

@@ -45,9 +45,9 @@ class ShardReport(Record):
     policies: dict[str, Cost] = Field(default_factory=dict)
     """What each policy wrote, where a run has several: solutions, or the completions that labels are made from."""
     outcomes: dict[str, int] = Field(default_factory=dict)
-    """Rollouts of this stage by outcome and, beside, the truncated and the failed ones."""
+    """Rollouts of this stage by outcome, plus the truncated and the failed ones."""
     watched: Watched = Watched()
-    """What tells whether the engine answers as it is asked, in the solve and label stages."""
+    """Figures that show whether the engine answers correctly, in the solve and label stages."""
     labeled_steps: int = 0
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
@@ -94,7 +94,7 @@ class StageTotal(Record):
 
 
 class Price(Record):
-    """What was spent for one of ``count``, on average."""
+    """Mean cost per one of ``count``."""
 
     count: int
     rollouts: float
@@ -115,7 +115,7 @@ class Ledger(Record):
     """What each policy wrote, where there are several: its solutions, and the completions kept as evidence."""
     total: Cost
     failures: dict[ShardStage, dict[str, int]]
-    """The commonest messages of failed rows, and how many rows each stands for."""
+    """The most common messages of failed rows, and how many rows each covers."""
     watched: WatchedFigures
     sessions: tuple[SessionFigures, ...]
 
@@ -123,19 +123,19 @@ class Ledger(Record):
 def committed_reports(layout: Layout, *, whole: bool = True) -> list[ShardReport]:
     """Return the reports of every committed shard, read from the shards themselves.
 
-    Without ``whole`` a run may have gaps, which the next driver fills: enough to say how far it is.
+    Without ``whole`` a run may have gaps, which the next driver fills: enough to show progress.
     """
     run = folder_settings(layout.run_file) if layout.run_file.exists() else None
     digest = content_digest(run) if run else None
     stamps: Stamps = {}
-    for stage in reversed(SHARD_STAGES):  # a driver at work commits them the other way round, and none seems missing
+    for stage in reversed(SHARD_STAGES):  # a running driver commits in the other order, so none seems missing
         stamps[stage] = {shard_index(path): shard_metadata(path, digest) for path in layout.shards(stage)}
     reports = {
         stage: {index: _report(layout.shard(stage, index), stamps[stage][index]) for index in stamps[stage]}
         for stage in SHARD_STAGES
     }
     plan = read_plan(layout.folder, digest)
-    if plan and whole:  # a relabeled folder has none: it begins in the middle
+    if plan and whole:  # a relabeled folder has none: it starts midway
         check_whole(layout, plan, reports)
     if whole:
         _check_sources(layout, run, stamps)

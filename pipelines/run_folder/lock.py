@@ -1,10 +1,10 @@
-"""One driver a run: the second is refused at once. Who only looks writes nothing and holds nothing.
+"""One driver per run: the second is refused immediately. Readers write nothing and take no lock.
 
 On a local disk the lock is the kernel's and ends with the process that holds it. The package ``filelock`` is no
-substitute: it empties the file on every attempt, and workers read there whose run it is. An object store has no locks,
-so a driver leaves an object there and renews another beside it: one that was renewed lately is alive. Two that come at
-the same time see each other, because listings are consistent and each looks only after a tick of the store's clock;
-the later one gives way.
+substitute: it empties the file on every attempt, but workers read the run's owner there. An object store has no locks,
+so a driver writes one object and keeps renewing another: one renewed recently is alive. Two that start at the same time
+see each other, because listings are consistent and each looks only after a tick of the store's clock; the later one
+yields.
 """
 
 import fcntl
@@ -29,15 +29,13 @@ STALE_SECONDS = 60.0
 CLOCK_SECONDS = 2.0
 """Longer than a tick of a store's clock."""
 PATIENCE_SECONDS = 0.5
-"""For who only looks whether the lock is held."""
+"""For readers that only check whether the lock is held."""
 
 
 @contextmanager
 def only_driver(layout: Layout) -> Iterator[str]:
-    """Hold the run folder's lock, and give the name of this session, which workers hold against ``is_current``.
-
-    Raises:
-        BadInput: another driver is at work on it, it cannot be written to, or it holds links or other special files.
+    """Hold the run folder's lock, and yield the name of this session, which workers check with ``is_current``. Raises:
+    BadInput: another driver is running on it, it cannot be written to, or it holds links or other special files.
     """
     session = uuid4().hex
     if isinstance(layout.folder, StorePath):
@@ -57,7 +55,7 @@ def only_driver(layout: Layout) -> Iterator[str]:
 
 
 def is_current(layout: Layout, session: str) -> bool:
-    """Whether a session still holds the folder: an orphan of a killed driver must not commit into the next one's."""
+    """Whether a session still holds the folder: a killed driver's orphan must not commit into the next driver's run."""
     if isinstance(layout.folder, StorePath):
         return (layout.folder / "drivers" / session).exists()
     try:
@@ -67,7 +65,7 @@ def is_current(layout: Layout, session: str) -> bool:
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether a driver is at work on the folder. Writes nothing, so it can tell on a read-only disk too."""
+    """Whether a driver is running on the folder. Writes nothing, so it works on a read-only disk too."""
     if isinstance(layout.folder, StorePath):
         return _is_leased(layout.folder / "drivers")
     with naming(layout.folder / LOCK_FILE):
@@ -91,12 +89,12 @@ def _opened(folder: Path) -> int:
         raise BadInput(f"{folder}: cannot be written to ({error.strerror})") from None
     if os.fstat(descriptor).st_nlink > 1:  # writing here would write into another folder's file
         os.close(descriptor)
-        raise BadInput(f"{folder / LOCK_FILE}: a second name of another file; nothing was done, delete it")
+        raise BadInput(f"{folder / LOCK_FILE}: a hard link to another file; nothing was done, delete it")
     return descriptor
 
 
 def _lock(descriptor: int, layout: Layout) -> None:
-    """Wait a moment, because somebody may just be looking."""
+    """Wait a moment, because a reader may just be checking."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -134,7 +132,7 @@ def _lease(drivers: StorePath, session: str, layout: Layout) -> Iterator[None]:
 
 
 def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
-    """Leave to a living driver that came first; forget dead ones."""
+    """Yield to a living driver that came first; ignore dead ones."""
     now = mine.stat().st_mtime_ns
     written = {path.name: path.stat().st_mtime_ns for path in drivers.glob("*")}
     for name, came in written.items():
@@ -148,7 +146,7 @@ def _give_way(drivers: StorePath, mine: StorePath, layout: Layout) -> None:
 
 
 def _is_leased(drivers: StorePath) -> bool:
-    """By this machine's clock: asking for the store's would mean to write there."""
+    """By this machine's clock: reading the store's clock would require a write."""
     oldest = time.time_ns() - int(STALE_SECONDS * 1e9)
     for path in drivers.glob("*"):
         with suppress(FileNotFoundError):  # its driver has just ended
@@ -159,4 +157,4 @@ def _is_leased(drivers: StorePath) -> bool:
 
 def _taken(layout: Layout) -> BadInput:
     lately = f", or was in the last {STALE_SECONDS:.0f} s" if isinstance(layout.folder, StorePath) else ""
-    return BadInput(f"{layout.folder}: another stepforge is running in this folder{lately}; wait for it or end it")
+    return BadInput(f"{layout.folder}: another stepforge is running in this folder{lately}; wait for it or stop it")

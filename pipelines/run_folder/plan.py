@@ -1,4 +1,4 @@
-"""The shard plan: which rows of which source make up each shard. Written once, and only ever added to."""
+"""The shard plan: which rows of which source make up each shard. Written once, then append-only."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -26,7 +26,7 @@ FAMILIES = -1
 """The source number of the mix of procedural families."""
 PLAN_FILE = "plan.json"
 FROM_FAMILIES = 100
-"""Problems of the families where the run file names no number."""
+"""Problems of the families if the run file gives no number."""
 
 
 class ShardPlan(Record):
@@ -50,7 +50,7 @@ class _PlanFile(Record):
 
 
 def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
-    """Return the run's shards: those planned before, and new ones for what was added since."""
+    """Return the run's shards: those already planned, and new ones for additions."""
     digest = content_digest(run)
     before = _read(folder, digest)
     planned = list(before.shards)
@@ -75,7 +75,7 @@ def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
 
 
 def _attempts(run: RunFile, part: ModelSource) -> int:
-    """Return how many problems are tried to be made: what the part names, else one a seed."""
+    """Return how many problems to attempt: the part's number, else one per seed."""
     seeds = len(open_once(part.seeds)) if isinstance(part.seeds, ProblemSet) else FROM_FAMILY
     if not seeds:
         return 0
@@ -84,7 +84,7 @@ def _attempts(run: RunFile, part: ModelSource) -> int:
 
 
 def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
-    """Return the shards that a folder's plan holds, none where there is no plan; ``run`` is whose it must be."""
+    """Return the shards in a folder's plan, none if there is no plan; it must belong to ``run``."""
     return list(_read(folder, run).shards)
 
 
@@ -97,8 +97,8 @@ def _check_unchanged(opened: ProblemSource, before: Sequence[Print]) -> None:
     if before and not opened.goes_on_from(before):
         source = opened.part.path or opened.part.hub
         raise BadInput(
-            f"{source}: has changed since the run was begun, and not only by problems added at its end; "
-            "put it back, or give another --out"
+            f"{source}: has changed since the run began, and not only by problems added at its end; "
+            "restore it, or give another --out"
         )
 
 
@@ -107,7 +107,7 @@ def families(run: RunFile) -> list[ProblemFamily]:
 
 
 def drawn_rows(run: RunFile, shard: ShardPlan) -> Iterator[SourceItem | Rejected]:
-    """Yield the rows of a shard in which no model takes part."""
+    """Yield the rows of a shard that needs no model."""
     if shard.source == FAMILIES:
         for index in range(shard.start, shard.stop):
             yield SourceItem(problem=family_item(run, index))

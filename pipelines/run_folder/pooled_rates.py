@@ -1,8 +1,7 @@
-"""The pilot of a run: its first shards are labeled under given rates, the rest under rates pooled from them.
-
-Once the rates are pooled, the pilot's own verdicts are derived again from its evidence, which samples nothing. Which
-shards these are follows from the run file alone, and the pooled rates are committed like a shard, so that a run gives
-the same labels however often it is stopped.
+"""The pilot of a run: its first shards are labeled with given rates, the rest with rates pooled from them. Once the
+rates are pooled, the pilot's own verdicts are derived again from its evidence, without sampling. The run file alone
+determines which shards these are, and the pooled rates are committed like a shard, so a run gives the same labels
+however often it is stopped.
 """
 
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from stepforge.schemas.record import Record
 
 
 def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
-    """Return the shards to label first: enough for the pilot, or all there are; none where nothing is pooled."""
+    """Return the shards to label first: enough for the pilot, or all there are; none if nothing is pooled."""
     part = pooled_labeler(run.label)
     if part is None:
         return []
@@ -38,7 +37,7 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Record:
     """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
 
-    Shards that were labeled under other rates are deleted before new ones are committed.
+    Shards labeled with other rates are deleted before new ones are committed.
     """
     part = pooled_labeler(run.label)
     if part is None:
@@ -59,7 +58,7 @@ def rates_digest(rates: Record) -> str:
 
 
 def _forget_others(layout: Layout, pilot: Sequence[ShardPlan], rates: Record) -> None:
-    """Delete the labels that were made under other rates; their completions are kept."""
+    """Delete labels made with other rates; their completions are kept."""
     first, digest = {shard.index for shard in pilot}, rates_digest(rates)
     for path in layout.shards("label"):
         if shard_index(path) not in first and shard_metadata(path).get("rates", digest) != digest:

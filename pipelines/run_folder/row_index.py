@@ -1,7 +1,6 @@
-"""What lists are filtered and sorted by: a few numbers a problem, read column by column from the committed shards.
-
-Kept in memory alone, about 30 bytes a problem; nothing is written. A shard is read again when its file changes, so that
-a run is seen while it grows.
+"""The index for filtering and sorting lists: a few numbers per problem, read column by column from the committed
+shards. Kept only in memory, about 30 bytes per problem. A shard is reread when its file changes, so a run is seen while
+it grows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "found": np.int32,  # a bit for each labeler that finds a wrong step in some solution
     "abstained": np.int32,
     "disagree": np.int16,  # solutions on which two labelers name different steps
-    "uncertainty": np.float32,  # of the least sure solution: 1 minus the likeliest first error's probability
+    "uncertainty": np.float32,  # of the least certain solution: 1 minus the likeliest first error's probability
 }
 
 
@@ -72,7 +71,7 @@ def flags(array: Any) -> npt.NDArray[np.bool_]:
 
 
 class Names:
-    """Numbers for the names that come up, in the order in which they do."""
+    """Numbers for names, in order of first appearance."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
@@ -130,7 +129,7 @@ def _list(table: Any, name: str) -> Any:
 
 
 def _parents(lists: Any) -> Ints:
-    """Return the number of the list that each element lies in."""
+    """Return the index of the list that contains each element."""
     lengths = np.diff(to_numpy(lists.offsets))
     return np.repeat(np.arange(len(lengths)), lengths)
 

@@ -1,4 +1,4 @@
-"""What each session of a run took in time: the one thing that differs each time, and so is kept out of the shards."""
+"""The time taken by each session of a run: the one thing that varies, so it is kept out of the shards."""
 
 import time
 from itertools import zip_longest
@@ -15,10 +15,10 @@ WRITE_SECONDS = 30.0
 
 
 class TimelineFigures(Record):
-    """Amounts in each stretch of a session, from its start on."""
+    """Amounts in each interval of a session, from its start."""
 
     seconds: float
-    """Length of a stretch."""
+    """Length of an interval."""
     generated_tokens: tuple[float, ...]
     """Without completions that were replayed."""
     engine_seconds: tuple[float, ...]
@@ -33,7 +33,7 @@ class StageTime(Record):
     """Their wall clock together; shards overlap."""
     engine_seconds: float
     replayed: int
-    """Completions that were found in a journal or among those kept."""
+    """Completions found in a journal or among stored ones."""
     first: float
     """When the stage began, in seconds of the session."""
     last: float
@@ -53,10 +53,8 @@ class SessionFigures(Record):
 
 
 class Timeline:
-    """Adds up what was done when, in at most ``BINS`` stretches, which become twice as long where there are too many.
-
-    A shard's tokens and engine seconds are spread evenly over the time that it took, since shards overlap and only
-    their ends are seen.
+    """Adds up work over time, in at most ``BINS`` intervals, which double in length when there are too many. A shard's
+    tokens and engine seconds are spread evenly over its duration, since shards overlap and only their ends are known.
     """
 
     def __init__(self) -> None:
@@ -65,7 +63,7 @@ class Timeline:
         self._engine: list[float] = []
 
     def add(self, begins: float, ends: float, tokens: float, engine_seconds: float) -> None:
-        """Take in a shard that was worked on from one moment of the session to another."""
+        """Add a shard that was processed between two times of the session."""
         begins, ends = max(0.0, begins), max(ends, begins + 1e-3, 1e-3)
         while ends > self._seconds * BINS:
             self._seconds *= 2
@@ -100,7 +98,7 @@ class Session:
         self._written = self._clock
 
     def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int, cost: Cost) -> None:
-        """Add what a shard that was committed just now took."""
+        """Add the cost of a newly committed shard."""
         ends = time.monotonic() - self._clock
         drawn = 1 - min(1.0, replayed / cost.rollouts) if cost.rollouts else 0.0
         self._timeline.add(ends - seconds, ends, cost.generated_tokens * drawn, engine_seconds)
@@ -115,7 +113,7 @@ class Session:
         )
 
     def write(self, *, now: bool = True) -> None:
-        """Keep what is known; unless ``now``, only if that was long ago."""
+        """Save the state; unless ``now``, only if the last save was long ago."""
         if now or time.monotonic() - self._written > WRITE_SECONDS:
             self._written = time.monotonic()
             write_checksummed(self._path, self.figures().model_dump())

@@ -1,6 +1,5 @@
-"""A run folder belongs to one set of problems and one policy; what else changes is made again from what is kept.
-
-The settings that the shards were made with stand in ``settings.json``; ``run.toml`` may be edited by hand.
+"""A run folder belongs to one set of problems and one policy; other changes are redone from stored completions. The
+settings that the shards were made with are in ``settings.json``; ``run.toml`` may be edited by hand.
 """
 
 from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, ContentSettings, content_digest, content_settings
@@ -57,7 +56,7 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
 
 
 def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
-    """Return the run with the data sets that the folder has beside its own: ``stepforge export --only`` adds some."""
+    """Return the run with the folder's additional data sets: ``stepforge export --only`` adds some."""
     if not layout.run_file.exists():
         return run
     own = {export.name for export in run.export}
@@ -71,8 +70,8 @@ def check_unchanged(run: RunFile, layout: Layout) -> None:
     changed = [] if made_with is None else sorted(_changes(made_with.settings, content_settings(run)))
     if changed:
         raise BadInput(
-            f"{layout.run_file}: not the settings that the shards were made with: {', '.join(changed[:6])}; put them "
-            f"back, or let `stepforge run` make what depends on them again"
+            f"{layout.run_file}: differs from the settings of the shards: {', '.join(changed[:6])}; "
+            f"restore them, or let `stepforge run` redo what depends on them"
         )
 
 
@@ -91,8 +90,8 @@ def _check_fixed(before: ContentSettings, now: ContentSettings, layout: Layout) 
     changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
     if changed:
         raise BadInput(
-            f"{layout.folder}: begun with other settings: {', '.join(changed[:6])}; "
-            "give another --out, or the settings it was begun with"
+            f"{layout.folder}: started with other settings: {', '.join(changed[:6])}; "
+            "give another --out, or the original settings"
         )
 
 

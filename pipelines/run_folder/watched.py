@@ -1,7 +1,6 @@
-"""Figures of every run that show whether an engine really answers, and the policy's pass rate.
-
-They are counted shard by shard, from what is committed: what a proxy, a cache or a broken server does to the
-completions shows in them long before anybody looks at a label.
+"""Figures of every run that show whether an engine works correctly, and the policy's pass rate. They are counted shard
+by shard from committed work: the effects of a proxy, a cache or a broken server show here long before anyone looks at a
+label.
 """
 
 from collections.abc import Sequence
@@ -14,13 +13,13 @@ from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 LEAST_SOLUTIONS = 40
-"""Solutions below which a run's pass rate says nothing, while it goes on; at its end, half of them do."""
+"""Fewest solutions for judging a run's pass rate while it runs; half of that at its end."""
 LEAST_WRONG = 40
 LEAST_PAIRS = 60
 OFTEN_CUT_OFF = 0.1
 """Share of solutions without an end above which the token limit is too low for the policy."""
 LEAST_AFTER = 60
-"""Completions after one right step below which their pass rate says nothing."""
+"""Fewest completions after one right step for judging their pass rate."""
 
 
 class Watched(Summed):
@@ -30,11 +29,11 @@ class Watched(Summed):
     """The policy's own solutions that have a verdict."""
     right: int = 0
     cut_off: int = 0
-    """Its own solutions that met the token limit, and so have no verdict."""
+    """Its own solutions that hit the token limit, and so have no verdict."""
     wrong: int = 0
     """Wrong rollouts, solutions and completions."""
     without_answer: int = 0
-    """Those of them that ended by themselves and state no answer."""
+    """Those that ended by themselves without an answer."""
     pairs: int = 0
     """Pairs of solutions of one problem of which at least one is wrong."""
     identical: int = 0
@@ -50,13 +49,13 @@ class Watched(Summed):
 
 
 class WatchedFigures(Record):
-    """What was counted, what it comes to (None where nothing was counted), and what to think of it."""
+    """The counts, the resulting shares (None if nothing was counted), and how to judge them."""
 
     counts: Watched
     policy_pass_rate: float | None
     solutions: int
     cut_off: float | None
-    """Share of all own solutions that met the token limit, those with a verdict and without."""
+    """Share of all own solutions that hit the token limit, with or without a verdict."""
     wrong_without_answer: float | None
     wrong_rollouts: int
     identical_pairs: float | None
@@ -71,7 +70,7 @@ class WatchedFigures(Record):
 
 
 def watched_solutions(rows: Sequence[SolvedProblem]) -> Watched:
-    """Count what the policy itself wrote in the solve stage, also where others' solutions were supplied."""
+    """Count what the policy itself wrote in the solve stage, even if solutions were supplied."""
     return sum((_of_solutions([r for r in (*row.rollouts, *row.own) if r.tokens]) for row in rows), Watched())
 
 
@@ -123,20 +122,20 @@ def _after_right_step(row: LabeledProblem) -> Watched:
 
 
 def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
-    """Return why a run must stop, or None. ``ended``: nothing more will come, so less is asked for."""
+    """Return why a run must stop, or None. ``ended``: nothing more will come, so fewer solutions suffice."""
     if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
         return (
             f"{seen.without_answer} of {seen.wrong} wrong rollouts end without an answer (most_without_answer = "
             f"{watch.most_without_answer:g}): the engine gives empty or cut texts and calls them finished, or answers "
-            "are not read in the form that the policy gives them. Look at some with `stepforge show`; set "
+            "are not in a form that is recognized. Look at some with `stepforge show`; set "
             "watch.most_without_answer = 1 to continue anyway"
         )
     enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
     if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
         return (
-            f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so that "
+            f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so "
             "step 1 of everything would be labeled wrong. Check policy.prompt, the answers' form and "
-            "policy.max_tokens, take easier problems or an abler model, or set watch.least_pass_rate = 0 to continue "
+            "policy.max_tokens, use easier problems or a stronger model, or set watch.least_pass_rate = 0 to continue "
             "anyway"
         )
     return _identical(seen, watch, temperature) or _after(seen, watch)
@@ -153,7 +152,7 @@ def _identical(seen: Watched, watch: Watch, temperature: float) -> str | None:
     return (
         f"{seen.identical} of {seen.pairs} pairs of solutions with a wrong one among them are identical{by_chance} "
         f"(temperature {temperature:g}, most_identical = {watch.most_identical:g}): the engine ignores seeds, or "
-        "something before it answers from a cache. Turn caching of answers off; set watch.most_identical = 1 to "
+        "something in front of it answers from a cache. Turn that off; set watch.most_identical = 1 to "
         "continue anyway"
     )
 
@@ -164,7 +163,7 @@ def _after(seen: Watched, watch: Watch) -> str | None:
     return (
         f"after one right step {seen.after_right} of {seen.after} completions are right, and from the question "
         f"{seen.after_root:.0f} of as many would be (least_after_right_step = {watch.least_after_right_step:g}): the "
-        "engine does not continue from where it is told to. Look at some with `stepforge show`; set "
+        "engine does not continue from the given beginning. Look at some with `stepforge show`; set "
         "watch.least_after_right_step = 0 to continue anyway"
     )
 
@@ -175,7 +174,7 @@ def _often_cut_off(seen: Watched) -> str | None:
         return None
     return (
         f"{seen.cut_off} of {written} solutions were cut off at policy.max_tokens and have no verdict: raise it, in "
-        "another run folder"
+        "a new run folder"
     )
 
 

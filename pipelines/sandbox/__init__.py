@@ -1,1 +1,1 @@
-"""Isolation: code from outside runs in a process that has locked itself in, or not at all."""
+"""Isolation: outside code runs in a confined process, or not at all."""

@@ -1,8 +1,8 @@
-"""What this kernel offers to lock a process in: Landlock, seccomp, namespaces. Called by the process itself.
+"""What this kernel offers to confine a process: Landlock, seccomp, namespaces. Called by the process itself.
 
-The file barrier is Landlock, the network barrier is seccomp (no sockets at all); without both nothing is run.
-Namespaces come on top where they are allowed: an empty network, a private process table, and a temporary folder of
-bounded size. Without them a locked process may write no file.
+The file barrier is Landlock, the network barrier is seccomp (no sockets at all); without both nothing runs. Namespaces
+are added where allowed: an empty network, a private process table, and a temporary folder of bounded size. Without them
+a confined process may not write files.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from stepforge.pipelines.sandbox import syscalls
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 _ALL_FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""Rights on files that each version of Landlock rules."""
+"""File rights handled by each version of Landlock."""
 _EXECUTE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 2, 1 << 3
 _WRITABLE = sum(1 << bit for bit in (1, 2, 3, 4, 5, 7, 8, 12, 13, 14))
 """Write, read, list, remove files and folders, make folders, files and links, shorten."""
@@ -26,7 +26,7 @@ _NETWORK, _SCOPES = 0b11, 0b11
 _NEW_USER, _NEW_NETWORK, _NEW_PROCESSES, _NEW_MOUNTS, _NEW_IPC = 0x10000000, 0x40000000, 0x20000000, 0x20000, 0x8000000
 _NO_SUID_DEVICES_EXECUTION = 2 | 4 | 8
 _PRIVATE = 1 << 14 | 1 << 18
-"""MS_REC | MS_PRIVATE: mounts of ours are nobody else's."""
+"""MS_REC | MS_PRIVATE: our mounts stay private."""
 _PDEATHSIG, _NO_NEW_PRIVS = 1, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,7 +36,7 @@ class Barriers(NamedTuple):
     """What is there."""
 
     landlock: int
-    """Version of its interface; 0 where there is none."""
+    """Version of its interface; 0 if there is none."""
     seccomp: bool
     namespaces: bool
 
@@ -65,7 +65,7 @@ def barriers() -> Barriers:
 
 
 def enter_namespaces() -> None:
-    """Give this process a user, network, mount and IPC namespace, and its children a process table of their own.
+    """Give this process a user, network, mount and IPC namespace, and its children their own process table.
 
     Raises OSError: they are not allowed.
     """
@@ -78,7 +78,7 @@ def enter_namespaces() -> None:
 
 
 def own_processes() -> None:
-    """Give the children of this process a process table of their own."""
+    """Give the children of this process their own process table."""
     _check(_libc.unshare(_NEW_PROCESSES), "unshare")
 
 
@@ -90,7 +90,7 @@ def private_folder(folder: str, size: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends."""
+    """Have the kernel kill this process when its parent ends."""
     _check(_libc.prctl(_PDEATHSIG, 9, 0, 0, 0), "prctl")
 
 
@@ -138,7 +138,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def _namespaces_allowed() -> bool:
-    """Try it in a child: whoever has entered one cannot leave it."""
+    """Try it in a child, since entering cannot be undone."""
     child = os.fork()
     if child == 0:
         code = 1

@@ -1,4 +1,4 @@
-"""The scorers of reasoning-gym, as a rule that is asked in isolation: the problem is drawn again from its seed."""
+"""The scorers of reasoning-gym, as a rule called in isolation: the problem is drawn again from its seed."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from importlib import import_module
 from stepforge.grading.final_answer import extract_answer
 
 _CODE = re.compile(r"__|\b(?:import|lambda|exec|eval|open|getattr|setattr|globals|locals|vars|os|sys|exit|quit)\b")
-"""Some scorers execute the answer, beside the verdict: nothing that could reach it is shown to them."""
+"""Some scorers execute the answer in the process of the verdict, so anything that could reach it is withheld."""
 
 
 def score(question: str, solution: str, kept: dict[str, str]) -> bool | None:

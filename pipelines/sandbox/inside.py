@@ -1,4 +1,4 @@
-"""What a locked process does: run a program, serve its functions, test them, or ask a user's own function.
+"""What a confined process does: run a program, serve its functions, test them, or call a user's own function.
 
 The tests and the program that they test are in two processes. The program's sees the arguments of calls and answers
 with plain values; the comparisons, the expected values and the verdict are in the other one, out of its reach.
@@ -19,12 +19,12 @@ from typing import Any, NoReturn, TypedDict
 from stepforge.pipelines.sandbox.wire import Gone, NotPlain, packed, receive, send, unpacked
 
 CONTROL, LINK = 3, 4
-"""Files of a locked process: to whoever asked for it, and from the tests to the program."""
+"""File descriptors of a confined process: to its requester, and from the tests to the program."""
 MESSAGE = 500
 """Longest message about a failure, in characters."""
 NOT_IMPORTED = "cannot be imported"
 _BROKEN_TEST = (NameError, ImportError, SyntaxError)
-"""What a test itself may raise that says nothing about the program."""
+"""Exceptions of a test itself that say nothing about the program."""
 
 
 class _ProgramFailed(Exception):
@@ -32,11 +32,11 @@ class _ProgramFailed(Exception):
 
 
 class _PastLimit(BaseException):
-    """The program was past its memory."""
+    """The program exceeded its memory."""
 
 
 def serve_program() -> None:
-    """Run a program, then answer calls of what it defines, until nobody asks."""
+    """Run a program, then answer calls to what it defines, until the connection closes."""
     task = receive(CONTROL)
     module = ModuleType("program")
     sys.modules["program"] = module
@@ -71,7 +71,7 @@ def _line(error: BaseException) -> str:
 
 
 class TestTask(TypedDict):
-    """What is sent to the process of the tests."""
+    """The message to the test process."""
 
     program: str
     tests: str
@@ -167,7 +167,7 @@ def _undefined(tests: ast.Module, space: dict[str, object]) -> list[str]:
 
 
 def _failure(statement: ast.stmt, error: Exception, program: _Program) -> str:
-    """Return what a person would want to see: the test, and what came out instead."""
+    """Return a readable failure: the test, and the actual value."""
     text = ast.unparse(statement)
     if not isinstance(error, AssertionError):
         return f"{text}: {_line(error)}"
@@ -208,7 +208,7 @@ def run_program() -> None:
 
 
 def ask_function() -> None:
-    """Import a user's own function and ask it."""
+    """Import a user's own function and call it."""
     task = receive(CONTROL)
     sys.path[:] = task["path"]
     module, _, name = task["function"].partition(":")

@@ -1,4 +1,4 @@
-"""One zygote, asked by one thread: it starts locked processes, and the kernel tells us when they end."""
+"""One zygote, used by one thread: it starts confined processes, and the kernel reports when they end."""
 
 import json
 import os
@@ -25,24 +25,24 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
 class NoIsolation(RuntimeError):
-    """Nothing can be run here; the message says why and what to do."""
+    """Nothing can run here; the message says why and what to do."""
 
 
 class Limits(Record):
-    """What one execution may take."""
+    """Limits of one execution."""
 
     seconds: float = 5.0
-    """Wall-clock, and processor time of each process."""
+    """Wall-clock time, and CPU time of each process."""
     memory: int = 512 << 20
     """Address space of each process, in bytes."""
     disk: int = 16 << 20
     """All files together, in bytes; 0 for no folder to write to."""
     output: int = 64 << 10
-    """What is kept of the output, in bytes."""
+    """Kept output, in bytes."""
 
 
 class Locked(NamedTuple):
-    """A process that is locked in."""
+    """A confined process."""
 
     pid: int
     """In the zygote's process table."""
@@ -51,7 +51,7 @@ class Locked(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What came back before the process ended or the time was over."""
+    """What came back before the process ended or time ran out."""
 
     answer: Mapping[str, object] | None
     output: bytes
@@ -59,7 +59,7 @@ class Heard(NamedTuple):
 
 
 class Zygote:
-    """Starts with the first use; after a fault it is thrown away, and a new one starts."""
+    """Starts on first use; after a fault it is discarded and replaced."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +78,7 @@ class Zygote:
         *,
         own_program: bool = False,
     ) -> list[Locked]:
-        """Start a locked process for each kind of work; it holds these files.
+        """Start a confined process for each kind of work, with these files.
 
         Raises:
             NoIsolation: this machine has no barriers.
@@ -101,7 +101,7 @@ class Zygote:
         return [Locked(*one) for one in zip(json.loads(message), handles, strict=True)]
 
     def end(self, locked: list[Locked]) -> None:
-        """Kill processes; the zygote takes leave of them before it starts others."""
+        """Kill processes; the zygote reaps them before it starts others."""
         for one in locked:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(one.handle, signal.SIGKILL)
@@ -145,7 +145,7 @@ class Zygote:
         self._control = ours
         if not said:
             self.close()
-            raise NoIsolation("the process that locks others in does not start; try `stepforge doctor`")
+            raise NoIsolation("the process that starts confined ones does not start; try `stepforge doctor`")
         self.barriers = Barriers(**json.loads(said))
         if not self.barriers.enough:
             self.close()
@@ -154,7 +154,7 @@ class Zygote:
 
 
 def listen(control: socket.socket, output: int | None, deadline: float, most: int) -> Heard:
-    """Wait for one message of a locked process, and take its output, up to ``most`` bytes of it."""
+    """Wait for one message from a confined process, and collect its output, up to ``most`` bytes of it."""
     frame, written = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
@@ -186,7 +186,7 @@ def _whole(frame: bytearray) -> bool:
 def _message(frame: bytearray) -> Mapping[str, object] | None:
     if not _whole(frame):
         return None
-    try:  # what follows the first message is of whoever waited for its sender
+    try:  # anything after the first message belongs to whoever waited for its sender
         message = json.loads(frame[4 : 4 + struct.unpack("!I", frame[:4])[0]])
     except (ValueError, RecursionError):
         return None

@@ -1,6 +1,6 @@
 """Running code from outside: `await sandbox.run(code)`, and the outcome of a solution by tests or a user's own rule.
 
-A failure of anything around the code (no process, a process that died, time or memory gone) is ``undetermined``.
+A failure around the code (no process, a dead process, time or memory exhausted) is ``undetermined``.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ _WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermi
 DEFAULT = Limits()
 _TRIES = 3
 OWN_MEMORY = 4 << 30
-"""Address space of a program of the user's own, in bytes."""
+"""Address space of the user's own program, in bytes."""
 
 
 class Ran(Record):
-    """What running a program came to."""
+    """The result of running a program."""
 
     status: Literal["done", "error", "time_over", "past_limit", "died"]
-    """``past_limit``: out of memory, or more output than is kept; ``died``: the process ended without a word."""
+    """``past_limit``: out of memory, or more output than is kept; ``died``: the process ended without an answer."""
     output: str = ""
     value: str | None = None
     """Of the last statement, where it is an expression."""
@@ -55,7 +55,7 @@ class Ruling(NamedTuple):
 
 
 class Question(TypedDict):
-    """What a verifier is asked about."""
+    """What a verifier judges."""
 
     question: str
     solution: str
@@ -76,11 +76,11 @@ class Sandbox:
         self._closed = False
 
     async def run(self, program: str, *, limits: Limits = DEFAULT) -> Ran:
-        """Run a Python program; what it raises is in the result. Raises NoIsolation: it was not run."""
+        """Run a Python program; its exceptions are in the result. Raises NoIsolation: it was not run."""
         return await self._do(lambda zygote: _run(zygote, program, limits))
 
     def ask(self, verifier: AnyVerifier, question: Question) -> "Future[Ruling]":
-        """Return what decides a solution's outcome; the future fails with ``NoIsolation`` where nothing can be run."""
+        """Return a future for a solution's outcome; it fails with ``NoIsolation`` if nothing can run."""
 
         def work(zygote: Zygote) -> Ruling:
             match verifier:
@@ -94,10 +94,10 @@ class Sandbox:
         return self._pool().submit(self._with_zygote, work)
 
     async def check(self) -> Barriers:
-        """Start a process and see that it cannot get out. Raises NoIsolation: it can, or none starts."""
+        """Start a process and check that it cannot escape. Raises NoIsolation: it can, or none starts."""
         ran, found = await self._do(lambda zygote: (_run(zygote, _ESCAPES, Limits(seconds=30)), zygote.barriers))
         if ran.value != "'held'":
-            raise NoIsolation(f"the isolation does not hold here: {ran.value or ran.error or ran.status}")
+            raise NoIsolation(f"isolation does not work here: {ran.value or ran.error or ran.status}")
         return found
 
     async def close(self) -> None:
@@ -133,10 +133,10 @@ class Sandbox:
                     return work(zygote)
                 except ConnectionError:  # it was killed from outside; a new one is as good
                     zygote.close()
-            raise NoIsolation("the process that starts locked ones is killed again and again")
+            raise NoIsolation("the process that starts confined ones keeps being killed")
         except (OSError, ValueError) as error:
             zygote.close()
-            raise NoIsolation(f"a locked process does not start ({error}); try `stepforge doctor`") from error
+            raise NoIsolation(f"a confined process does not start ({error}); try `stepforge doctor`") from error
         finally:
             self._idle.put(zygote)
 
@@ -152,7 +152,7 @@ class Sandbox:
 
 
 class _Execution:
-    """The processes and files of one execution; all are gone at the end of the block."""
+    """The processes and files of one execution; all are cleaned up at the end of the block."""
 
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
         self.zygote = zygote

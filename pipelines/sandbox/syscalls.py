@@ -1,4 +1,4 @@
-"""Which system calls a locked process may make: a seccomp filter, built for this machine's architecture.
+"""Which system calls a confined process may make: a seccomp filter, built for this machine's architecture.
 
 Everything that is not listed fails with EPERM: sockets, new processes and threads, signals, mounts, changes of owner,
 mode and times. What is listed needs a file or memory that the process already has, or is ruled by Landlock.
@@ -33,7 +33,7 @@ socketpair 53 199; umask 95 166; statfs 137 43; fstatfs 138 44; sched_getparam 1
 ioctl 16 29; getresuid 118 148; getresgid 120 150; setitimer 38 103; kill 62 129; tgkill 234 131; prctl 157 167;
 fsync 74 82; flock 73 32; fadvise64 221 223; copy_file_range 326 285; sendfile 40 71; mincore 27 232
 """
-"""Beside the others, for programs of the user's own; their processes see nobody else's."""
+"""Additional calls for the user's own programs; their processes cannot see any others."""
 _FCNTL, _PRLIMIT, _CLONE3 = {"x86_64": 72, "aarch64": 25}, {"x86_64": 302, "aarch64": 261}, 435
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
@@ -52,7 +52,7 @@ class _Filter(ctypes.Structure):
 
 
 def supported() -> bool:
-    """Whether the filter is known for this architecture, and this kernel has filters at all."""
+    """Whether the filter is known for this architecture and the kernel supports filters."""
     # Asked for with no filter, a kernel that has them complains about the address.
     known = platform.machine() in _ARCHITECTURES
     return known and _libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, None, 0, 0) != 0 and ctypes.get_errno() == errno.EFAULT

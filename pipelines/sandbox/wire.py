@@ -1,6 +1,5 @@
-"""Messages between processes: a length, then JSON. Plain values survive the way; no class is ever rebuilt.
-
-What comes from the other side is data alone, so an object with a clever ``__eq__`` does not arrive as one.
+"""Messages between processes: a length, then JSON. Plain values survive the trip; no class is ever rebuilt. Only data
+comes from the other side, so an object with a clever ``__eq__`` never arrives.
 """
 
 import json
@@ -12,14 +11,14 @@ from typing import Any
 LIMIT = 4_000_000
 """Longest message, in bytes."""
 MOST_ITEMS = 100_000
-"""Most values that an iterator is asked for."""
+"""Most values taken from an iterator."""
 _LENGTH = struct.Struct("!I")
 _SAFE = 1 << 62
 _MADE: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "z": frozenset, "i": iter}
 
 
 class Gone(BaseException):
-    """The other side has closed; no ``Exception``, as code from outside catches those."""
+    """The other side has closed; not an ``Exception``, because outside code catches those."""
 
 
 class NotPlain(BaseException):

@@ -1,7 +1,6 @@
-"""A process that has Python started: it forks, and each child locks itself in before it reads what to run.
-
-It never sees a program, a test or a verdict itself: those go over sockets that it only passes on, so nothing of one
-execution is in the memory of the next one. It ends when its own socket does, and all of its children with it.
+"""A process with Python already started: it forks, and each child confines itself before it reads what to run. It never
+sees a program, a test or a verdict itself: those go over sockets that it only passes on, so nothing of one execution is
+in the next one's memory. It ends when its own socket closes, and all of its children with it.
 """
 
 import gc
@@ -26,11 +25,11 @@ _PRELOADED = (
     "itertools json math operator queue random re statistics string struct textwrap time typing "
     "unicodedata zlib encodings.idna"
 )
-_STANDARD = sysconfig.get_path("stdlib")  # slow: asked before any fork
+_STANDARD = sysconfig.get_path("stdlib")  # slow: done before any fork
 _LIBRARY = (_STANDARD, *(path for path in sys.path if path.endswith("lib-dynload")))
 _DESCRIPTORS = 64
 _PLACED, _RULES = 100, 200
-"""Numbers of files that are on their way, above all that a zygote has open."""
+"""File descriptor numbers in transit, above all that a zygote has open."""
 _INSTALLED = (
     "/usr/lib",
     "/lib",
@@ -46,7 +45,7 @@ _DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
 
 
 class Asked(TypedDict):
-    """What a zygote is asked to start."""
+    """A request to a zygote."""
 
     start: list[tuple[str, list[str]]]
     """Kinds of work, each with the names of the files that it holds."""
@@ -90,13 +89,13 @@ def serve(control: socket.socket, folder: str, *, namespaces: bool) -> None:
 
 @cache
 def _without_folder() -> int:
-    """The ruleset of programs that write nothing, made once."""
+    """The ruleset of programs that write nothing, created once."""
     made = barriers.ruleset((*_LIBRARY, *_DEVICES), None, execute=False)
-    return os.dup2(made, _RULES, inheritable=False)  # out of the way of the files that are put in place
+    return os.dup2(made, _RULES, inheritable=False)  # clear of the files being put in place
 
 
 def _become(work: str, asked: Asked, files: dict[str, int], folder: str, null: int, *, namespaces: bool) -> None:
-    """Turn a child into what was asked for; never returns."""
+    """Turn a child into the requested process; never returns."""
     try:
         _place(files, null)
         own = asked["own_program"]
@@ -122,9 +121,8 @@ def _place(files: dict[str, int], null: int) -> None:
 
 
 def _with_own_processes() -> None:
-    """Go on as the first process of a table of its own: when it ends, the kernel ends all that it started.
-
-    The one that stays outside says how it ended.
+    """Continue as the first process of a new process table: when it ends, the kernel ends all that it started. The
+    outer process reports how it ended.
     """
     barriers.own_processes()
     child = os.fork()
@@ -138,7 +136,7 @@ def _with_own_processes() -> None:
 
 
 def _lock(asked: Asked, folder: str | None, *, own_program: bool) -> None:
-    """Put up every barrier; an error anywhere means that nothing is run."""
+    """Put up every barrier; after any error nothing runs."""
     barriers.end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if folder is not None:
@@ -169,7 +167,7 @@ def _limit(what: int, most: int) -> None:
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Enter the namespaces where they are allowed, say what there is, and serve; the folder goes at the end."""
+    """Enter the namespaces if allowed, report what there is, and serve; delete the folder at the end."""
     try:
         with suppress(ConnectionError):
             _enter_and_serve(socket.socket(fileno=descriptor), folder)

@@ -19,7 +19,7 @@ from stepforge.schemas.protocols import Scorer
 
 
 class OwnScorer(Protocol):
-    """The settings of a scorer of a user's own."""
+    """The settings of a user's own scorer."""
 
     async def open(self) -> Scorer: ...
 
@@ -42,7 +42,7 @@ def check_scorer(settings: Shape) -> None:
 async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
     """Load a reward model; the caller closes it. The event loop stays free meanwhile.
 
-    Raises BadInput: the model is not there, or is not of this shape.
+    Raises BadInput: the model is missing, or does not have this shape.
     """
     if not isinstance(settings, Shape):
         return await settings.open()

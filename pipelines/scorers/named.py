@@ -1,4 +1,4 @@
-"""A reward model by the name that a person types: the embedded one, a folder, a hub name, or a file of settings."""
+"""A reward model by name: the embedded one, a folder, a hub name, or a file of settings."""
 
 import json
 import tomllib
@@ -18,7 +18,7 @@ KNOWN = (
     ("Qwen2ForProcessRewardModel", "qwen_prm"),
     ("ForTokenClassification", "token_classification"),
 )
-"""Shapes that a model's own configuration names."""
+"""Shapes recognized from a model's own configuration."""
 NAMES = (
     ("math-shepherd", "math_shepherd_prm"),
     ("skywork-o1-open-prm", "value_head"),
@@ -26,22 +26,21 @@ NAMES = (
     ("qwen2.5-math-prm", "qwen_prm"),
     ("qwen2.5-math-7b-prm800k", "qwen_prm"),
 )
-"""Shapes of published models that only their names tell."""
+"""Shapes of published models recognized only by name."""
 
 
 def named_scorer(name: str, shape: str | None = None) -> Any:
     """Return the settings of a reward model.
 
     ``name`` is ``embedded`` or ``embedded-free``, a model's folder or hub name, or a TOML file of settings as under
-    ``[scorer]``; ``shape`` is its kind, where neither the model's files nor its name tell.
-
-    Raises BadInput: it cannot be told how the model is read, or a setting is wrong.
+    ``[scorer]``; ``shape`` is its kind, if neither the model's files nor its name give it. Raises BadInput: the shape
+    is unknown, or a setting is wrong.
     """
     if name.endswith(".toml"):
         return _checked(_settings_of(Path(name)), name)
     kind = shape or ("surprise" if name in CARRIED else _shape_of(name))
     if kind is None:
-        raise BadInput(f"{name}: how this model is read is not known; name it with --shape (docs/how-to/score.md)")
+        raise BadInput(f"{name}: the shape of this model is unknown; set it with --shape (docs/how-to/score.md)")
     return _checked({"kind": kind, "model": name}, name)
 
 

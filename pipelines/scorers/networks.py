@@ -1,4 +1,4 @@
-"""Loading the networks behind the shapes. Code that comes with a model is never run: two heads are built here."""
+"""Loading the networks of the shapes. Code that comes with a model is never run: two heads are built here."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from stepforge.pipelines.scorers.shapes import Shape, TokenClassification
 from stepforge.schemas.errors import BadInput
 
 HEADS = {"classes": "score", "value": "v_head.summary"}
-"""What the weights of a head of its own are called: Qwen's two layers, TRL's value head."""
+"""Weight names of separate heads: Qwen's two layers, TRL's value head."""
 
 
 def load_network(settings: Shape, located: str) -> Any:
     """Return a network: token ids and mask in, (rows, tokens, outputs) out.
 
-    Raises BadInput: the model is not there, or has no head of this shape.
+    Raises BadInput: the model is missing, or has no head of this shape.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification
 
@@ -38,7 +38,7 @@ def load_network(settings: Shape, located: str) -> Any:
 
 
 class _Headed(torch.nn.Module):  # type: ignore[misc]
-    """A body and a head that reads its last hidden states."""
+    """A body and a head on its last hidden states."""
 
     def __init__(self, body: Any, head: torch.nn.Module) -> None:
         super().__init__()

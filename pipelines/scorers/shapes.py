@@ -1,7 +1,6 @@
-"""The published shapes of process reward models: what is read where, and how that becomes a probability.
-
-A shape turns a solution into readings, token ids and the positions to read, one position for each step, and what the
-model says at those positions into probabilities. Models and exact formats are named beside each shape.
+"""The published shapes of process reward models: what is read where, and how that becomes a probability. A shape turns
+a solution into readings (token ids and positions to read, one per step) and the model's output at those positions into
+probabilities. Each shape names its models and exact formats.
 """
 
 from abc import ABC, abstractmethod
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from stepforge.pipelines.engines.tokenization import ModelTokenizer
 
 Output = Literal["classes", "tokens", "value"]
-"""What the network gives at a position: class logits, logits of all tokens, or one number."""
-SPELLED_OUT = "the text spells out the model's step token"
+"""The network's output at a position: class logits, logits of all tokens, or one number."""
+SPELLED_OUT = "the text contains the model's step token"
 
 
 class Reading(NamedTuple):
@@ -29,7 +28,7 @@ class Reading(NamedTuple):
 
 
 def joined(readings: Sequence[Reading]) -> list[Reading]:
-    """Return one reading in place of many that are beginnings of the last: a causal model then reads it once."""
+    """Return one reading in place of many that are prefixes of the last, so a causal model reads it once."""
     *others, last = readings
     if all(last.ids[: len(r.ids)] == r.ids for r in others):
         return [Reading(last.ids, tuple(place for r in readings for place in r.at))]
@@ -37,7 +36,7 @@ def joined(readings: Sequence[Reading]) -> list[Reading]:
 
 
 class Shape(Record, ABC):
-    """What all shapes share: the model and where it runs."""
+    """Settings of all shapes: the model and where it runs."""
 
     output: ClassVar[Output] = "tokens"
     """What the network gives."""
@@ -48,7 +47,7 @@ class Shape(Record, ABC):
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     max_model_len: int | None = Field(default=None, ge=8)
-    """Longest input in tokens; a longer solution is not scored. By default what the model was made for."""
+    """Longest input in tokens; a longer solution is not scored. By default the model's own limit."""
     tokens_per_batch: int = Field(default=4096, ge=1)
     """Tokens of a problem's solutions that are computed together, padding included."""
     threads: int | None = Field(default=1, ge=1)
@@ -74,7 +73,7 @@ class TokenClassification(Shape):
     right_class: int = Field(default=1, ge=0)
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Encode prompt, steps and separators apart, as both trainers do."""
+        """Encode prompt, steps and separators separately, as both trainers do."""
         bos = tokenizer.bos_token
         ids = [*([] if bos is None else [bos]), *tokenizer.encode_prompt(question, bos=False)]
         separator, at = tokenizer.encode_prompt(self.separator, bos=False), []
@@ -175,11 +174,11 @@ ASKED = (
 
 
 class GenerativeJudge(Shape):
-    """Any language model, asked about every step: the probability of the word for right beside the one for wrong."""
+    """Any language model, asked about every step: the probability of the word for right against the one for wrong."""
 
     kind: Literal["generative"] = "generative"
     template: str = ASKED
-    """Holds ``{question}`` and ``{steps}``; ``{right}`` and ``{wrong}`` stand for the words."""
+    """Holds ``{question}`` and ``{steps}``; ``{right}`` and ``{wrong}`` are replaced by the words."""
     right: str = "Yes"
     wrong: str = "No"
     chat: bool = True
@@ -198,7 +197,7 @@ class GenerativeJudge(Shape):
         found = []
         for count in range(1, len(steps) + 1):
             asked = self.template.replace("{right}", self.right).replace("{wrong}", self.wrong)
-            before, _, after = asked.partition("{question}")  # so that a question which holds "{steps}" is left alone
+            before, _, after = asked.partition("{question}")  # so a question that contains "{steps}" is unchanged
             text = before.replace("{steps}", "\n".join(steps[:count])) + question
             text += after.replace("{steps}", "\n".join(steps[:count]))
             rendered = tokenizer.chat([Message(role="user", content=text)]) if self.chat else text
@@ -219,7 +218,7 @@ def _at_tokens(ids: tuple[int, ...], token: int, steps: int) -> Reading:
 
 
 def _share(tokenizer: "ModelTokenizer", outputs: Any, right: str, wrong: str) -> list[float]:
-    """Return the share of one token beside another; each is its text's first."""
+    """Return one token's probability relative to another's; each is its text's first token."""
     columns = [tokenizer.encode_prompt(text, bos=False)[0] for text in (right, wrong)]
     if columns[0] == columns[1]:
         raise ValueError(f"the model's tokenizer cannot tell {right!r} from {wrong!r}")

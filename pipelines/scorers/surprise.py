@@ -1,7 +1,6 @@
-"""Our own small reward model: how expected a policy finds a step's tokens, and a small head on that reading.
-
-The policy's weights stay as they are. Everything at a step is known once the line break that ends it is read; nothing
-after it counts. A score is the probability that the solution is right up to and with the step.
+"""Our own small reward model: how likely a policy finds a step's tokens, and a small head on that. The policy's weights
+do not change. A step's features use nothing after the line break that ends it. A score is the probability that the
+solution is right up to and including the step.
 """
 
 from collections.abc import Sequence
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class Surprise(Shape):
-    """A policy read as it is, and a small head trained on any labels (docs/how-to/score.md)."""
+    """An unchanged policy, and a small head trained on any labels (docs/how-to/score.md)."""
 
     kind: Literal["surprise"] = "surprise"
     model: str = EMBEDDED
     """The policy: a folder, a hub name, ``embedded`` or ``embedded-free``."""
     head: str | None = None
-    """Folder that holds ``surprise_head.safetensors``; by default that of the package, or the model's own."""
+    """Folder that holds ``surprise_head.safetensors``; by default the package's, or the model's own."""
     prompt: str = "{question}\n"
-    """As the policy is asked."""
+    """How the policy is prompted."""
 
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Encode piece by piece, so that every step begins on a token of its own; first comes the prompt's end."""
+        """Encode piece by piece, so every step begins on its own token; the prompt's end comes first."""
         ids = list(tokenizer.encode_prompt(self.prompt.replace("{question}", question), bos=False))
         at = [len(ids) - 1]
         for step in steps:

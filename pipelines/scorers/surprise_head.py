@@ -1,4 +1,4 @@
-"""What ``surprise`` computes: a policy's reading of each step, and the head on it. Imports torch."""
+"""The computation of ``surprise``: a policy's features of each step, and the head on them. Imports torch."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -43,7 +43,7 @@ def step_features(logits: torch.Tensor, reading: Reading) -> torch.Tensor:
     before, *ends = reading.at
     steps, earlier = [], 0.0
     for number, end in enumerate(ends):
-        # The step's tokens are seen from the token before each; the line break itself says nothing of the step.
+        # The step's tokens are seen from the token before each; the line break itself says nothing about the step.
         tokens = own[before : max(end - 1, before + 1)]
         at = before + int(tokens.argmin())
         lowest, second = [*tokens.sort().values[:2].tolist(), 0.0][:2]
@@ -55,7 +55,7 @@ def step_features(logits: torch.Tensor, reading: Reading) -> torch.Tensor:
 
 
 def squeeze(values: torch.Tensor) -> torch.Tensor:
-    """Return values on a scale on which small log-probabilities differ as well as large ones."""
+    """Return values on a scale that resolves small log-probabilities as well as large ones."""
     return values.sign() * torch.log1p(values.abs() * 5)
 
 
@@ -71,7 +71,7 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
         )
 
     def forward(self, readings: torch.Tensor) -> torch.Tensor:
-        """Return the log-odds that all is right, for readings of shape (steps, features)."""
+        """Return the log-odds that everything so far is right, for readings of shape (steps, features)."""
         return self.layers((readings - self.mean) / self.spread)[:, 0]
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -80,7 +80,7 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
         return [torch.sigmoid(self(reading)).tolist() for reading in readings]
 
     def save(self, folder: Path) -> None:
-        """Write the head; the body is the policy's, unchanged."""
+        """Write the head; the body is the unchanged policy."""
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".{HEAD_FILE}.tmp"
         save_file(self.state_dict(), beside)
@@ -103,7 +103,7 @@ def loaded_head(folder: Path) -> SurpriseHead:
 
 
 class HeadTraining(Record):
-    """How a head is trained: AdamW, a short warm-up, then a line to zero."""
+    """Training of a head: AdamW, a short warm-up, then linear decay to zero."""
 
     steps: int = Field(default=500, ge=1)
     """Optimizer steps."""
@@ -114,7 +114,7 @@ class HeadTraining(Record):
 
 
 Targets = Sequence[float | None]
-"""For each step of a solution the probability that all is right up to it; None: the step carries no loss."""
+"""For each step of a solution the probability that all is right up to it; None: the step has no loss."""
 
 
 def train_head(

@@ -1,4 +1,4 @@
-"""Scoring with transformers. What is computed together is one call's solutions, so equal calls give equal scores."""
+"""Scoring with transformers. A batch is one call's solutions, so equal calls give equal scores."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 DIGITS = 6
-"""Decimals that are kept."""
+"""Decimals kept."""
 
 
 class TransformersScorer:
@@ -33,7 +33,8 @@ class TransformersScorer:
 
     @classmethod
     async def open(cls, settings: Shape) -> "TransformersScorer":
-        """Load the model. Raises BadInput: the model or the device is not there, or the model is not of this shape."""
+        """Load the model. Raises BadInput: the model or the device is missing, or the model does not have this
+        shape."""
         return await asyncio.to_thread(cls._load, settings)
 
     @classmethod
@@ -97,7 +98,7 @@ class TransformersScorer:
         return [scored(scores[i], len(steps), tokens[i], errors.get(i)) for i, steps in enumerate(solutions)]
 
     def _outputs(self, readings: Sequence[Reading]) -> "torch.Tensor":
-        """Return (readings, longest, outputs); padded on the right, where a causal model does not look."""
+        """Return (readings, longest, outputs); padded on the right, which a causal model does not see."""
         import torch
 
         ids = torch.zeros(len(readings), max(len(r.ids) for r in readings), dtype=torch.long)
@@ -128,7 +129,7 @@ def read_solution(
 
 
 def scored(scores: Sequence[float], steps: int, tokens: int, error: str | None) -> StepScores:
-    """Return a solution's scores; none at all unless there is a finite one for every step."""
+    """Return a solution's scores; none unless every step has a finite one."""
     if error is None and (len(scores) != steps or not all(0 <= score <= 1 for score in scores)):
         error = "the model's output is not a probability for every step"
     kept = () if error else tuple(round(score, DIGITS) for score in scores)
@@ -136,7 +137,7 @@ def scored(scores: Sequence[float], steps: int, tokens: int, error: str | None) 
 
 
 def _batches(readings: Sequence[tuple[int, Reading]], most: int) -> Iterator[list[tuple[int, Reading]]]:
-    """Yield readings in their order, so many that a padded batch has at most ``most`` tokens; at least one."""
+    """Yield batches of readings in order, each with at most ``most`` padded tokens but at least one reading."""
     batch: list[tuple[int, Reading]] = []
     for one in readings:
         longest = max(len(reading.ids) for _, reading in [*batch, one])

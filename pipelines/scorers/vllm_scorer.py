@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 CPU_CACHE_BYTES = 1 << 28
-"""Room for a batch's keys and values on a CPU, where vLLM would else take a share of all memory."""
+"""Space for a batch's keys and values on a CPU, where vLLM would otherwise take a share of all memory."""
 
 
 class VllmScorer:

@@ -1,7 +1,8 @@
-"""Best-of-N: choosing among N solutions of a problem by votes, by votes that a reward model weighs, or by it alone.
+"""Best-of-N: choosing among N solutions of a problem by votes, by votes weighted by a reward model, or by the reward
+model alone.
 
-A solution's weight is its step scores' smallest or last. Every figure is the expected share of right
-choices over random sets of N out of the solutions that there are; ties are broken at random.
+A solution's weight is its lowest or last step score. Every figure is the expected share of right
+choices over random sets of N of the available solutions; ties are broken at random.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ class Ballot(NamedTuple):
     """The solutions of one problem."""
 
     answers: Array
-    """(solutions, answers): 1 where a solution gives an answer; a solution that broke off gives none."""
+    """(solutions, answers): 1 where a solution gives an answer; a truncated solution gives none."""
     right: Array
     """1 for each right answer."""
     texts: tuple[str, ...]
@@ -83,5 +84,5 @@ def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
 
 
 def any_right(votes: Ballot, chosen: NDArray[np.int64]) -> float:
-    """Return the share of sets with a right solution in them: what no choice can beat."""
+    """Return the share of sets that contain a right solution: the upper bound of any choice."""
     return float(np.mean(votes.solved[chosen].max(1)))

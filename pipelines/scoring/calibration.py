@@ -1,4 +1,4 @@
-"""How far a score is a probability: ECE before and after two numbers fitted on half of the problems."""
+"""How close a score is to a probability: ECE before and after two numbers fitted on half of the problems."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from stepforge.schemas.record import Record
 Array = NDArray[np.float64]
 BINS = 10
 RIDGE = 1e-3
-"""Keeps the fit finite where scores separate right from wrong."""
+"""Keeps the fit finite if scores separate right from wrong."""
 FEWEST = 20
-"""Steps of each half below which nothing is fitted."""
+"""Fewest steps in each half for a fit."""
 
 
 class Bin(Record):
@@ -28,7 +28,7 @@ class Bin(Record):
 
 
 class CalibrationFigures(Record):
-    """Judged steps are those up to and with the first wrong one."""
+    """Judged steps are those up to and including the first wrong one."""
 
     steps: int
     """Of the held-out half, on which everything here is measured."""
@@ -61,7 +61,7 @@ def calibration_figures(cases: Sequence[Case]) -> CalibrationFigures | None:
 
 
 def fitted(scores: Array, right: Array) -> Calibration:
-    """Return the likeliest slope and intercept (Newton's method on the logistic loss, a little ridge)."""
+    """Return the maximum-likelihood slope and intercept (Newton's method on the logistic loss, a little ridge)."""
     x = np.stack([np.array([logit(score) for score in scores]), np.ones(len(scores))], axis=1)
     weights = np.array([1.0, 0.0])
     for _ in range(100):
@@ -69,7 +69,7 @@ def fitted(scores: Array, right: Array) -> Calibration:
         gradient = x.T @ (p - right) + RIDGE * (weights - [1.0, 0.0])
         curvature = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        step /= max(1.0, float(np.abs(step).max()))  # where the curve is flat, a whole step would leap away
+        step /= max(1.0, float(np.abs(step).max()))  # where the curve is flat, a full step would overshoot
         weights = weights - step
         if np.abs(step).max() < 1e-10:
             break

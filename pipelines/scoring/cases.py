@@ -1,4 +1,4 @@
-"""What a reward model is scored on: solutions whose first wrong step people named, or the oracle."""
+"""Cases to score a reward model on: solutions whose first wrong step is known from people or the oracle."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ HUB_NAME = "Qwen/ProcessBench"
 HUB_COLUMNS = ("id", "problem", "steps", "label", "final_answer_correct")
 SUBSETS = ("gsm8k", "math", "olympiadbench", "omnimath")
 NONE = -1
-"""No step is wrong: ProcessBench's own sign."""
+"""No step is wrong: ProcessBench's own code."""
 
 
 class Case(Record):
@@ -36,7 +36,7 @@ class Case(Record):
     """0-based index of the first wrong step; -1: none."""
     final_answer_correct: bool | None = None
     answer: str | None = None
-    """The solution's own final answer, where choosing among solutions is to be measured."""
+    """The solution's own final answer, if choosing among solutions is measured."""
     wrong: tuple[int, ...] | None = None
     """0-based indices of all wrong steps, where every step is labeled (PRMBench)."""
     scores: tuple[float, ...] = ()
@@ -44,7 +44,7 @@ class Case(Record):
     prediction: int | None = None
     """A recorded first wrong step, -1 for none; of a judge or a labeler, which needs no threshold."""
     abstained: bool = False
-    """Whether that labeler said nothing: never exact."""
+    """Whether that labeler abstained: never exact."""
 
 
 def cases_on(where: str, labeler: str | None = None) -> list[Case]:
@@ -112,7 +112,7 @@ def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
     recorded: dict[str, Mapping[str, object]] = {}
     for number, row in rows_of(path):
         if str(row.get("id")) in recorded:
-            raise BadInput(f"{path}, line {number}: id {row.get('id')!r} is there twice")
+            raise BadInput(f"{path}, line {number}: id {row.get('id')!r} appears twice")
         recorded[str(row.get("id"))] = {"scores": row.get("scores") or (), "prediction": row.get("prediction")}
     missing = next((case.id for case in cases if case.id not in recorded), None)
     if missing is not None:
@@ -149,7 +149,7 @@ def _case(row: LabeledProblem, solution: LabeledSolution, truth: Verdict, labele
 
 
 def _scores(verdict: Verdict, steps: int) -> tuple[float, ...]:
-    """Return the chance that each step is right, all before it being right, by a labeler's posterior."""
+    """Return the probability that each step is right given that all before it are, from a labeler's posterior."""
     if verdict.posterior is None:
         return ()
     scores, left = [], 1.0
@@ -160,7 +160,7 @@ def _scores(verdict: Verdict, steps: int) -> tuple[float, ...]:
 
 
 def _once(cases: list[Case]) -> list[Case]:
-    """Leave out what PRMBench holds twice."""
+    """Leave out PRMBench's duplicates."""
     first = {case.id: number for number, case in reversed(list(enumerate(cases))) if case.wrong is not None}
     return [case for number, case in enumerate(cases) if first.get(case.id, number) == number]
 
@@ -170,7 +170,7 @@ def _hub_rows(name: str, split: str) -> Iterator[Mapping[str, object]]:
 
     try:
         rows = load_dataset(name, split=split)
-    except Exception as error:  # the library raises whatever the network does
+    except Exception as error:  # the library may raise any network error
         line = " ".join(str(error).split())[:200]
         raise BadInput(f"{name}: cannot be loaded ({line}); give a JSONL file of it") from None
     yield from rows

@@ -1,8 +1,8 @@
 """ProcessBench's metric (arXiv 2412.06559, section 3) and its threshold rule, with AUC and intervals.
 
 A reward model names the first step whose score is below a threshold. The paper takes, for all subsets, the threshold
-with the highest F1 on GSM8K (section 4). Where there is no such subset it is chosen on half of the problems and
-everything is reported on the other half.
+with the highest F1 on GSM8K (section 4). Without such a subset it is chosen on half of the problems, and everything is
+reported on the other half.
 """
 
 import itertools
@@ -40,9 +40,9 @@ class FirstErrors(Record):
     """First errors against the truth."""
 
     threshold: float | None
-    """None where predictions were given."""
+    """None if predictions were given."""
     chosen_on: str
-    """What the threshold was chosen on."""
+    """Where the threshold was chosen."""
     subsets: tuple[SubsetFigures, ...]
     average_f1: float | None
     """Mean of the subsets' F1, as ProcessBench averages."""
@@ -61,7 +61,7 @@ def in_first_half(case: Case) -> bool:
 
 
 def first_errors(cases: Sequence[Case], threshold: float | None = None) -> FirstErrors:
-    """Return the figures; ``threshold`` fixes what is else chosen by the rule."""
+    """Return the figures; ``threshold`` overrides the rule."""
     predicted = all(case.prediction is not None for case in cases)
     judged = list(cases)
     chosen_on = "given"
@@ -72,7 +72,7 @@ def first_errors(cases: Sequence[Case], threshold: float | None = None) -> First
         chosen_on = f"highest F1 on {CHOSEN_ON}"
         if not learn:
             learn, judged = [c for c in cases if in_first_half(c)], [c for c in cases if not in_first_half(c)]
-            chosen_on = "highest F1 on half of the problems; figures are of the other half"
+            chosen_on = "highest F1 on half of the problems; figures are from the other half"
         threshold = best_threshold(learn)
     predictions = [_prediction(case, threshold) for case in judged]
     names = list(dict.fromkeys(case.subset for case in judged))
@@ -111,7 +111,7 @@ def subset_figures(name: str, cases: Sequence[Case], predictions: Sequence[int |
 
 
 def best_threshold(cases: Sequence[Case]) -> float:
-    """Return the threshold with the highest F1; of equal ones the middle, between two scores where there is room."""
+    """Return the threshold with the highest F1; of equal ones the middle, between two scores if possible."""
     usable = [case for case in cases if case.scores]
     if not usable:
         return 0.5
@@ -149,7 +149,7 @@ def step_aucs(cases: Sequence[Case]) -> list[float]:
 def _prediction(case: Case, threshold: float | None) -> int | None:
     if threshold is None:
         return None if case.abstained else case.prediction
-    return first_below(case.scores, threshold) if case.scores else None  # what was not scored is never exact
+    return first_below(case.scores, threshold) if case.scores else None  # unscored cases are never exact
 
 
 def _share(exact: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float | None:

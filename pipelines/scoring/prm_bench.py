@@ -1,4 +1,4 @@
-"""PRMBench (Song et al., arXiv 2501.03124): solutions whose every step is labeled, and its figure, PRMScore.
+"""PRMBench (Song et al., arXiv 2501.03124): solutions with every step labeled, and its figure, PRMScore.
 
 PRMScore is the mean of two F1 over the steps of a category: that of calling right steps right, and that of calling
 wrong steps wrong. ``multi_solutions`` holds no wrong step and takes the first alone. The total pools the steps of all
@@ -70,7 +70,7 @@ def _listed(value: object) -> list[object]:
 
 
 def prm_scores(cases: Sequence["Case"], threshold: float | None = None) -> list[PrmScore]:
-    """Return the figures by category, then by aspect, then over all; nothing of what has no scores."""
+    """Return the figures by category, then by aspect, then overall; cases without scores are skipped."""
     right_above = RIGHT_ABOVE if threshold is None else threshold
     by_category: dict[str, list[_Counts]] = {}
     for case in cases:

@@ -34,11 +34,11 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 DRAWS = 64
 """Random sets of N solutions of each problem."""
 FALL = 0.01
-"""How far a curve must fall from its highest point to be called over-optimized."""
+"""How far a curve must fall from its peak to count as over-optimized."""
 
 
 class Curve(Record):
-    """Share of problems answered rightly when one of N solutions is chosen."""
+    """Share of problems answered correctly when one of N solutions is chosen."""
 
     chosen_by: str
     right: dict[int, float]
@@ -46,7 +46,7 @@ class Curve(Record):
 
     @property
     def over_optimized(self) -> bool:
-        """Whether more solutions end in fewer right choices."""
+        """Whether more solutions lead to fewer right choices."""
         shares = list(self.right.values())
         return bool(shares) and max(shares) - shares[-1] > FALL
 
@@ -60,7 +60,7 @@ class Scoring(Record):
     unscored: dict[str, int]
     """Cases without scores, by reason; never exact."""
     tokens: int
-    """That the model read."""
+    """Tokens that the model read."""
     first_errors: FirstErrors
     prm_scores: tuple[PrmScore, ...] = ()
     """Where every step is labeled."""
@@ -70,7 +70,7 @@ class Scoring(Record):
 
 
 class ScoreRequest(Record):
-    """What is asked of ``score``."""
+    """A request to ``score``."""
 
     model: str
     on: str
@@ -80,7 +80,7 @@ class ScoreRequest(Record):
     """At most this many cases of each subset."""
     probes: bool = True
     scores_out: str | None = None
-    """Where the scores go, as JSONL."""
+    """Output file for the scores (JSONL)."""
 
 
 def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
@@ -93,7 +93,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     labeler = request.model if run and not recorded and not _names_model(request) else None
     cases = _limited(cases_on(request.on, labeler), request.limit)
     every_step = all(case.wrong is not None for case in cases)
-    if every_step and request.threshold is None:  # no half is needed to learn one from
+    if every_step and request.threshold is None:  # no half is needed to learn one
         request = request.model_copy(update={"threshold": RIGHT_ABOVE})
     unscored: dict[str, int] = defaultdict(int)
     tokens, probes = 0, None
@@ -123,7 +123,7 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
 
 
 def _names_model(request: ScoreRequest) -> bool:
-    """Whether the model is one: a shape is named, or it is there or known as one."""
+    """Whether this is a reward model: a shape is given, or it exists or is known as one."""
     if request.shape is not None or request.model.endswith(".toml") or "/" in request.model:
         return True
     return request.model.startswith("embedded") or Path(request.model).exists()
@@ -165,7 +165,7 @@ async def _scored(scorer: Scorer, cases: Sequence[Case], unscored: dict[str, int
 
 
 def curves(cases: Sequence[Case]) -> list[Curve]:
-    """Return best-of-N by scores beside majority and what no choice can beat; none where problems have one solution."""
+    """Return best-of-N by scores, with the majority and the upper bound; none if problems have one solution."""
     problems: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.final_answer_correct is not None:

@@ -64,7 +64,7 @@ def _calibration(found: CalibrationFigures) -> str:
 def _best_of_n(found: Sequence[Curve]) -> str:
     sizes = list(found[0].right)
     rows = [
-        (c.chosen_by, *(f"{c.right[n]:.3f}" for n in sizes), "falls from its highest" if c.over_optimized else "")
+        (c.chosen_by, *(f"{c.right[n]:.3f}" for n in sizes), "falls from its peak" if c.over_optimized else "")
         for c in found
     ]
     return "best of N, share of problems right\n" + table([("chosen by", *map(str, sizes), ""), *rows])

@@ -1,4 +1,4 @@
-"""What every request passes through first: where it came to, who sent it, how large it is, how many there are.
+"""Checks on every request: its host, its token, its size, and how many there are.
 
 A page in a browser on the same machine can reach a loopback port, so a ``Host`` that is not loopback is refused (DNS
 rebinding) and everything but ``/health`` needs the token. Nothing a request says is ever printed.
@@ -23,18 +23,18 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HEALTH = "/health"
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),  # the token may stand in the address
+    (b"referrer-policy", b"no-referrer"),  # the token may be in the address
     (b"cache-control", b"no-store"),
 )
 
 
 class Limits(Record):
-    """What one request may take, and how many are answered at a time."""
+    """Limits per request, and how many are answered at a time."""
 
     body_bytes: int = Field(default=8 << 20, ge=1)
     """Largest request body; a larger one is answered with 413."""
     requests: int = Field(default=256, ge=1)
-    """Requests answered at a time; one more is answered with 503 and told to come again."""
+    """Requests answered at a time; one more gets 503 and a retry hint."""
 
 
 class Guard:
@@ -81,7 +81,7 @@ class Guard:
         if scope["path"] != HEALTH and not self._knows_token(headers, scope["query_string"]):
             return 401, "the token is missing or wrong: send 'Authorization: Bearer TOKEN' or ?token=TOKEN"
         if self._under_way >= self._limits.requests:
-            return 503, f"{self._limits.requests} requests are under way; try again"
+            return 503, f"{self._limits.requests} requests are in progress; try again"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._limits.body_bytes:
             return 413, self._too_large
@@ -97,7 +97,7 @@ class Guard:
         return f"the body is larger than {self._limits.body_bytes} bytes"
 
     def _counted(self, receive: "Receive") -> "Receive":
-        """Count the bytes of a body whose length was not told."""
+        """Count the bytes of a body without a stated length."""
         from starlette.exceptions import HTTPException
 
         read = 0
@@ -114,7 +114,7 @@ class Guard:
 
 
 def _route(scope: "Scope") -> str:
-    """Return the route's pattern, never the path: paths would make as many series as there are problems."""
+    """Return the route's pattern, never the path: paths would make one series per problem."""
     return str(getattr(scope.get("route"), "path", "unknown"))
 
 

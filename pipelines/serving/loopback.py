@@ -37,7 +37,7 @@ def loopback_app(
 ) -> "ASGIApp":
     """Return an app with these routes, guarded.
 
-    ``health``: what ``/health`` answers beside ``{"status": "ok"}``; nothing secret, since it needs no token.
+    ``health``: what ``/health`` returns in addition to ``{"status": "ok"}``; nothing secret, since it needs no token.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -60,7 +60,7 @@ def loopback_app(
 
 
 def serve(app: "ASGIApp", *, port: int = 0, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; ``ready`` is told the address, once connections are taken."""
+    """Serve until interrupted; ``ready`` gets the address once connections are accepted."""
     import uvicorn
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:

@@ -6,7 +6,7 @@ SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class Meter:
-    """A registry of its own, so that two services in one process do not mix."""
+    """A separate registry, so two services in one process do not mix."""
 
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()

@@ -22,7 +22,7 @@ def _installed_version() -> str:
 VERSION = _installed_version()
 
 FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "test_share", "watch")
-"""Settings that no shard depends on: they add, say where and how fast, or how rows are exported."""
+"""Settings that no shard depends on: they add work, or set location, speed or export."""
 DEPENDS_ON: dict[ShardStage, tuple[str, ...]] = {
     "generate": ("seed", "generate", "rows_per_shard"),
     "solve": ("seed", "engine", "engines", "policy", "solutions", "solve"),
@@ -38,9 +38,9 @@ ADDED: tuple[tuple[str, str, object], ...] = (
     ("generate", "stream", False),
     ("vet", "model", None),
 )
-"""Settings that came later: table, name, and the default under which shards are what they were before."""
+"""Settings added later: table, name, and the default that leaves shards unchanged."""
 FIXED = ("seed", "generate", "rows_per_shard", "engine", "engines", "policy")
-"""Settings that cannot change in a run folder: problems and policy are what a run is about."""
+"""Settings that cannot change in a run folder: problems and policy define the run."""
 
 
 ContentSettings = dict[str, JsonValue]
@@ -73,7 +73,7 @@ def content_settings(run: RunFile) -> ContentSettings:
 
 
 def content_digest(run: RunFile) -> str:
-    """Return a digest of the settings that a run folder is bound to; every shard of it carries it."""
+    """Return a digest of the settings fixed for a run folder; every shard carries it."""
     settings = content_settings(run)
     return digest_of({name: settings[name] for name in FIXED if name in settings})
 

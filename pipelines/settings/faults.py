@@ -1,4 +1,4 @@
-"""What is wrong with a run file, all of it in one line: each setting's path, what is wrong, what to do."""
+"""Everything wrong with a run file, in one line: each setting's path, what is wrong, what to do."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -23,7 +23,7 @@ OTHER_NAMES = {
     "file": "path",
     "dataset": "hub",
 }
-"""What other tools call a setting of ours."""
+"""Names of our settings in other tools."""
 
 
 def faults(error: ValidationError, settings: Mapping[str, object], record: type[Record] = RunFile) -> str:
@@ -61,7 +61,7 @@ def _kinds(found: ErrorDetails) -> str:
 
 
 def _place(location: tuple[Any, ...], settings: Any, root: type[Record]) -> tuple[list[Any], type[Record] | None]:
-    """Return a fault's path as the run file has it, without the tags of unions, and the record that it lies in."""
+    """Return a fault's path as in the run file, without the tags of unions, and the record that contains it."""
     path: list[Any] = []
     value, records = settings, [root]
     here: type[Record] | None = root

@@ -1,4 +1,4 @@
-"""The run file: a list of parts. Every setting has a default but the problems, the engine and the labelers."""
+"""The run file: a list of parts. Every setting has a default except the problems, the engine and the labelers."""
 
 from typing import Annotated, Any
 
@@ -25,44 +25,43 @@ AnySource = Annotated[
 
 
 class Workers(Record):
-    """How many processes, and how much each has under way."""
+    """How many processes, and how much each works on at a time."""
 
     engine: int = Field(default=1, ge=1, le=10_000)
-    """Processes with an engine each."""
+    """Number of processes with an engine."""
     cpu: int = Field(default=1, ge=1, le=10_000)
-    """Processes for the stages without an engine."""
+    """Number of processes for the stages without an engine."""
     shards_in_flight: int = Field(default=4, ge=1, le=10_000)
-    """Shards under way on each engine at a time; more keep the engine fuller and take more memory."""
+    """Shards in flight on each engine at a time; more keep the engine fuller and take more memory."""
     requests_in_flight: int | None = Field(default=None, ge=1)
-    """Requests given to each engine at a time; by default twice what it computes together, so that it never runs dry
-    and its own queue stays short."""
+    """Requests given to each engine at a time; by default twice what it computes together, so it never runs dry and its
+    own queue stays short."""
     gpus_per_engine: float | None = Field(default=None, ge=0)
-    """GPUs reserved per engine; by default the engine's tensor parallel size where Ray sees GPUs, else none."""
+    """GPUs reserved per engine; by default the engine's tensor parallel size if Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)
-    """How often a dead worker is started again before the run stops."""
+    """How often a dead worker is restarted before the run stops."""
     stage_timeout: float | None = Field(default=None, gt=0)
-    """Longest time for one shard in one stage, in seconds; None for no limit."""
+    """Time limit for one shard in one stage, in seconds; None for no limit."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of the driver on which Prometheus finds the run's figures; None for none."""
+    """Port of the driver that serves the run's figures to Prometheus; None for none."""
     metrics_host: str = "127.0.0.1"
-    """Address of that port; anything but loopback shows the figures to whoever reaches it."""
+    """Address of that port; anything but loopback shows the figures to anyone who can reach it."""
 
 
 class Watch(Record):
-    """What stops a run while it goes on: signs that its engine or its policy makes labels worthless. Each limit can be
-    moved, and the same command then resumes."""
+    """What stops a run midway: signs that its engine or policy makes labels worthless. Each limit can be changed, and
+    the same command then resumes."""
 
     least_pass_rate: float = Field(default=0.02, ge=0, le=1)
-    """Of the policy's own solutions; below it, step 1 of everything looks wrong. 0 never stops."""
+    """Least pass rate of the policy's own solutions; below it, step 1 of everything looks wrong. 0 never stops."""
     most_without_answer: float = Field(default=0.5, ge=0, le=1)
-    """Share of the wrong rollouts that end without any answer: empty, cut short, or in a form that is not read. 1
-    never stops."""
-    most_identical: float = Field(default=0.5, ge=0, le=1)
-    """Share of identical ones among the pairs of solutions to a problem of which at least one is wrong; where
-    log-probabilities tell what chance would give (at temperature 1), so much more than that. 1 never stops."""
-    least_after_right_step: float = Field(default=0.5, ge=0)
-    """Pass rate after the first step of a right solution, as a multiple of the pass rate from the question. 0 never
+    """Largest share of wrong rollouts without any answer: empty, cut short, or in an unrecognized form. 1 never
     stops."""
+    most_identical: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of identical pairs among pairs of a problem's solutions with at least one wrong; if
+    log-probabilities give the share expected by chance (at temperature 1), the excess over it. 1 never stops."""
+    least_after_right_step: float = Field(default=0.5, ge=0)
+    """Least pass rate after the first step of a right solution, as a multiple of the question's. 0 never stops."""
 
 
 class Training(Record):
@@ -86,7 +85,7 @@ class Training(Record):
     model, ``{out}`` an empty folder for the new one, ``{pairs}`` the file of pairs across rounds, ``{python}`` this
     Python. The default fine-tunes on the ``rejection_sampling`` and ``reflection`` exports."""
     same_problems: bool = False
-    """Whether every round has the same problems instead of new ones; then pairs of solutions of different rounds to
+    """Whether every round has the same problems instead of new ones; then pairs of solutions from different rounds for
     the same question are written to ``cross_round_pairs.jsonl``."""
 
 
@@ -95,11 +94,11 @@ class RunFile(Record):
 
     seed: int = Field(default=0, ge=0)
     problems: int | None = Field(default=None, ge=0, le=1_000_000_000)
-    """Problems from each source: from the families together, and from each problem set, of which a ``limit`` may ask
-    fewer. By default 100 from the families, and all that a problem set holds; 0, where no family is listed, is all."""
+    """Problems from each source: from the families together, and from each problem set, whose ``limit`` may be lower.
+    By default 100 from the families and all of a problem set; 0, if no family is listed, means all."""
     solutions: int = Field(default=4, ge=1, le=100_000)
-    """Solutions sampled per problem. Where solutions are supplied, none, or as many for the policy's own pass rate if
-    ``difficulty`` is listed under ``vet``."""
+    """Solutions sampled per problem. With supplied solutions, none are sampled, unless ``difficulty`` under ``vet``
+    needs the policy's own pass rate."""
     rows_per_shard: int = Field(default=25, ge=1, le=10_000)
     test_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of template groups that go to the test split."""
@@ -111,7 +110,7 @@ class RunFile(Record):
     """Further models, by the names under which ``policy.ways`` ask them; every engine worker loads each."""
     policy: PolicySettings = PolicySettings()
     judge: AnyEngine | None = None
-    """The engine that ``judge`` labelers ask; by default the policy's own."""
+    """The engine for ``judge`` labelers; by default the policy's own."""
     solve: AnySearch | None = None
     """Search for solutions instead of independent samples; the best ``solutions`` of what it finds are kept."""
     scorer: AnyScorer | None = None
@@ -119,7 +118,7 @@ class RunFile(Record):
     ``prior`` of ``change_point``."""
     vet: tuple[AnyVetFilter, ...] = ()
     label: tuple[AnyLabeler, ...] = Field(min_length=1)
-    """The first one's labels are exported; the others' verdicts are kept beside them."""
+    """The first one's labels are exported; the others' verdicts are kept too."""
     curate: tuple[AnyCurateFilter, ...] = ()
     export: tuple[AnyExport, ...] = ()
     workers: Workers = Workers()
@@ -130,14 +129,14 @@ class RunFile(Record):
     def _consistent(self) -> "RunFile":
         _distinct("label", [labeler.name for labeler in self.label])
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
-            raise ValueError("label: consensus and contrast need a labeler to go by; list at least one beside them")
+            raise ValueError("label: consensus and contrast need another labeler; list at least one")
         unscored = [part.name for part in self.label if self.scorer is None and _reads_scores(part)]
         if unscored:
-            raise ValueError(f"label: {unscored[0]} reads a reward model's scores; name the model under [scorer]")
+            raise ValueError(f"label: {unscored[0]} needs a reward model's scores; name the model under [scorer]")
         if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
             raise ValueError("solve: its value is a reward model's score; name the model under [scorer]")
         if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
-            raise ValueError('solve: beam goes line by line; set segmenter = { kind = "line" } under [policy]')
+            raise ValueError('solve: beam works line by line; set segmenter = { kind = "line" } under [policy]')
         asked = {way.engine for way in self.policy.ways if way.engine is not None}
         if wrong := sorted(asked ^ self.engines.keys()):
             which = (
@@ -146,9 +145,7 @@ class RunFile(Record):
             raise ValueError(f"engines.{wrong[0]}: {which}")
         _distinct("export", [export.name for export in self.export])
         if taken := sorted({export.name for export in self.export} & {"figures", "traces"}):
-            raise ValueError(
-                f"export: the name {taken[0]} is taken by what stands beside the data sets; choose another"
-            )
+            raise ValueError(f"export: the name {taken[0]} is taken by a file in that folder; choose another")
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
         families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:
@@ -184,7 +181,7 @@ def by_model(run: RunFile) -> dict[str, RunFile]:
 
 
 def problem_sets(run: RunFile) -> list[ProblemSet]:
-    """Return the problem sets of a run, those that hold seeds included."""
+    """Return the problem sets of a run, including those that hold seeds."""
     parts = [part.seeds if isinstance(part, ModelSource) else part for part in run.generate]
     return [part for part in parts if isinstance(part, ProblemSet)]
 

@@ -50,19 +50,19 @@ def parse_settings(
 ) -> RunFile:
     """Return the settings as a checked record; relative problem paths are taken from ``folder``.
 
-    Parts of a user's own are imported only where asked: what looks at a run folder executes nothing of it.
+    A user's own parts are imported only on request: reading a run folder executes none of its code.
     """
     try:
         run = RunFile.model_validate(_absolute_paths(settings, folder), context=IMPORTING if import_own_parts else None)
     except ValidationError as error:
         raise BadInput(f"{where}: {faults(error, settings)}") from None
     if misplaced := list(_truth_values(settings, run.model_dump())):
-        raise BadInput(f"{where}: {', '.join(misplaced)}: true or false where a number belongs")
+        raise BadInput(f"{where}: {', '.join(misplaced)}: true or false where a number is expected")
     return run
 
 
 def _truth_values(written: Any, read: Any, path: str = "") -> Iterator[str]:
-    """Yield the settings that are truth values in the file and were taken for numbers."""
+    """Yield the settings that are booleans in the file but were read as numbers."""
     if isinstance(written, dict) and isinstance(read, dict):
         for key in written.keys() & read.keys():
             yield from _truth_values(written[key], read[key], f"{path}.{key}".lstrip("."))
@@ -74,8 +74,8 @@ def _truth_values(written: Any, read: Any, path: str = "") -> Iterator[str]:
 
 
 def _absolute_paths(settings: Mapping[str, object], folder: Path | None) -> Mapping[str, object]:
-    """Resolve the paths of problem sets and held-out sets against the run file's folder, unless they are there from
-    where we stand."""
+    """Resolve the paths of problem sets and held-out sets against the run file's folder, unless they exist relative to
+    the current folder."""
     if folder is None:
         return settings
     vet = [
@@ -104,7 +104,7 @@ def _listed(value: object) -> list[Any]:
 
 
 def _resolved(places: object, folder: Path) -> list[Any]:
-    """Return places, tables with a path or texts; a text that is a path here becomes such a table."""
+    """Return places, tables with a path or texts; a text that is an existing path becomes such a table."""
     found: list[Any] = []
     for place in _listed(places):
         path = place.get("path") if isinstance(place, dict) else place
@@ -118,7 +118,7 @@ def _resolved(places: object, folder: Path) -> list[Any]:
 
 
 def _absolute_files(value: Any, folder: Path) -> Any:
-    """Return the words of a command with its files named from the root: it runs in a folder of its own."""
+    """Return a command's words with absolute file names: it runs in its own folder."""
     if not isinstance(value, list):
         return value
     there = [Path(part) if isinstance(part, str) and Path(part).exists() else folder / str(part) for part in value]
@@ -142,14 +142,14 @@ def _apply_override(settings: dict[str, object], override: str) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise BadInput(f"--set {override}: {'.'.join(parents)} is no table")
+        raise BadInput(f"--set {override}: {'.'.join(parents)} is not a table")
 
 
 def _descend(place: Any, name: str, override: str) -> Any:
     if isinstance(place, list):
         return place[_index(place, name, override)]
     if not isinstance(place, dict):
-        raise BadInput(f"--set {override}: {name} lies inside something that is not a table")
+        raise BadInput(f"--set {override}: {name} is inside something that is not a table")
     return place.setdefault(name, {})
 
 

@@ -1,6 +1,5 @@
-"""Small JSON files that notice their own damage by the CRC-32 of all else in them.
-
-A flipped bit often leaves JSON that can still be read, and says something else.
+"""Small JSON files with a CRC-32 of their content, to detect damage. A flipped bit often leaves JSON that is readable
+but different.
 """
 
 import json
@@ -25,13 +24,12 @@ def with_checksum(content: Mapping[str, object]) -> dict[str, object]:
 def without_checksum(content: object) -> dict[str, Any]:
     """Return the content without its checksum.
 
-    Raises:
-        ValueError: it is not what was written.
+    Raises: ValueError: it is not what was written.
     """
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     rest = {key: value for key, value in content.items() if key != "crc"}
-    if "crc" not in content:  # also where a damaged key is no longer called so
+    if "crc" not in content:  # also if the damaged part is the key itself
         raise ValueError("it has no checksum")
     if content["crc"] != _checksum(rest):
         raise ValueError("its checksum does not fit")
@@ -54,7 +52,7 @@ def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
 
 
 def read_record(path: AnyPath, record: type[R], what: str, run: str | None = None) -> R:
-    """Read a file that holds a record; ``what`` says in a word what it should be.
+    """Read a file that holds a record; ``what`` is a word for it in messages.
 
     Raises:
         RunFailed: it is damaged, belongs to another run, or holds something else; the line names it.

@@ -1,5 +1,5 @@
-"""The completions of a shard, kept once it is committed: when a stage is made again with other settings, only what was
-never asked is sampled. Half as large as the journal that they come from, and checksummed like any shard.
+"""The completions of a shard, stored once it is committed: when a stage is redone with other settings, only new
+requests are sampled. Half as large as the journal they come from, and checksummed like any shard.
 """
 
 from stepforge.pipelines.storage.journal import forget_journal, journalled
@@ -14,12 +14,12 @@ class KeptCompletion(Record):
     """An answer of the engine."""
 
     key: str
-    """What names the request, in hexadecimal digits."""
+    """Digest of the request, in hexadecimal."""
     completion: Completion
 
 
 def kept_completions(path: AnyPath) -> dict[bytes, Completion]:
-    """Kept completions by request; none where the file is missing or damaged: they are sampled again."""
+    """Stored completions by request; none if the file is missing or damaged: they are sampled again."""
     if not path.exists():
         return {}
     try:
@@ -29,7 +29,7 @@ def kept_completions(path: AnyPath) -> dict[bytes, Completion]:
 
 
 def keep_completions(folder: AnyPath, path: AnyPath) -> None:
-    """Move what a journal holds to the completions that are kept, and delete the journal."""
+    """Move a journal's content to the stored completions, and delete the journal."""
     fresh = journalled(folder)
     if fresh:
         known = kept_completions(path)

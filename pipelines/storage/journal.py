@@ -1,9 +1,9 @@
-"""The journal of a shard: every completion of the engine, written down as it arrives, so that a kill costs seconds.
+"""The journal of a shard: every completion of the engine, written as it arrives, so a kill costs only seconds.
 
-Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the payload. What follows the first frame that is
-torn or damaged is not read; the completions behind it are sampled again. Every attempt at a shard writes a file of its
-own, so that an orphan of a killed driver never writes into another's, and the first record of a request counts. In an
-object store, which cannot append, each flush is an object.
+Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the payload. Everything from the first torn or
+damaged frame on is ignored; those completions are sampled again. Every attempt at a shard writes its own file, so a
+killed driver's orphan never writes into another's, and the first record of a request counts. In an object store, which
+cannot append, each flush is an object.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 FLUSH_SECONDS = 2.0
-"""The most that a kill of the process costs, beside what the engine has under way."""
+"""The most that a kill of the process loses, besides requests in flight."""
 FRAME = struct.Struct("<II")
 KEY_BYTES = 16
 MAGIC = b"stepforge journal 2\n"
 HEAD = struct.Struct("<4I3qdB")
-"""Bytes of the text, lengths of the three lists, three counts of tokens, mean log-probability (NaN where there is
-none), finish."""
+"""Bytes of the text, lengths of the three lists, three counts of tokens, mean log-probability (NaN if there is none),
+finish."""
 _NUMBERS = {"token_ids": "q", "token_ends": "q", "logprobs": "d"}
-"""The lists, and what their numbers are kept as."""
+"""The lists, and the types of their numbers."""
 _FINISHES = get_args(Finish)
 
 
 class Journal:
-    """What is known of a shard's completions, and a file for those to come. Belongs to one event loop."""
+    """A shard's completions so far, and a file for new ones. Belongs to one event loop."""
 
     def __init__(self, folder: AnyPath, kept: Mapping[bytes, Completion] = MappingProxyType({})) -> None:
-        """``folder`` is the journal's own; it is read now and written to from the first completion on. ``kept`` is
-        what the shard was answered when it was committed before."""
+        """``folder`` is the journal's own; it is read now and written to from the first completion on. ``kept`` has the
+        shard's completions from an earlier commit."""
         self._folder = folder
         self.known: dict[bytes, Completion] = {**journalled(folder), **kept}
-        """What earlier attempts at the shard were answered."""
+        """Completions of earlier attempts at the shard."""
         self.replayed = 0
         """Completions that were found here instead of being sampled again."""
         self._name = uuid4().hex
@@ -62,12 +62,12 @@ class Journal:
         return found
 
     def add(self, key: bytes, completion: Completion) -> None:
-        """Take down a completion; it is on the disk within ``FLUSH_SECONDS``.
+        """Record a completion; it is on disk within ``FLUSH_SECONDS``.
 
         Raises:
             RunFailed: an earlier one could not be written.
         """
-        if self._forgotten:  # the answer to a search that was cancelled
+        if self._forgotten:  # the answer to a cancelled search
             return
         payload = key + _packed(completion)
         self._buffer += (FRAME.pack(len(payload), zlib.crc32(payload)), payload)
@@ -77,20 +77,20 @@ class Journal:
             self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
-        """Write down what is left."""
+        """Flush the rest."""
         self._closing.set()
         while self._flushing is not None and not self._flushing.done():
-            await asyncio.wait([self._flushing])  # what is added meanwhile is flushed by another task
+            await asyncio.wait([self._flushing])  # another task flushes what is added meanwhile
         self._raise_failure()
         await self._flush()
 
     async def end(self) -> None:
-        """Write down what is left and take nothing more: the shard is committed."""
+        """Flush the rest and accept no more: the shard is committed."""
         self._forgotten = True
         await self.close()
 
     def _raise_failure(self) -> None:
-        """A file that a write has failed on ends in a torn frame: nothing must follow."""
+        """After a failed write the file ends in a torn frame: nothing must follow."""
         if self._flushing is not None and not self._flushing.cancelled():
             self._flushing.result()
 
@@ -135,7 +135,7 @@ def journalled(folder: AnyPath) -> dict[bytes, Completion]:
 
 
 def _take_note(task: "asyncio.Task[None]") -> None:
-    """Whoever adds or closes next raises the failure; asyncio need not complain beside it that nobody asked."""
+    """The next add or close raises the failure, so asyncio need not warn about an unretrieved exception."""
     if not task.cancelled():
         task.exception()
 
@@ -148,7 +148,7 @@ def forget_journal(folder: AnyPath) -> None:
 
 
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Return what names a request: engine, prompt, seed and sampling."""
+    """Return the digest of a request: engine, prompt, seed and sampling."""
     digest = blake2b(identity, digest_size=KEY_BYTES)
     if prompt.token_ids:
         digest.update(array("q", prompt.token_ids).tobytes())
@@ -162,7 +162,8 @@ def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) 
 
 
 def _packed(completion: Completion) -> bytes:
-    """A head of fixed length, the text, then the lists of numbers as raw arrays: JSON takes several times as long."""
+    """A head of fixed length, the text, then the lists of numbers as raw arrays: JSON would take several times as
+    long."""
     arrays = [array(kind, getattr(completion, name)) for name, kind in _NUMBERS.items()]
     text = completion.text.encode("utf-8", "surrogatepass")
     mean = math.nan if completion.mean_logprob is None else completion.mean_logprob
@@ -199,7 +200,7 @@ def _unpacked(payload: bytes) -> Completion:
 def _read(data: bytes, path: AnyPath) -> Iterator[tuple[bytes, Completion]]:
     if not data.startswith(MAGIC):
         if data:
-            say(f"stepforge: {path}: a journal without its first line; it is not read", err=True)
+            say(f"stepforge: {path}: a journal without its first line; ignored", err=True)
         return
     for payload in _frames(data, path):
         yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
@@ -215,5 +216,5 @@ def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        torn = f"the last {len(data) - position} bytes are torn; what they held is sampled again"
+        torn = f"the last {len(data) - position} bytes are torn; their content is sampled again"
         say(f"stepforge: {path}: {torn}", err=True)

@@ -1,4 +1,4 @@
-"""Shards of the stages that only filter: which rows of the shard before they keep, and the rows that they changed.
+"""Shards of the stages that only filter: which rows of the previous shard they keep, and the rows that they changed.
 
 Copies of rows that did not change would double what a run stores.
 """
@@ -23,14 +23,14 @@ class Kept(Record):
     """A row that passed the filters."""
 
     row: int
-    """Its number in the shard before."""
+    """Its number in the previous shard."""
     problem_id: str
     changed: str | None = None
     """The row as JSON, where a filter changed it."""
 
 
 def kept_rows(before: Sequence[R], after: Iterable[R]) -> list[Kept]:
-    """Rows of ``after`` as they are stored; they come in the order of the rows they were made from."""
+    """Rows of ``after`` as stored; in the order of the rows they were made from."""
     numbers = iter(enumerate(before))
     kept = []
     for row in after:
@@ -45,14 +45,14 @@ def read_vetted(layout: Layout, index: int) -> list[SolvedProblem]:
 
 
 def read_curated(layout: Layout, index: int, *, without: Collection[str] = ()) -> Iterator[LabeledProblem]:
-    """Yield the rows that came through curation, a few at a time; columns ``without`` come back empty."""
+    """Yield the rows that passed curation, a few at a time; columns ``without`` come back empty."""
     return _joined(layout.shard("curate", index), layout.shard("label", index), LabeledProblem, without)
 
 
 def read_with_curated(
     layout: Layout, index: int, *, without: Collection[str] = ()
 ) -> Iterator[tuple[LabeledProblem, LabeledProblem | None]]:
-    """Yield all labeled rows, each beside itself as it came through curation: None where it did not, or not yet.
+    """Yield all labeled rows, each with its curated version: None if it did not pass, or not yet.
 
     Raises:
         RunFailed: a shard is damaged, or was not made from the one before it; the line names it.
@@ -79,7 +79,7 @@ def _kept(path: AnyPath, source: AnyPath) -> list[Kept]:
 
 def _as_kept(one: Kept, row: R, path: AnyPath, without: Collection[str]) -> R:
     if row.problem.id != one.problem_id:
-        raise RunFailed(f"{path}: names a row that the shard before does not have; delete it and run again")
+        raise RunFailed(f"{path}: names a row that the previous shard does not have; delete it and run again")
     if one.changed is None:
         return row
     empty = {name: () for name in without if name in type(row).model_fields}

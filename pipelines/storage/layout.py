@@ -1,4 +1,4 @@
-"""Where everything of a run lies, and how it is known to be done."""
+"""The location of everything in a run, and how to tell what is done."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ FOLDERS: dict[ShardStage, str] = {
     "label": "labeled",
     "curate": "curated",
 }
-"""The folder that each stage writes; the stage after it reads there."""
+"""The folder that each stage writes and the next stage reads."""
 _WRITERS: dict[str, ShardStage] = {
     **{folder: stage for stage, folder in FOLDERS.items()},
     **{stage: stage for stage in SHARD_STAGES},  # rejected/<stage>, failures/<stage>
@@ -34,7 +34,7 @@ def shard_index(path: AnyPath) -> int:
 
 
 def stage_of(path: AnyPath) -> ShardStage | None:
-    """Return the stage that wrote what lies in a shard's folder; None for other folders."""
+    """Return the stage that writes to a shard's folder; None for other folders."""
     return _WRITERS.get(path.parent.name)
 
 
@@ -47,7 +47,7 @@ class Layout:
         self.rule = folder / "rule.json"
         """Only in a relabeled folder, two levels below the run that it was made from: the rule."""
         self.unsettled = folder / "unsettled"
-        """There while a shard may have been made again and those made from it before may still lie there."""
+        """Exists while a shard may have been redone but shards made from its old version may remain."""
         self.ledger = folder / "ledger.json"
         self.rates = folder / "rates.json"
         self.report = folder / "report.json"
@@ -71,7 +71,7 @@ class Layout:
         return self.folder / "failures" / stage / shard_name(index)
 
     def brought(self, index: int) -> AnyPath:
-        """Return the file of the solutions that came with a shard's problems."""
+        """Return the file of the solutions supplied with a shard's problems."""
         return self.folder / "brought" / shard_name(index)
 
     def shards(self, stage: ShardStage) -> list[AnyPath]:

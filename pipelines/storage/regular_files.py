@@ -1,6 +1,5 @@
-"""Files of a run folder that may come from somebody else: no links are followed, and nothing but plain files is opened.
-
-A link would have us read or overwrite what lies elsewhere; a named pipe would have us wait forever.
+"""Files of a run folder that may come from someone else: no links are followed, and only plain files are opened. A link
+could make us read or overwrite files elsewhere; a named pipe could make us wait forever.
 """
 
 import errno
@@ -18,7 +17,7 @@ UNTIL_REGULAR = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def check_tree(folder: AnyPath) -> None:
-    """Refuse a local folder that holds anything but plain files and folders. The folder itself may be a link.
+    """Reject a local folder with anything but plain files and folders. The folder itself may be a link.
 
     Raises:
         BadInput: there is a link, pipe, socket or device; the line names it.
@@ -57,7 +56,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_small(path: AnyPath, most: int = SMALL_FILE) -> bytes:
-    """Return the content of a file that is small unless somebody made it otherwise."""
+    """Return the content of a file that should be small."""
     if not isinstance(path, Path):
         if path.stat().st_size > most:
             raise _too_large(path, most)

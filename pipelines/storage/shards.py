@@ -1,9 +1,8 @@
-"""Durable shards: one Parquet file per shard, whole or not there at all.
-
-Committed by the rule of its place (``pipelines.store``). Page checksums are written and verified, because without
-them most single-bit flips in a Parquet file are read back as wrong data without an error. The file's metadata says
-which run, seed, stage and code wrote it, how many rows it must hold, and the stage's own report; it has a checksum of
-its own, and a shard that lies in another's place is not read.
+"""Durable shards: one Parquet file per shard, complete or absent. Committed by the rule of its storage
+(``pipelines.store``). Page checksums are written and verified, because without them most single-bit flips in a Parquet
+file silently read back as wrong data. The file's metadata says
+which run, seed, stage and code wrote it, how many rows it must hold, and the stage's own report; it has its own
+checksum, and a shard in another's place is rejected.
 """
 
 import json
@@ -32,24 +31,24 @@ R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
 ROWS_AT_A_TIME = 64
-"""Rows that a reader makes records of at a time; a labeled problem may hold hundreds of rollouts."""
+"""Rows that a reader turns into records at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 500_000, 16
 VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
-"""The most values that a file may hold: so many, and so many more for each of its bytes (most shards hold fewer than
-one for each). Or so many a row, which a sure policy's 64 equal solutions of 4,000 tokens stay below, but no more
-than repeated values come to in files of this size."""
+"""The most values in a file: a base, plus a number per byte (most shards have less than one per byte). Or a number per
+row, above a confident policy's 64 equal solutions of 4,000 tokens, but at most what repeated values can reach in files
+of this size."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
-"""What reading a damaged file may raise."""
+"""Exceptions from reading a damaged file."""
 
 
 class ShardMetadata(TypedDict, total=False):
-    """A file's own entry in its Parquet metadata; data sets have ``version``, ``rows`` and ``row_group`` alone."""
+    """A file's own entry in its Parquet metadata; data sets have only ``version``, ``rows`` and ``row_group``."""
 
     stage: ShardStage
     shard: int
     run: str
-    """Digest of the settings that a run folder is bound to."""
+    """Digest of the settings fixed for a run folder."""
     settings: str
     """Digest of the settings that the stage depends on."""
     seed: int
@@ -62,15 +61,15 @@ class ShardMetadata(TypedDict, total=False):
     report: Mapping[str, object]
     """The stage's ``ShardReport``."""
     brought: int
-    """Of a generate shard: how many solutions came with its problems."""
+    """Of a generate shard: how many solutions its problems came with."""
     rates: str
-    """Of a labeled shard: digest of the pooled rates that it was labeled under."""
+    """Of a labeled shard: digest of the pooled rates used."""
     settled: str
-    """Of a labeled shard of the pilot, once its verdicts stand under the pooled rates: their digest."""
+    """Of a labeled pilot shard, once its verdicts use the pooled rates: their digest."""
     rule: Mapping[str, object]
     """Of a relabeled shard."""
     row_group: int
-    """Rows in a group, where they are fewer because rows are long."""
+    """Rows per group, if reduced because rows are long."""
 
 
 def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: ShardMetadata) -> int:
@@ -97,7 +96,7 @@ def write_table(path: AnyPath, table: pa.Table, metadata: ShardMetadata) -> None
 
 
 def _digest(table: pa.Table, source: str) -> str:
-    """Return a digest of the rows and of what they were made from: by it the shards made from them know them again."""
+    """Return a digest of the rows and their source, by which later shards recognize them."""
     digest = blake2b(source.encode(), digest_size=16)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -125,8 +124,8 @@ def read_rows(
 ) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
-    Making records is what takes the time. List columns with a name in ``without``, nested ones too, are not read and
-    come back empty; with ``only``, records are made of the rows with these numbers alone.
+    Most of the time goes into making records. List columns with a name in ``without``, nested ones too, are not read
+    and come back empty; with ``only``, records are made only of the rows with these numbers.
     """
     rows = 0
     with _opened(path, record, run) as (file, metadata):
@@ -144,7 +143,7 @@ def read_rows(
 def _opened(
     path: AnyPath, record: type[Record] | None = None, run: str | None = None
 ) -> Iterator[tuple[pq.ParquetFile, ShardMetadata]]:
-    """Give a file, and its entry in the metadata; whatever goes wrong in reading it is damage.
+    """Yield a file and its entry in the metadata; any error in reading it counts as damage.
 
     Raises:
         RunFailed: the file is damaged, of other columns than the record's, or not the one of its name.
@@ -176,7 +175,7 @@ def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
 
 
 def check_columns(found: pa.Schema, record: type[Record]) -> None:
-    """Refuse columns that are not the record's; a version before it may lack some that have a default."""
+    """Reject columns that differ from the record's; an earlier version may lack some that have a default."""
     expected = [f for f in arrow_schema(record) if f.name in found.names or record.model_fields[f.name].is_required()]
     if not found.remove_metadata().equals(pa.schema(expected)):
         raise ValueError("columns are not those of this version")
@@ -249,7 +248,7 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
 
 
 def check_values(footer: pq.FileMetaData, size: int) -> None:
-    """Refuse a small file that says it holds a great many values: repeated, 40 million fit into a kilobyte."""
+    """Reject a small file that claims a huge number of values: 40 million repeated ones fit into a kilobyte."""
     if footer.num_row_groups > max(1, footer.num_rows):
         raise ValueError(f"it has {footer.num_row_groups:,} row groups for {footer.num_rows:,} rows")
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
@@ -263,7 +262,7 @@ def check_values(footer: pq.FileMetaData, size: int) -> None:
 def _source(path: AnyPath) -> Any:
     if not isinstance(path, Path):
         return path.open()
-    os.close(open_regular(path))  # a link or a pipe ends here
+    os.close(open_regular(path))  # links and pipes fail here
     return path
 
 

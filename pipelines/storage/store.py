@@ -1,7 +1,8 @@
-"""Where a run lies: a local folder, or a place in an object store that pyarrow reads (``s3://``, ``gs://``, ``hf://``).
+"""The location of a run: a local folder, or a path in an object store that pyarrow reads (``s3://``, ``gs://``,
+``hf://``).
 
-The commit rule is the one that the place allows. A local file is written beside its place, fsynced, renamed, and its
-folder fsynced. An object is put in one request and is whole or not there, so nothing is written beside it.
+The commit rule depends on the storage. A local file is written to a temporary name, fsynced, renamed, and its folder
+fsynced. An object is put in one request and is complete or absent, so it needs no temporary name.
 """
 
 import os
@@ -21,7 +22,7 @@ SCHEMES = ("s3", "gs", "gcs", "hf")
 
 
 class Stamp(NamedTuple):
-    """What tells one version of a file from another without reading it."""
+    """Identifies a version of a file without reading it."""
 
     st_size: int
     st_mtime_ns: int
@@ -29,7 +30,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class StorePath:
-    """The part of ``pathlib.Path`` that a run needs, for objects of a store. It travels to workers as it is."""
+    """The part of ``pathlib.Path`` that a run needs, for objects of a store. It can be sent to workers."""
 
     key: str
     scheme: str
@@ -53,7 +54,7 @@ class StorePath:
         return self.parent / name
 
     def exists(self) -> bool:
-        """Whether there is an object of this key, or any below it."""
+        """Whether there is an object with this key, or any below it."""
         from pyarrow.fs import FileType
 
         return bool(self.filesystem.get_file_info(self.key).type != FileType.NotFound)
@@ -74,11 +75,11 @@ class StorePath:
         return len(data)
 
     def glob(self, pattern: str) -> Iterator["StorePath"]:
-        """Yield the objects directly below this place whose name fits, in no order."""
+        """Yield the objects directly below this place with a matching name, in no order."""
         yield from (path for path, _ in self._below(pattern, recursive=False))
 
     def rglob(self, pattern: str) -> Iterator["StorePath"]:
-        """Yield the objects anywhere below this place whose name fits, in no order."""
+        """Yield the objects anywhere below this place with a matching name, in no order."""
         yield from (path for path, is_object in self._below(pattern, recursive=True) if is_object)
 
     def unlink(self, missing_ok: bool = False) -> None:
@@ -98,7 +99,7 @@ class StorePath:
         return Stamp(int(info.size), int(info.mtime_ns or 0))
 
     def _below(self, pattern: str, *, recursive: bool) -> Iterator[tuple["StorePath", bool]]:
-        """Yield what lies below and has a fitting name, and whether it is an object."""
+        """Yield entries below with a matching name, and whether each is an object."""
         from pyarrow.fs import FileSelector, FileType
 
         below = FileSelector(self.key, recursive=recursive, allow_not_found=True)
@@ -112,7 +113,7 @@ AnyPath = Path | StorePath
 
 
 def listed(folder: AnyPath, pattern: str) -> list[AnyPath]:
-    """Return what lies directly in a folder and has a fitting name, in the order of the names."""
+    """Return entries directly in a folder with a matching name, sorted by name."""
     return sorted(folder.glob(pattern), key=lambda path: path.name)
 
 
@@ -124,7 +125,7 @@ def place_of(text: str | Path) -> AnyPath:
     if scheme == "file":
         return Path(rest)
     if scheme not in SCHEMES:
-        raise BadInput(f"{address}: no such kind of place; local folders, {', '.join(f'{s}://' for s in SCHEMES)} are")
+        raise BadInput(f"{address}: unsupported address; local folders, {', '.join(f'{s}://' for s in SCHEMES)} are")
     if "@" in urlsplit(address).netloc:
         raise BadInput(f"{scheme}://…: a name or password in an address ends up in logs; use the environment")
     return _store_place(address, scheme)
@@ -143,14 +144,14 @@ def _store_place(address: str, scheme: str) -> StorePath:
 
 
 def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
-    """Return a file system's error as one line that names the place."""
+    """Return a file system's error as one line that names the path."""
     place = path or error.filename or "the file system"
     return RunFailed(f"{place}: {error.strerror or error}; finished work is kept, run again once that is fixed")
 
 
 @contextmanager
 def naming(path: AnyPath) -> Iterator[None]:
-    """Name the path in whatever the file system reports of what is done inside (a full disk names none).
+    """Name the path in file system errors raised inside (a full disk names none).
 
     Raises:
         RunFailed: in place of an ``OSError``.
@@ -163,9 +164,8 @@ def naming(path: AnyPath) -> Iterator[None]:
 
 @contextmanager
 def committed(path: AnyPath) -> Iterator[BinaryIO]:
-    """Give a file to write to; on leaving without an error its content takes the place of ``path``, durably.
-
-    On an error nothing of that name appears, and what was there before stays.
+    """Yield a file to write to; on exit without an error it durably replaces ``path``. On an error ``path`` is
+    unchanged.
     """
     with naming(path):
         if isinstance(path, StorePath):
@@ -176,7 +176,7 @@ def committed(path: AnyPath) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
         try:
-            with beside.open("xb") as file:  # a new file, never what lies or links there already
+            with beside.open("xb") as file:  # a new file, never an existing one or a link
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,7 +1,6 @@
-"""The one way to print. Texts of models, servers and files of others may hold escape sequences; they are made visible.
-
-An escape sequence can rewrite what stands above it, or the window's title; a direction mark shows text in another order
-than the one in which it is read.
+"""The one way to print. Text from models, servers and other people's files may contain escape sequences; they are made
+visible. An escape sequence can rewrite the text above it, or the window's title; a direction mark shows text in another
+order than the one in which it is read.
 """
 
 import json
@@ -19,7 +18,7 @@ that several scripts and emoji need, stay."""
 
 
 def visible(text: str) -> str:
-    """Return a text with such characters written as JSON writes them, so that JSON stays the same JSON."""
+    """Return a text with such characters escaped as in JSON, so JSON stays the same JSON."""
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text.replace("\r\n", "\n")).replace("\x7f", "\\u007f")
 
 
@@ -31,5 +30,5 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an error that nobody caught, as ``sys.excepthook``."""
+    """Print an uncaught error, as ``sys.excepthook``."""
     say("".join(traceback.format_exception(kind, error, trace)).rstrip(), err=True)

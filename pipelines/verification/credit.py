@@ -1,4 +1,4 @@
-"""Step credit: how much each step changes what a reward model believes, for loops that reward steps."""
+"""Step credit: how much each step changes a reward model's value, for training loops that reward steps."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ class StepCredit(Record):
     """The credit of one solution's steps."""
 
     steps: tuple[float, ...] | None
-    """Value after each step less the value before it, the first against 1; None where it could not be scored."""
+    """Value after each step minus the value before it, starting at 1; None if it could not be scored."""
     values: tuple[float, ...] = ()
-    """Value after each step: the least score so far, so that nothing after an error earns credit."""
+    """Value after each step: the lowest score so far, so nothing after an error earns credit."""
     reason: str | None = None
 
 

@@ -1,7 +1,5 @@
-"""A verifier of a user's own, ``module:function``, in a process that can be killed.
-
-``function(response, reference)`` returns True, False, or None where it cannot tell. What it raises, hangs over or dies
-of is undetermined.
+"""A user's own verifier, ``module:function``, in a killable process. ``function(response, reference)`` returns True,
+False, or None if it cannot tell. An exception, a hang or a crash is undetermined.
 """
 
 import asyncio

@@ -39,11 +39,11 @@ class VerifyRequest(Record):
     seconds: float | None = Field(default=None, gt=0)
     """A shorter limit than the service's own."""
     client: str = ""
-    """Whose turn it is: requests of one client wait for each other, not for those of another. By default its port."""
+    """Scheduling group: requests of one client wait for each other, not for another client's. By default its port."""
 
 
 class CreditItem(Record):
-    """A solution whose steps are to get credit."""
+    """A solution whose steps get credit."""
 
     question: str
     steps: tuple[str, ...] = Field(min_length=1)
@@ -65,7 +65,7 @@ class OpenRlhfRequest(Record):
 
 
 class Refused(Exception):
-    """A request that is answered with a status and a line."""
+    """A request answered with an error status and one line."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
@@ -73,7 +73,7 @@ class Refused(Exception):
 
 
 class VerifierRoutes:
-    """Answers requests with a verifier, and with a reward model where there is one."""
+    """Answers requests with a verifier, and a reward model if there is one."""
 
     def __init__(self, verifier: Verifier, limits: VerifierLimits, scorer: Scorer | None, meter: "Meter") -> None:
         from prometheus_client import Counter
@@ -134,7 +134,7 @@ class VerifierRoutes:
 def serve_verifier(
     say: Callable[[str], None], *, port: int, verifier: str | None, scorer: str | None, limits: VerifierLimits
 ) -> None:
-    """Serve until interrupted; the address and the token are said once it answers."""
+    """Serve until interrupted; prints the address and the token once it is up."""
     judging: Verifier = OwnVerifier(verifier) if verifier else AnswerVerifier()
     crediting = asyncio.run(open_scorer(named_scorer(scorer))) if scorer else None
     token = token_for_service()
@@ -164,7 +164,7 @@ def verify_app(
 
 
 def _answering(work: "Callable[[Request], Awaitable[Response]]") -> "Callable[[Request], Awaitable[Response]]":
-    """Answer what is refused with its status and one line."""
+    """Answer refused requests with a status and one line."""
 
     async def answer(request: "Request") -> "Response":
         from starlette.responses import JSONResponse

@@ -1,6 +1,6 @@
 """Verdicts on responses, for reinforcement learning: three outcomes, and a limit on everything.
 
-``undetermined`` is what a time-out, a full queue, a hostile answer or a broken verifier comes to: never 0.
+A timeout, a full queue, a hostile answer or a broken verifier is ``undetermined``, never 0.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
 
 UNDETERMINED_REWARD = 0.5
-"""Where a loop takes numbers alone: halfway between right and wrong; better left out of the loss."""
+"""For loops that take only numbers: halfway between right and wrong; better left out of the loss."""
 TURN = 64
 """Items after which other requests get a turn."""
 RESPONSE_CHARACTERS = 200_000
-"""Length from which a response is not read."""
+"""Longest response that is read."""
 
 
 class Item(Record):
@@ -41,7 +41,7 @@ class Verified(Record):
     extracted: str | None = None
     """The answer that was found in the response."""
     reason: str | None = None
-    """Why it is undetermined, where that is known."""
+    """Why it is undetermined, if known."""
 
     @property
     def reward(self) -> float | None:
@@ -55,14 +55,14 @@ class VerifierLimits(Record):
     items: int = Field(default=1024, ge=1)
     """Items in a request."""
     seconds: float = Field(default=10.0, gt=0)
-    """Time for a whole request; what is not decided by then is undetermined."""
+    """Time for a whole request; anything undecided by then is undetermined."""
 
 
 class Verifier(Protocol):
     """Decides about responses."""
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
-        """Return a verdict for each item, after at most ``seconds``; ``client`` is whose turn it is."""
+        """Return a verdict for each item, after at most ``seconds``; ``client`` is the scheduling group."""
         ...
 
     async def close(self) -> None: ...
@@ -72,7 +72,7 @@ class AnswerVerifier:
     """Compares final answers with our grader; implements ``Verifier``."""
 
     def __init__(self, *, processes: int = 1, limit_seconds: float = 3.0, quick_seconds: float = 0.1) -> None:
-        """``quick_seconds``: processor time after which a symbolic comparison makes way for other clients'."""
+        """``quick_seconds``: CPU time after which a symbolic comparison yields to other clients'."""
         self._grader = PooledGrader(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
@@ -87,7 +87,7 @@ class AnswerVerifier:
         await self._grader.close()
 
     def _begun(self, item: Item, client: str) -> "Verified | asyncio.Task[Verified]":
-        """Return the verdict where it can be had at once, else the task that finds it."""
+        """Return the verdict if it is available immediately, else the task that finds it."""
         if len(item.response) > RESPONSE_CHARACTERS:
             return Verified(
                 outcome="undetermined", reason=f"the response has more than {RESPONSE_CHARACTERS} characters"
@@ -95,7 +95,7 @@ class AnswerVerifier:
         try:
             extracted = extract_answer(item.response)
             reference = item.reference if item.kind in ("choice", "text") else reference_answer(item.reference)
-        except Exception as error:  # whatever a response breaks, it is no wrong answer
+        except Exception as error:  # whatever a response breaks, that does not make it wrong
             return Verified(outcome="undetermined", reason=type(error).__name__)
         if reference is None:
             return Verified(outcome="undetermined", extracted=extracted, reason="the reference names no answer")

@@ -1,4 +1,4 @@
-"""The viewer's pages. Nothing is written but people's findings, and every file read lies at an address of the run."""
+"""The viewer's pages. Only people's findings are written, and every file read belongs to the run."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -77,7 +77,7 @@ class Viewer:
         )
 
     def state(self, request: Request) -> Response:
-        """What a page that is open asks for, to see whether it is still up to date."""
+        """Polled by an open page, to see whether it is still up to date."""
         return JSONResponse(self._state())
 
     def _state(self) -> Mapping[str, object]:
@@ -127,13 +127,13 @@ class Viewer:
         return self.html("keys")
 
     def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
-        """Return the row at the address, and how to go on from there in the list that it was opened from."""
+        """Return the row at the address, and its neighbors in the list that it was opened from."""
         path = request.path_params
         if path["stage"] not in ROW_STAGES:
             raise Missing("there is no such stage")
         address = Address(path["stage"], path["shard"], path["row"])
         if not self.layout.shard(address.stage, address.shard).exists():
-            raise Missing("there is no such shard, or it is being made again")
+            raise Missing("there is no such shard, or it is being redone")
         row = read_problem(self.layout, address)
         query = asked_for(request.query_params)
         try:

@@ -1,4 +1,4 @@
-"""The problems of a run as the viewer knows them: filled shard by shard beside the requests, and kept up to date."""
+"""The problems of a run as the viewer knows them: filled shard by shard in the background, and kept up to date."""
 
 import threading
 import time
@@ -16,12 +16,12 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import RunFailed
 
 LOOK_SECONDS = 2.0
-"""Between two looks at a local folder; a store is asked ten times less often."""
+"""Seconds between checks of a local folder; a store is checked ten times less often."""
 Flags = npt.NDArray[np.bool_]
 
 
 class Address(NamedTuple):
-    """Where a problem's row lies."""
+    """The location of a problem's row."""
 
     stage: ShardStage
     shard: int
@@ -32,7 +32,7 @@ class Address(NamedTuple):
 
 
 class Catalog:
-    """Everything that lists are made of. ``changed`` counts up with every shard that was read."""
+    """The data for all lists. ``changed`` is incremented with every shard read."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -52,7 +52,7 @@ class Catalog:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread: Arrow aborts a process that ends while a thread of it reads."""
+        """Stop the thread: Arrow aborts a process that exits while one of its threads reads."""
         self._ended.set()
         self._thread.join()
 
@@ -123,11 +123,11 @@ class Catalog:
                 self.damaged.pop("the folder", None)
             except (RunFailed, OSError) as error:
                 self.damaged["the folder"] = str(error)
-            self._ended.wait(max(pause, 2 * (time.monotonic() - began)))  # a large folder is not listed all the time
+            self._ended.wait(max(pause, 2 * (time.monotonic() - began)))  # do not list a large folder all the time
 
 
 def _stamps(layout: Layout) -> dict[int, object]:
-    """Return what tells one state of each shard from another: its files, with time and size on a disk."""
+    """Return a fingerprint of each shard's state: its files, with time and size on a disk."""
     found: dict[int, list[object]] = {}
     for stage in ROW_STAGES:
         for path in layout.shards(stage):

@@ -1,4 +1,4 @@
-"""A list of problems: what was asked for, which fit, in what order, and a page of them."""
+"""A list of problems: the query, the matches, their order, and one page of them."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from stepforge.schemas.record import Record
 
 PAGE = 50
 PATIENCE = 0.6
-"""Seconds that a page waits for more to be read; then it shows what is known so far."""
+"""Seconds that a page waits for more data; then it shows what is known so far."""
 Sort = Literal["order", "uncertainty", "disagreement", "pass_rate"]
 State = Literal["labeled", "rejected", "failed", "solved", "generated"]
 
 
 class ListQuery(Record):
-    """What a list is asked for; its fields are the parameters of the address."""
+    """The query of a list; its fields are the URL's parameters."""
 
     q: str = Field(default="", max_length=200)
     domain: str = ""
     outcome: Literal["", "right", "wrong", "undetermined"] = ""
-    """Some solution ended so."""
+    """At least one solution has this outcome."""
     labeler: str = ""
-    """Whose verdict the next one speaks of; empty: anybody's."""
+    """The labeler for ``verdict``; empty means any."""
     verdict: Literal["", "wrong_step", "no_wrong_step", "abstains"] = ""
     disagree: Literal["", "1"] = ""
     unsure: float | Literal[""] = ""
@@ -41,13 +41,13 @@ class ListQuery(Record):
     page: int = Field(default=1, ge=1, le=10_000_000)
 
     def with_(self, **changes: object) -> str:
-        """Return the address's parameters, some of them changed; those at their default are left out."""
+        """Return the URL's parameters with some changes; defaults are omitted."""
         asked = self.model_copy(update=changes).model_dump()
         return urlencode({k: v for k, v in asked.items() if v != type(self).model_fields[k].default})
 
 
 def asked_for(parameters: Mapping[str, str]) -> ListQuery:
-    """Return the list that an address asks for; what makes no sense is left out."""
+    """Return the query in a URL; invalid parameters are ignored."""
     known = {name: value for name, value in parameters.items() if name in ListQuery.model_fields}
     try:
         return ListQuery.model_validate(known)
@@ -81,7 +81,7 @@ class Page(NamedTuple):
     query: ListQuery
     lines: list[Line]
     fitting: int
-    """Problems that fit, as far as is known."""
+    """Matching problems, as far as known."""
     known: int
     searched: int | None
     complete: bool
@@ -112,7 +112,7 @@ class Listing:
         return Page(query, lines, len(order), len(columns["row"]), searched, complete)
 
     def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, int | None, bool]:
-        """Return the places of the problems that fit, in order; how many were searched; whether that is all."""
+        """Return the positions of matching problems, in order; how many were searched; whether that is all."""
         searched, complete = None, not self._catalog.reading
         search = self._searches.of(words) if (words := words_of(query.q)) else None
         if search is not None:
@@ -146,7 +146,7 @@ class Listing:
         return fits & self._verdicts(query, columns)
 
     def _verdicts(self, query: ListQuery, columns: Columns) -> Flags:
-        """Return those with the verdict that was asked for, of the labeler or of anybody."""
+        """Return those with the requested verdict, from one labeler or any."""
         bits = -1 if not query.labeler else 1 << min(30, self._catalog.labelers.known.get(query.labeler, 31))
         found, abstains = (columns["found"] & bits) != 0, (columns["abstained"] & bits) != 0
         chosen = {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & (columns["stage"] == 0)}

@@ -1,4 +1,4 @@
-"""A problem as its page shows it: solutions step by step with what was counted, believed, said and is true."""
+"""A problem as its page shows it: solutions step by step with counts, posteriors, verdicts and the truth."""
 
 from typing import NamedTuple
 
@@ -17,14 +17,14 @@ class StepView(NamedTuple):
     """One step."""
 
     number: int
-    """From 1, as everywhere that people read."""
+    """From 1, as in all text for people."""
     text: str
     tone: int | None
-    """0 (surely wrong) to 10 (surely right up to here); None where nothing is known."""
+    """0 (surely wrong) to 10 (surely right up to here); None if unknown."""
     mark: str
-    """What the labeler says of it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
+    """The labeler's verdict on it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
     facts: tuple[tuple[str, str], ...]
-    """Name and value of everything that is known of it."""
+    """Name and value of everything known about it."""
     author: str
 
 
@@ -36,9 +36,9 @@ class SolutionView(NamedTuple):
     outcome: str
     steps: tuple[StepView, ...]
     opinions: tuple[tuple[str, str], ...]
-    """Who, and what they say of the solution."""
+    """Labeler or person, and their verdict on the solution."""
     repair: Repair | None
-    """What the policy wrote once it was told that this one is wrong."""
+    """The policy's next attempt after learning that this one is wrong."""
     labeled: bool
 
 
@@ -131,13 +131,13 @@ def _facts(label: StepLabel | None) -> list[tuple[str, str]]:
         b = label.belief
         facts = [
             ("first wrong step here", percent(b.p_error)),
-            ("chance to end right", f"{b.value:.2f} (90 % interval {b.low:.2f} to {b.high:.2f})"),
+            ("chance of a right answer", f"{b.value:.2f} (90 % interval {b.low:.2f} to {b.high:.2f})"),
         ]
     if label.interval is None:
         return [*facts, ("completions", "none with a verdict")]
     low, high = label.interval
-    counted = f"{label.successes} of {label.trials} end right (95 % interval {low:.2f} to {high:.2f})"
-    drawn = "" if label.stopping == "fixed" else ", stopped by what was seen"
+    counted = f"{label.successes} of {label.trials} are right (95 % interval {low:.2f} to {high:.2f})"
+    drawn = "" if label.stopping == "fixed" else ", stopped adaptively"
     unknown = f", {label.undetermined} without a verdict" if label.undetermined else ""
     return [*facts, ("completions", counted + drawn + unknown)]
 

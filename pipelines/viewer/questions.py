@@ -1,7 +1,6 @@
-"""What the first labeler asked, in order, and what followed: its search is run again on the completions that it drew.
-
-Evidence is stored by prefix. The order is found by giving the labeler its own completions back, one question at a time;
-the beliefs in between are those of the change-point model, whichever labeler asked.
+"""What the first labeler asked, in order, and the results: its search is rerun on its own completions. Evidence is
+stored by prefix. The order is recovered by replaying the labeler's completions, one question at a time; the posteriors
+in between are the change-point model's, whichever labeler asked.
 """
 
 import asyncio
@@ -28,19 +27,19 @@ from stepforge.schemas.protocols import Completion, Sampling
 from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 Drawn = list[tuple[tuple[Step, ...], list[Rollout]]]
-"""Prefixes, and the completions of each that were asked for together."""
+"""Prefixes, with the completions requested together for each."""
 MOST_QUESTIONS = 400
-"""Shown of one solution; more nobody looks at."""
+"""Most questions shown per solution."""
 
 
 class Question(NamedTuple):
-    """Completions of a prefix that were asked for together, and what is believed once they are known."""
+    """Completions of a prefix requested together, and the posterior after them."""
 
     steps: int
     """Length of the prefix."""
     outcomes: tuple[Outcome, ...]
     posterior: tuple[float, ...]
-    """Probability of each first wrong step, that of none last."""
+    """Probability of each first wrong step, and of none last."""
 
     @property
     def right_so_far(self) -> tuple[float, ...]:
@@ -49,15 +48,15 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The questions about one solution; the first entry is what was believed before any."""
+    """The questions about one solution; the first entry is the prior."""
 
     questions: tuple[Question, ...]
     in_order: bool
-    """False where the labeler's order could not be found: then they stand in the order of their prefixes."""
+    """False if the labeler's order could not be recovered: then they are in the order of their prefixes."""
 
 
 class _OnceMore:
-    """A policy that gives a labeler its own completions back, and keeps a record of what it asks for."""
+    """A policy that replays a labeler's own completions and records its requests."""
 
     def __init__(self, row: LabeledProblem) -> None:
         self.identity = row.policy
@@ -77,7 +76,7 @@ class _OnceMore:
 
 
 def model_of(run: RunFile, layout: Layout) -> ChangePoint:
-    """Return the run's change-point labeler under its pooled rates, or one as it comes."""
+    """Return the run's change-point labeler under its pooled rates, or one with default rates."""
     part = pooled_labeler(run.label)
     if not isinstance(part, ChangePoint):
         return next((p for p in run.label if isinstance(p, ChangePoint)), ChangePoint())
@@ -129,7 +128,7 @@ async def _search(labeler: object, row: LabeledProblem, policy: _OnceMore) -> No
 
 
 def _by_prefix(row: LabeledProblem) -> Drawn:
-    """Return the completions in the order in which they are stored, those of a prefix together."""
+    """Return the completions in stored order, grouped by prefix."""
     steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
     drawn: Drawn = []
     for one in row.evidence:

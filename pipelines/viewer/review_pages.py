@@ -1,4 +1,4 @@
-"""The review mode: one doubtful step at a time, a finding by one key, kept before the next step is shown."""
+"""The review mode: one doubtful step at a time, one key per finding, stored before the next step is shown."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ class ReviewDesk:
     """One reviewer at work on the queue of one run."""
 
     def __init__(self, layout: Layout, reviewer: str, *, adjudicates: bool = False, condensed: bool = True) -> None:
-        """``condensed``: whether what a model wrote of a step is shown before it is asked for."""
+        """``condensed``: whether a model's text about a step is shown without being requested."""
         self.layout, self.reviewer, self.adjudicates, self.condensed = layout, reviewer, adjudicates, condensed
         self.queue = read_queue(layout)
 
@@ -76,7 +76,7 @@ class ReviewDesk:
         ]
 
     def mine(self, findings: Sequence[StepFinding], item: QueueItem) -> list[StepFinding]:
-        """Return what this reviewer said of an item's solution, or of its problem's reference."""
+        """Return this reviewer's findings on an item's solution, or on its problem's reference."""
         return [
             one
             for one in findings
@@ -85,7 +85,7 @@ class ReviewDesk:
         ]
 
     def first_open(self, findings: Sequence[StepFinding], after: int = 0) -> int | None:
-        """Return the number, from 1, of the first item from there on of which this reviewer said nothing."""
+        """Return the number, from 1, of the next item without a finding from this reviewer."""
         items = self.items(findings)
         if self.adjudicates:
             return 1 if items else None
@@ -93,7 +93,7 @@ class ReviewDesk:
         return next((i + 1 for i in order if not self.mine(findings, items[i])), None)
 
     def row(self, item: QueueItem) -> LabeledProblem:
-        """Return an item's problem. Raises IndexError: the run was made again since the queue was built."""
+        """Return an item's problem. Raises IndexError: the run has changed since the queue was built."""
         row = row_of(self.layout, item)
         if row is None:
             raise IndexError("the run has changed since the queue was built; build it again: stepforge review DIR")
@@ -112,9 +112,9 @@ class ReviewDesk:
         return None if doubt is None else doubt.step
 
     def take(self, number: int, sent: Sent) -> str:
-        """Keep a finding durably, and return where to go on.
+        """Store a finding durably, and return where to continue.
 
-        Raises IndexError: there is no such item or step; RunFailed: the disk fails; nothing was kept.
+        Raises IndexError: there is no such item or step; RunFailed: the disk fails; nothing was stored.
         """
         findings = self.findings()
         item = self.items(findings)[number - 1]
@@ -163,7 +163,7 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
         except (ValidationError, ValueError, IndexError) as error:
             return JSONResponse({"error": str(error).splitlines()[0]}, 400)
         except (RunFailed, OSError) as error:
-            return JSONResponse({"error": f"not kept: {error}"}, 507)
+            return JSONResponse({"error": f"not stored: {error}"}, 507)
         return JSONResponse({"next": target})
 
     return [

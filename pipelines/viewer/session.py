@@ -1,4 +1,4 @@
-"""A browser's way past the guard: a token in the address becomes a cookie, and pages load only their own files."""
+"""Lets a browser past the guard: a token in the address becomes a cookie, and pages load only their own files."""
 
 from hmac import compare_digest
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OWN = ("script-src", "style-src", "font-src", "img-src", "connect-src", "form-action")
-"""Whatever is loaded or sent is the viewer's own."""
+"""Everything loaded or sent belongs to the viewer."""
 HEADERS = {
     "content-security-policy": "; ".join(
         ("default-src 'none'", *(f"{what} 'self'" for what in OWN), "base-uri 'none'", "frame-ancestors 'none'")
@@ -26,7 +26,7 @@ HEADERS = {
 class BrowserSession:
     """ASGI middleware in front of the guard, which only knows a token in a header or in the address.
 
-    A page of another port on this machine would send the cookie along, so whatever writes must come from our own page.
+    A page of another port on this machine would send the cookie along, so writing requests must come from our own page.
     """
 
     def __init__(self, app: "ASGIApp", *, token: str) -> None:

@@ -29,13 +29,13 @@ MOST_WORDS = 8
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return what must all occur in a problem: words, or phrases in double quotes."""
+    """Return the terms that must all occur in a problem: words, or phrases in double quotes."""
     found = (quoted or word for quoted, word in re.findall(r'"([^"]+)"|(\S+)', text))
     return tuple(found)[:MOST_WORDS]
 
 
 class Search:
-    """One search under way; ``hits`` has an entry for each problem of the shards searched so far."""
+    """One search in progress; ``hits`` has an entry for each problem of the shards searched so far."""
 
     def __init__(self, catalog: Catalog, words: tuple[str, ...]) -> None:
         self._catalog = catalog
@@ -64,7 +64,7 @@ class Search:
         return fits, searched
 
     def _run(self) -> None:
-        """Go through the shards, and through those that come up meanwhile."""
+        """Search the shards, including new ones."""
         with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool:
             while not self._ended.is_set():
                 columns = self._catalog.columns()
@@ -103,7 +103,7 @@ def _hits(layout: Layout, shard: int, rows: Columns, words: tuple[str, ...]) -> 
             found = _rows_with(layout, stage, shard, words)
         except RunFailed:
             continue  # the catalog names it
-        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been made again meanwhile
+        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been redone meanwhile
         hits[here] = found[rows["row"][here]]
     return hits
 
@@ -121,7 +121,7 @@ def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, 
 
 
 class Strings(NamedTuple):
-    """All strings at a Parquet path, each with the row that it lies in."""
+    """All strings at a Parquet path, each with its row."""
 
     texts: pa.Array
     rows: Ints
@@ -139,12 +139,12 @@ class Strings(NamedTuple):
         return cls(array, rows)
 
     def rows_with(self, word: str) -> Ints:
-        """Return the rows that hold a word, upper and lower case alike; some of them more than once."""
+        """Return the rows that contain a word, ignoring case; a row may appear more than once."""
         return self.rows[flags(pc.match_substring(self.texts, word, ignore_case=True))]
 
 
 class Searches:
-    """The last few searches; a new one ends those that are still under way."""
+    """The last few searches; a new one ends those still in progress."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog

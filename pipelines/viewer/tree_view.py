@@ -1,4 +1,4 @@
-"""The tree of a problem's rollouts: steps that were written next after a prefix, with what came of them."""
+"""The tree of a problem's rollouts: steps written right after a prefix, with their outcomes."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from stepforge.schemas.rollout import Step
 
 MOST_NODES = 1500
 DEEPEST = 40
-"""Levels of branching that are shown; a browser nests no deeper with pleasure."""
+"""Levels of branching shown; browsers handle deeper nesting poorly."""
 
 
 class Node(NamedTuple):
-    """Steps without a branching between them, what is known after the last, and what follows."""
+    """Steps without branching, what is known after the last, and what follows."""
 
     steps: tuple[tuple[int, str], ...]
     """Number and text of each."""
@@ -24,14 +24,14 @@ class Node(NamedTuple):
     solutions: tuple[int, ...]
     """Numbers of the solutions that go through it."""
     ends: str
-    """The outcome where all rollouts end with it, else empty."""
+    """The outcome if all rollouts end with it, else empty."""
     children: tuple["Node", ...]
     hidden: int
     """Branches below that are not shown."""
 
     @property
     def tone(self) -> int:
-        """The mean chance to end right, 0 to 10."""
+        """The mean chance of a right answer, 0 to 10."""
         return round(10 * self.value)
 
 
@@ -46,7 +46,7 @@ class _Tree:
         self._left = MOST_NODES
 
     def below(self, prefix: tuple[Step, ...], depth: int) -> tuple[Node, ...]:
-        """Return what was written after a prefix, the most often written first."""
+        """Return what was written after a prefix, most frequent first."""
         branches = sorted(self._tree.branches(prefix).values(), key=lambda branch: -len(branch.ways))
         return tuple(self._node(prefix, branch, depth) for branch in branches)
 

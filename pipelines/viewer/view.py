@@ -24,7 +24,7 @@ def view(
     condensed: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve a run until interrupted. Raises BadInput: this is no run folder, or the port is taken."""
+    """Serve a run until interrupted. Raises BadInput: this is not a run folder, or the port is taken."""
     run, layout = open_run(folder)
     viewer = Viewer(run, layout, ReviewDesk(layout, reviewer or _user(), adjudicates=adjudicates, condensed=condensed))
     token = token_for_service()
@@ -33,7 +33,7 @@ def view(
         link = f"{address}/?token={token}"
         say(f"{link}\nstop with Ctrl-C")
         windows = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
-        if browser and windows:  # else a browser of the terminal would take it over
+        if browser and windows:  # else a text browser would take over the terminal
             webbrowser.open(link)
 
     viewer.catalog.start()

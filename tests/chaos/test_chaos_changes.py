@@ -123,7 +123,7 @@ def test_a_run_file_may_be_edited_by_hand(first: Path, tmp_path: Path) -> None:
     path.write_text(text.replace("seed = 7", "seed = 8"))
     with pytest.raises(BadInput, match="not the settings that the shards were made with: seed"):
         open_run(again)
-    assert "begun with other settings: seed" in run(path, again, expect=2)
+    assert "started with other settings: seed" in run(path, again, expect=2)
     path.write_text(text.replace("seed = 7", "sede = 7"))
     with pytest.raises(BadInput, match="sede: unknown setting, did you mean seed"):
         open_run(again)

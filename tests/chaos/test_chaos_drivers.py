@@ -86,7 +86,7 @@ def test_an_orphan_commits_nothing_into_the_next_drivers_folder(slow: Reference,
         (shard, *_) = plan_shards(settings, layout.folder)
         orphan = ShardWork(settings, layout.folder, PooledGrader(), None, killed)
     with only_driver(layout) as session:
-        with pytest.raises(RunFailed, match="another stepforge has taken this folder over"):
+        with pytest.raises(RunFailed, match="another stepforge has taken over this folder"):
             asyncio.run(orphan.do("generate", shard, Corpus()))
         assert not layout.shards("generate")
         assert left_behind(layout.folder) == []
@@ -119,7 +119,7 @@ def test_a_changed_setting_is_refused_by_name(tmp_path: Path, key: str) -> None:
     layout = Layout(tmp_path)
     guard_settings(read_run_file(write_run(tmp_path / "a")), layout)
     before = layout.run_file.read_bytes()
-    with pytest.raises(BadInput, match=rf"begun with other settings: .*{key}"):
+    with pytest.raises(BadInput, match=rf"started with other settings: .*{key}"):
         guard_settings(read_run_file(write_run(tmp_path / "b", **CHANGES[key])), layout)
     assert layout.run_file.read_bytes() == before
 
@@ -146,7 +146,7 @@ def test_a_refused_command_leaves_the_folder_as_it_was(slow: Reference, tmp_path
     run(slow.run_file, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
     said = run(write_run(tmp_path / "other", **CHANGES["seed"]), out, expect=2)
-    assert "begun with other settings:" in said
+    assert "started with other settings:" in said
     assert "seed" in said
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"} == before
 

@@ -25,7 +25,7 @@ def outage(number: int, scale: int, undisturbed: Any, folder: Path, away: Loopba
     run_file = write_run(folder, away.address, size=FEW, backoff=0.5 / scale, patience=3600)
     said = run(run_file, folder / "out")
     assert contents(folder / "out") == expected
-    assert "is away (" in said
+    assert "is down (" in said
     (waited,) = re.findall(r"is back after ([^\n]+)", said)
     return (
         f"outage {number} ({away.mode}, at request {away.down_at} of about {requests}; back after {waited}): the same"
@@ -58,7 +58,7 @@ def test_a_server_that_stays_away_ends_the_run_with_the_reason_and_another_addre
     away.down_at, away.down_seconds = requests // 2, 6.0
     out = tmp_path / "out"
     said = run(write_run(tmp_path, away.address, size=FEW, patience=1), out, expect=1)
-    assert "has been away for" in said
+    assert "has been down for" in said
     assert "run the same command to resume" in said
     run(write_run(tmp_path, server().address, size=FEW, backoff=0.5, patience=60), out)
     assert contents(out) == expected
@@ -83,10 +83,10 @@ def test_rows_that_a_server_failed_over_are_tried_again_by_the_same_command(
     said = run(run_file, out, expect=1)
     assert "1 of 12 rows could not be finished" in said
     assert "most often (1): EngineFailed: the server answered 500; sent 3 times" in said
-    assert "fix the cause and run the same command to try them again" in said
+    assert "fix the cause and run the same command to retry them" in said
     assert "max_failure_share = 0.01" in said
     hit["question"] = "mended"
     said = run(run_file, out)
-    assert "1 rows failed for a reason outside of them; they are tried again" in said
+    assert "1 rows failed for an outside reason; they are retried" in said
     assert contents(out) == expected
     assert len(one.sessions - {""}) >= 12

@@ -152,7 +152,7 @@ def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, 
 
 def test_temperature_0_is_refused_where_completions_are_counted(tmp_path: Path, server: Any) -> None:
     said = run(write_run(tmp_path, server().address, policy={"temperature": 0.0}), tmp_path / "out", expect=2)
-    assert "policy.temperature: 0 gives one completion again and again, and omega_prm counts how many are right" in said
+    assert "policy.temperature: 0 always gives the same completion, and omega_prm counts how many are right" in said
 
 
 def test_a_run_of_a_policy_that_cannot_solve_goes_on_if_told_to_and_the_card_says_so(

@@ -68,7 +68,7 @@ def test_looking_at_a_run_imports_no_part_of_a_users_own(own: Path) -> None:
     assert run.report.exports["first_errors"].rows
     assert "kto" in [export.name for export in run.export("kto").settings.export]
     assert run.relabel("hard").report.labelers
-    with pytest.raises(BadInput, match="only `stepforge run` imports it"):
+    with pytest.raises(BadInput, match="only `stepforge run` imports and"):
         run.export("first_errors")
     assert not {"my_lab", "first_errors"} & set(sys.modules)
 

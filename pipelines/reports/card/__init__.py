@@ -1,7 +1,7 @@
 """The data set card: what ``load_dataset``, a trainer and a reader need, with the figures that were measured.
 
 YAML through ``DatasetCardData``, never by template; texts from models and files are shown, never interpreted; figures
-are SVG files beside the card, and so are what Croissant, LLaMA-Factory and the Hub's trace viewer read. What people
+are SVG files next to the card, as are the files for Croissant, LLaMA-Factory and the Hub's trace viewer. What people
 wrote into the card is kept.
 """
 
@@ -49,7 +49,7 @@ def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents)
 
 
 def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str, FileStamp]:
-    """Write the files of a folder beside the card, and delete those of an earlier card."""
+    """Write the files of a folder next to the card, and delete those of an earlier card."""
     there: list[AnyPath] = list((layout.datasets / folder).glob("*"))
     for path in there:
         if path.name not in texts and path.name.endswith((".svg", ".jsonl")):
@@ -76,7 +76,7 @@ def card_head(run: RunFile, layout: Layout) -> str:
 
 
 def _kept(layout: Layout) -> str:
-    """Text that people added to the card. A card that was changed elsewhere is set aside whole."""
+    """Text that people added to the card. A card changed outside that section is saved whole under another name."""
     with suppress(FileNotFoundError):
         text = read_small(layout.datasets / CARD, CARD_BYTES).decode(errors="replace")
         card = read_card(text)

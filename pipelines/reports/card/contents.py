@@ -1,4 +1,4 @@
-"""What the curated rows hold, counted while their shards pass by one at a time, and twenty of them to look at."""
+"""The contents of the curated rows, counted shard by shard, and twenty example solutions."""
 
 import heapq
 from collections import Counter, defaultdict
@@ -16,10 +16,10 @@ VALUE_BINS = 10
 
 
 class Example(NamedTuple):
-    """A solution to be shown."""
+    """A solution to show."""
 
     order: int
-    """Negated hash of its id: what decides which are shown."""
+    """Negated hash of its id, which decides which ones are shown."""
     problem: Problem
     solution: LabeledSolution
     truth: Verdict
@@ -60,7 +60,7 @@ class Contents:
         self._show(problem, [m.solution for m in marked])
 
     def _show(self, problem: Problem, solutions: Iterable[LabeledSolution]) -> None:
-        """Keep the ten smallest hashes with an error and the ten without; one of either kind a problem."""
+        """Keep the ten smallest hashes with an error and the ten without; one of each kind per problem."""
         seen = set()
         for solution in solutions:
             erring = solution.verdict.first_error is not None
@@ -75,7 +75,7 @@ class Contents:
 
     @property
     def examples(self) -> list[Example]:
-        """Twenty solutions, or as many as there are, with and without an error in turn."""
+        """Twenty solutions, or as many as there are, alternating with and without an error."""
         erring, clean = (sorted(self._shown[kind], reverse=True) for kind in (True, False))
         both = [example for pair in zip(erring, clean, strict=False) for example in pair]
         return [*both, *erring[len(clean) :], *clean[len(erring) :]]

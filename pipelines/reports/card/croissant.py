@@ -1,6 +1,6 @@
 """``croissant.json``: the data sets in MLCommons' Croissant 1.1, with its Responsible-AI fields filled from the run.
 
-It holds no date: data has no clock, and when it is published is not known here.
+It has no date: data contains no times, and the publication date is not known here.
 """
 
 from collections.abc import Mapping
@@ -79,8 +79,8 @@ def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping
             f"{stage}: {total.rows_out} of {total.rows_in} kept" for stage, total in report.stages.items()
         ]
         + [decontamination(run)],
-        "rai:dataAnnotationProtocol": f"Each solution was labeled step by step by {labelers[0]}, from completions of "
-        "the policy that are kept; a time-out or a truncated completion counts neither way.",
+        "rai:dataAnnotationProtocol": f"Each solution was labeled step by step by {labelers[0]}, from stored "
+        "completions of the policy; a timeout or a truncated completion counts neither way.",
         "rai:machineAnnotationTools": [*labelers, f"stepforge {report.run.version}"],
         "rai:dataAnnotationAnalysis": _noise(report),
         "rai:dataBiases": "Problems were selected by the policy's own pass rate, values are this policy's, and steps "
@@ -89,7 +89,7 @@ def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping
             line.strip() for line in LIMITS.replace("\n  ", " ").splitlines() if line.startswith("- ")
         ],
         "rai:dataUseCases": "Training and evaluation of process reward models, verifiers and reasoning policies.",
-        "rai:personalSensitiveInformation": "None was collected; texts of problem sets are passed on as they are.",
+        "rai:personalSensitiveInformation": "None was collected; texts of problem sets are passed on unchanged.",
         "rai:hasSyntheticData": True,
     }
 
@@ -126,7 +126,7 @@ def _described(export: AnyExport, layout: Layout) -> tuple[list[Node], list[Node
 
 
 def _field(records: str, place: str, column: pa.Field) -> list[Node]:
-    """Return a column of plain values, or of lists of such; nested columns are told by the files alone."""
+    """Return a column of plain values, or of lists of these; nested columns are described only by the files."""
     many = pa.types.is_list(column.type)
     kind = {pa.string(): "sc:Text", pa.int64(): "cr:Int64", pa.float64(): "cr:Float64", pa.bool_(): "sc:Boolean"}.get(
         column.type.value_type if many else column.type

@@ -1,4 +1,4 @@
-"""``dataset_info.json``: what LLaMA-Factory reads of a folder of data sets (``--dataset_dir``)."""
+"""``dataset_info.json``: LLaMA-Factory's index of a folder of data sets (``--dataset_dir``)."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ TAGS = {
 def dataset_info(run: RunFile, layout: Layout) -> Mapping[str, object]:
     """Return an entry for each training file that LLaMA-Factory can read, by the data set's name.
 
-    Rows that hold a rendered prompt are left out: it would apply a template of its own around them.
+    Rows that hold a rendered prompt are left out: it would add its own template around them.
     """
     entries = {}
     for export in exports_with_rows(run, layout):

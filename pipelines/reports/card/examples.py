@@ -1,4 +1,4 @@
-"""A labeled solution to look at, as text."""
+"""A labeled solution as text, for the card."""
 
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.card.contents import Example

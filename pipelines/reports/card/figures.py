@@ -12,7 +12,7 @@ def figure_files(contents: Contents, report: Report) -> dict[str, tuple[str, str
     """Return file name -> (title, SVG); a figure without data is left out."""
     found = (
         ("First wrong step, solutions", _first_errors(contents)),
-        ("Value of a step: how often the policy ends right from there, steps", _values(contents)),
+        ("Value of a step: how often the policy reaches the right answer from there, steps", _values(contents)),
         ("Steps labeled right that are wrong, with 95 % intervals", _noise(report)),
     )
     named = zip(FIGURE_FILES, found, strict=True)

@@ -1,7 +1,7 @@
 """The section of a card that belongs to people: what they write there is kept, here and on the Hub.
 
-The last line of a card holds the SHA-256 of everything outside that section, so that a card tells by itself whether it
-was changed elsewhere.
+The last line of a card holds the SHA-256 of everything outside that section, so the card itself shows whether it was
+changed elsewhere.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ class Card(NamedTuple):
     kept: str
     """What people wrote; empty, or whole lines."""
     intact: bool = True
-    """Whether the rest is as it was written."""
+    """Whether the rest is unchanged."""
 
     @property
     def text(self) -> str:

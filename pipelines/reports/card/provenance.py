@@ -13,7 +13,7 @@ from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 
 PRIVATE = ("path", "address", "api_key_variable", "workers")
-"""Settings that say nothing about the data, and something about the machine."""
+"""Settings about the machine, not the data."""
 
 
 def identity_rows(report: Report) -> list[tuple[object, ...]]:
@@ -52,7 +52,7 @@ def source_rows(run: RunFile) -> list[tuple[object, ...]]:
 
 
 def settings_text(run: RunFile) -> str:
-    """Return the run file without what belongs to the machine it ran on: folders, addresses, names of variables."""
+    """Return the run file without machine-specific settings: folders, addresses, names of variables."""
     return tomli_w.dumps(_public(run.model_dump(mode="json")))
 
 

@@ -1,6 +1,5 @@
-"""Text from models and problem files inside Markdown: shown as it is, and unable to become anything else.
-
-What it holds may look like the end of a code fence, a table cell, HTML, a link or a terminal's escape sequence.
+"""Text from models and problem files inside Markdown: shown as is, and never interpreted. It may look like the end of a
+code fence, a table cell, HTML, a link or a terminal's escape sequence.
 """
 
 import re
@@ -32,7 +31,7 @@ def fenced(text: str, kind: str = "text", longest: int = LONGEST) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text, cut where it is too long to be shown; what is left out is counted."""
+    """Return a text, cut if it is too long to show, with the omitted length."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text) - most} more characters)"
 
 

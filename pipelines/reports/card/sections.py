@@ -1,4 +1,4 @@
-"""The card's text: ``card.md`` filled in. Whatever comes from models and files is escaped or fenced."""
+"""The card's text: ``card.md`` filled in. Text from models and files is escaped or fenced."""
 
 from collections.abc import Iterator, Mapping
 
@@ -27,10 +27,11 @@ AUDIT_COLUMNS = (
 LIMITS = """\
 - Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
   other domains. Where nothing was measured, nothing is known.
-- A value is how often *this* policy ends right from a step, not whether the step is right. Another policy has others.
+- A value is how often *this* policy reaches the right answer from a step, not whether the step is right. Other policies
+have other values.
 - Steps after a first error have no label. A right answer does not prove right steps: labels by outcome cannot see
   that, and `process_bench` says how often it happens where the truth is known.
-- A time-out, a crash or a truncated completion counted neither way; solutions that ended so are not in here.
+- A timeout, a crash or a truncated completion counted neither way; solutions that ended this way are not included.
 - Problems were selected by the filters above, mostly by the policy's own pass rate: easy and hopeless ones are missing.
 - Reasoning was sampled from a model and may be repetitive, wrong in ways no step label names, or strange to read."""
 BIBTEX = """@software{stepforge,
@@ -124,7 +125,7 @@ def _per(amount: float, count: int) -> str:
 
 
 def decontamination(run: RunFile) -> str:
-    """Return what was done to keep the problems of held-out sets out."""
+    """Return how problems of held-out sets were kept out."""
     found = [part for part in run.vet if isinstance(part, Contamination)]
     if not found:
         return "Decontamination: none was run; the problems were compared with no held-out set."

@@ -1,8 +1,8 @@
 """The card's examples as session traces: a file for each in the layout that the Hub's viewer shows, and one of rows.
 
 ``datasets`` reads all configurations of a repository with the reader of the first, so the configuration ``traces`` is
-Parquet like the others, with the columns into which ``datasets`` itself turns traces. The Hub knows the JSON lines
-beside it by their content (hub docs, session-traces-format).
+Parquet like the others, with the columns into which ``datasets`` itself turns traces. The Hub recognizes the JSON lines
+next to it by their content (hub docs, session-traces-format).
 """
 
 import json
@@ -19,7 +19,7 @@ HARNESS = "stepforge"
 
 
 class SessionRow(Record):
-    """A trace with what was found in it."""
+    """A trace with its label."""
 
     harness: str
     session_id: str
@@ -34,7 +34,7 @@ class SessionRow(Record):
 
 
 def session_row(example: Example) -> SessionRow:
-    """Return a solution as a session: a header, then a message a line."""
+    """Return a solution as a session: a header, then one message per line."""
     solution, problem = example.solution, example.problem
     error = -1 if solution.verdict.first_error is None else solution.verdict.first_error
     found = {"outcome": solution.rollout.outcome, "first_error": error, "labeler": solution.verdict.labeler}

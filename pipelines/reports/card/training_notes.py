@@ -1,6 +1,6 @@
-"""How to train on each export: one Markdown file per kind in ``training/``, its first line what the export is.
+"""How to train on each export: one Markdown file per kind in ``training/``; its first line says what the export is.
 
-The Python in them is what the consumer tests run, word for word but for the two paths.
+The consumer tests run their Python verbatim, except for the two paths.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from stepforge.schemas.own_part import import_path
 
 FOLDER = Path(__file__).parent / "training"
 NAME = "EXPORT"
-"""Stands in the files for the export's own name."""
+"""Placeholder in the files for the export's own name."""
 
 _CHAT = """The rows hold messages in the columns that `{layout}` reads, and no chat template: apply the model's own.
 
@@ -33,7 +33,7 @@ class TrainingNote(NamedTuple):
 def training_note(export: AnyExport) -> TrainingNote:
     """Return the note of an export, with its name filled in; a user's own export has none to show."""
     if import_path(export):
-        return TrainingNote(f"a format of the run's own, `{import_path(export)}`", "")
+        return TrainingNote(f"the user's own format, `{import_path(export)}`", "")
     about, _, text = (FOLDER / f"{export.kind}.md").read_text(encoding="utf-8").partition("\n")
     if isinstance(export, Chat) and export.chat:
         return TrainingNote(f"{about.strip()}; as conversations", _CHAT.format(layout=export.layout, name=export.name))

@@ -1,4 +1,4 @@
-"""Formats of other tools, in which items go out and findings come back."""
+"""Other tools' formats, to export items and import findings."""
 
 from stepforge.pipelines.review.formats.argilla import Argilla
 from stepforge.pipelines.review.formats.contract import Said, Task

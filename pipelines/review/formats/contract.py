@@ -1,4 +1,4 @@
-"""What formats have in common: what goes out, and what comes back."""
+"""The contract of formats: exported solutions, imported findings."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -8,7 +8,7 @@ from stepforge.schemas.review import Finding, StepFinding
 
 
 class Task(NamedTuple):
-    """A solution that goes out, with what is known of it."""
+    """A solution to export, with what is known of it."""
 
     row: LabeledProblem
     solution: LabeledSolution
@@ -22,7 +22,7 @@ class Task(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A finding as another tool has it; its solution is named by ids, or by its words."""
+    """A finding from another tool; its solution is identified by ids, or by its text."""
 
     step: int | None
     finding: Finding
@@ -39,7 +39,7 @@ class Said(NamedTuple):
 
 
 Rows: TypeAlias = Iterable[tuple[str, Mapping[str, Any]]]
-"""What another tool wrote, object by object, each with its place in words; anything may be in one."""
+"""Another tool's objects, each with its location in words; contents are untrusted."""
 FINDINGS: tuple[Finding, ...] = ("right", "wrong", "repaired", "redundant", "unclear", "reference_wrong")
 
 

@@ -29,7 +29,7 @@ class LabelStudio:
     name: Origin = "label_studio"
 
     def export(self, tasks: Iterable[Task]) -> str:
-        """Return the tasks; people's findings so far come as annotations."""
+        """Return the tasks; people's findings so far become annotations."""
         return json.dumps([_task(task) for task in tasks], indent=1, ensure_ascii=False) + "\n"
 
     def read(self, rows: Rows) -> Iterator[Said]:

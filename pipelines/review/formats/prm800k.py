@@ -8,12 +8,12 @@ from stepforge.pipelines.review.formats.contract import Rows, Said, Task
 from stepforge.schemas.review import Finding, Origin, StepFinding
 
 RATINGS: dict[int, Finding] = {1: "right", 0: "unclear", -1: "wrong"}
-"""0 is a step that is neither: it says too little to be called right, and nothing that is wrong."""
+"""0 is neither: too little to be called right, and nothing wrong."""
 _RATED = {"right": 1, "redundant": 0, "unclear": 0, "wrong": -1, "repaired": -1}
 
 
 class PRM800KLines:
-    """JSON lines, out and back. Lines from elsewhere are matched by the words of question and steps."""
+    """JSON lines, out and back. Lines from elsewhere are matched by the text of question and steps."""
 
     name: Origin = "prm800k"
 

@@ -1,4 +1,4 @@
-"""Traces of use: a thumb or an edit on a solution that somebody was shown. They count little, and only with consent."""
+"""Usage logs: a thumb or an edit on a solution that someone was shown. They count little, and only with consent."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,13 +11,13 @@ NEEDED = ("problem_id", "solution_id", "event", "user", "at", "consent", "licens
 
 
 class UsageLog:
-    """JSON lines, back only: ``step`` is 1-based, and absent where the event speaks of the whole solution."""
+    """JSON lines, import only: ``step`` is 1-based, and absent if the event is about the whole solution."""
 
     name: Origin = "usage"
 
     def export(self, tasks: Iterable[Task]) -> str:
-        """Nothing goes out in this format. Raises BadInput: always."""
-        raise BadInput("--format usage: only comes in; export label_studio, argilla or prm800k")
+        """This format cannot be exported. Raises BadInput: always."""
+        raise BadInput("--format usage: import only; export label_studio, argilla or prm800k")
 
     def read(self, rows: Rows) -> Iterator[Said]:
         """Yield a weak finding for each event.

@@ -157,7 +157,7 @@ def test_the_card_carries_the_audit(done: Path) -> None:
 def test_an_unknown_rule_or_folder_is_one_line(done: Path, tmp_path: Path) -> None:
     for folder, rule, said in (
         (done, "softly", "--rule softly: no such rule; there are hard, soft"),
-        (done, "people", "--rule people: nobody found anything"),
+        (done, "people", "--rule people: there are no findings"),
         (tmp_path, "hard", "not a run folder"),
     ):
         assert said in refused("relabel", folder, "--rule", rule)

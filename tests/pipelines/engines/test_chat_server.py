@@ -102,7 +102,7 @@ def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run:
         return httpx.Response(200, json={"choices": [answer], "usage": USAGE})
 
     said = opened(run, ChatServer(trims)).cannot
-    assert "without the blanks at its end" in (said or "")
+    assert "without its trailing blanks" in (said or "")
     refuses = ChatServer(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
     said = opened(run, refuses).cannot
     assert "does not continue from the beginning of a solution (the server answered 400: no prefix, please)" in (

@@ -233,5 +233,5 @@ def test_each_export_has_its_own_band_of_difficulty(band: tuple[float, float], t
 
 @pytest.mark.parametrize("band", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)])
 def test_a_band_that_is_none_is_refused(band: tuple[float, float]) -> None:
-    with pytest.raises(ValidationError, match="is no band"):
+    with pytest.raises(ValidationError, match="is not a range"):
         Preference(pass_rate=band)

@@ -110,7 +110,7 @@ def test_status_tells_a_stopped_run_from_a_killed_one_and_from_one_at_work(tmp_p
     progress.close()
     assert "; it ended" in status_text(run_status(tmp_path))
     with only_driver(layout):
-        assert "it is starting, or exporting and reporting" in status_text(run_status(tmp_path))
+        assert "it is starting up, or exporting and reporting" in status_text(run_status(tmp_path))
 
 
 def test_a_file_of_another_version_is_no_progress(tmp_path: Path) -> None:

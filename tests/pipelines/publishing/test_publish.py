@@ -41,7 +41,7 @@ def test_publishing_twice_makes_no_commit_and_asks_nothing(run: Path, hub: Loopb
 
     said = published(run, agree=agree)
     assert (hub.commits_sent, len(hub.uploads)) == (sent, blobs)
-    assert "none, everything is there" in said
+    assert "none, everything is up to date" in said
     assert all(method in ("GET", "HEAD") for method, _ in hub.calls[-5:])
 
 
@@ -142,9 +142,9 @@ def test_public_is_asked_for_and_comes_last(run: Path, hub: LoopbackHub) -> None
     published(run, public=True)
     assert not hub.repos[REPO].private
     assert hub.calls[-1] == ("PUT", f"/api/datasets/{REPO}/settings")
-    with pytest.raises(BadInput, match="is public; give --public"):
+    with pytest.raises(BadInput, match="is public; pass --public"):
         published(run)
-    assert "none, everything is there" in published(run, public=True)
+    assert "none, everything is up to date" in published(run, public=True)
 
 
 def test_public_needs_known_licenses(tmp_path: Path, hub: LoopbackHub) -> None:
@@ -202,4 +202,4 @@ def test_more_files_than_a_listing_has_on_a_page_are_one_commit(
     assert hub.commits_sent == 1
     assert holds_exactly(repo.main, local)
     assert sorted(hub.uploads) == sorted({f.sha256 for f in repo.main.files.values() if f.lfs})  # each blob once
-    assert "none, everything is there" in published(folder)
+    assert "none, everything is up to date" in published(folder)

@@ -111,10 +111,10 @@ def list_file(stamp: Path, name: str) -> None:
         (other_figures, "report.json: older than the data sets"),
         (lambda run: (run / "run.toml").unlink(), "not a run folder"),
         (lambda run: (run / PART).unlink(), "stepwise not made from the curated shards as they are now"),
-        (lambda run: shutil.rmtree(run / "datasets"), "not made from the curated shards"),
+        (lambda run: shutil.rmtree(run / "datasets"), "not made from the current curated shards"),
         (newer_shards, "stepwise, step_preference, preference not made from the curated shards"),
-        (cut_short, "not made from the curated shards"),
-        (other_rows, "not made from the curated shards"),
+        (cut_short, "not made from the current curated shards"),
+        (other_rows, "not made from the current curated shards"),
         (lambda run: (run / "datasets" / "README.md").unlink(), "README.md: missing"),
         (lambda run: (run / "datasets" / "README.md").write_text("# Hello\n"), "or changed outside its kept section"),
         (lambda run: (run / "datasets" / "README.md").write_text("---\na: [\n---\n"), "or changed outside its kept"),
@@ -123,7 +123,7 @@ def list_file(stamp: Path, name: str) -> None:
         (lambda run: (run / "card.json").unlink(), "card.json: missing or damaged"),
         (lambda run: (run / "exports" / "stepwise.json").unlink(), "stepwise not made from the curated shards"),
         (lambda run: list_file(run / "card.json", "../../secret.svg"), "cannot be a file of a data set"),
-        (lambda run: list_file(run / "exports" / "stepwise.json", "notes.parquet"), "not made from the curated shards"),
+        (lambda run: list_file(run / "exports" / "stepwise.json", "notes.parquet"), "not made from the current curated"),
         (lambda run: (run / "datasets" / "figures" / "values.svg").write_text("<svg/>"), "values.svg: damaged"),
         (lambda run: (run / "datasets" / "figures" / "values.svg").unlink(), "values.svg: missing"),
         *((lambda run, n=name: stray(run, n), f"{name}: not written by this run") for name in STRAYS),
@@ -181,6 +181,6 @@ def test_a_run_in_a_store_is_published_too(run: Path, hub: LoopbackHub, monkeypa
 
 
 def test_a_run_under_way_is_refused(run: Path, hub: LoopbackHub) -> None:
-    with only_driver(Layout(run)), pytest.raises(BadInput, match="under way"):
+    with only_driver(Layout(run)), pytest.raises(BadInput, match="in progress"):
         published(run)
     assert hub.calls == []

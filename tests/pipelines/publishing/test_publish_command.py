@@ -91,7 +91,7 @@ def test_a_run_and_its_relabeled_form(hub: LoopbackHub, tmp_path: Path) -> None:
 
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
     code, said = invoked("publish", run, "--repo", REPO)
-    assert (code, "33 new" in said, "give --yes" in said.splitlines()[-1]) == (2, True, True)
+    assert (code, "33 new" in said, "pass --yes" in said.splitlines()[-1]) == (2, True, True)
     assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0
     assert hub.repos == {}
     assert invoked("publish", run, "--repo", REPO, "--yes")[0] == 0

@@ -82,7 +82,7 @@ def test_a_wrong_token_is_named_and_not_shown(run: Path, hub: LoopbackHub, monke
         published(run)
     assert "hf_" not in str(refused.value)
     monkeypatch.setenv("HF_TOKEN", "hf_two words")
-    with pytest.raises(BadInput, match="holds blanks") as refused:
+    with pytest.raises(BadInput, match="contains blanks") as refused:
         published(run)
     assert "hf_" not in str(refused.value)
 
@@ -100,10 +100,10 @@ def test_offline_mode_is_named(run: Path, hub: LoopbackHub, monkeypatch: pytest.
         (400, "400, the Hub refused (the Hub says: injected ***)"),
         (401, "401, the Hub does not accept the token; set HF_TOKEN"),
         (403, f"403, the token may not do this; it needs write access to {REPO}"),
-        (409, "409, something else is being done"),
+        (409, "is being changed by something else"),
         (412, "412, main has changed since the plan was made; publish again"),
-        (429, "429, the Hub asks to slow down; wait some minutes"),
-        (503, "503, the Hub failed; try later: what is uploaded is kept"),
+        (429, "429, the Hub asks to slow down; wait a few minutes"),
+        (503, "503, the Hub failed; try later: uploaded files are kept"),
     ],
 )
 def test_every_refusal_is_one_line_with_what_to_do(run: Path, hub: LoopbackHub, status: int, said: str) -> None:

@@ -30,7 +30,7 @@ def test_sets_hold_the_truth_as_often_as_they_promise_even_of_posteriors_that_ar
         assert found.held is not None
         assert 0.87 < found.held.share < 0.93
         assert 1 < found.mean_size < 5
-        assert "3000 solutions; 90% was aimed at, on 400 others" in error_sets_text(found)
+        assert "3000 solutions; 90% was the target, set on 400 others" in error_sets_text(found)
 
 
 def test_few_labels_make_no_sets() -> None:

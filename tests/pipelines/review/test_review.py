@@ -249,7 +249,7 @@ def test_relabel_applies_the_findings_and_says_what_changed(layout: Layout, rows
     assert done.exit_code == 0, done.output
     report = json.loads((layout.folder / "relabeled" / "people" / "report.json").read_text())
     assert report["reviewed"] == {"solutions": 1, "changed": 1, "withdrawn": 0}
-    assert f"people looked at 1 of {4 * len(rows)} solutions and changed 1 label" in done.output
+    assert f"people reviewed 1 of {4 * len(rows)} solutions and changed 1 label" in done.output
 
 
 def test_a_model_condenses_the_queued_steps_and_a_reviewer_sees_who_wrote_it(layout: Layout) -> None:

@@ -104,7 +104,7 @@ def test_more_problems_add_and_other_settings_are_refused(finished: Path, tmp_pa
     run_file = run_file_in(tmp_path)
     refused = stepforge("run", run_file, "--out", folder, "--set", "policy.temperature=0.5")
     assert refused.returncode == 2
-    assert "begun with other settings: policy.temperature" in refused.stderr
+    assert "started with other settings: policy.temperature" in refused.stderr
     first = labeled(folder)
     result = stepforge("run", run_file, "--out", folder, "--set", "problems=40", "--json")
     assert result.returncode == 0, result.stderr

@@ -196,7 +196,7 @@ def test_a_signal_outside_the_work_is_raised_where_it_comes_unless_held(capfd: p
             reached.append("held")
         reached.append("never")
     assert reached == ["held"]
-    assert "once more ends at once" in capfd.readouterr().err
+    assert "press Ctrl-C again to stop immediately" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -90,8 +90,8 @@ def test_a_scorer_binds_labels_and_solutions_only_where_a_search_goes_by_it(tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": [{"kind": "reward_model"}]}, "reads a reward model's scores"),
-        ({"label": [{"kind": "change_point", "prior": "reward_model"}]}, "reads a reward model's scores"),
+        ({"label": [{"kind": "reward_model"}]}, "needs a reward model's scores"),
+        ({"label": [{"kind": "change_point", "prior": "reward_model"}]}, "needs a reward model's scores"),
         ({"solve": {"kind": "mcts"}}, "its value is a reward model's score"),
         (
             {"solve": {"kind": "beam", "value": "certainty"}, "policy": {"segmenter": {"kind": "sentence"}}},

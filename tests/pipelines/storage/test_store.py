@@ -103,7 +103,7 @@ def test_the_second_driver_gives_way_and_a_dead_one_does_not_hold_up(
     ("address", "message"),
     [
         ("s3://key:secret@bucket/run", "a name or password in an address"),
-        ("ftp://host/run", "no such kind of place"),
+        ("ftp://host/run", "unsupported address"),
         ("s3:///", "cannot be opened"),
     ],
 )
