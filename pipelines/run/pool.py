@@ -24,7 +24,7 @@ HEALTHY_SECONDS = 600.0
 """A worker that lived this long, or committed a shard, did not fail at startup: its death count restarts."""
 SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
-"""Share of workers not yet up above which waiting for them is given up as hopeless."""
+"""Seconds between checks whether a worker that is not up can still come up."""
 CLOSE_SECONDS = 30.0
 
 
