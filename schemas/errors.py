@@ -1,6 +1,8 @@
-"""Errors that the user can fix. ``BadInput``: the input cannot be used; nothing was started (exit code 2).
-``RunFailed``: a run ended early; finished work is kept (exit code 1).
-``Stopped``: a signal asked to stop; finished work is kept (exit code 128 and the signal's number).
+"""Errors that the user can fix.
+
+``BadInput``: the input cannot be used; nothing was started (exit code 2). ``RunFailed``: a run ended early; finished
+work is kept (exit code 1). ``Stopped``: a signal asked to stop; finished work is kept (exit code 128 and the signal's
+number).
 """
 
 

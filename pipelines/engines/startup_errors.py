@@ -1,6 +1,7 @@
 """Standard error of processes during startup: passed on once they are up, else searched for the reason. vLLM only
-raises "initialization failed" for a process that did not start. The reason is on standard error, in the middle of two
-or three tracebacks.
+raises "initialization failed" for a process that did not start.
+
+The reason is on standard error, in the middle of two or three tracebacks.
 """
 
 import os

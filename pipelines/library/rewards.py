@@ -1,5 +1,6 @@
-"""Verdicts from Python, and as reward functions for reinforcement learning trainers. ``undetermined`` is never 0: TRL
-gets None, which it leaves out; where a number is required, it is 0.5 and flagged.
+"""Verdicts from Python, and as reward functions for reinforcement learning trainers.
+
+``undetermined`` is never 0: TRL gets None, which it leaves out; where a number is required, it is 0.5 and flagged.
 """
 
 from collections.abc import Callable, Iterable, Sequence

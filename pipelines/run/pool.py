@@ -1,6 +1,7 @@
-"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run. A call goes
-to any free worker. If that worker dies, another takes over the call immediately, and the dead one's slots return when
-its replacement is ready, which on a cluster may have to wait for room.
+"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run.
+
+A call goes to any free worker. If that worker dies, another takes over the call immediately, and the dead one's slots
+return when its replacement is ready, which on a cluster may have to wait for room.
 """
 
 import asyncio

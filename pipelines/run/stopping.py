@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 class Stopping:
-    """Listens for the signals within its block, and ends its work when one comes. An immediate stop leaves what a kill
-    leaves: whole files, and shards to redo.
+    """Listens for the signals within its block, and ends its work when one comes.
+
+    An immediate stop leaves what a kill leaves: whole files, and shards to redo.
     """
 
     def __init__(self) -> None:
