@@ -42,8 +42,10 @@ def stored_under(name: str, columns: Iterable[str]) -> str:
 
 
 def check_columns(columns: Mapping[str, str], there: Iterable[str], source: str) -> None:
-    """Check that every column (field to column) exists. Raises: BadInput: one is missing; names the file, the existing
-    columns and the likeliest one.
+    """Check that every column (field to column) exists.
+
+    Raises:
+        BadInput: one is missing; names the file, the existing columns and the likeliest one.
     """
     present = list(dict.fromkeys(there))
     for field, column in columns.items():

@@ -13,8 +13,10 @@ class SpecialToken(ValueError):
 
 
 def check_plain(text: str, known: frozenset[str]) -> None:
-    """Reject an outside text that would end a turn, or begin one. Raises: SpecialToken: it contains one of the
-    ``known`` control tokens, or what looks like one if none is known.
+    """Reject an outside text that would end a turn, or begin one.
+
+    Raises:
+        SpecialToken: it contains one of the ``known`` control tokens, or what looks like one if none is known.
     """
     found = min((token for token in known if token in text), default=None)
     if found is None and not known and (usual := _USUAL.search(text)):

@@ -24,9 +24,12 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def reason_from_stderr() -> Iterator[None]:
-    """Withhold standard error in this block, and pass it on at the end. Processes started in the block keep the pipe;
-    their later output is passed on immediately. Raises: RuntimeError: the block raised one; the message is the first
-    error written, if any.
+    """Withhold standard error in this block, and pass it on at the end.
+
+    Processes started in the block keep the pipe; their later output is passed on immediately.
+
+    Raises:
+        RuntimeError: the block raised one; the message is the first error written, if any.
     """
     with _ONE_AT_A_TIME:
         pump = _Pump()

@@ -28,8 +28,8 @@ def verify(
     Args:
         items: What to verify.
         verifier: your own ``module:function``, called as ``function(response, reference)`` in a killable process; it
-        returns True, False, or None if it cannot tell. By default final answers are compared. seconds: Time for all of
-        them; anything undecided by then is undetermined.
+            returns True, False, or None if it cannot tell. By default final answers are compared.
+        seconds: Time for all of them; anything undecided by then is undetermined.
 
     Raises:
         BadInput: there is no such verifier.

@@ -49,8 +49,10 @@ class Stopping:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let work that must not be interrupted finish first: Ray's startup and shutdown. Raises: Stopped: a signal
-        came meanwhile.
+        """Let work that must not be interrupted finish first: Ray's startup and shutdown.
+
+        Raises:
+            Stopped: a signal came meanwhile.
         """
         before, self._cancel = self._cancel, _say_so
         try:
