@@ -3,7 +3,7 @@
 An engine that batches computes one token of every request in flight per step, and a step takes a + b r with r requests.
 A call that writes k tokens therefore takes c + k (a + b r). Fitted to the calls of the pilot, this gives the time of
 calls that share the engine with more others than the pilot's did. By Little's law, work of W request-seconds with R
-requests under way at a time takes W / R.
+requests in flight at a time takes W / R.
 """
 
 import heapq
@@ -21,7 +21,7 @@ SIMULATED = 3000
 
 
 class StepTime(NamedTuple):
-    """Seconds of a call that writes k tokens while r rollouts are under way: ``call + k (step + row r)``."""
+    """Seconds of a call that writes k tokens while r rollouts are in flight: ``call + k (step + row r)``."""
 
     call: float
     step: float
