@@ -182,8 +182,9 @@ class LabeledProblem(Record):
     @property
     def sampled(self) -> list[Rollout]:
         """The samples of the bare question by whoever wrote the completions, beside those among the completions."""
-        own = [s.rollout for s in self.solutions if s.rollout.tokens and self.completer is None]
-        return [*own, *self.own]
+        if self.supplied or self.completer is not None:
+            return list(self.own)
+        return [*(s.rollout for s in self.solutions if s.rollout.tokens), *self.own]
 
     @property
     def supplied(self) -> bool:

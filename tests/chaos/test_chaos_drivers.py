@@ -103,7 +103,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 ADDITIONS: dict[str, dict[str, Any]] = {
     "problems": {"problems": 16},
-    "workers": {"workers": {"engine": 2}},
+    "workers": {"workers": 2},
     "export": {"export": [{"kind": "preference"}, *EXPORT]},
     "solutions": {"solutions": 4},
     "test_share": {"test_share": 0.4},

@@ -10,7 +10,7 @@ from stepforge.generators.templates.expressions import TemplateError, evaluated
 from stepforge.generators.templates.functions import decimal_text
 from stepforge.grading.exact import evaluate
 from stepforge.labelers.oracle import judge
-from stepforge.pipelines.publishing.request import source_licenses
+from stepforge.pipelines.publishing.finished_run import source_licenses
 from stepforge.pipelines.reports.card.front_matter import licenses_of
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.settings.run_file import RunFile
