@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 TEST_PROCESSES ?= 3
 
-# uv does not read pip's settings; a folder of wheels that pip is told of is given to it too.
+# uv does not read pip's settings, so pass it pip's folder of wheels too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VLLM_NO_USAGE_STATS = 1
 export RAY_USAGE_STATS_ENABLED = 0

@@ -11,8 +11,10 @@ from stepforge.schemas.record import Record
 
 
 class DistinctSolutions(Record):
-    """Keep the first of a problem's solutions that say nearly the same with the same verdict. It runs after labeling:
-    pass rates and labels are from all solutions. A dropped solution's completions are dropped too.
+    """Keep the first of a problem's solutions that say nearly the same with the same verdict.
+
+    It runs after labeling: pass rates and labels are from all solutions. A dropped solution's completions are dropped
+    too.
     """
 
     kind: Literal["distinct_solutions"] = "distinct_solutions"

@@ -12,8 +12,9 @@ DOUBTED = "the reward model doubts a step"
 
 
 class Doubted(Record):
-    """Turn "no error" into an abstention where a step's score is low; drop problems left without a verdict. This finds
-    right answers reached through a wrong step, which completions cannot see.
+    """Turn "no error" into an abstention where a step's score is low; drop problems left without a verdict.
+
+    This finds right answers reached through a wrong step, which completions cannot see.
     """
 
     kind: Literal["doubted"] = "doubted"

@@ -1,4 +1,4 @@
-"""The values of one row, read strictly: a usable value, None where there is none, or a `BadInput` with its place."""
+"""The values of one row, read strictly: a usable value, None if there is none, or a `BadInput` with its location."""
 
 import math
 import re
@@ -67,7 +67,7 @@ class Cells(NamedTuple):
         return label
 
     def answer(self) -> str | None:
-        """Return the reference answer: out of a frame such as ``#### ...``, or as it is where it is nothing else."""
+        """Return the reference answer: from a frame such as ``#### ...``, or unchanged if it is only an answer."""
         value = self.value("answer")
         if value is None:
             return None
@@ -103,7 +103,7 @@ class Cells(NamedTuple):
         for position, step in enumerate(value):
             if not isinstance(step, str) or not step.strip():
                 shown = "empty" if isinstance(step, str) else _kind(step)
-                self.bad("steps", f"step {position} is {shown}; every step is a text that says something")
+                self.bad("steps", f"step {position} is {shown}; every step must be a nonempty text")
         return tuple(self._sound("steps", step) for step in value)
 
     def _sound(self, field: str, value: object) -> str:

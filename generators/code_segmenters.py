@@ -1,6 +1,6 @@
 """Parts that cut programs: into statements, or into blocks that keep a loop or a condition together.
 
-A program in a code fence is cut, and the text around it is not. What Python's tokenizer cannot read is cut at lines.
+A program in a code fence is cut, the text around it is not. If Python's tokenizer fails, it is cut at lines.
 """
 
 import re
@@ -28,7 +28,7 @@ class _Line(NamedTuple):
 
 
 class Statement(Segmenter):
-    """Cuts programs after every statement; the header of a loop or a condition is one of its own."""
+    """Cuts programs after every statement; the header of a loop or a condition is a separate step."""
 
     kind: Literal["statement"] = "statement"
     keeps_blocks: ClassVar[bool] = False

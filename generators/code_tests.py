@@ -1,4 +1,4 @@
-"""Unit tests in the columns of a problem set: HumanEval's and MBPP's shapes, and what lies between."""
+"""Unit tests in the columns of a problem set: the layouts of HumanEval and MBPP, and those in between."""
 
 import ast
 import builtins
@@ -40,14 +40,14 @@ def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests
 
 
 def asked_by_name(question: str, tests: UnitTests) -> str:
-    """Return a question that names the function to write: one that does not is shown the first test."""
+    """Return a question that names the function to write; if it does not, the first test is added."""
     if f"{tests.entry_point}(" in question:
         return question
     return f"{question.rstrip()}\nYour code should pass this test:\n{tests.tests.splitlines()[0]}"
 
 
 def known_solution(cells: Cells, tests: UnitTests | None) -> str | None:
-    """Return the right solution of a row, whole where it goes on from a prompt."""
+    """Return the right solution of a row, completed if it continues a prompt."""
     text = cells.text("reference")
     return text if text is None or tests is None else completed(tests.setup, tests.entry_point, text)
 

@@ -10,13 +10,13 @@ OTHER_NAMES = {
     "question": ("problem", "prompt", "query", "input", "instruction", "messages"),
     "answer": ("final_answer", "expected_answer", "reward_model.ground_truth", "ground_truth", "target", "solution"),
 }
-"""What a column is often called, for the question back when it is not there."""
+"""Usual column names, for a suggestion when one is missing."""
 _ASKING = ("user", "human")
 _ANSWERING = ("assistant", "gpt", "model")
 
 
 def lookup(row: Mapping[str, object], name: str) -> object:
-    """Return the value of a column, None where it is not there.
+    """Return the value of a column, None if it is missing.
 
     ``reward_model.ground_truth`` is a key inside an object. Inside a list, a number is a position, and any other name
     is looked up in each item: ``label.steps.text`` is a list of texts.
@@ -42,10 +42,10 @@ def stored_under(name: str, columns: Iterable[str]) -> str:
 
 
 def check_columns(columns: Mapping[str, str], there: Iterable[str], source: str) -> None:
-    """Check that every column (field to column) is there.
+    """Check that every column (field to column) exists.
 
     Raises:
-        BadInput: one is not; names the file, the columns that are there and the likeliest one.
+        BadInput: one is missing; names the file, the existing columns and the likeliest one.
     """
     present = list(dict.fromkeys(there))
     for field, column in columns.items():

@@ -1,7 +1,7 @@
-"""How a family writes a problem down: a question, and a procedure that says its steps aloud.
+"""How a family writes a problem down: a question, and a procedure that reports its steps.
 
-The procedure calls ``say(name, expression, value)`` once per step and works on with what ``say`` returns. An
-honest ``say`` records the truth; one that returns a wrong value shows how the same solver goes on after a slip.
+The procedure calls ``say(name, expression, value)`` once per step and continues with what ``say`` returns. An
+honest ``say`` records the truth; one that returns a wrong value shows how the same solver continues after a slip.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class Draft(NamedTuple):
 
 
 def plus(a: int, b: int) -> str:
-    """Return a sum as it is written: a negative number is taken away."""
+    """Return a sum as text; a negative number is subtracted."""
     return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
 
 

@@ -35,7 +35,7 @@ class ProblemFamily(Record, ABC):
         return levels
 
     def check(self) -> None:
-        """Look for what an item needs from outside, and raise ``BadInput`` where it is not there."""
+        """Check external requirements, and raise ``BadInput`` if one is missing."""
 
     @abstractmethod
     def item(self, seed: int, index: int) -> Problem:

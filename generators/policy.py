@@ -36,13 +36,13 @@ class NotSampled(RuntimeError):
 
 
 class EngineFailed(NotSampled):
-    """The same, for a reason that is not the question's: it is worth another try."""
+    """The same, for a reason outside the question: worth a retry."""
 
 
 async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
     """Return ``n`` independent continuations of a prompt; number i is seeded by ``seed_of(seed, i)``."""
     asked = (engine.complete(prompt, seed=seed_of(seed, i), sampling=sampling) for i in range(n))
-    return [await next(asked)] if n == 1 else await asyncio.gather(*asked)  # one needs no task of its own
+    return [await next(asked)] if n == 1 else await asyncio.gather(*asked)  # one needs no separate task
 
 
 class PromptedPolicy:
@@ -67,7 +67,7 @@ class PromptedPolicy:
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
-        """A question is asked many times; its tokens are worked out once."""
+        """A question is asked many times; its tokens are computed once."""
         self.sampling = Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -114,7 +114,7 @@ class PromptedPolicy:
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.
 
-        An engine does not tell whether the line's end or the text's end stopped it, so the answer tells.
+        An engine does not report whether the line's end or the text's end stopped it, so the answer decides.
         """
         sampling = self.sampling.model_copy(update={"stop": (*self.sampling.stop, LINE_END)})
         prompt = self.prompt(problem, prefix)
@@ -126,7 +126,7 @@ class PromptedPolicy:
         return self._rollouts(problem, prefix, seed, written)
 
     def _with_line_end(self, completion: Completion) -> Completion:
-        """Give a line its end back, which the engine keeps out of the text."""
+        """Restore a line's end, which the engine omits."""
         ids = self.engine.encode(LINE_END) if completion.token_ids else ()
         text = completion.text + LINE_END
         update = {
@@ -142,8 +142,8 @@ class PromptedPolicy:
 
         Raises:
             SpecialToken: the question holds one.
-            NotSampled: the engine failed over every one of them, as over a question longer than its context.
-            EngineFailed: it did so for a reason of its own.
+            NotSampled: the engine failed on all of them, for example on a question longer than its context.
+            EngineFailed: it did so for an outside reason.
         """
         self.check_plain(problem.question)
         written = await self._write(problem, (), n, seed)
@@ -238,7 +238,7 @@ class PromptedPolicy:
         return [self._rollout(f"{stem}-{i}", problem, before, *each) for i, each in enumerate(written)]
 
     def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
-        """Return what the engine continues from: the question as it is asked, and the steps before."""
+        """Return what the engine continues from: the prompted question, and the steps before."""
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))

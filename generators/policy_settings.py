@@ -14,7 +14,7 @@ class PolicySettings(Record):
     """How the model is asked, sampled and cut into steps."""
 
     prompt: str = "{question}\n"
-    """``{question}`` stands for the question; everything else is given as it is."""
+    """``{question}`` is replaced by the question; the rest is sent unchanged."""
     chat: bool = False
     """Whether the prompt is sent as a user turn through the model's chat template."""
     system: str | None = None
@@ -27,17 +27,17 @@ class PolicySettings(Record):
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     segmenter: AnySegmenter = Line()
     tool: ToolKind | None = None
-    """What a solution may call: ``Bob = <<24 * 37>>`` is worked out, exactly by the ``calculator`` or by ``python`` in
-    the sandbox, and the solution goes on from there. The answer is a step of its own, whose author is ``tool``."""
+    """What a solution may call: ``Bob = <<24 * 37>>`` is computed, exactly by the ``calculator`` or by ``python`` in
+    the sandbox, and the solution continues from there. The answer is a separate step, whose author is ``tool``."""
     max_calls: int = Field(default=8, ge=1)
-    """Calls in one solution, where its problem sets no limit; further ones are refused."""
+    """Calls in one solution, if its problem sets no limit; further ones are refused."""
     answer: Literal["stated", "any"] = "any"
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
 
     repair: str | None = None
-    """How the policy is told why its solution failed, with ``{message}`` for what a verifier said; it then writes
-    another one, which is kept beside the first. None: it is not told."""
+    """Prompt that tells the policy why its solution failed, with ``{message}`` for the verifier's message; it then
+    writes another one, kept with the first. None: no second try."""
     ways: tuple[Way, ...] = ()
     """Other policies, each for its share of the problems; what is left is asked as here."""
     completer: str | None = None

@@ -1,7 +1,7 @@
 """Problems that a user already has: a row of a table becomes a `Problem`, or one line that says why it cannot.
 
-Nothing is guessed about a row: a value that is there and cannot be used is a `BadInput` with its place (file, row,
-field) and a remedy; a value that is not there (null, or an empty text) is unknown. Reading files is for pipelines.
+Nothing is guessed about a row: an unusable value is a `BadInput` with its location (file, row, field) and a remedy; a
+missing value (null, or an empty text) is unknown. Files are read in pipelines.
 """
 
 import re
@@ -43,19 +43,19 @@ class ProblemSet(Record):
     """Name of a dataset on the Hub."""
     config: str | None = None
     split: str | None = None
-    """Split of the Hub dataset; may be left out where there is only one."""
+    """Split of the Hub dataset; may be omitted if there is only one."""
     revision: str | None = None
     """Commit, branch or tag of the Hub dataset."""
     stream: bool = False
     """Read the first ``limit`` rows of the Hub dataset as they come, instead of downloading all of it."""
     name: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f]*$")
-    """What the problems' source and ids are called; by default from the path or the Hub name."""
+    """Name of the problems' source and prefix of their ids; by default from the path or the Hub name."""
     license: str | None = None
     """License of the problems, for the dataset card."""
 
     question: str = "question"
-    """Column of the question: a text, or chat messages with one user turn. A column inside another is named with
-    dots, here and below: ``extra_info.question``."""
+    """Column of the question: a text, or chat messages with one user turn. Nested columns are named with dots, here and
+    below: ``extra_info.question``."""
     answer: str | None = None
     """Column of the reference answer: bare, or a worked solution in GSM8K's or MATH's style."""
     id: str | None = None
@@ -66,52 +66,51 @@ class ProblemSet(Record):
     steps: str | None = None
     """Column of an existing solution as a list of its steps, or of several solutions as a list of such lists."""
     first_error: str | None = None
-    """Column of the first wrong step of the solution as people judged it: 0-based, -1 where there is none."""
+    """Column of the first wrong step of the solution as people judged it: 0-based, -1 if there is none."""
     ratings: str | None = None
     """Column of people's ratings of the steps: a list of -1, 0, 1 and null."""
     error_span: str | None = None
-    """Column of the characters of ``solution`` that people marked as wrong: ``[start, end]`` or a list of such, empty
-    where nothing is wrong."""
+    """Column of the characters of ``solution`` that people marked as wrong: ``[start, end]`` or a list of these, empty
+    if nothing is wrong."""
     tests: str | None = None
     """Column of unit tests, which decide the outcome: Python, or a list of assertions. A solution is then a program."""
     entry_point: str | None = None
     """Column of the name of the function that is tested; by default the first one that a test calls."""
     setup: str | None = None
-    """Column of Python that stands before the program and the tests; HumanEval's prompt, which a program may go on
-    from."""
+    """Column of Python prepended to the program and the tests; HumanEval's prompt, which a program may continue."""
     reference: str | None = None
     """Column of a right solution."""
     test_seconds: float = Field(default=5.0, gt=0)
     """Time limit of one problem's tests."""
     over_limit: OverLimit = "undetermined"
-    """What a program comes to that is not done in time or memory: a machine that is too busy makes good ones late."""
+    """Outcome of a program that exceeds its time or memory: a busy machine makes good ones late."""
     verifier: OwnVerifier | None = None
-    """A rule of your own that decides the outcome, instead of an answer or tests."""
+    """Your own rule for the outcome, instead of an answer or tests."""
     domain: str | None = None
     difficulty: str | None = None
     """Column of a whole number, also written ``Level 3``."""
     group: str | None = None
-    """Column of what train and test splits must not share; by default each question is its own group."""
+    """Column of the group that train and test splits must not share; by default each question is its own group."""
 
     quality: str | None = None
     """Column of a number that says how good a row is."""
     min_quality: float | None = None
-    """Rows below it, and those without a number, are left out and counted."""
+    """Rows below this, and those without a number, are skipped and counted."""
     quality_is_weight: bool = False
-    """Keep a row with the probability that its quality says, 0 to 1; the same rows each time."""
+    """Keep a row with its quality as the probability, 0 to 1; the same rows each time."""
     row_license: str | None = None
     """Column of the license of each row, kept with the problem as `license`."""
     licenses: tuple[str, ...] = ()
-    """Rows under any other license, or none, are left out and counted; case does not matter."""
+    """Rows with any other license, or none, are skipped and counted; case does not matter."""
 
     keep: tuple[str, ...] = ()
-    """Other columns to carry along with each problem, as text."""
+    """Other columns to keep with each problem, as text."""
 
     answer_kind: AnswerKind = "math"
     limit: int | None = Field(default=None, ge=1)
-    """Read only the first so many problems."""
+    """Read only this many problems, from the first."""
     on_bad_row: Literal["stop", "reject"] = "stop"
-    """Whether a bad or repeated row is an error before the run, or is kept with the reason and left out."""
+    """Whether a bad or repeated row is an error before the run, or is skipped and recorded with the reason."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "ProblemSet":
@@ -199,7 +198,7 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
 
 
 def unwanted(part: ProblemSet, row: Mapping[str, object], problem: Problem) -> str | None:
-    """Return why a good row is left out: its quality or its license; None if it is wanted."""
+    """Return why a good row is skipped: its quality or its license; None if it is wanted."""
     cells = Cells(part.columns, {column: lookup(row, column) for column in part.columns.values()}, "")
     license_ = (cells.label("row_license") or "").casefold()
     if part.licenses and license_ not in {name.casefold() for name in part.licenses}:
@@ -248,5 +247,5 @@ def _kept(cells: Cells, row: Mapping[str, object], names: tuple[str, ...]) -> tu
 
 
 def _normal(question: str) -> str:
-    # Copies that differ in case or white space only must not be split between train and test.
+    # Copies that differ only in case or white space must not be split between train and test.
     return re.sub(r"\s+", " ", question).strip().casefold()

@@ -1,12 +1,12 @@
 """Search instead of independent samples: best of N, beam search and tree search over a policy's steps.
 
 All ask the same engine and any value: the run's reward model (the least score of a path), the policy's own certainty
-(the mean probability of the path's tokens; the engine must report log-probabilities), or Monte Carlo (the share of a
-few completions that end right: it knows the reference answer, so it makes training data and measures nothing).
+(the mean probability of the path's tokens; the engine must report log-probabilities), or Monte Carlo (the success rate
+of a few completions: it knows the reference answer, so it is only for training data).
 
 ``best_of_n`` samples whole solutions. ``beam`` samples next steps of the best partial solutions (Snell et al.,
-arXiv 2408.03314). ``mcts`` completes the most promising prefix of its tree (UCT, Kocsis and Szepesvari 2006), so that
-every simulation is a whole solution. Solutions come best first.
+arXiv 2408.03314). ``mcts`` completes the most promising prefix of its tree (UCT, Kocsis and Szepesvari 2006), so every
+simulation is a whole solution. Solutions come best first.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class SteppingPolicy(Policy, Protocol):
 
 
 class Asked(NamedTuple):
-    """What a search has at hand."""
+    """The resources of a search."""
 
     problem: Problem
     policy: SteppingPolicy
@@ -58,7 +58,7 @@ class Found(NamedTuple):
 
 class _Search(Record):
     value: ValueKind = "scorer"
-    """What says how good a path is."""
+    """The value function of paths."""
     completions: int = Field(default=2, ge=1)
     """Of each path, with ``monte_carlo``."""
 
@@ -100,7 +100,7 @@ class BestOfN(_Search):
 
 
 class Beam(_Search):
-    """The best partial solutions, a step at a time."""
+    """The best partial solutions, one step at a time."""
 
     kind: Literal["beam"] = "beam"
     width: int = Field(default=2, ge=1)
@@ -108,7 +108,7 @@ class Beam(_Search):
     expand: int = Field(default=4, ge=1)
     """Next steps sampled for each of them."""
     depth: int = Field(default=40, ge=1)
-    """Most steps; what has not ended by then is left out."""
+    """Most steps; unfinished solutions are dropped."""
 
     async def __call__(self, asked: Asked) -> Found:
         """Grow, keep the best, until every kept one has ended."""
@@ -142,7 +142,7 @@ class Mcts(_Search):
     kind: Literal["mcts"] = "mcts"
     simulations: int = Field(default=8, ge=1)
     exploration: float = Field(default=0.5, ge=0)
-    """Weight of the bonus for prefixes that were seldom completed."""
+    """Weight of the bonus for rarely completed prefixes."""
 
     async def __call__(self, asked: Asked) -> Found:
         """Simulate one after the other: each learns from those before it."""
@@ -159,7 +159,7 @@ class Mcts(_Search):
             tokens += sampled.tokens + more
             solutions.append(whole)
             texts = tuple(step.text for step in whole.steps)
-            for count in range(len(texts)):  # the whole solution is no prefix to go on from
+            for count in range(len(texts)):  # the whole solution is not a prefix to continue
                 steps.setdefault(texts[:count], whole.steps[:count])
                 visits.setdefault(texts[:count], []).append(value)
         return await self._found(asked, solutions, tokens)

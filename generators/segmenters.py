@@ -47,7 +47,7 @@ class StepMarker(Segmenter):
     """Cuts before lines that open a step, such as ``Step 2:`` and ``**2. Schritt**``; else before numbered items; else
     before sentences such as ``Second, ...`` and ``Finally, ...``.
 
-    What stands before the first marker belongs to the first step.
+    Text before the first marker belongs to the first step.
     """
 
     kind: Literal["step_marker"] = "step_marker"
@@ -79,7 +79,7 @@ class Pieces(Segmenter):
     """Pieces aimed for; a text of fewer words has fewer."""
 
     def cuts(self, text: str) -> Iterable[int]:
-        """Return, for each equal division, the gap between words that lies nearest."""
+        """Return, for each equal division, the nearest gap between words."""
         blocks = whole_blocks(text, inline=True)
         gaps = [gap for m in _WORD_GAP.finditer(text) if not inside(gap := gap_cut(text, *m.span()), blocks)]
         if not gaps:

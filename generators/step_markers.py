@@ -69,7 +69,7 @@ _ENDED = re.compile(
 _TITLE = re.compile(r"[ \t]+[^\W\d_a-z]")
 """A title that follows without a sign begins with a capital, or is written in letters that have none."""
 _OPENED = ("**", "__", "#", "{", "[", "【")
-"""What makes a marker of its line without a sign behind the number."""
+"""What makes a line a marker without a sign after the number."""
 _ITEM = re.compile(
     r"^(?P<indent>[ \t]*)(?:#{1,6}[ \t]+)?(?:[*_]{2})?[(（]?(?P<number>\d{1,4})(?:[.)）](?=[\s*_])|[、．）])", re.M
 )

@@ -1,4 +1,4 @@
-"""The solutions that a row supplies, one or several, and what people say of them."""
+"""The solutions that a row supplies, one or several, and people's labels of them."""
 
 import re
 from bisect import bisect_right
@@ -35,7 +35,7 @@ class BroughtSolution(Record):
 
 
 class LabelMismatch(ValueError):
-    """People's label names a step that is not there."""
+    """People's label names a step that does not exist."""
 
 
 def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
@@ -123,7 +123,7 @@ def _first_error(cells: Cells, said: object, steps: int) -> PeopleLabel:
 
 
 def _ratings(cells: Cells, said: object, steps: int) -> PeopleLabel | None:
-    """Return None where people stopped without a wrong step: nobody knows whether there is one."""
+    """Return None if people stopped without a wrong step: whether there is one is unknown."""
     values = [_whole(one) for one in said] if isinstance(said, list | tuple) else []
     given = list(said) if isinstance(said, list | tuple) else [said]
     if len(values) != len(given) or any(

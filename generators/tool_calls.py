@@ -1,4 +1,4 @@
-"""Solutions that call a tool: the policy stops at a call, the answer becomes a step, and sampling goes on."""
+"""Solutions that call a tool: the policy stops at a call, the answer becomes a step, and sampling continues."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 ToolKind = Literal["calculator", "python"]
 
 Written = tuple[tuple[Step, ...], Completion]
-"""The steps of a rollout, and what the engine said of it: over all its requests, where there were several."""
+"""The steps of a rollout, and the engine's figures over all its requests."""
 LONGEST_ANSWER = 200
-"""What is kept of what Python says, in characters."""
+"""Kept length of Python's output, in characters."""
 REFUSALS = 3
 """Calls that may be refused before a solution counts as cut off."""
 
@@ -54,7 +54,7 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
 
 
 async def _answer(policy: "PromptedPolicy", call: str) -> str | None:
-    """Return what a call is answered, as the line goes on; None where the tool itself failed."""
+    """Return the answer to a call, as the line's continuation; None if the tool itself failed."""
     if policy.settings.tool == "calculator":
         return answer_call(call)
     if policy.python is None:

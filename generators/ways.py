@@ -10,10 +10,10 @@ from stepforge.schemas.seeds import seed_of
 
 
 class Way(Record):
-    """What is different; the rest is as ``[policy]`` says."""
+    """The differences; the rest is as in ``[policy]``."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
-    """Stands after the model's name wherever rows say which policy wrote them."""
+    """Added to the model's name wherever rows name their policy."""
     share: float = Field(ge=0, le=1)
     """Share of the problems that are asked so; 0 for one that only completes."""
     engine: str | None = None

@@ -1,6 +1,6 @@
 r"""Blocks that a step is never cut inside: code fences, LaTeX environments, displays and inline mathematics.
 
-A block that nothing closes is none, so that a truncated solution is still cut. Every search is linear in the text.
+An unclosed block does not count, so a truncated solution is still cut. Every search is linear in the text.
 """
 
 import re
@@ -39,13 +39,13 @@ def whole_blocks(text: str, *, inline: bool) -> list[Span]:
 
 
 def inside(position: int, spans: list[Span]) -> bool:
-    """Whether a cut at this position would part one of the ordered spans."""
+    """Whether a cut at this position would split one of the ordered spans."""
     before = bisect_right(spans, (position,)) - 1
     return before >= 0 and spans[before].start < position < spans[before].end
 
 
 def _fences(text: str) -> Iterator[Span]:
-    """Yield closed fences (CommonMark 0.31, section 4.5); the line break behind the closing one belongs to it."""
+    """Yield closed fences (CommonMark 0.31, section 4.5); the line break after the closing one belongs to it."""
     opened: re.Match[str] | None = None
     for match in _FENCE.finditer(text):
         mark, rest = match["mark"], match["rest"].strip()
@@ -107,7 +107,7 @@ def _dollars(text: str, place: int, close: int) -> bool:
 
 
 def _outside(spans: Iterable[Span], blocks: list[Span]) -> list[Span]:
-    """Return the spans with no end inside a block: what stands in a code fence opens nothing."""
+    """Return the spans with no end inside a block: text in a code fence opens nothing."""
     return [s for s in spans if not inside(s.start + 1, blocks) and not inside(s.end - 1, blocks)]
 
 

@@ -8,7 +8,7 @@ from stepforge.grading.gates import power_growth
 OPEN, CLOSE = "<<", ">>"
 REFUSED = " = no calls left\n"
 LONGEST = 200
-"""Longest expression that is worked out, in characters."""
+"""Longest expression that is computed, in characters."""
 MAX_GROWTH = 100
 """Largest exponent that the powers of an expression may come to."""
 SMALLEST_FACTOR = 10
@@ -26,7 +26,7 @@ def pending_call(text: str) -> str | None:
 
 
 def answer_call(expression: str) -> str:
-    """Return what the calculator answers, as the line goes on."""
+    """Return the calculator's answer, as the line's continuation."""
     if len(expression) > LONGEST or power_growth(expression) > MAX_GROWTH:
         return " = too long\n"
     try:
@@ -42,7 +42,7 @@ def calls_made(text: str) -> int:
 
 
 def needless(line: str) -> bool:
-    """Return whether a line calls the calculator for what needs none."""
+    """Return whether a line calls the calculator needlessly."""
     return any(not worth_a_call(expression) for expression in _ANSWERED.findall(line))
 
 

@@ -58,7 +58,7 @@ def unfinished_thought(text: str) -> bool:
 
 
 def _before_next_question(text: str) -> str:
-    """Cut off the next question that a base model goes on to ask itself once it has answered."""
+    """Cut off the next question that a base model asks itself after answering."""
     following = _NEXT_QUESTION.search(text, 1)
     if following is None:
         return text

@@ -1,4 +1,4 @@
-r"""What no comparison is begun with: answers too long, too deep, or naming a number too big to work out.
+r"""Answers that are never compared: too long, too deep, or with a number too big to compute.
 
 A refused answer is ``undetermined``, never ``wrong``. The gates read text only, in linear time, and are the first
 line; the second is a process that can be killed.

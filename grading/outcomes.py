@@ -1,4 +1,4 @@
-"""What a finished rollout is worth: the one place where the three outcomes are decided."""
+"""The outcome of a finished rollout: the one place where the three outcomes are decided."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ async def graded(
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 
     An engine error or a truncation is ``undetermined``: it says nothing about the steps before it. A rollout that
-    ended by itself without an answer is ``wrong``. Everything else is the grader's to say.
+    ended by itself without an answer is ``wrong``. The grader decides everything else.
     """
     finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
     outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))

@@ -12,7 +12,7 @@ def program_in(text: str, entry_point: str) -> str | None:
     """Return the program of a solution; None where it holds none.
 
     Of several fences, the last that defines the entry point counts, else the last one. A text without a fence is a
-    program from its first definition or import on; one that has neither goes on where a prompt ends.
+    program from its first definition or import on; one that has neither continues where a prompt ends.
     """
     for end in ENDS_OF_THOUGHT:
         text = text.rpartition(end)[2]
@@ -32,7 +32,8 @@ def fenced(text: str) -> list[tuple[int, int]]:
 
 
 def completed(setup: str, entry_point: str, program: str) -> str:
-    """Return what is run: the setup, then a program that defines the function, or that goes on where the setup ends."""
+    """Return what is run: the setup, then a program that defines the function, or that continues where the setup
+    ends."""
     if not setup:
         return program
     defines = re.search(

@@ -31,7 +31,7 @@ _CURRENCIES = re.compile("[€£¥₹]")
 
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
-    """Return the outcome where it can be had exactly or must be refused; None where Math-Verify has to be asked."""
+    """Return the outcome where it can be had exactly or must be refused; None if Math-Verify is needed."""
     if reference is None or answer is None or max(len(reference), len(answer)) > MAX_LENGTH:
         return "undetermined"
     try:

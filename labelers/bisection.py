@@ -7,9 +7,10 @@ Alive = Callable[[int], Awaitable[bool | None]]
 
 
 async def bisect(right: int, wrong: int, alive: Alive, first: int | None = None) -> tuple[int | None, int]:
-    """Return (0-based first error, steps of the last prefix asked). ``right`` steps are known to be right and the
-    prefix of ``wrong`` steps is known to be lost; neither is asked about. ``first`` is where to ask first, instead of
-    the middle. The error is None if a question on the way has no answer.
+    """Return (0-based first error, steps of the last prefix asked).
+
+    ``right`` steps are known to be right and the prefix of ``wrong`` steps is known to be lost; neither is asked about.
+    ``first`` is where to ask first, instead of the middle. The error is None if a question on the way has no answer.
     """
     asked, middle = right, first
     while wrong - right > 1:

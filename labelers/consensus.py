@@ -103,7 +103,9 @@ def fused(
     name: str, verdicts: Sequence[Verdict], skills: Mapping[str, Skill], steps: int, *, sure: float = 0.5
 ) -> Verdict:
     """Return the likeliest first error given all verdicts; a priori, errors are as frequent as measured, and every step
-    is equally likely to be the first. Only decisions are fused, not posteriors, so any two labelers can be combined.
+    is equally likely to be the first.
+
+    Only decisions are fused, not posteriors, so any two labelers can be combined.
     """
     if all(v.abstained for v in verdicts):
         return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)

@@ -20,7 +20,7 @@ class Labeler(Protocol):
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """The name in reports."""
         ...
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
@@ -61,7 +61,7 @@ class Combiner(Protocol):
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """The name in reports."""
         ...
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:

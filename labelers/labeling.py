@@ -30,8 +30,9 @@ async def label_wrong(
     *,
     right_too: bool = False,
 ) -> LabeledProblem:
-    """Label a problem by searching its wrong solutions; right ones are assumed to have no error, or searched too. A
-    truncated solution is neither: the labeler abstains.
+    """Label a problem by searching its wrong solutions; right ones are assumed to have no error, or searched too.
+
+    A truncated solution is neither: the labeler abstains.
     """
 
     async def verdict(rollout: Rollout) -> Verdict:

@@ -30,8 +30,8 @@ class MathShepherd(LabelPart):
     curtailed: bool = False
     """Whether a step's first success ends its completions."""
     ahead: int = Field(default=1, ge=1)
-    """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
-    labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
+    """With ``curtailed``, completions of a prefix in flight at a time. Those after its first success are cancelled:
+    labels and evidence do not change, and answers come sooner if the engine has spare capacity, else later."""
     shared: bool = True
     """Whether solutions that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)

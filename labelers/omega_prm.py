@@ -44,8 +44,8 @@ class OmegaPRM(LabelPart):
     """Whether a prefix's first success ends its completions: the same labels in distribution, for fewer tokens. The
     tree's values are then not plain shares, so its priorities differ."""
     ahead: int = Field(default=1, ge=1)
-    """With ``curtailed``, completions of a prefix under way at a time. Those behind its first success are cancelled:
-    labels and evidence stay what they are, and answers come sooner where the engine has room to spare; else later."""
+    """With ``curtailed``, completions of a prefix in flight at a time. Those after its first success are cancelled:
+    labels and evidence do not change, and answers come sooner if the engine has spare capacity, else later."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Search the tree of one question and label its solutions."""

@@ -4,10 +4,10 @@ In plain wording a line is ``name = expression = value``; in free wording it is 
 Deductions are judged by Z3 (``labelers.deductions``) and moves by a simulator (``labelers.moves``). A needless
 calculator call is wrong, and a tool's answer belongs to the call.
 
-A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation
-does not hold. A wrong line is *repaired* if a later line of the same solution states that quantity correctly. Known
-limit: a line that reaches the true value through wrong operands whose equation holds counts as right. Used only for
-audits; no labeler takes it as evidence.
+A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation does
+not hold. A wrong line is *repaired* if a later line of the same solution states that quantity correctly. Known limit: a
+line that reaches the true value through wrong operands whose equation holds counts as right. Used only for audits; no
+labeler takes it as evidence.
 """
 
 from collections.abc import Iterator

@@ -208,9 +208,10 @@ def opinions(solution: LabeledSolution, of: Sequence[str]) -> list[Verdict]:
 
 
 def first_loss(alive: Sequence[bool | None]) -> int | None:
-    """Return the first step that is not alive; ``len(alive)`` if all are; None if the evidence does not say. If every
-    step up to the loss was measured, it is the first False. If only some were, a success proves the steps before it,
-    and the loss is known if it follows the last success directly.
+    """Return the first step that is not alive; ``len(alive)`` if all are; None if the evidence does not say.
+
+    If every step up to the loss was measured, it is the first False. If only some were, a success proves the steps
+    before it, and the loss is known if it follows the last success directly.
     """
     for i, value in enumerate(alive):
         if value is None:

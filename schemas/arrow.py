@@ -1,7 +1,7 @@
 """Arrow schemas derived from the record classes: one source of truth, never inferred from rows.
 
-Inference types an empty list as ``list<null>``, and a conversion with a schema drops unknown keys in silence; here
-the records refuse unknown fields and the schema follows from their annotations alone.
+Inference types an empty list as ``list<null>``, and conversion with a schema silently drops unknown keys; here the
+records reject unknown fields and the schema follows only from their annotations.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -67,7 +67,7 @@ def _as_texts(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _field_values(values: Sequence[Any], kind: pa.StructType) -> Iterable[tuple[Any, ...]]:
-    """Yield the fields of each record, in one visit; of a missing one, something that its columns may hold."""
+    """Yield the fields of each record in one pass; for a missing one, a valid placeholder."""
     fields = itemgetter(*(field.name for field in kind)) if kind.num_fields > 1 else lambda d: (d[kind[0].name],)
     nothing = tuple(None if field.nullable else _NOTHING.get(field.type, ()) for field in kind)
     return (nothing if value is None else fields(vars(value)) for value in values)

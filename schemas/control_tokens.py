@@ -1,22 +1,22 @@
-"""Control tokens of language models, spelled out in a text: a tokenizer would take them for the end of a turn."""
+"""Control tokens of language models written in a text: a tokenizer would read them as the end of a turn."""
 
 import re
 
 _USUAL = re.compile(
     r"<\|[^\s<>|]{1,40}\|>|<\uff5c[^\s<>\uff5c]{1,40}\uff5c>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
 )
-"""How the usual models spell theirs, for servers that do not tell their own."""
+"""Those of common models, for servers that do not report their own."""
 
 
 class SpecialToken(ValueError):
-    """A text holds what the model reads as a control token."""
+    """A text contains something that the model reads as a control token."""
 
 
 def check_plain(text: str, known: frozenset[str]) -> None:
-    """Refuse a text from outside that would end a turn, or begin one.
+    """Reject an outside text that would end a turn, or begin one.
 
     Raises:
-        SpecialToken: it holds one of the ``known`` control tokens, or what looks like one where none is known.
+        SpecialToken: it contains one of the ``known`` control tokens, or what looks like one if none is known.
     """
     found = min((token for token in known if token in text), default=None)
     if found is None and not known and (usual := _USUAL.search(text)):

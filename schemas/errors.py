@@ -1,8 +1,8 @@
-"""Errors that a person can fix.
+"""Errors that the user can fix.
 
-``BadInput``: what was given cannot be used; nothing was started (exit code 2).
-``RunFailed``: a run ended early; finished work is kept (exit code 1).
-``Stopped``: a signal asked to stop; finished work is kept (exit code 128 and the signal's number).
+``BadInput``: the input cannot be used; nothing was started (exit code 2). ``RunFailed``: a run ended early; finished
+work is kept (exit code 1). ``Stopped``: a signal asked to stop; finished work is kept (exit code 128 and the signal's
+number).
 """
 
 
@@ -15,7 +15,7 @@ class RunFailed(RuntimeError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the work in good order."""
+    """A signal ended the work cleanly."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

@@ -27,7 +27,7 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
 def beta_interval(successes: int, failures: int, level: float = 0.9) -> tuple[float, float]:
     """Return the central credible interval of a share under a flat prior: quantiles of Beta(1 + s, 1 + f).
 
-    Unlike a share, a posterior is not biased by a rule that stopped drawing because of what had been seen.
+    Unlike a share, a posterior is not biased by adaptive stopping.
 
     Raises:
         ValueError: a count is negative, or the level lies outside 0 to 1.

@@ -1,4 +1,4 @@
-"""Labels as views of kept evidence. ``labels[i]`` speaks of the prefix ``steps[:i+1]``."""
+"""Labels as views of stored evidence. ``labels[i]`` is about the prefix ``steps[:i+1]``."""
 
 from collections.abc import Iterable
 from itertools import accumulate, islice
@@ -11,13 +11,13 @@ from stepforge.schemas.record import Record, Summed
 from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Rollout, pass_rate
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
-"""When drawing ended: after a number fixed beforehand, at the first success, or by what had been seen. Only with a
+"""When sampling stopped: after a fixed number, at the first success, or adaptively. Only with a
 fixed number is c/k an unbiased estimate; a posterior under a prior is not touched by the rule (likelihood principle).
 """
 
 
 class Belief(Record):
-    """What a labeler with a model of V holds true of one prefix, from all evidence and not from its counts alone."""
+    """A labeler's estimate for one prefix under a model of V, from all evidence and not only its counts."""
 
     value: float
     """Posterior mean of V."""
@@ -36,9 +36,9 @@ class StepLabel(Record):
     failures: int
     """Completions that ended at a wrong one."""
     undetermined: int = 0
-    """Completions without a verdict, the truncated ones included; they count neither way."""
+    """Completions without a verdict, including truncated ones; they count neither way."""
     truncated: int = 0
-    """Those of the undetermined ones that met the token limit."""
+    """Undetermined ones that hit the token limit."""
     stopping: Stopping = "fixed"
     belief: Belief | None = None
 
@@ -64,9 +64,9 @@ class StepLabel(Record):
 
 
 StepClass = Literal["right", "wrong", "repaired", "after", "unknown"]
-"""``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong, and made good later (the oracle: stated
-rightly by a later line; a labeler by outcomes: the policy succeeds as if it had been right); ``after``: not judged,
-after the first error; ``unknown``: says nothing that can be judged."""
+"""``wrong``: never repaired in this solution, so fatal; ``repaired``: wrong, and corrected later (oracle: a later line
+states it correctly; outcome-based labeler: the policy succeeds as if it had been right); ``after``: not judged, after
+the first error; ``unknown``: nothing that can be judged."""
 
 
 class Verdict(Record):
@@ -81,13 +81,13 @@ class Verdict(Record):
     posterior: tuple[float, ...] | None = None
     """Probability of each first-error index, and of no error last."""
     classes: tuple[StepClass, ...] | None = None
-    """A class per step, from labelers that tell (the oracle, ``change_point``)."""
+    """A class per step, from labelers that give one (the oracle, ``change_point``)."""
     critique: str | None = None
     """A judge's own words, kept only where its verdict agrees with another labeler's."""
 
     @property
     def finds_no_error(self) -> bool:
-        """Whether it says that every step is right."""
+        """Whether the verdict is that every step is right."""
         return self.first_error is None and not self.abstained
 
 
@@ -100,7 +100,7 @@ class LabeledSolution(Record):
     others: tuple[Verdict, ...] = ()
     """Verdicts of further labelers of the same run."""
     targets: tuple[float | None, ...] = ()
-    """What a rule of ``stepforge relabel`` would train each step on; empty where none was applied."""
+    """Training target of each step from a rule of ``stepforge relabel``; empty if none was applied."""
 
     @property
     def right_so_far(self) -> list[float | None]:
@@ -113,14 +113,14 @@ class LabeledSolution(Record):
 
     @property
     def labeled_steps(self) -> int:
-        """Steps that the verdict judges: those up to the first error, or all; none where it abstains."""
+        """Steps that the verdict judges: those up to the first error, or all; none if it abstains."""
         if self.verdict.abstained:
             return 0
         return len(self.rollout.steps) if self.verdict.first_error is None else self.verdict.first_error + 1
 
 
 class Cost(Summed):
-    """What was spent. Prompt tokens count each time they are given, cached or not."""
+    """Cost. Prompt tokens count each time they are sent, cached or not."""
 
     rollouts: int = 0
     generated_tokens: int = 0
@@ -129,7 +129,7 @@ class Cost(Summed):
 
     @classmethod
     def of(cls, written: Iterable[Rollout | Completion]) -> "Cost":
-        """Return the cost of having sampled these, and the repairs of rollouts."""
+        """Return the cost of sampling these, including repairs."""
         asked = list(written)
         asked_again = [r.repair for r in asked if isinstance(r, Rollout) and r.repair is not None]
         return cls(
@@ -141,7 +141,7 @@ class Cost(Summed):
 
 
 def cost_by_labeler(entries: "Iterable[LabelerCost]") -> dict[str, Cost]:
-    """Return what each labeler spent in all."""
+    """Return each labeler's total cost."""
     return summed_costs((entry.labeler, entry.cost) for entry in entries)
 
 
@@ -154,7 +154,7 @@ def summed_costs(entries: Iterable[tuple[str, Cost]]) -> dict[str, Cost]:
 
 
 class LabelerCost(Record):
-    """What one labeler spent on one problem."""
+    """One labeler's cost on one problem."""
 
     labeler: str
     cost: Cost
@@ -171,11 +171,11 @@ class LabeledProblem(Record):
     costs: tuple[LabelerCost, ...]
     further: tuple[Rollout, ...] = ()
     """Completions drawn after labeling, by parts that give no verdict (``contrast``). Pairs are found in them too; no
-    label is made from them, so that every labeler's figures stand beside what it spent itself."""
+    label is made from them, so every labeler's figures match its own cost."""
     searched: tuple[Rollout, ...] = ()
-    """Whole solutions that a search found beside ``solutions``: chosen, so nothing is counted from them."""
+    """Whole solutions that a search found in addition to ``solutions``: selected, so nothing is counted from them."""
     own: tuple[Rollout, ...] = ()
-    """The policy's own solutions of a problem whose solutions were supplied, where it solved the problem too."""
+    """The policy's own solutions of a problem with supplied solutions, if it also solved the problem."""
     completer: PolicyIdentity | None = None
     """Who wrote the completions, where that is not the policy."""
 
@@ -188,12 +188,12 @@ class LabeledProblem(Record):
 
     @property
     def supplied(self) -> bool:
-        """Whether the solutions came with the problem: the policy wrote none of them."""
+        """Whether the solutions were supplied: the policy wrote none of them."""
         return self.policy.model == SUPPLIED
 
     @property
     def pass_rate(self) -> float | None:
-        """The base rate: the policy's own pass rate; None where it never solved the problem."""
+        """The base rate: the policy's own pass rate; None if it did not sample the problem."""
         return pass_rate(self.own if self.supplied else [s.rollout for s in self.solutions])
 
     @property
@@ -203,13 +203,13 @@ class LabeledProblem(Record):
 
 
 COMPLETIONS = ("evidence", "further", "searched")
-"""The columns of a labeled problem that hold most of it, and that whoever looks at solutions alone can do without."""
+"""The large columns of a labeled problem, not needed to read only the solutions."""
 TOKENS = ("token_ids", "token_logprobs")
 """Parts of every step that only exports by token need."""
 
 
 class Failure(Record):
-    """A row that could not be finished: kept beside the shard, so that its siblings go on."""
+    """A row that could not be finished: stored next to the shard, so the other rows continue."""
 
     problem_id: str
     stage: str

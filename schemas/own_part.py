@@ -1,7 +1,8 @@
-"""Parts of a user's own: named in a run file by their import path, checked like ours.
+"""A user's own parts: named in a run file by their import path, checked like ours.
 
-``kind = "my_lab.labelers:MyLabeler"`` names a class that is a ``Record`` and keeps the contract of its place. Only what
-samples for a run imports it (``IMPORTING``); whatever else reads a run folder sees an ``OwnPart`` and executes nothing.
+``kind = "my_lab.labelers:MyLabeler"`` names a class that is a ``Record`` and implements the contract of its place. Only
+code that samples for a run imports it (``IMPORTING``); all other readers of a run folder see an ``OwnPart`` and execute
+nothing.
 """
 
 import inspect
@@ -16,11 +17,11 @@ from typing_extensions import get_protocol_members, is_protocol
 from stepforge.schemas.record import Record
 
 IMPORTING = {"import_own_parts": True}
-"""The validation context under which import paths are followed."""
+"""The validation context in which import paths are followed."""
 
 
 class OwnPart(Record):
-    """A part of a user's own as it stands in a run folder: its settings, not its code."""
+    """A user's own part as stored in a run folder: its settings, not its code."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -37,7 +38,7 @@ class OrOwn:
     """Lets a union of parts take an import path as its ``kind`` too: ``Annotated[A | B, ..., OrOwn(Contract)]``."""
 
     def __init__(self, *contracts: type) -> None:
-        """A part of a user's own keeps at least one of these: a protocol, or a class to derive from."""
+        """A user's own part must implement at least one of these: a protocol, or a class to derive from."""
         self.contracts = contracts
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -68,19 +69,19 @@ class OrOwn:
 
 
 def is_own(part: Record) -> bool:
-    """Return whether this is a part of a user's own that was not imported."""
+    """Return whether this is a user's own part that was not imported."""
     return isinstance(part, OwnPart)
 
 
 def settings_of_part(part: Record) -> dict[str, object]:
-    """Return a part's settings as a run file holds them, whether its code is imported or not."""
+    """Return a part's settings as in a run file, whether or not its code is imported."""
     settings = part.model_dump(mode="json")
     path = import_path(part)
     return {"kind": path, **_without_kind(settings)} if path else settings
 
 
 def import_path(part: Any) -> str | None:
-    """Return the ``kind`` that names a part of a user's own; None for one of ours."""
+    """Return the ``kind`` that names a user's own part; None for one of ours."""
     if isinstance(part, OwnPart):
         return part.kind
     module = type(part).__module__
@@ -108,7 +109,7 @@ def _imported(path: str, contracts: tuple[type, ...]) -> type[Record]:
 
 
 def contract_fault(part: type[Record], contract: type) -> str | None:
-    """Say what a class lacks of a contract: a protocol, or a class of ours to derive from."""
+    """Say what a class lacks to fulfill a contract: a protocol, or a class of ours to derive from."""
     if not is_protocol(contract):
         return None if issubclass(part, contract) else f"is not derived from stepforge.{contract.__name__}"
     for name in sorted(get_protocol_members(contract)):

@@ -6,8 +6,8 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.verifier import AnyVerifier
 
 AnswerKind = Literal["integer", "rational", "expression", "math", "choice", "text", "plan"]
-"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, a ``plan`` by carrying it out, the
-others as text."""
+"""How an answer is compared: the first three exactly, ``math`` by Math-Verify, a ``plan`` by simulating it, the others
+as text."""
 
 
 Reading = Literal["lines", "sentences", "equations", "calls", "deductions", "moves"]
@@ -21,11 +21,11 @@ class Quantity(Record):
 
     name: str
     expression: str
-    """How it is worked out from earlier ones, as a reference solution writes it; empty for a given number."""
+    """Its derivation from earlier ones, as written in a reference solution; empty for a given number."""
     value: str
     """Canonical exact text (``grading.exact``)."""
     needed: bool = True
-    """False for a distractor: true, but not on the way to the answer."""
+    """False for a distractor: true, but not needed for the answer."""
 
     @property
     def statement(self) -> str:
@@ -40,19 +40,19 @@ class Truth(Record):
     quantities: tuple[Quantity, ...]
     reading: Reading = "lines"
     calls: int | None = None
-    """How often a solution may call a tool; None where the problem sets no limit."""
+    """How often a solution may call a tool; None if the problem sets no limit."""
 
 
 class KeptColumn(Record):
-    """A column of a problem set that is carried along with its problem."""
+    """A column of a problem set that is kept with its problem."""
 
     name: str
     value: str
-    """As text; what is no text in the source, as JSON."""
+    """As text; values that are not text, as JSON."""
 
 
 class Lineage(Record):
-    """How a model came by a problem, and why its answer, or its solution, is believed."""
+    """How a model made a problem, and why its answer or solution is trusted."""
 
     parents: tuple[str, ...]
     """Ids of the problems that it was made from."""
@@ -67,7 +67,7 @@ class Lineage(Record):
 
 
 class Problem(Record):
-    """A question with a reference answer where one is known."""
+    """A question, with a reference answer if known."""
 
     id: str
     source: str
@@ -84,15 +84,15 @@ class Problem(Record):
     truth: Truth | None = None
     kept: tuple[KeptColumn, ...] = ()
     verifier: AnyVerifier | None = None
-    """What decides an outcome where the answer is no value: tests, a program, a user's own rule."""
+    """Decides the outcome if the answer is not a value: tests, a program, a user's own rule."""
     known_solution: str | None = None
-    """The text of a right solution, where one came with the problem."""
+    """The text of a right solution, if one came with the problem."""
     lineage: Lineage | None = None
     """Of a problem that a model wrote, or solved knowing the answer."""
 
     @property
     def reference_solution(self) -> str | None:
-        """A right solution: one that came along, or the needed quantities a line each and the answer."""
+        """A right solution: the supplied one, or the needed quantities, one per line, and the answer."""
         if self.known_solution is not None:
             return self.known_solution
         if self.truth is None or self.answer is None:

@@ -1,4 +1,4 @@
-"""The things a part may ask for: an engine, a scorer, a policy, a grader. All asynchronous; who else asks is unseen."""
+"""What a part may use: an engine, a scorer, a policy, a grader. All asynchronous; other callers are invisible."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -20,16 +20,15 @@ class Prompt(Record):
 
     text: str
     token_ids: tuple[int, ...] = ()
-    """The same as tokens; where given, the engine continues from exactly these and never re-encodes the text."""
+    """The same as tokens; if given, the engine continues from exactly these and never re-encodes the text."""
     turns: tuple[Message, ...] = ()
-    """The same as a conversation, for engines that render it themselves; an assistant's turn at its end is to be
-    continued from."""
+    """The same as a conversation, for engines that render it themselves; a final assistant turn is to be continued."""
     session: str = ""
-    """What requests of one problem have in common, so that a router can send them where their prefix is cached."""
+    """A key shared by one problem's requests, so a router can send them where their prefix is cached."""
 
 
 Cause = Literal["request", "server", "away"]
-"""Why a request failed: by itself (refused, too long), by a server that answers others, or since nobody answers."""
+"""Why a request failed: its own fault (refused, too long), a server that answers others, or no answer at all."""
 
 
 class Completion(Record):
@@ -37,7 +36,7 @@ class Completion(Record):
 
     text: str
     token_ids: tuple[int, ...] = ()
-    """Generated tokens without the end-of-text token; empty where the engine does not report."""
+    """Generated tokens without the end-of-text token; empty if the engine does not report them."""
     token_ends: tuple[int, ...] = ()
     """For each token, the length in characters of the text up to its end; same length as ``token_ids``."""
     finish: Finish
@@ -52,7 +51,7 @@ class Completion(Record):
     error: str | None = None
     """What went wrong, when ``finish`` is ``error``."""
     cause: Cause = "request"
-    """Whose fault that was."""
+    """The kind of failure."""
 
     @classmethod
     def failed(cls, message: str, cause: Cause = "request") -> "Completion":
@@ -81,11 +80,11 @@ class Sampling(Record):
 
 
 class EngineDead(RuntimeError):
-    """The engine will not answer again: the worker must end, so that it can be started again."""
+    """The engine will not answer again: the worker must end and be restarted."""
 
 
 class Engine(Protocol):
-    """Tokens in, tokens out; batches by itself."""
+    """Tokens in, tokens out; batches internally."""
 
     @property
     def identity(self) -> EngineIdentity: ...
@@ -131,12 +130,12 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what the engine holds; nothing of it outlives this call."""
+        """Release the engine's resources; nothing outlives this call."""
         ...
 
 
 class StepScores(Record):
-    """What a reward model makes of one solution."""
+    """A reward model's scores for one solution."""
 
     scores: tuple[float, ...]
     """For each step the probability that it is right, from 0 to 1; empty where it could not be scored."""

@@ -1,4 +1,4 @@
-"""The record: everything that flows between stages, or is stored, is a frozen model that refuses unknown fields."""
+"""The record: everything that flows between stages or is stored is a frozen model that rejects unknown fields."""
 
 from typing import Self
 

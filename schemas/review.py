@@ -1,4 +1,4 @@
-"""What people say of single steps, as it is recorded: who, when, what was shown, how long it took."""
+"""People's findings on single steps: who, when, what was shown, how long it took."""
 
 from typing import Literal
 
@@ -7,8 +7,8 @@ from pydantic import Field
 from stepforge.schemas.record import Record
 
 Finding = Literal["right", "wrong", "repaired", "redundant", "unclear", "reference_wrong", "withdrawn"]
-"""``repaired``: wrong, and made good later; ``redundant``: right, and of no use; ``withdrawn`` takes back what the
-reviewer said of the step before."""
+"""``repaired``: wrong, and corrected later; ``redundant``: right, but useless; ``withdrawn`` retracts the reviewer's
+earlier finding on the step."""
 Origin = Literal["review", "label_studio", "argilla", "prm800k", "usage"]
 
 
@@ -27,18 +27,18 @@ class StepFinding(Record):
     at: str
     """When, ISO 8601 with time zone."""
     seconds: float | None = Field(default=None, ge=0)
-    """From when the step was shown to the answer, where that is known."""
+    """Time from showing the step to the answer, if known."""
     shown: tuple[str, ...] = ()
-    """What stood beside the step: ``reference``, ``labels``, ``condensed`` (a model's text)."""
+    """What was shown with the step: ``reference``, ``labels``, ``condensed`` (a model's text)."""
     text_digest: str = ""
-    """Of the solution's text up to and with the step: a finding never counts for other words."""
+    """Digest of the solution's text up to and including the step: a finding never applies to a different text."""
     origin: Origin = "review"
     consent: str = ""
-    """For ``usage``: on what terms the user agreed."""
+    """For ``usage``: the terms of the user's consent."""
     license: str = ""
-    """License of the finding, where it comes from elsewhere."""
+    """License of the finding, if it comes from elsewhere."""
 
     @property
     def weak(self) -> bool:
-        """Whether it is a trace of use, and not a judgment that somebody was asked for."""
+        """Whether it is from a usage log, rather than a requested judgment."""
         return self.origin == "usage"

@@ -7,7 +7,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
 Outcome = Literal["correct", "wrong", "undetermined"]
-"""``undetermined`` is a time-out, a crash, a truncated or unreadable completion: never evidence against a step."""
+"""``undetermined`` is a timeout, a crash, a truncated or unreadable completion: never evidence against a step."""
 
 Finish = Literal["stop", "length", "error"]
 """``stop``: the policy ended by itself; ``length``: truncated; ``error``: the engine failed."""
@@ -26,8 +26,8 @@ class Step(Record):
     lowest_logprob: float | None = None
     """Log-probability of its least expected token, in nats."""
     author: Author = "policy"
-    """``tool``: what a tool answered. The policy did not write it, so it has no tokens and no log-probability of its
-    own, no label speaks of it, and nothing is trained on it."""
+    """``tool``: a tool's answer. The policy did not write it, so it has no tokens, no log-probability and no label, and
+    is never trained on."""
     token_logprobs: tuple[float, ...] = ()
     """Log-probability of each of ``token_ids``, in nats; empty where the engine does not report."""
 
@@ -40,7 +40,7 @@ class Start(Record):
 
 
 SUPPLIED = "supplied"
-"""The model that solutions are said to be of, where they came with their problem."""
+"""The model name of supplied solutions."""
 
 
 class PeopleLabel(Record):
@@ -49,16 +49,16 @@ class PeopleLabel(Record):
     first_error: int | None = None
     """0-based index of the first wrong step; None if there is none."""
     ratings: tuple[int | None, ...] = ()
-    """Per step -1 (wrong), 0 (neutral) or 1 (right), None where nobody rated it (PRM800K, arXiv 2305.20050)."""
+    """Per step -1 (wrong), 0 (neutral) or 1 (right), None if not rated (PRM800K, arXiv 2305.20050)."""
     error_start: int | None = None
-    """First character of the text that is wrong, where people marked characters instead of steps."""
+    """First wrong character of the text, if people marked characters instead of steps."""
 
 
 class Repair(Record):
-    """What the policy wrote after it was told why its solution was wrong."""
+    """What the policy wrote after learning why its solution was wrong."""
 
     message: str
-    """What a verifier said of the solution."""
+    """The verifier's message about the solution."""
     prompt: str
     """What the policy was given, with its first solution and the message."""
     text: str
@@ -84,16 +84,16 @@ class Rollout(Record):
     tokens: int
     """Tokens that the policy generated, with the end-of-text token."""
     prompt_tokens: int = 0
-    """Tokens of question and prefix that the engine was given."""
+    """Tokens of question and prefix sent to the engine."""
     cached_tokens: int = 0
     """Those of the prompt tokens that came from the engine's prefix cache."""
     mean_logprob: float | None = None
     """Mean log-probability of the generated tokens, in nats, where the engine gives it."""
     people: PeopleLabel | None = None
     repair: Repair | None = None
-    """The policy's second turn, where ``policy.repair`` asks for one."""
+    """The policy's second turn, if ``policy.repair`` is set."""
     scores: tuple[float, ...] = ()
-    """For each step the probability that it is right, by the run's ``scorer``; empty where nothing was scored."""
+    """For each step the probability that it is right, by the run's ``scorer``; empty if nothing was scored."""
 
     @property
     def text(self) -> str:
@@ -117,7 +117,7 @@ class PolicyIdentity(Record):
     top_p: float
     max_tokens: int
     prompt: str
-    """The prompt template as the model is given it, rendered by its chat template where there is one."""
+    """The prompt template as sent to the model, rendered by its chat template if there is one."""
 
 
 class SolvedProblem(Record):
@@ -127,15 +127,15 @@ class SolvedProblem(Record):
     rollouts: tuple[Rollout, ...]
     policy: PolicyIdentity
     own: tuple[Rollout, ...] = ()
-    """The policy's own solutions of a problem that came with some, where its pass rate was asked for."""
+    """The policy's own solutions of a problem with supplied ones, if its pass rate was needed."""
     searched: tuple[Rollout, ...] = ()
-    """Whole solutions that a search found beside those that were kept."""
+    """Whole solutions that a search found in addition to the kept ones."""
     searched_tokens: int = 0
-    """Tokens that a search generated beside the solutions that were kept."""
+    """Tokens that a search generated in addition to the kept solutions."""
 
     @property
     def supplied(self) -> bool:
-        """Whether the solutions came with the problem: the policy wrote none of them."""
+        """Whether the solutions were supplied: the policy wrote none of them."""
         return self.policy.model == SUPPLIED
 
     @property

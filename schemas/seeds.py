@@ -1,4 +1,4 @@
-"""Seeds from a hash of a path of names, so that neighboring seeds share nothing and order never matters."""
+"""Seeds from a hash of a path of names, so neighboring seeds share nothing and order never matters."""
 
 import hashlib
 from random import Random

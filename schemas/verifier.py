@@ -1,4 +1,4 @@
-"""How an outcome is decided where the answer is no value: by tests, by a program, by a user's own rule.
+"""How an outcome is decided if the answer is not a value: by tests, by a program, by a user's own rule.
 
 A verifier is data: it travels with its problem, is stored with it, and is only ever executed inside the isolation
 (``pipelines/sandbox``). To add one, write its record and add it to ``AnyVerifier``.
@@ -28,19 +28,19 @@ class UnitTests(Record):
     entry_point: str = Field(pattern=r"^[A-Za-z_]\w*$")
     """Name of the function that the program defines."""
     setup: str = ""
-    """Python that stands before the program and before the tests: imports, or the prompt that the program completes."""
+    """Python prepended to the program and the tests: imports, or the prompt that the program completes."""
     seconds: float = Field(default=5.0, gt=0)
     """Time limit of all tests together."""
     over_limit: OverLimit = "undetermined"
-    """What a program comes to that is not done in time or memory."""
+    """Outcome of a program that exceeds its time or memory."""
 
 
 class PythonVerifier(Record):
-    """A Python function of the user's own: ``function(question, solution)``; one that has a parameter ``kept`` is given
-    the problem's kept columns, too.
+    """The user's own Python function: ``function(question, solution)``; with a parameter ``kept`` it also gets the
+    problem's kept columns.
 
-    It returns True (correct), False (wrong) or None (undetermined), or one of these words. An exception and a time-out
-    are undetermined.
+    It returns True (correct), False (wrong) or None (undetermined), or one of these words. An exception or a timeout is
+    undetermined.
     """
 
     kind: Literal["python"] = "python"
@@ -50,18 +50,17 @@ class PythonVerifier(Record):
 
 
 class CommandVerifier(Record):
-    """A command of the user's own.
+    """The user's own command.
 
     It reads ``{"question": ..., "solution": ..., "kept": {...}}`` on standard input. The last line that it writes is
-    ``correct``, ``wrong`` or ``undetermined``; anything else, an exit code other than 0, and a time-out are
-    undetermined.
+    ``correct``, ``wrong`` or ``undetermined``; anything else, an exit code other than 0, or a timeout is undetermined.
     """
 
     kind: Literal["command"] = "command"
     command: tuple[str, ...] = Field(min_length=1)
     """Program and arguments; ``{python}`` is this Python."""
     reads: tuple[str, ...] = ()
-    """Files and folders that it may read, beside the system's programs and libraries."""
+    """Files and folders that it may read, besides the system's programs and libraries."""
     seconds: float = Field(default=10.0, gt=0)
 
 

@@ -86,7 +86,7 @@ class Trainer:
             self.progress = json.loads((weights / "training.json").read_text())
             self.progress.pop("remarks", None)
         self.began = self.progress["seconds"]
-        """Seconds of training behind the weights that this folder started from."""
+        """Seconds of training of the weights that this folder started from."""
         self.full_rate = 1.0
 
     def restore(self) -> bool:

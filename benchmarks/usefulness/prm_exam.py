@@ -76,7 +76,7 @@ def first_below(scores: Array, threshold: float) -> NDArray[np.int64]:
 
 
 def padded_scores(scores: Sequence[Sequence[float]]) -> Array:
-    """Return scores as one array, (solutions, longest); behind a solution's end nothing is below any threshold."""
+    """Return scores as one array, (solutions, longest); after a solution's end nothing is below any threshold."""
     padded = np.full((len(scores), max(map(len, scores))), np.inf)
     for row, given in zip(padded, scores, strict=True):
         row[: len(given)] = given
@@ -92,7 +92,7 @@ class Answers:
         self.truth = np.array([NONE if case.first_error is None else case.first_error for case in cases])
 
     def tally(self, scores: Array, threshold: float) -> Tally:
-        """Return the counts behind F1, by problem."""
+        """Return the counts for F1, by problem."""
         exact, wrong = first_below(scores, threshold) == self.truth, self.truth != NONE
         return Tally(*(self._count(kept) for kept in (wrong, wrong & exact, ~wrong, ~wrong & exact)))
 
@@ -106,7 +106,7 @@ class Answers:
     def step_aucs(self, scores: Array) -> Array:
         """Return, by problem, the share of (right step, first wrong step) pairs in the right order; NaN without any.
 
-        Steps behind the first wrong one are left out: whether they are right is another question.
+        Steps after the first wrong one are left out: whether they are right is another question.
         """
         place = np.arange(scores.shape[1])[None, :]
         end = np.where(self.truth == NONE, scores.shape[1], self.truth)[:, None]

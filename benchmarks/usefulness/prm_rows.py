@@ -8,7 +8,7 @@ from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
 Targets = Literal["first_error", "posterior", "outcome_every_step", "outcome_last_step"]
-"""``first_error``: right before it, wrong at it, nothing behind it (the ``stepwise`` export). ``posterior``: the
+"""``first_error``: right before it, wrong at it, nothing after it (the ``stepwise`` export). ``posterior``: the
 probability that no error came so far. ``outcome_...``: the answer's own outcome, at every step or at the last alone."""
 
 

@@ -39,7 +39,7 @@ class PolicyArm(Record):
     method: Literal["sft", "dpo"]
     rows: tuple[RowsFrom, ...] = Field(min_length=1)
     next_step: bool = False
-    """Whether its pairs are single steps, behind which no end-of-text may stand."""
+    """Whether its pairs are single steps, after which there must be no end of text."""
     rate: float = Field(gt=0)
     steps: int = Field(ge=1)
     beta: float = Field(default=0.1, gt=0)

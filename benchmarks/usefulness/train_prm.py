@@ -60,7 +60,7 @@ def _labeled(row: PrmRow) -> list[tuple[int, float]]:
 
 
 def _example(encoded: Encoded, row: PrmRow) -> tuple[Encoded, list[float]]:
-    """Keep the steps with a label, and no token behind the last of them."""
+    """Keep the steps with a label, and no token after the last of them."""
     kept = _labeled(row)
     ends = [encoded.ends[i] for i, _ in kept]
     return Encoded(encoded.ids[: ends[-1] + 1 if ends else 0], encoded.start, ends), [label for _, label in kept]

@@ -3,9 +3,9 @@
     python benchmarks/usefulness/trl_policies.py --method dpo --data DIR/datasets/step_preference 0 --weights FOLDER \
         --out FOLDER --next-step
 
-TRL's DPO puts the end-of-text token behind every chosen and rejected text that is no chat. Behind a whole solution
-that is right; behind a single step it teaches to stop there. ``--next-step`` takes it off again after TRL has
-tokenized the rows, and refuses to train if it is not there to be taken off.
+TRL's DPO appends the end-of-text token to every chosen and rejected text that is not a chat. After a whole solution
+that is right; after a single step it teaches the model to stop. ``--next-step`` removes it after TRL has tokenized the
+rows, and refuses to train if it is not there to be taken off.
 
 Imports nothing of stepforge.
 """

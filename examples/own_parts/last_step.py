@@ -14,7 +14,7 @@ class LastStep(Record):
 
     @property
     def name(self) -> str:
-        """The labeler's name in reports."""
+        """The name in reports."""
         return self.kind
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:

@@ -20,7 +20,7 @@ ITEMS = "coins books pens shells cards eggs stamps apples".split()
 LARGEST = 90
 """No quantity of an honest solution is above this."""
 SHUFFLED_FROM = 5
-"""From this level on the sentences come in an order of their own."""
+"""From this level on the sentences are shuffled."""
 
 Relation = Literal["given", "times", "more", "fewer", "half", "together"]
 

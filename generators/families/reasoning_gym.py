@@ -1,6 +1,6 @@
 """Tasks of reasoning-gym (arXiv 2505.24760), an extra: ``pip install 'stepforge[gym]'``.
 
-Where a task's own scorer decides, it is only run in isolation: some of them execute the answer.
+A task's own scorer runs only in isolation: some of them execute the answer.
 """
 
 import json
@@ -43,7 +43,7 @@ class ReasoningGym(ProblemFamily):
             raise BadInput(f"generate: reasoning_gym: task {self.task!r}: {error}") from None
 
     def item(self, seed: int, index: int) -> Problem:
-        """Return item ``index``; its own seed is a hash, so that neighbors share nothing."""
+        """Return item ``index``; its own seed is a hash, so neighbors share nothing."""
         own = seed_of(seed, self.kind, self.task, index) % 2**32
         entry, compared = self._entry(own)
         source = {"task": self.task, "seed": own, "options": self.options}

@@ -47,7 +47,7 @@ class Templates(Family):
 
     @property
     def label(self) -> str:
-        """How cards and checks call the set."""
+        """The set's name in cards and checks."""
         return f"templates of {Path(self.path).name}"
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Word problems with numbers too large for the head: a step may call a calculator, so many times and no more.
+"""Word problems with numbers too large for mental arithmetic: steps may call a calculator a limited number of times.
 
 A call is spent well on a product of two numbers with two digits each; a needless one is missing later.
 """

@@ -1,8 +1,8 @@
 """A grammar of texts: named rules with many forms each, drawn at random.
 
-A grammar file holds ``[rule]`` lines, each followed by the rule's forms, one a line. In a form, ``<rule>`` stands for
-a form of that rule, ``(a|b|)`` for one of the alternatives (never nested), and ``{slot}`` for a value that the caller
-gives.
+A grammar file holds ``[rule]`` lines, each followed by the rule's forms, one per line. In a form, ``<rule>`` is
+replaced by a form of that rule, ``(a|b|)`` for one of the alternatives (never nested), and ``{slot}`` for a value that
+the caller gives.
 """
 
 import re
@@ -53,7 +53,7 @@ def _held_out(rule: str, form: str) -> bool:
 
 
 def read_grammar(*texts: str) -> Grammar:
-    """Return the grammar that the texts of grammar files define together; a line that starts with # says nothing.
+    """Return the grammar that the texts of grammar files define together; lines that start with # are comments.
 
     Raises:
         ValueError: a rule is defined twice, is used and not defined, or has no form.

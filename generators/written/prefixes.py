@@ -1,7 +1,7 @@
-"""Cold start: problems on which the policy nearly always fails, begun for it from a reference solution.
+"""Cold start: problems that the policy almost never solves, started for it from a reference solution.
 
 The reverse curriculum of arXiv 2402.05808: the policy is given the beginning of a reference solution, one step less at
-a time, for as long as it still ends right often enough. What it wrote from the shortest such beginning is labeled.
+a time, as long as it still succeeds often enough. Its continuations of the shortest such beginning are labeled.
 """
 
 from typing import Literal

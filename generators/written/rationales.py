@@ -1,4 +1,4 @@
-"""Solutions written by a model that is told the answer (STaR, arXiv 2203.14465), kept if they hold without it.
+"""Solutions written by a model that is given the answer (STaR, arXiv 2203.14465), kept if they hold without it.
 
 A rationale that works backwards from the answer looks sound and proves nothing. So it must not state the answer in its
 first half, and the policy, which does not know the answer, must reach it from that half.
@@ -40,7 +40,7 @@ class Rationales(ModelSource):
     """Least share of them that must reach the answer."""
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one solution, and let the policy go on from its half."""
+        """Write one solution, and let the policy continue from its half."""
         problem = seeds.seed.problem
         if problem.answer is None:
             return Attempt(Refused("no answer to reason to"))
@@ -89,7 +89,7 @@ async def _fault(problem: Problem, steps: tuple[Step, ...], policy: PromptedPoli
 
 
 def _states(text: str, answer: str) -> bool:
-    """Whether an answer stands in a text by itself, and not as a part of a longer number or word."""
+    """Whether an answer occurs in a text by itself, not as part of a longer number or word."""
     before, found, after = text.partition(answer)
     while found:
         if not (before[-1:].isalnum() or after[:1].isalnum()):

@@ -1,4 +1,4 @@
-"""The contract of a source in which a model takes part: seed problems in, one attempt a row, made or refused."""
+"""The contract of a source that uses a model: seed problems in, one attempt per row, accepted or refused."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ FROM_FAMILY = 100
 
 
 class Refused(NamedTuple):
-    """Why an attempt came to nothing, and the text that the model wrote."""
+    """Why an attempt failed, and the text that the model wrote."""
 
     reason: str
     """A short phrase without numbers."""
@@ -30,7 +30,7 @@ class Refused(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What became of one attempt, and what it cost."""
+    """The result and cost of one attempt."""
 
     made: SourceItem | Refused
     cost: Cost = Cost()
@@ -79,7 +79,8 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
 
 
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
-    """Return the answer that most solutions end at, and their share of all: what has no answer agrees with nothing."""
+    """Return the answer that most solutions end at, and their share of all: solutions without an answer agree with
+    nothing."""
     answered = voters(rollouts)
     if not answered:
         return "", 0.0

@@ -1,7 +1,7 @@
 """Puzzles of states and moves: what is legal, what leads to the goal, and how far it is.
 
-A solution makes a move a line, ``move: state after it``. States are small, so a search over all of them settles what
-a move is worth.
+A solution makes one move per line, ``move: state after it``. States are small, so a search over all of them settles
+what a move is worth.
 """
 
 from abc import ABC, abstractmethod
@@ -90,7 +90,7 @@ class Puzzle(Record, ABC):
         return self._steps_to_goal.get(state)
 
     def classify(self, state: State, move: str, made: int) -> MoveClass:
-        """Return what a move is worth after ``made`` others."""
+        """Return the class of a move after ``made`` others."""
         after = self.after(state, move)
         if after is None:
             return "illegal"

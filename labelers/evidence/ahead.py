@@ -1,6 +1,7 @@
-"""Asking ahead: the next questions are in flight before it is known whether they are needed. Answers are taken in the
-order of the questions; requests still in flight at the end are cancelled and leave no trace. So the result does not
-depend on what was asked ahead, or on which answer came first.
+"""Asking ahead: the next questions are in flight before it is known whether they are needed.
+
+Answers are taken in the order of the questions; requests still in flight at the end are cancelled and leave no trace.
+So the result does not depend on what was asked ahead, or on which answer came first.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
-"""The tree of a problem's rollouts: which steps were written after a prefix, and how those ended. A rollout counts at
-every step that it passes through, wherever it started: given that it gets there, how it ends is a sample of how the
-policy ends from there. How often a step is written is not meaningful: its completions were requested.
+"""The tree of a problem's rollouts: which steps were written after a prefix, and how those ended.
+
+A rollout counts at every step that it passes through, wherever it started: given that it gets there, how it ends is a
+sample of how the policy ends from there. How often a step is written is not meaningful: its completions were requested.
 """
 
 from collections import defaultdict

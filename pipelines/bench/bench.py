@@ -202,6 +202,7 @@ def bench_labelers(
     config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
 ) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and the curves next to it; return the result and its text.
+
     ``recording`` is a finished run to replay instead of recording; values are measured if ``folder`` has them.
 
     Raises:

@@ -9,8 +9,9 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def coverage_curve(judged: Sequence[Judged]) -> dict[str, Any]:
-    """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration. ``said`` is the
-    mean posterior of the named step in that part; equal to ``accuracy`` if calibrated.
+    """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration.
+
+    ``said`` is the mean posterior of the named step in that part; equal to ``accuracy`` if calibrated.
     """
     cases = []
     for j in judged:

@@ -1,5 +1,6 @@
-"""``stepforge relabel``: another rule over stored evidence. Samples nothing, and leaves the run unchanged. The result
-is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
+"""``stepforge relabel``: another rule over stored evidence. Samples nothing, and leaves the run unchanged.
+
+The result is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
 from collections import Counter, defaultdict

@@ -1,7 +1,8 @@
-"""Rounds: label, train on the data, and label again with the improved policy, so the data stays on-policy. Every round
-is a whole run in its own folder, ``DIR/round-01`` and so on, on fresh problems. The command under ``[train]`` of the
-run file turns a round's data sets and its model into the model of the next; any trainer will do. The same ``stepforge
-run --rounds`` resumes where it stopped, in any round.
+"""Rounds: label, train on the data, and label again with the improved policy, so the data stays on-policy.
+
+Every round is a whole run in its own folder, ``DIR/round-01`` and so on, on fresh problems. The command under
+``[train]`` of the run file turns a round's data sets and its model into the model of the next; any trainer will do. The
+same ``stepforge run --rounds`` resumes where it stopped, in any round.
 """
 
 import json

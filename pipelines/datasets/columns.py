@@ -1,5 +1,6 @@
-"""The columns of a data set: those of its rows, followed by facts about each row's problem. ``kept`` comes last, if
-problem sets keep columns.
+"""The columns of a data set: those of its rows, followed by facts about each row's problem.
+
+``kept`` comes last, if problem sets keep columns.
 """
 
 import json

@@ -33,8 +33,10 @@ class Reaper:
 def start_watched(start: Callable[[], Any], *, quiet: bool) -> tuple[Any, Reaper]:
     """Start an engine, and a reaper for the processes that it starts.
 
-    With ``quiet``, their standard error is withheld until they have started. Raises: RuntimeError: they do not start;
-    the message is the reason they printed.
+    With ``quiet``, their standard error is withheld until they have started.
+
+    Raises:
+        RuntimeError: they do not start; the message is the reason they printed.
     """
     before = {child.pid for child in active_children()}
     with reason_from_stderr() if quiet else nullcontext():

@@ -1,7 +1,8 @@
-"""Between the searches and an engine: a cap, a clock, a check, and the progress counters. Thousands of searches send
-requests at once; at most ``capacity`` are in flight in the engine, fewer if the engine reports that its cache cannot
-hold that many. So its own queue stays short, and a request's time limit covers computing, not waiting. The others wait
-here, first come, first served.
+"""Between the searches and an engine: a cap, a clock, a check, and the progress counters.
+
+Thousands of searches send requests at once; at most ``capacity`` are in flight in the engine, fewer if the engine
+reports that its cache cannot hold that many. So its own queue stays short, and a request's time limit covers computing,
+not waiting. The others wait here, first come, first served.
 """
 
 import asyncio

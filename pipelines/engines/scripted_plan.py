@@ -1,5 +1,6 @@
-"""Reads a question of the ``sequence`` or ``quantities`` family into a plan: its steps in a valid order. Invariant: a
-step's inputs come before it, and ``truth`` holds the right value of each.
+"""Reads a question of the ``sequence`` or ``quantities`` family into a plan: its steps in a valid order.
+
+Invariant: a step's inputs come before it, and ``truth`` holds the right value of each.
 """
 
 import re

@@ -45,8 +45,10 @@ def read_completion(
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
-    """Return the one choice requested. Raises: ValueError: there is none, with the server's own message if any; or
-    another was sent instead.
+    """Return the one choice requested.
+
+    Raises:
+        ValueError: there is none, with the server's own message if any; or another was sent instead.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -106,7 +108,10 @@ def _with_tokens(completion: Completion, choice: Any, tokenizer: ModelTokenizer,
     """Accept the tokens if they decode to the text that the server reports.
 
     The last one may be the end-of-text token, which is left out of the text; some servers omit it from the tokens.
-    Raises: TypeError: there are none. ValueError: they are tokens of a different text or model.
+
+    Raises:
+        TypeError: there are none.
+        ValueError: they are tokens of a different text or model.
     """
     ids = choice.get("token_ids", _ids_of_logprobs(choice))
     if ids is None and completion.text == "":

@@ -49,8 +49,10 @@ class ServerConnection:
     """Sends requests to one server; the key is removed from all text the server returns."""
 
     def __init__(self, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """``transport`` replaces the network in tests. Raises: BadInput: the key is not set, is not valid, or would be
-        sent unencrypted.
+        """``transport`` replaces the network in tests.
+
+        Raises:
+            BadInput: the key is not set, is not valid, or would be sent unencrypted.
         """
         self._key = api_key(settings)
         address = _url(settings.address)
@@ -79,9 +81,11 @@ class ServerConnection:
         most: int,
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Reply:
-        """Return the answer to a request, of at most ``most`` unpacked bytes and within ``seconds`` in all. Raises:
-        NotAnswered: the connection failed, or the answer was late (``TooSlow``). NotSent: the request cannot be sent,
-        or the answer is too long or packed in an unknown way.
+        """Return the answer to a request, of at most ``most`` unpacked bytes and within ``seconds`` in all.
+
+        Raises:
+            NotAnswered: the connection failed, or the answer was late (``TooSlow``).
+            NotSent: the request cannot be sent, or the answer is too long or packed in an unknown way.
         """
         try:
             request = self._client.build_request("POST", path, json=body, headers=dict(headers))

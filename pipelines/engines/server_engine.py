@@ -1,5 +1,6 @@
-"""An OpenAI-compatible server. Only requests lost by the infrastructure are sent again, with the same seed. Retrying on
-what the model wrote would bias every estimate made from the answers.
+"""An OpenAI-compatible server. Only requests lost by the infrastructure are sent again, with the same seed.
+
+Retrying on what the model wrote would bias every estimate made from the answers.
 """
 
 import asyncio
@@ -114,8 +115,9 @@ class ServerEngine(TextEngine):
         await self._connection.close()
 
     async def _try_to_go_on(self) -> None:
-        """Check whether beginnings are accepted, and exactly: a template that trims would drop a line's end. If the
-        beginning comes back before the one requested token, it always does.
+        """Check whether beginnings are accepted, and exactly: a template that trims would drop a line's end.
+
+        If the beginning comes back before the one requested token, it always does.
         """
         counts, echoed = [], []
         for begun in ("So it is 2", "So it is 2\n"):

@@ -7,9 +7,10 @@ MOST_TOKENS = 2**31
 
 
 def sound(completion: Completion) -> Completion:
-    """Return the completion, or an error if it is impossible. A finished text without tokens, tokens that do not match
-    the text, invalid Unicode and impossible counts are engine faults. They say nothing about earlier steps, and must
-    not reach the journal, or every retry would find them again.
+    """Return the completion, or an error if it is impossible.
+
+    A finished text without tokens, tokens that do not match the text, invalid Unicode and impossible counts are engine
+    faults. They say nothing about earlier steps, and must not reach the journal, or every retry would find them again.
     """
     counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
     if not all(0 <= count <= MOST_TOKENS for count in counts):

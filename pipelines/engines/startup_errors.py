@@ -1,6 +1,7 @@
 """Standard error of processes during startup: passed on once they are up, else searched for the reason. vLLM only
-raises "initialization failed" for a process that did not start. The reason is on standard error, in the middle of two
-or three tracebacks.
+raises "initialization failed" for a process that did not start.
+
+The reason is on standard error, in the middle of two or three tracebacks.
 """
 
 import os
@@ -23,9 +24,12 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @contextmanager
 def reason_from_stderr() -> Iterator[None]:
-    """Withhold standard error in this block, and pass it on at the end. Processes started in the block keep the pipe;
-    their later output is passed on immediately. Raises: RuntimeError: the block raised one; the message is the first
-    error written, if any.
+    """Withhold standard error in this block, and pass it on at the end.
+
+    Processes started in the block keep the pipe; their later output is passed on immediately.
+
+    Raises:
+        RuntimeError: the block raised one; the message is the first error written, if any.
     """
     with _ONE_AT_A_TIME:
         pump = _Pump()

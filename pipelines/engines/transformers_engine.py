@@ -1,5 +1,6 @@
-"""Plain transformers: requests that arrive close together are computed together, on the engine's own thread. A batch
-that fails gives errors for its own requests; the next batch is unaffected.
+"""Plain transformers: requests that arrive close together are computed together, on the engine's own thread.
+
+A batch that fails gives errors for its own requests; the next batch is unaffected.
 """
 
 import asyncio

@@ -51,8 +51,9 @@ def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object
 
 
 def fitting_requests(arguments: dict[str, Any], folder: Path, device_memory: int) -> int | None:
-    """Return how many requests of typical length the cache holds; None if the model's files are not local. The cache
-    has its set size, or what the weights leave of the device's share of memory (in bytes).
+    """Return how many requests of typical length the cache holds; None if the model's files are not local.
+
+    The cache has its set size, or what the weights leave of the device's share of memory (in bytes).
     """
     if not (folder / "config.json").is_file():
         return None
@@ -100,10 +101,11 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
 
 
 def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, object]:
-    """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random
-    generator has no offset to set back), so prompts are read whole, in steps that fit the longest one. If threads are
-    set, vLLM's process computes itself: by default it would start another process, to bind threads to cores, and
-    busy-wait for it on a core.
+    """On a CPU a seeded request whose prompt is read in two steps kills the engine (vLLM 0.32: a CPU random generator
+    has no offset to set back), so prompts are read whole, in steps that fit the longest one.
+
+    If threads are set, vLLM's process computes itself: by default it would start another process, to bind threads to
+    cores, and busy-wait for it on a core.
     """
     longest = settings.max_model_len or CPU_BATCHED_TOKENS
     alone = settings.threads is not None and settings.gpus == 1

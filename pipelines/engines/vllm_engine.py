@@ -1,5 +1,6 @@
-"""vLLM, the same on GPU and CPU, through its asynchronous interface: it runs in its own processes. Tokens are
-authoritative: text is decoded here from vLLM's tokens, never the reverse.
+"""vLLM, the same on GPU and CPU, through its asynchronous interface: it runs in its own processes.
+
+Tokens are authoritative: text is decoded here from vLLM's tokens, never the reverse.
 """
 
 import asyncio

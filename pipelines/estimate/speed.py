@@ -1,8 +1,9 @@
-"""How long an engine takes: a model of one call's time, and of how many calls are in flight. An engine that batches
-computes one token of every request in flight per step, and a step takes a + b r with r requests. A call that writes k
-tokens therefore takes c + k (a + b r). Fitted to the calls of the pilot, this gives
-the time of calls that share the engine with more others than the pilot's did. By Little's law, work of W
-request-seconds with R requests under way at a time takes W / R.
+"""How long an engine takes: a model of one call's time, and of how many calls are in flight.
+
+An engine that batches computes one token of every request in flight per step, and a step takes a + b r with r requests.
+A call that writes k tokens therefore takes c + k (a + b r). Fitted to the calls of the pilot, this gives the time of
+calls that share the engine with more others than the pilot's did. By Little's law, work of W request-seconds with R
+requests in flight at a time takes W / R.
 """
 
 import heapq
@@ -20,7 +21,7 @@ SIMULATED = 3000
 
 
 class StepTime(NamedTuple):
-    """Seconds of a call that writes k tokens while r rollouts are under way: ``call + k (step + row r)``."""
+    """Seconds of a call that writes k tokens while r rollouts are in flight: ``call + k (step + row r)``."""
 
     call: float
     step: float
@@ -31,8 +32,9 @@ class StepTime(NamedTuple):
         return rollouts * self.call + tokens * (self.step + self.row * running)
 
     def wall_seconds(self, rollouts: float, tokens: float, running: float, *, engines: int, capacity: int) -> float:
-        """Return how long a phase takes with ``running`` rollouts in flight on each engine, on average. ``capacity`` is
-        how many an engine computes at a time; others wait.
+        """Return how long a phase takes with ``running`` rollouts in flight on each engine, on average.
+
+        ``capacity`` is how many an engine computes at a time; others wait.
         """
         if rollouts <= 0 or running <= 0:
             return 0.0
@@ -56,10 +58,11 @@ def step_time(calls: Sequence[Call]) -> StepTime:
 
 
 def mean_active(seconds: Sequence[float], problems: int, rows_per_shard: int, slots: int, rng: Random) -> float:
-    """Return how many problems are in progress on average in a phase, given the time that problems take. Slots work
-    through a list of shards, each held until its shard's slowest problem is done; the end, when slots are empty, counts
-    too. Only the proportions of ``seconds`` matter. Problems that take no time (they were dropped before) count for
-    none.
+    """Return how many problems are in progress on average in a phase, given the time that problems take.
+
+    Slots work through a list of shards, each held until its shard's slowest problem is done; the end, when slots are
+    empty, counts too. Only the proportions of ``seconds`` matter. Problems that take no time (they were dropped before)
+    count for none.
     """
     shown = min(-(-problems // rows_per_shard), max(SIMULATED, 4 * slots))
     free, left, work = [0.0] * max(1, slots), problems, 0.0

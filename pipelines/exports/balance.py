@@ -1,7 +1,8 @@
-"""Rows thinned until no class outweighs the others, from a few columns stored with the rows. Each axis (position,
-difficulty, length) is balanced separately: a class with more than ``evenness`` times the median class's rows is thinned
-to that by a hash of the row, so the same row stays or goes in every run. Thinning one axis shifts the others, so the
-balance is only approximate.
+"""Rows thinned until no class outweighs the others, from a few columns stored with the rows.
+
+Each axis (position, difficulty, length) is balanced separately: a class with more than ``evenness`` times the median
+class's rows is thinned to that by a hash of the row, so the same row stays or goes in every run. Thinning one axis
+shifts the others, so the balance is only approximate.
 """
 
 from collections import Counter

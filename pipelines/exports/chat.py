@@ -1,6 +1,7 @@
-"""Policy rows as conversations, so any model family can train on them with its own chat template. With ``chat = true``
-a row omits the policy's own prompt and chat template. Answers are whole: a chat template closes each turn, and a turn
-closed after a single step would teach the model to stop there.
+"""Policy rows as conversations, so any model family can train on them with its own chat template.
+
+With ``chat = true`` a row omits the policy's own prompt and chat template. Answers are whole: a chat template closes
+each turn, and a turn closed after a single step would teach the model to stop there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
-"""The critique of each step before its verdict: a judge's own words, or the step derived from the truth. Nothing else
-is used. A step's counts would make a critique too ("7 of 8 end right"), but a verifier trained on that learns to claim
-samples that it never drew.
+"""The critique of each step before its verdict: a judge's own words, or the step derived from the truth.
+
+Nothing else is used. A step's counts would make a critique too ("7 of 8 end right"), but a verifier trained on that
+learns to claim samples that it never drew.
 """
 
 import re

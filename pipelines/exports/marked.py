@@ -68,8 +68,9 @@ _ALL_MARKED = LastProblem(partial(_marked, further=True))
 
 
 def measured(label: StepLabel | None) -> Measured | None:
-    """Return the labeler's posterior if it has one, else the success rate with its Wilson interval. The rate is biased
-    under adaptive stopping, so it is given only for fixed numbers.
+    """Return the labeler's posterior if it has one, else the success rate with its Wilson interval.
+
+    The rate is biased under adaptive stopping, so it is given only for fixed numbers.
     """
     if label is None:
         return None

@@ -1,7 +1,8 @@
-"""Reflection traces from the search tree: a wrong step, a notice, the correction, and a right continuation. The tree
-has everything: a solution that goes wrong, and completions of the prefix before the error that reach the right answer.
-The wrong step is in the prompt, so with the loss on the completion a model learns to notice and go back, not to err.
-The policy wrote every line except the notice, but not in this sequence.
+"""Reflection traces from the search tree: a wrong step, a notice, the correction, and a right continuation.
+
+The tree has everything: a solution that goes wrong, and completions of the prefix before the error that reach the right
+answer. The wrong step is in the prompt, so with the loss on the completion a model learns to notice and go back, not to
+err. The policy wrote every line except the notice, but not in this sequence.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
-"""Right solutions of a problem: labeled ones, and ones found along the way by labeling or a search. A completion that
-reaches the right answer is, together with its prefix, a solution that the policy wrote. It counts if no error was found
-in that prefix. A solution that a search found but did not keep counts too. Their steps were never checked, so they rank
-after labeled ones; where the truth is known, those with a wrong step are left out.
+"""Right solutions of a problem: labeled ones, and ones found along the way by labeling or a search.
+
+A completion that reaches the right answer is, together with its prefix, a solution that the policy wrote. It counts if
+no error was found in that prefix. A solution that a search found but did not keep counts too. Their steps were never
+checked, so they rank after labeled ones; where the truth is known, those with a wrong step are left out.
 """
 
 from collections.abc import Iterator, Sequence

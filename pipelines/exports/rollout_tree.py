@@ -1,6 +1,7 @@
-"""The rollouts of a problem as one tree of steps, each step with what is known of V after it. A rollout counts at each
-step that it passes through, from the end of its prefix: given that it gets there, how it ends is a sample of how the
-policy ends from there.
+"""The rollouts of a problem as one tree of steps, each step with what is known of V after it.
+
+A rollout counts at each step that it passes through, from the end of its prefix: given that it gets there, how it ends
+is a sample of how the policy ends from there.
 """
 
 from collections import Counter

@@ -1,6 +1,8 @@
-"""Pairs of single steps at a first error: the wrong step, and the best one the policy itself wrote in its place. The
-two share exactly the same prefix and were both sampled from this policy. A pair is kept only if the credible intervals
-of the two values do not overlap; it carries the distance between them. A few per problem, balanced over the run.
+"""Pairs of single steps at a first error: the wrong step, and the best one the policy itself wrote in its place.
+
+The two share exactly the same prefix and were both sampled from this policy. A pair is kept only if the credible
+intervals of the two values do not overlap; it carries the distance between them. A few per problem, balanced over the
+run.
 """
 
 from collections.abc import Iterator
@@ -172,6 +174,7 @@ class StepDPO(Forks):
 
 class Pairwise(Chat, Forks):
     """For a reward model under Bradley-Terry; a negative ``min_margin`` admits pairs that only a soft target can use.
+
     As conversations, each answer ends after the judged step.
     """
 

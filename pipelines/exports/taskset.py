@@ -1,6 +1,7 @@
-"""A verifiers taskset as a small Python package with its rows: the questions, and our grader as the reward. The folder
-of the data set can be installed directly (``pip install DIR/datasets/rl_prompts``). The package needs verifiers 0.4 and
-stepforge where it runs; it is text here, and nothing of it is imported.
+"""A verifiers taskset as a small Python package with its rows: the questions, and our grader as the reward.
+
+The folder of the data set can be installed directly (``pip install DIR/datasets/rl_prompts``). The package needs
+verifiers 0.4 and stepforge where it runs; it is text here, and nothing of it is imported.
 """
 
 PYPROJECT = """\

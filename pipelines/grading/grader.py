@@ -1,6 +1,7 @@
-"""The grader: exact comparisons immediately, all others in killable processes, verifiers in isolation. A timeout, a
-crash, a refused or a missing answer is ``undetermined``, never evidence against a step. The processes start with the
-first comparison that needs one, and none outlives ``close``.
+"""The grader: exact comparisons immediately, all others in killable processes, verifiers in isolation.
+
+A timeout, a crash, a refused or a missing answer is ``undetermined``, never evidence against a step. The processes
+start with the first comparison that needs one, and none outlives ``close``.
 """
 
 import asyncio

@@ -54,8 +54,9 @@ def label_solutions(
         labeler: The kind of a labeler, a labeler, or several; the labels are the first one's.
         engine: Engine settings, an open engine, or ``async def complete(text, seed) -> str``.
         policy: How the engine is asked and its text is cut into steps.
-        n: Solutions to write for a task without any. seed: Equal seeds request equal samples. scorer: A process reward
-        model, for labelers that use its scores.
+        n: Solutions to write for a task without any.
+        seed: Equal seeds request equal samples.
+        scorer: A process reward model, for labelers that use its scores.
 
     Raises:
         BadInput: there is no such labeler, the engine cannot be opened, or a task cannot be used.

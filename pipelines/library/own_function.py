@@ -18,8 +18,9 @@ class FunctionEngine(TextEngine):
         self._complete = complete
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        """Call the function. An exception is an engine error, so the completion is ``undetermined``. Tokens are counted
-        as words if the function returns a text.
+        """Call the function. An exception is an engine error, so the completion is ``undetermined``.
+
+        Tokens are counted as words if the function returns a text.
         """
         try:
             written = await self._complete(prompt.text, seed)

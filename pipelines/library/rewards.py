@@ -1,5 +1,6 @@
-"""Verdicts from Python, and as reward functions for reinforcement learning trainers. ``undetermined`` is never 0: TRL
-gets None, which it leaves out; where a number is required, it is 0.5 and flagged.
+"""Verdicts from Python, and as reward functions for reinforcement learning trainers.
+
+``undetermined`` is never 0: TRL gets None, which it leaves out; where a number is required, it is 0.5 and flagged.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,8 +28,8 @@ def verify(
     Args:
         items: What to verify.
         verifier: your own ``module:function``, called as ``function(response, reference)`` in a killable process; it
-        returns True, False, or None if it cannot tell. By default final answers are compared. seconds: Time for all of
-        them; anything undecided by then is undetermined.
+            returns True, False, or None if it cannot tell. By default final answers are compared.
+        seconds: Time for all of them; anything undecided by then is undetermined.
 
     Raises:
         BadInput: there is no such verifier.

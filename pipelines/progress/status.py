@@ -47,8 +47,9 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
 
 
 def fresh_report(folder: AnyPath) -> Report:
-    """Return the figures of what is committed, measured without a lock, so a read-only folder works too. They are
-    written to ``report.json`` at the end, unless a driver is running there, which writes its own.
+    """Return the figures of what is committed, measured without a lock, so a read-only folder works too.
+
+    They are written to ``report.json`` at the end, unless a driver is running there, which writes its own.
     """
     run, layout = open_run(folder)
     ledger = build_ledger(layout, past_sessions(layout))

@@ -19,8 +19,9 @@ RULE_FILE = "rule.json"
 
 
 def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
-    """Return the settings and layout of a run with every shard finished. Raises BadInput: it is not a run folder, or
-    not finished.
+    """Return the settings and layout of a run with every shard finished.
+
+    Raises BadInput: it is not a run folder, or not finished.
     """
     run, layout = open_run(folder)
     origin = _origin(folder) if (folder / RULE_FILE).exists() else folder

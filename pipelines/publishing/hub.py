@@ -114,8 +114,9 @@ class HubRepo:
         holds: Mapping[str, LocalFile],
         lacks: Collection[str] = (),
     ) -> str:
-        """Commit to main only on top of ``parent``; verify the result, and return the commit. An attempt whose answer
-        was lost may have gone through, so main is checked before another attempt.
+        """Commit to main only on top of ``parent``; verify the result, and return the commit.
+
+        An attempt whose answer was lost may have gone through, so main is checked before another attempt.
 
         Args:
             operations: What changes.

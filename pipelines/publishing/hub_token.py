@@ -1,6 +1,7 @@
-"""The Hub token: read from the environment, held only by the publisher, and never shown. It is passed as a
-``SecretStr``, whose text is read in one place (``hub.py``). Everything printed or logged while publishing goes through
-``redacted`` first, because libraries and servers may quote what they were sent.
+"""The Hub token: read from the environment, held only by the publisher, and never shown.
+
+It is passed as a ``SecretStr``, whose text is read in one place (``hub.py``). Everything printed or logged while
+publishing goes through ``redacted`` first, because libraries and servers may quote what they were sent.
 """
 
 import logging

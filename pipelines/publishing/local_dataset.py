@@ -1,6 +1,7 @@
-"""The data sets in the run folder: the files that the run wrote, each with its SHA-256 at that time. Nothing else is
-published: a file that no stamp lists, or lists with another checksum, is refused. ``SHA256SUMS`` is added, a list for
-``sha256sum --check``; it tells later publications which files are ours.
+"""The data sets in the run folder: the files that the run wrote, each with its SHA-256 at that time.
+
+Nothing else is published: a file that no stamp lists, or lists with another checksum, is refused. ``SHA256SUMS`` is
+added, a list for ``sha256sum --check``; it tells later publications which files are ours.
 """
 
 import hashlib

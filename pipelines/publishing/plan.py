@@ -1,5 +1,6 @@
-"""The plan of one publication, derived only from the state of both sides. Deriving it again is how an interrupted
-publication resumes, and why publishing twice does nothing the second time.
+"""The plan of one publication, derived only from the state of both sides.
+
+Deriving it again is how an interrupted publication resumes, and why publishing twice does nothing the second time.
 """
 
 import re

@@ -1,6 +1,7 @@
-"""``report.html``: every figure of a run as one self-contained page. Texts from models and files are escaped. A policy
-in the page blocks all loading and all scripts except, if a shown text has a formula or code, the page's own rendering
-script, named by its digest.
+"""``report.html``: every figure of a run as one self-contained page.
+
+Texts from models and files are escaped. A policy in the page blocks all loading and all scripts except, if a shown text
+has a formula or code, the page's own rendering script, named by its digest.
 """
 
 import re

@@ -1,7 +1,8 @@
-"""Sets of steps that contain people's first error with a guaranteed frequency: split conformal prediction. If people
-judged enough solutions, half of them, by a hash of their group, set the posterior that a step must have to be in the
-set; the other half measure how often the set contains the truth (Lei et al. 2018, JASA 113, p. 1094). The posteriors
-need not be right for this; the two halves only need to be alike.
+"""Sets of steps that contain people's first error with a guaranteed frequency: split conformal prediction.
+
+If people judged enough solutions, half of them, by a hash of their group, set the posterior that a step must have to be
+in the set; the other half measure how often the set contains the truth (Lei et al. 2018, JASA 113, p. 1094). The
+posteriors need not be right for this; the two halves only need to be alike.
 """
 
 from collections import defaultdict

@@ -1,6 +1,8 @@
-"""What the labels look like, and proxies for an unknown truth. Agreement of labelers is not accuracy: labelers that use
-the same completions err alike. Held-out completions were drawn after labeling (``contrast``), so no label was made from
-them; their outcomes test the values measured before. Calibration needs a truth: the oracle's, else people's.
+"""What the labels look like, and proxies for an unknown truth.
+
+Agreement of labelers is not accuracy: labelers that use the same completions err alike. Held-out completions were drawn
+after labeling (``contrast``), so no label was made from them; their outcomes test the values measured before.
+Calibration needs a truth: the oracle's, else people's.
 """
 
 from collections import Counter, defaultdict

@@ -1,5 +1,6 @@
-"""People's labels as truth: the same figures as against the oracle, on all solutions that people judged. They are used
-only here: no labeler sees them.
+"""People's labels as truth: the same figures as against the oracle, on all solutions that people judged.
+
+They are used only here: no labeler sees them.
 """
 
 from collections import Counter, defaultdict

@@ -1,4 +1,5 @@
 """Which problems to read in full for a queue: those whose columns suggest doubt, and some at random for gold items.
+
 Reading a problem takes milliseconds but its columns microseconds, so a run of a million takes seconds.
 """
 

@@ -1,6 +1,7 @@
-"""A model's text about each queued step, for reviewers who want it: what the step claims, and from what. The model is
-asked not to judge, and its text affects no label. Kept in ``DIR/review/condensed.jsonl``, append-only; a completion
-that failed or was cut off is not kept.
+"""A model's text about each queued step, for reviewers who want it: what the step claims, and from what.
+
+The model is asked not to judge, and its text affects no label. Kept in ``DIR/review/condensed.jsonl``, append-only; a
+completion that failed or was cut off is not kept.
 """
 
 import asyncio
@@ -56,6 +57,7 @@ def read_condensed(layout: Layout) -> dict[tuple[str, str], CondensedStep]:
 
 def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
     """Ask the run's judge, else its policy's engine, about each queued step that has no text yet; return a summary.
+
     Raises BadInput: the engine is the user's own part, or cannot be opened; RunFailed: it ended.
     """
     settings = run.judge or run.engine

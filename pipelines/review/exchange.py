@@ -120,8 +120,9 @@ def _finding(
 
 
 def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: AnyFormat) -> int:
-    """Write the queue's solutions for another tool, and return how many; gold items look like the others. Raises
-    BadInput: the file already exists.
+    """Write the queue's solutions for another tool, and return how many; gold items look like the others.
+
+    Raises BadInput: the file already exists.
     """
     if file.exists():
         raise BadInput(f"{file}: already exists; move it away or give another --export")

@@ -30,8 +30,9 @@ class Lines(NamedTuple, Generic[R]):
 
 
 def findings_file(layout: Layout, name: str = FILE) -> Path:
-    """Return the path of a run's findings, or of another file next to them. Raises BadInput: the run is in a store,
-    which cannot append to files.
+    """Return the path of a run's findings, or of another file next to them.
+
+    Raises BadInput: the run is in a store, which cannot append to files.
     """
     if not isinstance(layout.folder, Path):
         raise BadInput(f"{layout.folder}: a store cannot append findings line by line; copy the run first")

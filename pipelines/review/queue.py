@@ -68,8 +68,9 @@ class Doubt(NamedTuple):
 
 
 def next_doubt(belief: Sequence[float], labeled: int | None, asked: Iterable[int] = ()) -> Doubt | None:
-    """Return the step to ask about next; None if no answer is worth much. ``labeled``: the first error of the current
-    label, the number of steps for none, None if it abstains.
+    """Return the step to ask about next; None if no answer is worth much.
+
+    ``labeled``: the first error of the current label, the number of steps for none, None if it abstains.
     """
     steps, known = len(belief) - 1, set(asked)
     if max(belief) >= SETTLED and belief[labeled or 0] == max(belief):

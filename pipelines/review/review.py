@@ -23,6 +23,7 @@ def review(
     condensing: bool,
 ) -> tuple[ReviewFigures, str]:
     """Build the queue if there is none, import or export a file; return the state of the review, in figures and text.
+
     ``again`` builds a new queue, without settled solutions. ``condensing`` asks the run's engine for a text about each
     queued step. Raises BadInput: this is not a run with labels, or the file is wrong.
     """

@@ -1,6 +1,7 @@
-"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``. A worker whose engine is
-dead reports ``EngineDead``; the driver ends its process, starts another and sends the shard again, because a shard
-without its committed file is not done.
+"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
+
+A worker whose engine is dead reports ``EngineDead``; the driver ends its process, starts another and sends the shard
+again, because a shard without its committed file is not done.
 """
 
 import asyncio

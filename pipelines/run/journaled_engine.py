@@ -10,8 +10,9 @@ LET_DOWN = 8
 
 
 class JournaledEngine(WrappedEngine):
-    """Every completion is a separate request, journaled as soon as it arrives. A failed one is not: after a kill the
-    engine may do better. While the engine is down, requests wait.
+    """Every completion is a separate request, journaled as soon as it arrives.
+
+    A failed one is not: after a kill the engine may do better. While the engine is down, requests wait.
     """
 
     def __init__(self, gate: EngineGate, journal: Journal) -> None:
@@ -33,8 +34,9 @@ class JournaledEngine(WrappedEngine):
         return completion
 
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
-        """Retry until the engine answers: an outage says nothing about the row. A request that keeps failing while
-        others are answered fails alone.
+        """Retry until the engine answers: an outage says nothing about the row.
+
+        A request that keeps failing while others are answered fails alone.
         """
         outage, tries, let_down = self._gate.outage, 0, 0
         while True:

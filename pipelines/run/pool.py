@@ -1,6 +1,7 @@
-"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run. A call goes
-to any free worker. If that worker dies, another takes over the call immediately, and the dead one's slots return when
-its replacement is ready, which on a cluster may have to wait for room.
+"""A pool of workers that take shards. A worker that dies is replaced; one that keeps dying stops the run.
+
+A call goes to any free worker. If that worker dies, another takes over the call immediately, and the dead one's slots
+return when its replacement is ready, which on a cluster may have to wait for room.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ HEALTHY_SECONDS = 600.0
 """A worker that lived this long, or committed a shard, did not fail at startup: its death count restarts."""
 SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
-"""Share of workers not yet up above which waiting for them is given up as hopeless."""
+"""Seconds between checks whether a worker that is not up can still come up."""
 CLOSE_SECONDS = 30.0
 
 
@@ -185,7 +186,9 @@ class Pool:
 
     async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
-        Raises: BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
+
+        Raises:
+            BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, timeout, answer))

@@ -120,8 +120,9 @@ def _need(module: str, remedy: str) -> None:
 
 
 async def _answers(run: RunFile) -> None:
-    """Request one completion from each server before anything starts. On a cluster only the workers may reach it, so
-    they do this themselves.
+    """Request one completion from each server before anything starts.
+
+    On a cluster only the workers may reach it, so they do this themselves.
     """
     from stepforge.pipelines.engines import open_engine
 

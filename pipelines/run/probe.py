@@ -1,6 +1,7 @@
-"""Checks an engine before sampling with it. An engine that ignores seeds or the beginning to continue from, or that
-breaks off and calls it finished, makes labels that look like any others. A dozen completions of one of the run's
-problems reveal most such engines.
+"""Checks an engine before sampling with it.
+
+An engine that ignores seeds or the beginning to continue from, or that breaks off and calls it finished, makes labels
+that look like any others. A dozen completions of one of the run's problems reveal most such engines.
 """
 
 from collections import Counter

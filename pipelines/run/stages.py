@@ -86,13 +86,14 @@ async def solve(
     search: Callable[[Asked], Awaitable[Found]] | None = None,
     scorer: Scorer | None = None,
 ) -> SolvedProblem:
-    """Sample ``n`` solutions of a problem, or use the supplied ones; grade them. ``pass_rate``: sample even if
-    solutions were supplied, to know the policy's own pass rate.
+    """Sample ``n`` solutions of a problem, or use the supplied ones; grade them.
+
+    ``pass_rate``: sample even if solutions were supplied, to know the policy's own pass rate.
 
     Raises:
         NotSampled: the engine failed over all of them.
-        SpecialToken: the question, or a supplied solution, holds one. LabelMismatch: people's label names a step that a
-        supplied solution does not have.
+        SpecialToken: the question, or a supplied solution, holds one.
+        LabelMismatch: people's label names a step that a supplied solution does not have.
     """
     own: list[Rollout] = []
     if search is not None and not brought:

@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 class Stopping:
-    """Listens for the signals within its block, and ends its work when one comes. An immediate stop leaves what a kill
-    leaves: whole files, and shards to redo.
+    """Listens for the signals within its block, and ends its work when one comes.
+
+    An immediate stop leaves what a kill leaves: whole files, and shards to redo.
     """
 
     def __init__(self) -> None:
@@ -48,8 +49,10 @@ class Stopping:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let work that must not be interrupted finish first: Ray's startup and shutdown. Raises: Stopped: a signal
-        came meanwhile.
+        """Let work that must not be interrupted finish first: Ray's startup and shutdown.
+
+        Raises:
+            Stopped: a signal came meanwhile.
         """
         before, self._cancel = self._cancel, _say_so
         try:

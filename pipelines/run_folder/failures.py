@@ -50,8 +50,9 @@ def may_be_tried(failures: Mapping[str, int]) -> bool:
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
-    """Delete the shards in which rows failed for an outside reason, and return how many rows those are. They are
-    redone; their other rows get the same answers again, because seeds determine them.
+    """Delete the shards in which rows failed for an outside reason, and return how many rows those are.
+
+    They are redone; their other rows get the same answers again, because seeds determine them.
     """
     rows = 0
     for stage in ("solve", "label"):

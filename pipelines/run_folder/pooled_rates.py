@@ -1,6 +1,7 @@
-"""The pilot of a run: its first shards are labeled with given rates, the rest with rates pooled from them. Once the
-rates are pooled, the pilot's own verdicts are derived again from its evidence, without sampling. The run file alone
-determines which shards these are, and the pooled rates are committed like a shard, so a run gives the same labels
+"""The pilot of a run: its first shards are labeled with given rates, the rest with rates pooled from them.
+
+Once the rates are pooled, the pilot's own verdicts are derived again from its evidence, without sampling. The run file
+alone determines which shards these are, and the pooled rates are committed like a shard, so a run gives the same labels
 however often it is stopped.
 """
 

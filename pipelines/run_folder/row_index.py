@@ -1,6 +1,8 @@
 """The index for filtering and sorting lists: a few numbers per problem, read column by column from the committed
-shards. Kept only in memory, about 30 bytes per problem. A shard is reread when its file changes, so a run is seen while
-it grows.
+shards.
+
+Kept only in memory, about 30 bytes per problem. A shard is reread when its file changes, so a run is seen while it
+grows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -53,8 +53,10 @@ class SessionFigures(Record):
 
 
 class Timeline:
-    """Adds up work over time, in at most ``BINS`` intervals, which double in length when there are too many. A shard's
-    tokens and engine seconds are spread evenly over its duration, since shards overlap and only their ends are known.
+    """Adds up work over time, in at most ``BINS`` intervals, which double in length when there are too many.
+
+    A shard's tokens and engine seconds are spread evenly over its duration, since shards overlap and only their ends
+    are known.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
-"""A run folder belongs to one set of problems and one policy; other changes are redone from stored completions. The
-settings that the shards were made with are in ``settings.json``; ``run.toml`` may be edited by hand.
+"""A run folder belongs to one set of problems and one policy; other changes are redone from stored completions.
+
+The settings that the shards were made with are in ``settings.json``; ``run.toml`` may be edited by hand.
 """
 
 from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, ContentSettings, content_digest, content_settings

@@ -1,6 +1,7 @@
-"""Figures of every run that show whether an engine works correctly, and the policy's pass rate. They are counted shard
-by shard from committed work: the effects of a proxy, a cache or a broken server show here long before anyone looks at a
-label.
+"""Figures of every run that show whether an engine works correctly, and the policy's pass rate.
+
+They are counted shard by shard from committed work: the effects of a proxy, a cache or a broken server show here long
+before anyone looks at a label.
 """
 
 from collections.abc import Sequence

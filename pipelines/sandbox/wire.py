@@ -1,5 +1,6 @@
-"""Messages between processes: a length, then JSON. Plain values survive the trip; no class is ever rebuilt. Only data
-comes from the other side, so an object with a clever ``__eq__`` never arrives.
+"""Messages between processes: a length, then JSON. Plain values survive the trip; no class is ever rebuilt.
+
+Only data comes from the other side, so an object with a clever ``__eq__`` never arrives.
 """
 
 import json

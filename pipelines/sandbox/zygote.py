@@ -1,6 +1,7 @@
-"""A process with Python already started: it forks, and each child confines itself before it reads what to run. It never
-sees a program, a test or a verdict itself: those go over sockets that it only passes on, so nothing of one execution is
-in the next one's memory. It ends when its own socket closes, and all of its children with it.
+"""A process with Python already started: it forks, and each child confines itself before it reads what to run.
+
+It never sees a program, a test or a verdict itself: those go over sockets that it only passes on, so nothing of one
+execution is in the next one's memory. It ends when its own socket closes, and all of its children with it.
 """
 
 import gc
@@ -121,8 +122,9 @@ def _place(files: dict[str, int], null: int) -> None:
 
 
 def _with_own_processes() -> None:
-    """Continue as the first process of a new process table: when it ends, the kernel ends all that it started. The
-    outer process reports how it ended.
+    """Continue as the first process of a new process table: when it ends, the kernel ends all that it started.
+
+    The outer process reports how it ended.
     """
     barriers.own_processes()
     child = os.fork()

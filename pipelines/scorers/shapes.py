@@ -1,6 +1,7 @@
-"""The published shapes of process reward models: what is read where, and how that becomes a probability. A shape turns
-a solution into readings (token ids and positions to read, one per step) and the model's output at those positions into
-probabilities. Each shape names its models and exact formats.
+"""The published shapes of process reward models: what is read where, and how that becomes a probability.
+
+A shape turns a solution into readings (token ids and positions to read, one per step) and the model's output at those
+positions into probabilities. Each shape names its models and exact formats.
 """
 
 from abc import ABC, abstractmethod

@@ -1,6 +1,7 @@
-"""Our own small reward model: how likely a policy finds a step's tokens, and a small head on that. The policy's weights
-do not change. A step's features use nothing after the line break that ends it. A score is the probability that the
-solution is right up to and including the step.
+"""Our own small reward model: how likely a policy finds a step's tokens, and a small head on that.
+
+The policy's weights do not change. A step's features use nothing after the line break that ends it. A score is the
+probability that the solution is right up to and including the step.
 """
 
 from collections.abc import Sequence

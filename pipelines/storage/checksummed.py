@@ -1,5 +1,6 @@
-"""Small JSON files with a CRC-32 of their content, to detect damage. A flipped bit often leaves JSON that is readable
-but different.
+"""Small JSON files with a CRC-32 of their content, to detect damage.
+
+A flipped bit often leaves JSON that is readable but different.
 """
 
 import json

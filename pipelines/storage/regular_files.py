@@ -1,5 +1,6 @@
-"""Files of a run folder that may come from someone else: no links are followed, and only plain files are opened. A link
-could make us read or overwrite files elsewhere; a named pipe could make us wait forever.
+"""Files of a run folder that may come from someone else: no links are followed, and only plain files are opened.
+
+A link could make us read or overwrite files elsewhere; a named pipe could make us wait forever.
 """
 
 import errno

@@ -1,8 +1,9 @@
-"""Durable shards: one Parquet file per shard, complete or absent. Committed by the rule of its storage
-(``pipelines.store``). Page checksums are written and verified, because without them most single-bit flips in a Parquet
-file silently read back as wrong data. The file's metadata says
-which run, seed, stage and code wrote it, how many rows it must hold, and the stage's own report; it has its own
-checksum, and a shard in another's place is rejected.
+"""Durable shards: one Parquet file per shard, complete or absent.
+
+Committed by the rule of its storage (``pipelines.store``). Page checksums are written and verified, because without
+them most single-bit flips in a Parquet file silently read back as wrong data. The file's metadata says which run, seed,
+stage and code wrote it, how many rows it must hold, and the stage's own report; it has its own checksum, and a shard in
+another's place is rejected.
 """
 
 import json

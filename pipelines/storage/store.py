@@ -164,8 +164,9 @@ def naming(path: AnyPath) -> Iterator[None]:
 
 @contextmanager
 def committed(path: AnyPath) -> Iterator[BinaryIO]:
-    """Yield a file to write to; on exit without an error it durably replaces ``path``. On an error ``path`` is
-    unchanged.
+    """Yield a file to write to; on exit without an error it durably replaces ``path``.
+
+    On an error ``path`` is unchanged.
     """
     with naming(path):
         if isinstance(path, StorePath):

@@ -1,6 +1,8 @@
 """The one way to print. Text from models, servers and other people's files may contain escape sequences; they are made
-visible. An escape sequence can rewrite the text above it, or the window's title; a direction mark shows text in another
-order than the one in which it is read.
+visible.
+
+An escape sequence can rewrite the text above it, or the window's title; a direction mark shows text in another order
+than the one in which it is read.
 """
 
 import json

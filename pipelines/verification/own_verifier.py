@@ -1,5 +1,7 @@
-"""A user's own verifier, ``module:function``, in a killable process. ``function(response, reference)`` returns True,
-False, or None if it cannot tell. An exception, a hang or a crash is undetermined.
+"""A user's own verifier, ``module:function``, in a killable process.
+
+``function(response, reference)`` returns True, False, or None if it cannot tell. An exception, a hang or a crash is
+undetermined.
 """
 
 import asyncio

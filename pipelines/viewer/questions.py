@@ -1,6 +1,7 @@
-"""What the first labeler asked, in order, and the results: its search is rerun on its own completions. Evidence is
-stored by prefix. The order is recovered by replaying the labeler's completions, one question at a time; the posteriors
-in between are the change-point model's, whichever labeler asked.
+"""What the first labeler asked, in order, and the results: its search is rerun on its own completions.
+
+Evidence is stored by prefix. The order is recovered by replaying the labeler's completions, one question at a time; the
+posteriors in between are the change-point model's, whichever labeler asked.
 """
 
 import asyncio

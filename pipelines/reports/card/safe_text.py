@@ -1,5 +1,6 @@
-"""Text from models and problem files inside Markdown: shown as is, and never interpreted. It may look like the end of a
-code fence, a table cell, HTML, a link or a terminal's escape sequence.
+"""Text from models and problem files inside Markdown: shown as is, and never interpreted.
+
+It may look like the end of a code fence, a table cell, HTML, a link or a terminal's escape sequence.
 """
 
 import re

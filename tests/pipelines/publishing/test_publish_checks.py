@@ -123,7 +123,7 @@ def list_file(stamp: Path, name: str) -> None:
         (lambda run: (run / "card.json").unlink(), "card.json: missing or damaged"),
         (lambda run: (run / "exports" / "stepwise.json").unlink(), "stepwise not made from the curated shards"),
         (lambda run: list_file(run / "card.json", "../../secret.svg"), "cannot be a file of a data set"),
-        (lambda run: list_file(run / "exports" / "stepwise.json", "notes.parquet"), "not made from the current curated"),
+        (lambda run: list_file(run / "exports" / "stepwise.json", "notes.parquet"), "not made from the current"),
         (lambda run: (run / "datasets" / "figures" / "values.svg").write_text("<svg/>"), "values.svg: damaged"),
         (lambda run: (run / "datasets" / "figures" / "values.svg").unlink(), "values.svg: missing"),
         *((lambda run, n=name: stray(run, n), f"{name}: not written by this run") for name in STRAYS),
