@@ -39,7 +39,7 @@ class PolicySettings(Record):
     """Prompt that tells the policy why its solution failed, with ``{message}`` for the verifier's message; it then
     writes another one, kept with the first. None: no second try."""
     ways: tuple[Way, ...] = ()
-    """Other policies, each for its share of the problems; what is left is asked as here."""
+    """Other policies, each for its share of the problems; the rest is asked as here."""
     completer: str | None = None
     """Name of the way whose policy writes all completions that labels are made from; by default, each problem's
     completions are by the policy that solved it. It reads the text of others' solutions, with its own tokens."""

@@ -1,5 +1,5 @@
 """Several policies in a run: another model, other words, another temperature. Each problem is solved by one of them,
-which follows from its id. The same policy completes its solutions, or the run's ``completer`` does."""
+chosen by its id. The same policy completes its solutions, or the run's ``completer`` does."""
 
 from collections.abc import Sequence
 

@@ -184,7 +184,7 @@ def _url(address: str) -> httpx.URL:
         url = httpx.URL(address.rstrip("/") + "/")
         url.host.encode("idna")
     except (httpx.InvalidURL, ValueError) as error:
-        raise BadInput(f"engine.address: {address!a} is no address ({first_line(error)})") from None
+        raise BadInput(f"engine.address: {address!a} is not an address ({first_line(error)})") from None
     return url
 
 

@@ -38,7 +38,7 @@ def test_the_kept_section_of_the_card_on_the_hub_stays(run: Path, larger: Path, 
     for folder in (run, larger, larger):
         published(folder)
         assert kept_on_the_hub(hub) == "Cite us.\n"
-    assert "none, everything is there" in published(larger)
+    assert "none, everything is up to date" in published(larger)
     assert read_card((larger / "datasets" / "README.md").read_text()) == dataset_of(larger).card
 
 

@@ -25,7 +25,7 @@ def test_a_dry_run_needs_no_token_and_no_lock(
     monkeypatch.setattr("stepforge.pipelines.publishing.publication.only_driver", None)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     code, said = invoked("publish", run, "--repo", REPO, "--dry-run")
-    assert (code, "not looked at: no Hub token" in said) == (0, True)
+    assert (code, "not checked: no Hub token" in said) == (0, True)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0

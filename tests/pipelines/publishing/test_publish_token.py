@@ -70,7 +70,7 @@ def test_without_a_token_the_plan_of_this_side_is_shown(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    assert "not looked at: no Hub token" in published(run, dry_run=True)
+    assert "not checked: no Hub token" in published(run, dry_run=True)
     with pytest.raises(BadInput, match="set HF_TOKEN"):
         published(run)
     assert hub.calls == []

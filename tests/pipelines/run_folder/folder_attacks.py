@@ -200,7 +200,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a nested plan": (text("plan.json", "[" * 100_000), "plan.json: damaged"),
     "a plan of other things": (checked("plan.json", shards=[{"index": "x"}]), "not a plan of this version"),
     "a session of other things": (checked("sessions/a.json", began="x"), "not a session of this version"),
-    "a stamp of other things": (checked("exports/stepwise.json", files=[1]), "not made from the curated shards"),
+    "a stamp of other things": (checked("exports/stepwise.json", files=[1]), "not made from the current"),
     "a stamp that leads outside": (
         checked("card.json", files={"README.md": {"size": 1, "sha256": ""}, "../x": {"size": 1, "sha256": ""}}),
         "cannot be a file of a data set",
