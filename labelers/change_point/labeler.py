@@ -17,10 +17,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior, told
+from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.change_point.two_events import reported
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
@@ -143,7 +144,7 @@ class ChangePoint(LabelPart):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
-        chances = told(self.observed(path, evidence), self.rates)
+        chances = reported(self.observed(path, evidence), self.rates)
         if self._contradicted(path, evidence):
             return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
         likeliest = max(range(len(chances)), key=chances.__getitem__)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.labelers.change_point.model import Observed, expected, posterior, told
+from stepforge.labelers.change_point.model import Observed, expected, posterior
 from stepforge.labelers.change_point.rates import (
     ALONE,
     FALSE,
@@ -24,6 +24,7 @@ from stepforge.labelers.change_point.rates import (
     Rates,
     kernels,
 )
+from stepforge.labelers.change_point.two_events import reported
 
 ROUNDS = 15
 INVENTED = 10.0
@@ -127,7 +128,7 @@ def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], ra
     """
 
     def score(one: Rates) -> float:
-        chances = (np.dot(told(case, one), likely) for case, likely in zip(seen, findings, strict=True))
+        chances = (np.dot(reported(case, one), likely) for case, likely in zip(seen, findings, strict=True))
         return sum(float(np.log(max(p, 1e-9))) for p in chances)
 
     best = rates

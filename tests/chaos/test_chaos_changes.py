@@ -121,7 +121,7 @@ def test_a_run_file_may_be_edited_by_hand(first: Path, tmp_path: Path) -> None:
     assert open_run(again)[0].workers.max_restarts == 5
     fresh_report(again)
     path.write_text(text.replace("seed = 7", "seed = 8"))
-    with pytest.raises(BadInput, match="not the settings that the shards were made with: seed"):
+    with pytest.raises(BadInput, match="differs from the settings of the shards: seed"):
         open_run(again)
     assert "started with other settings: seed" in run(path, again, expect=2)
     path.write_text(text.replace("seed = 7", "sede = 7"))

@@ -162,6 +162,6 @@ def test_problems_may_be_added_and_not_changed(tmp_path: Path) -> None:
     assert plan_shards(read_run_file(path), tmp_path)[: len(plan)] == plan
     kept = (tmp_path / "plan.json").read_bytes()
     file.write_text("".join(rows[1:]))
-    with pytest.raises(BadInput, match=r"set\.jsonl: has changed since the run was begun"):
+    with pytest.raises(BadInput, match=r"set\.jsonl: has changed since the run began"):
         plan_shards(read_run_file(path), tmp_path)
     assert (tmp_path / "plan.json").read_bytes() == kept

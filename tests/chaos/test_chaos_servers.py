@@ -8,7 +8,7 @@ import pytest
 from chaos import run
 from chaos_runs import report_of
 from loopback_server import Asked
-from server_runs import FEW, labeled_rows, write_run
+from server_runs import FEW, MANY, labeled_rows, write_run
 
 from stepforge.labelers.verdict_text import VERDICT
 
@@ -100,8 +100,9 @@ def test_a_server_that_lies_is_found_out(lie: str, tmp_path: Path, server: Any, 
 
 @pytest.mark.parametrize("fault", BORNE)
 def test_what_cannot_be_true_is_no_label(fault: str, tmp_path: Path, server: Any, tell: Callable[[str], None]) -> None:
-    """Each answer that cannot be true costs its own completion, and nothing else; the run comes to its end."""
-    run(write_run(tmp_path, server(BORNE[fault]).address), tmp_path / "out")
+    """Each answer that cannot be true costs its own completion, and a problem only if all its solutions are such."""
+    size = MANY | {"max_failure_share": 0.1}
+    run(write_run(tmp_path, server(BORNE[fault]).address, size=size), tmp_path / "out")
     wrong = undetermined = right = 0
     for row in labeled_rows(tmp_path / "out"):
         for rollout in (*(s.rollout for s in row.solutions), *row.evidence):
@@ -142,7 +143,7 @@ def test_a_chat_server_that_does_not_go_on_can_sample_and_judge(tmp_path: Path, 
     hosted = server(judges, owner="somebody")
     said = run(write_run(tmp_path, hosted.address, size=FEW, api="chat"), tmp_path / "refused", expect=2)
     assert "is not known to continue from the beginning of a solution" in said
-    assert "omega_prm would need that: label by judge" in said
+    assert "omega_prm need that: use the judge labeler" in said
     judge = {"kind": "judge", "votes": 1}
     run(write_run(tmp_path, hosted.address, size=FEW, label=judge, api="chat"), tmp_path / "out")
     verdicts = [solution.verdict for row in labeled_rows(tmp_path / "out") for solution in row.solutions]

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from change_point_worlds import many, observed, simulated
 
-from stepforge.labelers.change_point.model import (
-    RIGHT,
-    posterior,
-    told,
-    two_events,
-)
+from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import (
     POWERS,
     calibrated,
@@ -21,6 +16,7 @@ from stepforge.labelers.change_point.pooling import (
     pooled_rates,
 )
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
+from stepforge.labelers.change_point.two_events import reported, two_events
 from stepforge.labelers.change_point.values import value_and_interval
 
 
@@ -107,7 +103,7 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
     seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 20
     third, first = np.eye(7)[2], np.eye(7)[0]
     clear, mixed = calibrated(seen, [third] * 20, Rates()), calibrated(seen, [third, first] * 10, Rates())
-    said = {name: told(seen[0], r) for name, r in (("c", clear), ("m", mixed))}
+    said = {name: reported(seen[0], r) for name, r in (("c", clear), ("m", mixed))}
     assert said["c"][2] > 0.95
     assert 0.3 < said["m"][2] < 0.7
     assert said["m"][0] > 0.15
@@ -117,12 +113,12 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
 def test_what_is_said_spreads_what_v_does_not_show() -> None:
     seen = observed([(9, 1), (9, 1), (0, 9), (0, 9)])
     events, hidden = two_events(seen, Rates()), 1 - 0.8**3
-    said = told(seen, Rates(unseen=0.2))
+    said = reported(seen, Rates(unseen=0.2))
     mixed = [(1 - hidden) * p + hidden * q for p, q in zip(events.shown, events.hidden, strict=True)]
     assert events.speaks == 0.0  # completions alone cannot tell
     assert said == pytest.approx(mixed)
     assert sum(said) == pytest.approx(1)
-    assert told(seen, Rates(unseen=0.0)) == pytest.approx(events.shown)
+    assert reported(seen, Rates(unseen=0.0)) == pytest.approx(events.shown)
 
 
 def test_where_a_false_equation_and_the_fall_of_v_disagree_they_are_two_events() -> None:
@@ -130,8 +126,8 @@ def test_where_a_false_equation_and_the_fall_of_v_disagree_they_are_two_events()
     apart = seen._replace(stated=np.array([FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
     together = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN]))
     assert two_events(apart, Rates()).speaks > 1 > 0 > two_events(together, Rates()).speaks
-    assert max(range(5), key=told(apart, Rates()).__getitem__) == 0
-    assert told(together, Rates())[2] > told(seen, Rates())[2] > 0.5
+    assert max(range(5), key=reported(apart, Rates()).__getitem__) == 0
+    assert reported(together, Rates())[2] > reported(seen, Rates())[2] > 0.5
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:

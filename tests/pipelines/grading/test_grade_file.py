@@ -108,8 +108,8 @@ def test_an_audit_alone_writes_no_rows(tmp_path: Path, capsys: pytest.CaptureFix
     [
         ({"a": "1", "r": "1", "other": 0.7}, "column 'other' is '0.7'"),
         ({"a": "1", "r": "1"}, "no column 'other'"),
-        ({"a": "1", "r": "1", "other": 1, "verdict": "correct"}, "has a column 'verdict' already"),
-        ({"a": "1", "r": "1", "other": 1, "extracted": None}, "has a column 'extracted' already"),
+        ({"a": "1", "r": "1", "other": 1, "verdict": "correct"}, "already has a column 'verdict'"),
+        ({"a": "1", "r": "1", "other": 1, "extracted": None}, "already has a column 'extracted'"),
     ],
 )
 def test_an_audit_of_a_column_that_is_none_is_refused(tmp_path: Path, row: dict[str, object], message: str) -> None:

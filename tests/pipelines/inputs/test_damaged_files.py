@@ -25,8 +25,8 @@ from stepforge.schemas.labeled import Rejected
         (b'{"question": ' + b"9" * 5000 + b"}", "digits"),
         (b'{"question": "good"}', "question is that of x.jsonl, row 1"),
         (b'{"question": "\\ud800"}', "surrogate"),
-        (b'{"question": "a", "question": "b"}', "key 'question' is there twice"),
-        (b'{"question": "c", "meta": {"a": 1, "a": 2}}', "key 'a' is there twice"),
+        (b'{"question": "a", "question": "b"}', "key 'question' appears twice"),
+        (b'{"question": "c", "meta": {"a": 1, "a": 2}}', "key 'a' appears twice"),
         (b"{" + b",".join(b'"%d":0' % i for i in range(10_001)) + b"}", "10,001 keys, the limit is 10,000"),
     ],
 )
@@ -73,8 +73,8 @@ def zstd(content: bytes) -> bytes:
         ("x.jsonl.zst", zstd((b" " * 9999 + b"\n") * 9000), "unpacks to over 64 MiB, the limit"),
         ("x.json.gz", b"not gzip", "cannot be read"),
         ("x.csv", b"," * 99_999 + b"\n", "100,000 columns, the limit is 10,000"),
-        ("x.jsonl", b"a" * (16 * 2**20 + 1), "limit of 16 MiB for a line"),
-        ("x.json", b'[{"question": "a", "question": "b"}]', "key 'question' is there twice"),
+        ("x.jsonl", b"a" * (16 * 2**20 + 1), "limit of 16 MiB per line"),
+        ("x.json", b'[{"question": "a", "question": "b"}]', "key 'question' appears twice"),
         ("x.txt", b"a", "what is read is called"),
     ],
 )
@@ -129,7 +129,7 @@ def test_folders_and_places_that_cannot_be_read(tmp_path: Path) -> None:
     write_csv(tmp_path / "x.csv", ROWS)
     with pytest.raises(BadInput, match=r"several formats \(\.csv, \.jsonl\)"):
         opened(tmp_path)
-    with pytest.raises(BadInput, match=r"no such file.*beside it: x\.csv, x\.jsonl"):
+    with pytest.raises(BadInput, match=r"no such file.*next to it: x\.csv, x\.jsonl"):
         opened(tmp_path / "y.jsonl")
 
 

@@ -48,10 +48,10 @@ def test_a_card_that_was_changed_elsewhere_on_the_hub_is_not_overwritten(
     published(run)
     on_the_hub(hub, lambda card: card.replace("# Process supervision data", "# Our data"))
     head = hub.repos[REPO].branches["main"]
-    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
+    with pytest.raises(BadInput, match=r"README\.md on the Hub was changed outside its kept section"):
         published(larger)
     on_the_hub(hub, lambda card: "# By hand\n")
-    with pytest.raises(BadInput, match=r"README\.md there is not as stepforge left it"):
+    with pytest.raises(BadInput, match=r"README\.md on the Hub was changed outside its kept section"):
         published(larger)
     assert hub.repos[REPO].main_history[1].parent == head or hub.commits_sent == 1
 
