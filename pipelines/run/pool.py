@@ -183,6 +183,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
         self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
+        self._closing = False
 
     async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
@@ -195,6 +196,7 @@ class Pool:
         return await answer
 
     async def close(self) -> None:
+        self._closing = True
         self._warning.cancel()
         for slot in self._slots:
             slot.cancel()
@@ -203,7 +205,7 @@ class Pool:
 
     async def _serve(self, worker: Worker) -> None:
         """Give a worker one call after another; if it dies, its call goes to the first free worker."""
-        while True:
+        while not self._closing:  # in Python 3.11 ``wait_for`` loses a cancellation that meets its answer
             await asyncio.wait([worker.started()])
             call = await self._calls.get()
             if worker.failure is not None or call.answer.done():
