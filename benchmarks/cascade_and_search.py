@@ -211,7 +211,7 @@ async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
             parts = {
                 name: part for name, part in labelers(rates, calibration).items() if name in (chosen.only or [name])
             }
-            engine.complete = remembering(engine.complete)
+            engine.complete = remembering(engine.complete)  # type: ignore[method-assign]
             result["labels"] = await compare_labelers(rows, parts, policy, grader)
         if chosen.part in ("search", "all"):
             result["search"] = await compare_searches(asked, policy, grader, scorer)

@@ -3,8 +3,8 @@
     python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
     python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: hours, and 5 GB
 
-The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; a run that is there is
-gone on with. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
+The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; an unfinished run
+is resumed. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
 what counts; ``start`` is that of a process that has done nothing yet. Seconds and rates are of CPU time. What this
 looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
 """
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +135,7 @@ def _report(run: Run) -> None:
 
 
 def _relabel(run: Run) -> None:
-    shutil.rmtree(run.layout.folder / "relabeled", ignore_errors=True)
+    shutil.rmtree(Path(str(run.layout.folder)) / "relabeled", ignore_errors=True)
     relabel(run.layout.folder, "soft")
 
 
@@ -150,7 +151,7 @@ def measured(run: Run, stage: str) -> None:
         "report": _report,
         "relabel": _relabel,
     }
-    names |= {f"export {name}": lambda run, name=name: _export(run, name) for name in SOME}
+    names |= {f"export {name}": partial(_export, name=name) for name in SOME}
     collect_seldom()  # as workers and the command line do
     began, cpu = time.monotonic(), time.process_time()
     names[stage](run)
@@ -181,11 +182,9 @@ def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads(answer.splitlines()[-1])
     rows, done = _read_by(run, stage)
     if rows:
+        seconds = max(0.01, figures["cpu_seconds"])  # as exact as it is read
         figures |= {"rows": rows, "solutions": done}
-        figures |= {
-            "rows_per_second": round(rows / figures["cpu_seconds"]),
-            "solutions_per_second": round(done / figures["cpu_seconds"]),
-        }
+        figures |= {"rows_per_second": round(rows / seconds), "solutions_per_second": round(done / seconds)}
     return figures
 
 
@@ -230,8 +229,8 @@ def _made(run: Run) -> dict[str, Any]:
     """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labeled shards."""
     ledger = build_ledger(run.layout, [])
     return {
-        "rows_out": {stage: total["rows_out"] for stage, total in ledger["stages"].items()},
-        "evidence_rollouts": ledger["stages"]["label"]["cost"]["rollouts"],
+        "rows_out": {stage: total.rows_out for stage, total in ledger.stages.items()},
+        "evidence_rollouts": ledger.stages["label"].cost.rollouts,
         "labeled_bytes": sum(path.stat().st_size for path in run.layout.shards("label")),
     }
 

@@ -7,7 +7,7 @@ in ten of these a repair. ``held_out`` draws from forms that its reader was not 
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -18,12 +18,13 @@ from stepforge.labelers.oracle import judge
 from stepforge.schemas.rollout import Step
 from stepforge.schemas.seeds import rng_of
 
+AnyFamily = Callable[..., Family]
 SEED = 3
 LEVELS = (1, 2, 3, 4, 5, 6)
 SIBLINGS = 8
 
 
-def oracle_counts(family: type[Family], part: Literal["tuning", "held_out"], count: int) -> tuple[int, int, int, int]:
+def oracle_counts(family: AnyFamily, part: Literal["tuning", "held_out"], count: int) -> tuple[int, int, int, int]:
     """Return (lines, lines judged rightly, solutions, solutions whose first error is named)."""
     source = family(levels=LEVELS, wording="free")
     lines_seen = lines_right = first_right = 0
@@ -41,7 +42,7 @@ def _first(flags: Sequence[bool]) -> int | None:
     return next((i for i, flag in enumerate(flags) if flag), None)
 
 
-def shared_beginnings(family: type[Family], count: int) -> tuple[int, int, int]:
+def shared_beginnings(family: AnyFamily, count: int) -> tuple[int, int, int]:
     """Return (pairs of right siblings, those that share the first step, those that share the first four)."""
     pairs = first = four = 0
     for i in range(count):
@@ -63,8 +64,8 @@ def main() -> None:
         rows = [oracle_counts(family, part, count) for family in ALL_FAMILIES]
         lines, right, solutions, first = (sum(column) for column in zip(*rows, strict=True))
         print(f"{part}: {right} of {lines} lines ({right / lines:.2%}), first error {first} of {solutions} solutions")
-    rows = [shared_beginnings(family, count // 4) for family in ALL_FAMILIES]
-    pairs, first, four = (sum(column) for column in zip(*rows, strict=True))
+    shared = [shared_beginnings(family, count // 4) for family in ALL_FAMILIES]
+    pairs, first, four = (sum(column) for column in zip(*shared, strict=True))
     print(f"right siblings: first step shared in {first} of {pairs} pairs ({first / pairs:.2%}), first four in {four}")
 
 

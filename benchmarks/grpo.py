@@ -52,7 +52,7 @@ RESAMPLES = 2000
 
 def problems(seed: int, count: int) -> list[Problem]:
     """Return problems of each plain family in turn."""
-    kinds = {part().kind: part for part in ALL_FAMILIES}
+    kinds = {str(part().kind): part for part in ALL_FAMILIES}
     families = [kinds[kind](levels=levels) for kind, levels in LEVELS.items()]
     return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
 

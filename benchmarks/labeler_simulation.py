@@ -97,7 +97,7 @@ def rollout(name: str, steps: Sequence[Step], right: bool) -> Rollout:
     tokens = sum(len(step.token_ids) for step in steps)
     return Rollout(
         id=name, start=None, steps=tuple(steps), answer=answer, outcome=outcome, finish="stop", tokens=tokens
-    )  # type: ignore[arg-type]
+    )
 
 
 class InventedPolicy:
@@ -228,8 +228,8 @@ def row(name: str, scores: Sequence[Score]) -> dict[str, Any]:
 def milliseconds(steps: int) -> float:
     """Return the processor time of one posterior of a solution of so many steps."""
     rng = np.random.default_rng(0)
-    counts = [rng.integers(0, 3, steps) * 1.0 for _ in range(4)]
-    seen = Observed(False, *counts, rng.random(steps))
+    right, wrong, left_right, left_wrong = (rng.integers(0, 3, steps).astype(float) for _ in range(4))
+    seen = Observed(False, right, wrong, left_right, left_wrong, rng.random(steps))
     began = time.process_time()
     for _ in range(5):
         posterior(seen, Rates())

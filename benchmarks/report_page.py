@@ -23,7 +23,7 @@ from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import read_shard, write_shard, write_table
+from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, write_shard, write_table
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import LabeledProblem
@@ -35,23 +35,23 @@ def write_large_run(source: Layout, target: Layout, problems: int) -> None:
     base = to_table(rows, LabeledProblem)
     whole = pa.concat_tables([base] * -(-PER_SHARD // base.num_rows)).slice(0, PER_SHARD).combine_chunks()
     target.folder.mkdir(parents=True, exist_ok=True)
-    write_text(target.run_file, source.run_file.read_text())
+    write_text(target.run_file, source.run_file.read_bytes().decode())
     run = content_digest(folder_settings(target.run_file))
     for shard in range(-(-problems // PER_SHARD)):
         table = renamed(whole.slice(0, min(PER_SHARD, problems - shard * PER_SHARD)), shard)
         names = table["problem"].combine_chunks().field("id").to_pylist()
         if not target.shard("label", shard).exists():
             stamp = _stamp("label", shard, len(names), run)
-            write_table(target.shard("label", shard), table, {**stamp, "digest": str(shard), "rows": len(names)})
+            write_table(target.shard("label", shard), table, ShardMetadata(**stamp, digest=str(shard), rows=len(names)))
         if not target.shard("curate", shard).exists():
             kept = [Kept(row=i, problem_id=name) for i, name in enumerate(names)]
-            stamp = {**_stamp("curate", shard, len(names), run), "source": str(shard)}
+            stamp = ShardMetadata(**_stamp("curate", shard, len(names), run), source=str(shard))
             write_shard(target.shard("curate", shard), kept, Kept, stamp)
 
 
-def _stamp(stage: ShardStage, shard: int, rows: int, run: str) -> dict[str, object]:
+def _stamp(stage: ShardStage, shard: int, rows: int, run: str) -> ShardMetadata:
     report = ShardReport(stage=stage, shard=shard, rows_in=rows, rows_out=rows)
-    return {"run": run, "stage": stage, "shard": shard, "report": report.model_dump(mode="json")}
+    return ShardMetadata(run=run, stage=stage, shard=shard, report=report.model_dump(mode="json"))
 
 
 def main() -> None:

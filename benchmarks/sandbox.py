@@ -61,7 +61,7 @@ async def _ran(count: int, processes: int) -> None:
 
 async def _tested(count: int, processes: int) -> None:
     async with Sandbox(processes) as sandbox:
-        asked = [sandbox.ask(TESTS, {"solution": PROGRAM}) for _ in range(count)]
+        asked = [sandbox.ask(TESTS, {"question": "", "solution": PROGRAM, "kept": {}}) for _ in range(count)]
         found = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert {ruling.outcome for ruling in found} == {"correct"}
 

@@ -43,7 +43,7 @@ PILOT = 48
 
 async def labeled(seed: int, problems: int) -> list[LabeledProblem]:
     """Return labeled problems of each family in turn."""
-    kinds = {part().kind: part for part in ALL_FAMILIES}
+    kinds = {str(part().kind): part for part in ALL_FAMILIES}
     families = [kinds[kind](levels=levels) for kind, levels in LEVELS.items()]
     engine = await open_engine(TransformersEngineSettings(logprobs=True, batch_size=128))
     policy = PromptedPolicy(engine, PolicySettings(max_tokens=240, answer="stated"))

@@ -24,7 +24,7 @@ import pyarrow as pa
 from benchmarks.scripted_problems import scripted_problems
 from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import write_table
+from stepforge.pipelines.storage.shards import ShardMetadata, write_table
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import LabeledProblem
@@ -44,7 +44,8 @@ def write_large_run(target: Layout, problems: int) -> None:
     shards = range(-(-problems // PER_SHARD))
     for shard in (shards[0], shards[-1]):
         count = min(PER_SHARD, problems - shard * PER_SHARD)
-        report = {"run": "large", "digest": str(shard), "rows": count}  # no shard number: it is copied under others
+        # no shard number: it is copied under others
+        report = ShardMetadata(run="large", digest=str(shard), rows=count)
         write_table(target.shard("label", shard), renamed(whole.slice(0, count), shard), report)
     for shard in shards[1:-1]:
         shutil.copyfile(str(target.shard("label", 0)), str(target.shard("label", shard)))

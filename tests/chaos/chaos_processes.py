@@ -72,7 +72,8 @@ class RayRun:
         """Wait until something is there; False where the run ends first."""
         deadline = time.monotonic() + seconds
         while not there():
-            assert time.monotonic() < deadline, self.said[-2000:]
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.said[-2000:])
             if self.process.poll() is not None:
                 return False
             time.sleep(0.05)
