@@ -18,6 +18,8 @@ ERROR = re.compile(
 SECONDS = 5.0
 """How long to wait for the last output of a process that has ended."""
 LONGEST = 500
+NEEDLESS = "Triton is installed, but doesn't include CPU backend"
+"""vLLM warns of it in its spawned process before any of its logging settings apply there."""
 _ONE_AT_A_TIME = threading.Lock()
 """There is one standard error."""
 
@@ -83,6 +85,8 @@ class _Pump:
     def _pass_on(self, read: int) -> None:
         with open(read, encoding="utf-8", errors="replace") as pipe:
             for line in pipe:
+                if line.startswith(NEEDLESS):
+                    continue
                 with self._turn:
                     if self._holding:
                         self._lines.append(line)
