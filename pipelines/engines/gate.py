@@ -87,6 +87,8 @@ class EngineGate:
         self._turns = Turns(engine, capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
+        self._answered: tuple[Prompt, int, Sampling] | None = None
+        """A request that was answered."""
         self._waiting = 0
         self._counts = dict.fromkeys(COUNTED, 0)
 
@@ -107,9 +109,19 @@ class EngineGate:
             seconds = self._clock.stop() - began
             self._turns.give_back()
         completion = sound(given)
+        if completion.finish != "error":
+            self._answered = prompt, seed, sampling
         if completion.cause != "away":  # it is asked again
             self._count(completion)
         return Answer(completion, seconds)
+
+    async def answers(self) -> bool:
+        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault."""
+        if self._answered is None:
+            return True
+        prompt, seed, sampling = self._answered
+        short = sampling.model_copy(update={"max_tokens": 1})
+        return sound(await self.engine.complete(prompt, seed=seed, sampling=short)).finish != "error"
 
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:

@@ -26,6 +26,10 @@ class Outage:
         self._back = asyncio.Event()
 
     @property
+    def waits(self) -> bool:
+        return self._patience > 0
+
+    @property
     def seconds(self) -> float:
         """How long it has been down; 0 while it is up."""
         return 0.0 if self._since is None else time.monotonic() - self._since

@@ -43,7 +43,7 @@ class JournaledEngine(WrappedEngine):
             before = outage.answers
             completion, seconds = await self._gate.ask(prompt, seed=seed, sampling=sampling)
             self.seconds += seconds
-            if completion.cause != "away":
+            if completion.cause != "away" and not await self._is_down(completion):
                 outage.over()
                 return completion
             let_down += outage.answers > before
@@ -51,6 +51,10 @@ class JournaledEngine(WrappedEngine):
                 return completion.model_copy(update={"cause": "server"})
             await outage.wait(completion.error or "no answer", tries)
             tries += 1
+
+    async def _is_down(self, completion: Completion) -> bool:
+        """Whether a server fails over what it answered before, too: then no request is at fault, and all wait."""
+        return completion.cause == "server" and self._gate.outage.waits and not await self._gate.answers()
 
     async def close(self) -> None:
         """The engine belongs to the worker."""

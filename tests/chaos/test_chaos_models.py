@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from chaos import run
 from fakes import CharacterEngine
 from loopback_server import Asked
@@ -50,6 +51,16 @@ def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_ask
     clean = server(name="A"), server(name="B")
     run(two_models(tmp_path, *(one.address for one in clean)), tmp_path / "clean")
     assert contents(out) == contents(tmp_path / "clean")
+
+
+@pytest.mark.parametrize("answer", [500, 401, {"choices": []}])
+def test_a_server_that_fails_over_everything_is_waited_for(answer: Any, tmp_path: Path, server: Any) -> None:
+    """Though it lists its model: else its half of the labels would be without evidence."""
+    strong = server(lambda asked: answer if 60 < asked.number <= 160 else asked.honest(), name="B")
+    run(two_models(tmp_path, server(name="A").address, strong.address), tmp_path / "out")
+    clean = server(name="A"), server(name="B")
+    run(two_models(tmp_path, *(one.address for one in clean)), tmp_path / "clean")
+    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
 
 def test_the_server_that_is_away_is_named_by_its_table(tmp_path: Path, server: Any) -> None:
