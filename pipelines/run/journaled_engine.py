@@ -36,14 +36,22 @@ class JournaledEngine(WrappedEngine):
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         """Retry until the engine answers: an outage says nothing about the row.
 
-        A request that keeps failing while others are answered fails alone.
+        A request that keeps failing while others are answered fails alone. Where a server fails, that is tried with one
+        that it has answered, and the request is sent again after that, since the server may just have come back.
         """
-        outage, tries, let_down = self._gate.outage, 0, 0
+        outage, tries, let_down, answers = self._gate.outage, 0, 0, False
         while True:
             before = outage.answers
             completion, seconds = await self._gate.ask(prompt, seed=seed, sampling=sampling)
             self.seconds += seconds
-            if completion.cause != "away" and not await self._is_down(completion):
+            if completion.cause == "server" and outage.waits:
+                answered, answers = answers, await self._gate.answers()
+                if answers and not answered:
+                    continue
+                away = not answers
+            else:
+                away = completion.cause == "away"
+            if not away:
                 outage.over()
                 return completion
             let_down += outage.answers > before
@@ -51,10 +59,6 @@ class JournaledEngine(WrappedEngine):
                 return completion.model_copy(update={"cause": "server"})
             await outage.wait(completion.error or "no answer", tries)
             tries += 1
-
-    async def _is_down(self, completion: Completion) -> bool:
-        """Whether a server fails over what it answered before, too: then no request is at fault, and all wait."""
-        return completion.cause == "server" and self._gate.outage.waits and not await self._gate.answers()
 
     async def close(self) -> None:
         """The engine belongs to the worker."""
