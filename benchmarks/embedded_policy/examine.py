@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.embedded_policy.corpus import domain_families
-from benchmarks.embedded_policy.judge_exam import examine_judge
 from benchmarks.embedded_policy.model_card import card
 from benchmarks.embedded_policy.siblings import right_and_any
 from stepforge.generators.families import ALL_FAMILIES
@@ -63,14 +62,10 @@ async def examine(
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    clean = [
-        (problem, rollout) for (_, _, problem), rollouts in zip(asked, sampled, strict=True) for rollout in rollouts
-    ]
-    clean = [case for case in clean if oracle_verdict(*case).first_error is None and case[1].outcome == "correct"]
     cases = erroneous[:: max(1, len(erroneous) // recoveries)]
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
-    figures = {
+    return {
         "wording": wording or "plain",
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),
@@ -81,10 +76,6 @@ async def examine(
         "pass_rate_by_problem": {q: shares[int(len(shares) * int(q) / 100)] for q in ("10", "25", "50", "75", "90")},
         "siblings": {name: found.text for name, found in right_and_any(sampled).items()},
     }
-    if wording == "plain":
-        picked = clean[:: max(1, len(clean) // recoveries)]
-        figures["judge"] = await examine_judge(policy, [(p, r) for p, r, _ in cases], picked)
-    return figures
 
 
 async def _solve(policy: PromptedPolicy, grader: PooledGrader, problem: Problem, n: int) -> list[Rollout]:

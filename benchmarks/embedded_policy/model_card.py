@@ -49,7 +49,6 @@ def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> 
             f"First errors by position: {positions}.",
             "",
             *_siblings(figures),
-            *_judge(figures.get("judge", {})),
             "License: Apache-2.0, like the code.",
             "",
         ]
@@ -70,23 +69,3 @@ def _siblings(figures: dict[str, Any]) -> list[str]:
         f"- to compare, {REAL_MODEL}",
         "",
     ]
-
-
-def _judge(found: dict[str, Any]) -> list[str]:
-    if not found:
-        return []
-    return [
-        "As a judge of solutions (the likeliest verdict; share named exactly), of errors planted as in training,",
-        "and of its own. A judge that always finds no error would score 0 and 1.",
-        "",
-        "| | planted errors | planted clean | its own errors | its own clean solutions |",
-        "|---|---|---|---|---|",
-        *(_judge_row(name, shares) for name, shares in found.items()),
-        "",
-    ]
-
-
-def _judge_row(name: str, shares: dict[str, dict[str, float]]) -> str:
-    title = {"taught": "families it was taught to check", "held_out": "the family it was not"}[name]
-    cells = [f"{share['exact']:.2f} of {share['solutions']:.0f}" for share in shares.values()]
-    return f"| {title} | {' | '.join(cells)} |"
