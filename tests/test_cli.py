@@ -21,10 +21,7 @@ kind = "omega_prm"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
-            GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'),
-            "label.0.trails: unknown setting",
-        ),
+        (GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'), "label.0.trails: unknown setting"),
         (GOOD.replace("problems", "problms"), "problms: unknown setting, did you mean problems?"),
         (GOOD.replace('"scripted"', '"vlm"'), "engine: no kind 'vlm'; did you mean vllm?"),
         (GOOD.replace("[[label]]", "[label]"), "write [[label]], not [label]"),
@@ -39,10 +36,7 @@ kind = "omega_prm"
         (GOOD + "[policy]\nprompt = 'no question'\n", "policy.prompt: has no {question}"),
         (GOOD.replace("[[label]]", "[[label]"), "not TOML"),
         (GOOD.replace('kind = "sequence"', 'kind = "sequence"\nlevels = [9]'), "level 9 is outside 1 to 6"),
-        (
-            GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'),
-            "missing.jsonl",
-        ),
+        (GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'), "missing.jsonl"),
         (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),
         (GOOD.replace("problems = 4", "problems = true"), "problems: true or false where a number is expected"),
         (GOOD.replace("problems = 4", "problems = 2026-01-01"), "problems: Input should be a valid integer"),

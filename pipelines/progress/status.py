@@ -10,13 +10,7 @@ from stepforge.pipelines.progress.text import duration, end_text, engine_text, r
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table
-from stepforge.pipelines.run_folder.ledger import (
-    StageTotal,
-    build_ledger,
-    committed_reports,
-    save_ledger,
-    stage_totals,
-)
+from stepforge.pipelines.run_folder.ledger import StageTotal, build_ledger, committed_reports, save_ledger, stage_totals
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.sessions import past_sessions

@@ -39,13 +39,7 @@ class Progress:
     """Counts finished work and shows it."""
 
     def __init__(
-        self,
-        layout: Layout,
-        plan: Sequence[ShardPlan],
-        *,
-        quiet: bool,
-        as_json: bool = False,
-        run: RunFile,
+        self, layout: Layout, plan: Sequence[ShardPlan], *, quiet: bool, as_json: bool = False, run: RunFile
     ) -> None:
         """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON."""
         self._layout = layout

@@ -4,13 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
 from stepforge.pipelines.reports.closing import lost_text, places_text
-from stepforge.pipelines.reports.records import (
-    AgainstFigures,
-    AuditFigures,
-    ErrorSetFigures,
-    LabelFigures,
-    Report,
-)
+from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
 from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
