@@ -46,29 +46,18 @@ def test_reference_answers(value: object, answer: str | None) -> None:
 
 ALL_COLUMNS = {"answer": "answer", "steps": "steps", "difficulty": "level", "id": "id", "domain": "domain"}
 BAD_ROWS: list[tuple[dict[str, object], str]] = [
-    ({"question": ""}, "question.*empty"),
-    ({"question": None}, "question.*missing"),
-    ({"question": 7}, "question.*a number, not text"),
-    ({"question": math.nan}, "question.*nan"),
-    ({"question": "a\0b"}, "question.*NUL"),
-    ({"question": "a\ud800"}, "question.*surrogate"),
-    ({"question": "a" * 1_000_001}, "question.*over 1,000,000"),
-    ({"answer": math.inf}, "answer.*inf"),
-    ({"answer": True}, "answer.*true or false"),
-    ({"answer": ["1"]}, "answer.*a list"),
-    ({"answer": "####"}, "answer.*without an answer"),
-    ({"answer": r"\boxed{1"}, "answer.*without an answer"),
-    ({"answer": "1" * 2001}, "answer.*over 2000"),
-    ({"steps": "one text"}, "steps.*text, not a list"),
-    ({"steps": ["a", 2]}, "steps.*step 1 is a number"),
-    ({"steps": ["a", " "]}, "steps.*step 1 is empty"),
-    ({"steps": []}, "steps.*0 steps"),
-    ({"level": "hard"}, "difficulty.*'hard' is not a whole number"),
-    ({"level": 2.5}, "difficulty"),
-    ({"id": None}, "id.*missing"),
-    ({"id": 1.0}, "id.*a number, not text"),
+    ({"question": ""}, "question.*empty"), ({"question": None}, "question.*missing"),
+    ({"question": 7}, "question.*a number, not text"), ({"question": math.nan}, "question.*nan"),
+    ({"question": "a\0b"}, "question.*NUL"), ({"question": "a\ud800"}, "question.*surrogate"),
+    ({"question": "a" * 1_000_001}, "question.*over 1,000,000"), ({"answer": math.inf}, "answer.*inf"),
+    ({"answer": True}, "answer.*true or false"), ({"answer": ["1"]}, "answer.*a list"),
+    ({"answer": "####"}, "answer.*without an answer"), ({"answer": r"\boxed{1"}, "answer.*without an answer"),
+    ({"answer": "1" * 2001}, "answer.*over 2000"), ({"steps": "one text"}, "steps.*text, not a list"),
+    ({"steps": ["a", 2]}, "steps.*step 1 is a number"), ({"steps": ["a", " "]}, "steps.*step 1 is empty"),
+    ({"steps": []}, "steps.*0 steps"), ({"level": "hard"}, "difficulty.*'hard' is not a whole number"),
+    ({"level": 2.5}, "difficulty"), ({"id": None}, "id.*missing"), ({"id": 1.0}, "id.*a number, not text"),
     ({"domain": "a\nb"}, "domain.*unprintable"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "message"), BAD_ROWS)
