@@ -8,7 +8,6 @@ each with an id and a question of its own, copied; the last shard has ids that n
 that the process took, which other work on the machine does not change.
 """
 
-import argparse
 import os
 import re
 import secrets
@@ -17,9 +16,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import httpx
 import pyarrow as pa
+import typer
 
 from benchmarks.scripted_problems import scripted_problems
 from stepforge.pipelines.settings.run_settings import read_run_file
@@ -113,17 +114,13 @@ def _finished(served: Served, path: str) -> tuple[float, str]:
             return time.perf_counter() - began, page
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1_000_000)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    target = Layout(options.out)
-    write_large_run(target, options.problems)
+def main(out: Annotated[Path, typer.Option()], problems: int = 1_000_000) -> None:
+    target = Layout(out)
+    write_large_run(target, problems)
     shards = target.shards("label")
     size = sum(path.stat().st_size for path in shards if isinstance(path, Path))
-    print(f"{options.problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")
-    served = Served(options.out)
+    print(f"{problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")
+    served = Served(out)
 
     def tell(name: str, wall: float, before: float, more: str = "") -> None:
         print(f"{name:40}{wall:8.2f} s{served.cpu() - before:8.2f} s   {more}", flush=True)
@@ -135,10 +132,10 @@ def main() -> None:
         first, page = served.timed("/")
         tell("first page, nothing read before", first, before, _status(page))
         tell("all problems are known after", served.until_read(), 0.0)
-        middle, last = len(shards) // 2, options.problems - 1
+        middle, last = len(shards) // 2, problems - 1
         for name, path in {
             "first page": "/",
-            "the last page": f"/?page={-(-options.problems // 50)}",
+            "the last page": f"/?page={-(-problems // 50)}",
             "least sure first": "/?sort=uncertainty",
             "labelers disagree on a wrong step": "/?verdict=wrong_step&disagree=1",
             "a problem in the middle": f"/problem/label/{middle}/17",
@@ -157,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

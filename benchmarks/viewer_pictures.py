@@ -6,12 +6,13 @@
 Needs Chromium and `pip install 'stepforge[browser]'`.
 """
 
-import argparse
 import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from benchmarks.viewer import Served
 
@@ -19,15 +20,12 @@ FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 MOST_BYTES = 150_000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+def main(run: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
-    run = parser.parse_args().run
     served = Served(run, "--reviewer", "anna")
     served.until_read()
     FOLDER.mkdir(exist_ok=True)
@@ -93,4 +91,4 @@ def _shoot(page: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -5,12 +5,13 @@ right once a wrong step is in the prefix (recovery): the figure that decides how
 ``--domains`` examines it on logic, plans, tools and programs.
 """
 
-import argparse
 import asyncio
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Literal
+
+import typer
 
 from benchmarks.embedded_policy.corpus import domain_families
 from benchmarks.embedded_policy.model_card import card
@@ -27,6 +28,9 @@ from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
 
 Wording = Literal["plain", "free"]
+FOLDER = embedded_folder()
+RECOVERIES = 1000
+"""Erroneous solutions to continue from."""
 EXAM_SEED = 99_000_001
 """Apart from the training seed and from the seeds in configs/."""
 
@@ -45,9 +49,7 @@ def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Pro
     ]
 
 
-async def examine(
-    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording | None = "plain"
-) -> dict[str, Any]:
+async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, wording: Wording | None) -> dict[str, Any]:
     """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
     grader = PooledGrader()
     asked = asked_of(problems, wording)
@@ -62,7 +64,7 @@ async def examine(
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    cases = erroneous[:: max(1, len(erroneous) // recoveries)]
+    cases = erroneous[:: max(1, len(erroneous) // RECOVERIES)]
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
     return {
@@ -97,29 +99,20 @@ def _mean(flags: list[bool]) -> float:
     return round(sum(flags) / len(flags), 4) if flags else 0.0
 
 
-async def _main(arguments: argparse.Namespace) -> None:
-    folder: Path = arguments.folder
-    settings = VllmEngineSettings(model=str(folder), threads=arguments.threads)
-    engine = await open_engine(settings)
-    policy = PromptedPolicy(
-        engine,
-        PolicySettings(
-            temperature=arguments.temperature,
-            max_tokens=240 if arguments.wording == "plain" else 480,
-            tool="calculator" if arguments.domains else None,
-        ),
-    )
-    try:
-        figures = await examine(
-            policy,
-            problems=arguments.problems,
-            solutions=arguments.solutions,
-            recoveries=arguments.recoveries,
-            wording=None if arguments.domains else arguments.wording,
-        )
-    finally:
-        await engine.close()
-    figures["temperature"] = arguments.temperature
+def main(
+    folder: Path = FOLDER,
+    wording: Wording = "plain",
+    domains: bool = False,
+    temperature: float = 1.0,
+    problems: int = 40,
+    solutions: int = 4,
+) -> None:
+    """``domains``: problems of logic, plans, tools and programs; ``problems``: of a family and level."""
+    longest = 240 if wording == "plain" else 480
+    tool: Literal["calculator"] | None = "calculator" if domains else None
+    settings = PolicySettings(temperature=temperature, max_tokens=longest, tool=tool)
+    figures = asyncio.run(_examined(folder, settings, problems, solutions, None if domains else wording))
+    figures["temperature"] = temperature
     training = json.loads((folder / "training.json").read_text())
     parameters = (folder / "model.safetensors").stat().st_size // 2
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -127,18 +120,15 @@ async def _main(arguments: argparse.Namespace) -> None:
     print((folder / "README.md").read_text())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=embedded_folder())
-    parser.add_argument("--wording", choices=("plain", "free"), default="plain")
-    parser.add_argument("--domains", action="store_true", help="problems of logic, plans, tools and programs")
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--problems", type=int, default=40, help="problems a family and level")
-    parser.add_argument("--solutions", type=int, default=4, help="solutions per problem")
-    parser.add_argument("--recoveries", type=int, default=1000, help="erroneous solutions to continue from")
-    parser.add_argument("--threads", type=int, default=1)
-    asyncio.run(_main(parser.parse_args()))
+async def _examined(
+    folder: Path, settings: PolicySettings, problems: int, solutions: int, wording: Wording | None
+) -> dict[str, Any]:
+    engine = await open_engine(VllmEngineSettings(model=str(folder), threads=1))
+    try:
+        return await examine(PromptedPolicy(engine, settings), problems=problems, solutions=solutions, wording=wording)
+    finally:
+        await engine.close()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
