@@ -21,7 +21,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.embedded_policy.corpus import IGNORED, TRAINING_SEED, Example, Mix, examples
 from benchmarks.embedded_policy.tokenizer import train_tokenizer
-from benchmarks.embedded_policy.vocabulary import with_vocabulary
 
 WIDTH, LAYERS = 192, 4
 SEQUENCES_PER_STEP = 16
@@ -161,6 +160,26 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 def _adopted(weights: Path, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     model = LlamaForCausalLM.from_pretrained(weights)
     return with_vocabulary(model, PreTrainedTokenizerFast.from_pretrained(weights), tokenizer)
+
+
+def with_vocabulary(
+    model: LlamaForCausalLM, old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast
+) -> LlamaForCausalLM:
+    """Return the model with a vector for each token of ``new``.
+
+    A token that ``old`` lacks starts from the mean of the pieces that ``old`` cuts it into.
+    """
+    known, before = old.get_vocab(), model.get_input_embeddings().weight.detach().clone()
+    model.resize_token_embeddings(-(-len(new) // 64) * 64, mean_resizing=False)
+    vectors = model.get_input_embeddings().weight
+    with torch.no_grad():
+        vectors[len(new) :] = 0
+        for token, place in new.get_vocab().items():
+            text = new.decode([place])
+            pieces = [known[token]] if token in known else old.encode(text) or [old.eos_token_id]
+            vectors[place] = before[pieces].mean(dim=0)
+    model.config.eos_token_id = model.config.pad_token_id = new.eos_token_id
+    return model
 
 
 def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[torch.optim.Optimizer]:
