@@ -13,10 +13,9 @@ from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
-from stepforge.pipelines.reports.label_audit import Audit
+from stepforge.pipelines.reports.label_audit import Audit, PairAudit
 from stepforge.pipelines.reports.label_shape import ShapeTally
 from stepforge.pipelines.reports.loss_examples import loss_examples
-from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.reports.records import (
     POLICY,

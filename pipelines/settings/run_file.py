@@ -12,7 +12,7 @@ from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.search import AnySearch, Beam
 from stepforge.generators.written import AnyModelSource, ModelSource
-from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, RewardModel, speaking
+from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, MathShepherd, RewardModel, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.scorers import AnyScorer
@@ -191,6 +191,13 @@ def limited(run: RunFile, limit: int | None) -> RunFile:
     if limit is None:
         return run
     return run.model_copy(update={"problems": min(run.problems, limit) if run.problems else limit})
+
+
+def recording_of(run: RunFile, completions: int, root: int) -> RunFile:
+    """Return the run that draws ``completions`` of every prefix of every wrong solution of another, and ``root`` of
+    every question: the dense evidence that ``stepforge bench labelers --recording`` replays every labeler on."""
+    dense = MathShepherd(k=completions, root=root, right_solutions=False)
+    return run.model_copy(update={"label": (dense,), "curate": (), "export": ()})
 
 
 def _without_none(value: Any) -> Any:
