@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import httpx
 import pyarrow as pa
@@ -76,8 +76,17 @@ class Served:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline() if self.process.stdout else ""
-        self.client = httpx.Client(base_url=line.partition("/?")[0], timeout=120)
+        self.address = line.strip().partition("/?")[0]
+        self.client = httpx.Client(base_url=self.address, timeout=120)
         self.client.headers["Authorization"] = f"Bearer {self.token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.client.close()
 
     def timed(self, path: str) -> tuple[float, str]:
         began = time.perf_counter()
@@ -120,13 +129,12 @@ def main(out: Annotated[Path, typer.Option()], problems: int = 1_000_000) -> Non
     shards = target.shards("label")
     size = sum(path.stat().st_size for path in shards if isinstance(path, Path))
     print(f"{problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")
-    served = Served(out)
-
-    def tell(name: str, wall: float, before: float, more: str = "") -> None:
-        print(f"{name:40}{wall:8.2f} s{served.cpu() - before:8.2f} s   {more}", flush=True)
-
     print(f"{'':40}{'wall':>8}  {'processor':>8}")
-    try:
+    with Served(out) as served:
+
+        def tell(name: str, wall: float, before: float, more: str = "") -> None:
+            print(f"{name:40}{wall:8.2f} s{served.cpu() - before:8.2f} s   {more}", flush=True)
+
         tell("the process answers after", time.perf_counter() - served.began, 0.0)
         before = served.cpu()
         first, page = served.timed("/")
@@ -148,9 +156,6 @@ def main(out: Annotated[Path, typer.Option()], problems: int = 1_000_000) -> Non
         taken, page = _finished(served, f"/?q=problem-{last:07d}")
         tell("search, one problem in all", taken, before, _status(page))
         print(f"\nmemory: {served.memory('VmRSS'):.0f} MB, at most {served.memory('VmHWM'):.0f} MB")
-    finally:
-        served.process.terminate()
-        served.process.wait()
 
 
 if __name__ == "__main__":

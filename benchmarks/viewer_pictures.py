@@ -26,24 +26,19 @@ def main(run: Path) -> None:
         sys.exit("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
-    served = Served(run, "--reviewer", "anna")
-    served.until_read()
     FOLDER.mkdir(exist_ok=True)
-    try:
-        with sync_playwright() as started:
-            browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for scheme in ("light", "dark"):
-                _take(browser, served, scheme)
-            take_report(browser, run)
-            browser.close()
-    finally:
-        served.process.terminate()
-        served.process.wait()
+    with Served(run, "--reviewer", "anna") as served, sync_playwright() as started:
+        served.until_read()
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            _take(browser, served, scheme)
+        take_report(browser, run)
+        browser.close()
 
 
 def _take(browser: Any, served: Served, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 1120, "height": 720}, color_scheme=scheme)
-    page, address = context.new_page(), str(served.client.base_url).rstrip("/")
+    page, address = context.new_page(), served.address
     page.goto(f"{address}/?token={served.token}")
     if scheme == "light":
         _shoot(page, "viewer-list")
