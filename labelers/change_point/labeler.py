@@ -21,7 +21,6 @@ from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Post
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
-from stepforge.labelers.change_point.two_events import reported
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
@@ -99,7 +98,7 @@ class ChangePoint(LabelPart):
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
             verdicts.append(self.verdict(path, evidence, belief))
             known = labels_of(path, evidence)
-            labels.append(known if belief is None else self._with_beliefs(known, belief, verdicts[-1]))
+            labels.append(known if belief is None else self._with_beliefs(known, belief))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
         pairs = zip(labeled.solutions, labels, strict=True)
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
@@ -144,7 +143,7 @@ class ChangePoint(LabelPart):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
-        chances = reported(self.observed(path, evidence), self.rates)
+        chances = belief.first_error
         if self._contradicted(path, evidence):
             return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
         likeliest = max(range(len(chances)), key=chances.__getitem__)
@@ -159,15 +158,13 @@ class ChangePoint(LabelPart):
             classes=classes_of(belief, likeliest),
         )
 
-    def _with_beliefs(
-        self, known: Sequence[StepLabel | None], belief: Posterior, verdict: Verdict
-    ) -> tuple[StepLabel, ...]:
+    def _with_beliefs(self, known: Sequence[StepLabel | None], belief: Posterior) -> tuple[StepLabel, ...]:
         """Return a label for every step: what was counted, and what is believed."""
-        labels, chances = [], verdict.posterior or belief.first_error
+        labels = []
         for count, label in enumerate(known, 1):
             own = float(label.successes) if label is not None else 0.0  # of the whole solution
             mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
-            held = Belief(value=mean, low=low, high=high, p_error=chances[count - 1])
+            held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(counted.model_copy(update={"belief": held}))
         return tuple(labels)

@@ -24,13 +24,12 @@ from stepforge.labelers.change_point.rates import (
     Rates,
     kernels,
 )
-from stepforge.labelers.change_point.two_events import reported
 
-ROUNDS = 15
+ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
-"""Shares of errors that V does not show that are tried."""
+"""Shares of errors that V does not show at once that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
 
 
@@ -46,7 +45,6 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     """One round: expected moves under the present rates, and the rates that fit them best."""
     found = [expected(one, rates) for one in seen]
     laws, steps = kernels(), sum(len(one.written) for one in seen) / len(seen)
-    initial = np.sum([f.initial for f in found], axis=0) + INVENTED * start.base_law
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
     stated: Array = np.sum([f.stated for f in found], axis=0)
@@ -61,7 +59,6 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
             "alone": _chances(unlike, unlike + stated[:, OTHER], start.alone),
             "shared": _chances(stated[:, SHARED], unlike, start.shared),
-            "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
         }
@@ -122,17 +119,19 @@ def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
 
 
 def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:
-    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which people's findings are likeliest.
+    """Return the rates with the ``harmless``, ``early`` and ``temper`` under which people's findings are likeliest.
 
     ``findings[i]`` is the likelihood of what was found of solution i for each first wrong step, and for none last.
     """
 
     def score(one: Rates) -> float:
-        chances = (np.dot(reported(case, one), likely) for case, likely in zip(seen, findings, strict=True))
+        chances = (
+            np.dot(posterior(case, one).first_error, likely) for case, likely in zip(seen, findings, strict=True)
+        )
         return sum(float(np.log(max(p, 1e-9))) for p in chances)
 
     best = rates
-    for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):
+    for name, values in (("harmless", product(SHARES, repeat=2)), ("early", SHARES), ("temper", POWERS)):
         best = max((best.model_copy(update={name: value}) for value in values), key=score)
     return best
 
