@@ -45,7 +45,7 @@ class ChangePoint(LabelPart):
     """Most completions for a solution."""
     batch: int = Field(default=1, ge=1)
     """Completions asked for at a time: more hide latency and cost a little."""
-    least_information: float = Field(default=0.02, ge=0)
+    least_information: float = Field(default=0.01, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,

@@ -1,8 +1,7 @@
 """Rates pooled over a run (empirical Bayes): those under which its evidence is likeliest. No truth is used.
 
 Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on the mixtures of ``change_point.rates``,
-with a few invented transitions so that a small run cannot run away with them. How far to trust the result, ``temper``,
-is then chosen to make completions likeliest that the model was not shown.
+with a few invented transitions so that a small run cannot run away with them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +37,7 @@ def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
     rates = start
     for _ in range(ROUNDS if seen else 0):
         rates = _improved(seen, rates, start)
-    return rates if not seen else rates.model_copy(update={"temper": fitted_temper(seen, rates)})
+    return rates
 
 
 def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
@@ -106,16 +105,6 @@ def held_out(seen: Observed, rates: Rates) -> Iterator[HeldOut]:
             after, before = (_within(sum(known.first_error[:t])), _within(sum(belief.first_error[:t])))
             log_right, log_wrong = np.log((1 - after) / (1 - before)), np.log(after / before)
             yield HeldOut(whole + float(log_right), whole + float(log_wrong), belief.first_error, t)
-
-
-def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
-    """Return the power under which completions are likeliest that the model was not shown, pulled towards 1."""
-    cases = [case for one in seen if not one.right for case in held_out(one, rates)]
-
-    def score(power: float) -> float:
-        return sum(case.log_probability(power) for case in cases) - INVENTED * float(np.log(power)) ** 2
-
-    return max(POWERS, key=score)
 
 
 def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:

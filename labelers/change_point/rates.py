@@ -47,7 +47,7 @@ class Rates(Record):
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    early: Share = 0.12
+    early: Share = 0.1
     """Share of the other wrong steps before which V falls already: the wrong step follows soon. Assumed like
     ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
@@ -61,7 +61,7 @@ class Rates(Record):
     """Shares of those whose number a wrong solution states."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
-    it knows. Fitted so that completions it was not shown are likeliest."""
+    it knows. Fitted to people's labels alone."""
 
     @property
     def statements(self) -> Array:

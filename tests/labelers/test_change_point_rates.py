@@ -9,9 +9,7 @@ from change_point_worlds import many, observed, simulated
 
 from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import (
-    POWERS,
     calibrated,
-    fitted_temper,
     held_out,
     pooled_rates,
 )
@@ -73,18 +71,6 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
 
 def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
-
-
-def test_temper_is_one_for_the_model_itself_and_lower_where_the_model_is_too_sure() -> None:
-    rates = Rates(hazard=1.5)
-    own = [drawn.seen for drawn in many() if not drawn.seen.right][:120]
-    assert fitted_temper(own, rates) >= 0.7
-    rng = np.random.default_rng(3)
-    unrelated = [
-        observed([(int(c), 5 - int(c)) for c in rng.binomial(5, rng.choice([0.05, 0.9], size=6))]) for _ in range(60)
-    ]
-    assert fitted_temper(unrelated, rates) < fitted_temper(own, rates)
-    assert fitted_temper([], rates) in POWERS
 
 
 def test_a_held_out_prediction_does_not_know_its_outcome() -> None:
