@@ -25,7 +25,7 @@ class SelfConsistency(Record):
     """Smallest share of the rollouts with an answer that must agree, if the reference comes from them; with
     ``calibration``, smallest probability that the majority is right."""
     min_answers: int = Field(default=3, ge=1)
-    """Fewest rollouts with an answer for a majority to count."""
+    """Fewest rollouts with an answer, and without a false equation, for a majority to count."""
     sharpness: float = Field(default=0.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; 0 counts them equally, 8 favors
     confident ones. Needs an engine that reports log-probabilities."""

@@ -48,15 +48,15 @@ def a_seed(question: str = SEED, answer: str | None = "42", solution: str = "") 
 class Model:
     """Writes what it is told to, and solves by adding up the numbers of the question; it errs at a rate."""
 
-    def __init__(self, reply: str = "", error_rate: float = 0.0) -> None:
-        self.reply, self.error_rate = reply, error_rate
+    def __init__(self, reply: str = "", error_rate: float = 0.0, slip: str = "I add.") -> None:
+        self.reply, self.error_rate, self.slip = reply, error_rate, slip
 
     async def __call__(self, text: str, seed: int) -> str:
         if "Reply in this form" in text or "Write the solution of somebody" in text:
             return self.reply
         total = sum(map(int, re.findall(r"\d+", text.partition("?")[0])))
         slip = Random(seed).random() < self.error_rate
-        return f"I add.\nAnswer: {total + (1 + seed % 97 if slip else 0)}"
+        return f"{self.slip}\nAnswer: {total + 1 + seed % 97}" if slip else f"I add.\nAnswer: {total}"
 
 
 def policy_of(model: Callable[..., Any]) -> PromptedPolicy:
@@ -107,6 +107,12 @@ def test_why_a_problem_is_refused(way: str, reply: str, errors: float, reason: s
     refused = make(written(way), Model(reply, errors))
     assert isinstance(refused, Refused)
     assert refused.reason == reason
+
+
+def test_solutions_that_state_a_false_equation_neither_agree_nor_disagree() -> None:
+    slip = "12 + 30 = 52"
+    assert make(written("rephrase"), Model(REPHRASED, 0.4, slip)).problem.lineage.agreement == 1.0
+    assert make(written("rephrase"), Model(REPHRASED, 0.9, slip)).reason == "its solutions do not agree"
 
 
 def test_a_formula_that_agrees_settles_and_one_that_cannot_be_read_does_not_count() -> None:
