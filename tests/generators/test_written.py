@@ -137,7 +137,7 @@ def test_a_seed_without_numbers_has_none_to_ask_for() -> None:
     ("text", "question", "formula"),
     [
         ("**Problem:** Ann has 3.\nHow many?\n\nFormula: 3*(4+5)\n", "Ann has 3.\nHow many?", "3*(4+5)"),
-        ("Problem: One?\nFormula: $3 + 4$ = 7", "One?", "3 + 4"),
+        ("The new Problem:\nOne?\nFormula: $3 + 4$ = 7\n\nSolution: 7", "One?", "$3 + 4$"),
         ("Problem: One?", "One?", None),
     ],
 )
