@@ -95,12 +95,15 @@ def test_a_rephrased_problem_has_its_seeds_answer_group_and_lineage() -> None:
     [
         ("rephrase", "Certainly! " + REPHRASED.replace("Problem:", "It reads"), 0.0, "not in the form asked for"),
         ("rephrase", f"Problem: {SEED.upper()}", 0.0, "copies its seed"),
+        ("harder", f"Problem: {SEED.replace('now', 'then')}\nFormula: 12 + 30", 0.0, "copies its seed"),
+        ("harder", "Problem: Ann has 12 pens, and then 42.\nFormula: 12 + 30", 0.0, "asks nothing"),
         ("rephrase", REPHRASED.replace("30", "31"), 0.0, "does not keep the numbers"),
         ("rephrase", REPHRASED, 0.9, "its solutions do not agree"),
         ("numbers", REPHRASED, 0.0, "keeps the numbers"),
         ("numbers", "Problem: 5 and 6 pens?\nFormula: 5*6", 0.0, "its solutions contradict the writer's formula"),
         ("combine", REPHRASED, 0.0, "no second seed of its group to combine with"),
         ("backward", "Problem: Ann has 2 pens now. How many?", 0.0, "its solutions contradict the expected answer"),
+        ("backward", "Problem: Ann has 12 and gets 30. How many?", 0.0, "tells the number that it asks for"),
     ],
 )  # fmt: skip
 def test_why_a_problem_is_refused(way: str, reply: str, errors: float, reason: str) -> None:
@@ -212,7 +215,7 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
             return await Model()(text, seed)
         asked = re.search(r"The problem:\n(.*)", text)
         first = "Ann has 0" in text
-        return "no" if first or asked is None else f"Problem: Look: {asked[1]}"
+        return "no" if first or asked is None else f"Problem: Say that {asked[1].replace('buys', 'then gets')}"
 
     async def work() -> None:
         gate = EngineGate(FunctionEngine(model, name="test"), UNBOUNDED)
