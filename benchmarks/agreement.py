@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from stepforge.filters import WrongReference
 from stepforge.filters.self_consistency import with_reference
+from stepforge.grading.verdict import decide
 from stepforge.grading.votes import refuted, vote_shares, voters
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.storage.layout import Layout
@@ -50,14 +51,12 @@ def read(folder: Path, first: int, stop: int) -> list[SolvedProblem]:
 
 
 def votes(rows: Sequence[SolvedProblem], count: int, sharpness: float) -> list[tuple[float, bool]]:
-    """Return for each problem the share of the answer with most votes, and whether it is right."""
+    """Return for each problem the share of the answer with most votes, 0 without any, and whether it is right."""
     found = []
     for row in rows:
-        voting = voters(row.rollouts[:count])
-        if voting:
-            answer, share = next(iter(vote_shares(voting, row.problem.answer_kind, sharpness).items()))
-            right = {rollout.answer for rollout in voting if rollout.outcome == "correct"}
-            found.append((share, answer in right))
+        shares = vote_shares(voters(row.rollouts[:count]), row.problem.answer_kind, sharpness)
+        answer, share = next(iter(shares.items()), (None, 0.0))
+        found.append((share, decide(row.problem.answer, answer, row.problem.answer_kind) == "correct"))
     return found
 
 
