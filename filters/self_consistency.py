@@ -53,13 +53,10 @@ class SelfConsistency(Record):
         return with_reference(row, majority)
 
     def _calibrated(self, share: float) -> float:
-        if not self.calibration:
-            return share
-        points = [(0.0, 0.0), *self.calibration]
-        for (low, below), (high, above) in pairwise(points):
-            if share <= high:
-                return below + (above - below) * (share - low) / (high - low) if high > low else above
-        return points[-1][1]
+        import numpy as np  # a run's start does without it
+
+        shares, probabilities = zip((0.0, 0.0), *self.calibration, strict=True)
+        return float(np.interp(share, shares, probabilities)) if self.calibration else share
 
 
 def with_reference(row: SolvedProblem, answer: str) -> SolvedProblem:

@@ -31,7 +31,7 @@ from stepforge.generators.written.source import Attempt, ModelSource, Refused, S
 from stepforge.grading.stated import fraction, plain
 from stepforge.grading.verdict import decide
 from stepforge.schemas.labeled import Cost
-from stepforge.schemas.problem import AnswerKind, Lineage, Problem
+from stepforge.schemas.problem import Lineage, Problem
 from stepforge.schemas.protocols import Grader, Sampling
 from stepforge.schemas.seeds import rng_of, seed_of
 
@@ -113,7 +113,17 @@ class Written(ModelSource):
         policy: PromptedPolicy,
         seed: int,
     ) -> tuple[SourceItem | Refused, Cost]:
-        problem = self._problem(row, reply.question, parents)
+        first = parents[0]
+        problem = Problem(
+            id=f"{self.name}:{row:07d}",
+            source=self.name,
+            domain=first.domain,
+            question=reply.question,
+            answer=None,
+            # a number asked for in place of another may be a fraction
+            answer_kind="rational" if first.answer_kind == "integer" else first.answer_kind,
+            group=first.group,
+        )
         try:
             rollouts = await policy.solve(problem, n=self.solutions, seed=seed_of(seed, "settle", problem.id))
         except EngineFailed:
@@ -132,23 +142,6 @@ class Written(ModelSource):
         ids = tuple(parent.id for parent in parents)
         lineage = Lineage(parents=ids, way=way, settled_by=by, agreement=share, solutions=len(rollouts))
         return SourceItem(problem=problem.model_copy(update={"answer": answer, "lineage": lineage})), cost
-
-    def _problem(self, row: int, question: str, parents: list[Problem]) -> Problem:
-        seed = parents[0]
-        return Problem(
-            id=f"{self.name}:{row:07d}",
-            source=self.name,
-            domain=seed.domain,
-            question=question,
-            answer=None,
-            answer_kind=_kind(seed.answer_kind),
-            group=seed.group,
-        )
-
-
-def _kind(kind: AnswerKind) -> AnswerKind:
-    """A number asked for in place of another may be a fraction."""
-    return "rational" if kind == "integer" else kind
 
 
 def _fault(way: Way, question: str, parents: list[Problem], expected: str | None) -> str:
