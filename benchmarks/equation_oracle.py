@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from stepforge.grading.stated import numbers_in, states_false
 from stepforge.labelers.oracle import judge
-from stepforge.labelers.stated import numbers_in, states_false
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
