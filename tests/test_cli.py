@@ -102,6 +102,24 @@ def test_a_bad_override_is_one_line(tmp_path: Path, override: str) -> None:
 @pytest.mark.parametrize("command", ["status", "report"])
 def test_a_folder_that_is_no_run(tmp_path: Path, command: str) -> None:
     assert "not a run folder" in refused(command, tmp_path)
+    assert "no such folder" in refused(command, tmp_path / "none")
+    (tmp_path / "file").touch()
+    assert "not a folder" in refused(command, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run", "missing argument 'RUN.toml'"),
+        ("reprot runs/a", "no such command 'reprot'. Did you mean 'report'"),
+        ("run a.toml --lmit 3", "no such option: --lmit"),
+        ("run a.toml --limit", "'--limit' requires an argument"),
+        ("relabel runs/a", "missing option '--rule'"),
+        ("bench nothing", "no such command 'nothing'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(words: str, said: str) -> None:
+    assert said in refused(*words.split())
 
 
 def test_grade_command(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def _fault(found: ErrorDetails, settings: Mapping[str, object], root: type[Recor
     return f"{where + ': ' if where else ''}{message}{given}"
 
 
+def kind_fault(error: ValidationError) -> str:
+    """Return what is wrong with a kind that stands by itself, outside a run file."""
+    return _kinds(error.errors(include_url=False)[0])
+
+
 def _kinds(found: ErrorDetails) -> str:
     context = found.get("ctx", {})
     if found["type"] == "union_tag_not_found":
