@@ -30,8 +30,9 @@ PRICES = (
 
 def estimate_text(estimate: Estimate) -> str:
     pilot = estimate.pilot
+    kinds = "kind" if pilot.strata == 1 else "kinds"
     head = (
-        f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} kinds (source and "
+        f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} {kinds} (source and "
         f"difficulty), {pilot.vetted} vetted, {pilot.kept} kept, on {pilot.engines} of {estimate.engines} engines in "
         f"{duration(pilot.seconds)}"
     )
