@@ -38,6 +38,7 @@ kind = "omega_prm"
         (GOOD + "[[label]]\nkind = 'omega_prm'\n", "label: omega_prm is listed twice"),
         (GOOD + "[policy]\nprompt = 'no question'\n", "policy.prompt: has no {question}"),
         (GOOD.replace("[[label]]", "[[label]"), "not TOML"),
+        (GOOD + "[policy]\nsegmenter = 'line'\n", 'policy.segmenter: a table belongs here, such as { kind = "line" }'),
         (GOOD.replace('kind = "sequence"', 'kind = "sequence"\nlevels = [9]'), "level 9 is outside 1 to 6"),
         (
             GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'),
@@ -59,6 +60,8 @@ kind = "omega_prm"
                 "http://h:99999/v1",
                 "http://[::1/v1",
                 "http:///v1",
+                "127.0.0.1:8000",
+                "http://me:key@h/v1",
                 "http://h/v1?v=1",
                 "http://a\u200bb/v1",
             )
