@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from stepforge.generators.family import Family as Family
     from stepforge.generators.policy import PolicySettings as PolicySettings
     from stepforge.generators.segmenters import Segmenter as Segmenter
+    from stepforge.labelers import AMCS as AMCS
     from stepforge.labelers import SCAN as SCAN
+    from stepforge.labelers import SPRT as SPRT
     from stepforge.labelers import Cascade as Cascade
     from stepforge.labelers import ChangePoint as ChangePoint
     from stepforge.labelers import Consensus as Consensus
+    from stepforge.labelers import Contrast as Contrast
     from stepforge.labelers import EpicPRM as EpicPRM
     from stepforge.labelers import Judge as Judge
     from stepforge.labelers import Labeler as Labeler
@@ -71,16 +74,19 @@ _PLACES = {
     "generators.policy": ("PolicySettings",),
     "generators.segmenters": ("Segmenter",),
     "labelers": (
+        "AMCS",
         "Cascade",
         "RewardModel",
         "ChangePoint",
         "Consensus",
+        "Contrast",
         "EpicPRM",
         "Judge",
         "Labeler",
         "MathShepherd",
         "OmegaPRM",
         "SCAN",
+        "SPRT",
         "Sequential",
     ),
     "pipelines.engines": (
@@ -138,12 +144,15 @@ _PLACES = {
 _MODULES = {name: f"stepforge.{module}" for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "AMCS",
     "SCAN",
+    "SPRT",
     "BadInput",
     "Cascade",
     "ChangePoint",
     "Completion",
     "Consensus",
+    "Contrast",
     "Cost",
     "CurateFilter",
     "Dropped",
