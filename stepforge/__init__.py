@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from stepforge.generators.family import Family as Family
     from stepforge.generators.policy import PolicySettings as PolicySettings
     from stepforge.generators.segmenters import Segmenter as Segmenter
+    from stepforge.labelers import AMCS as AMCS
     from stepforge.labelers import SCAN as SCAN
+    from stepforge.labelers import SPRT as SPRT
     from stepforge.labelers import Cascade as Cascade
     from stepforge.labelers import ChangePoint as ChangePoint
     from stepforge.labelers import Consensus as Consensus
+    from stepforge.labelers import Contrast as Contrast
     from stepforge.labelers import EpicPRM as EpicPRM
     from stepforge.labelers import Judge as Judge
     from stepforge.labelers import Labeler as Labeler
@@ -66,7 +69,8 @@ _PLACES = {
     "generators.family": "Family",
     "generators.policy": "PolicySettings",
     "generators.segmenters": "Segmenter",
-    "labelers": "Cascade ChangePoint Consensus EpicPRM Judge Labeler MathShepherd OmegaPRM RewardModel SCAN Sequential",
+    "labelers": "AMCS Cascade ChangePoint Consensus Contrast EpicPRM Judge Labeler MathShepherd OmegaPRM "
+    "RewardModel SCAN SPRT Sequential",
     "pipelines.engines": "ScriptedEngineSettings ServerEngineSettings TransformersEngineSettings VllmEngineSettings",
     "pipelines.library.answers": "Grade cut grade grade_all",
     "pipelines.library.labeling": "Task label_solutions",

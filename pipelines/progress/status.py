@@ -3,6 +3,7 @@
 import json
 import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
@@ -31,6 +32,8 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     shards were
             made with.
     """
+    if isinstance(folder, Path) and not folder.is_dir():
+        raise BadInput(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give a run folder")
     layout = Layout(folder)
     check_tree(folder)
     if not layout.run_file.exists():

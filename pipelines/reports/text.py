@@ -152,7 +152,7 @@ def _pairs(report: Report) -> str:
     pairs = report.pairs
     if not pairs.first_errors:
         return ""
-    line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have values apart"
+    line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have a sibling step of clearly higher value"
     if pairs.checked:
         line += f"; right against wrong by the truth {with_interval(pairs.chosen_right_rejected_wrong)}"
         line += f", at the true first error {with_interval(pairs.at_the_true_first_error)}"

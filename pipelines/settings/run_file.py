@@ -130,7 +130,7 @@ class RunFile(Record):
         _distinct("label", [labeler.name for labeler in self.label])
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need another labeler; list at least one")
-        unscored = [part.name for part in self.label if self.scorer is None and _reads_scores(part)]
+        unscored = [part.name for part in self.label if self.scorer is None and reads_scores(part)]
         if unscored:
             raise ValueError(f"label: {unscored[0]} needs a reward model's scores; name the model under [scorer]")
         if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
@@ -156,7 +156,8 @@ class RunFile(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
-def _reads_scores(part: AnyPart) -> bool:
+def reads_scores(part: AnyPart) -> bool:
+    """Whether a labeler needs a reward model."""
     return isinstance(part, RewardModel | Cascade) or (isinstance(part, ChangePoint) and part.prior != "none")
 
 
