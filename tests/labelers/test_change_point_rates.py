@@ -10,7 +10,6 @@ from change_point_worlds import many, observed, simulated
 from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import (
     calibrated,
-    held_out,
     pooled_rates,
 )
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
@@ -71,15 +70,6 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
 
 def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
-
-
-def test_a_held_out_prediction_does_not_know_its_outcome() -> None:
-    seen = observed([(8, 2), (0, 0), (5, 0), (0, 0)])
-    other = observed([(8, 2), (0, 0), (0, 5), (0, 0)])
-    (one,), (two,) = list(held_out(seen, Rates())), list(held_out(other, Rates()))
-    assert one.first_error == two.first_error
-    assert one.prefix == two.prefix == 2
-    assert one.log_right > two.log_right
 
 
 def test_known_first_errors_calibrate_what_is_said() -> None:
