@@ -47,7 +47,7 @@ class Rates(Record):
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    early: Share = 0.13
+    early: Share = 0.16
     """Share of the other wrong steps before which V falls already: the wrong step follows soon. Assumed like
     ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
