@@ -39,10 +39,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _OPENING = re.compile(r"(?:^|\n)\W*(?:[A-Za-z]+ ){0,3}(?:problem|question)[^\w\n]*:\W*?\s*(?=\w|\$|\\)", re.IGNORECASE)
 _FURTHER = re.compile(r"\n\W*(?:formula|solution|answer|explanation|note)\b[^\w\n]*:", re.IGNORECASE)
 _FORMULA = re.compile(r"\n\W*formula[^\w\n]*:\s*([^\n=]*)", re.IGNORECASE)
-_ASKS = re.compile(
-    r"[?\uff1f]|\b(?:calculate|compute|count|determine|evaluate|express|find|give|how|list|simplify|solve|what|which|work out)\b",
-    re.IGNORECASE,
-)
+_COMMANDS = "calculate|compute|count|determine|evaluate|express|find|give|list|simplify|solve|work out"
+_ASKS = re.compile(rf"[?\uff1f]|\b(?:how|what|which|{_COMMANDS})\b", re.IGNORECASE)
 _COPY = 0.9
 """Share of the words in order from which on a question with a seed's numbers is its copy."""
 
