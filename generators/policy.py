@@ -183,7 +183,9 @@ class PromptedPolicy:
             return text
         if problem.answer_kind == "plan":
             return stated_line(text)
-        return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
+        found = stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
+        # An answer in words may be a sentence, which no frame is expected to hold.
+        return found or (stated_line(text) if problem.answer_kind == "text" else None)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
         """Cut a text written elsewhere into steps, with this policy's tokens."""
