@@ -176,11 +176,7 @@ REFERENCE = "one\ntwo\nthree\nAnswer: 42"
 
 @pytest.mark.parametrize(
     ("able_from", "expected"),
-    [
-        (2, "prefix of 2 of 4 steps"),
-        (0, "solved without help"),
-        (4, "not solved even from before its last step"),
-    ],
+    [(2, "prefix of 2 of 4 steps"), (0, "solved without help"), (4, "not solved even from before its last step")],
 )
 def test_a_problem_is_begun_with_as_little_of_its_reference_as_will_do(able_from: int, expected: str) -> None:
     async def model(text: str, seed: int) -> str:
