@@ -21,7 +21,7 @@ from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 
-train_prm, heads = Later("benchmarks.usefulness.train_prm"), Later("stepforge.pipelines.scorers.surprise_head")
+heads = Later("stepforge.pipelines.scorers.surprise_head")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -29,13 +29,6 @@ def test_rows_without_a_label_train_nothing() -> None:
     row = PrmRow(prompt="q", completions=("a",), labels=(None,))
     with pytest.raises(BadInput, match="nothing to train on"):
         heads.train_head([torch.zeros(1, len(heads.FEATURES))], [row.labels], heads.HeadTraining(steps=1), 1)
-
-
-def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"prompt": "q", "completions": ["a"], "labels": [1]}\n{"prompt": 3}\n')
-    with pytest.raises(BadInput, match="line 2"):
-        train_prm.read_rows(path)
 
 
 def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:
