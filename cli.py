@@ -5,14 +5,36 @@ Ctrl-C or SIGTERM; finished work is kept.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from stepforge.pipelines.command_line import looking, making, measuring, running, serving
-from stepforge.pipelines.terminal.output import say_traceback
+from stepforge.pipelines.terminal.output import say, say_traceback
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # of Typer's own copy of click, or the installed one
+
+
+class _Commands(TyperGroup):
+    """Reports a wrong command line as every other bad input: one line, exit code 2."""
+
+    def main(self, *given: Any, **more: Any) -> NoReturn:
+        try:
+            sys.exit(super().main(*given, **{**more, "standalone_mode": False}))
+        except _UsageError as error:
+            message = " ".join(error.format_message().split()).rstrip(".")
+            place = getattr(getattr(error, "ctx", None), "command_path", "stepforge")
+            if message:  # nothing after `stepforge` alone, which has printed the help
+                say(f"{place}: {message[0].lower()}{message[1:]}; see `{place} --help`", err=True)
+            sys.exit(2)
+        except typer.Abort:
+            say("stepforge: stopped", err=True)
+            sys.exit(130)
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,8 +70,6 @@ app.add_typer(bench, name="bench")
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
-
-        from stepforge.pipelines.terminal.output import say
 
         say(version("stepforge"))
         raise typer.Exit

@@ -1,7 +1,7 @@
 """What agreement among solutions is worth, on a run whose every answer is known: for votes, and for wrong references.
 
     stepforge run RUN.toml --out RUN          # families, 16 solutions a problem, labeler `oracle`
-    python -m benchmarks.agreement RUN        # from row 600 on; --rows 0 600 is what the defaults were chosen on
+    python -m benchmarks.agreement RUN
 
 Votes: how often the answer with most votes is right, and how that share grows with agreement; the last line is a
 `calibration` for the `self_consistency` filter. Wrong references: in 5 % of the problems the reference is replaced, by
@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from stepforge.filters import WrongReference
 from stepforge.filters.self_consistency import with_reference
-from stepforge.grading.votes import vote_shares, voters
+from stepforge.grading.verdict import decide
+from stepforge.grading.votes import refuted, vote_shares, voters
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
@@ -28,7 +29,6 @@ from stepforge.schemas.rollout import SolvedProblem
 
 TURNS = 20
 DRAWS = 400
-ABLE = 0.6
 EDGES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -51,14 +51,12 @@ def read(folder: Path, first: int, stop: int) -> list[SolvedProblem]:
 
 
 def votes(rows: Sequence[SolvedProblem], count: int, sharpness: float) -> list[tuple[float, bool]]:
-    """Return for each problem the share of the answer with most votes, and whether it is right."""
+    """Return for each problem the share of the answer with most votes, 0 without any, and whether it is right."""
     found = []
     for row in rows:
-        voting = voters(row.rollouts[:count])
-        if voting:
-            answer, share = next(iter(vote_shares(voting, row.problem.answer_kind, sharpness).items()))
-            right = {rollout.answer for rollout in voting if rollout.outcome == "correct"}
-            found.append((share, answer in right))
+        shares = vote_shares(voters(row.rollouts[:count]), row.problem.answer_kind, sharpness)
+        answer, share = next(iter(shares.items()), (None, 0.0))
+        found.append((share, decide(row.problem.answer, answer, row.problem.answer_kind) == "correct"))
     return found
 
 
@@ -100,7 +98,7 @@ def calibration(found: Sequence[tuple[float, bool]]) -> list[list[float]]:
 def replaced(row: SolvedProblem, how: str) -> SolvedProblem:
     """Return a row with a wrong reference, and the outcomes that follow from it."""
     rng = Random(row.problem.id)
-    wrong = [r.answer for r in voters(row.rollouts) if r.outcome == "wrong" and r.answer is not None]
+    wrong = [r.answer for r in row.rollouts if r.outcome == "wrong" and r.answer is not None]
     if how == "slip" and wrong:
         return with_reference(row, rng.choice(wrong))
     digits = [match.start() for match in re.finditer(r"\d", row.problem.answer or "")]
@@ -141,29 +139,17 @@ def _ends(values: list[float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--rows", type=int, nargs=2, default=[600, 10**9])
+    parser.add_argument("--rows", type=int, nargs=2, default=[0, 10**9])
     options = parser.parse_args()
     rows = read(options.run, *options.rows)
     rates = [row.pass_rate or 0.0 for row in rows]
     print(f"{len(rows)} problems, pass rate {sum(rates) / len(rates):.3f}")
+    for outcome in ("correct", "wrong"):
+        ended = [refuted(rollout) for row in rows for rollout in row.rollouts if rollout.outcome == outcome]
+        print(f"{sum(ended)} of {len(ended)} {outcome} solutions state a false equation")
     show_votes(rows)
     for how in ("digit", "slip"):
-        show_references(rows, how, (0.4, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9))
-    able = able_at(read(options.run, 0, options.rows[0]))
-    rows = [row for row in rows if (row.problem.source, row.problem.difficulty) in able]
-    print(
-        f"{len(rows)} problems of a family and level that the policy passes at least {ABLE:g} of, on the rows before:"
-    )
-    for how in ("digit", "slip") if rows else ():
-        show_references(rows, how, (0.5, 0.55, 0.6, 0.7))
-
-
-def able_at(rows: Sequence[SolvedProblem]) -> set[tuple[str, int | None]]:
-    """Return the families and levels at which the policy is right often enough."""
-    rates: dict[tuple[str, int | None], list[float]] = {}
-    for row in rows:
-        rates.setdefault((row.problem.source, row.problem.difficulty), []).append(row.pass_rate or 0.0)
-    return {key for key, found in rates.items() if sum(found) / len(found) >= ABLE}
+        show_references(rows, how, (0.5, 0.6, 0.7, 0.8, 0.9))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the engine for every request, and with room for 16: more than asking one by one 
 would like. That labels and evidence are the same for every ``ahead`` is checked.
 """
 
-import argparse
 import asyncio
 import os
 import platform
@@ -31,6 +30,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import SolvedProblem
 
 SEED = 23
+PROBLEMS = 60
 LATENCY_MS = 50
 AHEAD = (1, 2, 4, 8)
 
@@ -61,11 +61,8 @@ async def measure(problems: list[Problem], ahead: int, room: int) -> tuple[float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=60)
-    arguments = parser.parse_args()
     parts = (Sequences(), Quantities())
-    problems = [parts[i % 2].item(SEED, i) for i in range(arguments.problems)]
+    problems = [parts[i % 2].item(SEED, i) for i in range(PROBLEMS)]
     print(f"{os.cpu_count()} CPUs ({platform.machine()}), Python {platform.python_version()}, {LATENCY_MS} ms each")
     print(f"{'room':>10} {'ahead':>6} {'seconds':>8} {'of one by one':>14} {'begun':>6} {'kept':>6}")
     first: list[LabeledProblem] | None = None

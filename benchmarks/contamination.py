@@ -8,19 +8,21 @@ of the files are two splits that share no problem; rewordings of the two are mad
 (``benchmarks/rewordings.py``). The others are the rest of the same files' half and problems of the families.
 """
 
-import argparse
 import json
 import time
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import typer
 
 from benchmarks.rewordings import Rewording, renumbered, reworded, reworded_for_tuning
 from stepforge.filters.held_out import WAYS, HeldOutIndex, tokens_of
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.schemas.interval import wilson
 
+ALIKE = 0.4
 PLANTED = {"gsm8k": ("gsm8k_test_600.jsonl", "question", 150), "math": ("math500.jsonl", "problem", 150)}
 OTHERS = 10_000
 
@@ -59,9 +61,9 @@ def _rate(found: int, of: int) -> str:
     return f"{found / of:.4f} ({low:.4f} to {high:.4f}), {found} of {of}"
 
 
-def measure(split: Split, rewording: Rewording, alike: float) -> None:
+def measure(split: Split, rewording: Rewording) -> None:
     """Print recall by kind of plant, false alarms, and questions per second of CPU."""
-    index = HeldOutIndex(split.held_out.items(), WAYS, alike)
+    index = HeldOutIndex(split.held_out.items(), WAYS, ALIKE)
     planted = [question for questions in split.held_out.values() for question in questions]
     kinds: dict[str, Rewording] = {"verbatim": lambda text, rng: f" {text.upper()}\n", "renumbered": renumbered}
     kinds["reworded"] = rewording
@@ -88,19 +90,12 @@ def measure(split: Split, rewording: Rewording, alike: float) -> None:
     print(f"{len(every) / seconds:,.0f} questions a second of one CPU, against {len(index)} held-out ones")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tuning", action="store_true")
-    parser.add_argument("--alike", type=float, nargs="*", default=[0.4])
-    options = parser.parse_args()
-    if not (options.data / "gsm8k_test_600.jsonl").exists():
-        raise SystemExit(f"SKIPPED: {options.data} holds no gsm8k_test_600.jsonl; nothing was measured")
-    split = Split.of(options.data, 0 if options.tuning else 1)
-    for alike in options.alike:
-        print(f"split {'tuning' if options.tuning else 'reported'}, alike {alike}")
-        measure(split, reworded_for_tuning if options.tuning else reworded, alike)
+def main(data: Annotated[Path, typer.Option()], tuning: bool = False) -> None:
+    if not (data / "gsm8k_test_600.jsonl").exists():
+        raise SystemExit(f"SKIPPED: {data} holds no gsm8k_test_600.jsonl; nothing was measured")
+    print(f"split {'tuning' if tuning else 'reported'}, alike {ALIKE}")
+    measure(Split.of(data, 0 if tuning else 1), reworded_for_tuning if tuning else reworded)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -10,7 +10,6 @@ shards. *Whole* includes the end, when the searches that are left no longer fill
 less it weighs. Ratios are taken round by round, because these machines are noisy; the median is what counts.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -21,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+
+import typer
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -40,6 +41,8 @@ from stepforge.schemas.rollout import SolvedProblem
 
 RESULTS = Path(__file__).parent / "results" / "engine_utilization.json"
 MAX_TOKENS = 240
+PROBLEMS, IN_FLIGHT = 1000, 128
+"""Problems in all, and those under way at a time."""
 
 
 class Request(NamedTuple):
@@ -98,7 +101,7 @@ async def labeling(settings: VllmEngineSettings, problems: int, in_flight: int) 
         rows = await asyncio.gather(*(solve(p, [], policy, grader, n=4, seed=31) for p in asked))
         kept = [row for row in rows if 0.4 <= (row.pass_rate or 0) < 1]
         if len(kept) <= in_flight:
-            raise SystemExit(f"{len(kept)} problems to label and {in_flight} under way: give more --problems")
+            raise SystemExit(f"{len(kept)} problems to label and {in_flight} under way: too few")
         recorder.requests.clear()
         began = time.perf_counter()
         waiting = iter(kept)
@@ -139,29 +142,21 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> tuple[floa
     return seconds, sum(len(output.outputs[0].token_ids) for output in outputs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1000)
-    parser.add_argument("--in-flight", type=int, default=128, help="problems under way at a time")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    settings = VllmEngineSettings(model="embedded", threads=arguments.threads)
+def main(rounds: int = 3) -> None:
+    settings = VllmEngineSettings(model="embedded", threads=1)
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    rounds: list[dict[str, Any]] = []
+    done: list[dict[str, Any]] = []
     collect_seldom()  # as workers do
-    for number in range(arguments.rounds):
-        rounds.append(_round(settings, arguments, number))
-        ratios = {name: statistics.median(r[f"{name}_ratio"] for r in rounds) for name in ("flowing", "whole")}
-        found = {"median_ratio": ratios, "problems": arguments.problems, "rounds": rounds, "machine": machine}
+    for number in range(rounds):
+        done.append(_round(settings, number))
+        ratios = {name: statistics.median(r[f"{name}_ratio"] for r in done) for name in ("flowing", "whole")}
+        found = {"median_ratio": ratios, "problems": PROBLEMS, "rounds": done, "machine": machine}
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    print(
-        f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({len(rounds)} rounds)\n{machine}"
-    )
+    print(f"\nmedian ratio {ratios['flowing']:.3f} flowing, {ratios['whole']:.3f} whole ({rounds} rounds)\n{machine}")
 
 
-def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: int) -> dict[str, Any]:
-    went = asyncio.run(labeling(settings, arguments.problems, arguments.in_flight))
+def _round(settings: VllmEngineSettings, number: int) -> dict[str, Any]:
+    went = asyncio.run(labeling(settings, PROBLEMS, IN_FLIGHT))
     offline_seconds, offline_tokens = offline(settings, went.requests)
     rate = offline_tokens / offline_seconds
     if number == 0:
@@ -185,4 +180,4 @@ def _round(settings: VllmEngineSettings, arguments: argparse.Namespace, number: 
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

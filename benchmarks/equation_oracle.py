@@ -7,15 +7,16 @@ The truth of a problem is read from the ``<<a*b=c>>`` of GSM8K's worked answer; 
 equations and by the question's numbers alone. Steps after the labeled error are left out: people did not label them.
 """
 
-import argparse
 import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from stepforge.grading.stated import numbers_in, states_false
 from stepforge.labelers.oracle import judge
-from stepforge.labelers.stated import numbers_in, states_false
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
@@ -81,20 +82,16 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", type=Path, required=True, help="rows with problem, steps and label")
-    parser.add_argument("--answers", type=Path, required=True, help="rows with question and answer")
-    arguments = parser.parse_args()
-    # GSM8K's columns, or MATH's.
-    answers = _rows(arguments.answers)
-    worked = {_key(row.get("question") or row["problem"]): row.get("solution") or row["answer"] for row in answers}
-    rows = _rows(arguments.labels)
+def main(labels: Annotated[Path, typer.Option()], answers: Annotated[Path, typer.Option()]) -> None:
+    """``labels``: rows with problem, steps and label; ``answers``: rows with question and answer, or MATH's columns."""
+    known = _rows(answers)
+    worked = {_key(row.get("question") or row["problem"]): row.get("solution") or row["answer"] for row in known}
+    rows = _rows(labels)
     counts = step_counts(rows, worked)
-    for known in (True, False):
-        print("with a worked answer" if known else "without")
+    for has_answer in (True, False):
+        print("with a worked answer" if has_answer else "without")
         for found in ("right", "unknown", "wrong", "repaired"):
-            right, wrong = counts[known, found, False], counts[known, found, True]
+            right, wrong = counts[has_answer, found, False], counts[has_answer, found, True]
             print(f"  oracle says {found:>8}: people agree it is right {right:4}, call it the first error {wrong:4}")
     said = stated_counts(rows, worked)
     for question, place in dict.fromkeys(key[:2] for key in sorted(said)):
@@ -104,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -6,10 +6,11 @@ The oracle's verdict on every line is compared with what the line was drawn as; 
 in ten of these a repair. ``held_out`` draws from forms that its reader was not tuned on.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal
+
+import typer
 
 from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.families import ALL_FAMILIES
@@ -56,18 +57,16 @@ def shared_beginnings(family: AnyFamily, count: int) -> tuple[int, int, int]:
     return pairs, first, four
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=200, help="problems a family")
-    count = parser.parse_args().problems
+def main(problems: int = 200) -> None:
+    """``problems``: problems a family."""
     for part in ("tuning", "held_out"):
-        rows = [oracle_counts(family, part, count) for family in ALL_FAMILIES]
+        rows = [oracle_counts(family, part, problems) for family in ALL_FAMILIES]
         lines, right, solutions, first = (sum(column) for column in zip(*rows, strict=True))
         print(f"{part}: {right} of {lines} lines ({right / lines:.2%}), first error {first} of {solutions} solutions")
-    shared = [shared_beginnings(family, count // 4) for family in ALL_FAMILIES]
+    shared = [shared_beginnings(family, problems // 4) for family in ALL_FAMILIES]
     pairs, first, four = (sum(column) for column in zip(*shared, strict=True))
     print(f"right siblings: first step shared in {first} of {pairs} pairs ({first / pairs:.2%}), first four in {four}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

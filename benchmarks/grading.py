@@ -1,14 +1,12 @@
 """How many answers are graded a second, beside Math-Verify in the same run.
 
-`python benchmarks/grading.py` prints a table; `--json FILE` writes it. Three sets, all made here: plain numbers in
+`python benchmarks/grading.py` prints a table. Three sets, all made here: plain numbers in
 sentences, formulas that are worked out in the process, and formulas that only Math-Verify reads. Each row is another
 answer, so nothing is remembered. Ours finds the answer in the text and compares it; Math-Verify, with its default
-settings, parses both sides and verifies. Both run in `--processes` processes.
+settings, parses both sides and verifies. Both run in two processes.
 """
 
-import argparse
 import asyncio
-import json
 import math
 import os
 import platform
@@ -16,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.grading.final_answer import extract_answer
@@ -24,6 +21,7 @@ from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.problem import Problem
 
+ANSWERS, PROCESSES = 4000, 2
 Pair = tuple[str, str]
 """Reference and response."""
 
@@ -122,12 +120,7 @@ def _problem(number: int, pair: Pair) -> Problem:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--processes", type=int, default=2)
-    options.add_argument("--answers", type=int, default=4000)
-    options.add_argument("--json", type=Path)
-    chosen = options.parse_args()
-    n, processes = chosen.answers, chosen.processes
+    n, processes = ANSWERS, PROCESSES
     sets: list[tuple[str, Callable[[int], Pair], int, Callable[[list[Pair]], Rate]]] = [
         ("plain", plain, n, partial(parallel, ours, processes=processes)),
         ("symbolic", symbolic, max(n // 4, 40), partial(parallel, ours, processes=processes)),
@@ -137,18 +130,14 @@ def main() -> None:
     print(f"{processes} processes on {machine}, Python {platform.python_version()}\n")
     print("| answers | ours/s | Math-Verify/s | ratio | ours per CPU second | Math-Verify | correct: ours | theirs |")
     print("|---|---|---|---|---|---|---|---|")
-    rows = []
     for name, make, count, grade in sets:
         pairs, fewer = [make(i) for i in range(1, count + 9)], max(count // 4, 40)
         mine, theirs = grade(pairs), parallel(math_verify, pairs[:fewer], processes)
-        rows.append({"set": name, "answers": count, "ours": mine._asdict(), "math_verify": theirs._asdict()})
         print(
             f"| {name} ({count}) | {mine.per_second:,.0f} | {theirs.per_second:,.0f} "
             f"| {mine.per_second / theirs.per_second:.1f} | {mine.per_processor_second:,.0f} "
             f"| {theirs.per_processor_second:,.0f} | {mine.correct / count:.3f} | {theirs.correct / (fewer - 8):.3f} |"
         )
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"machine": machine, "processes": processes, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,17 @@ Half of the programs are right; of the others one statement was changed so that 
 Intervals are Wilson's at 95 %.
 """
 
-import argparse
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import typer
+
+from benchmarks.domains import share
 from benchmarks.embedded_policy.changed_programs import Planted, planted_bugs
 from stepforge.generators.families.programs import Programs
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.seeds import rng_of
 from stepforge.schemas.verifier import UnitTests
@@ -29,19 +30,15 @@ TRIES = 6
 """Changes of one program that are tested."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("write", "table"))
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--count", type=int, default=400, help="programs to write")
-    options = parser.parse_args()
-    if options.what == "table":
-        print(table(json.loads((options.path / "report.json").read_text())))
+def main(what: Literal["write", "table"], path: Path, count: int = 400) -> None:
+    """``count``: programs to write."""
+    if what == "table":
+        print(table(json.loads((path / "report.json").read_text())))
         return
-    rows = asyncio.run(programs(options.count))
-    options.path.parent.mkdir(parents=True, exist_ok=True)
-    options.path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    print(f"{options.path}: {len(rows)} programs, {sum(row['first_error'] >= 0 for row in rows)} with a bug")
+    rows = asyncio.run(programs(count))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    print(f"{path}: {len(rows)} programs, {sum(row['first_error'] >= 0 for row in rows)} with a bug")
 
 
 async def programs(count: int) -> list[dict[str, Any]]:
@@ -83,18 +80,13 @@ def table(report: dict[str, Any]) -> str:
     for labeler, n in report["people"].items():
         wrong, clean = n["wrong_solutions"], n["correct_solutions"]
         cells = (
-            _share(n["exact_first_errors_of_wrong_solutions"], wrong),
-            _share((n["correct_solution_accuracy"] or 0) * clean, clean),
-            _share((n["abstained_share"] or 0) * (wrong + clean), wrong + clean),
+            share(n["exact_first_errors_of_wrong_solutions"], wrong),
+            share((n["correct_solution_accuracy"] or 0) * clean, clean),
+            share((n["abstained_share"] or 0) * (wrong + clean), wrong + clean),
         )
         lines.append(f"| `{labeler}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _share(part: float, whole: int) -> str:
-    low, high = wilson(round(part), whole)
-    return f"{part / whole:.2f} ({low:.2f} to {high:.2f}) of {whole}"
-
-
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -5,10 +5,11 @@
 Rows whose question is not among the problems are left out and counted. Any format of a problem file is read.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
+
+import typer
 
 from stepforge.pipelines.inputs.tables import rows_of
 
@@ -25,18 +26,12 @@ def _plain(question: object) -> str:
     return " ".join(str(question).split())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labeled", type=Path, metavar="PROCESSBENCH")
-    parser.add_argument("problems", type=Path, metavar="PROBLEMS")
-    parser.add_argument("out", type=Path, metavar="OUT.jsonl")
-    parser.add_argument("--question", default="question", help="column of the question in PROBLEMS")
-    parser.add_argument("--answer", default="answer", help="column of the reference answer in PROBLEMS")
-    asked = parser.parse_args()
-    found, missing = with_answers(asked.labeled, asked.problems, asked.question, asked.answer)
-    asked.out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
-    print(f"{asked.out}: {len(found)} rows; {missing} left out, no answer found", file=sys.stderr)
+def main(labeled: Path, problems: Path, out: Path, question: str = "question", answer: str = "answer") -> None:
+    """``question`` and ``answer``: columns of ``problems``."""
+    found, missing = with_answers(labeled, problems, question, answer)
+    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
+    print(f"{out}: {len(found)} rows; {missing} left out, no answer found", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

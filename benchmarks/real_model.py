@@ -4,13 +4,14 @@ Solutions of the solve stage: right ones, truncated ones, how long, how often tw
 solutions: where each labeler puts the first error, how often labelers agree, and where people put it.
 """
 
-import argparse
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import median
+
+import typer
 
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.reports.people import people_verdict
@@ -23,13 +24,11 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 Row = tuple[str, str]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+def main(folder: Path) -> None:
     try:
-        print(table(parser.parse_args().folder))
+        print(table(folder))
     except BadInput as error:
-        parser.error(str(error))
+        raise SystemExit(str(error)) from None
 
 
 def table(folder: Path) -> str:
@@ -131,4 +130,4 @@ def spread(values: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -7,12 +7,13 @@ Writes a run of that many problems once, labeled and curated: those of the first
 a question of its own and with all its evidence. Then measures its figures and writes the page, in this process.
 """
 
-import argparse
 import resource
 import time
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
+import typer
 
 from benchmarks.viewer import PER_SHARD, renamed
 from stepforge.pipelines.progress.status import open_run
@@ -54,21 +55,16 @@ def _stamp(stage: ShardStage, shard: int, rows: int, run: str) -> ShardMetadata:
     return ShardMetadata(run=run, stage=stage, shard=shard, report=report.model_dump(mode="json"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--problems", type=int, default=100_000)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    write_large_run(Layout(options.run), Layout(options.out), options.problems)
+def main(run: Path, out: Annotated[Path, typer.Option()], problems: int = 100_000) -> None:
+    write_large_run(Layout(run), Layout(out), problems)
     before = _memory()
-    run, layout = open_run(options.out)
+    settings, layout = open_run(out)
     began, computing = time.perf_counter(), time.process_time()
-    report = found_in(run, layout, build_ledger(layout, [])).report
+    report = found_in(settings, layout, build_ledger(layout, [])).report
     measured, used = time.perf_counter(), time.process_time()
-    path = write_page(run, layout, report)
+    path = write_page(settings, layout, report)
     wrote = time.perf_counter()
-    print(f"{options.problems:,} problems, {report.solutions.labeled:,} solutions")
+    print(f"{problems:,} problems, {report.solutions.labeled:,} solutions")
     print(f"figures measured in {measured - began:.0f} s, {used - computing:.0f} s of them computing")
     print(f"page written in {wrote - measured:.1f} s, {path.stat().st_size / 1000:.0f} kB")
     print(f"memory: {before:.0f} MB before, at most {_memory():.0f} MB")
@@ -80,4 +76,4 @@ def _memory() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -5,16 +5,16 @@ of problems whose truth is known, in the order of the queue or at random.
     python -m benchmarks.review_queue runs/demo   # a run of yours
 """
 
-import argparse
 import heapq
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import typer
 
 from benchmarks.scripted_problems import scripted_problems
 from stepforge.labelers.oracle import oracle_verdict
@@ -29,7 +29,7 @@ SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
 """Of all steps that are judged."""
 RIGHT = 0.95
 REPEATS, RESAMPLES = 10, 1000
-SEED = 7
+PROBLEMS, SEED = 600, 7
 
 
 class Case(NamedTuple):
@@ -149,12 +149,8 @@ def curve(cases: list[Case], strategy: Callable[[Labels], Iterator[None]]) -> Co
     return counts / REPEATS
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, nargs="?")
-    parser.add_argument("--problems", type=int, default=600)
-    options = parser.parse_args()
-    cases = cases_of(rows_of(options.run, options.problems))
+def main(run: Annotated[Path | None, typer.Argument()] = None) -> None:
+    cases = cases_of(rows_of(run, PROBLEMS))
     if not any(case.wrong for case in cases):
         sys.exit("no wrong solution with a known truth in this run")
     strategies = {"queue": by_queue, "random solutions": random_solutions, "random steps": at_random}
@@ -186,4 +182,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

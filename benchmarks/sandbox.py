@@ -4,7 +4,6 @@ Beside wall-clock figures stands the processor time of one execution, which says
 cores divided by it. ``sandlock`` (``pip install sandlock``) is measured where it is installed.
 """
 
-import argparse
 import asyncio
 import os
 import resource
@@ -16,35 +15,28 @@ from importlib.util import find_spec
 from stepforge.pipelines.sandbox.sandbox import Sandbox
 from stepforge.schemas.verifier import UnitTests
 
+COUNT, PROCESSES = 600, 2
 PROGRAM = "def f(x):\n    return x * x\n"
 TESTS = UnitTests(tests="assert f(2) == 4\nassert f(3) == 9\nassert f(-1) == 1", entry_point="f", seconds=30)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=600)
-    parser.add_argument("--processes", type=int, default=2)
-    options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {options.processes} at a time")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {PROCESSES} at a time")
     print("| what | executions/s | processor ms each | cores / processor time |\n|---|---|---|---|")
-    _row("run a program", options, _ran)
-    _row("test a program (two processes)", options, _tested)
+    _row("run a program", COUNT, _ran)
+    _row("test a program (two processes)", COUNT, _tested)
     if find_spec("sandlock"):
-        _row(
-            "run a program, sandlock",
-            argparse.Namespace(count=options.count // 10, processes=options.processes),
-            _in_sandlock,
-        )
+        _row("run a program, sandlock", COUNT // 10, _in_sandlock)
 
 
-def _row(name: str, options: argparse.Namespace, work: Callable[[int, int], Coroutine[None, None, None]]) -> None:
+def _row(name: str, count: int, work: Callable[[int, int], Coroutine[None, None, None]]) -> None:
     began, used = time.monotonic(), _processor()
-    asyncio.run(work(1, options.processes))
+    asyncio.run(work(1, PROCESSES))
     start, used_to_start = time.monotonic() - began, _processor() - used
     began, used = time.monotonic(), _processor()
-    asyncio.run(work(options.count, options.processes))
-    each = (_processor() - used - used_to_start) / options.count
-    rate = options.count / (time.monotonic() - began - start)
+    asyncio.run(work(count, PROCESSES))
+    each = (_processor() - used - used_to_start) / count
+    rate = count / (time.monotonic() - began - start)
     print(f"| {name} | {rate:.0f} | {1000 * each:.1f} | {(os.cpu_count() or 1) / each:.0f} |")
 
 

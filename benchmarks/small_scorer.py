@@ -10,14 +10,15 @@ first 48 problems. Writes the columns of the ``stepwise`` export that training r
 oracle's first wrong step as ``cases.jsonl``.
 """
 
-import argparse
 import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import typer
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -86,14 +87,9 @@ def write(rows: Sequence[LabeledProblem], out: Path) -> None:
     print(f"{out}: {len(exported)} training rows")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=8001)
-    parser.add_argument("--problems", type=int, default=240)
-    parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
-    write(asyncio.run(labeled(chosen.seed, chosen.problems)), chosen.out)
+def main(out: Annotated[Path, typer.Option()], seed: int = 8001, problems: int = 240) -> None:
+    write(asyncio.run(labeled(seed, problems)), out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,15 +1,13 @@
 """The verifier service under load: verdicts a second, and honest clients beside hostile answers.
 
-    python -m benchmarks.verify_service [--seconds 20] [--json]
+    python -m benchmarks.verify_service [--seconds 20]
 
 Starts ``stepforge verify --serve``, then (1) sends batches of plain answers as fast as they are taken, (2) lets 64
 clients send small batches at a fixed rate in which one answer in a hundred is hostile (powers of powers, endless sums,
 deep fractions), and compares every honest verdict with the one that the same answer gets alone.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import psutil
+import typer
 
 CLIENTS = 64
 BATCH = 16
@@ -150,23 +149,19 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(seconds, p)), 4) for p in (50, 99)} if seconds else {}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of each part")
-    parser.add_argument("--limit", type=float, default=0.9, help="the service's limit for a request, in seconds")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    command = [sys.executable, "-m", "stepforge", "verify", "--serve", "--seconds", str(chosen.limit)]
+def main(seconds: float = 20.0, limit: float = 0.9) -> None:
+    """``seconds``: length of each part; ``limit``: the service's limit for a request, in seconds."""
+    command = [sys.executable, "-m", "stepforge", "verify", "--serve", "--seconds", str(limit)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
         try:
             line = (service.stdout.readline() if service.stdout else "").split()
             if len(line) != 3:
                 sys.exit("the service did not start")
-            found = asyncio.run(measure(line[0], line[2], chosen.seconds, psutil.Process(service.pid)))
+            found = asyncio.run(measure(line[0], line[2], seconds, psutil.Process(service.pid)))
         finally:
             service.terminate()
-    print(json.dumps(found, indent=1) if chosen.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+    print("\n".join(f"{key}: {value}" for key, value in found.items()))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

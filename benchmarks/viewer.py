@@ -8,7 +8,6 @@ each with an id and a question of its own, copied; the last shard has ids that n
 that the process took, which other work on the machine does not change.
 """
 
-import argparse
 import os
 import re
 import secrets
@@ -17,9 +16,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Annotated, Self
 
 import httpx
 import pyarrow as pa
+import typer
 
 from benchmarks.scripted_problems import scripted_problems
 from stepforge.pipelines.settings.run_settings import read_run_file
@@ -75,8 +76,17 @@ class Served:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline() if self.process.stdout else ""
-        self.client = httpx.Client(base_url=line.partition("/?")[0], timeout=120)
+        self.address = line.strip().partition("/?")[0]
+        self.client = httpx.Client(base_url=self.address, timeout=120)
         self.client.headers["Authorization"] = f"Bearer {self.token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.client.close()
 
     def timed(self, path: str) -> tuple[float, str]:
         began = time.perf_counter()
@@ -113,32 +123,27 @@ def _finished(served: Served, path: str) -> tuple[float, str]:
             return time.perf_counter() - began, page
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1_000_000)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    target = Layout(options.out)
-    write_large_run(target, options.problems)
+def main(out: Annotated[Path, typer.Option()], problems: int = 1_000_000) -> None:
+    target = Layout(out)
+    write_large_run(target, problems)
     shards = target.shards("label")
     size = sum(path.stat().st_size for path in shards if isinstance(path, Path))
-    print(f"{options.problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")
-    served = Served(options.out)
-
-    def tell(name: str, wall: float, before: float, more: str = "") -> None:
-        print(f"{name:40}{wall:8.2f} s{served.cpu() - before:8.2f} s   {more}", flush=True)
-
+    print(f"{problems:,} problems in {len(shards)} shards, {size / 1e9:.2f} GB\n")
     print(f"{'':40}{'wall':>8}  {'processor':>8}")
-    try:
+    with Served(out) as served:
+
+        def tell(name: str, wall: float, before: float, more: str = "") -> None:
+            print(f"{name:40}{wall:8.2f} s{served.cpu() - before:8.2f} s   {more}", flush=True)
+
         tell("the process answers after", time.perf_counter() - served.began, 0.0)
         before = served.cpu()
         first, page = served.timed("/")
         tell("first page, nothing read before", first, before, _status(page))
         tell("all problems are known after", served.until_read(), 0.0)
-        middle, last = len(shards) // 2, options.problems - 1
+        middle, last = len(shards) // 2, problems - 1
         for name, path in {
             "first page": "/",
-            "the last page": f"/?page={-(-options.problems // 50)}",
+            "the last page": f"/?page={-(-problems // 50)}",
             "least sure first": "/?sort=uncertainty",
             "labelers disagree on a wrong step": "/?verdict=wrong_step&disagree=1",
             "a problem in the middle": f"/problem/label/{middle}/17",
@@ -151,10 +156,7 @@ def main() -> None:
         taken, page = _finished(served, f"/?q=problem-{last:07d}")
         tell("search, one problem in all", taken, before, _status(page))
         print(f"\nmemory: {served.memory('VmRSS'):.0f} MB, at most {served.memory('VmHWM'):.0f} MB")
-    finally:
-        served.process.terminate()
-        served.process.wait()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

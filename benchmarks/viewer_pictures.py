@@ -6,12 +6,13 @@
 Needs Chromium and `pip install 'stepforge[browser]'`.
 """
 
-import argparse
 import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from benchmarks.viewer import Served
 
@@ -19,33 +20,25 @@ FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 MOST_BYTES = 150_000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+def main(run: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
-    run = parser.parse_args().run
-    served = Served(run, "--reviewer", "anna")
-    served.until_read()
     FOLDER.mkdir(exist_ok=True)
-    try:
-        with sync_playwright() as started:
-            browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for scheme in ("light", "dark"):
-                _take(browser, served, scheme)
-            take_report(browser, run)
-            browser.close()
-    finally:
-        served.process.terminate()
-        served.process.wait()
+    with Served(run, "--reviewer", "anna") as served, sync_playwright() as started:
+        served.until_read()
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            _take(browser, served, scheme)
+        take_report(browser, run)
+        browser.close()
 
 
 def _take(browser: Any, served: Served, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 1120, "height": 720}, color_scheme=scheme)
-    page, address = context.new_page(), str(served.client.base_url).rstrip("/")
+    page, address = context.new_page(), served.address
     page.goto(f"{address}/?token={served.token}")
     if scheme == "light":
         _shoot(page, "viewer-list")
@@ -93,4 +86,4 @@ def _shoot(page: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

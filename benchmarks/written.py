@@ -1,6 +1,6 @@
 """How often the settled answers of written problems are wrong, on families whose truth is known, and at what yield.
 
-    python -m benchmarks.written RUN --rows 600 1200      # a run made for benchmarks/agreement.py
+    python -m benchmarks.written RUN      # a run made for benchmarks/agreement.py
 
 Every problem of the run is a seed. The writer is a program: asked for other numbers, it gives another problem of the
 same family, whose truth is known to this measurement and to nobody else. The solver is a model: the policy that made

@@ -10,6 +10,8 @@ from stepforge.filters.held_out import WAYS, HeldOutIndex, Way
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
+_FILES = {".jsonl", ".ndjson", ".json", ".csv", ".parquet"}
+
 
 class HeldOut(Record):
     """A held-out set: a file, a folder of files of one format, or a Hub dataset."""
@@ -68,13 +70,4 @@ def _listed(against: Any) -> list[Any]:
 def _place(text: str) -> dict[str, str]:
     """A Hub name is `name` or `owner/name`, without a suffix; anything else is a path."""
     looks_like_a_path = text.startswith((".", "/", "~")) or text.count("/") > 1 or text.endswith("/")
-    return {"path": text} if looks_like_a_path or _suffix(text) else {"hub": text}
-
-
-def _suffix(text: str) -> bool:
-    return (
-        text.lower()
-        .removesuffix(".gz")
-        .removesuffix(".zst")
-        .endswith((".jsonl", ".ndjson", ".json", ".csv", ".parquet"))
-    )
+    return {"path": text} if looks_like_a_path or _FILES & set(PurePath(text.lower()).suffixes) else {"hub": text}

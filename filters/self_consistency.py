@@ -25,7 +25,7 @@ class SelfConsistency(Record):
     """Smallest share of the rollouts with an answer that must agree, if the reference comes from them; with
     ``calibration``, smallest probability that the majority is right."""
     min_answers: int = Field(default=3, ge=1)
-    """Fewest rollouts with an answer for a majority to count."""
+    """Fewest rollouts with an answer, and without a false equation, for a majority to count."""
     sharpness: float = Field(default=0.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; 0 counts them equally, 8 favors
     confident ones. Needs an engine that reports log-probabilities."""
@@ -53,13 +53,10 @@ class SelfConsistency(Record):
         return with_reference(row, majority)
 
     def _calibrated(self, share: float) -> float:
-        if not self.calibration:
-            return share
-        points = [(0.0, 0.0), *self.calibration]
-        for (low, below), (high, above) in pairwise(points):
-            if share <= high:
-                return below + (above - below) * (share - low) / (high - low) if high > low else above
-        return points[-1][1]
+        import numpy as np  # a run's start does without it
+
+        shares, probabilities = zip((0.0, 0.0), *self.calibration, strict=True)
+        return float(np.interp(share, shares, probabilities)) if self.calibration else share
 
 
 def with_reference(row: SolvedProblem, answer: str) -> SolvedProblem:

@@ -25,12 +25,12 @@ class WrongReference(Record):
     """Find problems whose reference answer is likely wrong."""
 
     kind: Literal["wrong_reference"] = "wrong_reference"
-    min_agreement: float = Field(default=0.55, gt=0, le=1)
+    min_agreement: float = Field(default=0.7, gt=0, le=1)
     """Least share of the votes for one other answer."""
     max_support: float = Field(default=0.05, ge=0, lt=1)
     """Most votes for the reference, as a multiple of those for the other answer."""
-    min_answers: int = Field(default=12, ge=2)
-    """Fewest solutions with an answer; with fewer, the problem passes."""
+    min_answers: int = Field(default=4, ge=2)
+    """Fewest solutions with an answer and without a false equation; with fewer, the problem passes."""
     sharpness: float = Field(default=8.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; counted equally if the engine reports
     none."""

@@ -75,10 +75,7 @@ class Family(ProblemFamily):
             answer_kind=draft.answer_kind,
             difficulty=level,
             group=group_of(self.kind, draft.shape),
-            truth=Truth(
-                quantities=(*transcript.quantities, *draft.extras),
-                reading=self.reading,
-            ),
+            truth=Truth(quantities=(*transcript.quantities, *draft.extras), reading=self.reading),
         )
 
     def question(self, draft: Draft, seed: int, index: int) -> str:

@@ -8,15 +8,17 @@ from pydantic import Field
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
+NAME = r"^[A-Za-z0-9_.-]{1,40}$"
+
 
 class Way(Record):
     """The differences; the rest is as in ``[policy]``."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    name: str = Field(pattern=NAME)
     """Added to the model's name wherever rows name their policy."""
     share: float = Field(ge=0, le=1)
     """Share of the problems that are asked so; 0 for one that only completes."""
-    engine: str | None = None
+    engine: str | None = Field(default=None, pattern=NAME)
     """Another model: the name of its table, ``[engines.<name>]``."""
     prompt: str | None = None
     chat: bool | None = None

@@ -8,15 +8,17 @@ r"""Comparing two answers that have been read. None means that neither side sett
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
-from stepforge.grading.equations import same_equation
+from stepforge.grading.equality import same_formula
 from stepforge.grading.items import one_and_many, same_items
 from stepforge.grading.plain_numbers import read_number
-from stepforge.grading.quantities import same_quantity
+from stepforge.grading.quantities import formula_of, same_quantity
 from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region, as_region, same_region
+from stepforge.grading.trees import Formula, Node, combined, with_variables
 from stepforge.grading.vocabulary import may_say_the_same, words
 from stepforge.schemas.rollout import Outcome
 
@@ -179,9 +181,48 @@ def _equations(gold: Equation, answer: Equation) -> Outcome | None:
         if outcome == "wrong" and _other_argument(gold.name, answer.name):
             return "undetermined"
         if same_name or outcome != "correct":
-            return outcome if outcome != "wrong" or same_name else same_equation(gold, answer) or "wrong"
+            return outcome if outcome != "wrong" or same_name else _same_equation(gold, answer) or "wrong"
         return "undetermined"
-    return same_equation(gold, answer)
+    return _same_equation(gold, answer)
+
+
+def _same_equation(gold: Equation, answer: Equation) -> Outcome | None:
+    """Compare ``2x - y + 1 = 0`` with ``y = 2x + 1``: the differences of their sides are multiples of each other."""
+    sides = [_difference(side) for side in (gold, answer)]
+    if sides[0] is None or sides[1] is None:
+        return None
+    if not sides[0].names or sides[0].names != sides[1].names:
+        return "wrong" if sides[0].names or sides[1].names else None
+    quotient = combined("quotient", sides[0], sides[1])
+    moved = with_variables(quotient, {name: Node("variable", name=name + "'") for name in quotient.names})
+    if same_formula(quotient, moved) == "correct":  # it does not depend on its variables
+        return "correct"
+    return "wrong" if all(_degree(side.node) <= 1 for side in sides if side is not None) else None
+
+
+def _difference(equation: Equation) -> Formula | None:
+    right = equation.right
+    if equation.left is None or not isinstance(right, Value):
+        return None
+    other = right.formula or (formula_of(right, right) if right.number is not None else None)
+    if other is None:
+        return None
+    return combined("sum", equation.left, replace(other, node=Node("negative", (other.node,))))
+
+
+def _degree(node: Node) -> int:
+    """Return a bound on the degree of a formula in all its variables; 99 where it is no polynomial."""
+    degrees = [_degree(arg) for arg in node.args]
+    match node.op:
+        case "variable":
+            return 1
+        case "sum" | "negative" | "number" | "constant":
+            return max(degrees, default=0)
+        case "product":
+            return sum(degrees)
+        case "quotient":
+            return degrees[0] if degrees[1] == 0 else 99
+    return 0 if not any(degrees) else 99
 
 
 def _other_argument(one: str, other: str) -> bool:

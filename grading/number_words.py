@@ -2,14 +2,11 @@
 
 import re
 
-_SMALL = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+from stepforge.schemas.number_words import TENS, UNITS
+
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-_VALUES = {word: n for n, word in enumerate(_SMALL)} | {word: 10 * n for n, word in enumerate(_TENS, start=2)}
-_TWO_DIGITS = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_SMALL[1:10])}))?|{'|'.join(reversed(_SMALL[1:]))})"
+_VALUES = {word: n for n, word in enumerate(UNITS)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
+_TWO_DIGITS = rf"(?:(?:{'|'.join(TENS)})(?:[- ](?:{'|'.join(UNITS[1:10])}))?|{'|'.join(reversed(UNITS[1:]))})"
 _HUNDREDS = rf"(?:(?:{_TWO_DIGITS}|a) hundred(?: (?:and )?{_TWO_DIGITS})?|{_TWO_DIGITS})"
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
 CARDINAL = re.compile(

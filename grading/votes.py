@@ -1,9 +1,13 @@
-"""Grouping answers that are equal, by the grader's comparison: ``1/2`` and ``\\frac{1}{2}`` are one vote."""
+"""Grouping answers that are equal, by the grader's comparison: ``1/2`` and ``\\frac{1}{2}`` are one vote.
+
+A solution that states a false equation has no vote: mistakes that a policy repeats would outvote the truth.
+"""
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from stepforge.grading.stated import states_false
 from stepforge.grading.verdict import decide
 from stepforge.schemas.problem import AnswerKind
 from stepforge.schemas.rollout import Rollout
@@ -22,8 +26,13 @@ def equal_answers(answers: Sequence[str], kind: AnswerKind) -> dict[str, str]:
 
 
 def voters(rollouts: Iterable[Rollout]) -> list[Rollout]:
-    """Return the rollouts that have a say: those that ended by themselves, with an answer."""
-    return [rollout for rollout in rollouts if rollout.answer is not None and rollout.finish == "stop"]
+    """Return the rollouts that have a say: those that ended by themselves, with an answer and no false equation."""
+    return [r for r in rollouts if r.answer is not None and r.finish == "stop" and not refuted(r)]
+
+
+def refuted(rollout: Rollout) -> bool:
+    """Return whether a step of a rollout states an equation that is surely false."""
+    return any(states_false(step.text) for step in rollout.steps)
 
 
 def vote_shares(rollouts: Sequence[Rollout], kind: AnswerKind, sharpness: float = 0.0) -> dict[str, float]:

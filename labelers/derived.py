@@ -9,9 +9,9 @@ from fractions import Fraction
 from itertools import product
 
 from stepforge.grading.final_answer import stated_answer
+from stepforge.grading.sentences import numbers_of, read_sentence
+from stepforge.grading.stated import close, equations, fraction, holds, plain
 from stepforge.labelers.explained import Judged
-from stepforge.labelers.reading import numbers_of, read_sentence
-from stepforge.labelers.stated import close, equations, fraction, holds, plain
 from stepforge.schemas.problem import Problem
 
 CONSTANTS = frozenset(map(Fraction, (0, 1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000)))

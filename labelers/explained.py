@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from stepforge.grading.final_answer import stated_answer
-from stepforge.labelers.reading import Reading, canonical, holds, numbers_of, read_sentence
+from stepforge.grading.sentences import Reading, canonical, holds, numbers_of, read_sentence
 from stepforge.schemas.labeled import StepClass
 from stepforge.schemas.problem import Problem, Quantity
 

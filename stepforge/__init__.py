@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from stepforge.generators.family import Family as Family
     from stepforge.generators.policy import PolicySettings as PolicySettings
     from stepforge.generators.segmenters import Segmenter as Segmenter
+    from stepforge.labelers import AMCS as AMCS
     from stepforge.labelers import SCAN as SCAN
+    from stepforge.labelers import SPRT as SPRT
     from stepforge.labelers import Cascade as Cascade
     from stepforge.labelers import ChangePoint as ChangePoint
     from stepforge.labelers import Consensus as Consensus
+    from stepforge.labelers import Contrast as Contrast
     from stepforge.labelers import EpicPRM as EpicPRM
     from stepforge.labelers import Judge as Judge
     from stepforge.labelers import Labeler as Labeler
@@ -62,135 +65,28 @@ if TYPE_CHECKING:
     from stepforge.schemas.rollout import Step as Step
 
 _PLACES = {
-    "filters": (
-        "CurateFilter",
-        "Dropped",
-        "VetFilter",
-    ),
-    "generators.family": ("Family",),
-    "generators.policy": ("PolicySettings",),
-    "generators.segmenters": ("Segmenter",),
-    "labelers": (
-        "Cascade",
-        "RewardModel",
-        "ChangePoint",
-        "Consensus",
-        "EpicPRM",
-        "Judge",
-        "Labeler",
-        "MathShepherd",
-        "OmegaPRM",
-        "SCAN",
-        "Sequential",
-    ),
-    "pipelines.engines": (
-        "ScriptedEngineSettings",
-        "ServerEngineSettings",
-        "TransformersEngineSettings",
-        "VllmEngineSettings",
-    ),
-    "pipelines.library.answers": (
-        "Grade",
-        "cut",
-        "grade",
-        "grade_all",
-    ),
-    "pipelines.library.labeling": (
-        "Task",
-        "label_solutions",
-    ),
-    "pipelines.library.rewards": (
-        "trl_reward",
-        "verify",
-        "verl_reward",
-    ),
-    "pipelines.library.runs": ("Run",),
-    "schemas.errors": (
-        "BadInput",
-        "RunFailed",
-    ),
-    "schemas.labeled": (
-        "Cost",
-        "LabeledProblem",
-        "LabeledSolution",
-        "StepLabel",
-        "Verdict",
-    ),
-    "schemas.problem": ("Problem",),
-    "schemas.protocols": (
-        "Completion",
-        "Engine",
-        "Grader",
-        "Policy",
-        "Prompt",
-        "Sampling",
-        "Scorer",
-        "StepScores",
-    ),
-    "schemas.record": ("Record",),
-    "schemas.rollout": (
-        "Outcome",
-        "Rollout",
-        "SolvedProblem",
-        "Step",
-    ),
+    "filters": "CurateFilter Dropped VetFilter",
+    "generators.family": "Family",
+    "generators.policy": "PolicySettings",
+    "generators.segmenters": "Segmenter",
+    "labelers": "AMCS Cascade ChangePoint Consensus Contrast EpicPRM Judge Labeler MathShepherd OmegaPRM "
+    "RewardModel SCAN SPRT Sequential",
+    "pipelines.engines": "ScriptedEngineSettings ServerEngineSettings TransformersEngineSettings VllmEngineSettings",
+    "pipelines.library.answers": "Grade cut grade grade_all",
+    "pipelines.library.labeling": "Task label_solutions",
+    "pipelines.library.rewards": "trl_reward verify verl_reward",
+    "pipelines.library.runs": "Run",
+    "schemas.errors": "BadInput RunFailed",
+    "schemas.labeled": "Cost LabeledProblem LabeledSolution StepLabel Verdict",
+    "schemas.problem": "Problem",
+    "schemas.protocols": "Completion Engine Grader Policy Prompt Sampling Scorer StepScores",
+    "schemas.record": "Record",
+    "schemas.rollout": "Outcome Rollout SolvedProblem Step",
 }
-_MODULES = {name: f"stepforge.{module}" for module, names in _PLACES.items() for name in names}
+"""The public names, by the module that defines them."""
+_MODULES = {name: f"stepforge.{module}" for module, names in _PLACES.items() for name in names.split()}
 
-__all__ = [
-    "SCAN",
-    "BadInput",
-    "Cascade",
-    "ChangePoint",
-    "Completion",
-    "Consensus",
-    "Cost",
-    "CurateFilter",
-    "Dropped",
-    "Engine",
-    "EpicPRM",
-    "Family",
-    "Grade",
-    "Grader",
-    "Judge",
-    "LabeledProblem",
-    "LabeledSolution",
-    "Labeler",
-    "MathShepherd",
-    "OmegaPRM",
-    "Outcome",
-    "Policy",
-    "PolicySettings",
-    "Problem",
-    "Prompt",
-    "Record",
-    "RewardModel",
-    "Rollout",
-    "Run",
-    "RunFailed",
-    "Sampling",
-    "Scorer",
-    "ScriptedEngineSettings",
-    "Segmenter",
-    "Sequential",
-    "ServerEngineSettings",
-    "SolvedProblem",
-    "Step",
-    "StepLabel",
-    "StepScores",
-    "Task",
-    "TransformersEngineSettings",
-    "Verdict",
-    "VetFilter",
-    "VllmEngineSettings",
-    "cut",
-    "grade",
-    "grade_all",
-    "label_solutions",
-    "trl_reward",
-    "verify",
-    "verl_reward",
-]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,10 +21,7 @@ kind = "omega_prm"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
-            GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'),
-            "label.0.trails: unknown setting",
-        ),
+        (GOOD.replace('kind = "omega_prm"', 'kind = "omega_prm"\ntrails = 3'), "label.0.trails: unknown setting"),
         (GOOD.replace("problems", "problms"), "problms: unknown setting, did you mean problems?"),
         (GOOD.replace('"scripted"', '"vlm"'), "engine: no kind 'vlm'; did you mean vllm?"),
         (GOOD.replace("[[label]]", "[label]"), "write [[label]], not [label]"),
@@ -38,11 +35,9 @@ kind = "omega_prm"
         (GOOD + "[[label]]\nkind = 'omega_prm'\n", "label: omega_prm is listed twice"),
         (GOOD + "[policy]\nprompt = 'no question'\n", "policy.prompt: has no {question}"),
         (GOOD.replace("[[label]]", "[[label]"), "not TOML"),
+        (GOOD + "[policy]\nsegmenter = 'line'\n", 'policy.segmenter: a table belongs here, such as { kind = "line" }'),
         (GOOD.replace('kind = "sequence"', 'kind = "sequence"\nlevels = [9]'), "level 9 is outside 1 to 6"),
-        (
-            GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'),
-            "missing.jsonl",
-        ),
+        (GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'), "missing.jsonl"),
         (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),
         (GOOD.replace("problems = 4", "problems = true"), "problems: true or false where a number is expected"),
         (GOOD.replace("problems = 4", "problems = 2026-01-01"), "problems: Input should be a valid integer"),
@@ -59,6 +54,8 @@ kind = "omega_prm"
                 "http://h:99999/v1",
                 "http://[::1/v1",
                 "http:///v1",
+                "127.0.0.1:8000",
+                "http://me:key@h/v1",
                 "http://h/v1?v=1",
                 "http://a\u200bb/v1",
             )
@@ -102,6 +99,24 @@ def test_a_bad_override_is_one_line(tmp_path: Path, override: str) -> None:
 @pytest.mark.parametrize("command", ["status", "report"])
 def test_a_folder_that_is_no_run(tmp_path: Path, command: str) -> None:
     assert "not a run folder" in refused(command, tmp_path)
+    assert "no such folder" in refused(command, tmp_path / "none")
+    (tmp_path / "file").touch()
+    assert "not a folder" in refused(command, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run", "missing argument 'RUN.toml'"),
+        ("reprot runs/a", "no such command 'reprot'. Did you mean 'report'"),
+        ("run a.toml --lmit 3", "no such option: --lmit"),
+        ("run a.toml --limit", "'--limit' requires an argument"),
+        ("relabel runs/a", "missing option '--rule'"),
+        ("bench nothing", "no such command 'nothing'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(words: str, said: str) -> None:
+    assert said in refused(*words.split())
 
 
 def test_grade_command(tmp_path: Path) -> None:

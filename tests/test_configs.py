@@ -16,11 +16,7 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 FIXTURES = ROOT / "tests" / "fixtures"
 SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", ROOT.parent / "shared" / "data"))
-FEW = {
-    "gsm8k": "gsm8k_few.jsonl",
-    "math": "math500_few.jsonl",
-    "processbench": "processbench_few.jsonl",
-}
+FEW = {"gsm8k": "gsm8k_few.jsonl", "math": "math500_few.jsonl", "processbench": "processbench_few.jsonl"}
 MANY = {
     "gsm8k": ("gsm8k_test_600.jsonl", 600),
     "math": ("math_train_1000.jsonl", 1000),

@@ -5,17 +5,16 @@ right once a wrong step is in the prefix (recovery): the figure that decides how
 ``--domains`` examines it on logic, plans, tools and programs.
 """
 
-import argparse
 import asyncio
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Literal
 
+import typer
+
 from benchmarks.embedded_policy.corpus import domain_families
-from benchmarks.embedded_policy.judge_exam import examine_judge
-from benchmarks.embedded_policy.model_card import card
-from benchmarks.embedded_policy.siblings import right_and_any
+from benchmarks.embedded_policy.siblings import REAL_MODEL, right_and_any
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
@@ -28,6 +27,9 @@ from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
 
 Wording = Literal["plain", "free"]
+FOLDER = embedded_folder()
+RECOVERIES = 1000
+"""Erroneous solutions to continue from."""
 EXAM_SEED = 99_000_001
 """Apart from the training seed and from the seeds in configs/."""
 
@@ -46,9 +48,7 @@ def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Pro
     ]
 
 
-async def examine(
-    policy: PromptedPolicy, *, problems: int, solutions: int, recoveries: int, wording: Wording | None = "plain"
-) -> dict[str, Any]:
+async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, wording: Wording | None) -> dict[str, Any]:
     """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
     grader = PooledGrader()
     asked = asked_of(problems, wording)
@@ -63,14 +63,10 @@ async def examine(
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    clean = [
-        (problem, rollout) for (_, _, problem), rollouts in zip(asked, sampled, strict=True) for rollout in rollouts
-    ]
-    clean = [case for case in clean if oracle_verdict(*case).first_error is None and case[1].outcome == "correct"]
-    cases = erroneous[:: max(1, len(erroneous) // recoveries)]
+    cases = erroneous[:: max(1, len(erroneous) // RECOVERIES)]
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
-    figures = {
+    return {
         "wording": wording or "plain",
         "pass_rate": {f: {str(level): _mean(flags) for level, flags in cells.items()} for f, cells in by_cell.items()},
         "pass_rate_overall": _mean([flag for cells in by_cell.values() for flags in cells.values() for flag in flags]),
@@ -81,10 +77,6 @@ async def examine(
         "pass_rate_by_problem": {q: shares[int(len(shares) * int(q) / 100)] for q in ("10", "25", "50", "75", "90")},
         "siblings": {name: found.text for name, found in right_and_any(sampled).items()},
     }
-    if wording == "plain":
-        picked = clean[:: max(1, len(clean) // recoveries)]
-        figures["judge"] = await examine_judge(policy, [(p, r) for p, r, _ in cases], picked)
-    return figures
 
 
 async def _solve(policy: PromptedPolicy, grader: PooledGrader, problem: Problem, n: int) -> list[Rollout]:
@@ -106,29 +98,86 @@ def _mean(flags: list[bool]) -> float:
     return round(sum(flags) / len(flags), 4) if flags else 0.0
 
 
-async def _main(arguments: argparse.Namespace) -> None:
-    folder: Path = arguments.folder
-    settings = VllmEngineSettings(model=str(folder), threads=arguments.threads)
-    engine = await open_engine(settings)
-    policy = PromptedPolicy(
-        engine,
-        PolicySettings(
-            temperature=arguments.temperature,
-            max_tokens=240 if arguments.wording == "plain" else 480,
-            tool="calculator" if arguments.domains else None,
-        ),
+def _phases(training: dict[str, Any]) -> str:
+    shares = ((p.get("repair_share", p.get("repair")), p["minute"], p.get("free")) for p in training["phases"])
+    return ", ".join(
+        f"{share:.0%} from minute {minute:.0f}" + (f" (free wording {free:.0%} of examples)" if free else "")
+        for share, minute, free in shares
     )
-    try:
-        figures = await examine(
-            policy,
-            problems=arguments.problems,
-            solutions=arguments.solutions,
-            recoveries=arguments.recoveries,
-            wording=None if arguments.domains else arguments.wording,
-        )
-    finally:
-        await engine.close()
-    figures["temperature"] = arguments.temperature
+
+
+def card(figures: dict[str, Any], training: dict[str, Any], parameters: int) -> str:
+    levels = sorted({level for cells in figures["pass_rate"].values() for level in cells})
+    rows = [
+        f"| {family} | " + " | ".join(f"{cells[level]:.2f}" if level in cells else "" for level in levels) + " |"
+        for family, cells in figures["pass_rate"].items()
+    ]
+    positions = ", ".join(f"step {int(k) + 1}: {v}" for k, v in figures["first_error_positions"].items())
+    minutes, tokens = training["seconds"] / 60, training["tokens"] / 1e6
+    recovery, lucky = figures["recovery_rate_after_a_wrong_step"], figures["erroneous_solutions_that_end_right"]
+    return "\n".join(
+        [
+            "# The embedded policy",
+            "",
+            f"A Llama-architecture language model of {parameters / 1e6:.2f} million parameters (bfloat16), trained",
+            "from scratch on the project's own procedural problems, so the whole factory runs on a real model",
+            "without downloading one. It solves nothing else.",
+            "",
+            f"Training: `python -m benchmarks.embedded_policy.train`, {minutes:.0f} minutes on a CPU,",
+            f"{training['examples']:,} solutions, {tokens:.1f} million tokens. Half of the solutions hold a slip; the",
+            f"wrong value itself carries no loss. Share of slips that are repaired: {_phases(training)}.",
+            training.get("remarks", ""),
+            "",
+            "Measured by `python -m benchmarks.embedded_policy.examine` on",
+            f"{figures['solutions']:,} solutions at temperature {figures.get('temperature', 1.0):g}.",
+            "Pass rate by family and difficulty:",
+            "",
+            "| family | " + " | ".join(levels) + " |",
+            "|---|" + "---|" * len(levels),
+            *rows,
+            "",
+            f"Overall {figures['pass_rate_overall']:.2f}. Once a wrong step is in the prefix, {recovery:.1%} of",
+            f"completions still reach the right answer; {lucky:.1%} of the solutions with a wrong step do.",
+            "",
+            f"First errors by position: {positions}.",
+            "",
+            *_siblings(figures),
+            "License: Apache-2.0, like the code.",
+            "",
+        ]
+    )
+
+
+def _siblings(figures: dict[str, Any]) -> list[str]:
+    if "siblings" not in figures:
+        return []
+    quantiles = ", ".join(f"{q} %: {rate:.2f}" for q, rate in figures["pass_rate_by_problem"].items())
+    shared = [f"- {name}: {text}" for name, text in figures["siblings"].items()]
+    return [
+        f"In {figures['wording']} wording. Pass rate by problem, quantiles: {quantiles}.",
+        "",
+        "Solutions of one problem that share their first steps word for word:",
+        "",
+        *shared,
+        f"- to compare, {REAL_MODEL}",
+        "",
+    ]
+
+
+def main(
+    folder: Path = FOLDER,
+    wording: Wording = "plain",
+    domains: bool = False,
+    temperature: float = 1.0,
+    problems: int = 40,
+    solutions: int = 4,
+) -> None:
+    """``domains``: problems of logic, plans, tools and programs; ``problems``: of a family and level."""
+    longest = 240 if wording == "plain" else 480
+    tool: Literal["calculator"] | None = "calculator" if domains else None
+    settings = PolicySettings(temperature=temperature, max_tokens=longest, tool=tool)
+    figures = asyncio.run(_examined(folder, settings, problems, solutions, None if domains else wording))
+    figures["temperature"] = temperature
     training = json.loads((folder / "training.json").read_text())
     parameters = (folder / "model.safetensors").stat().st_size // 2
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -136,18 +185,15 @@ async def _main(arguments: argparse.Namespace) -> None:
     print((folder / "README.md").read_text())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=embedded_folder())
-    parser.add_argument("--wording", choices=("plain", "free"), default="plain")
-    parser.add_argument("--domains", action="store_true", help="problems of logic, plans, tools and programs")
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--problems", type=int, default=40, help="problems a family and level")
-    parser.add_argument("--solutions", type=int, default=4, help="solutions per problem")
-    parser.add_argument("--recoveries", type=int, default=1000, help="erroneous solutions to continue from")
-    parser.add_argument("--threads", type=int, default=1)
-    asyncio.run(_main(parser.parse_args()))
+async def _examined(
+    folder: Path, settings: PolicySettings, problems: int, solutions: int, wording: Wording | None
+) -> dict[str, Any]:
+    engine = await open_engine(VllmEngineSettings(model=str(folder), threads=1))
+    try:
+        return await examine(PromptedPolicy(engine, settings), problems=problems, solutions=solutions, wording=wording)
+    finally:
+        await engine.close()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -4,12 +4,13 @@ Where right solutions share their words, every departure from them marks an erro
 looks better than it is. A model that writes freely shares almost nothing.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
+
+import typer
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.storage.shards import read_shard
@@ -62,10 +63,8 @@ def _begin(rollout: Rollout, steps: int) -> str | None:
     return "".join(step.text for step in rollout.steps[:steps]) if len(rollout.steps) >= steps else None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run")
-    _, layout = open_run(parser.parse_args().run)
+def main(run: Path) -> None:
+    _, layout = open_run(run)
     rows = [row for path in layout.shards("solve") for row in read_shard(path, SolvedProblem)]
     for name, found in right_and_any([row.rollouts for row in rows]).items():
         print(f"{name}: {found.text}")
@@ -73,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

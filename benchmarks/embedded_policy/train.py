@@ -7,7 +7,6 @@ rate that falls linearly to zero over the last 30 % of the time. Checkpoints eve
 continues from the last one. ``--weights FOLDER`` starts from trained weights, without the optimizers' state.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -17,12 +16,13 @@ from random import Random
 from typing import Any
 
 import torch
+import typer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.embedded_policy.corpus import IGNORED, TRAINING_SEED, Example, Mix, examples
 from benchmarks.embedded_policy.tokenizer import train_tokenizer
-from benchmarks.embedded_policy.vocabulary import with_vocabulary
 
+WIDTH, LAYERS = 192, 4
 SEQUENCES_PER_STEP = 16
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
@@ -67,14 +67,14 @@ def loss_sum(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -
 class Trainer:
     """The model in bfloat16, its float32 master weights, and how far training has come."""
 
-    def __init__(self, folder: Path, *, width: int, layers: int, device: str, weights: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, device: str, weights: Path | None = None) -> None:
         self.folder = folder
         self.device = device
         if not (folder / "tokenizer.json").exists():
             train_tokenizer(folder)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         torch.manual_seed(0)
-        config = _config(self.tokenizer, width, layers)
+        config = _config(self.tokenizer)
         model = LlamaForCausalLM(config) if weights is None else _adopted(weights, self.tokenizer)
         self.model = model.to(device, torch.bfloat16)
         if device == "cpu":
@@ -141,14 +141,14 @@ class Trainer:
                 parameter.copy_(master)
 
 
-def _config(tokenizer: PreTrainedTokenizerFast, width: int, layers: int) -> LlamaConfig:
+def _config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=-(-len(tokenizer) // 64) * 64,
-        hidden_size=width,
-        intermediate_size=3 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
+        hidden_size=WIDTH,
+        intermediate_size=3 * WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=WIDTH // 64,
+        num_key_value_heads=WIDTH // 64,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -160,6 +160,26 @@ def _config(tokenizer: PreTrainedTokenizerFast, width: int, layers: int) -> Llam
 def _adopted(weights: Path, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     model = LlamaForCausalLM.from_pretrained(weights)
     return with_vocabulary(model, PreTrainedTokenizerFast.from_pretrained(weights), tokenizer)
+
+
+def with_vocabulary(
+    model: LlamaForCausalLM, old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast
+) -> LlamaForCausalLM:
+    """Return the model with a vector for each token of ``new``.
+
+    A token that ``old`` lacks starts from the mean of the pieces that ``old`` cuts it into.
+    """
+    known, before = old.get_vocab(), model.get_input_embeddings().weight.detach().clone()
+    model.resize_token_embeddings(-(-len(new) // 64) * 64, mean_resizing=False)
+    vectors = model.get_input_embeddings().weight
+    with torch.no_grad():
+        vectors[len(new) :] = 0
+        for token, place in new.get_vocab().items():
+            text = new.decode([place])
+            pieces = [known[token]] if token in known else old.encode(text) or [old.eos_token_id]
+            vectors[place] = before[pieces].mean(dim=0)
+    model.config.eos_token_id = model.config.pad_token_id = new.eos_token_id
+    return model
 
 
 def _optimizers(model: LlamaForCausalLM, master: list[torch.Tensor]) -> list[torch.optim.Optimizer]:
@@ -213,36 +233,23 @@ def _say(progress: dict[str, Any], loss: float, budget: float) -> None:
     print(line, flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("checkpoints/policy"))
-    parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--free", type=float, default=0.75, help="share of examples in free wording")
-    parser.add_argument("--check", type=float, default=0.05, help="share of examples that check a solution")
-    parser.add_argument(
-        "--domains", type=float, default=0.0, help="share of examples of logic, plans, tools and programs"
-    )
-    parser.add_argument("--repair", type=float, default=0.15, help="share of slips that are repaired")
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--weights", type=Path, help="start from these weights instead of from nothing")
-    parser.add_argument("--rate", type=float, default=1.0, help="share of the full learning rates")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(
-        arguments.folder,
-        width=arguments.width,
-        layers=arguments.layers,
-        device=arguments.device,
-        weights=arguments.weights,
-    )
-    trainer.full_rate = arguments.rate
-    mix = Mix(free=arguments.free, check=arguments.check, repair=arguments.repair, domains=arguments.domains)
-    train(trainer, arguments.minutes, mix)
+def main(
+    folder: Path = Path("checkpoints/policy"),
+    minutes: float = 90,
+    free: float = 0.75,
+    check: float = 0.05,
+    domains: float = 0.0,
+    repair: float = 0.15,
+    weights: Path | None = None,
+    rate: float = 1.0,
+) -> None:
+    """The shares are those of ``Mix``; ``rate`` is a share of the full learning rates."""
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(folder, device="cuda" if torch.cuda.is_available() else "cpu", weights=weights)
+    trainer.full_rate = rate
+    train(trainer, minutes, Mix(free=free, check=check, repair=repair, domains=domains))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -122,7 +122,7 @@ def _shown(value: Value) -> str:
 
 
 def _exact(text: str) -> str:
-    """Return an expression as ``schemas.exact`` reads it: ``0.5`` for ``.5``, no signs of money."""
+    """Return an expression as ``grading.exact`` reads it: ``0.5`` for ``.5``, no signs of money."""
     return _BARE_POINT.sub("0.", _MONEY.sub("", text)).strip()
 
 

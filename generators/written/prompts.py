@@ -2,44 +2,46 @@
 
 import re
 from collections import Counter
+from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
 Way = Literal["rephrase", "numbers", "backward", "harder", "combine", "persona", "topic"]
 
-_KEEP = "Keep every number, every name of a unit and what is asked exactly as they are."
-_FORMULA = (
-    'Then add one last line "Formula: " with the arithmetic that gives the answer, in numbers alone, such as '
-    "Formula: 3 * (4 + 5)."
-)
+_KEEP = "Keep every number, and keep what is asked."
 ASKED: dict[Way, str] = {
-    "rephrase": f"Say the problem below in other words. {_KEEP}",
-    "numbers": f"Write the problem below again with other numbers. Change nothing else. {_FORMULA}",
+    "rephrase": f"Say the problem below in other words, in sentences of your own. {_KEEP}",
+    "numbers": "Write the problem below again with other numbers. Change nothing else.",
     "backward": (
-        "Turn the problem below around: tell its answer, which is {answer}, as a fact of the story, hide the number "
+        "Turn the problem below around. Its answer is {answer}: tell that as a fact of the story. Leave out the number "
         "{hidden}, and ask for that number instead."
     ),
-    "harder": f"Write a harder version of the problem below, with one more step of reasoning. {_FORMULA}",
-    "combine": f"Write one problem that needs both problems below to be solved, one after the other. {_FORMULA}",
-    "persona": f"Rewrite the problem below as {{persona}} would meet it at work. {_KEEP}",
-    "topic": f"Write a new problem about {{topic}} that is solved like the one below, with other numbers. {_FORMULA}",
+    "harder": "Write a harder version of the problem below: add one more fact, so that it takes one more step.",
+    "combine": "Write one problem from both problems below: the answer of the first is needed to solve the second.",
+    "persona": f"Tell the problem below as {{persona}} would meet it at work, with other people and things. {_KEEP}",
+    "topic": "Write a problem about {topic} that is solved like the one below, with other numbers.",
 }
 KEEPS_ANSWER: frozenset[Way] = frozenset({"rephrase", "persona"})
 PERSONAS = tuple(
     "a baker, a nurse, a carpenter, a bus driver, a gardener, a shopkeeper, an astronomer, a tailor".split(", ")
 )
 TOPICS = ("a school trip", "a football club", "a train journey", "a farm", "a library", "a kitchen", "a savings plan")
-TEMPLATE = """{task} The problem must have exactly one answer, and must not tell it or how to get it.
+EXAMPLE = "Ann has 3 boxes with 4 pens each and loses 5 of the pens. How many pens does she have left?"
+FORMULA = "\nFormula: 3 * 4 - 5"
+TEMPLATE = f"""{{task}} The new problem must have exactly one answer. Do not solve it, and do not tell its answer.
 
-{seeds}
+{{seeds}}
 
 Reply in this form, with nothing before or after it:
-Problem: the new problem"""
+Problem: {EXAMPLE}"""
 MAX_QUESTION = 4_000
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_REPLY = re.compile(
-    r"(?:^|\n)\W*Problem\W*:\W*?\s*(.*?)\s*(?:\n\W*Formula\W*:\s*(.*?)\s*)?$", re.DOTALL | re.IGNORECASE
-)
+_OPENING = re.compile(r"(?:^|\n)\W*(?:[A-Za-z]+ ){0,3}(?:problem|question)[^\w\n]*:\W*?\s*(?=\w|\$|\\)", re.IGNORECASE)
+_FURTHER = re.compile(r"\n\W*(?:formula|solution|answer|explanation|note)\b[^\w\n]*:", re.IGNORECASE)
+_FORMULA = re.compile(r"\n\W*formula[^\w\n]*:\s*([^\n=]*)", re.IGNORECASE)
+_ASKS = re.compile(r"\?|\b(?:find|calculate|compute|determine|how|what|which)\b", re.IGNORECASE)
+_COPY = 0.9
+"""Share of the words in order from which on a question with a seed's numbers is its copy."""
 
 
 class Reply(NamedTuple):
@@ -51,17 +53,25 @@ class Reply(NamedTuple):
 
 def read_reply(text: str) -> Reply | None:
     """Return what a model wrote; None where it did not keep to the form."""
-    found = _REPLY.search(text.strip())
-    if found is None or not 0 < len(found[1]) <= MAX_QUESTION:
+    opening = _OPENING.search(text)
+    if opening is None:
         return None
-    formula = found[2].partition("=")[0].strip(" $.`*") if found[2] else None
-    return Reply(found[1].strip(" *`"), formula)
+    written = text[opening.end() :]
+    question = _FURTHER.split(written)[0].strip(" *`\n")
+    formula = _FORMULA.search(written)
+    return Reply(question, formula[1].strip(" .`*") if formula else None) if len(question) <= MAX_QUESTION else None
+
+
+def asks(question: str) -> bool:
+    return _ASKS.search(question) is not None
 
 
 def numbers_in(text: str) -> Counter[str]:
     return Counter(number.rstrip(".,").replace(",", "") for number in _NUMBER.findall(text))
 
 
-def same_words(one: str, other: str) -> bool:
-    """Whether two questions differ in nothing but case, blanks and punctuation."""
-    return re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
+def copies(question: str, other: str) -> bool:
+    """Whether two questions differ in a few words, in case, blanks and punctuation, and not in numbers."""
+    one, two = (re.findall(r"\w+", text.casefold()) for text in (question, other))
+    alike = SequenceMatcher(None, one, two, autojunk=False).ratio() >= _COPY
+    return alike and numbers_in(question) == numbers_in(other)

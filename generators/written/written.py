@@ -14,21 +14,24 @@ from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.written.prompts import (
     ASKED,
+    EXAMPLE,
+    FORMULA,
     KEEPS_ANSWER,
     PERSONAS,
     TEMPLATE,
     TOPICS,
     Reply,
     Way,
+    asks,
+    copies,
     numbers_in,
     read_reply,
-    same_words,
 )
 from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered
-from stepforge.grading.exact import ExactError, evaluate
+from stepforge.grading.stated import fraction, plain
 from stepforge.grading.verdict import decide
 from stepforge.schemas.labeled import Cost
-from stepforge.schemas.problem import AnswerKind, Lineage, Problem
+from stepforge.schemas.problem import Lineage, Problem
 from stepforge.schemas.protocols import Grader, Sampling
 from stepforge.schemas.seeds import rng_of, seed_of
 
@@ -79,7 +82,7 @@ class Written(ModelSource):
         check_answered(replies)
         cost, text = Cost.of(replies), replies[0].text
         reply = read_reply(text) if replies[0].finish == "stop" else None
-        fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents)
+        fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents, expected)
         if reply is None or fault:
             return Attempt(Refused(fault, text), cost)
         made, solving = await self._settled(row, way, reply, expected, parents, policy, seed)
@@ -97,7 +100,7 @@ class Written(ModelSource):
             task = task.format(answer=seed.answer, hidden=expected)
         task = task.replace("{persona}", rng.choice(self.personas)).replace("{topic}", rng.choice(self.topics))
         shown = "\n\n".join(f"The problem:\n{parent.question.strip()}" for parent in parents)
-        formula = "\nFormula: the arithmetic" if "Formula:" in task else ""
+        formula = FORMULA if expected is None else ""
         return TEMPLATE.replace("{task}", task).replace("{seeds}", shown) + formula, expected
 
     async def _settled(
@@ -110,7 +113,17 @@ class Written(ModelSource):
         policy: PromptedPolicy,
         seed: int,
     ) -> tuple[SourceItem | Refused, Cost]:
-        problem = self._problem(row, reply.question, parents)
+        first = parents[0]
+        problem = Problem(
+            id=f"{self.name}:{row:07d}",
+            source=self.name,
+            domain=first.domain,
+            question=reply.question,
+            answer=None,
+            # a number asked for in place of another may be a fraction
+            answer_kind="rational" if first.answer_kind == "integer" else first.answer_kind,
+            group=first.group,
+        )
         try:
             rollouts = await policy.solve(problem, n=self.solutions, seed=seed_of(seed, "settle", problem.id))
         except EngineFailed:
@@ -130,39 +143,22 @@ class Written(ModelSource):
         lineage = Lineage(parents=ids, way=way, settled_by=by, agreement=share, solutions=len(rollouts))
         return SourceItem(problem=problem.model_copy(update={"answer": answer, "lineage": lineage})), cost
 
-    def _problem(self, row: int, question: str, parents: list[Problem]) -> Problem:
-        seed = parents[0]
-        return Problem(
-            id=f"{self.name}:{row:07d}",
-            source=self.name,
-            domain=seed.domain,
-            question=question,
-            answer=None,
-            answer_kind=_kind(seed.answer_kind),
-            group=seed.group,
-        )
 
-
-def _kind(kind: AnswerKind) -> AnswerKind:
-    """A number asked for in place of another may be a fraction."""
-    return "rational" if kind == "integer" else kind
-
-
-def _fault(way: Way, question: str, parents: list[Problem]) -> str:
+def _fault(way: Way, question: str, parents: list[Problem], expected: str | None) -> str:
     """Return what is wrong with a question at first sight; empty if nothing."""
-    if any(same_words(question, parent.question) for parent in parents):
-        return "copies its seed"
-    if way in KEEPS_ANSWER and numbers_in(question) != numbers_in(parents[0].question):
-        return "does not keep the numbers"
-    if way == "numbers" and numbers_in(question) == numbers_in(parents[0].question):
+    numbers, before = numbers_in(question), numbers_in(parents[0].question)
+    if not asks(question):
+        return "asks nothing"
+    if way == "numbers" and numbers == before:
         return "keeps the numbers"
-    return ""
+    if any(copies(question, other) for other in (EXAMPLE, *(parent.question for parent in parents))):
+        return "copies its seed"
+    if way in KEEPS_ANSWER and numbers != before:
+        return "does not keep the numbers"
+    return "tells the number that it asks for" if way == "backward" and expected in numbers else ""
 
 
 def _value(formula: str | None) -> str | None:
-    """Return a formula if it can be worked out exactly to a number."""
-    try:
-        constant = None if formula is None else evaluate(formula).constant
-    except ExactError:
-        return None
-    return None if constant is None else str(constant)
+    """Return the value of a formula in numbers alone."""
+    value = None if formula is None else fraction(plain(formula))
+    return None if value is None else str(value)

@@ -21,7 +21,6 @@ from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Post
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
 from stepforge.labelers.change_point.rates import Rates
-from stepforge.labelers.change_point.two_events import reported
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
@@ -35,6 +34,10 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
+CLEAN = 0.7
+"""Posterior probability of no wrong step from which a right answer is left alone: best by F1 on tuning problems, where
+wrong steps of right answers were likelier than said."""
+
 
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
@@ -46,11 +49,11 @@ class ChangePoint(LabelPart):
     """Most completions for a solution."""
     batch: int = Field(default=1, ge=1)
     """Completions asked for at a time: more hide latency and cost a little."""
-    least_information: float = Field(default=0.02, ge=0)
+    least_information: float = Field(default=0.01, ge=0)
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where some step is more likely wrong than none."""
+    where the probability that no step is wrong is below 0.7."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
@@ -99,7 +102,7 @@ class ChangePoint(LabelPart):
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
             verdicts.append(self.verdict(path, evidence, belief))
             known = labels_of(path, evidence)
-            labels.append(known if belief is None else self._with_beliefs(known, belief, verdicts[-1]))
+            labels.append(known if belief is None else self._with_beliefs(known, belief))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
         pairs = zip(labeled.solutions, labels, strict=True)
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
@@ -144,12 +147,13 @@ class ChangePoint(LabelPart):
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
-        chances = reported(self.observed(path, evidence), self.rates)
+        chances = belief.first_error
         if self._contradicted(path, evidence):
             return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
         likeliest = max(range(len(chances)), key=chances.__getitem__)
         if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
-            likeliest = max(range(len(path.steps)), key=chances.__getitem__) if chances[-1] < 0.5 else len(path.steps)
+            flagged = chances[-1] < CLEAN
+            likeliest = max(range(len(path.steps)), key=chances.__getitem__) if flagged else len(path.steps)
         elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
         return Verdict(
@@ -159,15 +163,13 @@ class ChangePoint(LabelPart):
             classes=classes_of(belief, likeliest),
         )
 
-    def _with_beliefs(
-        self, known: Sequence[StepLabel | None], belief: Posterior, verdict: Verdict
-    ) -> tuple[StepLabel, ...]:
+    def _with_beliefs(self, known: Sequence[StepLabel | None], belief: Posterior) -> tuple[StepLabel, ...]:
         """Return a label for every step: what was counted, and what is believed."""
-        labels, chances = [], verdict.posterior or belief.first_error
+        labels = []
         for count, label in enumerate(known, 1):
             own = float(label.successes) if label is not None else 0.0  # of the whole solution
             mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
-            held = Belief(value=mean, low=low, high=high, p_error=chances[count - 1])
+            held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(counted.model_copy(update={"belief": held}))
         return tuple(labels)

@@ -1,10 +1,12 @@
 """The model behind ``change_point``: where a solution goes wrong, given what completions of its prefixes did.
 
-V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in three regimes:
-*right* so far, *lost* since a wrong step, *repaired* since. Over a right step V moves a little or rises; at a wrong
-step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm: V moves as over a right
-step, and the chain is in the third regime at once. The first wrong step is where it leaves the first. Every rollout
-counts once: a completion as a trial of V where it was drawn, another solution of the problem where it leaves this one.
+V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in four regimes:
+*right* so far, *lost* since a wrong step, *repaired* since, *early*. Over a right step V moves a little or rises; at a
+wrong step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm at once: V moves as
+over a right step, the chain is in the third regime, and further errors are likelier there. Sometimes V falls before the
+wrong step is written: then the chain is in the fourth regime, and the wrong step follows soon. The first wrong step is
+where it enters the second or third. Every rollout counts once: a completion as a trial of V where it was drawn, another
+solution of the problem where it leaves this one.
 If the policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave
 at t end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is
 wrong with a chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything.
@@ -21,14 +23,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.labelers.change_point.rates import GRID, KINDS, SIZE, Array, Rates, kernels, mixtures
+from stepforge.labelers.change_point.rates import BASE_LAW, GRID, KINDS, SIZE, Array, Rates, kernels, mixtures
 
-RIGHT, LOST, REPAIRED = (slice(i * SIZE, (i + 1) * SIZE) for i in range(3))
+RIGHT, LOST, REPAIRED, EARLY = (slice(i * SIZE, (i + 1) * SIZE) for i in range(4))
 """Places of the regimes in a state vector."""
 ERRED = slice(SIZE, 3 * SIZE)
 """Lost or repaired: a wrong step is behind."""
 MISGRADED = 0.02
 """Chance that the reference or the grader is wrong about the solution's own answer."""
+AGAIN = 2.0
+"""How much likelier another wrong step is after one that did no harm at once."""
+FOLLOWS = 0.7
+"""Chance, for each step after V fell early, that the wrong step is written."""
 SLACK = 0.1
 """How far V(t) = q V(t+1) + (1 - q) w may be missed, about the width of the grid's cells."""
 
@@ -66,8 +72,6 @@ class Posterior(NamedTuple):
 class Expected(NamedTuple):
     """Expected counts of one solution, for rates to be fitted to."""
 
-    initial: Array
-    """Law of V at the question."""
     moved: Array
     """``[from, to]``: steps that are right, by V before and after, and wrong ones that do no harm."""
     dropped: Array
@@ -77,9 +81,6 @@ class Expected(NamedTuple):
     """Share of the solution that is lost."""
     events: float
     """Wrong steps, in units of ``hazard`` times ``exposure``."""
-    harmless: float
-    """Wrong steps that do no harm."""
-    harmful: float
     exposure: float
     stated: Array
     """``[right, first wrong, after; what is stated]``: steps."""
@@ -100,9 +101,12 @@ class _Passes(NamedTuple):
 def posterior(seen: Observed, rates: Rates) -> Posterior:
     """Return the posterior of the first wrong step and of V at every prefix."""
     passes = _passes(seen, rates)
-    erring = (passes.forward[:-1, None, RIGHT] @ passes.chain[:, RIGHT, ERRED])[:, 0]
-    wrong = (erring * passes.ahead[:, ERRED]).sum(axis=1)
-    first = np.append(wrong, passes.states[-1, RIGHT].sum()) ** rates.temper
+    wrong = np.zeros(len(passes.chain))
+    for before in (RIGHT, EARLY):
+        erring = (passes.forward[:-1, None, before] @ passes.chain[:, before, ERRED])[:, 0]
+        wrong += (erring * passes.ahead[:, ERRED]).sum(axis=1)
+    end = passes.states[-1]
+    first = np.append(wrong, end[RIGHT].sum() + end[EARLY].sum()) ** rates.temper
     return Posterior(tuple((first / first.sum()).tolist()), passes.states, passes.log_evidence)
 
 
@@ -111,25 +115,28 @@ def expected(seen: Observed, rates: Rates) -> Expected:
     passes = _passes(seen, rates)
     joint = passes.forward[:-1, :, None] * passes.chain * passes.ahead[:, None, :]
     chances, exposure = _chances(seen, rates), _exposure(seen)
-    again = chances.harmless / (chances.right + chances.harmless) * _steps(joint, REPAIRED, REPAIRED)
-    harmless = _steps(joint, RIGHT, REPAIRED) + again
-    harmful = _steps(joint, RIGHT, LOST) + _steps(joint, REPAIRED, LOST)
-    right = _steps(joint, RIGHT, RIGHT) + _steps(joint, REPAIRED, REPAIRED) - again
-    # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
-    events = rates.hazard * exposure / np.maximum(_wrong(seen, rates), 1e-12)
-    whole, states = joint.sum(axis=0), passes.states
+    more = chances.again * chances.harmless * chances.first_states
+    share = more / ((1 - chances.again) * chances.right_states + more)
+    still, again = _steps(joint, REPAIRED, REPAIRED), _steps(joint, REPAIRED, LOST)
+    harmless, harmful = _steps(joint, RIGHT, REPAIRED), _steps(joint, RIGHT, LOST)
+    fallen, written = _steps(joint, RIGHT, EARLY), _steps(joint, EARLY, LOST)
     repairs = _steps(joint, LOST, REPAIRED)
+    right = _steps(joint, RIGHT, RIGHT) + fallen + _steps(joint, EARLY, EARLY) + (1 - share) * still + repairs
+    wrong = harmless + harmful + written + share * still + again
+    # A drop with chance 1 - exp(-x) stands for x / (1 - exp(-x)) events of a Poisson process: exact EM for the hazard.
+    events = rates.hazard * exposure
+    whole, states = joint.sum(axis=0), passes.states
     return Expected(
-        initial=states[0, RIGHT],
         moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
-        dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST],
+        dropped=whole[RIGHT, LOST] + whole[RIGHT, EARLY] + whole[REPAIRED, LOST],
         repairs=float(repairs.sum()),
         lost=float(states[:-1, LOST].sum()) / len(exposure),
-        events=float(events @ (harmless + harmful)),
-        harmless=float(harmless.sum()),
-        harmful=float(harmful.sum()),
-        exposure=float(exposure @ (states[:-1, RIGHT] + states[:-1, REPAIRED]).sum(axis=1)),
-        stated=_stated(seen, (right + repairs, harmless + harmful, _steps(joint, LOST, LOST))),
+        events=float(
+            (events / np.maximum(chances.wrong, 1e-12)) @ (harmless + harmful + fallen)
+            + (AGAIN * events / np.maximum(chances.again, 1e-12)) @ (share * still + again)
+        ),
+        exposure=float(exposure @ (states[:-1, RIGHT] + AGAIN * states[:-1, REPAIRED]).sum(axis=1)),
+        stated=_stated(seen, (right, wrong, _steps(joint, LOST, LOST))),
     )
 
 
@@ -160,8 +167,8 @@ def information(belief: Posterior) -> Array:
 
 def chances(belief: Posterior) -> tuple[Array, Array]:
     """Return, for each prefix, the chance that one more completion ends right if (no error, an error) is among it."""
-    right, erred = belief.states[:, RIGHT], belief.states[:, LOST] + belief.states[:, REPAIRED]
-    return _mean(right), _mean(erred)
+    right, lost, repaired, early = belief.states.reshape(-1, 4, SIZE).swapaxes(0, 1)
+    return _mean(right + early), _mean(lost + repaired)
 
 
 def _exposure(seen: Observed) -> Array:
@@ -179,40 +186,44 @@ def _wrong(seen: Observed, rates: Rates) -> Array:
 
 
 class _Chances(NamedTuple):
-    """``[t]``: the chance of each kind of step t + 1 where it can be written, with that of what it states."""
+    """``[t]``: chances of step t + 1."""
 
-    right: Array
-    harmless: Array
-    harmful: Array
-    lost: Array
-    repair: Array
+    wrong: Array
+    """To be wrong after none."""
+    again: Array
+    """To be wrong after one that did no harm."""
+    harmless: float
+    """Of a wrong step to do no harm."""
+    right_states: Array
+    """Of a right step to state what it does."""
+    first_states: Array
+    after_states: Array
 
 
 def _chances(seen: Observed, rates: Rates) -> _Chances:
-    wrong, mended = _wrong(seen, rates), -np.expm1(-rates.repair / len(seen.written))
-    harmless = rates.harmless_share(float(seen.written.mean()))
-    right, first, after = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
-    return _Chances(
-        right=(1 - wrong) * right,
-        harmless=wrong * harmless * first,
-        harmful=wrong * (1 - harmless) * first,
-        lost=(1 - mended) * after,
-        repair=mended * right,
-    )
+    wrong = _wrong(seen, rates)
+    stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
+    return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, rates.harmless_share(float(seen.written.mean())), *stated)
 
 
 def _chain(seen: Observed, rates: Rates) -> Array:
     """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
     laws, (moves, drops) = kernels(), mixtures(rates.moves, rates.drops)
-    right, harmless, harmful, lost, repair = (chance[:, None, None] for chance in _chances(seen, rates))
-    chain = np.zeros((len(seen.written), 3 * SIZE, 3 * SIZE))
-    chain[:, RIGHT, RIGHT] = right * moves
-    chain[:, RIGHT, REPAIRED] = harmless * moves
-    chain[:, RIGHT, LOST] = chain[:, REPAIRED, LOST] = harmful * drops
-    chain[:, REPAIRED, REPAIRED] = (right + harmless) * moves
-    chain[:, LOST, LOST] = lost * laws.lost
-    chain[:, LOST, REPAIRED] = repair * laws.repair
-    chain *= np.tile(_leaving(seen), (1, 3, 3))
+    found, mended = _chances(seen, rates), -np.expm1(-rates.repair / len(seen.written))
+    harmless, early = found.harmless, rates.early
+    wrong, again, right, first, after = (chance[:, None, None] for chance in (*found[:2], *found[3:]))
+    chain = np.zeros((len(seen.written), 4 * SIZE, 4 * SIZE))
+    chain[:, RIGHT, RIGHT] = (1 - wrong) * right * moves
+    chain[:, RIGHT, REPAIRED] = wrong * harmless * first * moves
+    chain[:, RIGHT, LOST] = wrong * (1 - harmless) * (1 - early) * first * drops
+    chain[:, RIGHT, EARLY] = wrong * (1 - harmless) * early * right * drops
+    chain[:, REPAIRED, REPAIRED] = ((1 - again) * right + again * harmless * first) * moves
+    chain[:, REPAIRED, LOST] = again * (1 - harmless) * first * drops
+    chain[:, LOST, LOST] = (1 - mended) * after * laws.lost
+    chain[:, LOST, REPAIRED] = mended * right * laws.repair
+    chain[:, EARLY, EARLY] = (1 - FOLLOWS) * right * laws.lost
+    chain[:, EARLY, LOST] = FOLLOWS * first * laws.lost
+    chain *= np.tile(_leaving(seen), (1, 4, 4))
     return chain
 
 
@@ -240,13 +251,13 @@ def _passes(seen: Observed, rates: Rates) -> _Passes:
     """Run the sums forward from the question and backward from the solution's own answer."""
     chain = _chain(seen, rates)
     steps = len(chain)
-    forward, scales = np.zeros((steps + 1, 3 * SIZE)), np.empty(steps)
-    forward[0, RIGHT] = rates.base_law
+    forward, scales = np.zeros((steps + 1, 4 * SIZE)), np.empty(steps)
+    forward[0, RIGHT] = BASE_LAW
     for t in range(steps):
         after = forward[t] @ chain[t]
         scales[t] = after.sum()
         forward[t + 1] = after / scales[t]
-    backward = np.full((steps + 1, 3 * SIZE), 1 - MISGRADED if seen.right else MISGRADED)
+    backward = np.full((steps + 1, 4 * SIZE), 1 - MISGRADED if seen.right else MISGRADED)
     backward[steps, LOST] = 1 - backward[steps, LOST]
     for t in range(steps - 1, -1, -1):
         before = chain[t] @ backward[t + 1]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stepforge.grading.stated import numbers_in, states_false
 from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, SHARED, UNKNOWN
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.stated import numbers_in, states_false
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 

@@ -1,8 +1,7 @@
 """Rates pooled over a run (empirical Bayes): those under which its evidence is likeliest. No truth is used.
 
 Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on the mixtures of ``change_point.rates``,
-with a few invented transitions so that a small run cannot run away with them. How far to trust the result, ``temper``,
-is then chosen to make completions likeliest that the model was not shown.
+with a few invented transitions so that a small run cannot run away with them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,13 +23,12 @@ from stepforge.labelers.change_point.rates import (
     Rates,
     kernels,
 )
-from stepforge.labelers.change_point.two_events import reported
 
-ROUNDS = 15
+ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
-"""Shares of errors that V does not show that are tried."""
+"""Shares of errors that V does not show at once that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
 
 
@@ -39,14 +37,13 @@ def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
     rates = start
     for _ in range(ROUNDS if seen else 0):
         rates = _improved(seen, rates, start)
-    return rates if not seen else rates.model_copy(update={"temper": fitted_temper(seen, rates)})
+    return rates
 
 
 def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     """One round: expected moves under the present rates, and the rates that fit them best."""
     found = [expected(one, rates) for one in seen]
     laws, steps = kernels(), sum(len(one.written) for one in seen) / len(seen)
-    initial = np.sum([f.initial for f in found], axis=0) + INVENTED * start.base_law
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
     stated: Array = np.sum([f.stated for f in found], axis=0)
@@ -61,7 +58,6 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
             "alone": _chances(unlike, unlike + stated[:, OTHER], start.alone),
             "shared": _chances(stated[:, SHARED], unlike, start.shared),
-            "initial": tuple((initial / initial.sum()).tolist()),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
         }
@@ -111,28 +107,20 @@ def held_out(seen: Observed, rates: Rates) -> Iterator[HeldOut]:
             yield HeldOut(whole + float(log_right), whole + float(log_wrong), belief.first_error, t)
 
 
-def fitted_temper(seen: Sequence[Observed], rates: Rates) -> float:
-    """Return the power under which completions are likeliest that the model was not shown, pulled towards 1."""
-    cases = [case for one in seen if not one.right for case in held_out(one, rates)]
-
-    def score(power: float) -> float:
-        return sum(case.log_probability(power) for case in cases) - INVENTED * float(np.log(power)) ** 2
-
-    return max(POWERS, key=score)
-
-
 def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:
-    """Return the rates with the ``harmless``, ``unseen`` and ``temper`` under which people's findings are likeliest.
+    """Return the rates with the ``harmless``, ``early`` and ``temper`` under which people's findings are likeliest.
 
     ``findings[i]`` is the likelihood of what was found of solution i for each first wrong step, and for none last.
     """
 
     def score(one: Rates) -> float:
-        chances = (np.dot(reported(case, one), likely) for case, likely in zip(seen, findings, strict=True))
+        chances = (
+            np.dot(posterior(case, one).first_error, likely) for case, likely in zip(seen, findings, strict=True)
+        )
         return sum(float(np.log(max(p, 1e-9))) for p in chances)
 
     best = rates
-    for name, values in (("harmless", product(SHARES, repeat=2)), ("unseen", SHARES), ("temper", POWERS)):
+    for name, values in (("harmless", product(SHARES, repeat=2)), ("early", SHARES), ("temper", POWERS)):
         best = max((best.model_copy(update={name: value}) for value in values), key=score)
     return best
 

@@ -20,7 +20,11 @@ OfSteps = tuple[Chance, Chance, Chance]
 GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
 """The values of V that are told apart."""
 SIZE = len(GRID)
-
+EDGES: Array = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
+"""Ends of the grid's cells."""
+BASE_LAW: Array = np.diff(EDGES)
+"""Law of V at the question: even. It is not fitted, because a run keeps problems by how many of their solutions are
+right, so that those which it kept seem more alike than they are."""
 
 ALONE, SHARED, OTHER, NOTHING, FALSE, UNKNOWN = range(6)
 """What a step states: a new number that no other solution states; one that only wrong ones do; new numbers that a right
@@ -35,19 +39,17 @@ class Rates(Record):
     """Expected wrong steps in a solution each of whose steps the policy could as well have written otherwise."""
     repair: float = Field(default=0.15, gt=0)
     """Expected repairs in a solution that is lost from its first step on."""
-    initial: tuple[float, ...] = ()
-    """Law of V at the question, a weight for each value of the grid; empty: all are equally likely."""
     moves: tuple[float, float, float] = (0.5, 0.25, 0.25)
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.2, 0.9)
+    harmless: tuple[Share, Share] = (0.3, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    unseen: Share = 0.08
-    """Chance, for each further step of a wrong solution up to five, that V does not show its first wrong step: the
-    policy succeeds after it as before, or fails already before it is written. Assumed like ``harmless``."""
+    early: Share = 0.1
+    """Share of the other wrong steps before which V falls already: the wrong step follows soon. Assumed like
+    ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
@@ -59,12 +61,7 @@ class Rates(Record):
     """Shares of those whose number a wrong solution states."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
-    it knows. Fitted so that completions it was not shown are likeliest."""
-
-    @property
-    def base_law(self) -> Array:
-        """``initial`` as probabilities."""
-        return np.array(self.initial) if self.initial else np.full(SIZE, 1 / SIZE)
+    it knows. Fitted to people's labels alone."""
 
     @property
     def statements(self) -> Array:

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from stepforge.labelers.change_point.model import LOST, REPAIRED, RIGHT, Posterior
-from stepforge.labelers.change_point.rates import GRID, Array
+from stepforge.labelers.change_point.model import Posterior
+from stepforge.labelers.change_point.rates import EDGES, GRID, SIZE, Array
 
-EDGES: Array = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
-"""Ends of the grid's cells."""
+
+def weights_of(belief: Posterior, t: int) -> Array:
+    """Return the posterior law of V after t steps on the grid."""
+    weights: Array = belief.states[t].reshape(-1, SIZE).sum(axis=0)
+    return weights
 
 
 def value_and_interval(belief: Posterior, t: int, level: float = 0.9) -> tuple[float, float, float]:
@@ -14,7 +17,7 @@ def value_and_interval(belief: Posterior, t: int, level: float = 0.9) -> tuple[f
 
     An end in the first or last cell is 0 or 1: the grid cannot tell V there from never or always.
     """
-    weights = belief.states[t, RIGHT] + belief.states[t, LOST] + belief.states[t, REPAIRED]
+    weights = weights_of(belief, t)
     below = np.concatenate([[0.0], np.cumsum(weights)])
     tail = (1 - level) / 2
     low, high = np.interp([tail, 1 - tail], below / below[-1], EDGES)

@@ -65,7 +65,7 @@ class Bench:
             "problems": {f: sum(p.family == f for p in self.problems) for f in self.families},
             "primary": {"wording": wording, "stratum": "all", **primary},
             "comparisons": all_comparisons(totals, weights, rival),
-            "coverage": self._coverage(),
+            "coverage": [*self._coverage()],
             "reused": self._reused(),
             "rows": [*self._rows(totals)],
         }
@@ -121,11 +121,12 @@ class Bench:
                         counts = counted(total, weights, len(self.settings.seeds))
                         yield {**head, "stratum": stratum, **counts, **as_row(figures(total, weights))}
 
-    def _coverage(self) -> dict[str, Any]:
-        """Return accuracy against coverage, and confidence against accuracy, of the stated labeler."""
-        stated = self.settings.primary.labeler
-        by_seed = self.outcomes[stated.labeler, stated.at]
-        return coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
+    def _coverage(self) -> Iterator[dict[str, Any]]:
+        """Yield how sure each setting with a posterior is, and how right."""
+        for (labeler, setting), by_seed in self.outcomes.items():
+            found = coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
+            if found["solutions"]:
+                yield {"labeler": labeler, "setting": setting, **found}
 
     def _reused(self) -> dict[str, float]:
         """Return the share of completions given out twice, for settings that ran out of them."""
@@ -236,7 +237,7 @@ def bench_labelers(
 def write_result(result: dict[str, Any], path: Path) -> None:
     """Write the result, one row per line, so diffs are readable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = {key: [json.dumps(one) for one in result[key]] for key in ("comparisons", "rows")}
+    lines = {key: [json.dumps(one) for one in result[key]] for key in ("coverage", "comparisons", "rows")}
     rest = {key: value for key, value in result.items() if key not in lines}
     text = json.dumps(rest, indent=1)[:-2]
     for key, rows in lines.items():

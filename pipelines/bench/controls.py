@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from stepforge.labelers.stated import numbers_in
+from stepforge.grading.stated import numbers_in
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome, judged
 from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.labeled import Cost, Verdict

@@ -4,7 +4,7 @@ A seed shuffles the completions of each prefix; a labeler gets them from the fro
 for each. Nothing is generated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
@@ -58,14 +58,21 @@ class RecordedGrader:
         return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
 
 
-def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
-    """Return the recorded completions of each prefix, in the order drawn."""
-    steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
-    known: dict[str, list[Rollout]] = {}
+def completions_drawn(row: LabeledProblem) -> Iterator[tuple[tuple[Step, ...], Rollout]]:
+    """Yield the completions in the order drawn, with the prefix of each. One may start from another, as in a tree."""
+    steps = {rollout.id: rollout.steps for rollout in (*(s.rollout for s in row.solutions), *row.sampled)}
     for rollout in row.evidence:
         start = rollout.start
-        prefix = "" if start is None or start.steps == 0 else _text(steps[start.rollout][: start.steps])
-        known.setdefault(prefix, []).append(rollout)
+        prefix = () if start is None or not start.steps else steps[start.rollout][: start.steps]
+        steps[rollout.id] = (*prefix, *rollout.steps)
+        yield prefix, rollout
+
+
+def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
+    """Return the recorded completions of each prefix, in the order drawn."""
+    known: dict[str, list[Rollout]] = {}
+    for prefix, rollout in completions_drawn(row):
+        known.setdefault(_text(prefix), []).append(rollout)
     return known
 
 

@@ -81,7 +81,9 @@ def read_bench_file(path: Path) -> BenchFile:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(f"{path}: no such file; the bench's settings are in benchmarks/ of the repository") from None
+        raise BadInput(
+            f"{path}: no such file; the bench's settings are pipelines/bench/labelers.toml in the repository"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     recording = parse_settings(settings.get("recording", {}), f"{path}: recording")

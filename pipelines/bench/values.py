@@ -6,14 +6,17 @@ error takes bins of equal mass.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb
 from random import Random
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import Posterior
-from stepforge.labelers.change_point.rates import GRID
-from stepforge.labelers.change_point.values import value_and_interval
+from stepforge.labelers.change_point.rates import EDGES, SIZE, Array
+from stepforge.labelers.change_point.values import value_and_interval, weights_of
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.pipelines.bench.replay import completions_by_prefix
@@ -23,6 +26,8 @@ from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import rng_of
 
 BINS = 10
+PARTS = 16
+"""Values of V that each cell of the grid is summed over."""
 Z90 = 1.6448536269514722
 
 
@@ -100,10 +105,19 @@ def value_figures(found: Sequence[Estimate]) -> dict[str, Any]:
 
 
 def _place(belief: Posterior, t: int, successes: int, trials: int, rng: Random) -> float:
-    """Return the randomized probability integral transform of a count under the posterior of V."""
-    weights = belief.states[t].reshape(3, -1).sum(axis=0)
-    counts = [comb(trials, c) * float(weights @ (GRID**c * (1 - GRID) ** (trials - c))) for c in range(successes + 1)]
+    """Return the randomized probability integral transform of a count under the posterior of V, V being spread evenly
+    over each cell of the grid."""
+    counts = [comb(trials, c) * float(weights_of(belief, t) @ _cells(trials, c)) for c in range(successes + 1)]
     return sum(counts[:-1]) + rng.random() * counts[-1]
+
+
+@lru_cache(maxsize=1024)
+def _cells(trials: int, successes: int) -> Array:
+    """Return, for each cell of the grid, the mean of V to the power of successes times 1 - V to that of failures."""
+    places = np.arange(SIZE)[:, None] + (np.arange(PARTS) + 0.5) / PARTS
+    v = np.interp(places, np.arange(SIZE + 1), EDGES)
+    means: Array = (v**successes * (1 - v) ** (trials - successes)).mean(axis=1)
+    return means
 
 
 def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> float:

@@ -45,7 +45,7 @@ def compare(
 
 def show(
     folder: Folder,
-    problem_id: Annotated[str | None, typer.Argument(metavar="[PROBLEM_ID]")] = None,
+    problem_id: Annotated[str | None, typer.Argument(metavar="PROBLEM_ID")] = None,
     wrong: Annotated[bool, typer.Option("--wrong", help="Those with a step found wrong.")] = False,
     abstained: Annotated[bool, typer.Option("--abstained", help="Those with a solution without a verdict.")] = False,
     disagree: Annotated[

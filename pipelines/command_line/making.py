@@ -42,7 +42,7 @@ def grade(
 def relabel(
     folder: Folder,
     rule: Annotated[
-        str, typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement or fusion.")
+        str, typer.Option(help="hard, soft, advantage, relative_progress, scan, posterior, agreement, fusion, people.")
     ],
     as_json: AsJson = False,
 ) -> None:

@@ -104,8 +104,8 @@ def record(
 ) -> None:
     """Draw what `bench labelers --recording` replays; only what is missing is done."""
     with one_line_errors(resumes=True):
-        from stepforge.pipelines.commands.record import recording_of
         from stepforge.pipelines.run.driver import run_all
+        from stepforge.pipelines.settings.run_file import recording_of
 
         settings = recording_of(_checked(run_file, overrides, limit), completions, root)
         folder = place_of(out or Path("runs") / f"{run_file.stem}_recording")

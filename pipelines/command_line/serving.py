@@ -49,7 +49,7 @@ def view(
 ) -> None:
     """View a run in the browser: search it, open its trees, review its doubtful steps."""
     with one_line_errors():
-        from stepforge.pipelines.viewer.view import view as serve_view
+        from stepforge.pipelines.viewer.app import view as serve_view
 
         serve_view(
             place_of(folder),

@@ -15,16 +15,7 @@ from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import PeopleRule, standing
-from stepforge.labelers.rules import (
-    RULES,
-    Agreement,
-    AnyRule,
-    Fusion,
-    People,
-    PosteriorRule,
-    opinions,
-    relabeled,
-)
+from stepforge.labelers.rules import RULES, Agreement, AnyRule, Fusion, People, PosteriorRule, opinions, relabeled
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stepforge.labelers.oracle import oracle_verdict
+from stepforge.labelers.oracle import NO_TRUTH, oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import Loss, lost_problems
 from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row, problem_ids
@@ -62,7 +62,8 @@ def _ending(rollout: Rollout) -> str:
 
 
 def _head(problem: Problem) -> str:
-    lines = [f"{problem.id}  ({problem.domain}, difficulty {problem.difficulty})", problem.question]
+    level = "" if problem.difficulty is None else f", difficulty {problem.difficulty}"
+    lines = [f"{problem.id}  ({problem.domain}{level})", problem.question]
     if problem.answer is not None:
         lines.append(f"reference answer: {problem.answer}")
     if problem.known_solution is not None:
@@ -76,11 +77,12 @@ def _solution(problem: Problem, solution: LabeledSolution) -> str:
     truth = oracle_verdict(problem, solution.rollout)
     lines = [f"solution {solution.rollout.id}: {_ending(solution.rollout)}"]
     for i, step in enumerate(solution.rollout.steps):
-        true = truth.classes[i] if truth.classes else "-"
+        true = f"{truth.classes[i]:8} " if truth.classes else ""
         mark = ">" if solution.verdict.first_error == i else " "
         label = solution.labels[i]
-        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true:8} {_written(step)}")
-    lines += [_opinion(verdict) for verdict in (solution.verdict, *solution.others, truth)]
+        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true}{_written(step)}")
+    verdicts = [solution.verdict, *solution.others, *([] if truth.reason == NO_TRUTH else [truth])]
+    lines += [_opinion(verdict) for verdict in verdicts]
     return "\n".join(lines)
 
 

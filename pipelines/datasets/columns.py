@@ -16,7 +16,7 @@ from stepforge.generators.written import ModelSource
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import generation_model
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
-from stepforge.schemas.arrow import arrow_schema
+from stepforge.schemas.arrow import array_of, arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import import_path
 from stepforge.schemas.record import Record
@@ -91,7 +91,7 @@ def _sources(part: Any) -> tuple[str, ...]:
 def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, object]]) -> pa.Table:
     for field in columns_of(export, carries=KEPT.name in about[0]):
         if field.name not in table.column_names:
-            table = table.append_column(field, pa.array([row[field.name] for row in about], field.type))
+            table = table.append_column(field, array_of([row[field.name] for row in about], field.type))
     return table
 
 

@@ -18,7 +18,6 @@ from stepforge.pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from stepforge.pipelines.engines.sound import sound
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Prompt, Sampling
 
 QUEUED = 2
@@ -31,6 +30,8 @@ STUCK_REQUESTS = 8
 """Consecutive abandoned requests, with no other answer in between, at which the engine itself counts as hung."""
 
 
+MOST_TOKENS = 2**31
+"""Larger than any context."""
 COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
 
 
@@ -87,6 +88,8 @@ class EngineGate:
         self._turns = Turns(engine, capacity)
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
+        self._answered: tuple[Prompt, int, Sampling] | None = None
+        """A request that was answered."""
         self._waiting = 0
         self._counts = dict.fromkeys(COUNTED, 0)
 
@@ -107,9 +110,19 @@ class EngineGate:
             seconds = self._clock.stop() - began
             self._turns.give_back()
         completion = sound(given)
+        if completion.finish != "error":
+            self._answered = prompt, seed, sampling
         if completion.cause != "away":  # it is asked again
             self._count(completion)
         return Answer(completion, seconds)
+
+    async def answers(self) -> bool:
+        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault."""
+        if self._answered is None:
+            return True
+        prompt, seed, sampling = self._answered
+        short = sampling.model_copy(update={"max_tokens": 1})
+        return sound(await self.engine.complete(prompt, seed=seed, sampling=short)).finish != "error"
 
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
@@ -186,3 +199,37 @@ class BusyClock:
             self._busy += now - self._since
             self._share += (now - self._since) / self.running
         self._since = now
+
+
+def sound(completion: Completion) -> Completion:
+    """Return the completion, or an error if it is impossible.
+
+    A finished text without tokens, tokens that do not match the text, invalid Unicode and impossible counts are engine
+    faults. They say nothing about earlier steps, and must not reach the journal, or every retry would find them again.
+    """
+    counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
+    if not all(0 <= count <= MOST_TOKENS for count in counts):
+        return Completion.failed(
+            f"the engine counts its tokens as {', '.join(str(count)[:12] for count in counts)}", "server"
+        )
+    if completion.finish == "error":
+        return completion
+    if completion.tokens < 1:
+        return Completion.failed("the engine returned a completion without a token", "server")
+    if not _is_unicode(completion.text):
+        return Completion.failed("the engine returned a text that is not valid Unicode (a lone surrogate)", "server")
+    ids, ends = completion.token_ids, completion.token_ends
+    in_order = len(ids) == len(ends) and list(ends) == sorted(ends)
+    if not in_order or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or max(ids) > MOST_TOKENS)):
+        return Completion.failed("the engine returned tokens that do not fit their text", "server")
+    if len(completion.logprobs) not in (0, len(ids)):
+        return Completion.failed("the engine returned log-probabilities that do not fit their tokens", "server")
+    return completion
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -23,7 +23,13 @@ class Outage:
         self._said = False
         self.answers = 0
         """How often it answered."""
+        self.begun = 0
+        """How often it went down."""
         self._back = asyncio.Event()
+
+    @property
+    def waits(self) -> bool:
+        return self._patience > 0
 
     @property
     def seconds(self) -> float:
@@ -38,6 +44,7 @@ class Outage:
         """
         if self._since is None:
             self._since = time.monotonic()
+            self.begun += 1
             self._back.clear()
         away = time.monotonic() - self._since
         if tries and not self._said:  # a momentary outage is not worth a line

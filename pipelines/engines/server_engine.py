@@ -23,6 +23,7 @@ from stepforge.pipelines.engines.server_requests import answer_bytes, chat_reque
 from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
+from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
 
 LONGEST_BACKOFF = 30.0
@@ -54,6 +55,8 @@ class ServerEngine(TextEngine):
         self._echoes = False
         """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._closed = False
+        self._unsure = False
+        """Whether it was away, and may have come back with another model."""
         owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
         self._refusal = (
             f"({owner}) is not known to continue from the beginning of a solution (if it does, set engine.goes_on)"
@@ -153,16 +156,19 @@ class ServerEngine(TextEngine):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)
             try:
                 reply = await self._send(request, prompt, sampling)
+                if self._unsure and reply.status < 500:
+                    await self._check_model()
             except TooSlow as error:  # a retry would take as long again
                 return Completion.failed(str(error), "server" if await self._is_there() else "away")
             except NotSent as error:
                 return Completion.failed(str(error))
             except NotAnswered as error:
-                message, away = str(error), True
+                message, away, self._unsure = str(error), True, True
             else:
                 if reply.status != 429 and reply.status < 500:
                     return self._read(reply, sampling)
                 message, away = f"the server answered {reply.status}", reply.status in GONE
+                self._unsure = self._unsure or (away and reply.status != 429)
                 wait = max(wait, reply.wait)
             if attempt < self._settings.retries:
                 await asyncio.sleep(wait)
@@ -181,6 +187,15 @@ class ServerEngine(TextEngine):
                 most=answer_bytes(sampling),
                 headers=session,
             )
+
+    async def _check_model(self) -> None:
+        try:
+            now = await served(self._connection, self._settings)
+        except BadInput as error:
+            raise NotAnswered(str(error)) from None
+        if now.name != self._served.name:
+            raise NotAnswered(f"it serves {now.name} now; {self._served.name} is needed")
+        self._unsure = False
 
     async def _is_there(self) -> bool:
         try:

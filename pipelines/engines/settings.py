@@ -1,5 +1,6 @@
 """Which engine a run uses, and how it is set up: records only, so reading a run file loads no model library."""
 
+import re
 from math import prod
 from typing import Annotated, Literal, Protocol
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ class ServerEngineSettings(Record):
     """A server that speaks the OpenAI protocol: vLLM, SGLang, llama.cpp, a hosted model, or a gateway."""
 
     kind: Literal["server"] = "server"
-    address: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^\s@]+$")
+    address: str = "http://127.0.0.1:8000/v1"
     """URL up to and including ``/v1``; a name or password in it is refused."""
     api: Literal["completions", "chat"] = "completions"
     """``chat`` sends conversations to ``/chat/completions``, and the server renders them with its own template."""
@@ -102,11 +103,11 @@ class ServerEngineSettings(Record):
     def _names_a_place(cls, address: str) -> str:
         try:
             place = urlsplit(address)
-            known = bool(place.hostname) and place.port != 0
+            known = place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
         except ValueError as error:  # no IPv6 address, or no port
             raise ValueError(f"is not an address: {error}") from None
-        if not known or place.query or place.fragment:
-            raise ValueError("is not an address of the form http://HOST:PORT/v1, without ? and #")
+        if not known or place.query or place.fragment or re.search(r"[\s@]", address):
+            raise ValueError("is not an address of the form http://HOST:PORT/v1, without @, ? and #")
         return address
 
     @model_validator(mode="after")

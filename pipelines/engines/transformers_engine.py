@@ -67,11 +67,6 @@ class TransformersEngine(TextEngine):
         )
         return cls(settings, model, identity)
 
-    @property
-    def unfinished(self) -> int:
-        """Requests being computed or waiting."""
-        return len(self._unanswered)
-
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self._closed:
             raise EngineDead("the engine is closed")

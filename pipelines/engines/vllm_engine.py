@@ -65,11 +65,6 @@ class VllmEngine(TextEngine):
         return cls(settings, started, tokenizer, identity)
 
     @property
-    def unfinished(self) -> int:
-        """Requests that the engine is working on or has queued."""
-        return len(self._unfinished)
-
-    @property
     def load(self) -> EngineLoad:
         return self._started.reports.load
 

@@ -30,10 +30,11 @@ PRICES = (
 
 def estimate_text(estimate: Estimate) -> str:
     pilot = estimate.pilot
+    kinds = "kind" if pilot.strata == 1 else "kinds"
     head = (
-        f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} kinds (source and "
-        f"difficulty), {pilot.vetted} vetted, {pilot.kept} kept, on {pilot.engines} of {estimate.engines} engines in "
-        f"{duration(pilot.seconds)}"
+        f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} {kinds} "
+        f"(source and difficulty), {pilot.vetted} vetted, {pilot.kept} kept, "
+        f"on {pilot.engines} of {estimate.engines} engines in {duration(pilot.seconds)}"
     )
     blocks = [head, _totals(estimate.figures), _parts(estimate.figures), _prices(estimate.figures)]
     return "\n\n".join(block for block in (*blocks, *estimate.notes) if block)

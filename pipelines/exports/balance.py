@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
+from stepforge.schemas.arrow import array_of
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
@@ -44,8 +45,8 @@ class Evened(Export):
 def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
     """Return everything thinning needs to know about rows: a draw, and the class on each axis."""
     axes = zip(*(export.classes(row) for row in rows), strict=True)
-    columns = {_DRAW: [_draw(row) for row in rows], **{f"axis {i}": list(axis) for i, axis in enumerate(axes)}}
-    return pa.table(columns)
+    columns = {f"axis {i}": array_of(axis, pa.string()) for i, axis in enumerate(axes)}
+    return pa.table({_DRAW: array_of([_draw(row) for row in rows], pa.float64()), **columns})
 
 
 def rows_that_stay(parts: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[list[bool]]:

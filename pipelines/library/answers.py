@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.segmenters import AnySegmenter, Segmenter
 from stepforge.grading.final_answer import extract_answer, reference_answer
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.waiting import finished
+from stepforge.pipelines.settings.faults import kind_fault
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
@@ -29,7 +30,10 @@ def grade(answer: str, response: str) -> Grade:
 
 def grade_all(pairs: Iterable[tuple[str, str]]) -> list[Grade]:
     """Grade many (reference answer, response) pairs at once; symbolic comparisons run in processes of their own."""
-    return finished(_grades(list(pairs)))
+    listed = list(pairs)
+    if odd := [type(text).__name__ for pair in listed for text in pair if not isinstance(text, str)]:
+        raise BadInput(f"an answer and a response are texts, not {odd[0]}")
+    return finished(_grades(listed))
 
 
 async def _grades(pairs: list[tuple[str, str]]) -> list[Grade]:
@@ -66,6 +70,6 @@ def cut(text: str, segmenter: str | Segmenter = "line") -> tuple[str, ...]:
     if isinstance(segmenter, str):
         try:
             segmenter = TypeAdapter[Segmenter](AnySegmenter).validate_python({"kind": segmenter})
-        except ValueError as error:
-            raise BadInput(f"segmenter {segmenter!r}: {str(error).splitlines()[-2].strip()}") from None
+        except ValidationError as error:
+            raise BadInput(f"segmenter: {kind_fault(error)}") from None
     return segmenter(text)

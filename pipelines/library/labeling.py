@@ -4,18 +4,20 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
-from stepforge.labelers import AnyLabeler, AnyPart
+from stepforge.labelers import AnyLabeler, AnyPart, Judge
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.library.waiting import finished
 from stepforge.pipelines.run.stages import Brought, label, solve
 from stepforge.pipelines.scorers import OurScorer, OwnScorer, open_scorer
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.settings.faults import kind_fault
+from stepforge.pipelines.settings.run_file import reads_scores
+from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine
@@ -60,11 +62,27 @@ def label_solutions(
 
     Raises:
         BadInput: there is no such labeler, the engine cannot be opened, or a task cannot be used.
+        RunFailed: a task got no solution, or every call of the function failed.
         EngineDead: the engine is gone.
     """
     given = list(labeler) if isinstance(labeler, Sequence) and not isinstance(labeler, str) else [labeler]
     parts = [_part(one) for one in given]
-    return finished(_labeled(list(tasks), parts, engine, policy, n, seed, scorer))
+    listed = list(tasks)
+    _check(listed, parts, scored=scorer is not None)
+    return finished(_labeled(listed, parts, engine, policy, n, seed, scorer))
+
+
+def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
+    """Raises BadInput: with these the labelers would abstain everywhere."""
+    if not parts:
+        raise BadInput("labeler: none is given")
+    if unscored := [part.name for part in parts if reads_scores(part) and not scored]:
+        raise BadInput(f"labeler: {unscored[0]} needs a reward model's scores; give one as scorer")
+    for number, task in enumerate(tasks):
+        if not isinstance(task, Task):
+            raise BadInput(f"tasks: item {number} is a {type(task).__name__}; give a list of stepforge.Task")
+        if not task.answer and task.verifier is None and not any(isinstance(part, Judge) for part in parts):
+            raise BadInput(f"tasks: item {number} has neither an answer nor a verifier; only a judge can do without")
 
 
 def _part(given: str | AnyPart) -> AnyPart:
@@ -72,8 +90,8 @@ def _part(given: str | AnyPart) -> AnyPart:
         return given
     try:
         part: AnyPart = TypeAdapter(AnyLabeler).validate_python({"kind": given})
-    except ValueError as error:
-        raise BadInput(f"labeler {given!r}: {str(error).splitlines()[-2].strip()}") from None
+    except ValidationError as error:
+        raise BadInput(f"labeler: {kind_fault(error)}") from None
     return part
 
 
@@ -88,10 +106,16 @@ async def _labeled(
 
             async def one(task: Task) -> LabeledProblem:
                 problem = _problem(task)
-                solved = await solve(problem, _brought(problem, task), asking, grader, n=n, seed=seed)
+                try:
+                    solved = await solve(problem, _brought(problem, task), asking, grader, n=n, seed=seed)
+                except NotSampled as error:
+                    raise RunFailed(f"no solution of {task.question[:60]!r} was written: {error}") from None
                 return await label(solved, parts, asking, grader, seed=seed, scorer=reading)
 
-            return list(await asyncio.gather(*(one(task) for task in tasks)))
+            labeled = list(await asyncio.gather(*(one(task) for task in tasks)))
+            if isinstance(opened, FunctionEngine):
+                opened.check_failures()
+            return labeled
     finally:
         if reading is not None:
             await reading.close()

@@ -9,13 +9,7 @@ from typing import Any
 
 from stepforge.pipelines.library.waiting import finished
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
-from stepforge.pipelines.verification.verdicts import (
-    UNDETERMINED_REWARD,
-    AnswerVerifier,
-    Item,
-    Verified,
-    Verifier,
-)
+from stepforge.pipelines.verification.verdicts import UNDETERMINED_REWARD, AnswerVerifier, Item, Verified, Verifier
 
 Reward = Callable[..., list[float | None]]
 

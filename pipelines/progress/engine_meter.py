@@ -45,9 +45,6 @@ class EngineMeter:
         self._first: Reading | None = None
         """The last reading before the first completion: loading a model is not slowness."""
 
-    def total(self, counter: str) -> int:
-        return self._total[counter]
-
     def take(self, answers: Sequence[Mapping[str, int]]) -> None:
         """Record one answer per engine, in order; an empty one is from an engine that did not answer."""
         before = [*self._last, *({} for _ in answers[len(self._last) :])]
@@ -86,13 +83,6 @@ class EngineMeter:
 
     def _sum(self, counter: str) -> int:
         return sum(now.get(counter, 0) for now in self._now)
-
-    def seen(self) -> tuple[float, int]:
-        """Return the seconds since the first completion, and the completions since."""
-        if self._first is None or not self._readings:
-            return 0.0, 0
-        last = self._readings[-1]
-        return last.at - self._first.at, last.rollouts - self._first.rollouts
 
     def _note(self, reading: Reading) -> None:
         if self._first is None and reading.rollouts:

@@ -3,6 +3,7 @@
 import json
 import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
@@ -10,13 +11,7 @@ from stepforge.pipelines.progress.text import duration, end_text, engine_text, r
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table
-from stepforge.pipelines.run_folder.ledger import (
-    StageTotal,
-    build_ledger,
-    committed_reports,
-    save_ledger,
-    stage_totals,
-)
+from stepforge.pipelines.run_folder.ledger import StageTotal, build_ledger, committed_reports, save_ledger, stage_totals
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.sessions import past_sessions
@@ -37,6 +32,8 @@ def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     shards were
             made with.
     """
+    if isinstance(folder, Path) and not folder.is_dir():
+        raise BadInput(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give a run folder")
     layout = Layout(folder)
     check_tree(folder)
     if not layout.run_file.exists():

@@ -14,7 +14,6 @@ from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
 from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal
 from stepforge.pipelines.run_folder.plan import ShardPlan
-from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
 from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
@@ -39,13 +38,7 @@ class Progress:
     """Counts finished work and shows it."""
 
     def __init__(
-        self,
-        layout: Layout,
-        plan: Sequence[ShardPlan],
-        *,
-        quiet: bool,
-        as_json: bool = False,
-        run: RunFile,
+        self, layout: Layout, plan: Sequence[ShardPlan], *, quiet: bool, as_json: bool = False, run: RunFile
     ) -> None:
         """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON."""
         self._layout = layout
@@ -55,7 +48,7 @@ class Progress:
         self._metrics = None if port is None else MetricsPort(run.workers, port)
         self._began = time.monotonic()
         self._meter = EngineMeter()
-        self._pace = Pace(plan, {shard.index for shard in pilot_shards(run, plan)})
+        self._pace = Pace(plan)
         self._watched = Watched()
         self._before = _committed(layout, plan)
         past = Counter(stage for stage, _ in self._before)
@@ -99,16 +92,16 @@ class Progress:
             self._metrics.close()
 
     def snapshot(self, *, ended: bool = False) -> Snapshot:
-        elapsed = time.monotonic() - self._began
+        elapsed, engine = time.monotonic() - self._began, self._meter.figures()
         return Snapshot(
             written=time.time(),
             elapsed=round(elapsed, 1),
             ended=ended,
             shards=self._shards,
             stages=dict(self._stages),
-            engine=self._meter.figures(),
+            engine=engine,
             watched=self._watched,
-            seconds_left=self._pace.seconds_left(self._meter, elapsed),
+            seconds_left=self._pace.seconds_left(engine, elapsed),
         )
 
     async def _learn_past(self) -> None:

@@ -13,10 +13,9 @@ from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
 from stepforge.pipelines.reports.error_sets import ErrorSets
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
-from stepforge.pipelines.reports.label_audit import Audit
+from stepforge.pipelines.reports.label_audit import Audit, PairAudit
 from stepforge.pipelines.reports.label_shape import ShapeTally
 from stepforge.pipelines.reports.loss_examples import loss_examples
-from stepforge.pipelines.reports.pair_audit import PairAudit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.reports.records import (
     POLICY,
@@ -68,7 +67,7 @@ class _Tally:
         """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         self.solutions += len(row.solutions)
         self._add_reviewed(row)
-        self.abstained.update(s.verdict.reason or "no reason given" for s in row.solutions if s.verdict.abstained)
+        self.abstained.update(_kind_of_reason(s.verdict) for s in row.solutions if s.verdict.abstained)
         self.policy = self.policy or row.policy
         self.diversity.add(row)
         for solution in row.solutions:
@@ -205,6 +204,11 @@ def _label_slices(row: LabeledProblem) -> list[str]:
     band = next(f"base rate: {low:g} to {high:g}" for low, high in BASE_RATE_BANDS if rate <= high)
     vetted = [f"base rate: at least {VETTED_BASE_RATE}"] if rate >= VETTED_BASE_RATE else []
     return [*vetted, band, *_policy_slices(row)]
+
+
+def _kind_of_reason(verdict: Verdict) -> str:
+    """Why it abstained, without what each labeler said."""
+    return (verdict.reason or "no reason given").partition(":")[0]
 
 
 def _policy_slices(row: LabeledProblem) -> list[str]:

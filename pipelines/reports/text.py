@@ -1,20 +1,16 @@
 """A report for the terminal: the main figures of ``report.json``."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
-from stepforge.pipelines.reports.closing import lost_text, places_text
-from stepforge.pipelines.reports.records import (
-    AgainstFigures,
-    AuditFigures,
-    ErrorSetFigures,
-    LabelFigures,
-    Report,
-)
+from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
 from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 
+NAMED = 3
+"""Reasons that are named."""
 LABEL_FIGURES = (
     ("first_error_accuracy", "first error, exact (wrong answers)"),
     ("correct_solution_accuracy", "right solutions left clean"),
@@ -156,7 +152,7 @@ def _pairs(report: Report) -> str:
     pairs = report.pairs
     if not pairs.first_errors:
         return ""
-    line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have values apart"
+    line = f"step pairs: {pairs.apart} of {pairs.first_errors} first errors have a sibling step of clearly higher value"
     if pairs.checked:
         line += f"; right against wrong by the truth {with_interval(pairs.chosen_right_rejected_wrong)}"
         line += f", at the true first error {with_interval(pairs.at_the_true_first_error)}"
@@ -216,6 +212,43 @@ def _price(price: Price, what: str) -> str:
         f"per {what} ({price.count}): {price.rollouts:.3g} rollouts, {price.generated_tokens:.4g} "
         f"generated and {price.prompt_tokens:.4g} prompt tokens{engine}"
     )
+
+
+def lost_text(report: Report) -> str:
+    """Return how many problems and solutions did not become rows, and why; empty if none were lost."""
+    solutions = report.solutions
+    lines = []
+    for name, total in report.stages.items():
+        lost = {f"rejected, {why}": n for why, n in total.rejected.items()}
+        lost |= {f"failed, {why}": n for why, n in total.failures.items()}
+        if lost:
+            lines.append(f"  {sum(lost.values())} of {total.rows_in} problems in {name}: {_named(lost)}")
+    abstained = sum(solutions.abstained.values())
+    if abstained:
+        lines.append(f"  {abstained} of {solutions.labeled} solutions have no verdict: {_named(solutions.abstained)}")
+    if not lines:
+        return ""
+    kept = f"{solutions.kept} of {solutions.labeled} labeled solutions can become rows"
+    return "\n".join(["not in the data sets:", *lines, f"{kept}; each data set uses those it can"])
+
+
+def _named(counts: dict[str, int]) -> str:
+    """The most common reasons, and the count of the rest."""
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    rest = sum(count for _, count in ranked[NAMED:])
+    return "; ".join([*(f"{count} {why}" for why, count in ranked[:NAMED]), *([f"{rest} others"] if rest else [])])
+
+
+def places_text(report: Report, folder: AnyPath) -> str:
+    show = shlex.join(["stepforge", "show", str(folder)])
+    lines = [f"all figures: {folder}/report.json"]
+    if any(entry.total for entry in report.exports.values()):
+        publish = shlex.join(["stepforge", "publish", str(folder), "--repo", "ORG/NAME", "--dry-run"])
+        lines = [f"data sets:   {folder}/datasets", f"card:        {folder}/datasets/README.md", *lines]
+        return "\n".join([*lines, f"next:        {show} --wrong  (what was labeled), then {publish}"])
+    if report.exports:
+        lines.append(f"no data set has a row. Why problems were lost: {show} --failed; no verdict: {show} --abstained")
+    return "\n".join(lines)
 
 
 def figure(value: float | None) -> str:

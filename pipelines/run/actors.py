@@ -14,8 +14,9 @@ from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
-from stepforge.pipelines.run.probe import fitting, probe
+from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
+from stepforge.pipelines.run_folder.models import check_models
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
@@ -24,8 +25,6 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Engine, Scorer
 from stepforge.schemas.record import Record
-
-SPENT = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens")
 
 
 class CpuWorker:
@@ -76,12 +75,13 @@ class EngineWorker(CpuWorker):
         return await task
 
     async def progress(self) -> dict[str, int]:
-        """Return the engine's counters since this worker started; what was asked of other engines is added."""
+        """Return the counters of the worker's engines since it started: sums, and the longest times."""
         if self.work.engines is None:
             return {}
-        first, *others = [gate.counters() for gate in self.work.engines.gates]
-        spent = {key: first[key] + sum(other[key] for other in others) for key in SPENT}
-        return first | spent | {"checking": int(self._loading.locked())}
+        counters = [gate.counters() for gate in self.work.engines.gates]
+        most = {key: max(one[key] for one in counters) for key in ("away_seconds", "busy_ms")}
+        summed = {key: sum(one[key] for one in counters) for key in counters[0]}
+        return summed | most | {"checking": int(self._loading.locked())}
 
     async def close(self) -> None:
         """Drop work in progress, except for files being written, and release the engine."""
@@ -99,9 +99,16 @@ class EngineWorker(CpuWorker):
         if self.work.engines is None:
             run = self.work.run
             opened = await open_models(run)
-            judging = self._gate(run.judge, opened.judge) if run.judge and opened.judge else None
-            others = {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()}
-            self.work.engines = Engines(self._gate(run.engine, opened.engine), judging, opened.scorer, others)
+            tables = {"engine": opened.engine, **{table_of(name): one for name, one in opened.others.items()}}
+            tables |= {"judge": opened.judge} if opened.judge else {}
+            named = {table: engine.identity for table, engine in tables.items()}
+            await asyncio.to_thread(check_models, run, self.work.layout, named)
+            self.work.engines = Engines(
+                self._gate(run.engine, opened.engine),
+                self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
+                opened.scorer,
+                {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()},
+            )
             collect_seldom()
         return self.work.engines
 
@@ -114,7 +121,8 @@ class EngineWorker(CpuWorker):
             problem = fitting(await asyncio.to_thread(self.work.problems, stage, shard))
             if problem is not None:
                 for name, run in by_model(self.work.run).items():
-                    await probe((engines.others[name] if name else engines.policy).engine, run, problem)
+                    with naming_engine(table_of(name)):
+                        await probe((engines.others[name] if name else engines.policy).engine, run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
@@ -140,11 +148,13 @@ async def open_models(run: RunFile) -> Opened:
     """
     engines: dict[str, Engine] = {}
     for name, asked in by_model(run).items():
-        engines[name] = await open_engine(asked.engine)
+        with naming_engine(table_of(name)):
+            engines[name] = await open_engine(asked.engine)
         try:
             PromptedPolicy(engines[name], asked.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-    judge = await open_engine(run.judge) if run.judge else None
+    with naming_engine("judge"):
+        judge = await open_engine(run.judge) if run.judge else None
     scorer = await open_scorer(run.scorer) if run.scorer else None
     return Opened(engines.pop(""), judge, scorer, engines)

@@ -36,14 +36,21 @@ class JournaledEngine(WrappedEngine):
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         """Retry until the engine answers: an outage says nothing about the row.
 
-        A request that keeps failing while others are answered fails alone.
+        A request that keeps failing while others are answered fails alone; unless the server was down meanwhile, so
+        that it is asked again for a reason outside its text.
         """
         outage, tries, let_down = self._gate.outage, 0, 0
         while True:
-            before = outage.answers
+            before, outages, down = outage.answers, outage.begun, outage.seconds > 0
             completion, seconds = await self._gate.ask(prompt, seed=seed, sampling=sampling)
             self.seconds += seconds
-            if completion.cause != "away":
+            away = completion.cause == "away"
+            if completion.cause == "server" and outage.waits:
+                away = not await self._gate.answers()
+                if not away and (down or outage.begun > outages):
+                    outage.over()
+                    continue
+            if not away:
                 outage.over()
                 return completion
             let_down += outage.answers > before

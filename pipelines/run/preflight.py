@@ -12,7 +12,13 @@ from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.written import ModelSource
 from stepforge.labelers import Cascade, Judge
 from stepforge.labelers.deductions import MISSING, z3_is_there
-from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
+from stepforge.pipelines.engines import (
+    AnyEngine,
+    ServerEngineSettings,
+    TransformersEngineSettings,
+    VllmEngineSettings,
+    open_engine,
+)
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
@@ -20,7 +26,15 @@ from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
 from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.run.model_sources import model_source, seed_problems
-from stepforge.pipelines.run.probe import LONGEST, check_answers, check_going_on_is_known, completing, fitting
+from stepforge.pipelines.run.probe import (
+    LONGEST,
+    check_answers,
+    check_going_on_is_known,
+    completing,
+    fitting,
+    naming_engine,
+    table_of,
+)
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, drawn_rows
 from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
@@ -43,12 +57,14 @@ def preflight(run: RunFile) -> None:
     check_isolation(run)
     check_metrics(run.workers)
     _check_domains(run)
-    for asked in by_model(run).values():
+    for name, asked in by_model(run).items():
         _check_temperature(asked)
-        _check_api(asked)
-        _check_engine(asked.engine)
+        with naming_engine(table_of(name)):
+            _check_api(asked)
+            _check_engine(asked.engine)
     if run.judge is not None:
-        _check_engine(run.judge)
+        with naming_engine("judge"):
+            _check_engine(run.judge)
     if run.scorer is not None and not is_own(run.scorer):
         _need("torch", "pip install torch")
         check_scorer(run.scorer)
@@ -124,24 +140,28 @@ async def _answers(run: RunFile) -> None:
 
     On a cluster only the workers may reach it, so they do this themselves.
     """
-    from stepforge.pipelines.engines import open_engine
-
-    for asked in by_model(run).values():
+    for name, asked in by_model(run).items():
         if isinstance(asked.engine, ServerEngineSettings):
-            engine = await open_engine(asked.engine)
-            try:
-                check_going_on_is_known(engine, asked)
-                problem = fitting(_some_problems(run))
-                if problem is not None:
-                    await check_answers(engine, asked, problem)
-            finally:
-                await engine.close()
+            with naming_engine(table_of(name)):
+                await _answers_one(asked)
     if isinstance(run.judge, ServerEngineSettings):
-        judge = await open_engine(run.judge)
+        with naming_engine("judge"):
+            judge = await open_engine(run.judge)
         try:
             await _check_judge(judge, run)
         finally:
             await judge.close()
+
+
+async def _answers_one(run: RunFile) -> None:
+    engine = await open_engine(run.engine)
+    try:
+        check_going_on_is_known(engine, run)
+        problem = fitting(_some_problems(run))
+        if problem is not None:
+            await check_answers(engine, run, problem)
+    finally:
+        await engine.close()
 
 
 async def _check_judge(judge: Engine, run: RunFile) -> None:

@@ -5,7 +5,8 @@ that look like any others. A dozen completions of one of the run's problems reve
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from stepforge.generators.policy import NotSampled, PromptedPolicy, SpecialToken
 from stepforge.pipelines.engines import ScriptedEngineSettings
@@ -23,6 +24,20 @@ WARM = 1.5
 """Temperature of the second check: only a cache gives the same text eight times there."""
 READS_ONLY = frozenset({"judge", "oracle", "consensus", "reward_model"})
 """Labelers that do not continue from beginnings."""
+
+
+@contextmanager
+def naming_engine(table: str) -> Iterator[None]:
+    """Name an engine's table of the run file in messages, which all say ``engine``."""
+    try:
+        yield
+    except BadInput as error:
+        rest = str(error).removeprefix("engine")
+        raise BadInput(f"{table}{rest}" if rest[:1] in (".", ":") else str(error)) from None
+
+
+def table_of(name: str) -> str:
+    return f"engines.{name}" if name else "engine"
 
 
 def completing(run: RunFile) -> list[str]:

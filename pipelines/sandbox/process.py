@@ -71,12 +71,7 @@ class Zygote:
         return None if self._process is None else self._process.pid
 
     def start(
-        self,
-        work: dict[str, dict[str, int]],
-        limits: Limits,
-        reads: tuple[str, ...] = (),
-        *,
-        own_program: bool = False,
+        self, work: dict[str, dict[str, int]], limits: Limits, reads: tuple[str, ...] = (), *, own_program: bool = False
     ) -> list[Locked]:
         """Start a confined process for each kind of work, with these files.
 

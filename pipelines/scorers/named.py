@@ -40,7 +40,10 @@ def named_scorer(name: str, shape: str | None = None) -> Any:
         return _checked(_settings_of(Path(name)), name)
     kind = shape or ("surprise" if name in CARRIED else _shape_of(name))
     if kind is None:
-        raise BadInput(f"{name}: the shape of this model is unknown; set it with --shape (docs/how-to/score.md)")
+        raise BadInput(
+            f"{name}: the shape of this model is unknown; `score` takes it as --shape, and a TOML file of settings "
+            "names it as kind (docs/how-to/score.md)"
+        )
     return _checked({"kind": kind, "model": name}, name)
 
 

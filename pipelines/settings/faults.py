@@ -45,9 +45,16 @@ def _fault(found: ErrorDetails, settings: Mapping[str, object], root: type[Recor
         return f"{where}: one table where a list of them belongs; write [[{where}]], not [{where}]"
     if found["type"].startswith("union_tag"):
         return f"{where}: {_kinds(found)}"
-    message = str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] in ("model_attributes_type", "model_type", "dict_type") and isinstance(found["input"], str):
+        return f'{where}: a table belongs here, such as {{ kind = "{found["input"][:80]}" }}'
+    message = str(found["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     given = "" if isinstance(found["input"], dict | list | tuple) else f", not {str(found['input'])[:80]!r}"
     return f"{where + ': ' if where else ''}{message}{given}"
+
+
+def kind_fault(error: ValidationError) -> str:
+    """Return what is wrong with a kind that stands by itself, outside a run file."""
+    return _kinds(error.errors(include_url=False)[0])
 
 
 def _kinds(found: ErrorDetails) -> str:

@@ -12,7 +12,7 @@ from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.search import AnySearch, Beam
 from stepforge.generators.written import AnyModelSource, ModelSource
-from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, RewardModel, speaking
+from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, MathShepherd, RewardModel, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.scorers import AnyScorer
@@ -130,7 +130,7 @@ class RunFile(Record):
         _distinct("label", [labeler.name for labeler in self.label])
         if all(isinstance(part, Combiner) for part in speaking(self.label)):
             raise ValueError("label: consensus and contrast need another labeler; list at least one")
-        unscored = [part.name for part in self.label if self.scorer is None and _reads_scores(part)]
+        unscored = [part.name for part in self.label if self.scorer is None and reads_scores(part)]
         if unscored:
             raise ValueError(f"label: {unscored[0]} needs a reward model's scores; name the model under [scorer]")
         if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
@@ -156,7 +156,8 @@ class RunFile(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
-def _reads_scores(part: AnyPart) -> bool:
+def reads_scores(part: AnyPart) -> bool:
+    """Whether a labeler needs a reward model."""
     return isinstance(part, RewardModel | Cascade) or (isinstance(part, ChangePoint) and part.prior != "none")
 
 
@@ -191,6 +192,13 @@ def limited(run: RunFile, limit: int | None) -> RunFile:
     if limit is None:
         return run
     return run.model_copy(update={"problems": min(run.problems, limit) if run.problems else limit})
+
+
+def recording_of(run: RunFile, completions: int, root: int) -> RunFile:
+    """Return the run that draws ``completions`` of every prefix of every wrong solution of another, and ``root`` of
+    every question: the dense evidence that ``stepforge bench labelers --recording`` replays every labeler on."""
+    dense = MathShepherd(k=completions, root=root, right_solutions=False)
+    return run.model_copy(update={"label": (dense,), "curate": (), "export": ()})
 
 
 def _without_none(value: Any) -> Any:

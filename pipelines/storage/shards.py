@@ -31,7 +31,7 @@ from stepforge.schemas.record import Record
 R = TypeVar("R", bound=Record)
 
 ROW_GROUP_ROWS = 1024
-ROWS_AT_A_TIME = 64
+ROWS_AT_A_TIME = 16
 """Rows that a reader turns into records at a time; a labeled problem may hold hundreds of rollouts."""
 METADATA_KEY = b"stepforge"
 VALUES_FREE, VALUES_PER_BYTE = 500_000, 16

@@ -145,13 +145,7 @@ def serve_verifier(
         asyncio.run(judging.close())
 
 
-def verify_app(
-    verifier: Verifier,
-    *,
-    token: str,
-    limits: VerifierLimits,
-    scorer: Scorer | None = None,
-) -> "ASGIApp":
+def verify_app(verifier: Verifier, *, token: str, limits: VerifierLimits, scorer: Scorer | None = None) -> "ASGIApp":
     from starlette.routing import Route
 
     from stepforge.pipelines.serving.meter import Meter

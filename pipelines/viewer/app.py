@@ -1,7 +1,12 @@
 """The viewer's pages. Only people's findings are written, and every file read belongs to the run."""
 
+import os
+import sys
+import webbrowser
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +16,16 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
 from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Ints, Row
 from stepforge.pipelines.serving.guard import Limits
-from stepforge.pipelines.serving.loopback import loopback_app
+from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
 from stepforge.pipelines.serving.meter import Meter
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.viewer.catalog import Address, Catalog
 from stepforge.pipelines.viewer.listing import PAGE, Listing, ListQuery, asked_for
 from stepforge.pipelines.viewer.problem_view import read_problem, view_of
@@ -188,3 +195,39 @@ def viewer_app(viewer: Viewer, token: str) -> "ASGIApp":
 
 def _nothing(request: Request) -> Response:
     raise Missing("there is nothing at this address")
+
+
+def view(
+    folder: AnyPath,
+    *,
+    port: int,
+    browser: bool,
+    reviewer: str | None,
+    adjudicates: bool,
+    condensed: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Serve a run until interrupted. Raises BadInput: this is not a run folder, or the port is taken."""
+    run, layout = open_run(folder)
+    viewer = Viewer(run, layout, ReviewDesk(layout, reviewer or _user(), adjudicates=adjudicates, condensed=condensed))
+    token = token_for_service()
+
+    def ready(address: str) -> None:
+        link = f"{address}/?token={token}"
+        say(f"{link}\nstop with Ctrl-C")
+        windows = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
+        if browser and windows:  # else a text browser would take over the terminal
+            webbrowser.open(link)
+
+    viewer.catalog.start()
+    try:
+        with suppress(KeyboardInterrupt):
+            serve(viewer_app(viewer, token), port=port, ready=ready)
+    finally:
+        viewer.close()
+
+
+def _user() -> str:
+    with suppress(OSError, KeyError):
+        return getuser()
+    return "reviewer"

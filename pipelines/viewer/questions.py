@@ -7,6 +7,8 @@ posteriors in between are the change-point model's, whichever labeler asked.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from stepforge.labelers import ChangePoint, Labeler
@@ -15,7 +17,7 @@ from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix
+from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix, completions_drawn
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed
@@ -130,13 +132,5 @@ async def _search(labeler: object, row: LabeledProblem, policy: _OnceMore) -> No
 
 def _by_prefix(row: LabeledProblem) -> Drawn:
     """Return the completions in stored order, grouped by prefix."""
-    steps = {s.rollout.id: s.rollout.steps for s in row.solutions}
-    drawn: Drawn = []
-    for one in row.evidence:
-        before = () if one.start is None or not one.start.steps else steps[one.start.rollout][: one.start.steps]
-        steps[one.id] = (*before, *one.steps)
-        if drawn and drawn[-1][0] == before:
-            drawn[-1][1].append(one)
-        else:
-            drawn.append((tuple(before), [one]))
-    return drawn
+    grouped = groupby(completions_drawn(row), key=itemgetter(0))
+    return [(prefix, [one for _, one in group]) for prefix, group in grouped]

@@ -6,7 +6,6 @@ from importlib import import_module
 for name in (
     "faulty_engine",
     "huggingface_hub.repocard_data",
-    "pandas",
     "pyarrow.dataset",
     "ray",
     "tokenizers",

@@ -55,8 +55,8 @@ def _rendered(messages: list[dict[str, str]]) -> str:
 class LoopbackServer:
     """Listens on a port of its own until it is closed; may be down for a while."""
 
-    def __init__(self, behavior: Behavior | None = None, owner: str = "loopback") -> None:
-        self.owner = owner
+    def __init__(self, behavior: Behavior | None = None, owner: str = "loopback", name: str = "scripted") -> None:
+        self.owner, self.name = owner, name
         self.behavior = behavior or (lambda asked: asked.honest())
         self.asked = 0
         self.sessions: set[str] = set()
@@ -128,7 +128,7 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if not self._turned_away():
-                self._send(200, {"data": [{"id": "scripted", "max_model_len": 4096, "owned_by": owner.owner}]})
+                self._send(200, {"data": [{"id": owner.name, "max_model_len": 4096, "owned_by": owner.owner}]})
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -60,8 +60,8 @@ def labeled_rows(folder: Path) -> list[LabeledProblem]:
 def server() -> Any:
     opened: list[LoopbackServer] = []
 
-    def serve(behavior: Any = None, owner: str = "loopback") -> LoopbackServer:
-        opened.append(LoopbackServer(behavior, owner))
+    def serve(behavior: Any = None, owner: str = "loopback", name: str = "scripted") -> LoopbackServer:
+        opened.append(LoopbackServer(behavior, owner, name))
         return opened[-1]
 
     yield serve

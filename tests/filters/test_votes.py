@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from stepforge.filters import Corpus, Dropped, SelfConsistency, WrongReference
 from stepforge.grading.votes import vote_shares
 from stepforge.schemas.problem import KeptColumn
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
 CORPUS = Corpus()
 
@@ -28,6 +28,14 @@ def test_confident_votes_weigh_more() -> None:
     assert next(iter(vote_shares(rollouts, "integer"))) == "8"
     assert next(iter(vote_shares(rollouts, "integer", 8.0))) == "7"
     assert vote_shares([*rollouts, saying("8")], "integer", 8.0)["8"] == pytest.approx(4 / 6)  # one is unknown
+
+
+def test_a_solution_that_states_a_false_equation_has_no_vote() -> None:
+    slips = [saying("8").model_copy(update={"steps": (Step(text="3 * 4 = 11\n"),)}) for _ in range(3)]
+    kept = SelfConsistency(min_answers=2)(row_of(*slips, saying("7"), saying("7"), reference=None), CORPUS)
+    assert isinstance(kept, SolvedProblem)
+    assert [r.outcome for r in kept.rollouts] == ["wrong", "wrong", "wrong", "correct", "correct"]
+    assert isinstance(SelfConsistency(min_answers=3)(row_of(*slips, *AGREED[:2], reference=None), CORPUS), Dropped)
 
 
 def test_weights_decide_the_reference() -> None:
@@ -54,6 +62,7 @@ def test_a_calibration_that_falls_is_refused() -> None:
 
 
 AGREED = [saying("9", -0.1) for _ in range(12)]
+REFUTED = [rollout.model_copy(update={"steps": (Step(text="2 + 2 = 5\n"), *rollout.steps)}) for rollout in AGREED]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,11 @@ AGREED = [saying("9", -0.1) for _ in range(12)]
     [
         (AGREED, "9"),
         ([*AGREED, saying("1", -0.1)], None),  # a twelfth as many say what the reference says
-        (AGREED[:11], None),
+        (AGREED[:3], None),
+        (REFUTED, None),
+        ([*AGREED[:4], *REFUTED], "9"),
+        ([*AGREED[:6], *(saying("1", -0.1) for _ in range(3)), *REFUTED], None),
+        ([*AGREED[:6], *(r.model_copy(update={"answer": "1"}) for r in REFUTED)], "9"),
         ([*AGREED[:6], *(saying(str(i), -0.1) for i in range(20, 26))], None),
         ([saying("1", -0.1) for _ in range(12)], None),
     ],

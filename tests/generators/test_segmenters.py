@@ -7,78 +7,29 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
 
-from stepforge.generators.segmenters import AnySegmenter, BlankLine, Line, Pieces, Segmenter, Sentence, StepMarker
+from stepforge.generators.segmenters import BlankLine, Line, Pieces, Segmenter, Sentence, StepMarker
 
 SEGMENTERS: tuple[Segmenter, ...] = (BlankLine(), Line(), StepMarker(), Sentence(), Pieces(), Pieces(count=3))
 SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 N = 100_000
 HOSTILE = {
-    "stops": "." * N,
-    "dollars": "$a " * (N // 3),
-    "brackets": r"\( " * (N // 3),
-    "line breaks": "\n" * N,
-    "spaces": " " * N,
-    "indented blanks": "\n " * (N // 2),
-    "sentences": "A. " * (N // 3),
-    "quotes": '."' * (N // 2),
-    "hashes": "#" * N,
-    "markers": "Step 1:\n" * (N // 8),
-    "tabs": "\n" + "\t" * N + "x",
-    "double dollars": "$$" * (N // 2),
-    "backslashes": "\\" * N,
-    "wide spaces": "\u3000" * N + "x",
-    "ideographs": "\u4e00" * N,
-    "dollars and blanks": "$a\n\n" * (N // 4),
-    "displays": "\\[\n\n" * (N // 4),
-    "environments": "\\begin{a}\n\n" * (N // 10),
-    "fences": "```\n" * (N // 4),
-    "open fences": "````\n\n```\n" * (N // 10),
-    "list items": "1. a\n" * (N // 5),
-    "wide stops": "\u3002" * N,
-    "bold steps": "**Step " * (N // 7),
-    "ordinals": "First, a. " * (N // 10) + "Second, b.",
+    "stops": "." * N, "dollars": "$a " * (N // 3), "brackets": r"\( " * (N // 3), "line breaks": "\n" * N,
+    "spaces": " " * N, "indented blanks": "\n " * (N // 2), "sentences": "A. " * (N // 3), "quotes": '."' * (N // 2),
+    "hashes": "#" * N, "markers": "Step 1:\n" * (N // 8), "tabs": "\n" + "\t" * N + "x",
+    "double dollars": "$$" * (N // 2), "backslashes": "\\" * N, "wide spaces": "\u3000" * N + "x",
+    "ideographs": "\u4e00" * N, "dollars and blanks": "$a\n\n" * (N // 4), "displays": "\\[\n\n" * (N // 4),
+    "environments": "\\begin{a}\n\n" * (N // 10), "fences": "```\n" * (N // 4),
+    "open fences": "````\n\n```\n" * (N // 10), "list items": "1. a\n" * (N // 5), "wide stops": "\u3002" * N,
+    "bold steps": "**Step " * (N // 7), "ordinals": "First, a. " * (N // 10) + "Second, b.",
     "latex": "\\textbf{" * (N // 8),
-}
-pieces_of_text = st.lists(
-    st.sampled_from(
-        [
-            "A",
-            "b.",
-            " ",
-            "\n",
-            "\r\n",
-            "\n\n",
-            "\t",
-            "$",
-            r"\(",
-            r"\)",
-            "Step 1:",
-            "3.14",
-            "e.g. ",
-            '"',
-            "é",
-            "中",
-            "\x0b",
-            "!",
-            "X ",
-            "1. ",
-            "2. ",
-            "First, ",
-            ". Second, ",
-            " Then we ",
-            "```\n",
-            r"\[",
-            r"\]",
-            r"\begin{align}",
-            r"\end{align}",
-            "$$",
-            "\u3002",
-        ]
-    )
-)
-texts = st.one_of(st.text(), pieces_of_text.map("".join))
+}  # fmt: skip
+PIECES = [
+    "A", "b.", " ", "\n", "\r\n", "\n\n", "\t", "$", r"\(", r"\)", "Step 1:", "3.14", "e.g. ", '"', "é", "中", "\x0b",
+    "!", "X ", "1. ", "2. ", "First, ", ". Second, ", " Then we ", "```\n", r"\[", r"\]", r"\begin{align}",
+    r"\end{align}", "$$", "\u3002",
+]  # fmt: skip
+texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join))
 
 
 @settings(deadline=None)
@@ -199,13 +150,6 @@ def test_pieces_are_about_equal_and_cut_between_words() -> None:
     assert all(piece.startswith(" word") for piece in pieces[1:])
     assert Pieces()("two words") == ("two", " words")
     assert len(Pieces(count=4)("中" * 40)) == 4
-
-
-def test_a_segmenter_is_named_by_its_kind() -> None:
-    adapter: TypeAdapter[Segmenter] = TypeAdapter(AnySegmenter)
-    assert adapter.validate_python({"kind": "pieces", "count": 8}) == Pieces(count=8)
-    with pytest.raises(ValidationError, match="count"):
-        adapter.validate_python({"kind": "line", "count": 8})
 
 
 @pytest.mark.parametrize(("name", "solutions"), [("gsm8k_200", 200), ("math_300", 300)])

@@ -48,15 +48,15 @@ def a_seed(question: str = SEED, answer: str | None = "42", solution: str = "") 
 class Model:
     """Writes what it is told to, and solves by adding up the numbers of the question; it errs at a rate."""
 
-    def __init__(self, reply: str = "", error_rate: float = 0.0) -> None:
-        self.reply, self.error_rate = reply, error_rate
+    def __init__(self, reply: str = "", error_rate: float = 0.0, slip: str = "I add.") -> None:
+        self.reply, self.error_rate, self.slip = reply, error_rate, slip
 
     async def __call__(self, text: str, seed: int) -> str:
         if "Reply in this form" in text or "Write the solution of somebody" in text:
             return self.reply
         total = sum(map(int, re.findall(r"\d+", text.partition("?")[0])))
         slip = Random(seed).random() < self.error_rate
-        return f"I add.\nAnswer: {total + (1 + seed % 97 if slip else 0)}"
+        return f"{self.slip}\nAnswer: {total + 1 + seed % 97}" if slip else f"I add.\nAnswer: {total}"
 
 
 def policy_of(model: Callable[..., Any]) -> PromptedPolicy:
@@ -95,18 +95,27 @@ def test_a_rephrased_problem_has_its_seeds_answer_group_and_lineage() -> None:
     [
         ("rephrase", "Certainly! " + REPHRASED.replace("Problem:", "It reads"), 0.0, "not in the form asked for"),
         ("rephrase", f"Problem: {SEED.upper()}", 0.0, "copies its seed"),
+        ("harder", f"Problem: {SEED.replace('now', 'then')}\nFormula: 12 + 30", 0.0, "copies its seed"),
+        ("harder", "Problem: Ann has 12 pens, and then 42.\nFormula: 12 + 30", 0.0, "asks nothing"),
         ("rephrase", REPHRASED.replace("30", "31"), 0.0, "does not keep the numbers"),
         ("rephrase", REPHRASED, 0.9, "its solutions do not agree"),
         ("numbers", REPHRASED, 0.0, "keeps the numbers"),
         ("numbers", "Problem: 5 and 6 pens?\nFormula: 5*6", 0.0, "its solutions contradict the writer's formula"),
         ("combine", REPHRASED, 0.0, "no second seed of its group to combine with"),
         ("backward", "Problem: Ann has 2 pens now. How many?", 0.0, "its solutions contradict the expected answer"),
+        ("backward", "Problem: Ann has 12 and gets 30. How many?", 0.0, "tells the number that it asks for"),
     ],
 )  # fmt: skip
 def test_why_a_problem_is_refused(way: str, reply: str, errors: float, reason: str) -> None:
     refused = make(written(way), Model(reply, errors))
     assert isinstance(refused, Refused)
     assert refused.reason == reason
+
+
+def test_solutions_that_state_a_false_equation_neither_agree_nor_disagree() -> None:
+    slip = "12 + 30 = 52"
+    assert make(written("rephrase"), Model(REPHRASED, 0.4, slip)).problem.lineage.agreement == 1.0
+    assert make(written("rephrase"), Model(REPHRASED, 0.9, slip)).reason == "its solutions do not agree"
 
 
 def test_a_formula_that_agrees_settles_and_one_that_cannot_be_read_does_not_count() -> None:
@@ -131,7 +140,7 @@ def test_a_seed_without_numbers_has_none_to_ask_for() -> None:
     ("text", "question", "formula"),
     [
         ("**Problem:** Ann has 3.\nHow many?\n\nFormula: 3*(4+5)\n", "Ann has 3.\nHow many?", "3*(4+5)"),
-        ("Problem: One?\nFormula: $3 + 4$ = 7", "One?", "3 + 4"),
+        ("The new Problem:\nOne?\nFormula: $3 + 4$ = 7\n\nSolution: 7", "One?", "$3 + 4$"),
         ("Problem: One?", "One?", None),
     ],
 )
@@ -167,11 +176,7 @@ REFERENCE = "one\ntwo\nthree\nAnswer: 42"
 
 @pytest.mark.parametrize(
     ("able_from", "expected"),
-    [
-        (2, "prefix of 2 of 4 steps"),
-        (0, "solved without help"),
-        (4, "not solved even from before its last step"),
-    ],
+    [(2, "prefix of 2 of 4 steps"), (0, "solved without help"), (4, "not solved even from before its last step")],
 )
 def test_a_problem_is_begun_with_as_little_of_its_reference_as_will_do(able_from: int, expected: str) -> None:
     async def model(text: str, seed: int) -> str:
@@ -206,7 +211,7 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
             return await Model()(text, seed)
         asked = re.search(r"The problem:\n(.*)", text)
         first = "Ann has 0" in text
-        return "no" if first or asked is None else f"Problem: Look: {asked[1]}"
+        return "no" if first or asked is None else f"Problem: Say that {asked[1].replace('buys', 'then gets')}"
 
     async def work() -> None:
         gate = EngineGate(FunctionEngine(model, name="test"), UNBOUNDED)

@@ -17,6 +17,7 @@ SAME = [
     ("1,-2", "-2, 1"), ("1,-2", r"\{-2,1\}"), ("1,-2", r"x=1\text{ or }x=-2"), (r"\text{Evelyn}", "evelyn"), ("(C)",
     "C"),
     ("C", r"\text{C}"), ("(1, 2)", "(1,2)"), ("5", "\uff15"), (r"3\sqrt{13}", r"$3\sqrt{13}$"), ("15", r"\15"),
+    (r"3\sqrt{13}", r"\sqrt{117}"), ("x^2 + 1", "1 + x^2"),
     ("A", "(A) red"), ("5", r"5 \frac{m}{s}"), ("3", r"3 \quad \blacksquare"),
 ]  # fmt: skip
 DIFFERENT = [
@@ -26,6 +27,7 @@ DIFFERENT = [
     ("1,-2", "1"), ("1,-2", "1,-2,3"), ("1,-2", "1,-3"), ("(1,2)", "(1,2,3)"), ("12", "3 4"), ("5", "No solution"),
     ("6", r"\begin{pmatrix}6\\6\end{pmatrix}"), (r"\text{Evelyn}", "Bob"), ("(C)", "B"), ("52_8", "42_8"), ("18", "19"),
     ("18", "18.01"), ("x=5", "x=6"), ("18", "$19"), ("10", "4 blue boxes and 6 red boxes"), ("1800", "1,8"),
+    ("(3,4]", "[3,4)"), ("(3,4)", "[3,4]"), ("(2,9)", "x > 2"),
 ]  # fmt: skip
 UNSETTLED = [
     ("1", r"100\%"),
@@ -55,20 +57,6 @@ def test_another_value_shape_or_arity_is_wrong(reference: str, answer: str) -> N
 @pytest.mark.parametrize(("reference", "answer"), UNSETTLED)
 def test_what_cannot_be_settled_is_undetermined(reference: str, answer: str | None) -> None:
     assert decide(reference, answer, "math") == "undetermined"
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "outcome"),
-    [
-        (r"3\sqrt{13}", r"\sqrt{117}", "correct"),
-        ("x^2 + 1", "1 + x^2", "correct"),
-        ("(3,4]", "[3,4)", "wrong"),
-        ("(3,4)", "[3,4]", "wrong"),
-        ("(2,9)", "x > 2", "wrong"),
-    ],
-)
-def test_formulas_and_intervals_need_no_process(reference: str, answer: str, outcome: str) -> None:
-    assert decide(reference, answer, "math") == outcome
 
 
 @pytest.mark.parametrize("answer", [r"\int_0^1 2x\,dx", r"\sum_{n=1}^{3} n", r"\lim_{n\to\infty} \frac{n}{n+1}"])

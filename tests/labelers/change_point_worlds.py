@@ -9,11 +9,8 @@ import numpy as np
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 
 from stepforge.labelers import ChangePoint, OmegaPRM
-from stepforge.labelers.change_point.model import (
-    MISGRADED,
-    Observed,
-)
-from stepforge.labelers.change_point.rates import GRID, SIZE, Rates, kernels
+from stepforge.labelers.change_point.model import AGAIN, FOLLOWS, MISGRADED, Observed
+from stepforge.labelers.change_point.rates import BASE_LAW, GRID, SIZE, Rates, kernels
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import rng_of
@@ -106,20 +103,25 @@ def simulated(rng: np.random.Generator, rates: Rates, steps: int, root: int, eac
     move = np.tensordot(np.array(rates.moves), laws.moves, 1)
     drop = np.tensordot(np.array(rates.drops), laws.drops, 1)
     wrong, mended = 1 - np.exp(-rates.hazard / steps), 1 - np.exp(-rates.repair / steps)
-    place, lost, error, values = rng.choice(SIZE, p=rates.base_law), False, steps, []
+    place, regime, error, values = rng.choice(SIZE, p=BASE_LAW), "right", steps, []
     for t in range(steps):
         values.append(float(GRID[place]))
-        if lost and rng.random() < mended:
-            lost, law = False, laws.repair
-        elif lost:
-            law = laws.lost
-        elif rng.random() < wrong:
-            lost, error = rng.random() >= rates.harmless_share(0.0), min(error, t)
-            law = drop if lost else move
-        else:
+        before, law = regime, laws.lost
+        if regime == "lost" and rng.random() < mended:
+            regime, law = "repaired", laws.repair
+        elif regime == "early" and rng.random() < FOLLOWS:
+            regime = "lost"
+        elif regime in ("right", "repaired"):
             law = move
+            if rng.random() < (wrong if regime == "right" else 1 - (1 - wrong) ** AGAIN):
+                harmful = rng.random() >= rates.harmless_share(0.0)
+                early = harmful and before == "right" and rng.random() < rates.early
+                regime = "early" if early else "lost" if harmful else "repaired"
+                law = drop if harmful else move
+        if regime in ("lost", "repaired"):
+            error = min(error, t)
         place = rng.choice(SIZE, p=law[place])
-    right = bool(rng.random() < (MISGRADED if lost else 1 - MISGRADED))
+    right = bool(rng.random() < (MISGRADED if regime == "lost" else 1 - MISGRADED))
     trials = [root] + [each] * (steps - 1)
     successes = [int(rng.binomial(n, v)) for n, v in zip(trials, values, strict=True)]
     return Simulated(

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from stepforge.labelers.change_point.labeler import classes_of
 from stepforge.labelers.change_point.model import (
+    AGAIN,
+    FOLLOWS,
     MISGRADED,
     SLACK,
     Observed,
@@ -18,7 +20,7 @@ from stepforge.labelers.change_point.model import (
     information,
     posterior,
 )
-from stepforge.labelers.change_point.rates import ALONE, FALSE, GRID, OTHER, SIZE, UNKNOWN, Rates, kernels
+from stepforge.labelers.change_point.rates import ALONE, BASE_LAW, FALSE, GRID, OTHER, SIZE, UNKNOWN, Rates, kernels
 from stepforge.labelers.change_point.values import value_and_interval
 
 
@@ -31,7 +33,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
     def moved(before: tuple[str, int], after: tuple[str, int], t: int) -> float:
         (a, i), (b, j), q = before, after, float(seen.written[t])
         wrong = 1 - np.exp(-rates.hazard * (1 - q) / steps)
-        mended = 1 - np.exp(-rates.repair / steps)
+        mended, again = 1 - np.exp(-rates.repair / steps), 1 - (1 - wrong) ** AGAIN
         harmless = rates.harmless_share(float(seen.written.mean()))
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
@@ -39,9 +41,12 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         chance = {
             ("right", "right"): (1 - wrong) * right * move,
             ("right", "repaired"): wrong * harmless * first * move,
-            ("repaired", "repaired"): ((1 - wrong) * right + wrong * harmless * first) * move,
-            ("right", "lost"): wrong * (1 - harmless) * first * drop,
-            ("repaired", "lost"): wrong * (1 - harmless) * first * drop,
+            ("repaired", "repaired"): ((1 - again) * right + again * harmless * first) * move,
+            ("right", "lost"): wrong * (1 - harmless) * (1 - rates.early) * first * drop,
+            ("repaired", "lost"): again * (1 - harmless) * first * drop,
+            ("right", "early"): wrong * (1 - harmless) * rates.early * right * drop,
+            ("early", "early"): (1 - FOLLOWS) * right * laws.lost[i, j],
+            ("early", "lost"): FOLLOWS * first * laws.lost[i, j],
             ("lost", "lost"): (1 - mended) * after * laws.lost[i, j],
             ("lost", "repaired"): mended * right * laws.repair[i, j],
         }.get((a, b), 0.0)
@@ -52,13 +57,13 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         drawn = GRID[i] ** seen.successes[t] * (1 - GRID[i]) ** seen.failures[t]
         return float(chance * left * drawn * np.exp(-(missed**2)))
 
-    states = list(product(("right", "lost", "repaired"), range(SIZE)))
+    states = list(product(("right", "lost", "repaired", "early"), range(SIZE)))
     for path in product(states, repeat=steps):
         ends_right = path[-1][0] != "lost"
         end = 1 - MISGRADED if ends_right == seen.right else MISGRADED
-        error = next((t for t, (regime, _) in enumerate(path) if regime != "right"), steps)
+        error = next((t for t, (regime, _) in enumerate(path) if regime in ("lost", "repaired")), steps)
         for start in range(SIZE):
-            weight = float(rates.base_law[start]) * end
+            weight = float(BASE_LAW[start]) * end
             for t, (before, after) in enumerate(zip((("right", start), *path), path, strict=False)):
                 weight *= moved(before, after, t)
                 if not weight:
@@ -106,7 +111,7 @@ def test_the_posterior_is_that_of_a_sum_over_every_path(
     first_error, evidence, values = brute(seen, rates)
     assert post.first_error == pytest.approx(first_error, abs=1e-9)
     assert post.log_evidence == pytest.approx(log(evidence), abs=1e-9)
-    found = [post.states[t].reshape(3, SIZE).sum(axis=0) @ GRID for t in range(3)]
+    found = [post.states[t].reshape(4, SIZE).sum(axis=0) @ GRID for t in range(3)]
     assert found == pytest.approx(values, abs=1e-9)
 
 
@@ -130,11 +135,11 @@ def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None
     nothing = [(0, 0)] * STEPS
     before = posterior(observed(nothing), Rates()).first_error
     clear = posterior(observed([(6, 4), *nothing[1:4], (6, 1), *nothing[5:]]), Rates()).first_error
-    assert sum(clear[:4]) < 0.25 * sum(before[:4])  # what is left are harmless errors
+    assert sum(clear[:4]) < 0.35 * sum(before[:4])  # what is left are harmless errors
     lost = posterior(observed([(8, 2), *nothing[1:4], (0, 12), *nothing[5:]]), Rates()).first_error
     assert sum(lost[:4]) > 0.95
     both = posterior(observed([(8, 2), *nothing[1:3], (6, 1), (0, 12), *nothing[5:]]), Rates()).first_error
-    assert both[3] > 0.9
+    assert both[3] > 0.7
 
 
 def test_a_wrong_answer_leaves_a_small_chance_that_the_reference_is_wrong() -> None:
@@ -171,7 +176,7 @@ def test_a_step_that_the_policy_was_sure_of_cannot_lose_much() -> None:
     written = [0.95, 0.95, 0.05, 0.95, 0.95]
     post = posterior(observed([(3, 1), *[(0, 0)] * 4], written=written), Rates())
     assert max(range(5), key=post.first_error.__getitem__) == 2
-    assert post.first_error[2] > 0.7
+    assert post.first_error[2] > 0.6
 
 
 def test_in_free_text_the_probability_of_a_step_says_nothing() -> None:

@@ -9,14 +9,11 @@ from change_point_worlds import many, observed, simulated
 
 from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import (
-    POWERS,
     calibrated,
-    fitted_temper,
     held_out,
     pooled_rates,
 )
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
-from stepforge.labelers.change_point.two_events import reported, two_events
 from stepforge.labelers.change_point.values import value_and_interval
 
 
@@ -37,16 +34,15 @@ def test_the_posterior_is_as_sure_as_it_is_right() -> None:
 
 
 def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> None:
-    truth = Rates(hazard=2.5, repair=0.6, initial=(0.0,) * 9 + (0.2,) * 5)
+    truth = Rates(hazard=2.5, repair=0.6)
     rng = np.random.default_rng(5)
     seen = [simulated(rng, truth, steps=6, root=8, each=4).seen for _ in range(150)]
     found = pooled_rates(seen, Rates())
     assert abs(found.hazard - truth.hazard) < abs(Rates().hazard - truth.hazard) / 2
     assert abs(found.repair - truth.repair) < abs(Rates().repair - truth.repair) / 1.5
-    assert sum(found.initial[9:]) > 0.8
     before, after = (sum(posterior(s, r).log_evidence for s in seen) for r in (Rates(), found))
     assert after > before
-    assert all(isclose(sum(shares), 1.0) for shares in (found.initial, found.moves, found.drops))
+    assert all(isclose(sum(shares), 1.0) for shares in (found.moves, found.drops))
 
 
 def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
@@ -77,18 +73,6 @@ def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
 
 
-def test_temper_is_one_for_the_model_itself_and_lower_where_the_model_is_too_sure() -> None:
-    rates = Rates(hazard=1.5)
-    own = [drawn.seen for drawn in many() if not drawn.seen.right][:120]
-    assert fitted_temper(own, rates) >= 0.7
-    rng = np.random.default_rng(3)
-    unrelated = [
-        observed([(int(c), 5 - int(c)) for c in rng.binomial(5, rng.choice([0.05, 0.9], size=6))]) for _ in range(60)
-    ]
-    assert fitted_temper(unrelated, rates) < fitted_temper(own, rates)
-    assert fitted_temper([], rates) in POWERS
-
-
 def test_a_held_out_prediction_does_not_know_its_outcome() -> None:
     seen = observed([(8, 2), (0, 0), (5, 0), (0, 0)])
     other = observed([(8, 2), (0, 0), (0, 5), (0, 0)])
@@ -103,38 +87,35 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
     seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 20
     third, first = np.eye(7)[2], np.eye(7)[0]
     clear, mixed = calibrated(seen, [third] * 20, Rates()), calibrated(seen, [third, first] * 10, Rates())
-    said = {name: reported(seen[0], r) for name, r in (("c", clear), ("m", mixed))}
+    said = {name: posterior(seen[0], r).first_error for name, r in (("c", clear), ("m", mixed))}
     assert said["c"][2] > 0.95
     assert 0.3 < said["m"][2] < 0.7
     assert said["m"][0] > 0.15
-    assert (clear.harmless[0], clear.unseen) == (0.0, 0.0)
+    assert (clear.harmless[0], clear.early) == (0.0, 0.0)
 
 
-def test_what_is_said_spreads_what_v_does_not_show() -> None:
-    seen = observed([(9, 1), (9, 1), (0, 9), (0, 9)])
-    events, hidden = two_events(seen, Rates()), 1 - 0.8**3
-    said = reported(seen, Rates(unseen=0.2))
-    mixed = [(1 - hidden) * p + hidden * q for p, q in zip(events.shown, events.hidden, strict=True)]
-    assert events.speaks == 0.0  # completions alone cannot tell
-    assert said == pytest.approx(mixed)
-    assert sum(said) == pytest.approx(1)
-    assert reported(seen, Rates(unseen=0.0)) == pytest.approx(events.shown)
+def test_v_may_fall_before_the_wrong_step_and_then_a_false_equation_tells_which_it_was() -> None:
+    seen = observed([(9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])
+    at_once, early = (posterior(seen, Rates(early=share)).first_error for share in (0.0, 0.3))
+    assert at_once[1] > 0.9
+    assert early[1] > early[2] > 0.15 > early[3] > early[4]
+    false_next = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN, UNKNOWN]))
+    assert posterior(false_next, Rates(early=0.3)).first_error[2] > 0.5
+    together = seen._replace(stated=np.array([UNKNOWN, FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
+    assert posterior(together, Rates(early=0.3)).first_error[1] > 0.8
 
 
-def test_where_a_false_equation_and_the_fall_of_v_disagree_they_are_two_events() -> None:
-    seen = observed([(9, 1), (9, 1), (9, 1), (0, 9)])
-    apart = seen._replace(stated=np.array([FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
-    together = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN]))
-    assert two_events(apart, Rates()).speaks > 1 > 0 > two_events(together, Rates()).speaks
-    assert max(range(5), key=reported(apart, Rates()).__getitem__) == 0
-    assert reported(together, Rates())[2] > reported(seen, Rates())[2] > 0.5
+def test_v_that_fell_is_no_error_where_the_answer_is_right() -> None:
+    seen = observed([(9, 1), (0, 9), (0, 9)], right=True)
+    none = [posterior(seen, Rates(early=share)).first_error[-1] for share in (0.0, 0.3)]
+    assert none[1] > none[0]
 
 
 def test_pooled_rates_are_the_same_in_any_order_of_solutions_up_to_rounding() -> None:
     seen = [drawn.seen for drawn in many()[:40]]
     forward, backward = pooled_rates(seen, Rates()), pooled_rates(seen[::-1], Rates())
     assert forward.hazard == pytest.approx(backward.hazard, rel=1e-6)
-    assert forward.initial == pytest.approx(backward.initial, abs=1e-6)
+    assert forward.moves == pytest.approx(backward.moves, abs=1e-6)
 
 
 def test_the_first_regime_is_where_every_solution_starts() -> None:

@@ -5,8 +5,8 @@ import pytest
 from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
+from stepforge.grading.sentences import MAX_LENGTH, read_sentence
 from stepforge.labelers.oracle import judge, oracle_verdict
-from stepforge.labelers.reading import MAX_LENGTH, read_sentence
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Rollout, Step
 from stepforge.schemas.seeds import rng_of

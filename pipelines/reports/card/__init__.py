@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_bytes, stamp_of_text, write_stamp
-from stepforge.pipelines.reports.card.contents import Contents
+from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
 from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
 from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
-from stepforge.pipelines.reports.card.figures import figure_files
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
+from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -27,6 +27,8 @@ from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
 
 FIGURES = "figures"
+STEPS_SHOWN = 20
+FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 CARD = "README.md"
 CARD_BYTES = 8 << 20
 """Size of the largest card that is read."""
@@ -34,7 +36,7 @@ CARD_BYTES = 8 << 20
 
 def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
     """Write ``README.md`` and the figures of the data set repository."""
-    figures = figure_files(contents, report)
+    figures = _figures(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
     stamp |= _sessions(layout, contents)
     described = {CROISSANT: croissant(run, layout, report, contents), DATASET_INFO: dataset_info(run, layout)}
@@ -86,3 +88,40 @@ def _kept(layout: Layout) -> str:
             say(f"stepforge: the card was changed outside its kept section; that text is kept in {aside}", err=True)
         return card.kept if card else ""
     return ""
+
+
+def _figures(contents: Contents, report: Report) -> dict[str, tuple[str, str]]:
+    """Return file name -> (title, SVG); a figure without data is left out."""
+    found = (
+        ("First wrong step, solutions", _first_error_bars(contents)),
+        ("Value of a step: how often the policy reaches the right answer from there, steps", _value_bars(contents)),
+        ("Steps labeled right that are wrong, with 95 % intervals", _noise_bars(report)),
+    )
+    named = zip(FIGURE_FILES, found, strict=True)
+    return {name: (title, bars(title, data)) for name, (title, data) in named if data}
+
+
+def _first_error_bars(contents: Contents) -> list[Bar]:
+    counts = contents.first_errors
+    if not counts:
+        return []
+    shown = [(f"step {i + 1}", counts[i]) for i in range(min(max(counts) + 1, STEPS_SHOWN))]
+    later = sum(count for i, count in counts.items() if i >= STEPS_SHOWN)
+    shown += [(f"later than {STEPS_SHOWN}", later)] if later else []
+    return [Bar(name, float(count), note=str(count)) for name, count in shown]
+
+
+def _value_bars(contents: Contents) -> list[Bar]:
+    if not contents.values:
+        return []
+    names = [f"{i / VALUE_BINS:g} to {(i + 1) / VALUE_BINS:g}" for i in range(VALUE_BINS)]
+    return [Bar(name, float(contents.values[i]), note=str(contents.values[i])) for i, name in enumerate(names)]
+
+
+def _noise_bars(report: Report) -> list[Bar]:
+    shares = {name: figures.of_these_wrong for name, figures in report.audit.items()}
+    return [
+        Bar(name, share.share, share.low, share.high, f"{share.share:.2%}")
+        for name, share in shares.items()
+        if share is not None and not name.startswith("source: ")
+    ]

@@ -6,15 +6,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stepforge.filters import Contamination
 from stepforge.labelers import speaking
-from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.examples import example_text
+from stepforge.pipelines.exports.marked import measured
+from stepforge.pipelines.reports.card.contents import Contents, Example
 from stepforge.pipelines.reports.card.provenance import identity_rows, settings_text, source_rows
-from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
+from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.records import LabelerFigures, Report
 from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text, with_interval
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.labeled import LabeledSolution
 
+STEP_LENGTH = 300
+STEPS = 30
+"""Of an example: characters of a step, and steps."""
 COUNTED = ("problems", "solutions", "right answers", "with a wrong step", "undecided")
 AUDIT_COLUMNS = (
     "slice",
@@ -135,3 +139,30 @@ def decontamination(run: RunFile) -> str:
         f"Decontamination: the problems were compared with {', '.join(sets)}, and those found there "
         f"({', '.join(ways)}) were dropped."
     )
+
+
+def example_text(example: Example) -> str:
+    return f"{example.problem.question}\n\n{_example_steps(example.solution)}\n\n{_verdict(example)}"
+
+
+def _example_steps(solution: LabeledSolution) -> str:
+    error = solution.verdict.first_error
+    lines = []
+    for i, step in enumerate(solution.rollout.steps[:STEPS]):
+        label = "right" if error is None or i < error else "WRONG" if i == error else "-"
+        known = measured(solution.labels[i])
+        value = "    " if known is None else f"{known.value:.2f}"
+        lines.append(f"{i + 1:>2} {label:5} {value} {shortened(step.text.strip(), STEP_LENGTH)}")
+    left = len(solution.rollout.steps) - STEPS
+    return "\n".join([*lines, f"({left} more steps)"] if left > 0 else lines)
+
+
+def _verdict(example: Example) -> str:
+    rollout, verdict, truth = example.solution.rollout, example.solution.verdict, example.truth
+    said = _named(verdict.first_error)
+    known = "" if truth.abstained else f"; the truth: {_named(truth.first_error)}"
+    return f"final answer {rollout.outcome}; {verdict.labeler}: {said}{known}"
+
+
+def _named(error: int | None) -> str:
+    return "no wrong step" if error is None else f"first wrong step {error + 1}"

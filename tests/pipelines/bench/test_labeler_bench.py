@@ -23,7 +23,7 @@ from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, Record
 from stepforge.pipelines.bench.settings import Primary, Setting
 from stepforge.pipelines.bench.values import Estimate, value_figures
 from stepforge.pipelines.reports.label_accuracy import Judged
-from stepforge.schemas.labeled import Cost, LabeledProblem
+from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, Start, Step
 
 
@@ -236,6 +236,16 @@ def test_the_coverage_curve_falls_where_sureness_means_something() -> None:
     first, last = found["curve"][0], found["curve"][-1]
     assert first["accuracy"] > 0.92 > 0.75 > last["accuracy"]
     assert all(abs(point["accuracy"] - point["said"]) < 0.04 for point in found["curve"])
+    assert found["right_answers"] == []
+
+
+def test_a_lower_threshold_flags_fewer_right_answers() -> None:
+    cases = []
+    for none, error in ((0.2, 1), (0.45, 1), (0.45, None), (0.65, None), (0.95, 1)):
+        said = Verdict(labeler="x", first_error=None, posterior=(0.0, 1 - none, none))
+        cases.append(Judged(said, Verdict(labeler="oracle", first_error=error), answer_correct=True))
+    curve = {one["threshold"]: (one["recall"], one["precision"]) for one in coverage_curve(cases)["right_answers"]}
+    assert (curve[0.3], curve[0.5], curve[0.7]) == ((0.3333, 1.0), (0.6667, 0.6667), (0.6667, 0.5))
 
 
 def test_value_figures_take_the_noise_of_the_truth_away() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stepforge.labelers import MathShepherd
-from stepforge.pipelines.commands.record import recording_of
+from stepforge.pipelines.settings.run_file import recording_of
 from stepforge.pipelines.settings.run_settings import read_run_file
 
 REPOSITORY = Path(__file__).parents[3]

@@ -36,11 +36,7 @@ RUN = a_run(
     policy={"answer": "stated"},
     generate=[{"kind": "sequence"}],
     vet=[{"kind": "difficulty", "min_pass_rate": 0.25}],
-    label=[
-        {"kind": "change_point", "pilot": 16},
-        {"kind": "omega_prm", "grow": False},
-        {"kind": "consensus"},
-    ],
+    label=[{"kind": "change_point", "pilot": 16}, {"kind": "omega_prm", "grow": False}, {"kind": "consensus"}],
     curate=[{"kind": "decided"}],
     export=[{"kind": "stepwise"}],
 )

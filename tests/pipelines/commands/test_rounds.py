@@ -16,7 +16,7 @@ from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained
 from stepforge.pipelines.reports.records import DatasetRows
 from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.scorers import QwenPrm, Surprise
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, Training
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -101,9 +101,6 @@ def test_what_cannot_have_rounds(tmp_path: Path) -> None:
 
 
 def test_the_default_trainer_reads_right_solutions_and_as_many_reflections_as_it_is_told(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for name, count in (("rejection_sampling", 3), ("reflection", 10)):
         rows = [{"prompt": name, "completion": str(i), "step": i} for i in range(count)]
         (tmp_path / name).mkdir()
@@ -118,9 +115,6 @@ def test_the_default_trainer_reads_right_solutions_and_as_many_reflections_as_it
 @pytest.mark.slow
 def test_the_default_trainer_learns_what_it_is_given(tmp_path: Path) -> None:
     """On right solutions alone, the loss on them falls, and the model loads and answers."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from stepforge.generators.families import ALL_FAMILIES
 
     problems = [ALL_FAMILIES[0]().item(77, i) for i in range(64)]
@@ -131,18 +125,7 @@ def test_the_default_trainer_learns_what_it_is_given(tmp_path: Path) -> None:
     folder = tmp_path / "datasets" / "rejection_sampling"
     folder.mkdir(parents=True)
     pq.write_table(pa.table(rows), folder / "train-00000-of-00001.parquet", write_page_checksum=True)
-    command = (
-        "{python}",
-        "-m",
-        "stepforge.pipelines.commands.finetune",
-        "--data",
-        "{data}",
-        "--model",
-        "{model}",
-        "--out",
-        "{out}",
-    )
-    model = trained((*command, "--epochs", "10", "--rate", "5e-4"), tmp_path, "embedded")
+    model = trained((*Training().command, "--epochs", "10", "--rate", "5e-4"), tmp_path, "embedded")
     losses = [
         float(line.rsplit(" ", 1)[1]) for line in (tmp_path / "train.log").read_text().splitlines() if "loss" in line
     ]

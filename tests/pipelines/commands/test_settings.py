@@ -27,11 +27,6 @@ def test_meanings_come_from_the_code() -> None:
     assert (found["problems"].type, found["problems"].default) == ("integer or none", "none")
 
 
-@pytest.mark.parametrize("arguments", [["settings"], ["settings", "omega_prm"], ["--version"], ["-h"]])
-def test_the_command_answers(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app, arguments).exit_code == 0
-
-
-def test_an_unknown_kind_is_bad_input() -> None:
-    result = CliRunner().invoke(app, ["settings", "omega"])
-    assert result.exit_code == 2
+@pytest.mark.parametrize("arguments", ["settings", "settings omega_prm", "settings omega", "--version", "-h"])
+def test_the_command_answers(arguments: str) -> None:
+    assert CliRunner().invoke(app, arguments.split()).exit_code == (2 if arguments == "settings omega" else 0)

@@ -8,6 +8,7 @@ from small_run import small_run
 from typer.testing import CliRunner
 
 from stepforge.cli import app
+from stepforge.pipelines.commands.show import Found, problem_text
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
@@ -84,6 +85,15 @@ def test_steps_are_counted_from_one_for_people_and_from_zero_in_data(run: Layout
     text = shown(run, name)
     assert f"math_shepherd: step {first + 1}" in text
     assert any(line.startswith(f"> {first + 1:2} ") for line in text.splitlines())
+
+
+def test_a_problem_without_truth_does_not_mention_an_oracle(run: Layout) -> None:
+    row = read_shard(run.shard("label", 0), LabeledProblem)[1]
+    assert "oracle: " in problem_text(Found(row, None))
+    plain = row.model_copy(update={"problem": row.problem.model_copy(update={"truth": None, "difficulty": None})})
+    text = problem_text(Found(plain, None))
+    assert "oracle" not in text
+    assert "difficulty" not in text
 
 
 def test_a_problem_that_is_not_there_is_one_line(run: Layout) -> None:

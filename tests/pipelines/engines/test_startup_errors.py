@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepforge.pipelines.engines.startup_errors import ERROR, reason_from_stderr
+from stepforge.pipelines.engines.engine_process import ERROR, reason_from_stderr
 
 FAILS = """
 import sys

@@ -15,7 +15,7 @@ from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports import EXPORTS, Pairwise, Preference, Reflection, StepDPO, StepPreference
 from stepforge.pipelines.reports.label_accuracy import truths_of
-from stepforge.pipelines.reports.pair_audit import PairAudit
+from stepforge.pipelines.reports.label_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step

@@ -15,17 +15,8 @@ from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_table, view_of
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot, Speed
-from stepforge.pipelines.progress.text import (
-    duration,
-    end_text,
-    engine_text,
-    fill_text,
-    progress_line,
-    rate,
-    reasons,
-    speed_text,
-)
+from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
+from stepforge.pipelines.progress.text import duration, end_text, engine_text, fill_text, progress_line, rate, reasons
 from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 
@@ -155,12 +146,6 @@ def test_an_engine_that_loads_is_not_called_dead() -> None:
     assert fill_text(fed(meter, clock, (1.0, [{}, {}])).figures()).endswith(
         "1 of 2 engines starting, 1 of 2 engines not answering"
     )
-
-
-def test_a_slow_engine_is_not_called_idle() -> None:
-    slow = Speed(rollouts=0.123, tokens=32.4)
-    text = speed_text(EngineProgress(engines=1, answering=1, recent=slow, mean=Speed(rollouts=0, tokens=9.96)))
-    assert text == "0.12 rollouts/s (mean 0), 32 tokens/s (mean 10)"
 
 
 def test_an_engine_that_answers_nothing_is_said_to_be_silent() -> None:

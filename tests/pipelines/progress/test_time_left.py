@@ -5,7 +5,7 @@ from run_states import Clock, counters, fed, report, shard_plan
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.pace import Pace
-from stepforge.pipelines.progress.snapshot import Speed
+from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 
 # The engines' counters
@@ -49,65 +49,31 @@ def test_what_no_engine_tells_is_unknown() -> None:
     assert (told.capacity, told.waiting) == (24, 8)
 
 
+def engine(tokens: int = 0) -> EngineProgress:
+    return EngineProgress(generated_tokens=tokens, recent=Speed(rollouts=9, tokens=90))
+
+
+def paced(solved: int, labeled: int, *, first: int = 80, now: bool = False) -> Pace:
+    """Ten shards, some of them through; 200 tokens to solve one and 800 to label it, or others the first three."""
+    pace = Pace(shard_plan(10))
+    for stage, count, rollouts in (("solve", solved, 20), ("label", labeled, 80)):
+        for i in range(count):
+            cost = first if stage == "label" and i < 3 else rollouts
+            pace.done(report(stage, i, cost), now=now)  # type: ignore[arg-type]
+    return pace
+
+
 def test_the_end_is_the_work_left_at_the_recent_speed() -> None:
-    clock = Clock()
-    pace, meter = Pace(shard_plan(10)), fed(EngineMeter(clock), clock, (0, [counters(0)]))
-    for i in range(4):
-        for stage, rollouts in (("generate", 0), ("solve", 20), ("vet", 0), ("label", 80)):
-            pace.done(report(stage, i, rollouts), now=True)  # type: ignore[arg-type]
-    fed(meter, clock, (50, [counters(450)]))
-    # 6 shards are left at 100 rollouts each, 50 are made for them already, and 9 a second are made
-    assert pace.seconds_left(meter, 50) == pytest.approx((600 - 50) / 9)
+    assert paced(10, 4).seconds_left(engine(), 50) == pytest.approx(6 * 800 / 90)
+    assert paced(4, 4).seconds_left(engine(500), 50) == pytest.approx((6 * 1000 - 500) / 90)
+    assert paced(4, 4, now=True).seconds_left(engine(4500), 50) == pytest.approx((6 * 1000 - 500) / 90)
+    assert paced(4, 4, now=True).seconds_left(engine(1000), 50) == pytest.approx(6 * 1000 / 90)  # others were replayed
+    assert paced(10, 7, first=100).seconds_left(engine(), 50) == pytest.approx(3 * (3 * 1000 + 4 * 800) / 7 / 90)
 
 
-@pytest.mark.parametrize(
-    ("labeled", "rollouts", "seconds"),
-    [(1, 500, 60.0), (4, 20, 60.0), (4, 500, 5.0)],
-    ids=["shards", "rollouts", "time"],
-)
-def test_the_end_is_unknown_until_enough_is_seen(labeled: int, rollouts: int, seconds: float) -> None:
-    clock = Clock()
-    pace, meter = Pace(shard_plan(10)), fed(EngineMeter(clock), clock, (0, [counters(0)]))
-    for i in range(4):
-        pace.done(report("solve", i, 20), now=True)
-    for i in range(labeled):
-        pace.done(report("label", i, 80), now=True)
-    fed(meter, clock, (seconds, [counters(rollouts)]))
-    assert pace.seconds_left(meter, seconds) is None
-
-
-def test_shards_of_earlier_sessions_tell_the_work_and_never_the_speed() -> None:
-    clock = Clock()
-    pace, meter = Pace(shard_plan(10)), fed(EngineMeter(clock), clock, (0, [counters(0)]))
-    for i in range(9):
-        pace.done(report("solve", i, 20), now=False)
-        pace.done(report("label", i, 80), now=False)
-    assert pace.seconds_left(meter, 1) is None
-    fed(meter, clock, (20, [counters(60)]))
-    assert pace.seconds_left(meter, 20) == pytest.approx((100 - 60) / 3)
-
-
-def test_replayed_completions_are_neither_speed_nor_work_done_twice() -> None:
-    clock = Clock()
-    pace, meter = Pace(shard_plan(4)), fed(EngineMeter(clock), clock, (0, [counters(0)]))
-    for i in range(2):  # of 200 rollouts, 150 came from the journal
-        pace.done(report("solve", i, 20), now=True)
-        pace.done(report("label", i, 80), now=True)
-    fed(meter, clock, (25, [counters(50)]))
-    assert pace.seconds_left(meter, 25) == pytest.approx(200 / 2)
-    fed(meter, clock, (25, [counters(100)]))  # 50 more, for shards that are not committed yet
-    assert pace.seconds_left(meter, 50) == pytest.approx((200 - 50) / 2)
-
-
-def test_the_pilot_of_the_rates_does_not_speak_for_the_others() -> None:
-    clock = Clock()
-    pace, meter = Pace(shard_plan(10), pilot={0, 1, 2}), fed(EngineMeter(clock), clock, (0, [counters(0)]))
-    for i in range(10):
-        pace.done(report("solve", i, 20), now=True)
-    for i, rollouts in enumerate((300, 300, 300, 80, 80)):
-        pace.done(report("label", i, rollouts), now=True)
-    fed(meter, clock, (100, [counters(1260)]))
-    assert pace.seconds_left(meter, 100) == pytest.approx(5 * 80 / 12.6)
+def test_the_end_is_unknown_until_enough_is_seen() -> None:
+    assert [paced(4, 1).seconds_left(engine(), 60), paced(4, 4).seconds_left(engine(), 5)] == [None, None]
+    assert paced(4, 4).seconds_left(EngineProgress(), 60) is None
 
 
 def test_a_finished_run_has_nothing_left() -> None:
@@ -115,4 +81,4 @@ def test_a_finished_run_has_nothing_left() -> None:
     for stage in SHARD_STAGES:
         for i in range(2):
             pace.done(report(stage, i), now=False)
-    assert pace.seconds_left(EngineMeter(), 1.0) == 0.0
+    assert pace.seconds_left(EngineProgress(), 1.0) == 0.0

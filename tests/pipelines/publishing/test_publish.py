@@ -45,13 +45,6 @@ def test_publishing_twice_makes_no_commit_and_asks_nothing(run: Path, hub: Loopb
     assert all(method in ("GET", "HEAD") for method, _ in hub.calls[-5:])
 
 
-def test_a_dry_run_changes_nothing(run: Path, hub: LoopbackHub) -> None:
-    said = published(run, dry_run=True)
-    assert (hub.repos, hub.blobs) == ({}, {})
-    assert "stepwise/train-00000-of-00001.parquet" in said
-    assert "tag v1" in said
-
-
 def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: Path, hub: LoopbackHub) -> None:
     published(run)
     said = published(larger)
@@ -64,16 +57,6 @@ def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: P
         assert "removed: step_preference/train-00000-of-00001.parquet" in text
         assert "changed: stepwise/train-00000-of-00001.parquet (" in text
         assert "24 train + 8 test rows" in text
-
-
-def test_what_others_put_there_stays(run: Path, larger: Path, hub: LoopbackHub) -> None:
-    published(run)
-    repo = hub.repos[REPO]
-    notes = File(b"by hand", lfs=False)
-    repo.add("main", Commit({**repo.main.files, "NOTES.md": notes}, repo.branches["main"], "by hand"))
-    said = published(larger)
-    assert repo.main.files["NOTES.md"] == notes
-    assert "kept, not from stepforge: NOTES.md" in said
 
 
 def test_others_data_are_not_mixed_with_ours(run: Path, hub: LoopbackHub) -> None:

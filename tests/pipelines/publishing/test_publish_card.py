@@ -1,6 +1,5 @@
 """The card on the Hub: what a person wrote there stays, and what was changed elsewhere is not overwritten."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,18 +55,17 @@ def test_a_card_that_was_changed_elsewhere_on_the_hub_is_not_overwritten(
     assert hub.repos[REPO].main_history[1].parent == head or hub.commits_sent == 1
 
 
-def test_text_in_both_kept_sections_is_not_chosen_between(run: Path, hub: LoopbackHub, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(run, tmp_path / "run"))
-    published(folder)
-    card = folder / "datasets" / "README.md"
+def test_text_in_both_kept_sections_is_not_chosen_between(run: Path, copy: Path, hub: LoopbackHub) -> None:
+    published(copy)
+    card = copy / "datasets" / "README.md"
     card.write_text(kept("From here.")(card.read_text()))
     on_the_hub(hub, kept("From there."))
     with pytest.raises(BadInput, match="both have new text"):
-        published(folder)
+        published(copy)
     card.write_text(kept("From here.")(dataset_of(run).card.text))
     on_the_hub(hub, lambda text: text.replace("From there.\n", ""))
-    published(folder)
+    published(copy)
     assert kept_on_the_hub(hub) == "From here.\n"
     card.write_text(card.read_text().replace("From here.", "Newer."))
-    published(folder)
+    published(copy)
     assert kept_on_the_hub(hub) == "Newer.\n"

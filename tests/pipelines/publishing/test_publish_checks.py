@@ -27,22 +27,6 @@ FLIPS = 200
 PART = "datasets/stepwise/train-00000-of-00001.parquet"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    small_run(folder, problems=8)
-    return folder
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
-
-
-def test_an_untouched_copy_is_fit_to_be_published(run: Path, hub: LoopbackHub) -> None:
-    assert f"published {REPO} v1" in published(run)
-
-
 def cut_short(run: Path) -> None:
     path = run / PART
     path.write_bytes(path.read_bytes()[:-100])
@@ -130,19 +114,19 @@ def list_file(stamp: Path, name: str) -> None:
         (lambda run: (run / "datasets" / "link.md").symlink_to("/etc/passwd"), "link.md: a symbolic link"),
     ],
 )  # fmt: skip
-def test_what_is_not_whole_is_refused(run: Path, hub: LoopbackHub, spoil: Callable[[Path], object], said: str) -> None:
-    spoil(run)
+def test_what_is_not_whole_is_refused(copy: Path, hub: LoopbackHub, spoil: Callable[[Path], object], said: str) -> None:
+    spoil(copy)
     with pytest.raises(BadInput) as refused:
-        published(run)
+        published(copy)
     assert said in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     assert hub.calls == []
 
 
-def test_unfinished_work_is_left_out(run: Path, hub: LoopbackHub) -> None:
-    (run / "datasets" / ".stepwise.tmp").mkdir()
-    (run / "datasets" / ".stepwise.tmp" / "train.0").write_text("half")
-    published(run)
+def test_unfinished_work_is_left_out(copy: Path, hub: LoopbackHub) -> None:
+    (copy / "datasets" / ".stepwise.tmp").mkdir()
+    (copy / "datasets" / ".stepwise.tmp" / "train.0").write_text("half")
+    published(copy)
     assert not [path for path in hub.repos[REPO].main.files if "tmp" in path]
 
 
@@ -173,14 +157,14 @@ def test_no_flipped_bit_of_any_file_is_published(tmp_path: Path, tell: Callable[
     assert read_dataset(settings, layout, layout.datasets, None) == dataset_of(layout.folder)
 
 
-def test_a_run_in_a_store_is_published_too(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_a_store_is_published_too(copy: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepforge.pipelines.run_folder.lock.CLOCK_SECONDS", 0.05)
-    (run / "drivers").mkdir()  # a store has no folders to make
-    published(StorePath(str(run), "s3", LocalFileSystem()))
-    assert holds_exactly(hub.repos[REPO].main, dataset_of(run))
+    (copy / "drivers").mkdir()  # a store has no folders to make
+    published(StorePath(str(copy), "s3", LocalFileSystem()))
+    assert holds_exactly(hub.repos[REPO].main, dataset_of(copy))
 
 
-def test_a_run_under_way_is_refused(run: Path, hub: LoopbackHub) -> None:
-    with only_driver(Layout(run)), pytest.raises(BadInput, match="in progress"):
-        published(run)
+def test_a_run_under_way_is_refused(copy: Path, hub: LoopbackHub) -> None:
+    with only_driver(Layout(copy)), pytest.raises(BadInput, match="in progress"):
+        published(copy)
     assert hub.calls == []

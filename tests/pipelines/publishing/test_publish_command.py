@@ -11,9 +11,7 @@ import pytest
 from command_line import invoked, stepforge
 from hub_setup import REPO, dataset_of, holds_exactly, published
 from loopback_hub import TOKEN, LoopbackHub
-from typer.testing import CliRunner
 
-from stepforge.cli import app
 from stepforge.schemas.errors import BadInput
 
 
@@ -22,13 +20,18 @@ def test_a_dry_run_needs_no_token_and_no_lock(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    monkeypatch.setattr("stepforge.pipelines.publishing.publication.only_driver", None)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    code, said = invoked("publish", run, "--repo", REPO, "--dry-run")
+    with monkeypatch.context() as unlocked:
+        unlocked.setattr("stepforge.pipelines.publishing.publication.only_driver", None)
+        code, said = invoked("publish", run, "--repo", REPO, "--dry-run")
     assert (code, "not checked: no Hub token" in said) == (0, True)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    with pytest.raises(BadInput, match="set HF_TOKEN"):
+        published(run)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0
+    with pytest.raises(BadInput, match="HF_HUB_OFFLINE is set; unset it"):
+        published(run)
     assert hub.calls == []
 
 
@@ -92,8 +95,9 @@ def test_a_run_and_its_relabeled_form(hub: LoopbackHub, tmp_path: Path) -> None:
 def test_off_a_terminal_nothing_goes_without_yes(run: Path, hub: LoopbackHub) -> None:
     code, said = invoked("publish", run, "--repo", REPO)
     assert (code, "33 new" in said, "pass --yes" in said.splitlines()[-1]) == (2, True, True)
-    assert invoked("publish", run, "--repo", REPO, "--dry-run")[0] == 0
-    assert hub.repos == {}
+    code, said = invoked("publish", run, "--repo", REPO, "--dry-run")
+    assert (code, "stepwise/train-00000-of-00001.parquet" in said, "tag v1" in said) == (0, True, True)
+    assert (hub.repos, hub.blobs) == ({}, {})
     assert invoked("publish", run, "--repo", REPO, "--yes")[0] == 0
     assert list(hub.repos) == [REPO]
 
@@ -124,7 +128,3 @@ def test_a_repository_needs_a_name_that_can_be_one(run: Path, hub: LoopbackHub, 
     with pytest.raises(BadInput, match="--repo: must be ORG/NAME"):
         published(run, repo=repo)
     assert hub.calls == []
-
-
-def test_help_names_no_option_for_a_token() -> None:
-    assert "--token" not in CliRunner().invoke(app, ["publish", "--help"]).output

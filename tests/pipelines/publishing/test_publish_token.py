@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,23 +12,10 @@ import pytest
 from hub_setup import REPO, published
 from loopback_hub import TOKEN, Fault, LoopbackHub, loopback_hub
 from pydantic import SecretStr
-from small_run import small_run
 
 from stepforge.pipelines.publishing.endpoint import hub_endpoint
 from stepforge.pipelines.publishing.hub_token import redacted, redacted_logs
 from stepforge.schemas.errors import BadInput, RunFailed
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    small_run(folder, problems=8)
-    return folder
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -65,17 +51,6 @@ def test_another_server_that_the_hub_names_gets_no_token(run: Path, hub: Loopbac
     assert hub.authorised
 
 
-def test_without_a_token_the_plan_of_this_side_is_shown(
-    run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("HF_TOKEN")
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    assert "not checked: no Hub token" in published(run, dry_run=True)
-    with pytest.raises(BadInput, match="set HF_TOKEN"):
-        published(run)
-    assert hub.calls == []
-
-
 def test_a_wrong_token_is_named_and_not_shown(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_Wrong12345678901234567890")
     with pytest.raises(BadInput, match="401, the Hub does not accept the token") as refused:
@@ -85,13 +60,6 @@ def test_a_wrong_token_is_named_and_not_shown(run: Path, hub: LoopbackHub, monke
     with pytest.raises(BadInput, match="contains blanks") as refused:
         published(run)
     assert "hf_" not in str(refused.value)
-
-
-def test_offline_mode_is_named(run: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BadInput, match="HF_HUB_OFFLINE is set; unset it"):
-        published(run)
-    assert hub.calls == []
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,20 @@
-"""The label audit against counts worked by hand, and the figures in report and card of a real run."""
+"""The label audit and the figures of labels against counts worked by hand."""
 
 from math import isclose
 
 from fakes import IDENTITY, a_problem, a_solution, verdict_of
 from judgments import TRUTH, judged
 
-from stepforge.pipelines.reports.label_accuracy import accuracies, truths_of
+from stepforge.pipelines.reports.label_accuracy import (
+    accuracies,
+    auc,
+    harmonic_mean,
+    judge_problem,
+    step_auc,
+    truths_of,
+)
 from stepforge.pipelines.reports.label_audit import Audit, labeled_steps
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.rollout import Outcome, Step
 
 
@@ -55,6 +62,7 @@ def test_problems_without_a_truth_count_nowhere() -> None:
     untold = row(solution("a", "A = 1", outcome="wrong", verdict=verdict_of("x", 0)), truth=False)
     audit.add(untold, truths_of(untold))
     assert audit.figures() == {}
+    assert not judge_problem(untold)
 
 
 def test_steps_that_cannot_be_judged_are_left_out() -> None:
@@ -62,14 +70,46 @@ def test_steps_that_cannot_be_judged_are_left_out() -> None:
     assert [tuple(s) for s in labeled_steps(verdict_of("x", 2), truth)] == [(True, False), (False, True)]
 
 
-def test_flags_on_right_answers_have_recall_and_precision() -> None:
-    cases = [
-        judged(1, 1, correct=True),
-        judged(None, 0, correct=True),
-        judged(2, None, correct=True),
-        judged(None, 1, correct=True, abstained=True),
-        judged(1, 1),
-    ]
-    figures = accuracies(cases)
-    assert isclose(figures["right_answer_wrong_step_recall"], 1 / 3)
-    assert isclose(figures["right_answer_wrong_step_precision"], 1 / 2)
+def test_accuracies_by_hand() -> None:
+    figures = accuracies(
+        [
+            judged(1, 1),
+            judged(2, 1),
+            judged(None, 1, abstained=True),
+            judged(None, 0, correct=True),
+            judged(None, None, correct=True),
+            judged(2, None, correct=True),
+            judged(1, 1, correct=True),
+        ]
+    )
+    assert figures["first_error_accuracy"] == 1 / 3
+    assert figures["correct_solution_accuracy"] == 1 / 2
+    assert isclose(figures["processbench_f1"], 2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
+    assert figures["first_error_within_one"] == 2 / 3
+    assert figures["first_error_accuracy_all_erroneous"] == 2 / 5
+    assert isclose(figures["processbench_f1_all_erroneous"], 2 * 0.4 * 0.5 / 0.9)
+    assert figures["right_answer_wrong_step_recall"] == 1 / 2
+    assert figures["right_answer_wrong_step_precision"] == 1 / 2
+    assert figures["abstained_share"] == 1 / 7
+    assert (figures["wrong_solutions"], figures["correct_solutions"]) == (3, 2)
+    assert figures["right_answer_through_wrong_step"] == 2
+
+
+def test_nothing_to_measure_is_none_and_not_zero() -> None:
+    assert accuracies([])["processbench_f1"] is None
+    assert harmonic_mean(0.0, 0.0) == 0.0
+
+
+def test_auc_by_hand() -> None:
+    assert auc([0.9, 0.5], [0.5, 0.1]) == (1 + 1 + 0.5 + 1) / 4
+    assert auc([], [0.1]) is None
+
+
+def test_step_auc_uses_measured_values_before_the_first_error() -> None:
+    # Right: A (0.25), wrong: B stated as 5 (before the labeler's error, 0.75) and the answer (behind it, 0).
+    one = solution("a", "A = 1", "B = 5", "Answer: 9", outcome="wrong", verdict=verdict_of("x", 2))
+    labels = (StepLabel(successes=1, failures=3), StepLabel(successes=3, failures=1), None)
+    problem = row(one.model_copy(update={"labels": labels}))
+    assert step_auc(problem, "x") == 0.5
+    assert step_auc(problem, "somebody else") is None
+    assert [j.exact for j in judge_problem(problem)["x"]] == [False]

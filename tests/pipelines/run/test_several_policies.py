@@ -109,6 +109,7 @@ def test_a_server_that_cannot_continue_may_write_what_another_completes() -> Non
         ({"engines": {"big": STRONG}}, "engines.big: is asked by none"),
         ({"policy": {"ways": [{"name": "big", "share": 0.5, "engine": "big"}]}}, "engines.big: policy.ways ask it"),
         ({"policy": {"completer": "big"}}, "none of the ways"),
+        ({"engines": {"": STRONG}, "policy": {"ways": [{"name": "big", "share": 0.5, "engine": ""}]}}, "pattern"),
     ],
 )
 def test_names_without_a_table_are_refused(changes: dict[str, Any], says: str) -> None:

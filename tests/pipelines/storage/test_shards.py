@@ -1,6 +1,8 @@
 """Shards are whole or not there; damage is never read as data; every record class survives the round trip."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -202,3 +204,29 @@ def test_two_writes_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet"):
         write_shard(tmp_path / name, problems(30), Problem, {"seed": 3})
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+class Columns(Record):
+    """Every kind of column there is."""
+
+    text: str | None
+    flag: bool | None
+    count: int | None
+    shares: tuple[float | None, ...]
+    parts: tuple[Start, ...] | None
+    start: Start | None
+
+
+def test_columns_are_pyarrows_own_without_its_import_of_pandas() -> None:
+    """Which takes a second and 45 MiB, in every worker."""
+    start = Start(rollout="\u00e9", steps=3)
+    full = Columns(text="a\u20ac", flag=True, count=-7, shares=(0.5, None), parts=(start, start), start=start)
+    empty = Columns(text=None, flag=None, count=None, shares=(), parts=None, start=None)
+    for rows in ([], [full], [empty], [full, empty, full] * 5):
+        table = to_table(rows, Columns)
+        table.validate(full=True)
+        expected = pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(Columns))
+        assert table.equals(expected)
+    code = "import sys; from stepforge.schemas import arrow, rollout as r; s = r.Start(rollout='a', steps=1); "
+    code += "arrow.to_table([s], r.Start); sys.exit('pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

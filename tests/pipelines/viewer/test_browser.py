@@ -47,21 +47,13 @@ def layout(rows: list[LabeledProblem], tmp_path_factory: pytest.TempPathFactory)
     return run
 
 
-class Server(Served):
+def serving(folder: Path, *options: str) -> Served:
     """The viewer as a process of its own, with anna at work."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, "--reviewer", "anna", *options, token="browser-token")  # noqa: S106
-        self.address = str(self.client.base_url).rstrip("/")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.client.close()
+    return Served(folder, "--reviewer", "anna", *options, token="browser-token")  # noqa: S106
 
 
 @contextmanager
-def looking(browser: Any, server: Server, **context: Any) -> Iterator[Any]:
+def looking(browser: Any, server: Served, **context: Any) -> Iterator[Any]:
     """Give a page that has the cookie."""
     with looking_at(browser, f"{server.address}/?token={server.token}", (server.address,), **context) as page:
         page.wait_for_selector(".row")
@@ -69,10 +61,15 @@ def looking(browser: Any, server: Server, **context: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def server(layout: Layout) -> Iterator[Server]:
-    started = Server(layout.folder)
-    yield started
-    started.kill()
+def server(layout: Layout) -> Iterator[Served]:
+    with serving(layout.folder) as started:
+        yield started
+
+
+@pytest.fixture
+def copy(layout: Layout, tmp_path: Path) -> Path:
+    """Return a run that may be written to."""
+    return Path(shutil.copytree(layout.folder, tmp_path / "run"))
 
 
 def views(page: Any, address: str) -> list[str]:
@@ -96,14 +93,11 @@ def _slider_moves(page: Any, address: str) -> bool:
 
 
 def test_a_run_is_walked_and_ten_steps_are_reviewed_by_keyboard_alone(
-    browser: Any, layout: Layout, rows: list[LabeledProblem], tmp_path: Path
+    browser: Any, copy: Path, rows: list[LabeledProblem]
 ) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(layout.folder, copy)
-    server = Server(copy)
     wrong = next(i for i, r in enumerate(rows) if i > 1 and any(s.rollout.outcome == "wrong" for s in r.solutions))
     name = rows[wrong].problem.id
-    with looking(browser, server) as page:
+    with serving(copy) as server, looking(browser, server) as page:
         key = page.keyboard.press
         key("/")
         page.keyboard.type(name)
@@ -151,39 +145,29 @@ def test_a_run_is_walked_and_ten_steps_are_reviewed_by_keyboard_alone(
             page.wait_for_selector(".step.asked")
         assert "10 findings" in page.locator(".status").first.inner_text()
         here = page.url
-    server.kill()
     assert len(read_findings(Layout(copy)).all) == 10
-    server = Server(copy)
-    with looking(browser, server) as page:
+    with serving(copy) as server, looking(browser, server) as page:
         page.goto(f"{server.address}/review")
         assert "10 findings" in page.locator(".status").first.inner_text()
         assert page.url.rpartition("/")[2] == here.rpartition("/")[2] or page.locator(".step.asked").count() == 1
-    server.kill()
 
 
-def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, layout: Layout, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(layout.folder, copy)
-    server = Server(copy)
+def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, copy: Path) -> None:
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{server.address}/?token={server.token}")
-    page.goto(f"{server.address}/review/1")
-    port = server.address.rpartition(":")[2]
-    server.kill()
+    with serving(copy) as server:
+        page.goto(f"{server.address}/?token={server.token}")
+        page.goto(f"{server.address}/review/1")
     page.keyboard.press("1")
     page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
-    server = Server(copy, "--port", port)
-    page.keyboard.press("1")
-    page.wait_for_url(re.compile(r"/review/(?!1$)"))
-    assert len(read_findings(Layout(copy)).all) == 1
-    context.close()
-    server.kill()
+    with serving(copy, "--port", server.address.rpartition(":")[2]):
+        page.keyboard.press("1")
+        page.wait_for_url(re.compile(r"/review/(?!1$)"))
+        assert len(read_findings(Layout(copy)).all) == 1
+        context.close()
 
 
-def test_what_a_model_wrote_is_marked_and_hidden_on_demand(browser: Any, layout: Layout, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(layout.folder, copy)
+def test_what_a_model_wrote_is_marked_and_hidden_on_demand(browser: Any, layout: Layout, copy: Path) -> None:
     queue = read_queue(layout)
     assert queue is not None
     item = queue.items[0]
@@ -191,8 +175,7 @@ def test_what_a_model_wrote_is_marked_and_hidden_on_demand(browser: Any, layout:
     digest, text = digest_up_to(rollout, item.step), "It adds <b>two</b> numbers."
     one = CondensedStep(solution_id=rollout.id, step=item.step, text_digest=digest, model="m-1", text=text, at="now")
     add_lines(Layout(copy), FILE, [one])
-    server = Server(copy)
-    with looking(browser, server) as page:
+    with serving(copy) as server, looking(browser, server) as page:
         page.goto(f"{server.address}/review/1")
         told = page.locator(".condensed").inner_text()
         assert "m-1" in told and "checked by nobody" in told and text in told
@@ -205,11 +188,10 @@ def test_what_a_model_wrote_is_marked_and_hidden_on_demand(browser: Any, layout:
         page.keyboard.press("m")
         page.keyboard.press("2")
         page.wait_for_function("() => !location.pathname.endsWith('/1') || document.querySelector('.chip')")
-    server.kill()
     assert [one.shown for one in read_findings(Layout(copy)).all] == [("reference",), ("reference", "condensed")]
 
 
-def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Server) -> None:
+def test_formulas_and_code_are_set_and_prices_are_not(browser: Any, server: Served) -> None:
     with looking(browser, server) as page:
         page.goto(f"{server.address}/problem/label/0/0")
         page.wait_for_selector(".step .katex")
@@ -233,9 +215,8 @@ def test_a_hundred_hostile_texts_leave_nothing_active(
     hostile = [with_texts(rows[i % len(rows)], payload) for i, payload in enumerate(PAYLOADS)]
     run = a_view_run(tmp_path / "run", hostile, per_shard=50)
     save_queue(run, build_queue(run, 8))
-    server = Server(run.folder)
     alive = attacked = looked_at = 0
-    with looking(browser, server) as page:
+    with serving(run.folder) as server, looking(browser, server) as page:
         pages = [f"/problem/label/{i // 50}/{i % 50}" for i in range(100)]
         pages += [f"/problem/label/1/{i}{part}" for i in range(0, 50, 10) for part in ("/tree", "/questions/1")]
         for path in ["/", "/?page=2", "/review/1", *pages]:
@@ -245,13 +226,12 @@ def test_a_hundred_hostile_texts_leave_nothing_active(
             alive += page.locator(ACTIVE).count()
             attacked += page.evaluate("Number('attacked' in window)")
             looked_at += 1
-    server.kill()
     tell(f"viewer: {len(PAYLOADS)} hostile texts on {looked_at} pages: {alive} active elements, {attacked} scripts ran")
     assert (alive, attacked) == (0, 0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, tell: Callable[[str], None]) -> None:
+def test_axe_finds_nothing_serious(browser: Any, server: Served, scheme: str, tell: Callable[[str], None]) -> None:
     found = []
     with looking(browser, server, color_scheme=scheme) as page:
         kinds = views(page, server.address)
@@ -265,7 +245,7 @@ def test_axe_finds_nothing_serious(browser: Any, server: Server, scheme: str, te
 
 @pytest.mark.parametrize(("width", "height"), [(390, 800), (640, 430)])
 def test_a_phone_and_twice_the_size_need_no_sideways_scrolling(
-    browser: Any, server: Server, width: int, height: int
+    browser: Any, server: Served, width: int, height: int
 ) -> None:
     """640 by 430 is a window of 1280 by 860 at 200 %."""
     with looking(browser, server, viewport={"width": width, "height": height}) as page:
@@ -289,9 +269,7 @@ def test_a_phone_and_twice_the_size_need_no_sideways_scrolling(
 
 def test_a_run_that_goes_on_is_seen_without_a_reload(browser: Any, rows: list[LabeledProblem], tmp_path: Path) -> None:
     run = a_view_run(tmp_path / "run", rows[:4])
-    server = Server(run.folder)
-    with looking(browser, server) as page:
+    with serving(run.folder) as server, looking(browser, server) as page:
         assert page.locator(".row").count() == 4
         a_view_run(run.folder, rows)
         page.wait_for_function("() => document.querySelectorAll('.row').length === 12", timeout=30_000)
-    server.kill()

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from stepforge.grading.exact import ExactError, evaluate
-from stepforge.labelers.reading import read_sentence
+from stepforge.grading.sentences import read_sentence
 
 _LATEX = [
     (re.compile(r"\\[dt]?frac\s*(?:(\d)\s*(\d)|\{(\d+)\}\s*\{(\d+)\})"), r"(\1\3/\2\4)"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepforge.labelers.stated import numbers_in, states_false
+from stepforge.grading.stated import numbers_in, states_false
 
 
 @pytest.mark.parametrize(

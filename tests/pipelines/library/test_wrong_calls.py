@@ -1,0 +1,67 @@
+"""Wrong calls from Python: an error that says what to do, not labels that all abstain."""
+
+from typing import Any
+
+import pytest
+
+import stepforge
+
+TASK = stepforge.Task(question="Start with 7. Add 5.", answer="12", solutions=("7 + 5 = 13\nAnswer: 13",))
+
+
+async def complete(text: str, seed: int) -> str:
+    return "7 + 5 = 12\nAnswer: 12"
+
+
+def blocking(text: str, seed: int) -> str:
+    return "Answer: 12"
+
+
+async def without_seed(text: str) -> str:
+    return "Answer: 12"
+
+
+async def failing(text: str, seed: int) -> str:
+    raise TimeoutError("the model is gone")
+
+
+async def silent(text: str, seed: int) -> Any:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "said"),
+    [
+        ({"labeler": "omega"}, stepforge.BadInput, "no kind 'omega'; did you mean omega_prm"),
+        ({"labeler": []}, stepforge.BadInput, "none is given"),
+        ({"labeler": "reward_model"}, stepforge.BadInput, "needs a reward model"),
+        ({"labeler": "judge"}, stepforge.BadInput, "a function has no chat"),
+        ({"engine": blocking}, stepforge.BadInput, "not async"),
+        ({"engine": without_seed}, stepforge.BadInput, "called as complete"),
+        ({"engine": "a/model"}, stepforge.BadInput, "neither an engine nor a function"),
+        ({"engine": failing}, stepforge.RunFailed, "8 of 8 calls .* the model is gone"),
+        ({"engine": silent}, stepforge.RunFailed, "NoneType"),
+        ({"engine": failing, "tasks": [TASK.model_copy(update={"solutions": ()})]}, stepforge.RunFailed, "no solution"),
+        ({"tasks": TASK}, stepforge.BadInput, "a list of stepforge.Task"),
+        ({"tasks": [TASK.model_copy(update={"answer": None})]}, stepforge.BadInput, "neither an answer"),
+    ],
+)
+def test_a_wrong_call_is_refused(changed: dict[str, Any], error: type[Exception], said: str) -> None:
+    call: dict[str, Any] = {"tasks": [TASK], "labeler": "omega_prm", "engine": complete, **changed}
+    with pytest.raises(error, match=said):
+        stepforge.label_solutions(call["tasks"], call["labeler"], engine=call["engine"])
+
+
+def test_some_failed_calls_are_a_warning() -> None:
+    async def flaky(text: str, seed: int) -> str:
+        return await (failing if seed % 2 else complete)(text, seed)
+
+    with pytest.warns(UserWarning, match="calls of the function failed, the first: TimeoutError"):
+        stepforge.label_solutions([TASK], "omega_prm", engine=flaky)
+
+
+def test_what_is_no_text_cannot_be_graded_or_cut() -> None:
+    with pytest.raises(stepforge.BadInput, match="texts, not int"):
+        stepforge.grade(12, "Answer: 12")  # type: ignore[arg-type]
+    with pytest.raises(stepforge.BadInput, match="did you mean blank_line"):
+        stepforge.cut("a", "blankline")
