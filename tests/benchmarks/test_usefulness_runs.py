@@ -21,6 +21,7 @@ from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 
+bench, tables = Later("benchmarks.usefulness.bench"), Later("benchmarks.usefulness.tables")
 heads = Later("stepforge.pipelines.scorers.surprise_head")
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,6 +30,14 @@ def test_rows_without_a_label_train_nothing() -> None:
     row = PrmRow(prompt="q", completions=("a",), labels=(None,))
     with pytest.raises(BadInput, match="nothing to train on"):
         heads.train_head([torch.zeros(1, len(heads.FEATURES))], [row.labels], heads.HeadTraining(steps=1), 1)
+
+
+def test_committed_figures_are_read_and_written_the_same_and_printed() -> None:
+    path = REPOSITORY / "benchmarks/results/usefulness.json"
+    result = bench.read_result(path)
+    assert bench.as_text(result) == path.read_text(encoding="utf-8")
+    f1, low, high = next(r.f1 for r in result.reward_models if r.labels == "oracle")
+    assert f"{f1:.3f} ({low:.3f} to {high:.3f})" in tables.tables(result)
 
 
 def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:
