@@ -5,10 +5,10 @@ probability that the solution is right up to and including the step.
 """
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stepforge.pipelines.engines.model_files import CARRIED, embedded_folder
 from stepforge.pipelines.engines.settings import EMBEDDED
 from stepforge.pipelines.scorers.shapes import Reading, Shape
 from stepforge.schemas.errors import BadInput
@@ -71,6 +71,7 @@ class Surprise(Shape):
             raise BadInput(f"scorer: {path} is no head of this version; train it again (docs/how-to/score.md)")
 
     def head_folder(self) -> Path:
-        if self.head is None and self.model == EMBEDDED:
-            return Path(str(files("stepforge.pipelines.embedded_policy"))) / "head"
+        if self.head is None and self.model in CARRIED:
+            weights = embedded_folder(self.model)
+            return weights.with_name(weights.name.replace("weights", "head"))
         return Path(self.head or self.model).expanduser()

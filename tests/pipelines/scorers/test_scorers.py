@@ -211,15 +211,17 @@ def test_a_model_without_the_head_or_the_file_is_bad_input(tokenizer: Any, tmp_p
         scores_of({"kind": "rlhflow", "model": "./nowhere"})
 
 
-def test_the_embedded_reward_model_sees_a_wrong_line() -> None:
-    problem = next(part for part in ALL_FAMILIES if part().kind == "sequence")(levels=(3,)).item(5, 0)
+@pytest.mark.parametrize(("model", "wording"), [("embedded", "plain"), ("embedded-free", "free")])
+def test_an_embedded_reward_model_sees_a_wrong_line(model: str, wording: str) -> None:
+    family = next(part for part in ALL_FAMILIES if part().kind == "sequence")
+    problem = family.model_validate({"levels": (3,), "wording": wording}).item(5, 0)
     right = (problem.reference_solution or "").split("\n")
     line = right[2]
     number = re.findall(r"\d+", line)[-1]
     wrong = [*right[:2], line.removesuffix(number) + str(int(number) + 1), *right[3:]]
 
     async def work() -> list[StepScores]:
-        scorer = await open_scorer(Surprise())
+        scorer = await open_scorer(Surprise(model=model))
         return await scorer.score(problem.question, [right, wrong])
 
     good, bad = asyncio.run(work())
