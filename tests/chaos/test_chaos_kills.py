@@ -1,4 +1,4 @@
-"""SIGKILL of the driver at uniformly random moments: the same command resumes, and the bytes are those of one go."""
+"""SIGKILL of the driver at random moments of a run of two models: the same command ends in the bytes of one go."""
 
 import shutil
 from collections import Counter
@@ -11,6 +11,11 @@ from chaos import Attempt, Reference, Whereabouts, run
 from chaos_runs import row_ids
 
 KILLS_IN_A_ROW = 5
+LATENCY = 15
+TWO_MODELS = {
+    "engines": {"strong": {"kind": "scripted", "error_rate": 0.05, "recovery_rate": 0.0, "latency_ms": LATENCY}},
+    "policy": {"answer": "stated", "ways": [{"name": "strong", "share": 0.5, "engine": "strong"}]},
+}
 
 
 def kill_runs(reference: Reference, folder: Path, kills: int, rng: Random) -> tuple[Counter[str], int]:
@@ -38,7 +43,7 @@ def kill_runs(reference: Reference, folder: Path, kills: int, rng: Random) -> tu
 
 @pytest.mark.parametrize("kills", [9, pytest.param(480, marks=[pytest.mark.soak, pytest.mark.timeout(5400)])])
 def test_a_killed_driver_loses_and_doubles_nothing(tmp_path: Path, kills: int, tell: Callable[[str], None]) -> None:
-    reference = Reference(tmp_path, problems=9, latency=15)
+    reference = Reference(tmp_path, problems=9, latency=LATENCY, **TWO_MODELS)
     hit, runs = kill_runs(reference, tmp_path, kills, Random(kills))
     by_stage = Counter(stage for moment, count in hit.items() for stage in moment.split("+") for _ in range(count))
     assert hit.total() == kills

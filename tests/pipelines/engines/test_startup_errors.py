@@ -20,7 +20,7 @@ except MemoryError as error:
 """
 GOES_ON = """
 import sys
-sys.stderr.write("one\\ntwo\\n")
+sys.stderr.write("one\\nTriton is installed, but doesn't include CPU backend. Disabling Triton.\\ntwo\\n")
 print("started", flush=True)
 sys.stdin.readline()
 sys.stderr.write("three\\n")
