@@ -32,11 +32,6 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
-CLEAN = 0.7
-"""Posterior probability of no wrong step from which a right answer is left alone: best by F1 on tuning problems, where
-wrong steps of right answers were likelier than said."""
-
-
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
 
@@ -141,7 +136,7 @@ class ChangePoint(LabelPart):
         chances = belief.first_error
         likeliest = max(range(len(chances)), key=chances.__getitem__)
         if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
-            flagged = chances[-1] < CLEAN
+            flagged = chances[-1] < 0.5
             likeliest = max(range(len(path.steps)), key=chances.__getitem__) if flagged else len(path.steps)
         elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)

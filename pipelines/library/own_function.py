@@ -45,7 +45,7 @@ class FunctionEngine(TextEngine):
                     "engine: the function is not async; write `async def complete(text, seed)`, and call a blocking "
                     "model inside it by `await asyncio.to_thread(...)`"
                 )
-            written = await writing
+            written: object = await writing
         except BadInput:
             raise
         except Exception as error:
