@@ -49,7 +49,7 @@ def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
     search = ChangePoint(rates=rates, pilot=0)
     first = RewardModel(sure=0, calibration=calibration)
     scored = {"prior": "reward_model", "calibration": first.calibration}
-    informed = search.model_copy(update={**scored, "sure": 0, "budget": 4, "fallback": False})
+    informed = search.model_copy(update={**scored, "sure": 0, "budget": 4})
     return {
         "reward_model": first,
         "change_point": search,

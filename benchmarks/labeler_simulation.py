@@ -201,7 +201,6 @@ def settings(rates: Rates) -> dict[str, Labeler]:
     return {
         "change_point": ChangePoint(sure=0.0, rates=rates),
         "change_point, default rates": ChangePoint(sure=0.0),
-        "change_point, no fallback": ChangePoint(sure=0.0, rates=rates, fallback=False),
         "change_point, budget 12": ChangePoint(sure=0.0, rates=rates, budget=12),
         "omega_prm, curtailed, k = 4": OmegaPRM(k=4, grow=False, curtailed=True),
         "omega_prm, curtailed, k = 8": OmegaPRM(k=8, grow=False, curtailed=True),

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from stepforge.generators.policy_settings import PolicySettings as PolicySettings
 from stepforge.generators.tool_calls import Written, write_with_calls
 from stepforge.grading.calls import CLOSE
-from stepforge.grading.final_answer import extract_answer, stated_answer, stated_line
+from stepforge.grading.final_answer import answer_in_words, extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
 from stepforge.schemas.control_tokens import SpecialToken as SpecialToken
 from stepforge.schemas.control_tokens import check_plain
@@ -183,7 +183,10 @@ class PromptedPolicy:
             return text
         if problem.answer_kind == "plan":
             return stated_line(text)
-        return stated_answer(text) if self.settings.answer == "stated" else extract_answer(text)
+        stated = self.settings.answer == "stated"
+        if problem.answer_kind == "text":
+            return answer_in_words(text, stated=stated)
+        return stated_answer(text) if stated else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:
         """Cut a text written elsewhere into steps, with this policy's tokens."""

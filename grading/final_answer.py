@@ -30,7 +30,7 @@ _ANSWER_LINE = re.compile(r"^\s*Answer:(.*)$", re.MULTILINE)
 _SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
 _PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
-__all__ = ["MAX_ANSWER", "extract_answer", "reference_answer", "stated_answer", "stated_line"]
+__all__ = ["MAX_ANSWER", "answer_in_words", "extract_answer", "reference_answer", "stated_answer", "stated_line"]
 
 
 def extract_answer(text: str) -> str | None:
@@ -55,6 +55,11 @@ def stated_line(text: str) -> str | None:
     """Return all that the last line with ``Answer:`` says after it, as a plan is stated; None where there is none."""
     found = _ANSWER_LINE.findall(text)
     return _cut(found[-1].strip()) if found else None
+
+
+def answer_in_words(text: str, *, stated: bool = False) -> str | None:
+    """Return the final answer where it may be a sentence, which no frame expects: else the line with ``Answer:``."""
+    return (stated_answer if stated else extract_answer)(text) or stated_line(text)
 
 
 def reference_answer(text: str) -> str | None:

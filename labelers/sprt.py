@@ -5,7 +5,6 @@ Each completion moves the log-likelihood ratio; a prefix is settled at ln ``odds
 after ``most`` completions (A. Wald 1945, Annals of Mathematical Statistics 16, p. 117). No rates are fitted.
 """
 
-from collections.abc import Sequence
 from math import log
 from typing import Literal, NamedTuple
 
@@ -69,11 +68,3 @@ def base_ratio(evidence: Evidence) -> Ratio:
     base = None if root is None else root.value
     v1 = max(0.2, 0.8 * (0.5 if base is None else base))
     return Ratio(log(4.0), log((1 - v1) / (1 - v1 / 4)))
-
-
-def likeliest_error(path: Trajectory, evidence: Evidence) -> int:
-    """Return the maximum-likelihood first error for the stored completions, with V one of the test's two values."""
-    ratio = base_ratio(evidence)
-    ratios: Sequence[float] = [ratio.of(evidence.label(path, count)) for count in range(1, len(path.steps))]
-    scores = [sum(ratios[:error]) - sum(ratios[error:]) for error in range(len(path.steps))]
-    return scores.index(max(scores))

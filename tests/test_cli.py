@@ -102,6 +102,8 @@ def test_a_folder_that_is_no_run(tmp_path: Path, command: str) -> None:
     assert "no such folder" in refused(command, tmp_path / "none")
     (tmp_path / "file").touch()
     assert "not a folder" in refused(command, tmp_path / "file")
+    (tmp_path / "run.toml").write_text(GOOD.replace("problems", "problms"))
+    assert "another version of stepforge" in refused(command, tmp_path)
 
 
 @pytest.mark.parametrize(

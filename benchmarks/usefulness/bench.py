@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.usefulness.arms import CONSENSUS, ORACLE, WHOLE_POOL, arms, labeling_cost
+from benchmarks.usefulness.arms import CONSENSUS, ORACLE, arms, labeling_cost
+from benchmarks.usefulness.kept import Opening
 from benchmarks.usefulness.labeling import Labeled, by_agreement, by_oracle, labeling_tokens, pooled
-from benchmarks.usefulness.opening import Opening
 from benchmarks.usefulness.policy_bench import PolicyBench, check_trainer
 from benchmarks.usefulness.pools import solved_pool, without
-from benchmarks.usefulness.prm_bench import Exams, Reader, examine_hidden, train_arms, untrained
+from benchmarks.usefulness.prm_bench import Exams, Reader, train_arms, untrained
+from benchmarks.usefulness.prm_exam import Case
 from benchmarks.usefulness.prm_figures import BestOfN, PrmFigures, compared
 from benchmarks.usefulness.recording import Recording
+from benchmarks.usefulness.result import Drawn, ExamSize, LabelQuality, PoolSize, Result
 from benchmarks.usefulness.settings import NamedLabeler, UsefulnessFile
 from stepforge.filters.difficulty import Difficulty
 from stepforge.filters.dropped import Corpus, Dropped
@@ -45,7 +47,7 @@ class UsefulnessBench:
         self.trl_python = trl_python
         self.reward_models = reward_models
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Result:
         """Do everything that is not done yet and return the figures.
 
         Raises:
@@ -56,19 +58,20 @@ class UsefulnessBench:
             check_trainer(self.trl_python)
         return asyncio.run(self._run())
 
-    async def _run(self) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+    async def _run(self) -> Result:
+        result = Result()
         async with PooledGrader() as grader:
             if self.reward_models:
-                result |= await self._all_of_reward_models(grader)
+                result = await self._all_of_reward_models(grader)
             if self.trl_python is not None and self.settings.train_policy:
                 began = time.monotonic()
                 bench = PolicyBench(self.settings, self.folder / "policies", self.trl_python, self.say)
-                result["policies"] = await bench.run(grader)
-                result["policies_seconds"] = round(time.monotonic() - began)
+                policies = tuple(await bench.run(grader))
+                seconds = {**result.seconds, "policies": round(time.monotonic() - began)}
+                result = result.model_copy(update={"policies": policies, "seconds": seconds})
         return result
 
-    async def _all_of_reward_models(self, grader: Grader) -> dict[str, Any]:
+    async def _all_of_reward_models(self, grader: Grader) -> Result:
         began = time.monotonic()
         pools, labels, sampling = await self.drawn_and_labeled(grader)
         drawn = time.monotonic()
@@ -77,7 +80,7 @@ class UsefulnessBench:
             "drawing and labeling": round(drawn - began),
             "reward models": round(time.monotonic() - drawn),
         }
-        return {"drawn": self._composition(pools, labels, sampling), **found, "seconds": seconds}
+        return found.model_copy(update={"seconds": seconds})
 
     async def drawn_and_labeled(self, grader: Grader) -> tuple[Pools, dict[str, list[LabeledProblem]], float]:
         """Return the pools, the labels of the training pool, and what sampling one labeled problem cost in tokens."""
@@ -120,65 +123,60 @@ class UsefulnessBench:
         kept = rows if named.everywhere else rows[: self.settings.equal_problems]
         return await Labeled(named.name, part, recording, opening, grader, folder).of(kept)
 
-    def _composition(self, pools: Pools, labels: dict[str, list[LabeledProblem]], sampling: float) -> dict[str, Any]:
-        return {
-            "pools": {name: {"problems": len(rows), "pass_at_1": _pass(rows)} for name, rows in pools.items()},
-            "labeled_problems": len(labels[ORACLE]),
-            "sampling_tokens_a_labeled_problem": round(sampling, 1),
-            "labels": [self._quality(name, rows) for name, rows in labels.items()],
-        }
+    def _composition(self, pools: Pools, labels: dict[str, list[LabeledProblem]], sampling: float) -> Drawn:
+        return Drawn(
+            pools={name: PoolSize(problems=len(rows), pass_at_1=_pass(rows)) for name, rows in pools.items()},
+            labeled_problems=len(labels[ORACLE]),
+            sampling_tokens_a_labeled_problem=round(sampling, 1),
+            labels=tuple(self._quality(name, rows) for name, rows in labels.items()),
+        )
 
-    def _quality(self, name: str, rows: Sequence[LabeledProblem]) -> dict[str, Any]:
-        """Label quality on the problems that every labeler labeled."""
+    def _quality(self, name: str, rows: Sequence[LabeledProblem]) -> LabelQuality:
         same = rows[: self.settings.equal_problems]
         judged = [j for row in same for found in judge_problem(row).values() for j in found]
-        return {
-            "labels": name,
-            "labeling_tokens_a_problem": round(sum(labeling_tokens(row) for row in same) / len(same), 1),
-            **{key: round(v, 4) if isinstance(v, float) else v for key, v in accuracies(judged).items()},
-        }
+        tokens = round(sum(labeling_tokens(row) for row in same) / len(same), 1)
+        found = {key: round(v, 4) if isinstance(v, float) else v for key, v in accuracies(judged).items()}
+        return LabelQuality(labels=name, labeling_tokens_a_problem=tokens, accuracies=found)
 
-    def _reward_models(self, pools: Pools, labels: dict[str, list[LabeledProblem]], sampling: float) -> dict[str, Any]:
+    def _reward_models(self, pools: Pools, labels: dict[str, list[LabeledProblem]], sampling: float) -> Result:
         s = self.settings
         reader = Reader(self.folder / "readings", self.say)
         exams = Exams(pools, s.exam, s.per_problem, reader)
         made = arms(s, labels, sampling)
         self.say(f"{len(made)} reward models to train")
         trained = train_arms(made, exams, reader, self.folder / "heads", self.say)
-        tables = PrmFigures(s, exams.problems)
-        spent = sum(labeling_tokens(row) for row in labels[s.reference])
-        chosen = compared(trained, labeling_cost(spent))
+        figures = PrmFigures(s, exams.problems)
+        chosen = compared(trained, labeling_cost(sum(labeling_tokens(row) for row in labels[s.reference])))
         self.say("best of N")
-        result: dict[str, Any] = {
-            "exams": {name: {"solutions": len(c), "erroneous": _erroneous(c)} for name, c in exams.cases.items()},
-            "reward_models": tables.rows(trained, untrained(exams)),
-            "differences": tables.differences(trained),
-            "best_of_n": BestOfN(s, pools, reader).rows(chosen),
-        }
-        plain = [
-            arm for arm in made if arm.condition == WHOLE_POOL and arm.labels in s.hidden and arm.seed == s.seeds[0]
-        ]
-        result["plain_token_classification"] = [
-            {"labels": arm.labels, **examine_hidden(arm, exams, self.folder / "plain" / f"{arm.labels}.json", self.say)}
-            for arm in plain
-        ]
-        return result
+        return Result(
+            drawn=self._composition(pools, labels, sampling),
+            exams={name: ExamSize(solutions=len(c), erroneous=_erroneous(c)) for name, c in exams.cases.items()},
+            reward_models=tuple(figures.rows(trained, untrained(exams))),
+            differences=tuple(figures.differences(trained)),
+            best_of_n=tuple(BestOfN(s, pools, reader).rows(chosen)),
+        )
 
 
 def run_bench(
     settings: UsefulnessFile, folder: Path, out: Path, say: Say, trl_python: Path | None, reward_models: bool = True
-) -> dict[str, Any]:
+) -> Result:
     """Run the benchmark, or one part of it, and commit its figures to ``out``; the other part's stay there."""
-    result = UsefulnessBench(settings, folder, say, trl_python, reward_models).run()
-    kept = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    write_text(out, as_text(kept | result))
-    return kept | result
+    found = UsefulnessBench(settings, folder, say, trl_python, reward_models).run()
+    result = read_result(out) if out.exists() else Result()
+    new = {name: getattr(found, name) for name in Result.model_fields if getattr(found, name)}
+    result = result.model_copy(update={**new, "seconds": {**result.seconds, **found.seconds}})
+    write_text(out, as_text(result))
+    return result
 
 
-def as_text(result: dict[str, Any]) -> str:
+def read_result(path: Path) -> Result:
+    return Result.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def as_text(result: Result) -> str:
     """Return the figures as JSON with one row per line; thresholds were chosen on ``dev``, so its rows are left out."""
     parts = []
-    for name, value in result.items():
+    for name, value in result.model_dump(mode="json", exclude_none=True).items():
         if isinstance(value, list):
             rows = [json.dumps(row, separators=(",", ":")) for row in value if row.get("exam") != "dev"]
             parts.append(f"{json.dumps(name)}: [\n" + ",\n".join(rows) + "\n]")
@@ -191,5 +189,5 @@ def _pass(rows: Sequence[SolvedProblem]) -> float:
     return round(sum(row.pass_rate or 0.0 for row in rows) / max(len(rows), 1), 4)
 
 
-def _erroneous(cases: Sequence[Any]) -> int:
+def _erroneous(cases: Sequence[Case]) -> int:
     return sum(case.first_error is not None for case in cases)

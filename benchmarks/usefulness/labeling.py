@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.usefulness.kept import keep_under
-from benchmarks.usefulness.opening import Opening
+from benchmarks.usefulness.kept import Opening, keep_under
 from benchmarks.usefulness.recording import Reader, Recording
 from stepforge.labelers import Consensus, PooledLabeler
 from stepforge.labelers.oracle import oracle_verdict
@@ -45,7 +44,7 @@ class Labeled:
         Raises:
             BadInput: the folder holds other labels, or the engine cannot be started.
         """
-        keep_under(self._folder, {"part": self.part.model_dump(mode="json"), **self._opening.settings()})
+        keep_under(self._folder, self.part, *self._opening.settings())
         for start in range(0, len(rows), WAVE):
             await self._wave(rows[start : start + WAVE])
         return [_with_truth(self._known[row.problem.id], row) for row in rows]

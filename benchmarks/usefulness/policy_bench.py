@@ -1,25 +1,42 @@
-"""The policies: a real run's data sets, TRL's trainers on them in TRL's own environment, pass@1 before and after."""
+"""The policies: a real run's data sets, TRL's trainers on them in TRL's own environment, pass@1 before and after.
 
+Sampled at temperature 1, as in every run, and greedily.
+"""
+
+import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.usefulness.kept import digest_of
-from benchmarks.usefulness.pass_rate import Decoding, Sampler, solve_rates
 from benchmarks.usefulness.pools import Pool, problems_of
 from benchmarks.usefulness.resampling import Array, Estimate, estimate, mean_samples, weights
+from benchmarks.usefulness.result import PolicyRow
 from benchmarks.usefulness.settings import PolicyArm, RowsFrom, UsefulnessFile
 from stepforge.filters.duplicates import question_key
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.storage.shards import read_shard
+from stepforge.pipelines.run.stages import solve
+from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Grader
+from stepforge.schemas.protocols import Engine, Grader
+from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import SolvedProblem
+
+
+class Decoding(Record):
+    """One way to draw solutions."""
+
+    name: str
+    temperature: float
+    samples: int
+
 
 BASE = "before training"
 TRAINER_SCRIPT = Path("benchmarks/usefulness/trl_policies.py")
@@ -27,6 +44,57 @@ TRAINING_SECONDS = 3600
 GREEDY = Decoding(name="greedy", temperature=0, samples=1)
 Rates = dict[tuple[str, str], Array]
 """Share of right solutions of each problem, by (pool, way of decoding)."""
+
+
+class Sampler:
+    """Lets models solve the same problems; what was drawn before is read from the folder."""
+
+    def __init__(
+        self, engine: AnyEngine, policy: PolicySettings, ways: Sequence[Decoding], folder: Path, seed: int
+    ) -> None:
+        self.engine = engine
+        self.policy = policy
+        self.ways = ways
+        self.folder = folder
+        self.seed = seed
+
+    async def solved_by(
+        self, model: str, name: str, problems: Sequence[Problem], grader: Grader
+    ) -> dict[str, list[SolvedProblem]]:
+        """Return the problems as a model solves them, by the way it is decoded.
+
+        Sampled in float32, base and trained alike: a small learning rate moves weights by less than bfloat16 can hold.
+        """
+        paths = {way.name: self.folder / way.name / f"{name}.parquet" for way in self.ways}
+        missing = [way for way in self.ways if not paths[way.name].exists()]
+        if missing:
+            engine = await open_engine(serving(self.engine, model))
+            try:
+                for way in missing:
+                    rows, digest = await self._drawn(engine, way, problems, grader)
+                    write_shard(paths[way.name], rows, SolvedProblem, {"digest": digest})
+            finally:
+                await engine.close()
+        return {way: read_shard(path, SolvedProblem) for way, path in paths.items()}
+
+    async def _drawn(
+        self, engine: Engine, way: Decoding, problems: Sequence[Problem], grader: Grader
+    ) -> tuple[list[SolvedProblem], str]:
+        policy = PromptedPolicy(engine, self.policy.model_copy(update={"temperature": way.temperature}))
+        solving = (solve(p, [], policy, grader, n=way.samples, seed=self.seed) for p in problems)
+        return await asyncio.gather(*solving), policy.identity.digest
+
+
+def serving(engine: AnyEngine, model: str) -> AnyEngine:
+    """Return the engine's settings with another model in it; the scripted engine has none."""
+    if isinstance(engine, ScriptedEngineSettings):
+        return engine
+    return engine.model_copy(update={"model": model, "dtype": "float32"})
+
+
+def solve_rates(rows: Sequence[SolvedProblem]) -> list[float]:
+    """Return each problem's share of right solutions; one that breaks off is no right one."""
+    return [sum(r.outcome == "correct" for r in row.rollouts) / len(row.rollouts) for row in rows]
 
 
 def check_trainer(python: Path, script: Path = TRAINER_SCRIPT) -> None:
@@ -121,7 +189,7 @@ class PolicyBench:
                 rates[pool, way] = np.array([next(left) for _ in problems])
         return rates
 
-    async def run(self, grader: Grader) -> list[dict[str, Any]]:
+    async def run(self, grader: Grader) -> list[PolicyRow]:
         """Return pass@1 by pool before and after each arm, with paired intervals."""
         self.make_data()
         before = await self.rates("embedded", "before", grader)
@@ -140,23 +208,23 @@ class PolicyBench:
         count = sum(int(pq.read_metadata(path).num_rows) for path in self.files(part))
         return min(count, part.most or count)
 
-    def _figures(self, name: str, size: int, after: list[Rates], before: Rates) -> list[dict[str, Any]]:
+    def _figures(self, name: str, size: int, after: list[Rates], before: Rates) -> list[PolicyRow]:
         rows = []
         for (pool, way), base in before.items():
             drawn = weights(len(base), self.settings.bootstrap, self.settings.seed)
             sampled = mean_samples([rates[pool, way] for rates in after], drawn)
             gain: Estimate = estimate(sampled - mean_samples([base], drawn))
             rows.append(
-                {
-                    "policy": name,
-                    "pool": pool,
-                    "decoding": way,
-                    "problems": len(base),
-                    "training_rows": size,
-                    "pass_at_1": estimate(sampled).rounded(),
-                    "gain": gain.rounded(),
-                    "by_seed": [round(float(np.mean(rates[pool, way])), 4) for rates in after],
-                }
+                PolicyRow(
+                    policy=name,
+                    pool=pool,
+                    decoding=way,
+                    problems=len(base),
+                    training_rows=size,
+                    pass_at_1=estimate(sampled).rounded(),
+                    gain=gain.rounded(),
+                    by_seed=tuple(round(float(np.mean(rates[pool, way])), 4) for rates in after),
+                )
             )
         return rows
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from benchmarks.usefulness.kept import keep_under
-from benchmarks.usefulness.opening import Opening
+from benchmarks.usefulness.kept import Opening, keep_under
 from stepforge.filters.duplicates import question_key
 from stepforge.generators.families import AnyFamily
 from stepforge.pipelines.run.stages import solve
@@ -67,7 +66,7 @@ async def solved_pool(
     Raises:
         BadInput: the folder holds another pool, or the engine cannot be started.
     """
-    keep_under(folder, {"pool": pool.model_dump(mode="json"), **opening.settings()})
+    keep_under(folder, pool, *opening.settings())
     problems = problems_of(pool)
     size = max(1, ROLLOUTS_PER_CHUNK // pool.solutions)
     chunks = [problems[i : i + size] for i in range(0, len(problems), size)]

@@ -4,25 +4,22 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from benchmarks.usefulness.arms import Arm
-from benchmarks.usefulness.encoding import Solution
 from benchmarks.usefulness.kept import digest_of
 from benchmarks.usefulness.prm_exam import Answers, Array, Case, Tally, exam, padded_scores
 from benchmarks.usefulness.prm_rows import PrmRow
-from benchmarks.usefulness.reading import load_policy, lowest_chance, readings
-from benchmarks.usefulness.train_prm import SETTINGS, train_hidden
-from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.scorers.surprise_head import SurpriseHead, train_head
-from stepforge.pipelines.storage.store import write_text
+from stepforge.pipelines.commands.train_scorer import read_solutions
+from stepforge.pipelines.scorers.surprise import FEATURES, GROUPS, OF_GROUP, Surprise
+from stepforge.pipelines.scorers.surprise_head import HeadTraining, SurpriseHead, train_head
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.rollout import SolvedProblem
 
 UNTRAINED = "no training: the least expected token"
+UNTRAINED_NUMBERS = "no training: the least expected token of a number"
 Say = Callable[[str], None]
 Read = list[torch.Tensor]
 Pools = dict[str, list[SolvedProblem]]
@@ -62,17 +59,15 @@ class Reader:
     def __init__(self, folder: Path, say: Say) -> None:
         self.folder = folder
         self.say = say
-        self._policy: Any = None
 
-    def of(self, name: str, solutions: Sequence[Solution]) -> Read:
-        named = json.dumps([(question, list(steps)) for question, steps in solutions])
+    def of(self, name: str, solutions: Sequence[tuple[str, Sequence[str]]]) -> Read:
+        named = json.dumps([FEATURES, *((question, list(steps)) for question, steps in solutions)])
         path = self.folder / f"{name}-{digest_of(named)}.pt"
         if not path.exists():
             self.say(f"reading {len(solutions)} solutions of {name}")
-            self._policy = self._policy or load_policy(embedded_folder())
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_suffix(".tmp")
-            torch.save(readings(*self._policy, solutions), beside)
+            torch.save(read_solutions(Surprise(dtype="float32"), solutions), beside)
             beside.replace(path)
         read: Read = torch.load(path, weights_only=True)
         return read
@@ -98,7 +93,7 @@ def train_arms(arms: Iterable[Arm], exams: Exams, reader: Reader, folder: Path, 
     for arm in arms:
         rows = sorted(arm.rows, key=_line)
         # Labels that cost little are the same under every budget that pays for the whole pool.
-        name = digest_of(str(arm.seed), SETTINGS["surprise"].model_dump_json(), *map(_line, rows))
+        name = digest_of(str(arm.seed), HeadTraining().model_dump_json(), *FEATURES, *map(_line, rows))
         if name not in done:
             head = _head(rows, [known[row.prompt, row.completions] for row in rows], arm.seed, folder / name)
             scores = {exam: _scores(head, read) for exam, read in exams.read.items()}
@@ -117,24 +112,17 @@ def _head(rows: list[PrmRow], read: Read, seed: int, folder: Path) -> SurpriseHe
     if SurpriseHead.kept(folder):
         return SurpriseHead.load(folder)
     try:
-        head = train_head(read, [row.labels for row in rows], SETTINGS["surprise"], seed)
+        head = train_head(read, [row.labels for row in rows], HeadTraining(), seed)
     except BadInput:  # a budget that pays for nothing, or labels that all abstain
         return None
     head.save(folder)
     return head
 
 
-def examine_hidden(arm: Arm, exams: Exams, path: Path, say: Say) -> dict[str, Any]:
-    """Train the plain token classification model on an arm, and return its F1 and AUC by exam; kept in ``path``."""
-    if not path.exists():
-        say(f"plain token classification on {arm.labels}, seed {arm.seed}")
-        model = train_hidden(arm.rows, embedded_folder(), SETTINGS["hidden"], arm.seed)
-        scores = {name: model.scores([(c.question, c.steps) for c in cases]) for name, cases in exams.cases.items()}
-        threshold, examined = exams.judge(scores)
-        figures = {name: [e.tally.f1(), float(np.nanmean(e.aucs))] for name, e in examined.items()}
-        write_text(path, json.dumps({"threshold": threshold, "f1_and_auc": figures}))
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result
+def lowest_chance(reading: torch.Tensor, first: int = 0) -> list[float]:
+    """Return, for each step, the probability of its least expected token, of the groups from ``first`` on."""
+    lowest = reading[:, first * len(OF_GROUP) : len(GROUPS) * len(OF_GROUP) : len(OF_GROUP)].min(-1).values
+    return torch.exp(-torch.expm1(lowest.abs()) / 5).tolist()  # type: ignore[no-any-return]
 
 
 def untrained(exams: Exams) -> dict[str, Examined]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.usefulness.prm_bench import UNTRAINED, Examined, Reader, Trained, by_arm
 from benchmarks.usefulness.resampling import Array, averaged, estimate, f1_samples, mean_samples, weights
+from benchmarks.usefulness.result import BestOfNRow, GapRow, ModelRow
 from benchmarks.usefulness.settings import UsefulnessFile
 from stepforge.pipelines.scoring.best_of_n import (
     AGGREGATORS,
@@ -48,8 +49,8 @@ class PrmFigures:
         """Return the exams, the held-out families together first."""
         return [HELD_OUT, *self.settings.exam, "dev"]
 
-    def rows(self, trained: Sequence[Trained], control: dict[str, Examined]) -> list[dict[str, Any]]:
-        found = [self._row("", UNTRAINED, name, [control], {}) for name in self.names()]
+    def rows(self, trained: Sequence[Trained], control: dict[str, Examined]) -> list[ModelRow]:
+        found = [self._row("", UNTRAINED, name, [control]) for name in self.names()]
         for (condition, labels), models in by_arm(trained).items():
             cost = {
                 "problems": round(float(np.mean([m.arm.problems for m in models])), 1),
@@ -57,26 +58,23 @@ class PrmFigures:
                 "labeling_tokens": round(float(np.mean([m.arm.labeling_tokens for m in models]))),
                 "sampling_tokens": round(float(np.mean([m.arm.sampling_tokens for m in models]))),
                 "exhausted": all(m.arm.exhausted for m in models),
-                "thresholds": [round(m.threshold, 3) for m in models],
+                "thresholds": tuple(round(m.threshold, 3) for m in models),
             }
-            examined = [m.examined for m in models]
-            found += [self._row(condition, labels, name, examined, cost) for name in self.names()]
+            rows = [self._row(condition, labels, name, [m.examined for m in models]) for name in self.names()]
+            found += [row.model_copy(update=cost) for row in rows]
         return found
 
-    def _row(
-        self, condition: str, labels: str, exam: str, examined: list[dict[str, Examined]], cost: dict[str, Any]
-    ) -> dict[str, Any]:
-        return {
-            "condition": condition,
-            "labels": labels,
-            "exam": exam,
-            "f1": estimate(self.f1(examined, exam)).rounded(),
-            "step_auc": estimate(self.auc(examined, exam)).rounded(),
-            "f1_by_seed": [round(float(self.f1([e], exam)[0]), 4) for e in examined],
-            **cost,
-        }
+    def _row(self, condition: str, labels: str, exam: str, examined: list[dict[str, Examined]]) -> ModelRow:
+        return ModelRow(
+            condition=condition,
+            labels=labels,
+            exam=exam,
+            f1=estimate(self.f1(examined, exam)).rounded(),
+            step_auc=estimate(self.auc(examined, exam)).rounded(),
+            f1_by_seed=tuple(round(float(self.f1([e], exam)[0]), 4) for e in examined),
+        )
 
-    def differences(self, trained: Sequence[Trained]) -> list[dict[str, Any]]:
+    def differences(self, trained: Sequence[Trained]) -> list[GapRow]:
         """Return F1 of the reference labels less that of each other, in the same condition and exam; the oracle's is
         that of the whole pool where the condition has it so."""
         arms = by_arm(trained)
@@ -87,9 +85,7 @@ class PrmFigures:
             ours = [m.examined for m in arms[condition, self.settings.reference]]
             for exam in self.names():
                 gap = self.f1(ours, exam) - self.f1([m.examined for m in models], exam)
-                found.append(
-                    {"condition": condition, "against": labels, "exam": exam, "difference": estimate(gap).rounded()}
-                )
+                found.append(GapRow(condition=condition, against=labels, exam=exam, difference=estimate(gap).rounded()))
         return found
 
 
@@ -106,7 +102,7 @@ class BestOfN:
             solutions = [(key[0], tuple(step.text.rstrip("\n") for step in cut)) for key, cut in steps.items()]
             self.read[name] = dict(zip(steps, reader.of(name, solutions), strict=True))
 
-    def rows(self, models: dict[str, list[Trained]]) -> list[dict[str, Any]]:
+    def rows(self, models: dict[str, list[Trained]]) -> list[BestOfNRow]:
         """Return a row for each pool, N and way to choose; ``models`` are the arms that are compared."""
         found = []
         for name in self.pools:
@@ -114,7 +110,7 @@ class BestOfN:
             for label, by_seed in self._ways(name, models).items():
                 for n, shares in by_seed.items():
                     share = estimate(mean_samples(shares, drawn)).rounded()
-                    found.append({"pool": name, "n": n, "way": label, "share_right": share})
+                    found.append(BestOfNRow(pool=name, n=n, way=label, share_right=share))
         return found
 
     def _ways(self, name: str, models: dict[str, list[Trained]]) -> dict[str, dict[int, list[Array]]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.usefulness.prm_exam import Tally
+from benchmarks.usefulness.result import Interval
 
 Array = NDArray[np.float64]
 
@@ -18,8 +19,8 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def rounded(self) -> list[float]:
-        return [round(float(x), 4) for x in self]
+    def rounded(self) -> Interval:
+        return round(self.value, 4), round(self.low, 4), round(self.high, 4)
 
 
 def weights(problems: int, resamples: int, seed: int) -> Array:

@@ -83,8 +83,6 @@ class UsefulnessFile(Record):
     """Pools with many solutions a problem, for best-of-N."""
     draws: int = Field(default=40, ge=1)
     """Random choices of N solutions of a problem that are averaged."""
-    hidden: tuple[str, ...] = ()
-    """Labels on which the plain token classification model is trained as well."""
     train_policy: tuple[PolicyArm, ...] = ()
     policy_run: Path | None = None
     """The run, from the repository's root, whose data sets the policies are trained on."""

@@ -25,21 +25,22 @@ PERSONAS = tuple(
     "a baker, a nurse, a carpenter, a bus driver, a gardener, a shopkeeper, an astronomer, a tailor".split(", ")
 )
 TOPICS = ("a school trip", "a football club", "a train journey", "a farm", "a library", "a kitchen", "a savings plan")
-EXAMPLE = "Ann has 3 boxes with 4 pens each and loses 5 of the pens. How many pens does she have left?"
-FORMULA = "\nFormula: 3 * 4 - 5"
-TEMPLATE = f"""{{task}} The new problem must have exactly one answer. Do not solve it, and do not tell its answer.
+# Small models copy an example, and with one line to fill in they leave its label out.
+TEMPLATE = """{task} The new problem must have exactly one answer. Do not solve it, and do not tell its answer.
 
-{{seeds}}
+{seeds}
 
 Reply in this form, with nothing before or after it:
-Problem: {EXAMPLE}"""
+Problem: the new problem
+Formula: the arithmetic that gives its answer, in numbers alone, such as 3 * (4 + 5)"""
 MAX_QUESTION = 4_000
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _OPENING = re.compile(r"(?:^|\n)\W*(?:[A-Za-z]+ ){0,3}(?:problem|question)[^\w\n]*:\W*?\s*(?=\w|\$|\\)", re.IGNORECASE)
 _FURTHER = re.compile(r"\n\W*(?:formula|solution|answer|explanation|note)\b[^\w\n]*:", re.IGNORECASE)
 _FORMULA = re.compile(r"\n\W*formula[^\w\n]*:\s*([^\n=]*)", re.IGNORECASE)
-_ASKS = re.compile(r"\?|\b(?:find|calculate|compute|determine|how|what|which)\b", re.IGNORECASE)
+_COMMANDS = "calculate|compute|count|determine|evaluate|express|find|give|list|simplify|solve|work out"
+_ASKS = re.compile(rf"[?\uff1f]|\b(?:how|what|which|{_COMMANDS})\b", re.IGNORECASE)
 _COPY = 0.9
 """Share of the words in order from which on a question with a seed's numbers is its copy."""
 

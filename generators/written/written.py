@@ -14,8 +14,6 @@ from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.written.prompts import (
     ASKED,
-    EXAMPLE,
-    FORMULA,
     KEEPS_ANSWER,
     PERSONAS,
     TEMPLATE,
@@ -100,8 +98,7 @@ class Written(ModelSource):
             task = task.format(answer=seed.answer, hidden=expected)
         task = task.replace("{persona}", rng.choice(self.personas)).replace("{topic}", rng.choice(self.topics))
         shown = "\n\n".join(f"The problem:\n{parent.question.strip()}" for parent in parents)
-        formula = FORMULA if expected is None else ""
-        return TEMPLATE.replace("{task}", task).replace("{seeds}", shown) + formula, expected
+        return TEMPLATE.replace("{task}", task).replace("{seeds}", shown), expected
 
     async def _settled(
         self,
@@ -151,7 +148,7 @@ def _fault(way: Way, question: str, parents: list[Problem], expected: str | None
         return "asks nothing"
     if way == "numbers" and numbers == before:
         return "keeps the numbers"
-    if any(copies(question, other) for other in (EXAMPLE, *(parent.question for parent in parents))):
+    if any(copies(question, parent.question) for parent in parents):
         return "copies its seed"
     if way in KEEPS_ANSWER and numbers != before:
         return "does not keep the numbers"

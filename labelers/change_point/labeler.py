@@ -4,8 +4,7 @@ Keeps the posterior of ``change_point.model`` and asks one prefix at a time, as 
 Frazier, Henderson 2013). Four things are free and used first: the log-probabilities of the solution's own steps, what
 they state, the solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when
 the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
-not sure enough. Where completions contradict the model, the solution is searched and judged by the test of
-``labelers.sprt`` instead.
+not sure enough.
 
 Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
 probability may.
@@ -19,13 +18,12 @@ from pydantic import Field
 
 from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
-from stepforge.labelers.change_point.pooling import fails_check, pooled_rates
+from stepforge.labelers.change_point.pooling import pooled_rates
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
 from stepforge.labelers.reward_model import UNSURE, Calibration
-from stepforge.labelers.sprt import SPRT, likeliest_error
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -33,11 +31,6 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
-
-CLEAN = 0.7
-"""Posterior probability of no wrong step from which a right answer is left alone: best by F1 on tuning problems, where
-wrong steps of right answers were likelier than said."""
-
 
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
@@ -60,8 +53,6 @@ class ChangePoint(LabelPart):
     """Whether it counts that a step states a false equation, or a number that no right solution of the problem does."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
-    fallback: bool = True
-    """Whether solutions whose completions contradict the model are judged by sequential tests."""
     prior: Literal["none", "reward_model"] = "none"
     """What each step's chance to be wrong is before any completion: that of ``rates``, or the calibrated score of the
     run's ``scorer``."""
@@ -100,7 +91,7 @@ class ChangePoint(LabelPart):
         for rollout in solved.rollouts:
             path = solution_trajectory(rollout)
             belief = self.believe(path, evidence) if has_verdict(rollout) else None
-            verdicts.append(self.verdict(path, evidence, belief))
+            verdicts.append(self.verdict(path, belief))
             known = labels_of(path, evidence)
             labels.append(known if belief is None else self._with_beliefs(known, belief))
         labeled = labeled_problem(self.name, solved, verdicts, evidence)
@@ -130,8 +121,6 @@ class ChangePoint(LabelPart):
             n = min(self.batch, self.budget - spent)
             await evidence.more(path, question, n)
             spent += n
-        if spent and self._contradicted(path, evidence):
-            await SPRT().search(path, evidence)
 
     def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
@@ -140,19 +129,14 @@ class ChangePoint(LabelPart):
         best = max(worth, key=worth.__getitem__, default=0)
         return best if best and worth[best] >= self.least_information else None
 
-    def _contradicted(self, path: Trajectory, evidence: Evidence) -> bool:
-        return self.fallback and path.outcome == "wrong" and fails_check(self.observed(path, evidence), self.rates)
-
-    def verdict(self, path: Trajectory, evidence: Evidence, belief: Posterior | None) -> Verdict:
+    def verdict(self, path: Trajectory, belief: Posterior | None) -> Verdict:
         """Return the likeliest first error, or an abstention."""
         if belief is None:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
         chances = belief.first_error
-        if self._contradicted(path, evidence):
-            return Verdict(labeler=self.name, first_error=likeliest_error(path, evidence), posterior=chances)
         likeliest = max(range(len(chances)), key=chances.__getitem__)
         if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
-            flagged = chances[-1] < CLEAN
+            flagged = chances[-1] < 0.5
             likeliest = max(range(len(path.steps)), key=chances.__getitem__) if flagged else len(path.steps)
         elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
@@ -177,7 +161,7 @@ class ChangePoint(LabelPart):
     def verdict_on(self, rollout: Rollout, evidence: Evidence) -> Verdict:
         """Return the verdict on a solution from evidence that was stored."""
         path = solution_trajectory(rollout)
-        verdict = self.verdict(path, evidence, self.believe(path, evidence) if has_verdict(rollout) else None)
+        verdict = self.verdict(path, self.believe(path, evidence) if has_verdict(rollout) else None)
         return of_policy(verdict, rollout.steps)
 
 

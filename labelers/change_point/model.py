@@ -3,15 +3,14 @@
 V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in four regimes:
 *right* so far, *lost* since a wrong step, *repaired* since, *early*. Over a right step V moves a little or rises; at a
 wrong step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm at once: V moves as
-over a right step, the chain is in the third regime, and further errors are likelier there. Sometimes V falls before the
-wrong step is written: then the chain is in the fourth regime, and the wrong step follows soon. The first wrong step is
-where it enters the second or third. Every rollout counts once: a completion as a trial of V where it was drawn, another
-solution of the problem where it leaves this one.
-If the policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave
-at t end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is
-wrong with a chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything.
-What a step states counts besides: a false equation, or a number that no right solution states, is likelier at a wrong
-step.
+over a right step, the chain is in the third regime, and further errors are likelier there. Sometimes V falls below half
+before the wrong step is written: then the chain is in the fourth regime, and the wrong step follows soon. The first
+wrong step is where it enters the second or third. Every rollout counts once: a completion as a trial of V where it was
+drawn, another solution of the problem where it leaves this one. If the policy writes the solution's next step with
+probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the
+policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free
+text q is near 0: then w is V(t), and none of this says anything. What a step states counts besides: a false equation,
+or a number that no right solution states, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
@@ -128,7 +127,7 @@ def expected(seen: Observed, rates: Rates) -> Expected:
     whole, states = joint.sum(axis=0), passes.states
     return Expected(
         moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
-        dropped=whole[RIGHT, LOST] + whole[RIGHT, EARLY] + whole[REPAIRED, LOST],
+        dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST],
         repairs=float(repairs.sum()),
         lost=float(states[:-1, LOST].sum()) / len(exposure),
         events=float(
@@ -216,7 +215,7 @@ def _chain(seen: Observed, rates: Rates) -> Array:
     chain[:, RIGHT, RIGHT] = (1 - wrong) * right * moves
     chain[:, RIGHT, REPAIRED] = wrong * harmless * first * moves
     chain[:, RIGHT, LOST] = wrong * (1 - harmless) * (1 - early) * first * drops
-    chain[:, RIGHT, EARLY] = wrong * (1 - harmless) * early * right * drops
+    chain[:, RIGHT, EARLY] = wrong * (1 - harmless) * early * right * laws.drops[1]
     chain[:, REPAIRED, REPAIRED] = ((1 - again) * right + again * harmless * first) * moves
     chain[:, REPAIRED, LOST] = again * (1 - harmless) * first * drops
     chain[:, LOST, LOST] = (1 - mended) * after * laws.lost

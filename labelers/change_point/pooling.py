@@ -4,9 +4,8 @@ Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on t
 with a few invented transitions so that a small run cannot run away with them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from stepforge.labelers.change_point.model import Observed, expected, posterior
 from stepforge.labelers.change_point.rates import (
     ALONE,
     FALSE,
-    GRID,
     NOTHING,
     OTHER,
     SHARED,
@@ -76,37 +74,6 @@ def _chances(hits: Array, of: Array, start: OfSteps) -> tuple[float, ...]:
     return tuple(((hits + INVENTED * np.array(start)) / (of + INVENTED)).tolist())
 
 
-class HeldOut(NamedTuple):
-    """What left a solution at one prefix, foretold from everything else."""
-
-    log_right: float
-    """Log-probability of the outcomes if no step of the prefix is wrong."""
-    log_wrong: float
-    first_error: tuple[float, ...]
-    """The posterior from everything else."""
-    prefix: int
-
-    def log_probability(self, temper: float) -> float:
-        """Return the log-probability of the outcomes under a tempered posterior."""
-        powered = np.array(self.first_error) ** temper
-        wrong = _within(float(powered[: self.prefix].sum() / powered.sum()))
-        return float(np.logaddexp(np.log1p(-wrong) + self.log_right, np.log(wrong) + self.log_wrong))
-
-
-def held_out(seen: Observed, rates: Rates) -> Iterator[HeldOut]:
-    """Yield a prediction for each prefix that something left, the question aside."""
-    flat = rates.model_copy(update={"temper": 1.0})
-    known = posterior(seen, flat)
-    for t in range(1, len(seen.written)):
-        if seen.successes[t] + seen.failures[t]:
-            rest = seen._replace(successes=_without(seen.successes, t), failures=_without(seen.failures, t))
-            belief = posterior(rest, flat)
-            whole = known.log_evidence - belief.log_evidence
-            after, before = (_within(sum(known.first_error[:t])), _within(sum(belief.first_error[:t])))
-            log_right, log_wrong = np.log((1 - after) / (1 - before)), np.log(after / before)
-            yield HeldOut(whole + float(log_right), whole + float(log_wrong), belief.first_error, t)
-
-
 def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], rates: Rates) -> Rates:
     """Return the rates with the ``harmless``, ``early`` and ``temper`` under which people's findings are likeliest.
 
@@ -123,23 +90,3 @@ def calibrated(seen: Sequence[Observed], findings: Sequence[Sequence[float]], ra
     for name, values in (("harmless", product(SHARES, repeat=2)), ("early", SHARES), ("temper", POWERS)):
         best = max((best.model_copy(update={name: value}) for value in values), key=score)
     return best
-
-
-def fails_check(seen: Observed, rates: Rates) -> bool:
-    """Whether completions come as too great a surprise: chance alone, V anything, foretells them 20 times better."""
-    ours = chance = 0.0
-    for t, case in ((case.prefix, case) for case in held_out(seen, rates)):
-        ours += case.log_probability(rates.temper)
-        outcomes = GRID ** seen.successes[t] * (1 - GRID) ** seen.failures[t]
-        chance += float(np.log(outcomes.mean()))
-    return bool(ours < chance - np.log(20))
-
-
-def _within(probability: float) -> float:
-    return min(max(probability, 1e-9), 1 - 1e-9)
-
-
-def _without(counts: Array, t: int) -> Array:
-    rest = counts.copy()
-    rest[t] = 0
-    return rest

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import torch
@@ -49,22 +49,25 @@ def rows_of(data: Path) -> list[Row]:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def read_rows(settings: Surprise, rows: Sequence[Row]) -> list[Any]:
+def read_solutions(settings: Surprise, solutions: Sequence[tuple[str, Sequence[str]]]) -> list[torch.Tensor]:
+    """Return each solution's readings, (steps, features), from its question and steps."""
     located = locate(settings.model)
     network, tokenizer = load_network(settings, located), load_tokenizer(located, settings.revision)
     found = []
-    for row in rows:
-        (reading,) = settings.readings(tokenizer, row.question, row.steps)
+    for question, steps in solutions:
+        (reading,) = settings.readings(tokenizer, question, steps)
         ids = torch.tensor([reading.ids])
         logits = network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
-        found.append(step_features(logits, reading))
+        found.append(step_features(logits, reading, tokenizer))
     return found
 
 
 def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraining, seed: int) -> SurpriseHead:
     rows = rows_of(data)
     sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
-    head = train_head(read_rows(settings, rows), [row.targets for row in rows], training, seed)
+    head = train_head(
+        read_solutions(settings, [row[:2] for row in rows]), [row.targets for row in rows], training, seed
+    )
     head.save(out)
     sys.stdout.write(f"wrote {out}\n")
     return head

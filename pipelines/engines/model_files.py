@@ -39,6 +39,25 @@ def locate(model: str, setting: str = "engine.model", needs: Sequence[str] = ("c
     return str(folder)
 
 
+def check_there(model: str, revision: str | None) -> None:
+    """Check a model's folder, or its place on the Hub: a model library would look for every file there, with retries.
+
+    Raises BadInput: it is not there.
+    """
+    if Path(located := locate(model)).is_dir():
+        return
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
+
+    try:
+        hf_hub_download(located, "config.json", revision=revision)
+    except (HFValidationError, RemoteEntryNotFoundError):
+        return  # a name of the engine's own form, or a model without this file
+    except OSError as error:
+        line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadInput(f"engine.model: {model}: neither in the local cache nor found on the Hub: {line}") from None
+
+
 def _looks_like_path(model: str) -> bool:
     return model.startswith((".", "/", "~")) or model.count("/") != 1 or "\\" in model or Path(model).exists()
 

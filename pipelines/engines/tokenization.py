@@ -40,7 +40,7 @@ class ModelTokenizer:
         added = source.added_tokens_decoder.values()
         self.special_tokens = frozenset({*source.all_special_tokens, *(t.content for t in added if t.special)})
         """Texts that ``encode`` reads as control tokens; they decode to nothing."""
-        self._piece = lru_cache(maxsize=PIECES)(lambda token: self.decode((token,)))
+        self.piece = lru_cache(maxsize=PIECES)(lambda token: self.decode((token,)))
         self._bos = self._opening_tokens()
         self._anchor, self._anchor_text = self._find_anchor()
 
@@ -114,7 +114,7 @@ class ModelTokenizer:
     def _ends(self, token_ids: Sequence[int], text: str) -> tuple[int, ...]:
         """Usually a text is the concatenation of its tokens' texts; otherwise a token's text depends on those
         before."""
-        pieces = [self._piece(token) for token in token_ids]
+        pieces = [self.piece(token) for token in token_ids]
         if "".join(pieces) == text:
             return tuple(accumulate(map(len, pieces)))
         stream, ends, end = DecodeStream(skip_special_tokens=True), [], 0

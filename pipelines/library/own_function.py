@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.schemas.errors import BadInput, RunFailed
@@ -38,13 +39,13 @@ class FunctionEngine(TextEngine):
         """
         self._calls += 1
         try:
-            writing = self._complete(prompt.text, seed)
+            writing: Any = self._complete(prompt.text, seed)
             if not inspect.isawaitable(writing):
                 raise BadInput(
                     "engine: the function is not async; write `async def complete(text, seed)`, and call a blocking "
                     "model inside it by `await asyncio.to_thread(...)`"
                 )
-            written = await writing
+            written: object = await writing
         except BadInput:
             raise
         except Exception as error:

@@ -20,7 +20,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader
 
 LOOKED_THROUGH = 64
-"""Seeds after the first that are searched for one of its group."""
+"""Seeds after the first, and then before it, that are searched for one of its group."""
 
 
 class WrittenShard(NamedTuple):
@@ -75,10 +75,10 @@ def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:
 
 
 def _partner(part: ModelSource, seed: int, row: int, first: SourceItem) -> SourceItem | None:
-    """Return the next seed of the same group that asks something else: problems of two groups may be in two splits."""
+    """Return the nearest seed of the same group that asks something else: two groups may be in two splits."""
     read = _seeds(part.seeds, seed)
-    for further in range(1, LOOKED_THROUGH + 1):
-        found = read(row + further)
+    for other in (*range(row + 1, row + LOOKED_THROUGH + 1), *range(row - 1, max(-1, row - LOOKED_THROUGH - 1), -1)):
+        found = read(other)
         if not isinstance(found, SourceItem) or found.problem.group != first.problem.group:
             continue
         if found.problem.question != first.problem.question:

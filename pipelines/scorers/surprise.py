@@ -5,15 +5,24 @@ probability that the solution is right up to and including the step.
 """
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stepforge.pipelines.engines.model_files import CARRIED, embedded_folder
 from stepforge.pipelines.engines.settings import EMBEDDED
 from stepforge.pipelines.scorers.shapes import Reading, Shape
 from stepforge.schemas.errors import BadInput
 
 HEAD_FILE = "surprise_head.safetensors"
+GROUPS = ("words", "repeated numbers", "new numbers", "last number")
+"""A surprising word says little where wording is free; a number is copied or computed, the last often the result."""
+OF_GROUP = ("lowest", "second lowest", "sum", "entropy at the lowest", "likeliest at the lowest", "gap", "tokens")
+FEATURES = (
+    *(f"{of}, {group}" for group in GROUPS for of in OF_GROUP),
+    *(f"lowest of earlier steps, {group}" for group in GROUPS),
+    "steps before",
+)
+"""Log-probabilities, entropies (nats) and counts of one step, each squeezed by ``squeeze``."""
 
 if TYPE_CHECKING:
     from stepforge.pipelines.engines.tokenization import ModelTokenizer
@@ -42,16 +51,27 @@ class Surprise(Shape):
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
         from stepforge.pipelines.scorers.surprise_head import loaded_head, step_features
 
-        (scores,) = loaded_head(self.head_folder()).read_scores([step_features(outputs.cpu(), reading)])
+        (scores,) = loaded_head(self.head_folder()).read_scores([step_features(outputs.cpu(), reading, tokenizer)])
         return list(scores)
 
     def check(self) -> None:
-        """Check that the head is there. Raises BadInput: it is not."""
-        if not (self.head_folder() / HEAD_FILE).is_file():
+        """Check that the head is there. Raises BadInput: it is not, or an earlier version trained it."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.head_folder() / HEAD_FILE
+        if not path.is_file():
             where = f"{self.head_folder()} holds no {HEAD_FILE}"
             raise BadInput(f"scorer: {where}; docs/how-to/score.md says how to train one")
+        try:
+            with safe_open(path, framework="np") as file:
+                known = file.get_slice("mean").get_shape() == [len(FEATURES)]
+        except (OSError, SafetensorError):
+            known = False
+        if not known:
+            raise BadInput(f"scorer: {path} is no head of this version; train it again (docs/how-to/score.md)")
 
     def head_folder(self) -> Path:
-        if self.head is None and self.model == EMBEDDED:
-            return Path(str(files("stepforge.pipelines.embedded_policy"))) / "head"
+        if self.head is None and self.model in CARRIED:
+            weights = embedded_folder(self.model)
+            return weights.with_name(weights.name.replace("weights", "head"))
         return Path(self.head or self.model).expanduser()

@@ -1,57 +1,84 @@
 """The computation of ``surprise``: a policy's features of each step, and the head on them. Imports torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
+from stepforge.pipelines.engines.tokenization import ModelTokenizer
 from stepforge.pipelines.scorers.shapes import Reading
-from stepforge.pipelines.scorers.surprise import HEAD_FILE
+from stepforge.pipelines.scorers.surprise import FEATURES, GROUPS, HEAD_FILE, OF_GROUP
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
-FEATURES = (
-    "lowest",
-    "second lowest",
-    "sum",
-    "last token",
-    "entropy at the lowest",
-    "likeliest at the lowest",
-    "lowest less likeliest",
-    "lowest of earlier steps",
-    "steps before",
-)
-"""Log-probabilities, entropies (nats) and counts of one step, each squeezed by ``squeeze``."""
 WIDTH = 64
 DROPOUT = 0.2
 WARM_UP = 0.05
 
 
+def numbers_of(pieces: Sequence[str]) -> Iterator[tuple[int, int, bool]]:
+    """Yield the first and the next token of each number, from the tokens' texts, and whether it was stated before."""
+    known: set[str] = set()
+    start = None
+    for i, piece in enumerate([*pieces, ""]):
+        digit = any(map(str.isdigit, piece))
+        if start is not None and (not digit or piece[0].isspace()):
+            number = "".join(pieces[start:i]).strip()
+            yield start, i, number in known
+            known.add(number)
+            start = None
+        if digit and start is None:
+            start = i
+
+
+def masks_of(numbers: Sequence[tuple[int, int, bool]], start: int, end: int) -> torch.Tensor:
+    """Return which tokens from ``start`` to ``end`` are in which group: (groups, tokens)."""
+    masks = torch.zeros(len(GROUPS), end - start, dtype=torch.bool)
+    mine = [
+        (max(first - start, 0), last - start, known) for first, last, known in numbers if start < last and first < end
+    ]
+    for first, last, known in mine:
+        masks[1 if known else 2, first:last] = True
+    masks[0] = ~masks.any(0)
+    for first, last, _ in mine[-1:]:
+        masks[3, first:last] = True
+    return masks
+
+
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def step_features(logits: torch.Tensor, reading: Reading) -> torch.Tensor:
+def step_features(logits: torch.Tensor, reading: Reading, tokenizer: ModelTokenizer) -> torch.Tensor:
     """Return one solution's readings, (steps, features), from its logits, (tokens, vocabulary).
 
     The reading's first position is the prompt's last token, the others are the last tokens of the steps.
     """
     chances = torch.log_softmax(logits.float(), dim=-1)
-    entropy, likeliest = -(chances.exp() * chances).sum(-1), chances.max(-1).values
-    ids = torch.tensor(reading.ids)
-    own = chances[: len(ids) - 1].gather(-1, ids[1:, None])[:, 0]  # of token i + 1, as seen from token i
+    ids, numbers = torch.tensor(reading.ids), [*numbers_of([*map(tokenizer.piece, reading.ids)])]
+    # Of token i + 1, as seen from token i: its own chance, the entropy, the chance of the likeliest token.
+    own = chances[: len(ids) - 1].gather(-1, ids[1:, None])[:, 0]
+    seen = torch.stack([own, -(chances.exp() * chances).sum(-1)[:-1], chances.max(-1).values[:-1]])
     before, *ends = reading.at
-    steps, earlier = [], 0.0
+    steps, earlier = [], [0.0] * len(GROUPS)
     for number, end in enumerate(ends):
         # The step's tokens are seen from the token before each; the line break itself says nothing about the step.
-        tokens = own[before : max(end - 1, before + 1)]
-        at = before + int(tokens.argmin())
-        lowest, second = [*tokens.sort().values[:2].tolist(), 0.0][:2]
-        best = float(likeliest[at])
-        scored = [lowest, second, float(tokens.sum()), float(tokens[-1]), float(entropy[at]), best, lowest - best]
-        steps.append([*scored, earlier, float(number)])
-        before, earlier = end, min(earlier, lowest)
+        last = max(end - 1, before + 1)
+        of_groups = [_of_group(seen[:, before:last][:, mask]) for mask in masks_of(numbers, before + 1, last + 1)]
+        steps.append([*chain(*of_groups), *earlier, float(number)])
+        before, earlier = end, [min(a, b[0]) for a, b in zip(earlier, of_groups, strict=True)]
     return squeeze(torch.tensor(steps))
+
+
+def _of_group(seen: torch.Tensor) -> list[float]:
+    own, entropy, likeliest = seen
+    if not len(own):
+        return [0.0] * len(OF_GROUP)
+    at = int(own.argmin())
+    lowest, second = [*own.sort().values[:2].tolist(), 0.0][:2]
+    best = float(likeliest[at])
+    return [lowest, second, float(own.sum()), float(entropy[at]), best, lowest - best, float(len(own))]
 
 
 def squeeze(values: torch.Tensor) -> torch.Tensor:

@@ -42,7 +42,10 @@ def folder_settings(path: AnyPath) -> RunFile:
     except (OSError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())
         raise BadInput(f"{path}: cannot be read ({line}); delete it and run again with the same settings") from None
-    return parse_settings(settings, str(path))
+    try:
+        return parse_settings(settings, str(path))
+    except BadInput as error:
+        raise BadInput(f"{error} (edited, or from another version of stepforge: that version reads it)") from None
 
 
 def parse_settings(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from stepforge.grading.final_answer import extract_answer, reference_answer
+from stepforge.grading.final_answer import answer_in_words, extract_answer, reference_answer
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import AnswerKind, Problem
@@ -93,7 +93,7 @@ class AnswerVerifier:
                 outcome="undetermined", reason=f"the response has more than {RESPONSE_CHARACTERS} characters"
             )
         try:
-            extracted = extract_answer(item.response)
+            extracted = (answer_in_words if item.kind == "text" else extract_answer)(item.response)
             reference = item.reference if item.kind in ("choice", "text") else reference_answer(item.reference)
         except Exception as error:  # whatever a response breaks, that does not make it wrong
             return Verified(outcome="undetermined", reason=type(error).__name__)

@@ -15,13 +15,14 @@ from benchmarks.usefulness.prm_exam import NONE, Answers, Case, first_below, pad
 from benchmarks.usefulness.prm_rows import PrmRow, prm_rows
 from benchmarks.usefulness.recording import Reader, Recording
 from benchmarks.usefulness.resampling import estimate, f1_samples, mean_samples, weights
-from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.scorers import Surprise
 from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabelerCost, Verdict
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Start, Step
 
-reading, train_prm = Later("benchmarks.usefulness.reading"), Later("benchmarks.usefulness.train_prm")
+prm_bench = Later("benchmarks.usefulness.prm_bench")
+train_scorer = Later("stepforge.pipelines.commands.train_scorer")
 heads = Later("stepforge.pipelines.scorers.surprise_head")
 IDENTITY = PolicyIdentity(
     model="m", digest="d", engine="e", engine_version="1", temperature=1, top_p=1, max_tokens=9, prompt="{question}\n"
@@ -195,15 +196,16 @@ def test_choosing_among_solutions() -> None:
 
 
 def test_readings_are_causal_and_see_a_wrong_value() -> None:
-    policy, tokenizer = reading.load_policy(embedded_folder())
     question = "A sequence starts with 3. Each next term is 2 times the term before minus 1. Find term 4."
     right = ("t2 = 2 * 3 - 1 = 5", "t3 = 2 * 5 - 1 = 9", "t4 = 2 * 9 - 1 = 17", "Answer: 17")
     wrong = ("t2 = 2 * 3 - 1 = 5", "t3 = 2 * 5 - 1 = 7", "t4 = 2 * 7 - 1 = 13", "Answer: 13")
-    good, bad = reading.readings(policy, tokenizer, [(question, right), (question, wrong)])
+    good, bad = train_scorer.read_solutions(Surprise(), [(question, right), (question, wrong)])
     assert good.shape == (4, len(heads.FEATURES))
     assert torch.allclose(good[0], bad[0], atol=1e-4)
-    assert reading.lowest_chance(good)[1] > 0.5 > reading.lowest_chance(bad)[1]
-    assert reading.lowest_chance(heads.squeeze(torch.tensor([[math.log(0.25)]])))[0] == pytest.approx(0.25)
+    assert prm_bench.lowest_chance(good)[1] > 0.5 > prm_bench.lowest_chance(bad)[1]
+    one = torch.zeros(1, len(heads.FEATURES))
+    one[0, heads.FEATURES.index("lowest, new numbers")] = math.log(0.25)
+    assert prm_bench.lowest_chance(heads.squeeze(one))[0] == pytest.approx(0.25)
 
 
 def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> None:
@@ -215,11 +217,3 @@ def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> Non
     assert scores[1][1] > 0.8
     head.save(tmp_path)
     assert heads.SurpriseHead.load(tmp_path).read_scores(read[:2]) == scores
-
-
-def test_token_classification_starts_from_the_policy_and_fits_a_row() -> None:
-    row = PrmRow(prompt="Ann has 2 pens.", completions=("Ann = 2", "Bob = 3"), labels=(1.0, 0.0))
-    trained = train_prm.train_hidden([row], embedded_folder(), heads.HeadTraining(steps=12, batch=2, rate=1e-3), 1)
-    first, second = trained.scores([(row.prompt, row.completions)])[0]
-    assert first > 0.8
-    assert second < 0.2

@@ -21,7 +21,8 @@ from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
 
-train_prm, heads = Later("benchmarks.usefulness.train_prm"), Later("stepforge.pipelines.scorers.surprise_head")
+bench, tables = Later("benchmarks.usefulness.bench"), Later("benchmarks.usefulness.tables")
+heads = Later("stepforge.pipelines.scorers.surprise_head")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -31,11 +32,12 @@ def test_rows_without_a_label_train_nothing() -> None:
         heads.train_head([torch.zeros(1, len(heads.FEATURES))], [row.labels], heads.HeadTraining(steps=1), 1)
 
 
-def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"prompt": "q", "completions": ["a"], "labels": [1]}\n{"prompt": 3}\n')
-    with pytest.raises(BadInput, match="line 2"):
-        train_prm.read_rows(path)
+def test_committed_figures_are_read_and_written_the_same_and_printed() -> None:
+    path = REPOSITORY / "benchmarks/results/usefulness.json"
+    result = bench.read_result(path)
+    assert bench.as_text(result) == path.read_text(encoding="utf-8")
+    f1, low, high = next(r.f1 for r in result.reward_models if r.labels == "oracle")
+    assert f"{f1:.3f} ({low:.3f} to {high:.3f})" in tables.tables(result)
 
 
 def test_a_missing_trainer_is_one_clear_line(tmp_path: Path) -> None:

@@ -125,6 +125,14 @@ def test_answers_stated_or_guessed(text: str, stated: str | None, any_answer: st
         assert policy.answer(a_problem(), text) == expected
 
 
+@pytest.mark.parametrize("answer", ["stated", "any"])
+def test_an_answer_in_words_may_be_a_sentence(answer: str) -> None:
+    policy = PromptedPolicy(ThreeByThree("a"), PolicySettings.model_validate({"answer": answer}))
+    problem = a_problem(answer="Ada is a pet").model_copy(update={"answer_kind": "text"})
+    assert policy.answer(problem, "so Ada is a pet\nAnswer: Ada is a pet") == "Ada is a pet"
+    assert policy.answer(problem, "**Answer:** Ada") == "Ada"
+
+
 def test_chat_models_get_their_template() -> None:
     engine = ThreeByThree("a")
     sampled(engine, PolicySettings(chat=True, system="Be brief.", prompt="Solve: {question}"))

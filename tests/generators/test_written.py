@@ -24,9 +24,9 @@ from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
-from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.model_sources import seed_problems, write_problems
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
-from stepforge.pipelines.run_folder.plan import plan_shards
+from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.pipelines.storage.store import write_text
@@ -130,6 +130,18 @@ def test_two_problems_of_a_group_are_combined() -> None:
     partner = partner.model_copy(update={"problem": partner.problem.model_copy(update={"id": "set:2"})})
     made = make(written("combine"), Model("Problem: Ann has 42 pens and Bob 3. How many have both?"), partner=partner)
     assert (made.problem.answer, made.problem.lineage.parents) == ("45", ("set:1", "set:2"))
+
+
+def test_either_seed_of_a_group_finds_the_other(tmp_path: Path) -> None:
+    rows = [{"question": f"Ann has {n} pens?", "answer": "1", "of": str(max(1, n))} for n in range(99)]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = {"kind": "problem_set", "path": str(tmp_path / "set.jsonl"), "group": "of"}
+    part = written("combine", seeds=seeds, attempts=2)
+    shard = ShardPlan(index=0, source=0, start=0, stop=2)
+    policy = policy_of(Model("Problem: Ann has 42 pens and Bob 3. How many have both?"))
+    done = asyncio.run(write_problems(a_run(generate=[part.model_dump()]), shard, part, policy, EqualGrader()))
+    parents = [item.problem.lineage.parents for item in done.made if item.problem.lineage]
+    assert parents[0] == parents[1][::-1]
 
 
 def test_a_seed_without_numbers_has_none_to_ask_for() -> None:

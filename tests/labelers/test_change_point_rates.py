@@ -10,7 +10,6 @@ from change_point_worlds import many, observed, simulated
 from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import (
     calibrated,
-    held_out,
     pooled_rates,
 )
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
@@ -73,15 +72,6 @@ def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
     assert pooled_rates([], Rates()) == Rates()
 
 
-def test_a_held_out_prediction_does_not_know_its_outcome() -> None:
-    seen = observed([(8, 2), (0, 0), (5, 0), (0, 0)])
-    other = observed([(8, 2), (0, 0), (0, 5), (0, 0)])
-    (one,), (two,) = list(held_out(seen, Rates())), list(held_out(other, Rates()))
-    assert one.first_error == two.first_error
-    assert one.prefix == two.prefix == 2
-    assert one.log_right > two.log_right
-
-
 def test_known_first_errors_calibrate_what_is_said() -> None:
     """V falls at step 3 of 6; in half of the solutions the first error is step 1 and did no harm at first."""
     seen = [observed([(9, 1), (9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])] * 20
@@ -98,9 +88,9 @@ def test_v_may_fall_before_the_wrong_step_and_then_a_false_equation_tells_which_
     seen = observed([(9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])
     at_once, early = (posterior(seen, Rates(early=share)).first_error for share in (0.0, 0.3))
     assert at_once[1] > 0.9
-    assert early[1] > early[2] > 0.15 > early[3] > early[4]
+    assert early[1] > early[2] > 0.1 > early[3] > early[4]
     false_next = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN, UNKNOWN]))
-    assert posterior(false_next, Rates(early=0.3)).first_error[2] > 0.5
+    assert posterior(false_next, Rates(early=0.3)).first_error[2] > 3 * early[2]
     together = seen._replace(stated=np.array([UNKNOWN, FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
     assert posterior(together, Rates(early=0.3)).first_error[1] > 0.8
 

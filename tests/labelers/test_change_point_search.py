@@ -1,15 +1,13 @@
 """The search of change_point on known policies: what it asks, what it spends, and where its assumptions are wrong."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
-from statistics import mean
 from typing import NamedTuple
 
 import pytest
-from change_point_worlds import LETTERS, STEPS, World, case, many, observed, run, shared_steps
-from fakes import EqualGrader, KnownPolicy, a_solution, solved
+from change_point_worlds import LETTERS, STEPS, World, case, observed, run
+from fakes import KnownPolicy, a_solution, solved
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,12 +17,8 @@ from stepforge.labelers.change_point.model import (
     posterior,
 )
 from stepforge.labelers.change_point.observations import share_left
-from stepforge.labelers.change_point.pooling import (
-    fails_check,
-)
 from stepforge.labelers.change_point.rates import Rates
-from stepforge.labelers.evidence.store import Evidence, solution_trajectory
-from stepforge.labelers.sprt import likeliest_error
+from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
@@ -196,26 +190,3 @@ def test_a_policy_that_often_recovers() -> None:
     ours = score(ChangePoint(), World(lost=0.15))
     assert ours.exact >= 0.55
     assert ours.exact >= score(BISECTION, World(lost=0.15)).exact + 0.2
-
-
-def test_completions_that_contradict_the_model_are_judged_by_sequential_tests() -> None:
-    row = solved(a_solution("good", "abcdefgh", "correct"), a_solution("bad", LETTERS, "wrong"))
-    path = solution_trajectory(row.rollouts[1])
-    up_and_down = KnownPolicy(lambda prefix: float(shared_steps(prefix) in (2, 3, 5, 6)))  # no single error
-    evidence = Evidence(row, up_and_down, EqualGrader(), 1)
-    part = ChangePoint(rates=Rates(repair=0.01))
-    for count in range(1, STEPS):
-        asyncio.run(evidence.more(path, count, 6))
-    seen = part.observed(path, evidence)
-    assert fails_check(seen, part.rates)
-    fallen_back = part.verdict(path, evidence, part.believe(path, evidence))
-    assert fallen_back.first_error == likeliest_error(path, evidence) == 6
-    assert fallen_back.classes is None  # which the model alone can tell
-    alone = part.model_copy(update={"fallback": False})
-    assert alone.verdict(path, evidence, part.believe(path, evidence)).classes is not None
-
-
-def test_completions_that_agree_with_the_model_pass_its_check() -> None:
-    assert not fails_check(observed([(8, 2), (0, 0), (4, 1), (0, 6), (0, 5), (0, 0)]), Rates())
-    failed = [fails_check(drawn.seen, Rates(hazard=1.5)) for drawn in many()]
-    assert mean(failed) < 0.02

@@ -117,8 +117,8 @@ def test_scores_as_a_prior_move_the_posterior_and_save_completions() -> None:
         return 0.02 if "B" in prefix else 0.9
 
     told = _scored("w", "ABCD", "wrong", (0.995, 0.01, 0.9, 0.9))
-    plain, asked = _labeled(ChangePoint(surprise=False, fallback=False), told, value=value)
-    prior, fewer = _labeled(ChangePoint(surprise=False, fallback=False, prior="reward_model"), told, value=value)
+    plain, asked = _labeled(ChangePoint(surprise=False), told, value=value)
+    prior, fewer = _labeled(ChangePoint(surprise=False, prior="reward_model"), told, value=value)
     assert prior.solutions[0].verdict.first_error == plain.solutions[0].verdict.first_error == 1
     assert sum(fewer.asked.values()) < sum(asked.asked.values())
 

@@ -8,7 +8,7 @@ from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
 from stepforge.labelers import SPRT, OmegaPRM
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
-from stepforge.labelers.sprt import base_ratio, likeliest_error
+from stepforge.labelers.sprt import base_ratio
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -78,11 +78,3 @@ def test_right_and_truncated_solutions_are_not_asked_about() -> None:
     assert not policy.asked
     assert labeled.solutions[0].verdict.finds_no_error
     assert labeled.solutions[1].verdict.abstained
-
-
-def test_the_likeliest_error_is_where_stored_completions_turn() -> None:
-    evidence = Evidence(ROW, breaks_at(4, 1.0, 0.0), EqualGrader(), 0)
-    path = solution_trajectory(ROW.rollouts[1])
-    for count in (2, 4, 5, 7):
-        asyncio.run(evidence.more(path, count, 3))
-    assert likeliest_error(path, evidence) == 4

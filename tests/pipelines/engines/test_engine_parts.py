@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings
-from stepforge.pipelines.engines.model_files import digest, locate
+from stepforge.pipelines.engines.model_files import check_there, digest, locate
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line
 from stepforge.schemas.errors import BadInput
 
@@ -136,6 +136,14 @@ def test_the_digest_changes_with_weights_and_tokenizer_alone(tmp_path: Path) -> 
         assert after != before
         before = after
     assert digest("org/name", "abc123") == "abc123"
+
+
+def test_a_model_that_is_nowhere_is_refused_before_the_engine_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match="no-such-org/no-such-model: neither in the local cache"):
+        check_there("no-such-org/no-such-model", None)
+    check_there("embedded", None)
+    check_there("org/name-GGUF:Q4_K_M", None)  # a form of vLLM's that the Hub's client does not know
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

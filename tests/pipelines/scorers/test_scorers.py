@@ -26,8 +26,9 @@ from tiny_networks import (
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.pipelines.engines.model_files import embedded_folder
-from stepforge.pipelines.engines.tokenization import load_tokenizer
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.pipelines.scorers import Surprise, open_scorer
+from stepforge.pipelines.scorers.shapes import Reading
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import StepScores
 
@@ -145,7 +146,7 @@ def test_a_generative_judge_gives_the_share_of_yes(tokenizer: Any, tmp_path: Pat
 def test_surprise_reads_the_policy_and_asks_its_head(tokenizer: Any, tmp_path: Path) -> None:
     network = language_model(tokenizer, tmp_path)
     torch.manual_seed(5)
-    head = surprise_head.SurpriseHead()
+    head, tokens = surprise_head.SurpriseHead(), ModelTokenizer(tokenizer)
     head.save(tmp_path)
     expected = []
     for steps in SOLUTIONS:
@@ -155,18 +156,24 @@ def test_surprise_reads_the_policy_and_asks_its_head(tokenizer: Any, tmp_path: P
             ids += ids_of(tokenizer, step + "\n")
             at.append(len(ids) - 1)
         chances = logits(network, ids).log_softmax(-1)
-        lowest = [min(chances[i, ids[i + 1]].item() for i in range(start, end - 1)) for start, end in pairwise(at)]
-        features = surprise_head.step_features(logits(network, ids), _reading(ids, at))
-        squeezed = torch.tensor(lowest)
-        assert torch.allclose(features[:, 0], -torch.log1p(-squeezed * 5), atol=1e-4)
+        total = [sum(chances[i, ids[i + 1]].item() for i in range(start, end - 1)) for start, end in pairwise(at)]
+        features = surprise_head.step_features(logits(network, ids), Reading(tuple(ids), tuple(at)), tokens)
+        sums = [surprise_head.FEATURES.index(f"sum, {group}") for group in surprise_head.GROUPS[:3]]
+        of_groups = -features[:, sums].abs().expm1() / 5
+        assert of_groups.sum(-1).tolist() == pytest.approx(total, abs=1e-3)
         expected.append(head.read_scores([features])[0])
     check(scores_of({"kind": "surprise", "model": str(tmp_path)}), expected)
 
 
-def _reading(ids: list[int], at: list[int]) -> Any:
-    from stepforge.pipelines.scorers.shapes import Reading
-
-    return Reading(tuple(ids), tuple(at))
+def test_numbers_are_told_from_words_and_new_ones_from_repeated_ones() -> None:
+    pieces = ("Ann", " has", " 1", "5", " pens", ".", "\n", " 1", "5", "-", "1", " =", " 1", "4", " 1")
+    numbers = [*surprise_head.numbers_of(pieces)]
+    assert numbers == [(2, 4, False), (7, 9, True), (10, 11, False), (12, 14, False), (14, 15, True)]
+    words, repeated, new, last = surprise_head.masks_of(numbers, 7, 14).int().tolist()
+    assert words == [0, 0, 1, 0, 1, 0, 0]
+    assert repeated == [1, 1, 0, 0, 0, 0, 0]
+    assert new == [0, 0, 0, 1, 0, 1, 1]
+    assert last == [0, 0, 0, 0, 0, 1, 1]
 
 
 def test_what_cannot_be_scored_is_an_error_and_never_a_low_score(tokenizer: Any, tmp_path: Path) -> None:
@@ -194,21 +201,27 @@ def test_a_model_without_the_head_or_the_file_is_bad_input(tokenizer: Any, tmp_p
     language_model(tokenizer, tmp_path)
     with pytest.raises(BadInput, match=r"v_head\.summary"):
         scores_of({"kind": "value_head", "model": str(tmp_path)})
+    surprise = {"kind": "surprise", "model": str(tmp_path)}
     with pytest.raises(BadInput, match="train one"):
-        scores_of({"kind": "surprise", "model": str(tmp_path)})
+        scores_of(surprise)
+    safetensors.save_file({"mean": torch.zeros(9)}, tmp_path / "surprise_head.safetensors")
+    with pytest.raises(BadInput, match="no head of this version"):
+        scores_of(surprise)
     with pytest.raises(BadInput, match="not a folder"):
         scores_of({"kind": "rlhflow", "model": "./nowhere"})
 
 
-def test_the_embedded_reward_model_sees_a_wrong_line() -> None:
-    problem = next(part for part in ALL_FAMILIES if part().kind == "sequence")(levels=(3,)).item(5, 0)
+@pytest.mark.parametrize(("model", "wording"), [("embedded", "plain"), ("embedded-free", "free")])
+def test_an_embedded_reward_model_sees_a_wrong_line(model: str, wording: str) -> None:
+    family = next(part for part in ALL_FAMILIES if part().kind == "sequence")
+    problem = family.model_validate({"levels": (3,), "wording": wording}).item(5, 0)
     right = (problem.reference_solution or "").split("\n")
     line = right[2]
     number = re.findall(r"\d+", line)[-1]
     wrong = [*right[:2], line.removesuffix(number) + str(int(number) + 1), *right[3:]]
 
     async def work() -> list[StepScores]:
-        scorer = await open_scorer(Surprise())
+        scorer = await open_scorer(Surprise(model=model))
         return await scorer.score(problem.question, [right, wrong])
 
     good, bad = asyncio.run(work())

@@ -68,6 +68,13 @@ def test_a_batch_is_answered_in_order(verifier: AnswerVerifier) -> None:
     assert found[0]["extracted"] == "4"
 
 
+def test_an_answer_in_words_may_be_a_sentence(verifier: AnswerVerifier) -> None:
+    pairs = [("so\nAnswer: Ada is a pet", "Ada is a pet"), ("Answer: Ada is a toad", "Ada is a pet")]
+    body = {"items": [item | {"kind": "text"} for item in _items(pairs)["items"]]}
+    found = _post(verifier, "/verify", body).json()["verdicts"]
+    assert [one["outcome"] for one in found] == ["correct", "wrong"]
+
+
 def test_openrlhf_gets_rewards_and_what_is_undetermined_is_flagged(verifier: AnswerVerifier) -> None:
     prompts = ["Q 4? "] * 3
     query = [prompts[0] + "The answer is 4.", prompts[1] + "The answer is 5.", prompts[2] + "The answer is 4."]
