@@ -56,8 +56,8 @@ def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None)
     rest, pooling = (_columns(pilot.problems, names, pooling=pooling) for pooling in (False, True))
     clock = _Clock(pilot, plan, seed)
     found = [
-        _figures(names, often @ rest, first @ pooling, clock, price)
-        for often, first in _draws(len(pilot.problems), plan, seed)
+        _figures(names, often @ rest, first @ pooling, seen, clock, price)
+        for often, first, seen in _draws(len(pilot.problems), plan, seed)
     ]
     return {name: _interval([figures[name] for figures in found]) for name, value in found[0].items() if value == value}
 
@@ -79,21 +79,25 @@ def _columns(problems: Sequence[PilotProblem], names: Sequence[str], *, pooling:
     return np.array([row(problem) for problem in problems], dtype=float)
 
 
-def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array]]:
+def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array, float]]:
     """Return how many of the run's problems each pilot problem represents, after the pooling and before it; first in
-    expectation, then in simulated runs."""
+    expectation, then in simulated runs.
+
+    The third is the share of the run's problems whose kind the pilot met, in simulated runs from Jeffreys' posterior
+    for a kind that was met in none of ``count``: a pilot that keeps every problem does not show that the run will.
+    """
     rng = np.random.default_rng(seed)
     later = plan.problems - plan.pooling
-    draws = [(np.full(count, later / count), np.full(count, plan.pooling / count))]
+    draws = [(np.full(count, later / count), np.full(count, plan.pooling / count), 1.0)]
     for _ in range(REPLICATES):
         chances = rng.multinomial(count, np.full(count, 1 / count)) / count
         drawn = rng.multinomial(later, chances), rng.multinomial(plan.pooling, chances)
-        draws.append((drawn[0].astype(float), drawn[1].astype(float)))
+        draws.append((drawn[0].astype(float), drawn[1].astype(float), 1 - rng.beta(0.5, count + 0.5)))
     return draws
 
 
 def _figures(
-    names: Sequence[str], rest: Array, pooling: Array, clock: "_Clock", price: float | None
+    names: Sequence[str], rest: Array, pooling: Array, seen: float, clock: "_Clock", price: float | None
 ) -> dict[str, float]:
     parts = ["solve", *(f"label: {name}" for name in names)]
     costs_rest, costs_pooling = (sums[:-3].reshape(-1, len(COSTS)) for sums in (rest, pooling))
@@ -103,7 +107,7 @@ def _figures(
         for part, spent in zip(("total", *parts), (costs.sum(0), *costs), strict=True)
         for name, value in zip(COSTS, spent, strict=True)
     }
-    rows = zip(("rows.vetted", "rows.kept", "rows.labeled_steps"), rest[-3:] + pooling[-3:], strict=True)
+    rows = zip(("rows.vetted", "rows.kept", "rows.labeled_steps"), (rest[-3:] + pooling[-3:]) * seen, strict=True)
     figures |= {name: float(value) for name, value in rows}
     figures["seconds"] = clock.wall(costs[0], costs_pooling[1:].sum(0), costs_rest[1:].sum(0))
     figures["engine_hours"] = figures["seconds"] * clock.plan.engines / 3600
