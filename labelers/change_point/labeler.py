@@ -47,7 +47,7 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where it is more likely than not that a step is wrong."""
+    where some step is likelier wrong than none."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
