@@ -25,9 +25,9 @@ class Ratio(NamedTuple):
     success: float
     failure: float
 
-    def of(self, label: StepLabel | None) -> float:
+    def of(self, label: StepLabel) -> float:
         """Return the ratio after a prefix's completions."""
-        return 0.0 if label is None else label.successes * self.success + label.failures * self.failure
+        return label.successes * self.success + label.failures * self.failure
 
 
 class SPRT(LabelPart):
@@ -48,18 +48,14 @@ class SPRT(LabelPart):
         return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
 
     async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
-        error, asked = await self.search(path, evidence)
-        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
-
-    async def search(self, path: Trajectory, evidence: Evidence) -> tuple[int | None, int]:
-        """Return the first error, None where a prefix has no verdict, and the last prefix asked."""
         ratio = base_ratio(evidence)
 
         async def alive(count: int) -> bool | None:
             label = await evidence.until(path, count, 1, self.most, lambda seen: abs(ratio.of(seen)) >= log(self.odds))
             return ratio.of(label) > 0 if label.trials else None
 
-        return await bisect(0, len(path.steps), alive)
+        error, asked = await bisect(0, len(path.steps), alive)
+        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
 
 
 def base_ratio(evidence: Evidence) -> Ratio:
