@@ -37,8 +37,9 @@ def test_the_ratio_by_hand() -> None:
     assert ratio.failure == pytest.approx(log(0.6 / 0.9))
     path = solution_trajectory(ROW.rollouts[1])
     asyncio.run(evidence.more(path, 2, 3))
-    assert ratio.of(evidence.label(path, 2)) == pytest.approx(3 * log(4))
-    assert ratio.of(None) == 0.0
+    seen = evidence.label(path, 2)
+    assert seen is not None
+    assert ratio.of(seen) == pytest.approx(3 * log(4))
 
 
 def test_a_prefix_is_settled_as_soon_as_the_odds_are_six_to_one() -> None:
