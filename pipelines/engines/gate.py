@@ -28,8 +28,6 @@ STUCK_SECONDS = 60.0
 """How much longer than its own limit a request may take before the engine counts as hung."""
 STUCK_REQUESTS = 8
 """Consecutive abandoned requests, with no other answer in between, at which the engine itself counts as hung."""
-
-
 MOST_TOKENS = 2**31
 """Larger than any context."""
 COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
@@ -117,12 +115,18 @@ class EngineGate:
         return Answer(completion, seconds)
 
     async def answers(self) -> bool:
-        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault."""
+        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault.
+
+        One token is enough, unless the model reasons first: then the server has no text to return, which is an error.
+        """
         if self._answered is None:
             return True
         prompt, seed, sampling = self._answered
-        short = sampling.model_copy(update={"max_tokens": 1})
-        return sound(await self.engine.complete(prompt, seed=seed, sampling=short)).finish != "error"
+        for tokens in (1, sampling.max_tokens):
+            again = sampling.model_copy(update={"max_tokens": tokens})
+            if sound(await self.engine.complete(prompt, seed=seed, sampling=again)).finish != "error":
+                return True
+        return False
 
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
