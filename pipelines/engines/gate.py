@@ -117,16 +117,12 @@ class EngineGate:
     async def answers(self) -> bool:
         """Whether the engine still answers a request that it has answered; if it fails, no request is at fault.
 
-        One token is enough, unless the model reasons first: then the server has no text to return, which is an error.
+        The request is sent whole: cut to one token, a model that reasons first has no text yet, which is an error.
         """
         if self._answered is None:
             return True
         prompt, seed, sampling = self._answered
-        for tokens in (1, sampling.max_tokens):
-            again = sampling.model_copy(update={"max_tokens": tokens})
-            if sound(await self.engine.complete(prompt, seed=seed, sampling=again)).finish != "error":
-                return True
-        return False
+        return sound(await self.engine.complete(prompt, seed=seed, sampling=sampling)).finish != "error"
 
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
