@@ -32,6 +32,7 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
+
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
 
@@ -46,7 +47,7 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where the probability that no step is wrong is below 0.7."""
+    where some step is likelier wrong than none."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
