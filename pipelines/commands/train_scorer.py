@@ -88,7 +88,8 @@ def main() -> None:
     try:
         train_scorer(chosen.data, settings, chosen.out, HeadTraining(steps=chosen.steps), chosen.seed)
     except BadInput as error:
-        sys.exit(f"train_scorer: {error}")
+        print(f"train_scorer: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
