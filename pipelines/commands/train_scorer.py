@@ -88,8 +88,7 @@ def main() -> None:
     try:
         train_scorer(chosen.data, settings, chosen.out, HeadTraining(steps=chosen.steps), chosen.seed)
     except BadInput as error:
-        print(f"train_scorer: {error}", file=sys.stderr)
-        sys.exit(2)
+        parser.exit(2, f"train_scorer: {error}\n")
 
 
 if __name__ == "__main__":
