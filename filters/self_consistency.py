@@ -53,7 +53,7 @@ class SelfConsistency(Record):
         return with_reference(row, majority)
 
     def _calibrated(self, share: float) -> float:
-        import numpy as np  # a run's start does without it
+        import numpy as np  # not needed to start a run
 
         shares, probabilities = zip((0.0, 0.0), *self.calibration, strict=True)
         return float(np.interp(share, shares, probabilities)) if self.calibration else share

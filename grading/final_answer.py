@@ -58,8 +58,12 @@ def stated_line(text: str) -> str | None:
 
 
 def answer_in_words(text: str, *, stated: bool = False) -> str | None:
-    """Return the final answer where it may be a sentence, which no frame expects: else the line with ``Answer:``."""
-    return (stated_answer if stated else extract_answer)(text) or stated_line(text)
+    """Return the final answer where it may be a sentence: framed, else the whole line with ``Answer:``.
+
+    Only then, and unless it must be ``stated``, is a number of the closing sentences the answer.
+    """
+    found = stated_answer(text) or stated_line(text)
+    return found if found or stated else extract_answer(text)
 
 
 def reference_answer(text: str) -> str | None:

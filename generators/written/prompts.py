@@ -37,8 +37,9 @@ MAX_QUESTION = 4_000
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _OPENING = re.compile(r"(?:^|\n)\W*(?:[A-Za-z]+ ){0,3}(?:problem|question)[^\w\n]*:\W*?\s*(?=\w|\$|\\)", re.IGNORECASE)
-_FURTHER = re.compile(r"\n\W*(?:formula|solution|answer|explanation|note)\b[^\w\n]*:", re.IGNORECASE)
-_FORMULA = re.compile(r"\n\W*formula[^\w\n]*:\s*([^\n=]*)", re.IGNORECASE)
+_LABEL = r"(?:\n\W*formula|(?-i:(?<=[?.!] )Formula))[^\w\n]*:"
+_FURTHER = re.compile(rf"{_LABEL}|\n\W*(?:solution|answer|explanation|note)\b[^\w\n]*:", re.IGNORECASE)
+_FORMULA = re.compile(rf"{_LABEL}\s*([^\n=]*)", re.IGNORECASE)
 _COMMANDS = "calculate|compute|count|determine|evaluate|express|find|give|list|simplify|solve|work out"
 _ASKS = re.compile(rf"[?\uff1f]|\b(?:how|what|which|{_COMMANDS})\b", re.IGNORECASE)
 _COPY = 0.9

@@ -81,8 +81,8 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
     """Return the answer that most solutions end at, and their share.
 
-    Solutions without an answer agree with nothing, and those that state a false equation do not count; if they are
-    more than half, nothing is agreed on.
+    Solutions without an answer agree with nothing. Those that state a false equation do not count; if more than half
+    of them do, nothing is agreed on.
     """
     counted = [rollout for rollout in rollouts if not refuted(rollout)]
     answered = voters(counted)

@@ -53,7 +53,8 @@ class Written(ModelSource):
     solutions: int = Field(default=8, ge=2)
     """Independent solutions that settle an answer."""
     min_agreement: float = Field(default=0.875, gt=0, le=1)
-    """Least share of them that end at the answer; those without an answer agree with nothing."""
+    """Least share of them that end at the answer. Those without an answer agree with nothing; those that state a false
+    equation do not count."""
 
     @field_validator("ways")
     @classmethod

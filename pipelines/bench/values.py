@@ -1,4 +1,4 @@
-"""The second truth: values. Estimates of V against 256 fresh completions that no estimate has seen.
+"""The second truth: values. Estimates of V against fresh completions that no estimate has seen.
 
 Per prefix, ``n`` recorded completions make the estimates and the last ``truth`` ones make the reference. The squared
 error is corrected for the reference's own noise (literature: MSE minus V(1-V)/(K-1)), and the expected calibration

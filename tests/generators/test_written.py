@@ -153,6 +153,7 @@ def test_a_seed_without_numbers_has_none_to_ask_for() -> None:
     [
         ("**Problem:** Ann has 3.\nHow many?\n\nFormula: 3*(4+5)\n", "Ann has 3.\nHow many?", "3*(4+5)"),
         ("The new Problem:\nOne?\nFormula: $3 + 4$ = 7\n\nSolution: 7", "One?", "$3 + 4$"),
+        ("Problem: By the formula: one? Formula: 3 + 4", "By the formula: one?", "3 + 4"),
         ("Problem: One?", "One?", None),
     ],
 )
