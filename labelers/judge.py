@@ -72,7 +72,8 @@ class Judge(LabelPart):
         return labeled_problem(self.name, solved, [verdict for verdict, _ in results], None, cost)
 
     async def _judge(self, problem: Problem, rollout: Rollout, policy: Policy, seed: int) -> tuple[Verdict, Cost]:
-        if rollout.outcome == "undetermined" or not rollout.steps:
+        unknown = problem.answer is None and problem.verifier is None and rollout.finish == "stop"
+        if (rollout.outcome == "undetermined" and not unknown) or not rollout.steps:
             return self._abstain(TRUNCATED), Cost()
         seed = seed_of(seed, "judge", problem.id, rollout.id)
         steps = [step.text for step in rollout.steps]

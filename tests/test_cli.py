@@ -36,6 +36,7 @@ kind = "omega_prm"
         (GOOD + "[policy]\nprompt = 'no question'\n", "policy.prompt: has no {question}"),
         (GOOD.replace("[[label]]", "[[label]"), "not TOML"),
         (GOOD + "[policy]\nsegmenter = 'line'\n", 'policy.segmenter: a table belongs here, such as { kind = "line" }'),
+        ("workers = 'fast'" + GOOD, "workers: a table belongs here, not 'fast'"),
         (GOOD.replace('kind = "sequence"', 'kind = "sequence"\nlevels = [9]'), "level 9 is outside 1 to 6"),
         (GOOD.replace('kind = "sequence"', 'kind = "problem_set"\npath = "missing.jsonl"'), "missing.jsonl"),
         (GOOD.replace('kind = "scripted"', 'kind = "vllm"\nmodel = "./nowhere"'), "engine.model: ./nowhere"),

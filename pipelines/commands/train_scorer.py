@@ -88,7 +88,7 @@ def main() -> None:
     try:
         train_scorer(chosen.data, settings, chosen.out, HeadTraining(steps=chosen.steps), chosen.seed)
     except BadInput as error:
-        sys.exit(f"train_scorer: {error}")
+        parser.exit(2, f"train_scorer: {error}\n")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,6 @@ STUCK_SECONDS = 60.0
 """How much longer than its own limit a request may take before the engine counts as hung."""
 STUCK_REQUESTS = 8
 """Consecutive abandoned requests, with no other answer in between, at which the engine itself counts as hung."""
-
-
 MOST_TOKENS = 2**31
 """Larger than any context."""
 COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
@@ -117,12 +115,14 @@ class EngineGate:
         return Answer(completion, seconds)
 
     async def answers(self) -> bool:
-        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault."""
+        """Whether the engine still answers a request that it has answered; if it fails, no request is at fault.
+
+        The request is sent whole: cut to one token, a model that reasons first has no text yet, which is an error.
+        """
         if self._answered is None:
             return True
         prompt, seed, sampling = self._answered
-        short = sampling.model_copy(update={"max_tokens": 1})
-        return sound(await self.engine.complete(prompt, seed=seed, sampling=short)).finish != "error"
+        return sound(await self.engine.complete(prompt, seed=seed, sampling=sampling)).finish != "error"
 
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:

@@ -109,7 +109,7 @@ def _question(problem: LabeledProblem, marked: Marked) -> PRM800KQuestion:
 
 def _label(marked: Marked) -> PRM800KLabel:
     solution = marked.solution
-    right = "solution" if solution.rollout.outcome == "correct" else "give_up"
+    right = "give_up" if solution.rollout.outcome == "wrong" else "solution"
     rated = [RatedStep(text=s, rating=1 if r else -1) for s, r in zip(marked.steps, marked.labels, strict=True)]
     return PRM800KLabel(
         steps=tuple(StepChoice(completions=(step,)) for step in rated),

@@ -37,7 +37,8 @@ class StepwiseRow(Origin):
     """``belief`` (a posterior) or ``counts``."""
     first_error: int
     """0-based index of the first wrong step, -1 if there is none (ProcessBench's convention)."""
-    final_answer_correct: bool
+    final_answer_correct: bool | None
+    """Null if the problem has no reference answer: a judge alone labeled it."""
 
 
 class Stepwise(StepLabels, Export):
@@ -73,7 +74,9 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         targets=solution.targets[: len(marked.steps)],
         values_from="belief" if any(label is not None and label.belief is not None for label in labels) else "counts",
         first_error=-1 if error is None else error,
-        final_answer_correct=solution.rollout.outcome == "correct",
+        final_answer_correct=None
+        if solution.rollout.outcome == "undetermined"
+        else solution.rollout.outcome == "correct",
         **origin(problem, solution),
     )
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
-from stepforge.labelers import AnyLabeler, AnyPart, Judge
+from stepforge.labelers import AnyLabeler, AnyPart, Combiner, Judge, speaking
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
@@ -73,9 +73,14 @@ def label_solutions(
 
 
 def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
-    """Raises BadInput: with these the labelers would abstain everywhere."""
+    """Raises BadInput: with these no label would be given, or not the one that was asked for."""
     if not parts:
         raise BadInput("labeler: none is given")
+    if all(isinstance(part, Combiner) for part in speaking(parts)):
+        raise BadInput("labeler: consensus and contrast need another labeler; list at least one")
+    names = [part.name for part in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"labeler: {twice[0]} is listed twice; only one of that name would be kept")
     if unscored := [part.name for part in parts if reads_scores(part) and not scored]:
         raise BadInput(f"labeler: {unscored[0]} needs a reward model's scores; give one as scorer")
     for number, task in enumerate(tasks):
@@ -87,6 +92,8 @@ def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
 
 def _part(given: str | AnyPart) -> AnyPart:
     if not isinstance(given, str):
+        if isinstance(given, type) or not isinstance(given, AnyPart):
+            raise BadInput(f"labeler: {given!r} is neither the name of a kind nor a labeler")
         return given
     try:
         part: AnyPart = TypeAdapter(AnyLabeler).validate_python({"kind": given})

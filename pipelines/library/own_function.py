@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from stepforge.pipelines.engines.text_engine import TextEngine
@@ -23,7 +24,8 @@ class FunctionEngine(TextEngine):
         if not callable(complete):
             raise BadInput(f"engine: {complete!r} is neither an engine nor a function: async def complete(text, seed)")
         try:
-            inspect.signature(complete).bind("", 0)
+            with suppress(ValueError):  # a callable written in C may not tell its arguments
+                inspect.signature(complete).bind("", 0)
         except TypeError as error:
             raise BadInput(f"engine: the function is called as complete(text, seed): {error}") from None
         self._complete = complete

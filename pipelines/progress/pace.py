@@ -1,7 +1,7 @@
-"""The estimated end: shards without their engine stages, at the work of the last committed ones and the recent speed.
+"""The time left: the tokens that the missing shards will need, at the engines' recent speed.
 
-The work of a shard is known from committed shards of any session; the speed is only from this session, so resumed
-shards and replayed completions never look like speed.
+A missing shard is expected to need as many tokens as the last committed ones did, in any session. The speed is this
+session's alone, so resumed shards and replayed completions never look like speed.
 """
 
 from collections import deque
@@ -14,7 +14,8 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
 
 ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 LAST = 20
-"""Shards whose mean is the work of one: the first of a run may cost more, as those that rates are pooled from."""
+"""How many committed shards to average. Only the last: a run's first shards may cost more, where a labeler fits its
+rates on them."""
 ENOUGH_SECONDS = 15.0
 ENOUGH_SHARDS = 2
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from stepforge.generators.uncut import uncut
 from stepforge.labelers import speaking
+from stepforge.labelers.consensus import DISAGREE
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.contents import Contents
@@ -207,8 +208,9 @@ def _label_slices(row: LabeledProblem) -> list[str]:
 
 
 def _kind_of_reason(verdict: Verdict) -> str:
-    """Why it abstained, without what each labeler said."""
-    return (verdict.reason or "no reason given").partition(":")[0]
+    """Why it abstained; of a disagreement, without what each labeler said."""
+    reason = verdict.reason or "no reason given"
+    return DISAGREE if reason.startswith(f"{DISAGREE}:") else reason
 
 
 def _policy_slices(row: LabeledProblem) -> list[str]:

@@ -36,8 +36,8 @@ class JournaledEngine(WrappedEngine):
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         """Retry until the engine answers: an outage says nothing about the row.
 
-        A request that keeps failing while others are answered fails alone; unless the server was down meanwhile, so
-        that it is asked again for a reason outside its text.
+        A request that fails while others are answered fails alone. If the server was down in the meantime, that may be
+        the reason, so the request is asked again.
         """
         outage, tries, let_down = self._gate.outage, 0, 0
         while True:

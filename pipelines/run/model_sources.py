@@ -75,7 +75,7 @@ def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:
 
 
 def _partner(part: ModelSource, seed: int, row: int, first: SourceItem) -> SourceItem | None:
-    """Return the nearest seed of the same group that asks something else: two groups may be in two splits."""
+    """Return another seed of the same group that asks something else: another group may be in the other split."""
     read = _seeds(part.seeds, seed)
     for other in (*range(row + 1, row + LOOKED_THROUGH + 1), *range(row - 1, max(-1, row - LOOKED_THROUGH - 1), -1)):
         found = read(other)

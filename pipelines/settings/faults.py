@@ -45,8 +45,10 @@ def _fault(found: ErrorDetails, settings: Mapping[str, object], root: type[Recor
         return f"{where}: one table where a list of them belongs; write [[{where}]], not [{where}]"
     if found["type"].startswith("union_tag"):
         return f"{where}: {_kinds(found)}"
-    if found["type"] in ("model_attributes_type", "model_type", "dict_type") and isinstance(found["input"], str):
+    if found["type"] == "model_attributes_type" and isinstance(found["input"], str):
         return f'{where}: a table belongs here, such as {{ kind = "{found["input"][:80]}" }}'
+    if found["type"] in ("model_type", "dict_type") and path:
+        return f"{where}: a table belongs here, not {str(found['input'])[:80]!r}"
     message = str(found["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     given = "" if isinstance(found["input"], dict | list | tuple) else f", not {str(found['input'])[:80]!r}"
     return f"{where + ': ' if where else ''}{message}{given}"

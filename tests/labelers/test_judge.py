@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import CharacterEngine, a_problem, a_solution
+from fakes import CharacterEngine, EqualGrader, a_problem, a_solution, solved
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -30,6 +30,18 @@ def test_the_prompt_shows_the_question_and_every_step_behind_a_marked_delimiter(
     expected = TEMPLATE.replace("{wording}", WORDINGS[0]).replace("{question}", "Q p?")
     assert prompt == expected.replace("{steps}", numbered(["A", "B", "C", "D"], mark))
     assert prompt.count(VERDICT) == 1
+
+
+def test_a_finished_solution_without_a_reference_is_judged_and_a_truncated_one_is_not() -> None:
+    finished = a_solution("bad", "ABCD", "undetermined").model_copy(update={"finish": "stop"})
+    cut = a_solution("cut", "ABCD", "undetermined")
+    judge = Judge(votes=1)
+    task = solved(finished, cut, problem=a_problem(answer=None))
+    row = asyncio.run(judge(task, Scripted(said("Wrong step: 2")), EqualGrader(), seed=1))
+    assert [s.verdict.first_error for s in row.solutions] == [1, None]
+    assert [s.verdict.abstained for s in row.solutions] == [False, True]
+    with_reference = asyncio.run(judge(solved(finished), Scripted(said("Wrong step: 2")), EqualGrader(), seed=1))
+    assert with_reference.solutions[0].verdict.abstained
 
 
 def test_marks_differ_between_solutions_problems_and_runs_and_not_between_votes() -> None:

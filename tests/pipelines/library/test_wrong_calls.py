@@ -34,6 +34,10 @@ async def silent(text: str, seed: int) -> Any:
     [
         ({"labeler": "omega"}, stepforge.BadInput, "no kind 'omega'; did you mean omega_prm"),
         ({"labeler": []}, stepforge.BadInput, "none is given"),
+        ({"labeler": "consensus"}, stepforge.BadInput, "need another labeler"),
+        ({"labeler": ["omega_prm", "omega_prm"]}, stepforge.BadInput, "omega_prm is listed twice"),
+        ({"labeler": {"kind": "omega_prm"}}, stepforge.BadInput, "neither the name of a kind nor a labeler"),
+        ({"engine": min}, stepforge.RunFailed, "8 of 8 calls"),
         ({"labeler": "reward_model"}, stepforge.BadInput, "needs a reward model"),
         ({"labeler": "judge"}, stepforge.BadInput, "a function has no chat"),
         ({"engine": blocking}, stepforge.BadInput, "not async"),

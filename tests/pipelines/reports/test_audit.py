@@ -5,6 +5,8 @@ from math import isclose
 from fakes import IDENTITY, a_problem, a_solution, verdict_of
 from judgments import TRUTH, judged
 
+from stepforge.labelers.cascade import FOR_A_PERSON
+from stepforge.labelers.consensus import agreed
 from stepforge.pipelines.reports.label_accuracy import (
     accuracies,
     auc,
@@ -14,6 +16,7 @@ from stepforge.pipelines.reports.label_accuracy import (
     truths_of,
 )
 from stepforge.pipelines.reports.label_audit import Audit, labeled_steps
+from stepforge.pipelines.reports.report import _kind_of_reason
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.rollout import Outcome, Step
 
@@ -63,6 +66,13 @@ def test_problems_without_a_truth_count_nowhere() -> None:
     audit.add(untold, truths_of(untold))
     assert audit.figures() == {}
     assert not judge_problem(untold)
+
+
+def test_a_reason_to_abstain_is_counted_without_what_each_labeler_said() -> None:
+    apart = agreed("consensus", [verdict_of("x", 1), verdict_of("y", 2)])
+    assert apart.reason == "labelers disagree: x step 2, y step 3"
+    for reason, counted in ((apart.reason, "labelers disagree"), (FOR_A_PERSON, FOR_A_PERSON)):
+        assert _kind_of_reason(Verdict(labeler="z", first_error=None, abstained=True, reason=reason)) == counted
 
 
 def test_steps_that_cannot_be_judged_are_left_out() -> None:

@@ -14,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepforge.generators.policy import complete_each
+from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate
+from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.storage.completions import keep_completions, kept_completions
 from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, journalled, request_key
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
+
+LONG = 7
+"""The seed of a request whose reasoning never ends."""
 
 
 @pytest.fixture
@@ -126,6 +131,28 @@ def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
 
     assert {c.finish for c in asyncio.run(ask(counted(failure_rate=1.0)))} == {"error"}
     assert "error" not in {c.finish for c in asyncio.run(ask(counted()))}
+
+
+class Reasoning(Counted):
+    """Returns no text if its tokens end before it stops reasoning: after one token, and on one request always."""
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        if seed == LONG or sampling.max_tokens == 1:
+            return Completion.failed("reasoning and no text", "server")
+        return await super().complete(prompt, seed=seed, sampling=sampling)
+
+
+def test_a_request_that_fails_alone_is_no_outage_of_a_server_that_reasons_first(folder: Path) -> None:
+    async def ask() -> list[Completion]:
+        journal = Journal(folder)
+        gate = EngineGate(Reasoning(ScriptedEngineSettings()), 4, outage=Outage("the server", patience=0.01))
+        asking = JournaledEngine(gate, journal)
+        answers = [await asking.complete(PROMPT, seed=seed, sampling=SAMPLING) for seed in (1, LONG, 2)]
+        await journal.close()
+        assert (gate.outage.begun, gate.outage.seconds) == (0, 0.0)
+        return answers
+
+    assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == ["server"]
 
 
 def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:
