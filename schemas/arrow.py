@@ -44,7 +44,7 @@ def to_table(records: Iterable[Record], record: type[Record]) -> pa.Table:
 def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return records, tuples or plain values as an array, a column at a time: no row becomes a dict.
 
-    ``pa.array`` would import pandas, which takes 45 MiB and half a second in every process.
+    ``pa.array`` would import pandas in every process: docs/results/running-costs.md has what that costs.
     """
     missing = any(value is None for value in values)
     buffers = [_bits(value is not None for value in values) if missing else None]

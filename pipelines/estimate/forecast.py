@@ -80,11 +80,11 @@ def _columns(problems: Sequence[PilotProblem], names: Sequence[str], *, pooling:
 
 
 def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array, float]]:
-    """Return how many of the run's problems each pilot problem represents, after the pooling and before it; first in
-    expectation, then in simulated runs.
+    """Return how many of the run's problems each pilot problem represents, after the pooling and before it, and the
+    share of the run's problems that are of a kind the pilot met; first in expectation, then in simulated runs.
 
-    The third is the share of the run's problems whose kind the pilot met, in simulated runs from Jeffreys' posterior
-    for a kind that was met in none of ``count``: a pilot that keeps every problem does not show that the run will.
+    A pilot that kept every problem does not show that the run will: in simulated runs the share of other kinds is drawn
+    from Jeffreys' posterior of a share that was seen in none of ``count`` problems.
     """
     rng = np.random.default_rng(seed)
     later = plan.problems - plan.pooling

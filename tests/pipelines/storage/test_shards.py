@@ -218,7 +218,6 @@ class Columns(Record):
 
 
 def test_columns_are_pyarrows_own_without_its_import_of_pandas() -> None:
-    """Which takes a second and 45 MiB, in every worker."""
     start = Start(rollout="\u00e9", steps=3)
     full = Columns(text="a\u20ac", flag=True, count=-7, shares=(0.5, None), parts=(start, start), start=start)
     empty = Columns(text=None, flag=None, count=None, shares=(), parts=None, start=None)
