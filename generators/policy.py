@@ -185,7 +185,7 @@ class PromptedPolicy:
             return stated_line(text)
         stated = self.settings.answer == "stated"
         if problem.answer_kind == "text":
-            return answer_in_words(text, stated=stated)
+            return answer_in_words(text, problem.answer, stated=stated)
         return stated_answer(text) if stated else extract_answer(text)
 
     def adopt(self, text: str) -> tuple[Step, ...]:

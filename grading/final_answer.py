@@ -22,6 +22,7 @@ from stepforge.grading.frames import (
 from stepforge.grading.last_resort import last_value, whole_answer
 from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen
 from stepforge.grading.spelling import narrow
+from stepforge.grading.verdict import decide
 
 MAX_BARE = 300
 """Longest reference in words, without a frame, that is taken as it stands, in characters."""
@@ -57,12 +58,17 @@ def stated_line(text: str) -> str | None:
     return _cut(found[-1].strip()) if found else None
 
 
-def answer_in_words(text: str, *, stated: bool = False) -> str | None:
+def answer_in_words(text: str, reference: str | None, *, stated: bool = False) -> str | None:
     """Return the final answer where it may be a sentence: framed, else the whole line with ``Answer:``.
 
-    Only then, and unless it must be ``stated``, is a number of the closing sentences the answer.
+    A frame ends at a comma or where its sentence goes on, which may be within such an answer; so a whole line that says
+    what the reference says comes first. A number of the closing sentences is the last resort, unless the answer must be
+    ``stated``.
     """
-    found = stated_answer(text) or stated_line(text)
+    line = stated_line(text)
+    if line is not None and reference is not None and decide(reference, line, "text") == "correct":
+        return line
+    found = stated_answer(text) or line
     return found if found or stated else extract_answer(text)
 
 

@@ -93,7 +93,8 @@ class AnswerVerifier:
                 outcome="undetermined", reason=f"the response has more than {RESPONSE_CHARACTERS} characters"
             )
         try:
-            extracted = (answer_in_words if item.kind == "text" else extract_answer)(item.response)
+            worded = item.kind == "text"
+            extracted = answer_in_words(item.response, item.reference) if worded else extract_answer(item.response)
             reference = item.reference if item.kind in ("choice", "text") else reference_answer(item.reference)
         except Exception as error:  # whatever a response breaks, that does not make it wrong
             return Verified(outcome="undetermined", reason=type(error).__name__)

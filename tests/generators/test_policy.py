@@ -131,6 +131,9 @@ def test_an_answer_in_words_may_be_a_sentence(answer: str) -> None:
     problem = a_problem(answer="Ada is a pet").model_copy(update={"answer_kind": "text"})
     assert policy.answer(problem, "so Ada is a pet\nAnswer: Ada is a pet") == "Ada is a pet"
     assert policy.answer(problem, "**Answer:** Ada") == "Ada"
+    moves = problem.model_copy(update={"answer": "up, down, so it ends"})
+    assert policy.answer(moves, "Answer: up, down, so it ends") == "up, down, so it ends"
+    assert policy.answer(problem, "Answer: Ben, because of the hat") == "Ben"
     assert policy.answer(problem, "All 4 are pets.\nAnswer: Ada is a pet") == "Ada is a pet"
     assert policy.answer(problem, "So there are 4.") == (None if answer == "stated" else "4")
 
