@@ -55,6 +55,7 @@ class Reply(NamedTuple):
 
 def read_reply(text: str) -> Reply | None:
     """Return what a model wrote; None where it did not keep to the form."""
+    text = text[: 2 * MAX_QUESTION]
     opening = _OPENING.search(text)
     if opening is None:
         return None
