@@ -45,6 +45,10 @@ def test_scripts_pass_shellcheck_and_may_be_run(script: Path) -> None:
     assert script.suffix == ".sbatch" or script.stat().st_mode & 0o111
 
 
+def test_shellcheck_is_really_asked() -> None:
+    assert "SC2086" in shellcheck("#!/bin/bash\nrm $1\n")
+
+
 def test_the_cron_entry_is_a_schedule_and_a_sound_command() -> None:
     (line,) = cron_lines()
     *fields, command = line.split(None, 5)
@@ -105,6 +109,11 @@ def test_no_secret_and_no_open_door(path: Path) -> None:
     assert not SECRET.search(text)
     assert not re.search(r"\b0\.0\.0\.0\b", text), "listens on every address"
     assert not re.search(r"--dashboard-host|NodePort$|type: LoadBalancer", text)
+
+
+@pytest.mark.parametrize("planted", ["hf_" + "x" * 34, "token: " + "a1" * 8, 'PASSWORD="' + "q" * 20, "5e" * 16])
+def test_a_secret_would_be_seen(planted: str) -> None:
+    assert SECRET.search(f"env:\n  {planted}\n")
 
 
 def test_one_version_of_the_project_and_one_of_ray() -> None:

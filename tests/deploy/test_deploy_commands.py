@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STEPFORGE: Any = typer.main.get_command(app)
+UsageError = typer.BadParameter.__mro__[1]
+"""Typer brings its own copy of click in some versions and uses the installed one in others."""
 
 
 def stepforge_lines() -> Iterator[tuple[str, list[str]]]:
@@ -60,6 +62,14 @@ LINES = list(stepforge_lines())
 @pytest.mark.parametrize(("where", "words"), LINES, ids=[f"{where}: {' '.join(words)}" for where, words in LINES])
 def test_stepforge_takes_its_command_lines(where: str, words: list[str]) -> None:
     parse(STEPFORGE, words)
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "a.toml", "--ot", "x"], ["runn", "a.toml"], ["show", "folder", "a", "b"], ["run"]]
+)
+def test_a_wrong_command_line_is_refused(words: list[str]) -> None:
+    with pytest.raises(UsageError):
+        parse(STEPFORGE, words)
 
 
 def test_every_kind_of_file_was_looked_at() -> None:
