@@ -53,7 +53,7 @@ IDENTITY = PolicyIdentity(
 )
 VET: dict[str, Any] = {
     "self_consistency": SelfConsistency(sharpness=8.0),
-    "wrong_reference": WrongReference(min_answers=8),
+    "wrong_reference": WrongReference(min_solutions=8),
     "difficulty": Difficulty(min_pass_rate=0.3),
     "shape": Shape(max_repetition=0.5, max_characters=4000),
     "language": Language(),

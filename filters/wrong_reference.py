@@ -11,7 +11,7 @@ from pydantic import Field
 from stepforge.filters.dropped import Corpus, Dropped
 from stepforge.filters.self_consistency import with_reference
 from stepforge.grading.verdict import decide
-from stepforge.grading.votes import vote_shares, voters
+from stepforge.grading.votes import answered, vote_shares, voters
 from stepforge.schemas.problem import KeptColumn
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
@@ -29,8 +29,10 @@ class WrongReference(Record):
     """Least share of the votes for one other answer."""
     max_support: float = Field(default=0.05, ge=0, lt=1)
     """Most votes for the reference, as a multiple of those for the other answer."""
+    min_solutions: int = Field(default=12, ge=2)
+    """Fewest solutions with an answer; with fewer, the problem passes, because a few agree on a mistake too often."""
     min_answers: int = Field(default=4, ge=2)
-    """Fewest solutions with an answer and without a false equation; with fewer, the problem passes."""
+    """Fewest of these without a false equation, which alone have a vote; with fewer, the problem passes."""
     sharpness: float = Field(default=8.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; counted equally if the engine reports
     none."""
@@ -51,8 +53,11 @@ class WrongReference(Record):
 
     def contradiction(self, row: SolvedProblem) -> str | None:
         """Return the answer that the solutions agree on against the reference; None if they do not."""
-        problem, voting = row.problem, voters(row.own or row.rollouts)
-        if problem.answer is None or len(voting) < self.min_answers:
+        problem, rollouts = row.problem, row.own or row.rollouts
+        if problem.answer is None or sum(map(answered, rollouts)) < self.min_solutions:
+            return None
+        voting = voters(rollouts)
+        if len(voting) < self.min_answers:
             return None
         shares = vote_shares(voting, problem.answer_kind, self.sharpness)
         verdicts = {answer: decide(problem.answer, answer, problem.answer_kind) for answer in shares}

@@ -27,7 +27,12 @@ def equal_answers(answers: Sequence[str], kind: AnswerKind) -> dict[str, str]:
 
 def voters(rollouts: Iterable[Rollout]) -> list[Rollout]:
     """Return the rollouts that have a say: those that ended by themselves, with an answer and no false equation."""
-    return [r for r in rollouts if r.answer is not None and r.finish == "stop" and not refuted(r)]
+    return [rollout for rollout in rollouts if answered(rollout) and not refuted(rollout)]
+
+
+def answered(rollout: Rollout) -> bool:
+    """Return whether a rollout ended by itself, with an answer."""
+    return rollout.answer is not None and rollout.finish == "stop"
 
 
 def refuted(rollout: Rollout) -> bool:

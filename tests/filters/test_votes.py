@@ -70,7 +70,8 @@ REFUTED = [rollout.model_copy(update={"steps": (Step(text="2 + 2 = 5\n"), *rollo
     [
         (AGREED, "9"),
         ([*AGREED, saying("1", -0.1)], None),  # a twelfth as many say what the reference says
-        (AGREED[:3], None),
+        (AGREED[:11], None),  # a few solutions agree on a mistake too often
+        ([*AGREED[:3], *REFUTED], None),
         (REFUTED, None),
         ([*AGREED[:4], *REFUTED], "9"),
         ([*AGREED[:6], *(saying("1", -0.1) for _ in range(3)), *REFUTED], None),
