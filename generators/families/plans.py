@@ -85,17 +85,18 @@ def _river(rng: Random, level: int) -> Puzzle:
 
 def _blocks(rng: Random, level: int) -> Puzzle:
     names = "ABCD"[: rng.choice((3, 3 + (level > 2)))]
-    return Blocks(stacks=_stacked(rng, names), goal=tuple(rng.sample(names, rng.randint(2, 3))), limit=UNBOUNDED)
+    return Blocks(stacks=_stacked(rng, names), goal=" ".join(rng.sample(names, rng.randint(2, 3))), limit=UNBOUNDED)
 
 
-def _stacked(rng: Random, names: str) -> tuple[tuple[str, ...], ...]:
-    stacks: list[list[str]] = []
+def _stacked(rng: Random, names: str) -> tuple[str, ...]:
+    stacks: list[str] = []
     for name in rng.sample(names, len(names)):
         place = rng.randint(0, len(stacks))
         if place == len(stacks):
-            stacks.append([])
-        stacks[place].append(name)
-    return tuple(sorted(tuple(stack) for stack in stacks))
+            stacks.append(name)
+        else:
+            stacks[place] += f" {name}"
+    return tuple(sorted(stacks))
 
 
 def _trip(rng: Random, level: int) -> Puzzle:
@@ -105,7 +106,7 @@ def _trip(rng: Random, level: int) -> Puzzle:
     for name in names:
         opens, takes = rng.randint(8, 13), rng.randint(1, 3)
         closes = min(20, opens + takes + rng.randint(0, 6))
-        places.append(Place(name=name, opens=opens, closes=closes, takes=takes, costs=rng.randint(1, 9)))
+        places.append(Place(name, opens, closes, takes, rng.randint(1, 9)))
     budget = sum(sorted(p.costs for p in places)[:count]) + rng.randint(0, 4)
     return Trip(hour=rng.randint(8, 10), budget=budget, travel=1, places=tuple(places), limit=count)
 
