@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from stepforge.schemas.number_words import TENS, UNITS
+
 Way = Literal["verbatim", "shared passage", "renumbered", "reworded"]
 WAYS: tuple[Way, ...] = ("verbatim", "shared passage", "renumbered", "reworded")
 
@@ -30,10 +32,8 @@ _STEM = 5
 
 _TOKEN = re.compile(r"\\[a-z]+|\d[\d,]*(?:\.\d+)?|[^\W\d_]+|[-+*/^=<>|%()\[\]_]")
 _LAYOUT = frozenset(("\\left", "\\right", "\\text", "\\mbox", "\\mathrm", "\\displaystyle", "\\dfrac", "\\tfrac"))
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(f"{_ONES} seventeen eighteen nineteen".split())}
-_NUMBER_WORDS |= {word: str(10 * tens) for tens, word in enumerate(_TENS.split(), start=2)}
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(UNITS)}
+_NUMBER_WORDS |= {word: str(10 * tens) for tens, word in enumerate(TENS, start=2)}
 
 
 class Hit(NamedTuple):

@@ -20,15 +20,13 @@ from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region, as_region, same_region
 from stepforge.grading.trees import Formula, Node, combined, with_variables
 from stepforge.grading.vocabulary import may_say_the_same, words
+from stepforge.schemas.number_words import TENS, UNITS
 from stepforge.schemas.rollout import Outcome
 
 _NUMBER_WORDS = words(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
-    "million billion first second third fourth fifth sixth seventh eighth ninth tenth half halves thirds "
-    "quarter quarters fourths dozen score none nothing nobody "
-    "couple pair single once twice thrice no"
-)
+    "hundred thousand million billion first second third fourth fifth sixth seventh eighth ninth tenth half halves "
+    "thirds quarter quarters fourths dozen score none nothing nobody couple pair single once twice thrice no"
+).union(UNITS, TENS)
 _NUMBER_AND_WORDS = re.compile(r"(?:[A-Za-z][A-Za-z ]* )?(-?[$]?[\d.,]+)(?:\s+[A-Za-z][A-Za-z '-]*)?", re.ASCII)
 _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from itertools import zip_longest
 
 MAX_LENGTH = 400
 """Longest expression read, in characters."""
@@ -59,8 +60,7 @@ class Polynomial:
         return hash(self.coefficients)
 
     def __add__(self, other: "Polynomial") -> "Polynomial":
-        width = max(len(self.coefficients), len(other.coefficients))
-        return Polynomial(self._padded(width)[i] + other._padded(width)[i] for i in range(width))
+        return Polynomial(a + b for a, b in zip_longest(self.coefficients, other.coefficients, fillvalue=Fraction(0)))
 
     def __neg__(self) -> "Polynomial":
         return Polynomial(-c for c in self.coefficients)
@@ -75,15 +75,9 @@ class Polynomial:
                 product[i + j] += a * b
         return Polynomial(product)
 
-    def _padded(self, width: int) -> list[Fraction]:
-        return [*self.coefficients, *[Fraction(0)] * (width - len(self.coefficients))]
-
     def __str__(self) -> str:
         terms = [(power, c) for power, c in reversed(list(enumerate(self.coefficients))) if c]
-        if not terms:
-            return "0"
-        text = "".join(_term(power, c, first=i == 0) for i, (power, c) in enumerate(terms))
-        return text.strip()
+        return "".join(_term(power, c, first=i == 0) for i, (power, c) in enumerate(terms)) or "0"
 
 
 def _term(power: int, coefficient: Fraction, *, first: bool) -> str:

@@ -6,6 +6,7 @@ An answer of another kind or arity than its reference's is never handed on, so t
 import re
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 
 from stepforge.grading.answer_types import (
     Choice,
@@ -266,12 +267,8 @@ def _inside(text: str) -> tuple[str, ItemsKind, str]:
 
 
 def _closes_at_end(text: str) -> bool:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return position == len(text) - 1
-    return False
+    depths = list(accumulate((c in "([{") - (c in ")]}") for c in text))
+    return 0 in depths and depths.index(0) == len(text) - 1
 
 
 def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
