@@ -35,11 +35,9 @@ class VetFilter(Protocol):
     @property
     def kind(self) -> str:
         """The name in the ledger."""
-        ...
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Return the row, or why it is dropped."""
-        ...
 
 
 class CurateFilter(Protocol):
@@ -48,8 +46,6 @@ class CurateFilter(Protocol):
     @property
     def kind(self) -> str:
         """The name in the ledger."""
-        ...
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
         """Return the row, or why it is dropped."""
-        ...

@@ -6,14 +6,14 @@ from pydantic import Field, field_validator, model_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
-from stepforge.generators.ways import Way
+from stepforge.generators.ways import Way, holding
 from stepforge.schemas.record import Record
 
 
 class PolicySettings(Record):
     """How the model is asked, sampled and cut into steps."""
 
-    prompt: str = "{question}\n"
+    prompt: Annotated[str, holding("{question}")] = "{question}\n"
     """``{question}`` is replaced by the question; the rest is sent unchanged."""
     chat: bool = False
     """Whether the prompt is sent as a user turn through the model's chat template."""
@@ -35,7 +35,7 @@ class PolicySettings(Record):
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
 
-    repair: str | None = None
+    repair: Annotated[str, holding("{message}")] | None = None
     """Prompt that tells the policy why its solution failed, with ``{message}`` for the verifier's message; it then
     writes another one, kept with the first. None: no second try."""
     ways: tuple[Way, ...] = ()
@@ -51,8 +51,6 @@ class PolicySettings(Record):
             raise ValueError("their shares add up to more than 1")
         if len({way.name for way in ways}) < len(ways):
             raise ValueError("two of them have one name")
-        if any(way.prompt is not None and "{question}" not in way.prompt for way in ways):
-            raise ValueError("a prompt has no {question}")
         return ways
 
     @model_validator(mode="after")
@@ -63,17 +61,3 @@ class PolicySettings(Record):
                 f"completer: {self.completer} is none of the ways ({', '.join(names) or 'there are none'})"
             )
         return self
-
-    @field_validator("repair")
-    @classmethod
-    def _says_why(cls, repair: str | None) -> str | None:
-        if repair is not None and "{message}" not in repair:
-            raise ValueError("has no {message}")
-        return repair
-
-    @field_validator("prompt")
-    @classmethod
-    def _asks_the_question(cls, prompt: str) -> str:
-        if "{question}" not in prompt:
-            raise ValueError("has no {question}")
-        return prompt

@@ -2,13 +2,25 @@
 chosen by its id. The same policy completes its solutions, or the run's ``completer`` does."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
 NAME = r"^[A-Za-z0-9_.-]{1,40}$"
+
+
+def holding(place: str) -> AfterValidator:
+    """Return the check that a text has a place to be filled, such as ``{question}``."""
+
+    def check(text: str) -> str:
+        if place not in text:
+            raise ValueError(f"has no {place}")
+        return text
+
+    return AfterValidator(check)
 
 
 class Way(Record):
@@ -20,7 +32,7 @@ class Way(Record):
     """Share of the problems that are asked so; 0 for one that only completes."""
     engine: str | None = Field(default=None, pattern=NAME)
     """Another model: the name of its table, ``[engines.<name>]``."""
-    prompt: str | None = None
+    prompt: Annotated[str, holding("{question}")] | None = None
     chat: bool | None = None
     system: str | None = None
     temperature: float | None = Field(default=None, gt=0, le=2)

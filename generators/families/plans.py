@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.generators.worked import Worked, WorkedFamily
+from stepforge.generators.family import Worked, WorkedFamily
 from stepforge.grading.puzzles import Puzzle
 from stepforge.grading.puzzles.blocks import Blocks
 from stepforge.grading.puzzles.grid import Cell, Grid

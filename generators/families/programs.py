@@ -9,7 +9,6 @@ from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.family import ProblemFamily, group_of
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.seeds import rng_of
 from stepforge.schemas.verifier import UnitTests
 
 CASES = 8
@@ -47,8 +46,7 @@ class Programs(ProblemFamily):
 
     def item(self, seed: int, index: int) -> Problem:
         """Return item ``index``; its reference program has 2 to 10 lines."""
-        rng = rng_of(seed, "problem", self.kind, index)
-        level = rng.choice(self.levels)
+        rng, level = self.seeded(seed, index)
         task = rng.choice(TASKS[level])(rng)
         head = f"{NAME}({', '.join(task.parameters)})"
         return Problem(

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.families.quantities import ITEMS, PEOPLE
-from stepforge.generators.worked import Worked, WorkedFamily
+from stepforge.generators.family import Worked, WorkedFamily
 from stepforge.grading.calls import CLOSE, OPEN, worth_a_call
 from stepforge.schemas.problem import Quantity
 
