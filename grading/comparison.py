@@ -32,7 +32,6 @@ _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿�
 
 
 def compare(gold: Reading, answer: Reading) -> Outcome | None:
-    """Return the verdict on an answer against the reference."""
     match gold, answer:
         case (Unread(), _) | (_, Unread()):
             return _unread(gold, answer)

@@ -94,7 +94,6 @@ _VERB = re.compile(
 
 
 def after_colon(text: str) -> str | None:
-    """The text after ``Answer:``."""
     return _framed(_places(text, _COLON, foreign=False))
 
 

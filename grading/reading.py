@@ -65,7 +65,6 @@ _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*
 
 @lru_cache(maxsize=1 << 14)
 def read_answer(text: str) -> Reading:
-    """Return what a cleaned answer is."""
     body = text.strip()
     prefix = _PREFIX.match(body)
     body = body[prefix.end() :] if prefix else body

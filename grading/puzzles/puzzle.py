@@ -62,7 +62,6 @@ class Puzzle(Record, ABC):
 
     @property
     def question(self) -> str:
-        """The puzzle as it is asked."""
         told = {name: getattr(self, name) for name in type(self).model_fields}
         for name, (item, between) in self.lists.items():
             told[name] = between.join(item.format(*(one if isinstance(one, tuple) else (one,))) for one in told[name])

@@ -153,11 +153,6 @@ def test_the_identity_tells_the_prompt_as_the_model_is_given_it() -> None:
         assert policy.identity.prompt.replace("{question}", a_problem().question) == engine.asked[-1].text
 
 
-def test_a_prompt_without_the_question_is_refused() -> None:
-    with pytest.raises(ValidationError, match="has no"):
-        PolicySettings(prompt="Solve this.")
-
-
 class Trimming(ThreeByThree):
     """A model whose chat template trims each turn, as Llama 3's does, and whose tokenizer has a first token."""
 
