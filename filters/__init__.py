@@ -9,18 +9,10 @@ from stepforge.filters.contamination import HeldOut as HeldOut
 from stepforge.filters.difficulty import Difficulty as Difficulty
 from stepforge.filters.distinct_solutions import DistinctSolutions as DistinctSolutions
 from stepforge.filters.doubted import Doubted as Doubted
-from stepforge.filters.dropped import (
-    Corpus as Corpus,
-)
-from stepforge.filters.dropped import (
-    CurateFilter as CurateFilter,
-)
-from stepforge.filters.dropped import (
-    Dropped as Dropped,
-)
-from stepforge.filters.dropped import (
-    VetFilter as VetFilter,
-)
+from stepforge.filters.dropped import Corpus as Corpus
+from stepforge.filters.dropped import CurateFilter as CurateFilter
+from stepforge.filters.dropped import Dropped as Dropped
+from stepforge.filters.dropped import VetFilter as VetFilter
 from stepforge.filters.duplicates import Duplicates as Duplicates
 from stepforge.filters.duplicates import question_key as question_key
 from stepforge.filters.labels import Consistent as Consistent

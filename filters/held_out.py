@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from stepforge.schemas.number_words import TENS, UNITS
+from stepforge.grading.number_words import TENS, UNITS
 
 Way = Literal["verbatim", "shared passage", "renumbered", "reworded"]
 WAYS: tuple[Way, ...] = ("verbatim", "shared passage", "renumbered", "reworded")

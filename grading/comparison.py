@@ -14,13 +14,13 @@ from fractions import Fraction
 from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
 from stepforge.grading.equality import same_formula
 from stepforge.grading.items import one_and_many, same_items
+from stepforge.grading.number_words import TENS, UNITS
 from stepforge.grading.plain_numbers import read_number
 from stepforge.grading.quantities import formula_of, same_quantity
 from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region, as_region, same_region
 from stepforge.grading.trees import Formula, Node, combined, with_variables
 from stepforge.grading.vocabulary import may_say_the_same, words
-from stepforge.schemas.number_words import TENS, UNITS
 from stepforge.schemas.rollout import Outcome
 
 _NUMBER_WORDS = words(

@@ -121,10 +121,6 @@ def test_polynomials_have_the_values_of_what_they_are_made_of(first: list[int], 
         return sum((c * x**power for power, c in enumerate(polynomial.coefficients)), Fraction(0))
 
     p, q = Polynomial(first), Polynomial(second)
-    assert [value(p + q), value(p - q), value(p * q)] == [
-        value(p) + value(q),
-        value(p) - value(q),
-        value(p) * value(q),
-    ]
+    assert [value(p + q), value(p - q), value(p * q)] == [value(p) + value(q), value(p) - value(q), value(p) * value(q)]
     assert (p * q).derivative == p.derivative * q + p * q.derivative
     assert Polynomial([0, 1]).derivative == Polynomial([1])

@@ -14,7 +14,7 @@ from stepforge.generators.family import Family, free_question
 from stepforge.generators.wording.grammar import Grammar, free_grammar, read_grammar
 from stepforge.grading.exact import evaluate
 from stepforge.grading.final_answer import stated_answer
-from stepforge.schemas.number_words import in_digits
+from stepforge.grading.number_words import in_digits
 from stepforge.schemas.seeds import rng_of
 
 every_family = pytest.mark.parametrize("family", ALL_FAMILIES)
