@@ -15,6 +15,7 @@ from stepforge.grading.puzzles.river import River
 from stepforge.grading.puzzles.trip import Place, Trip
 
 PuzzleKind = Literal["jugs", "grid", "river", "blocks", "trip"]
+Maker = Callable[[Random, int], Puzzle]
 EATERS = (("fox", "hen"), ("hen", "corn"), ("cat", "mouse"), ("mouse", "cheese"), ("wolf", "goat"), ("goat", "hay"))
 PLACES = ["museum", "zoo", "park", "tower", "castle", "market", "garden", "harbor"]
 DRAWS = 40
@@ -111,10 +112,4 @@ def _trip(rng: Random, level: int) -> Puzzle:
     return Trip(hour=rng.randint(8, 10), budget=budget, travel=1, places=tuple(places), limit=count)
 
 
-_MAKERS: dict[PuzzleKind, Callable[[Random, int], Puzzle]] = {
-    "jugs": _jugs,
-    "grid": _grid,
-    "river": _river,
-    "blocks": _blocks,
-    "trip": _trip,
-}
+_MAKERS: dict[PuzzleKind, Maker] = {"jugs": _jugs, "grid": _grid, "river": _river, "blocks": _blocks, "trip": _trip}
