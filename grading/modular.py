@@ -30,11 +30,8 @@ class Beyond(ArithmeticError):
     """A formula that this way of working it out does not cover."""
 
 
-def _root_of_minus_one() -> int:
-    return next(r for b in range(2, 99) if (r := pow(b, (PRIME - 1) // 4, PRIME)) * r % PRIME == PRIME - 1)
-
-
-_I = _root_of_minus_one()
+_I = next(r for b in range(2, 99) if (r := pow(b, (PRIME - 1) // 4, PRIME)) * r % PRIME == PRIME - 1)
+"""A root of -1."""
 
 
 def modular(node: Node, point: Mapping[str, int]) -> int:

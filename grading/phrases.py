@@ -132,7 +132,7 @@ def _framed(places: Iterator[str]) -> str | None:
 def answer_of(after: str) -> str | None:
     """Return the answer with which a text begins, without what its sentence says beside it; None where it has none."""
     body = after.lstrip()
-    option = _OPTION.match(_line(body))
+    option = _OPTION.match(body.split("\n", 1)[0])
     if option is not None:
         return bare(option.group())
     rather = _RATHER.match(body)
@@ -150,10 +150,6 @@ def answer_of(after: str) -> str | None:
     if _STARTS_WITH_VALUE.match(sentence):
         return bare(_without_explanation(sentence, value=True)) or None
     return _from_words(sentence)
-
-
-def _line(text: str) -> str:
-    return text.split("\n", 1)[0]
 
 
 def _first_sentence(body: str) -> str:

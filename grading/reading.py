@@ -97,13 +97,9 @@ def _special(text: str) -> Reading | None:
     if remainder is not None:
         return Items("tuple", tuple(_scalar(part) for part in remainder.groups()), text=text, bracket="R")
     based = _BASED.fullmatch(text)
-    if based is not None and 10 < int(based[2]) <= 16 and _largest_digit(based[1]) < int(based[2]):
+    if based is not None and 10 < int(based[2]) <= 16 and max(int(digit, 16) for digit in based[1]) < int(based[2]):
         return Value(text, PlainNumber(Fraction(int(based[1], int(based[2]))), Unit("base 10")), None, Unit())
     return marked_option(without_text_commands(text))
-
-
-def _largest_digit(digits: str) -> int:
-    return max(int(digit, 16) for digit in digits)
 
 
 def _compound(text: str) -> Reading:

@@ -74,13 +74,10 @@ def _value(p: Polynomial, at: int, say: Say) -> Exact:
     terms = [(power, int(c)) for power, c in reversed(list(enumerate(p.coefficients))) if c]
     total = 0
     for position, (power, c) in enumerate(terms):
-        term = c if power == 0 else say(f"u{power}", _product(c, at, power), c * at**power)
+        raised = f"^{power}" if power > 1 else ""
+        term = c if power == 0 else say(f"u{power}", f"{c} * {at}{raised}", c * at**power)
         total = term if position == 0 else say(f"v{position}", plus(total, term), total + term)
     return total
-
-
-def _product(c: int, at: int, power: int) -> str:
-    return f"{c} * {at}" + (f"^{power}" if power > 1 else "")
 
 
 def _polynomial(rng: Random, degree: int, largest: int) -> Polynomial:

@@ -4,6 +4,7 @@ The tests' values come from a second way to work them out, never from the refere
 """
 
 from collections.abc import Callable
+from functools import reduce
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
@@ -128,13 +129,11 @@ def _chain(rng: Random, length: int) -> Task:
     changes = [_change(rng, "a" if i == 0 else "c") for i in range(length)]
     then = ", then ".join(f"c is {change.words}" for change in changes)
     lines = (*(f"c = {change.code}" for change in changes), "return c")
-    return Task(f"{then}; return c", ("a",), lines, lambda a: _all(changes, a), f"chain {_shapes(changes)}")
 
+    def of(a: int) -> int:
+        return reduce(lambda value, change: change.value(value), changes, a)
 
-def _all(changes: list[Clause], value: int) -> int:
-    for change in changes:
-        value = change.value(value)
-    return value
+    return Task(f"{then}; return c", ("a",), lines, of, f"chain {_shapes(changes)}")
 
 
 def _shapes(clauses: list[Clause]) -> str:
