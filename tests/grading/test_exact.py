@@ -44,7 +44,7 @@ def test_agrees_with_python(text: str) -> None:
         assert expected is None or "mod" in text
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(fractions, max_size=8))
 def test_a_polynomial_is_read_back_from_its_text(coefficients: list[Fraction]) -> None:
     polynomial = Polynomial(coefficients)
