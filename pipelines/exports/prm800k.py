@@ -5,7 +5,7 @@ from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import origin
+from stepforge.pipelines.exports.rows import json_lines, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -69,18 +69,15 @@ class PRM800KRow(Record):
 
 
 class PRM800K(StepLabels, Export):
-    """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
+    """JSON lines as its readers expect them, and Parquet of the same nested columns: ``load_dataset`` reads one format
+    per folder."""
 
     kind: Literal["prm800k"] = "prm800k"
     row = PRM800KRow
     task = "token-classification"
-    json_lines: bool = True
-    """Whether the rows are also written as JSON lines. ``load_dataset`` reads one format per folder, so there is always
-    Parquet."""
 
-    @property
-    def writes_json_lines(self) -> bool:
-        return self.json_lines
+    def lines_beside(self, file: str) -> str:
+        return json_lines(file)
 
     def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:
         """Yield a line for each solution with a verdict; it ends at the first error, as in PRM800K's second phase."""

@@ -8,7 +8,7 @@ from pydantic import create_model
 
 from stepforge.pipelines.exports.chat import TASK_NAME
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Turn
+from stepforge.pipelines.exports.rows import Turn, json_lines
 from stepforge.pipelines.exports.taskset import package
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -92,9 +92,8 @@ class RLPrompts(Export):
         """The layout's columns, then what is known of the problem."""
         return _row(self.layout)
 
-    @property
-    def writes_json_lines(self) -> bool:
-        return self.layout == "nemo_gym"
+    def lines_beside(self, file: str) -> str | None:
+        return json_lines(file) if self.layout == "nemo_gym" else None
 
     @property
     def package(self) -> Mapping[str, str]:

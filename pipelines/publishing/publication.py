@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepforge.pipelines.publishing.endpoint import hub_client, hub_endpoint
-from stepforge.pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run, source_licenses
+from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run, source_licenses
 from stepforge.pipelines.publishing.hub import MAIN, HubRepo
 from stepforge.pipelines.publishing.hub_errors import MOVED
 from stepforge.pipelines.publishing.hub_token import find_token, redacted, redacted_logs
@@ -54,7 +54,6 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         check_up_to_date(run, layout)
         token = find_token()
         local = read_dataset(run, layout, datasets, token)
-        check_report(layout, local.rows)
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licenses)}")
         missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
         if missing and dry_run:

@@ -61,10 +61,6 @@ class Viewer:
         )
         self.pages.globals.update(run_name=layout.folder.name, desk=desk)
 
-    def close(self) -> None:
-        self.listing.close()
-        self.catalog.close()
-
     def html(self, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """Return a page; everything in ``values`` is escaped."""
         return HTMLResponse(self.pages.get_template(f"{name}.html").render(**values), status)
@@ -224,7 +220,7 @@ def view(
         with suppress(KeyboardInterrupt):
             serve(viewer_app(viewer, token), port=port, ready=ready)
     finally:
-        viewer.close()
+        viewer.catalog.close()
 
 
 def _user() -> str:

@@ -13,7 +13,6 @@ from scripted_rows import curated_run, exported_run
 
 from stepforge.pipelines.datasets import split_files
 from stepforge.pipelines.datasets.columns import ProblemColumns, columns_of
-from stepforge.pipelines.datasets.split_files import SplitFiles
 from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
 from stepforge.pipelines.reports.card.front_matter import card_features
 from stepforge.pipelines.reports.card.training_notes import FOLDER, training_note
@@ -85,18 +84,14 @@ def test_a_name_that_is_no_plain_name_is_refused(name: str) -> None:
 def test_files_and_row_groups_are_bounded_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split_files, "GROUP_BYTES", 20_000)
     monkeypatch.setattr(split_files, "FILE_BYTES", 60_000)
-    monkeypatch.setattr(split_files, "BATCH_ROWS", 16)
     rows: list[Record] = [
         row.model_copy(update={"problem_id": f"{i}"}) for i in range(20) for row in rows_of(Stepwise())
     ]
-    files = SplitFiles(tmp_path, "train", "0", json_lines=True)
-    for start in range(0, len(rows), 7):
-        files.add(to_table(rows[start : start + 7], Stepwise.row))
-    parts = files.close()
+    tables = (to_table(rows[start : start + 7], Stepwise.row) for start in range(0, len(rows), 7))
+    parts = split_files.write_split(tmp_path, "train", tables, "0")
+    assert [path.name for path in parts] == [f"train-{i:05d}-of-{len(parts):05d}.parquet" for i in range(len(parts))]
     assert len(parts) > 2
     assert [r for path in parts for r in from_table(pq.read_table(path), Stepwise.row)] == rows
-    lines = [line for path in parts for line in path.with_suffix(".jsonl").read_text("utf-8").splitlines()]
-    assert [Stepwise.row.model_validate_json(line) for line in lines] == rows
     for path in parts:
         metadata = pq.read_metadata(path)
         sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]

@@ -83,4 +83,4 @@ class Looking:
         return self.client
 
     def __exit__(self, *error: object) -> None:
-        self.viewer.close()
+        self.viewer.catalog.close()
