@@ -1,6 +1,7 @@
 """The figures of the page: each a chart, a sentence about it, and its numbers as a table."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, 
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.shape_records import Calibration
 from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.pipelines.reports.text import with_interval as with_decimals
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 
 STAGES = {
@@ -37,12 +39,8 @@ class Figure(NamedTuple):
     """Its numbers as a table; the first row is the header."""
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
-
-
-def with_interval(share: Share | None) -> str:
-    return "-" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
+percent = "{:.1%}".format
+with_interval = partial(with_decimals, form=".1%")
 
 
 def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]], size: Size = NARROW) -> Figure:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from prometheus_client import Counter
 from pydantic import Field, ValidationError
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
@@ -27,9 +28,6 @@ from stepforge.pipelines.verification.verdicts import (
 )
 from stepforge.schemas.protocols import EngineDead, Scorer
 from stepforge.schemas.record import Record
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 Asked = TypeVar("Asked", bound=Record)
 
@@ -131,7 +129,7 @@ def serve_verifier(
         asyncio.run(judging.close())
 
 
-def verify_app(verifier: Verifier, *, token: str, limits: VerifierLimits, scorer: Scorer | None = None) -> "ASGIApp":
+def verify_app(verifier: Verifier, *, token: str, limits: VerifierLimits, scorer: Scorer | None = None) -> ASGIApp:
     meter = Meter("verify")
     service = VerifierRoutes(verifier, limits, scorer, meter)
     paths = {"/verify": service.verify, "/openrlhf": service.open_rlhf, "/credit": service.credit}

@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import wraps
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
@@ -36,9 +36,6 @@ from stepforge.pipelines.viewer.tree_view import tree_of
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 HERE = Path(__file__).parent
 BODY_BYTES = 64 << 10
@@ -168,7 +165,7 @@ class Viewer:
         return shown
 
 
-def viewer_app(viewer: Viewer, token: str) -> "ASGIApp":
+def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
     at = "/problem/{stage}/{shard:int}/{row:int}"
     pages: list[tuple[str, Endpoint]] = [
         ("/", viewer.problems),

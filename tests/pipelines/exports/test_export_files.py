@@ -130,16 +130,6 @@ def test_prm800k_lines_have_its_keys_and_read_back(exported: Layout) -> None:
     }
 
 
-def test_a_flipped_bit_in_a_data_set_is_noticed(exported: Layout, tmp_path: Path) -> None:
-    (path,) = (exported.datasets / "stepwise").glob("train-*.parquet")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 1
-    bad = tmp_path / "bad.parquet"
-    bad.write_bytes(data)
-    with pytest.raises(OSError):
-        pq.read_table(bad, page_checksum_verification=True)
-
-
 def test_the_export_command_adds_a_format_and_does_nothing_twice(tmp_path: Path) -> None:
     _, layout = curated_run(tmp_path, ROWS[:6], [Stepwise()])
     code, text = invoked("export", tmp_path, "--only", "kto")
