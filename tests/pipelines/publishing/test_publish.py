@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hub_setup import REPO, dataset_of, holds_exactly, published
-from loopback_hub import PAGE, Fault, LoopbackHub
+from loopback_hub import Fault, LoopbackHub
 from loopback_repo import Commit, File
 from small_run import small_run
 
@@ -177,9 +177,10 @@ def test_more_files_than_a_listing_has_on_a_page_are_one_commit(
 ) -> None:
     monkeypatch.setattr("stepforge.pipelines.datasets.shard_parts.BATCH_ROWS", 1)
     monkeypatch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
-    folder = small_run(tmp_path / "run", problems=51, exports=("stepwise",)).folder
+    monkeypatch.setattr("loopback_hub.PAGE", 8)
+    folder = small_run(tmp_path / "run", problems=8, exports=("stepwise",)).folder
     local = dataset_of(folder)
-    assert len(local.files) > PAGE
+    assert len(local.files) > 2 * 8
     published(folder)
     repo = hub.repos[REPO]
     assert hub.commits_sent == 1
