@@ -23,9 +23,12 @@ class Plain(Evened):
         yield from ()
 
 
-def thinned(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
+def thinned(
+    rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000, part: Plain | None = None
+) -> list[StepPairRow]:
+    part = part or Plain()
     parts = [rows[i : i + at_a_time] for i in range(0, len(rows), at_a_time)]
-    tables = [with_classes(to_table(part, StepPairRow), part, Plain()) for part in parts]
+    tables = [with_classes(to_table(some, StepPairRow), some, part) for some in parts]
     return [row for table in evened(lambda: tables, evenness) for row in from_table(table, StepPairRow)]
 
 
@@ -46,6 +49,7 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
     assert 150 < kept[1] < 250  # twice the median class, give or take
     assert thinned(rows, 1e9) == rows
     assert thinned([], 3) == []
+    assert thinned(rows, 1, part=Plain(even=())) == rows
     assert thinned(rows, 3) == thinned(rows, 3, at_a_time=7)
 
 
@@ -57,7 +61,6 @@ def test_what_is_evened_is_chosen() -> None:
     unpaired = KTORow.model_validate({**shared, "completion": "abc", "label": True})
     assert KTO(even=("outcome", "length")).classes(unpaired) == ("True", "2")
     assert KTO().most_of_a_class == 1e9
-    assert Plain(even=()).classes(row) == ()
 
 
 def test_classes_of_position_and_length() -> None:
