@@ -132,8 +132,8 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
             gold.append((rng_of(seed, "gold", known.solution_id).random(), known))
     chosen = sorted(worth, key=lambda item: -item.value)[:top]
     asked = {item.solution_id for item in chosen}
-    drawn = sorted(gold, key=itemgetter(0))[: -(-top // (GOLD_EVERY - 1))]
-    golden = [item for _, item in drawn if item.solution_id not in asked]
+    golden = [item for _, item in sorted(gold, key=itemgetter(0)) if item.solution_id not in asked]
+    golden = golden[: -(-top // (GOLD_EVERY - 1))]
     return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=promising.solutions)
 
 
