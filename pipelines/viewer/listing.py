@@ -98,7 +98,6 @@ class Listing:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._searches = Searches(catalog)
-        self._order: tuple[object, Ints] = (None, np.zeros(0, np.int64))
 
     def page(self, query: ListQuery) -> Page:
         """Return a page, waiting a moment for what is still being read."""
@@ -116,19 +115,13 @@ class Listing:
         """Return the positions of matching problems, in order; how many were searched; whether that is all."""
         searched, complete = None, not self._catalog.reading
         words, columns = words_of(query.q), self._catalog.columns()
-        key = (self._catalog.changed, query.with_(page=1), len(columns["row"]))
-        if complete and self._order[0] == key:
-            return self._order[1], len(columns["row"]) if words else None, True
         fits = self._fits(query, columns)
         if words:
             wanted = enough if query.sort == "order" else len(fits)
             hits, searched = self._searches.hits(words, columns, wanted, PATIENCE)
             complete = complete and searched == len(fits)
             fits &= hits
-        places = _sorted(np.flatnonzero(fits), query.sort, columns)
-        if complete:
-            self._order = key, places
-        return places, searched, complete
+        return _sorted(np.flatnonzero(fits), query.sort, columns), searched, complete
 
     def _fits(self, query: ListQuery, columns: Columns) -> Flags:
         fits = np.ones(len(columns["row"]), bool)
