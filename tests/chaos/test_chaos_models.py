@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from chaos import run
+from chaos_runs import contents
 from fakes import CharacterEngine
 from loopback_server import Asked
 from run_files import a_run, write_run_file
-from server_runs import FEW, TREE, contents
+from server_runs import FEW, TREE
 
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.run.actors import EngineWorker

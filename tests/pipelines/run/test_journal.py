@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 from counted_engine import PROMPT, SAMPLING, Counted, completion, counted
@@ -64,19 +63,6 @@ def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.Captu
         counts.add(len(known))
     assert counts == {0, 1, 2, 3, 4, 5}
     assert "sampled again" in capsys.readouterr().err
-
-
-def test_no_flipped_bit_is_read(folder: Path) -> None:
-    rows = dict(filled(folder, 12))
-    (path,) = folder.glob("*.frames")
-    whole, rng = path.read_bytes(), Random(0)
-    for _ in range(400):
-        damaged = bytearray(whole)
-        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
-        path.write_bytes(damaged)
-        found = Journal(folder)
-        for key, row in rows.items():
-            assert found.find(key) in (None, row)
 
 
 def test_what_was_answered_before_a_death_is_not_asked_again(folder: Path) -> None:
