@@ -5,7 +5,6 @@ return when its replacement is ready, which on a cluster may have to wait for ro
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
 HEALTHY_SECONDS = 600.0
 """A worker that lived this long, or committed a shard, did not fail at startup: its death count restarts."""
-SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
 """Seconds between checks whether a worker that is not up can still come up."""
 CLOSE_SECONDS = 30.0
@@ -175,14 +173,12 @@ class _Call:
 class Pool:
     """Workers, each with ``in_flight`` slots for shards. Belongs to one event loop."""
 
-    def __init__(self, workers: Sequence[Worker], in_flight: int, what: str) -> None:
+    def __init__(self, workers: Sequence[Worker], in_flight: int) -> None:
         self.workers = workers
-        self._what = what
         self._calls: asyncio.PriorityQueue[_Call] = asyncio.PriorityQueue()
         self._numbers = count()
         loop = asyncio.get_running_loop()
         self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
-        self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
         self._closing = False
 
     async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
@@ -197,7 +193,6 @@ class Pool:
 
     async def close(self) -> None:
         self._closing = True
-        self._warning.cancel()
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -220,28 +215,19 @@ class Pool:
             else:
                 call.settle(None, answer)
 
-    def _warn(self) -> None:
-        late = sum(not worker.started().done() for worker in self.workers)
-        others = "; the others work on" if late < len(self.workers) else ""
-        if late:
-            sys.stderr.write(
-                f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s: "
-                f"still loading, or the cluster has no room for them{others}\n"
-            )
-
 
 def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
     from stepforge.pipelines.run.actors import EngineWorker
 
     options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
     workers = _workers(EngineWorker, run, folder, session, run.workers.engine, options)
-    return Pool(workers, run.workers.shards_in_flight, "workers with an engine")
+    return Pool(workers, run.workers.shards_in_flight)
 
 
 def cpu_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
     from stepforge.pipelines.run.actors import CpuWorker
 
-    return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2, "CPU workers")
+    return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2)
 
 
 def _workers(

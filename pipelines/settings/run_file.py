@@ -25,6 +25,9 @@ AnySource = Annotated[
 ]
 
 
+DEFAULT_TRAINER = "{python} -m stepforge.pipelines.commands.finetune --data {data} --model {model} --out {out}"
+
+
 class Workers(Record):
     """How many processes, and how much each works on at a time."""
 
@@ -68,20 +71,7 @@ class Watch(Record):
 class Training(Record):
     """How ``stepforge run --rounds`` makes the next round's policy."""
 
-    command: tuple[str, ...] = Field(
-        default=(
-            "{python}",
-            "-m",
-            "stepforge.pipelines.commands.finetune",
-            "--data",
-            "{data}",
-            "--model",
-            "{model}",
-            "--out",
-            "{out}",
-        ),
-        min_length=1,
-    )
+    command: tuple[str, ...] = Field(default=tuple(DEFAULT_TRAINER.split()), min_length=1)
     """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
     model, ``{out}`` an empty folder for the new one, ``{pairs}`` the file of pairs across rounds, ``{python}`` this
     Python. The default fine-tunes on the ``rejection_sampling`` export."""

@@ -30,7 +30,7 @@ class AnswersWhenCancelled:
 
 async def close_during_a_call() -> str:
     worker = AnswersWhenCancelled()
-    pool = Pool([cast(Worker, worker)], 1, "workers")
+    pool = Pool([cast(Worker, worker)], 1)
     call = asyncio.create_task(pool.call("do"))
     await worker.asked.wait()
     await asyncio.wait_for(pool.close(), 10)
