@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.text_rows import RawRow, unique_names
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
@@ -62,7 +62,7 @@ class Parquet:
                         yield RawRow(position, row)
                     number += batch.num_rows
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; recreate it") from error
+                raise BadInput(f"{self.path.name}, after row {number}: {first_line(error)}; recreate it") from error
 
     def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
         for group in groups:
@@ -92,7 +92,7 @@ class Parquet:
         try:
             return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); recreate it") from error
+            raise BadInput(f"{self.path.name}: not a Parquet file ({first_line(error)}); recreate it") from error
 
 
 def _largest(column: pa.Array) -> tuple[int, int]:
@@ -140,7 +140,7 @@ def open_hub(part: ProblemSet) -> HubRows:
         if part.stream and part.limit is not None:
             return _first_rows(loaded, part.limit)
     except Exception as error:  # the Hub client raises many unrelated classes
-        raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {_first_line(error)}") from error
+        raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(loaded, dict):
         return HubRows(loaded)
     if len(loaded) != 1:
@@ -158,7 +158,3 @@ def _first_rows(stream: Any, count: int) -> HubRows:
         content.update(repr(table.to_pydict()).encode("utf-8", "surrogatepass"))
         tables.append(table)
     return HubRows(datasets.Dataset(pa.concat_tables(tables)), content.hexdigest())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:300]

@@ -45,18 +45,18 @@ class Worker:
         self._began = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
 
-    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
+    async def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the worker.
 
         Raises:
             WorkerDied: its process or its engine is gone.
-            BadInput, RunFailed: as the worker raised them; any other error, and no answer in time, is a RunFailed.
+            BadInput, RunFailed: as the worker raised them; any other error is a RunFailed.
         """
         import ray
 
         actor = self.actor
         try:
-            answer = await asyncio.wait_for(_awaited(getattr(actor, method).remote(*arguments)), timeout)
+            answer = await getattr(actor, method).remote(*arguments)
         except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as error:
             self._bury(actor, error)
             raise WorkerDied from error
@@ -65,8 +65,6 @@ class Worker:
                 raise _as_raised(error) from error
             self._bury(actor, error.cause)
             raise WorkerDied from error
-        except TimeoutError:
-            raise RunFailed("a shard took longer than workers.stage_timeout; run the same command to resume") from None
         if method != "ready":
             self._deaths = 0
         return answer
@@ -158,7 +156,6 @@ class _Call:
     number: int
     method: str = field(compare=False)
     arguments: tuple[Any, ...] = field(compare=False)
-    timeout: float | None = field(compare=False)
     answer: "asyncio.Future[Any]" = field(compare=False)
 
     def settle(self, error: Exception | None, answer: Any = None) -> None:
@@ -181,14 +178,14 @@ class Pool:
         self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
         self._closing = False
 
-    async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
+    async def call(self, method: str, *arguments: Any, rank: Rank = ()) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
 
         Raises:
             BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, timeout, answer))
+        self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, answer))
         return await answer
 
     async def close(self) -> None:
@@ -200,14 +197,14 @@ class Pool:
 
     async def _serve(self, worker: Worker) -> None:
         """Give a worker one call after another; if it dies, its call goes to the first free worker."""
-        while not self._closing:  # in Python 3.11 ``wait_for`` loses a cancellation that meets its answer
+        while not self._closing:  # a cancellation may be lost where it meets the answer
             await asyncio.wait([worker.started()])
             call = await self._calls.get()
             if worker.failure is not None or call.answer.done():
                 call.settle(worker.failure)
                 continue
             try:
-                answer = await worker.call(call.method, *call.arguments, timeout=call.timeout)
+                answer = await worker.call(call.method, *call.arguments)
             except WorkerDied:
                 self._calls.put_nowait(call)
             except Exception as error:

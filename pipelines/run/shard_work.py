@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
@@ -14,7 +13,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.model_sources import seed_problems
 from stepforge.pipelines.run.probe import table_of
-from stepforge.pipelines.run.stage_table import STAGES, Made, Task, cause, needs_engine, outcomes
+from stepforge.pipelines.run.stage_table import STAGES, Made, Task, needs_engine
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -132,21 +131,7 @@ class ShardWork:
     def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
         """Write rows set aside first and the shard last: its file proves that everything is there."""
         index = task.shard.index
-        report = ShardReport(
-            stage=stage,
-            shard=index,
-            rows_in=made.rows_in,
-            rows_out=len(made.rows),
-            rejected=dict(sorted(Counter(cause(r) for r in made.rejected).items())),
-            failures=dict(sorted(Counter(f.error for f in made.failures).items())),
-            cost=made.cost,
-            labelers=made.labelers,
-            policies=made.policies,
-            watched=made.watched,
-            outcomes=outcomes(made.rollouts),
-            labeled_steps=made.labeled_steps,
-        )
-        report.check()
+        report = made.report(stage, index)
         self.check_session()
         stamp = self._stamp(stage, task)
         _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)

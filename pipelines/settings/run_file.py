@@ -44,8 +44,6 @@ class Workers(Record):
     """GPUs reserved per engine; by default the engine's tensor parallel size if Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)
     """How often a dead worker is restarted before the run stops."""
-    stage_timeout: float | None = Field(default=None, gt=0)
-    """Time limit for one shard in one stage, in seconds; None for no limit."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the driver that serves the run's figures to Prometheus; None for none."""
     metrics_host: str = "127.0.0.1"

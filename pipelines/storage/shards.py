@@ -24,7 +24,7 @@ from stepforge.pipelines.storage.layout import ShardStage, shard_index, stage_of
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import arrow_schema, from_table, to_table
-from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.errors import RunFailed, first_line
 from stepforge.schemas.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -257,5 +257,4 @@ def _source(path: AnyPath) -> Any:
 
 
 def _damaged(path: AnyPath, error: Exception) -> RunFailed:
-    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again")
+    return RunFailed(f"{path}: damaged shard ({first_line(error)}); delete this file and run again")

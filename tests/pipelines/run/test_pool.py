@@ -17,7 +17,7 @@ class AnswersWhenCancelled:
     def started(self) -> "asyncio.Task[None]":
         return asyncio.get_running_loop().create_task(asyncio.sleep(0))
 
-    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> str:
+    async def call(self, method: str, *arguments: Any) -> str:
         self.asked.set()
         try:
             await asyncio.Event().wait()
