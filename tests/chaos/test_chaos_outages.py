@@ -15,7 +15,7 @@ from server_runs import FEW, write_run
 
 SECONDS, SCALE = 60, 40
 """An outage, and how many times faster it and the back-off go where it is not waited for."""
-OUTAGES, QUICK = 20, 6
+OUTAGES, QUICK = 20, 3
 
 
 def outage(number: int, scale: int, undisturbed: Any, folder: Path, away: LoopbackServer) -> str:
