@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_rows import curated_run, scripted_rows, write_curated
+from scripted_rows import curated_run, scripted_rows, write_stages
 
 from stepforge.labelers import MathShepherd, OmegaPRM, Oracle, Sequential
 from stepforge.pipelines.datasets.writer import export_all
@@ -41,7 +41,7 @@ def verdicts(rows: Sequence[LabeledProblem]) -> dict[str, list[Judged]]:
 def one_shard(folder: Path, rows: Sequence[LabeledProblem]) -> tuple[RunFile, Layout]:
     """A run folder whose one shard holds all rows, so that what is bounded is not bounded by the shards."""
     run, layout = curated_run(folder, rows[:3], [part() for part in EXPORTS])
-    write_curated(layout, 0, rows, shards.shard_metadata(layout.shard("label", 0)))
+    write_stages(layout, 0, rows, run)
     return run, layout
 
 
