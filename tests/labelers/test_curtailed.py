@@ -143,9 +143,9 @@ def test_a_curtailed_prefix_may_be_filled_up_and_is_then_as_good_as_a_full_one()
     async def grow() -> list[StepLabel | None]:
         evidence = evidence_of(solved(), KnownPolicy(lambda prefix: 1.0))
         return [
-            await evidence.until_success(path, 1, 8),
+            await evidence.settle(path, 1, 8, curtailed=True),
             await evidence.measure(path, 1, 8),
-            await evidence.until_success(path, 1, 8),
+            await evidence.settle(path, 1, 8, curtailed=True),
             evidence.label(path, 1),
         ]
 
