@@ -1,7 +1,7 @@
 """The stages without an engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
 
     python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
-    python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: hours, and 5 GB
+    python benchmarks/cpu_stages.py 100000 1000000       # the full one: hours, and 5 GB
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; an unfinished run
 is resumed. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
@@ -9,11 +9,8 @@ what counts; ``start`` is that of a process that has done nothing yet. Seconds a
 looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
 """
 
-import argparse
 import asyncio
 import json
-import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -23,8 +20,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import typer
+
+from benchmarks.measured import keep, machine
 from stepforge.filters import Corpus
 from stepforge.pipelines.commands.relabel import relabel
 from stepforge.pipelines.datasets.writer import export_all
@@ -47,7 +47,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import write_text
 
-RESULTS = Path(__file__).parent / "results" / "cpu_stages.json"
+FOLDER = Path(tempfile.gettempdir()) / "stepforge-cpu-stages"
 SOLUTIONS_PER_PROBLEM = 4
 RUN: dict[str, Any] = {
     "seed": 9,
@@ -155,15 +155,8 @@ def measured(run: Run, stage: str) -> None:
     collect_seldom()  # as workers and the command line do
     began, cpu = time.monotonic(), time.process_time()
     names[stage](run)
-    print(
-        json.dumps(
-            {
-                "seconds": round(time.monotonic() - began, 2),
-                "cpu_seconds": round(time.process_time() - cpu, 2),
-                "peak_mib": round(peak_mib(), 1),
-            }
-        )
-    )
+    seconds, cpu = round(time.monotonic() - began, 2), round(time.process_time() - cpu, 2)
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mib": round(peak_mib(), 1)}))
 
 
 def peak_mib() -> float:
@@ -177,7 +170,7 @@ def peak_mib() -> float:
 
 def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
     """Return the figures of one stage, with its rates."""
-    command = [sys.executable, __file__, "--folder", str(run.layout.folder.parent), "--solutions", str(solutions)]
+    command = [sys.executable, __file__, str(solutions), "--folder", str(run.layout.folder.parent)]
     answer = subprocess.run([*command, "--stage", stage], check=True, capture_output=True, text=True).stdout
     figures: dict[str, Any] = json.loads(answer.splitlines()[-1])
     rows, done = _read_by(run, stage)
@@ -203,26 +196,23 @@ def _read_by(run: Run, stage: str) -> tuple[int, int]:
     return rows, rows * SOLUTIONS_PER_PROBLEM
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--solutions", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
-    parser.add_argument("--stage", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    sizes = sorted(arguments.solutions)
-    runs = {size: Run.of(arguments.folder / str(size), size) for size in sizes}
-    if arguments.stage:
-        measured(runs[sizes[0]], arguments.stage)
+def main(
+    solutions: Annotated[list[int] | None, typer.Argument()] = None,
+    folder: Path = FOLDER,
+    stage: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    sizes = sorted(solutions or [10_000, 100_000])
+    runs = {size: Run.of(folder / str(size), size) for size in sizes}
+    if stage:
+        measured(runs[sizes[0]], stage)
         return
     for run in runs.values():
         make(run)
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     stages = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in MEASURED} for n in sizes}
-    now = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": stages}
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**kept, "now": now}, indent=1) + "\n")
+    made = {str(n): _made(runs[n]) for n in sizes}
+    keep("cpu_stages.json", "now", {"machine": machine(), "runs": made, "stages": stages})
     print(table(stages))
-    print(machine)
+    print(machine())
 
 
 def _made(run: Run) -> dict[str, Any]:
@@ -253,4 +243,4 @@ def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -10,20 +10,19 @@ what one worker does in it, times the workers, is the ideal. *Memory*: resident 
 sampled all along a run; flat means that the last tenth needs no more than the first.
 """
 
-import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
+import typer
 
-RESULTS = Path(__file__).parent / "results" / "orchestration.json"
+from benchmarks.measured import keep, machine
+
 RUN_FILE = """
 seed = 3
 problems = {problems}
@@ -58,18 +57,8 @@ def run(folder: Path, *, problems: int, workers: int, latency: float, requests: 
     """Do one run in a process of its own; return its figures and the memory of its processes over time."""
     run_file = folder / "run.toml"
     run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
-    command = [
-        sys.executable,
-        "-m",
-        "stepforge",
-        "run",
-        str(run_file),
-        "--out",
-        str(folder / "out"),
-        "--quiet",
-        "--json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder / "out")]
+    process = subprocess.Popen([*command, "--quiet", "--json"], stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, float]] = []
     began = time.monotonic()
     while process.poll() is None:
@@ -123,7 +112,7 @@ def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> 
     return rows
 
 
-def memory(rollouts: int) -> dict[str, Any]:
+def over_a_run(rollouts: int) -> dict[str, Any]:
     problems = max(100, rollouts // 50)  # what one of these problems takes, about
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
@@ -139,26 +128,23 @@ def memory(rollouts: int) -> dict[str, Any]:
     return {"rollouts": found["rollouts"], "seconds": found["seconds"], "memory_mib": rows}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--rollouts", type=int, default=1_000_000)
-    parser.add_argument("--problems", type=int, default=160, help="problems per worker")
-    parser.add_argument("--latency", type=float, default=400.0, help="of every request, in milliseconds")
-    parser.add_argument("--requests", type=int, default=64, help="that a worker's engine computes at a time")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
-    chosen = parser.parse_args()
-    machine = f"{os.cpu_count()} logical CPUs ({platform.machine()}), Python {platform.python_version()}"
-    print(f"{machine}; other work on the machine shows up as less than ideal")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if chosen.memory:
-        results["memory"] = {"machine": machine, **memory(chosen.rollouts)}
-    else:
-        rows = scaling(chosen.problems, chosen.latency, chosen.requests, chosen.workers)
-        setting = {"problems_per_worker": chosen.problems, "latency_ms": chosen.latency, "requests": chosen.requests}
-        results["scaling"] = {"machine": machine, **setting, "rows": rows}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+def main(
+    workers: Annotated[list[int] | None, typer.Argument()] = None,
+    memory: bool = False,
+    rollouts: int = 1_000_000,
+    problems: int = 160,
+    latency: float = 400.0,
+    requests: int = 64,
+) -> None:
+    """``problems``: a worker; ``latency``: of every request, in milliseconds; ``requests``: computed at a time."""
+    print(f"{machine()}; other work on the machine shows up as less than ideal")
+    if memory:
+        keep("orchestration.json", "memory", {"machine": machine(), **over_a_run(rollouts)})
+        return
+    rows = scaling(problems, latency, requests, workers or [1, 2, 4, 8])
+    setting = {"problems_per_worker": problems, "latency_ms": latency, "requests": requests}
+    keep("orchestration.json", "scaling", {"machine": machine(), **setting, "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
