@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import psutil
 import typer
@@ -53,29 +53,33 @@ kind = "stepwise"
 """
 
 
-def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> dict[str, Any]:
-    """Do one run in a process of its own; return its figures and the memory of its processes over time."""
+class Measured(NamedTuple):
+    """One run."""
+
+    rollouts: int
+    seconds: float
+    engine_seconds: float
+    memory: list[dict[str, float]]
+    """Of the driver and of its largest worker, in MiB, twice a second."""
+
+
+def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> Measured:
+    """Do one run in a process of its own; return its figures."""
     run_file = folder / "run.toml"
     run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
     command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder / "out")]
     process = subprocess.Popen([*command, "--quiet", "--json"], stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, float]] = []
-    began = time.monotonic()
     while process.poll() is None:
-        memory.append({"seconds": time.monotonic() - began, **resident(process.pid)})
+        memory.append(resident(process.pid))
         time.sleep(0.5)
     report = json.loads(process.stdout.read()) if process.stdout else {}
     if process.returncode:
         raise SystemExit(f"the run failed with {process.returncode}")
     (session,) = report["cost"]["sessions"]
-    stages = session["stages"]
-    return {
-        "workers": workers,
-        "rollouts": report["cost"]["rollouts"],
-        "seconds": stages["label"]["last"] - stages["solve"]["first"],
-        "engine_seconds": stages["solve"]["engine_seconds"] + stages["label"]["engine_seconds"],
-        "memory": memory,
-    }
+    solve, label = session["stages"]["solve"], session["stages"]["label"]
+    engine_seconds = solve["engine_seconds"] + label["engine_seconds"]
+    return Measured(report["cost"]["rollouts"], label["last"] - solve["first"], engine_seconds, memory)
 
 
 def resident(driver: int) -> dict[str, float]:
@@ -92,40 +96,38 @@ def resident(driver: int) -> dict[str, float]:
     return found
 
 
-def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> list[dict[str, Any]]:
+def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> list[dict[str, float]]:
     """Measure runs of ``problems`` problems per worker."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, float]] = []
     print(f"{'workers':>7} {'rollouts':>9} {'seconds':>8} {'rollouts/s':>11} {'of ideal':>9} {'engine busy':>12}")
     for workers in counts:
         with tempfile.TemporaryDirectory() as folder:
             found = run(Path(folder), problems=problems * workers, workers=workers, latency=latency, requests=requests)
-        found.pop("memory")
-        found["rate"] = found["rollouts"] / found["seconds"]
-        found["of_ideal"] = found["rate"] / (workers * (rows[0]["rate"] if rows else found["rate"]))
-        found["busy"] = found["engine_seconds"] / (workers * found["seconds"])
-        rows.append(found)
+        rate, busy = found.rollouts / found.seconds, found.engine_seconds / (workers * found.seconds)
+        of_ideal = rate / (workers * (rows[0]["rate"] if rows else rate))
+        row = {"workers": workers, "rollouts": found.rollouts, "seconds": found.seconds}
+        rows.append(row | {"rate": rate, "of_ideal": of_ideal, "busy": busy})
         print(
-            f"{workers:>7} {found['rollouts']:>9} {found['seconds']:>8.1f} {found['rate']:>11.0f} "
-            f"{found['of_ideal']:>9.2f} {found['busy']:>12.2f}",
+            f"{workers:>7} {found.rollouts:>9} {found.seconds:>8.1f} {rate:>11.0f} {of_ideal:>9.2f} {busy:>12.2f}",
             flush=True,
         )
     return rows
 
 
-def over_a_run(rollouts: int) -> dict[str, Any]:
+def over_a_run(rollouts: int) -> dict[str, object]:
     problems = max(100, rollouts // 50)  # what one of these problems takes, about
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
-    samples = [sample for sample in found["memory"] if sample["worker"] > 0]
+    samples = [sample for sample in found.memory if sample["worker"] > 0]
     rows = []
-    print(f"{found['rollouts']} rollouts in {found['seconds']:.0f} s")
+    print(f"{found.rollouts} rollouts in {found.seconds:.0f} s")
     print(f"{'part of the run':>16} {'driver':>8} {'worker':>8} (MiB)")
     for tenth in (1, 2, 5, 8, 10):
         part = samples[(tenth - 1) * len(samples) // 10 : tenth * len(samples) // 10]
         row = {name: round(max(sample[name] for sample in part)) for name in ("driver", "worker")}
         rows.append({"tenth": tenth, **row})
         print(f"{f'tenth {tenth}':>16} {row['driver']:>8} {row['worker']:>8}")
-    return {"rollouts": found["rollouts"], "seconds": found["seconds"], "memory_mib": rows}
+    return {"rollouts": found.rollouts, "seconds": found.seconds, "memory_mib": rows}
 
 
 def main(
