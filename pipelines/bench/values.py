@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.rates import Array
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
-from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
-from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout
