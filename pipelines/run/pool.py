@@ -5,7 +5,6 @@ return when its replacement is ready, which on a cluster may have to wait for ro
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.pipelines.run.cluster import ray_is_lost
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, io_failure
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.protocols import EngineDead
 
@@ -224,10 +224,10 @@ class Pool:
         late = sum(not worker.started().done() for worker in self.workers)
         others = "; the others work on" if late < len(self.workers) else ""
         if late:
-            sys.stderr.write(
-                f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s: "
-                f"still loading, or the cluster has no room for them{others}\n"
+            message = (
+                f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s"
             )
+            say(f"{message}: still loading, or the cluster has no room for them{others}", err=True)
 
 
 def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
