@@ -17,9 +17,10 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
+from stepforge.pipelines.run.probe import table_of
 from stepforge.pipelines.run.stages import attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
 from stepforge.schemas.protocols import Scorer
@@ -106,12 +107,12 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            opened = await open_models(self.run)
-            self.scorer = opened.scorer
-            engine, judge = (TracedEngine(one, Trace()) if one else None for one in (opened.engine, opened.judge))
-            others = {name: TracedEngine(one, Trace()) for name, one in opened.others.items()}
-            self.engines = [one for one in (engine, judge, *others.values()) if one is not None]
-            self.policies = Policies(self.engines[0], self.run.policy, judge, self.grader.run_python, others)
+            opened, self.scorer = await open_models(self.run)
+            traced = {table: TracedEngine(one, Trace()) for table, one in opened.items()}
+            self.engines = list(traced.values())
+            others = {name: traced[table_of(name)] for name in by_model(self.run) if name}
+            judge = traced.get("judge")
+            self.policies = Policies(traced["engine"], self.run.policy, judge, self.grader.run_python, others)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:

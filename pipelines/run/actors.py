@@ -5,13 +5,19 @@ again, because a shard without its committed file is not done.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.pipelines.engines import AnyEngine, open_engine
+from stepforge.pipelines.engines import (
+    AnyEngine,
+    TransformersEngineSettings,
+    VllmEngineSettings,
+    open_engine,
+)
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
+from stepforge.pipelines.engines.model_files import identity_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
@@ -23,7 +29,7 @@ from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Engine, Scorer
+from stepforge.schemas.protocols import Engine, EngineIdentity, Scorer
 from stepforge.schemas.record import Record
 
 
@@ -98,17 +104,13 @@ class EngineWorker(CpuWorker):
     async def _loaded(self) -> Engines:
         if self.work.engines is None:
             run = self.work.run
-            opened = await open_models(run)
-            tables = {"engine": opened.engine, **{table_of(name): one for name, one in opened.others.items()}}
-            tables |= {"judge": opened.judge} if opened.judge else {}
-            named = {table: engine.identity for table, engine in tables.items()}
-            await asyncio.to_thread(check_models, run, self.work.layout, named)
-            self.work.engines = Engines(
-                self._gate(run.engine, opened.engine),
-                self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
-                opened.scorer,
-                {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()},
-            )
+            check = partial(check_models, run, self.work.layout)
+            engines, scorer = await open_models(run, partial(check, record=False))
+            identities = {table: engine.identity for table, engine in engines.items()}
+            await asyncio.to_thread(check, identities, record=True)
+            gates = {table: self._gate(settings, engines[table]) for table, settings in engine_tables(run).items()}
+            others = {name: gates[table_of(name)] for name in by_model(run) if name}
+            self.work.engines = Engines(gates["engine"], gates.get("judge"), scorer, others)
             collect_seldom()
         return self.work.engines
 
@@ -130,31 +132,39 @@ class EngineWorker(CpuWorker):
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-class Opened(NamedTuple):
-    """The models of a run."""
-
-    engine: Engine
-    judge: Engine | None
-    scorer: Scorer | None
-    others: dict[str, Engine]
+def engine_tables(run: RunFile) -> dict[str, AnyEngine]:
+    """Return the engines that a run uses, by their tables in the run file."""
+    asked = {table_of(name): one.engine for name, one in by_model(run).items()}
+    return asked | ({"judge": run.judge} if run.judge else {})
 
 
-async def open_models(run: RunFile) -> Opened:
-    """Start a run's engines, and the judge's and the reward model where it names them.
+async def open_models(
+    run: RunFile, check: Callable[[Mapping[str, EngineIdentity]], None] = lambda found: None
+) -> tuple[dict[str, Engine], Scorer | None]:
+    """Start a run's engines, by table, and the reward model where it names one.
+
+    ``check`` is given the models by table: all local ones before any is loaded, and those that only an open engine
+    tells, such as a server, before the local ones are loaded.
 
     Raises:
-        BadInput: one is not there, or has no chat template where one is asked for.
+        BadInput: one is not there, or has no chat template where one is asked for; or as ``check`` raises it.
         EngineDead: one did not start.
     """
+    asked = engine_tables(run)
+    local: dict[str, EngineIdentity] = {}
+    for table, settings in asked.items():
+        if isinstance(settings, VllmEngineSettings | TransformersEngineSettings):
+            with naming_engine(table):
+                local[table] = await asyncio.to_thread(identity_of, settings)
+    await asyncio.to_thread(check, local)
     engines: dict[str, Engine] = {}
-    for name, asked in by_model(run).items():
-        with naming_engine(table_of(name)):
-            engines[name] = await open_engine(asked.engine)
+    for table in sorted(asked, key=local.__contains__):
+        with naming_engine(table):
+            engines[table] = await open_engine(asked[table])
+        await asyncio.to_thread(check, {table: engines[table].identity})
+    for name, one in by_model(run).items():
         try:
-            PromptedPolicy(engines[name], asked.policy).check()
+            PromptedPolicy(engines[table_of(name)], one.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-    with naming_engine("judge"):
-        judge = await open_engine(run.judge) if run.judge else None
-    scorer = await open_scorer(run.scorer) if run.scorer else None
-    return Opened(engines.pop(""), judge, scorer, engines)
+    return engines, await open_scorer(run.scorer) if run.scorer else None

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,10 +128,7 @@ def test_a_prompt_that_cannot_be_read_harms_nobody_else(engine: Engine, run: Loo
 
 
 def test_a_lone_surrogate_is_an_error_of_its_own(engine: Engine, run: Loop) -> None:
-    try:
-        completions = run(ask(engine, "\ud800 is no text", ids=(), max_tokens=5))
-    except ValueError:
-        pytest.fail("an unreadable prompt must not raise")
+    completions = run(ask(engine, "\ud800 is no text", ids=(), max_tokens=5))
     assert completions[0].finish in ("error", "length")
 
 
@@ -167,10 +163,7 @@ def test_cancelling_frees_the_engine(engine: Engine, run: Loop) -> None:
         return await ask(engine, max_tokens=10)
 
     assert run(cancel())[0].finish == "length"
-    until = time.monotonic() + 20
-    while getattr(engine, "unfinished", 0) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert getattr(engine, "unfinished", 0) == 0
+    assert not getattr(engine, "_unfinished", ())
 
 
 def test_usage_is_counted(engine: Engine, run: Loop) -> None:
