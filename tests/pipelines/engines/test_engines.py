@@ -16,6 +16,7 @@ from stepforge.pipelines.engines import (
     VllmEngineSettings,
     open_engine,
 )
+from stepforge.pipelines.engines.load import EngineLoad, LoadReporting
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, Engine, EngineDead, Message
 
@@ -164,6 +165,22 @@ def test_cancelling_frees_the_engine(engine: Engine, run: Loop) -> None:
 
     assert run(cancel())[0].finish == "length"
     assert not getattr(engine, "_unfinished", ())
+
+
+def test_vllm_reports_its_load(engine: Engine, run: Loop) -> None:
+    if not isinstance(engine, LoadReporting):
+        pytest.skip("this engine does not report its load")
+
+    async def loads() -> list[EngineLoad]:
+        asked = asyncio.create_task(ask(engine, n=16, temperature=2.0, max_tokens=100))
+        seen = []
+        while not (await asyncio.wait([asked], timeout=0.005))[0]:
+            seen.append(engine.load)
+        return seen
+
+    running, usage, _ = zip(*run(loads()), strict=True)
+    assert 0 < max(running) <= 16
+    assert 0 < max(usage) <= 1
 
 
 def test_usage_is_counted(engine: Engine, run: Loop) -> None:
