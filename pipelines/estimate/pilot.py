@@ -17,10 +17,9 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.probe import table_of
 from stepforge.pipelines.run.stages import attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for
-from stepforge.pipelines.settings.run_file import RunFile, by_model
+from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
 from stepforge.schemas.protocols import Scorer
@@ -107,12 +106,10 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            opened, self.scorer = await open_models(self.run)
-            traced = {table: TracedEngine(one, Trace()) for table, one in opened.items()}
-            self.engines = list(traced.values())
-            others = {name: traced[table_of(name)] for name in by_model(self.run) if name}
-            judge = traced.get("judge")
-            self.policies = Policies(traced["engine"], self.run.policy, judge, self.grader.run_python, others)
+            traced = (await open_models(self.run)).each(lambda engine: TracedEngine(engine, Trace()))
+            self.scorer, self.engines = traced.scorer, [*traced.by_table().values()]
+            python = self.grader.run_python
+            self.policies = Policies(traced.policy, self.run.policy, traced.judge, python, traced.others)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:

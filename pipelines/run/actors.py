@@ -10,12 +10,7 @@ from functools import partial
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.pipelines.engines import (
-    AnyEngine,
-    TransformersEngineSettings,
-    VllmEngineSettings,
-    open_engine,
-)
+from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings, VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
 from stepforge.pipelines.engines.model_files import identity_of
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -29,7 +24,7 @@ from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Engine, EngineIdentity, Scorer
+from stepforge.schemas.protocols import Engine, EngineIdentity
 from stepforge.schemas.record import Record
 
 
@@ -84,7 +79,7 @@ class EngineWorker(CpuWorker):
         """Return the counters of the worker's engines since it started: sums, and the longest times."""
         if self.work.engines is None:
             return {}
-        counters = [gate.counters() for gate in self.work.engines.gates]
+        counters = [gate.counters() for gate in self.work.engines.by_table().values()]
         most = {key: max(one[key] for one in counters) for key in ("away_seconds", "busy_ms")}
         summed = {key: sum(one[key] for one in counters) for key in counters[0]}
         return summed | most | {"checking": int(self._loading.locked())}
@@ -95,22 +90,25 @@ class EngineWorker(CpuWorker):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         if (engines := self.work.engines) is not None:
-            for gate in engines.gates:
+            for gate in engines.by_table().values():
                 await gate.close()
             if engines.scorer is not None:
                 await engines.scorer.close()
         await super().close()
 
-    async def _loaded(self) -> Engines:
+    async def _loaded(self) -> Engines[EngineGate]:
         if self.work.engines is None:
             run = self.work.run
             check = partial(check_models, run, self.work.layout)
-            engines, scorer = await open_models(run, partial(check, record=False))
-            identities = {table: engine.identity for table, engine in engines.items()}
-            await asyncio.to_thread(check, identities, record=True)
-            gates = {table: self._gate(settings, engines[table]) for table, settings in engine_tables(run).items()}
-            others = {name: gates[table_of(name)] for name in by_model(run) if name}
-            self.work.engines = Engines(gates["engine"], gates.get("judge"), scorer, others)
+            opened = await open_models(run, partial(check, record=False))
+            named = {table: engine.identity for table, engine in opened.by_table().items()}
+            await asyncio.to_thread(check, named, record=True)
+            self.work.engines = Engines(
+                self._gate(run.engine, opened.policy),
+                self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
+                opened.scorer,
+                {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()},
+            )
             collect_seldom()
         return self.work.engines
 
@@ -132,16 +130,10 @@ class EngineWorker(CpuWorker):
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-def engine_tables(run: RunFile) -> dict[str, AnyEngine]:
-    """Return the engines that a run uses, by their tables in the run file."""
-    asked = {table_of(name): one.engine for name, one in by_model(run).items()}
-    return asked | ({"judge": run.judge} if run.judge else {})
-
-
 async def open_models(
     run: RunFile, check: Callable[[Mapping[str, EngineIdentity]], None] = lambda found: None
-) -> tuple[dict[str, Engine], Scorer | None]:
-    """Start a run's engines, by table, and the reward model where it names one.
+) -> Engines[Engine]:
+    """Start a run's engines, and the judge's and the reward model where it names them.
 
     ``check`` is given the models by table: all local ones before any is loaded, and those that only an open engine
     tells, such as a server, before the local ones are loaded.
@@ -150,7 +142,8 @@ async def open_models(
         BadInput: one is not there, or has no chat template where one is asked for; or as ``check`` raises it.
         EngineDead: one did not start.
     """
-    asked = engine_tables(run)
+    models = by_model(run)
+    asked = {table_of(name): one.engine for name, one in models.items()} | ({"judge": run.judge} if run.judge else {})
     local: dict[str, EngineIdentity] = {}
     for table, settings in asked.items():
         if isinstance(settings, VllmEngineSettings | TransformersEngineSettings):
@@ -162,9 +155,11 @@ async def open_models(
         with naming_engine(table):
             engines[table] = await open_engine(asked[table])
         await asyncio.to_thread(check, {table: engines[table].identity})
-    for name, one in by_model(run).items():
+    for name, one in models.items():
         try:
             PromptedPolicy(engines[table_of(name)], one.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-    return engines, await open_scorer(run.scorer) if run.scorer else None
+    scorer = await open_scorer(run.scorer) if run.scorer else None
+    others = {name: engines[table_of(name)] for name in models if name}
+    return Engines(engines["engine"], engines.get("judge"), scorer, others)
