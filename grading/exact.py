@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 MAX_LENGTH = 400
 """Longest expression read, in characters."""
@@ -58,22 +59,30 @@ class Polynomial:
     def __hash__(self) -> int:
         return hash(self.coefficients)
 
-    def __add__(self, other: "Polynomial") -> "Polynomial":
+    def __add__(self, other: "Exact") -> "Polynomial":
+        other = polynomial(other)
         width = max(len(self.coefficients), len(other.coefficients))
         return Polynomial(self._padded(width)[i] + other._padded(width)[i] for i in range(width))
 
     def __neg__(self) -> "Polynomial":
         return Polynomial(-c for c in self.coefficients)
 
-    def __sub__(self, other: "Polynomial") -> "Polynomial":
+    def __sub__(self, other: "Exact") -> "Polynomial":
         return self + (-other)
 
-    def __mul__(self, other: "Polynomial") -> "Polynomial":
+    def __rsub__(self, other: int | Fraction) -> "Polynomial":
+        return -self + other
+
+    def __mul__(self, other: "Exact") -> "Polynomial":
+        other = polynomial(other)
         product = [Fraction(0)] * max(len(self.coefficients) + len(other.coefficients) - 1, 0)
         for i, a in enumerate(self.coefficients):
             for j, b in enumerate(other.coefficients):
                 product[i + j] += a * b
         return Polynomial(product)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def _padded(self, width: int) -> list[Fraction]:
         return [*self.coefficients, *[Fraction(0)] * (width - len(self.coefficients))]
@@ -97,6 +106,10 @@ Exact = int | Fraction | Polynomial
 """A value that a step of a procedural solution may state: ``-7``, ``7/6`` or ``3x^2 - 2x + 1``."""
 
 
+def polynomial(value: Exact) -> Polynomial:
+    return value if isinstance(value, Polynomial) else Polynomial([value])
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
@@ -115,13 +128,13 @@ class _Parser:
         self.position += 1
         return token
 
-    def sum(self) -> Polynomial:
+    def sum(self) -> Any:
         value = self.product()
         while self.peek() in ("+", "-"):
             value = value + self.product() if self.take() == "+" else value - self.product()
         return value
 
-    def product(self) -> Polynomial:
+    def product(self) -> Any:
         value = self.signed()
         while (token := self.peek()) is not None and token not in ("+", "-", ")"):
             if token in ("*", "/", "mod"):
@@ -131,27 +144,28 @@ class _Parser:
                 value = value * self.power()  # 2x, 3(x + 1)
         return value
 
-    def signed(self) -> Polynomial:
+    def signed(self) -> Any:
         negative = False
         while self.peek() in ("+", "-"):
             negative ^= self.take() == "-"
         value = self.power()
         return -value if negative else value
 
-    def power(self) -> Polynomial:
+    def power(self) -> Any:
         value = self.atom()
         if self.peek() != "^":
             return value
         self.take()
-        exponent = self.atom().constant
+        exponent = _constant(self.atom())
         if exponent is None or exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
             raise ExactError(f"exponent is not a whole number from 0 to {MAX_EXPONENT}")
-        result = Polynomial([1])
+        result: Any = 1
         for _ in range(int(exponent)):
             result = result * value
+            polynomial(result)  # refuses what is too large
         return result
 
-    def atom(self) -> Polynomial:
+    def atom(self) -> Any:
         symbol = self.take()
         if symbol == "x":
             return Polynomial([0, 1])
@@ -166,7 +180,7 @@ class _Parser:
             return value
         if not symbol[0].isdigit():
             raise ExactError(f"unexpected {symbol!r}")
-        return Polynomial([Fraction(symbol)])
+        return int(symbol) if symbol.isdigit() else Fraction(symbol)
 
 
 def _tokens(text: str) -> list[str]:
@@ -185,18 +199,22 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-def _apply(operator: str, left: Polynomial, right: Polynomial) -> Polynomial:
+def _constant(value: Exact) -> int | Fraction | None:
+    return value.constant if isinstance(value, Polynomial) else value
+
+
+def _apply(operator: str, left: Any, right: Any) -> Any:
     if operator == "*":
         return left * right
-    divisor = right.constant
+    divisor = _constant(right)
     if not divisor:
         raise ExactError("division by zero or by a polynomial")
     if operator == "/":
-        return Polynomial(c / divisor for c in left.coefficients)
-    dividend = left.constant
+        return left * (1 / Fraction(divisor))
+    dividend = _constant(left)
     if dividend is None or dividend.denominator != 1 or divisor.denominator != 1:
         raise ExactError("mod of something that is not a whole number")
-    return Polynomial([int(dividend) % int(divisor)])
+    return int(dividend) % int(divisor)
 
 
 @lru_cache(maxsize=65536)
@@ -206,8 +224,10 @@ def evaluate(text: str) -> Polynomial:
     Raises:
         ExactError: the text is not such an expression, or is beyond a bound.
     """
+    if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
+        return Polynomial([int(text)])
     parser = _Parser(text)
     value = parser.sum()
     if parser.peek() is not None:
         raise ExactError(f"unexpected {parser.peek()!r}")
-    return value
+    return polynomial(value)
