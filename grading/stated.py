@@ -16,30 +16,30 @@ from stepforge.grading.sentences import EQUAL, about_x, read_sentence, stretches
 from stepforge.grading.vocabulary import words
 
 _REWRITES: list[tuple[frozenset[str], re.Pattern[str], str]] = [
-    (words(needed) | {*characters}, re.compile(pattern), simple)
-    for needed, characters, pattern, simple in (
-        ("", "\\", r"\\[dt]?frac\s*(?:(\d)\s*(\d)|\{(\d+)\}\s*\{(\d+)\})", r"(\1\3/\2\4)"),
-        ("", "\\", r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
-        ("", "\\\n", r"\\text\s*\{[^{}]*\}|\\[()\[\]]|\n", " ; "),
-        ("", "\\{}*", r"\\[,!;]|\\left|\\right|\\boxed|[{}*]{2}", " "),
-        ("", "hqwbp", r"\b(?:third|half|quarter|fourth|fifth|twice|double|triple)s? (?:of )?[$\d][\d.,]*", "part"),
-        ("", "x", r"\\times|\\cdot|\u00d7|\u00b7|(?<=\d)\s*x\s*(?=\d)", " * "),
-        ("", "\\", r"\\div|\u00f7", " / "),
-        ("", "\\", r"\\\$", "$"),
-        ("", "", "[\u2212\u2013]", "-"),
-        ("of", "", r"(?<=\d) of (?=[$\d])|(?<=%\)) of (?=[$\d])|(?<=%) of (?=[$\d])", " * "),
+    (frozenset(needed.split(" ")), re.compile(pattern), simple)
+    for needed, pattern, simple in (
+        ("\\", r"\\[dt]?frac\s*(?:(\d)\s*(\d)|\{(\d+)\}\s*\{(\d+)\})", r"(\1\3/\2\4)"),
+        ("\\", r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
+        ("\n", r"\\text\s*\{[^{}]*\}|\\[()\[\]]|\n", " ; "),
+        ("{ } *", r"\\[,!;]|\\left|\\right|\\boxed|[{}*]{2}", " "),
+        ("h q w b p", r"\b(?:third|half|quarter|fourth|fifth|twice|double|triple)s? (?:of )?[$\d][\d.,]*", "part"),
+        ("x", r"\\times|\\cdot|\u00d7|\u00b7|(?<=\d)\s*x\s*(?=\d)", " * "),
+        ("\\", r"\\div|\u00f7", " / "),
+        ("\\", r"\\\$", "$"),
+        ("\u2212", "[\u2212\u2013]", "-"),
+        ("of", r"(?<=\d) of (?=[$\d])|(?<=%\)) of (?=[$\d])|(?<=%) of (?=[$\d])", " * "),
         # Other notations: about equal, subscripts and bases, functions and roots, times of day and ratios, large units.
-        ("about approximately roughly", "\\", r"\\approx|\u2248|\babout\b|\bapproximately\b|\broughly\b", " ; "),
-        ("", "_(\\", r"\w*_\{?\w+\}?|\b(?:[A-Za-z]+|[A-Za-z] )\([^()]*\)|\\[A-Za-z]+\s*[({]?[\d.]+[)}]?", " ; "),
-        ("log ln sin cos tan sqrt gcd lcm", "", r"\b(?:log|ln|sin|cos|tan|sqrt|gcd|lcm)\s*\d+", " ; "),
-        ("", ":", r"\d+:\d+", " ; "),
-        ("hundred thousand million billion dozen", "", r"[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b", " ; "),
-        ("", "/", r"(?<=\d)/[A-Za-z]+", ""),
+        ("about approximately roughly", r"\\approx|\u2248|\babout\b|\bapproximately\b|\broughly\b", " ; "),
+        ("_ (", r"\w*_\{?\w+\}?|\b(?:[A-Za-z]+|[A-Za-z] )\([^()]*\)|\\[A-Za-z]+\s*[({]?[\d.]+[)}]?", " ; "),
+        ("log ln sin cos tan sqrt gcd lcm", r"\b(?:log|ln|sin|cos|tan|sqrt|gcd|lcm)\s*\d+", " ; "),
+        (":", r"\d+:\d+", " ; "),
+        ("hundred thousand million billion dozen", r"[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b", " ; "),
+        ("/", r"(?<=\d)/[A-Za-z]+", ""),
         # "4 weeks = 4 * 7 days": another unit behind the sign.
-        ("", "=", r"(?:^|[^-+*/=(\d.,$\s])\s*\$?\d[\d.,]*(?:[ -][A-Za-z]+){1,3} ?(?==)", " ; "),
+        ("=", r"(?:^|[^-+*/=(\d.,$\s])\s*\$?\d[\d.,]*(?:[ -][A-Za-z]+){1,3} ?(?==)", " ; "),
     )
-]  # fmt: skip
-"""Patterns in their order, each with words and characters of which a plain text must have one for it to match."""
+]
+"""Patterns in their order, each with what an ASCII text without a backslash must have (words, characters) to match."""
 _UNIT = re.compile(
     r"(?<=\d)%?(?:[ -](?!and\b|or\b|so\b|then\b|is\b|if\b|to\b|more\b|plus\b|minus\b|mod\b)[A-Za-z]+){1,3}"
     r"(?= ?[-+*/=)])"
