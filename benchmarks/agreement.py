@@ -136,8 +136,11 @@ def main() -> None:
     rates = [row.pass_rate or 0.0 for row in rows]
     print(f"{len(rows)} problems, pass rate {sum(rates) / len(rates):.3f}")
     for outcome in ("correct", "wrong"):
-        ended = [refuted(rollout) for row in rows for rollout in row.rollouts if rollout.outcome == outcome]
-        print(f"{sum(ended)} of {len(ended)} {outcome} solutions state a false equation")
+        ended = [(row.problem, rollout) for row in rows for rollout in row.rollouts if rollout.outcome == outcome]
+        false = [(problem, rollout) for problem, rollout in ended if refuted(rollout)]
+        told = [decide(p.answer, vote.answer, p.answer_kind) == "correct" for p, r in false for vote in voters([r])]
+        print(f"{len(false)} of {len(ended)} {outcome} solutions state a false equation; calculated again, {sum(told)}")
+        print(f"vote for the right answer, {len(told) - sum(told)} for another, the others have no vote")
     show_votes(rows)
     for how in ("digit", "slip"):
         show_references(rows, how, (0.5, 0.6, 0.7, 0.8, 0.9))
