@@ -6,8 +6,8 @@ they state, the solutions sampled from the question, and every rollout that happ
 the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
 not sure enough.
 
-Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
-probability may.
+Solutions with a right answer are judged from what is free: V does not fall at their wrong steps, so no completion is
+asked for.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class ChangePoint(LabelPart):
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
-    """Whether it counts that a step states a false equation, or a number that no right solution of the problem does."""
+    """Whether it counts that a step states a false equation, or what no right solution of the problem says."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
     prior: Literal["none", "reward_model"] = "none"
