@@ -33,6 +33,11 @@ HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
+CLEAN = 0.55
+"""Least probability of no wrong step at which a right answer is not flagged. Of 39 tuning solutions
+of which 0.5 to 0.6 was said, 3 had none."""
+
+
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
 
@@ -47,7 +52,7 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where some step is likelier wrong than none."""
+    where the probability of no wrong step is below 0.55."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
@@ -137,7 +142,7 @@ class ChangePoint(LabelPart):
         chances = belief.first_error
         likeliest = max(range(len(chances)), key=chances.__getitem__)
         if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
-            flagged = chances[-1] < 0.5
+            flagged = chances[-1] < CLEAN
             likeliest = max(range(len(path.steps)), key=chances.__getitem__) if flagged else len(path.steps)
         elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
