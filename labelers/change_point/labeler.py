@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from stepforge.labelers.change_point.check import contradicted
 from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior
 from stepforge.labelers.change_point.observations import Signals, has_verdict, observe, observed_in, share_left
 from stepforge.labelers.change_point.pooling import pooled_rates
@@ -24,6 +25,7 @@ from stepforge.labelers.change_point.values import value_and_interval
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem, labels_of, of_policy
 from stepforge.labelers.reward_model import UNSURE, Calibration
+from stepforge.labelers.sprt import SPRT, two_values
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepClass, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -59,6 +61,9 @@ class ChangePoint(LabelPart):
     """Whether it counts that a step states a false equation, or what no right solution of the problem says."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
+    fallback: bool = True
+    """Whether wrong solutions whose completions contradict the model are searched and judged by the test of ``sprt``.
+    """
     prior: Literal["none", "reward_model"] = "none"
     """What each step's chance to be wrong is before any completion: that of ``rates``, or the calibrated score of the
     run's ``scorer``."""
@@ -114,19 +119,28 @@ class ChangePoint(LabelPart):
 
     def believe(self, path: Trajectory, evidence: Evidence) -> Posterior:
         """Return the posterior of one solution from all that is known."""
-        return posterior(self.observed(path, evidence), self.rates)
+        seen = self.observed(path, evidence)
+        belief = posterior(seen, self.rates)
+        if not self.fallback or seen.right or not contradicted(seen, self.rates):
+            return belief
+        return belief._replace(first_error=two_values(path, evidence), trusted=False)
 
     async def _search(self, path: Trajectory, evidence: Evidence) -> None:
         """Ask until the posterior is sure, the budget is gone, or nothing is worth asking."""
-        spent = 0
+        spent, check = 0, 4
         while spent < self.budget:
-            belief = self.believe(path, evidence)
+            belief = posterior(self.observed(path, evidence), self.rates)
             question = self.best_question(path, belief) if max(belief.first_error) < self.stop else None
             if question is None:
                 break
             n = min(self.batch, self.budget - spent)
             await evidence.more(path, question, n)
             spent += n
+            if spent >= check:
+                check *= 2
+                if not self.believe(path, evidence).trusted:
+                    await SPRT().search(path, evidence, self.budget - spent)
+                    break
 
     def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
         """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
@@ -150,7 +164,7 @@ class ChangePoint(LabelPart):
             labeler=self.name,
             first_error=None if likeliest == len(path.steps) else likeliest,
             posterior=chances,
-            classes=classes_of(belief, likeliest),
+            classes=classes_of(belief, likeliest) if belief.trusted else None,
         )
 
     def _with_beliefs(self, known: Sequence[StepLabel | None], belief: Posterior) -> tuple[StepLabel, ...]:
@@ -158,7 +172,9 @@ class ChangePoint(LabelPart):
         labels = []
         for count, label in enumerate(known, 1):
             own = float(label.successes) if label is not None else 0.0  # of the whole solution
-            mean, low, high = value_and_interval(belief, count) if count < len(known) else (own, own, own)
+            mean, low, high = (
+                value_and_interval(belief, count, self.rates.ends) if count < len(known) else (own, own, own)
+            )
             held = Belief(value=mean, low=low, high=high, p_error=belief.first_error[count - 1])
             counted = label or StepLabel(successes=0, failures=0, stopping="adaptive")
             labels.append(counted.model_copy(update={"belief": held}))

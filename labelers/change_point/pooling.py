@@ -4,7 +4,7 @@ Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on t
 with a few invented transitions so that a small run cannot run away with them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -22,6 +22,7 @@ from stepforge.labelers.change_point.rates import (
     Rates,
     kernels,
 )
+from stepforge.labelers.change_point.values import foretold, weights_of
 
 ROUNDS = 8
 INVENTED = 10.0
@@ -41,7 +42,32 @@ def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
     rates = start
     for _ in range(ROUNDS if seen else 0):
         rates = _improved(seen, rates, start)
-    return rates
+    return rates.model_copy(update={"ends": fitted_ends(seen, rates)}) if seen else rates
+
+
+def fitted_ends(seen: Sequence[Observed], rates: Rates) -> float:
+    """Return the ``ends`` under which completions are likeliest that the model was not shown, pulled towards those of
+    ``rates``.
+
+    The other rates are left alone: completions foretell V, and not which of two steps beside its fall was wrong.
+    """
+    cases = [case for one in seen for case in _held_out(one, rates)]
+
+    def score(ends: float) -> float:
+        invented = rates.ends * np.log(ends) + (1 - rates.ends) * np.log(1 - ends)
+        return float(sum(np.log(foretold(*case, ends)) for case in cases) + invented)
+
+    return max(POWERS[:-1], key=score)
+
+
+def _held_out(seen: Observed, rates: Rates) -> Iterator[tuple[Array, int, int]]:
+    """Yield the law of V at each prefix that completions were drawn from, as known without these, and their counts."""
+    for t in range(1, len(seen.written)):
+        right, wrong = int(seen.successes[t]), int(seen.failures[t])
+        if right + wrong:
+            others = np.arange(len(seen.written)) != t
+            rest = seen._replace(successes=seen.successes * others, failures=seen.failures * others)
+            yield weights_of(posterior(rest, rates), t), right, wrong
 
 
 def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:

@@ -50,8 +50,8 @@ class Rates(Record):
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
     early: Share = 0.16
-    """Share of the other wrong steps before which V falls already: the wrong step follows soon. Assumed like
-    ``harmless``."""
+    """Share of the other wrong steps before which V falls already, for a solution none of whose steps the policy was
+    sure of: the wrong step follows soon. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
@@ -61,9 +61,12 @@ class Rates(Record):
     """Shares of the others that say what right solutions say."""
     alone: OfSteps = (0.55, 0.75, 0.75)
     """Shares of the rest that state what no right solution does."""
+    ends: Chance = 0.6
+    """Share of V in the first and the last cell of the grid that is 0 or 1. Fitted so that completions which the model
+    was not shown are likeliest."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
-    it knows. Fitted to people's labels alone."""
+    it knows. Fitted to people's labels alone: completions do not tell which step beside a fall of V was wrong."""
 
     @property
     def statements(self) -> Array:
@@ -78,6 +81,10 @@ class Rates(Record):
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""
         unsure, sure = self.harmless
         return unsure + (sure - unsure) * written
+
+    def early_share(self, written: float) -> float:
+        """Return ``early`` for the same: both steps, where V falls and where it is written, could have been others."""
+        return self.early * (1 - written) ** 2
 
 
 class Kernels(NamedTuple):
