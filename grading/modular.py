@@ -57,8 +57,7 @@ def modular(node: Node, point: Mapping[str, int]) -> int:
             base = modular(node.args[0], point)
             return pow(base if exponent >= 0 else _inverse(base), abs(exponent), PRIME)
         case "factorial" | "binomial":
-            exact = rational(node)
-            if exact is not None:
+            if (exact := rational(node)) is not None:
                 return exact.numerator % PRIME
     raise Beyond(node.op)
 

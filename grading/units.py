@@ -97,11 +97,9 @@ def ratio(one: Unit, other: Unit) -> Fraction | None:
 
 def read_unit(text: str) -> Unit | None:
     """Return the unit that follows a number; None where the text is no unit but more mathematics."""
-    base = _BASE.fullmatch(text)
-    if base is not None:
+    if (base := _BASE.fullmatch(text)) is not None:
         return Unit(f"base {base[1]}")
-    words = _words_of(text)
-    if words is None:
+    if (words := _words_of(text)) is None:
         return None
     if _RAISED_LETTER.fullmatch(text):
         return None
@@ -139,8 +137,7 @@ def _words_of(text: str) -> list[tuple[str, int]] | None:
             return None
         position = match.end()
         if match["text"] is not None:
-            inner = _words_of_text(match["text"])
-            if inner is None:
+            if (inner := _words_of_text(match["text"])) is None:
                 return None
             found += [(word, power * sign) for word, power in inner]
         elif match["power"] is not None:

@@ -21,8 +21,7 @@ def read_puzzle(question: str) -> Puzzle | None:
 
 def plan_outcome(question: str, answer: str) -> Outcome:
     """Carry out a plan, moves with commas between: any legal one that reaches the goal is right."""
-    puzzle = read_puzzle(question)
-    if puzzle is None:
+    if (puzzle := read_puzzle(question)) is None:
         return "undetermined"
     return "correct" if puzzle.reaches_goal([move.strip() for move in answer.split(",")]) else "wrong"
 
