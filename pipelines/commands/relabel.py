@@ -3,14 +3,13 @@
 The result is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
 from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.change_point.pooling import calibrated
-from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
+from stepforge.labelers.consensus import ORACLE, Skill, skills_of
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
@@ -27,18 +26,17 @@ from stepforge.pipelines.review.agreement import reliabilities
 from stepforge.pipelines.review.exchange import rows_about
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
-from stepforge.pipelines.run.stage_table import cause
-from stepforge.pipelines.run.stages import curate
+from stepforge.pipelines.run.stage_table import curated
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected, Verdict
 from stepforge.schemas.own_part import is_own
 
 POOLED_SOLUTIONS = 2000
@@ -80,21 +78,12 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
     }  # rule.json has them once
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
-    sifted = curate(rows, run.curate)
-    curated = ShardReport(
-        stage="curate",
-        shard=old.shard,
-        rows_in=len(rows),
-        rows_out=len(sifted.kept),
-        rejected=dict(sorted(Counter(map(cause, sifted.rejected)).items())),
-        labeled_steps=sum(row.labeled_steps for row in sifted.kept),
-    )
-    curated.check()
+    made = curated(rows, run.curate)
     stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}
-    stamp["report"] = curated.model_dump(mode="json")
-    if sifted.rejected:
-        write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    write_shard(target.shard("curate", old.shard), kept_rows(rows, sifted.kept), Kept, stamp)
+    stamp["report"] = made.report("curate", old.shard).model_dump(mode="json")
+    if made.rejected:
+        write_shard(target.rejected("curate", old.shard), made.rejected, Rejected, stamp)
+    write_shard(target.shard("curate", old.shard), made.rows, Kept, stamp)
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout, people: People) -> AnyRule:
@@ -156,17 +145,18 @@ def _judged(
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
-    counts: dict[str, SkillCounts] = defaultdict(SkillCounts)
+    found = skills_of(_verdicts_with_truth(run, layout))
+    if not found:
+        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
+    return tuple(skill for skill in found if skill.labeler not in (ORACLE, "consensus"))
+
+
+def _verdicts_with_truth(run: RunFile, layout: Layout) -> Iterator[tuple[Verdict, int | None]]:
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
                 continue
             for solution in row.solutions:
-                if solution.rollout.outcome == "undetermined":
-                    continue
-                truth = oracle_verdict(row.problem, solution.rollout).first_error
-                for verdict in opinions(solution, ()):
-                    counts[verdict.labeler].add(verdict, truth)
-    if not counts:
-        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
-    return tuple(found.skill(name) for name, found in counts.items() if name not in (ORACLE, "consensus"))
+                if solution.rollout.outcome != "undetermined":
+                    truth = oracle_verdict(row.problem, solution.rollout).first_error
+                    yield from ((verdict, truth) for verdict in opinions(solution, ()))
