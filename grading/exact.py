@@ -118,7 +118,7 @@ class _Parser:
         unread = _TOKEN.sub("", text.rstrip())
         if unread:
             raise ExactError(f"cannot read {unread[:10]!r}")
-        self.tokens = [number or sign for number, sign in reversed(_TOKEN.findall(text))]
+        self.tokens: list[str] = [number or sign for number, sign in reversed(_TOKEN.findall(text))]
         if max(map(len, self.tokens), default=0) > MAX_DIGITS:
             raise ExactError(f"a number of over {MAX_DIGITS} digits")
         self.depth = 0

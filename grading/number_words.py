@@ -57,8 +57,7 @@ CARDINAL = re.compile(
 
 def read_cardinal(text: str) -> tuple[int, str] | None:
     """Return the number that a text begins with in words, and the rest; None where it begins with none."""
-    match = CARDINAL.match(text)
-    if match is None:
+    if (match := CARDINAL.match(text)) is None:
         return None
     total = group = 0
     for word in re.findall(r"[a-z]+", (match["words"] or "").lower()):
