@@ -1,21 +1,21 @@
 """What a reward model saves: cascades beside single labelers, and search beside majority at equal tokens.
 
-    python -m benchmarks.cascade_and_search --scorer head.toml --rates runs/x/rates.json [--part labels] [--json]
+    python -m benchmarks.cascade_and_search --scorer head.toml --rates runs/x/rates.json [--part labels]
 
 Problems of all families in free wording, asked of the embedded policy in this process, without Ray. ``--scorer`` is a
 TOML of settings as under ``[scorer]`` whose head was trained on problems of other seeds; ``--rates`` are what such a
 run pooled. Intervals are a bootstrap over problems. Nothing is chosen here: thresholds and settings are defaults.
 """
 
-import argparse
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import typer
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -23,14 +23,15 @@ from stepforge.generators.search import Asked, Beam, BestOfN, Found, Mcts
 from stepforge.grading.votes import equal_answers
 from stepforge.labelers import AnyPart, Cascade, ChangePoint, OmegaPRM, RewardModel, Sequential
 from stepforge.labelers.change_point.rates import Rates
+from stepforge.labelers.reward_model import Calibration
 from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.label_accuracy import counted, judge_problem, label_figures
 from stepforge.pipelines.run.stages import label, solve, with_scores
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.schemas.labeled import Cost, LabeledProblem
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 SEED = 9101
@@ -44,7 +45,7 @@ def problems(count: int, seed: int) -> list[Problem]:
     return [families[i % len(families)].item(seed, i // len(families)) for i in range(count)]
 
 
-def labelers(rates: Rates, calibration: dict[str, float]) -> dict[str, AnyPart]:
+def labelers(rates: Rates, calibration: Calibration) -> dict[str, AnyPart]:
     """Return what is compared; the informed tier was chosen on the problems of seed 9201, and on no others."""
     search = ChangePoint(rates=rates, pilot=0)
     first = RewardModel(sure=0, calibration=calibration)
@@ -82,23 +83,25 @@ async def compare_labelers(
     rows: Sequence[SolvedProblem], parts: dict[str, AnyPart], policy: PromptedPolicy, grader: PooledGrader
 ) -> list[dict[str, Any]]:
     """Return F1 against the oracle and tokens of each labeler, with the difference to the best that asks no scores."""
-    found: dict[str, list[LabeledProblem]] = {}
+    tokens, marks = {}, {}
     for name, part in parts.items():
-        found[name] = list(await asyncio.gather(*(label(row, [part], policy, grader, seed=SEED) for row in rows)))
+        labeled = await asyncio.gather(*(label(row, [part], policy, grader, seed=SEED) for row in rows))
+        tokens[name] = np.array([sum(entry.cost.generated_tokens for entry in row.costs) for row in labeled])
+        marks[name] = [counted(one for judged in judge_problem(row).values() for one in judged) for row in labeled]
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
-    samples = {name: np.array([_f1(labeled, pick) for pick in drawn]) for name, labeled in found.items()}
-    tokens = {name: np.array([_cost(row).generated_tokens for row in labeled]) for name, labeled in found.items()}
-    every = np.arange(len(rows))
-    single = [name for name in found if not name.startswith("cascade") and "scores" not in name]
-    best = max(single, key=lambda name: _f1(found[name], every))
+    whole = {name: _f1(found) for name, found in marks.items()}
+    samples = {name: np.array([_f1([found[i] for i in pick]) for pick in drawn]) for name, found in marks.items()}
+    best = max(
+        (name for name in parts if not name.startswith("cascade") and "scores" not in name), key=whole.__getitem__
+    )
     rows_out = []
-    for name, labeled in found.items():
+    for name in parts:
         share = tokens[name][drawn].sum(1) / np.maximum(tokens[best][drawn].sum(1), 1)
         rows_out.append(
             {
                 "labeler": name,
-                "f1": round(_f1(labeled, every), 4),
+                "f1": round(whole[name], 4),
                 "interval": _interval(samples[name]),
                 "f1_less_best_single": _interval(samples[name] - samples[best]),
                 "tokens": int(tokens[name].sum()),
@@ -109,26 +112,12 @@ async def compare_labelers(
     return rows_out
 
 
-def _f1(rows: Sequence[LabeledProblem], pick: Any) -> float:
-    counts = counted(one for i in pick for judged in _judged(rows[i]).values() for one in judged)
-    return label_figures(counts).processbench_f1_all_erroneous or 0.0
-
-
-_JUDGED: dict[int, Any] = {}
-
-
-def _judged(row: LabeledProblem) -> Any:
-    if id(row) not in _JUDGED:
-        _JUDGED[id(row)] = judge_problem(row)
-    return _JUDGED[id(row)]
-
-
-def _cost(row: LabeledProblem) -> Cost:
-    return sum((entry.cost for entry in row.costs), Cost())
+def _f1(marks: Sequence[Counter[str]]) -> float:
+    return label_figures(sum(marks, Counter())).processbench_f1_all_erroneous or 0.0
 
 
 async def compare_searches(
-    asked: Sequence[Problem], policy: PromptedPolicy, grader: PooledGrader, scorer: Any
+    asked: Sequence[Problem], policy: PromptedPolicy, grader: PooledGrader, scorer: Scorer
 ) -> list[dict[str, Any]]:
     """Return the share of problems answered rightly by each way, and the tokens it took, budget by budget."""
     shares: dict[tuple[str, int], list[tuple[float, int]]] = defaultdict(list)
@@ -196,51 +185,53 @@ def _interval(values: Any) -> list[float]:
     return [round(float(x), 4) for x in np.percentile(values, [2.5, 97.5])]
 
 
-async def measure(chosen: argparse.Namespace) -> dict[str, Any]:
+Part = Literal["labels", "search", "all"]
+
+
+async def measure(
+    scorer: Scorer, parts: dict[str, AnyPart], asked: list[Problem], solutions: int, part: Part
+) -> list[dict[str, Any]]:
     engine = await open_engine(TransformersEngineSettings(model="embedded-free", logprobs=True, batch_size=128))
     policy = PromptedPolicy(engine, PolicySettings(temperature=0.7, max_tokens=480, answer="stated"))
-    scorer = await open_scorer(named_scorer(chosen.scorer))
-    rates = Rates.model_validate(json.loads(chosen.rates.read_text())["rates"])
-    result: dict[str, Any] = {"problems": chosen.problems, "solutions": chosen.solutions, "seed": chosen.seed}
+    found = []
     async with PooledGrader() as grader:
-        asked = problems(chosen.problems, chosen.seed)
-        if chosen.part in ("labels", "all"):
-            solving = (solve(p, [], policy, grader, n=chosen.solutions, seed=SEED) for p in asked)
+        if part != "search":
+            solving = (solve(p, [], policy, grader, n=solutions, seed=SEED) for p in asked)
             rows = [(await with_scores(row, scorer))[0] for row in await asyncio.gather(*solving)]
-            calibration = {"slope": chosen.slope, "intercept": chosen.intercept}
-            parts = {
-                name: part for name, part in labelers(rates, calibration).items() if name in (chosen.only or [name])
-            }
             engine.complete = remembering(engine.complete)  # type: ignore[method-assign]
-            result["labels"] = await compare_labelers(rows, parts, policy, grader)
-        if chosen.part in ("search", "all"):
-            result["search"] = await compare_searches(asked, policy, grader, scorer)
-    await scorer.close()
+            found += await compare_labelers(rows, parts, policy, grader)
+        if part != "labels":
+            found += await compare_searches(asked, policy, grader, scorer)
     await engine.close()
-    return result
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scorer", required=True)
-    parser.add_argument("--rates", type=Path, required=True)
-    parser.add_argument("--slope", type=float, default=1.0, help="of the calibration, as stepforge score prints it")
-    parser.add_argument("--intercept", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--problems", type=int, default=120)
-    parser.add_argument("--solutions", type=int, default=4)
-    parser.add_argument("--only", nargs="+", metavar="LABELER", help="labelers to compare, by their names in the table")
-    parser.add_argument("--part", choices=("labels", "search", "all"), default="all")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    found = asyncio.run(measure(chosen))
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    for part in ("labels", "search"):
-        for row in found.get(part, []):
-            print(*(f"{key}={value}" for key, value in row.items()))
+def main(
+    scorer: Annotated[str, typer.Option()],
+    rates: Annotated[Path, typer.Option()],
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    seed: int = SEED,
+    count: Annotated[int, typer.Option("--problems")] = 120,
+    solutions: int = 4,
+    only: Annotated[list[str] | None, typer.Option()] = None,
+    part: Part = "all",
+) -> None:
+    """``slope`` and ``intercept``: of the calibration, as stepforge score prints it; ``only``: labelers to compare."""
+    pooled = Rates.model_validate(json.loads(rates.read_text())["rates"])
+    every = labelers(pooled, Calibration(slope=slope, intercept=intercept))
+    parts = {name: every[name] for name in only or every}
+
+    async def everything() -> list[dict[str, Any]]:
+        loaded = await open_scorer(named_scorer(scorer))
+        try:
+            return await measure(loaded, parts, problems(count, seed), solutions, part)
+        finally:
+            await loaded.close()
+
+    for row in asyncio.run(everything()):
+        print(*(f"{key}={value}" for key, value in row.items()))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,7 +1,7 @@
 """The stages without an engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
 
     python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
-    python benchmarks/cpu_stages.py --solutions 100000 1000000       # the full one: hours, and 5 GB
+    python benchmarks/cpu_stages.py 100000 1000000       # the full one: hours, and 5 GB
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; an unfinished run
 is resumed. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
@@ -9,12 +9,8 @@ what counts; ``start`` is that of a process that has done nothing yet. Seconds a
 looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
 """
 
-import argparse
 import asyncio
 import json
-import os
-import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -23,8 +19,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import typer
+
+from benchmarks.measured import keep, machine
 from stepforge.filters import Corpus
 from stepforge.pipelines.commands.relabel import relabel
 from stepforge.pipelines.datasets.writer import export_all
@@ -47,7 +46,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata
 from stepforge.pipelines.storage.store import write_text
 
-RESULTS = Path(__file__).parent / "results" / "cpu_stages.json"
+FOLDER = Path(tempfile.gettempdir()) / "stepforge-cpu-stages"
 SOLUTIONS_PER_PROBLEM = 4
 RUN: dict[str, Any] = {
     "seed": 9,
@@ -62,11 +61,6 @@ RUN: dict[str, Any] = {
     "export": [{"kind": "stepwise"}, {"kind": "step_preference"}, {"kind": "preference"}],
 }
 SOME = tuple(export["kind"] for export in RUN["export"])
-MEASURED = (
-    *("start", "duplicates", "vet", "curate"),
-    *(f"export {name}" for name in SOME),
-    *("export all", "export all on 2 workers", "report", "relabel"),
-)
 
 
 class Run(NamedTuple):
@@ -139,90 +133,64 @@ def _relabel(run: Run) -> None:
     relabel(run.layout.folder, "soft")
 
 
+STAGES: dict[str, tuple[ShardStage | None, Callable[[Run], object]]] = {
+    "start": (None, lambda run: None),
+    "duplicates": ("generate", lambda run: duplicate_questions(run.layout.shards("generate"))),
+    "vet": ("solve", lambda run: _every_shard(run, "vet")),
+    "curate": ("label", lambda run: _every_shard(run, "curate")),
+    **{f"export {name}": ("curate", partial(_export, name=name)) for name in SOME},
+    "export all": ("curate", lambda run: _export_all(run, 1)),
+    "export all on 2 workers": ("curate", lambda run: _export_all(run, 2)),
+    "report": ("label", _report),
+    "relabel": ("label", _relabel),
+}
+"""What is measured: the stage whose rows are read, and what is done with them."""
+
+
 def measured(run: Run, stage: str) -> None:
     """Do one stage on the whole run; the process that calls this does nothing else."""
-    names: dict[str, Callable[[Run], None]] = {
-        "start": lambda run: None,
-        "duplicates": lambda run: print(len(duplicate_questions(run.layout.shards("generate")))),
-        "vet": lambda run: _every_shard(run, "vet"),
-        "curate": lambda run: _every_shard(run, "curate"),
-        "export all": lambda run: _export_all(run, 1),
-        "export all on 2 workers": lambda run: _export_all(run, 2),
-        "report": _report,
-        "relabel": _relabel,
-    }
-    names |= {f"export {name}": partial(_export, name=name) for name in SOME}
     collect_seldom()  # as workers and the command line do
     began, cpu = time.monotonic(), time.process_time()
-    names[stage](run)
-    print(
-        json.dumps(
-            {
-                "seconds": round(time.monotonic() - began, 2),
-                "cpu_seconds": round(time.process_time() - cpu, 2),
-                "peak_mib": round(peak_mib(), 1),
-            }
-        )
-    )
+    STAGES[stage][1](run)
+    seconds, cpu = round(time.monotonic() - began, 2), round(time.process_time() - cpu, 2)
+    # getrusage counts what the process was before its exec, too: the benchmark itself
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) / 1024 for line in status if "VmHWM" in line)
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mib": round(peak, 1)}))
 
 
-def peak_mib() -> float:
-    """Return the largest resident set of this process so far, in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts what the process was before its exec, too: the benchmark itself
-        return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if "VmHWM" in line)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, Any]:
+def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, float]:
     """Return the figures of one stage, with its rates."""
-    command = [sys.executable, __file__, "--folder", str(run.layout.folder.parent), "--solutions", str(solutions)]
+    command = [sys.executable, __file__, str(solutions), "--folder", str(run.layout.folder.parent)]
     answer = subprocess.run([*command, "--stage", stage], check=True, capture_output=True, text=True).stdout
-    figures: dict[str, Any] = json.loads(answer.splitlines()[-1])
-    rows, done = _read_by(run, stage)
-    if rows:
+    figures: dict[str, float] = json.loads(answer.splitlines()[-1])
+    source = STAGES[stage][0]
+    if source is not None:
         seconds = max(0.01, figures["cpu_seconds"])  # as exact as it is read
+        rows = sum(shard_metadata(path)["rows"] for path in run.layout.shards(source))
+        done = rows * SOLUTIONS_PER_PROBLEM
         figures |= {"rows": rows, "solutions": done}
         figures |= {"rows_per_second": round(rows / seconds), "solutions_per_second": round(done / seconds)}
     return figures
 
 
-def _read_by(run: Run, stage: str) -> tuple[int, int]:
-    """Return the rows that a stage reads, and their solutions."""
-    source: dict[str, ShardStage] = {
-        "duplicates": "generate",
-        "vet": "solve",
-        "curate": "label",
-        "report": "label",
-        "relabel": "label",
-    }
-    if stage == "start":
-        return 0, 0
-    rows = sum(shard_metadata(path)["rows"] for path in run.layout.shards(source.get(stage, "curate")))
-    return rows, rows * SOLUTIONS_PER_PROBLEM
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--solutions", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "stepforge-cpu-stages")
-    parser.add_argument("--stage", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    sizes = sorted(arguments.solutions)
-    runs = {size: Run.of(arguments.folder / str(size), size) for size in sizes}
-    if arguments.stage:
-        measured(runs[sizes[0]], arguments.stage)
+def main(
+    solutions: Annotated[list[int] | None, typer.Argument()] = None,
+    folder: Path = FOLDER,
+    stage: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    sizes = sorted(solutions or [10_000, 100_000])
+    runs = {size: Run.of(folder / str(size), size) for size in sizes}
+    if stage:
+        measured(runs[sizes[0]], stage)
         return
     for run in runs.values():
         make(run)
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    stages = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in MEASURED} for n in sizes}
-    now = {"machine": machine, "runs": {str(n): _made(runs[n]) for n in sizes}, "stages": stages}
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**kept, "now": now}, indent=1) + "\n")
+    stages = {str(n): {stage: in_a_process(runs[n], n, stage) for stage in STAGES} for n in sizes}
+    made = {str(n): _made(runs[n]) for n in sizes}
+    keep("cpu_stages.json", "now", {"machine": machine(), "runs": made, "stages": stages})
     print(table(stages))
-    print(machine)
+    print(machine())
 
 
 def _made(run: Run) -> dict[str, Any]:
@@ -235,7 +203,7 @@ def _made(run: Run) -> dict[str, Any]:
     }
 
 
-def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
+def table(figures: dict[str, dict[str, dict[str, float]]]) -> str:
     sizes = list(figures)
     head = f"{'stage':24}" + "".join(
         f"{f'{int(n):,} solutions':>15}{'rows/s':>10}{'sol/s':>10}{'MiB':>9}" for n in sizes
@@ -253,4 +221,4 @@ def table(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -4,11 +4,13 @@ Prints a table in Markdown, with 95 % Wilson intervals. Solutions of one problem
 are a little narrow.
 """
 
-import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import typer
+
+from stepforge.pipelines.reports.records import LabelFigures, Report
 from stepforge.schemas.interval import wilson
 
 
@@ -19,41 +21,33 @@ def share(part: float, whole: int) -> str:
     return f"{part / whole:.2f} ({low:.2f} to {high:.2f}) of {whole}"
 
 
-def rows(report: dict[str, Any]) -> list[str]:
-    found = []
-    for domain in sorted({key for figures in report["labelers"].values() for key in figures["by"] if "domain" in key}):
-        rate = report["policy"]["pass_rate"][domain]["pass_rate"]
-        for labeler, figures in report["labelers"].items():
-            n = figures["by"].get(domain)
-            if n is None:
-                continue
-            clean = (n["correct_solution_accuracy"] or 0) * n["correct_solutions"]
-            judged = sum(n[key] for key in ("wrong_solutions", "correct_solutions", "right_answer_through_wrong_step"))
-            cells = (
-                domain.removeprefix("domain: "),
-                f"{rate:.2f}",
-                f"`{labeler}`",
-                share(n["exact_first_errors_of_wrong_solutions"], n["wrong_solutions"]),
-                share(clean, n["correct_solutions"]),
-                share(
-                    (n["right_answer_wrong_step_recall"] or 0) * n["right_answer_through_wrong_step"],
-                    n["right_answer_through_wrong_step"],
-                ),
-                share((n["abstained_share"] or 0) * judged, judged),
-            )
-            found.append(f"| {' | '.join(cells)} |")
-    return found
+def of_labeler(n: LabelFigures) -> tuple[str, str, str]:
+    """Return first errors named exactly in wrong answers, nothing found in clean ones, and abstentions."""
+    judged = n.wrong_solutions + n.correct_solutions + n.right_answer_through_wrong_step
+    return (
+        share(n.exact_first_errors_of_wrong_solutions, n.wrong_solutions),
+        share((n.correct_solution_accuracy or 0) * n.correct_solutions, n.correct_solutions),
+        share((n.abstained_share or 0) * judged, judged),
+    )
 
 
-def main() -> None:
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/domains") / "report.json"
-    if not path.is_file():
-        sys.exit(f"{path} is not there; name the folder of a finished run")
-    report = json.loads(path.read_text())
+def rows(report: Report) -> Iterator[str]:
+    for domain in sorted({key for figures in report.labelers.values() for key in figures.by if "domain" in key}):
+        rate = report.policy.pass_rate[domain].pass_rate
+        for labeler, figures in report.labelers.items():
+            if (n := figures.by.get(domain)) is not None:
+                exact, clean, abstained = of_labeler(n)
+                lucky = n.right_answer_through_wrong_step
+                found = share((n.right_answer_wrong_step_recall or 0) * lucky, lucky)
+                cells = (domain.removeprefix("domain: "), f"{rate:.2f}", f"`{labeler}`", exact, clean, found, abstained)
+                yield f"| {' | '.join(cells)} |"
+
+
+def main(run: Annotated[Path, typer.Argument()] = Path("runs/domains")) -> None:
     print("| domain | pass rate | labeler | first error exact, wrong answer | no error found in clean ones |", end="")
     print(" error found, right answer | abstained |\n|---|---|---|---|---|---|---|")
-    print("\n".join(rows(report)))
+    print("\n".join(rows(Report.model_validate_json((run / "report.json").read_text()))))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -7,16 +7,18 @@ The truth of a problem is read from the ``<<a*b=c>>`` of GSM8K's worked answer; 
 equations and by the question's numbers alone. Steps after the labeled error are left out: people did not label them.
 """
 
-import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stepforge.grading.stated import numbers_in, states_false
 from stepforge.labelers.oracle import judge
+from stepforge.pipelines.inputs.tables import rows_of
+from stepforge.pipelines.scoring.cases import Case, file_cases
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
@@ -40,24 +42,24 @@ def problem_of(question: str, worked: str | None) -> Problem:
     )
 
 
-def step_counts(rows: list[dict[str, Any]], worked: dict[str, str]) -> Counter[tuple[bool, str, bool]]:
+def step_counts(rows: Sequence[Case], worked: dict[str, str]) -> Counter[tuple[bool, str, bool]]:
     """Count steps by (has a worked answer, the oracle's class, whether people call it the first error)."""
     counts: Counter[tuple[bool, str, bool]] = Counter()
     for row in rows:
-        answer, error = worked.get(_key(row["problem"])), row["label"]
-        classes = judge(problem_of(row["problem"], answer), tuple(Step(text=f"{step}\n") for step in row["steps"]))
+        answer, error = worked.get(_key(row.problem)), row.label
+        classes = judge(problem_of(row.problem, answer), tuple(Step(text=f"{step}\n") for step in row.steps))
         shown = classes if error < 0 else classes[: error + 1]
         counts.update((answer is not None, found, i == error) for i, found in enumerate(shown))
     return counts
 
 
-def stated_counts(rows: list[dict[str, Any]], worked: dict[str, str]) -> Counter[tuple[str, str, bool]]:
+def stated_counts(rows: Sequence[Case], worked: dict[str, str]) -> Counter[tuple[str, str, bool]]:
     """Count steps by (what is asked of them, right or first error or after it, whether it is so)."""
     counts: Counter[tuple[str, str, bool]] = Counter()
     for row in rows:
-        error = row["label"] if row["label"] >= 0 else len(row["steps"])
-        answer, known = worked.get(_key(row["problem"])), numbers_in(row["problem"])
-        for i, step in enumerate(row["steps"]):
+        error = row.label if row.label >= 0 else len(row.steps)
+        answer, known = worked.get(_key(row.problem)), numbers_in(row.problem)
+        for i, step in enumerate(row.steps):
             place = "right" if i < error else "first error" if i == error else "after"
             new, false = numbers_in(step) - known, states_false(step)
             known |= new
@@ -78,15 +80,11 @@ def _key(question: str) -> str:
     return " ".join(question.split())
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def main(labels: Annotated[Path, typer.Option()], answers: Annotated[Path, typer.Option()]) -> None:
     """``labels``: rows with problem, steps and label; ``answers``: rows with question and answer, or MATH's columns."""
-    known = _rows(answers)
-    worked = {_key(row.get("question") or row["problem"]): row.get("solution") or row["answer"] for row in known}
-    rows = _rows(labels)
+    known = [row for _, row in rows_of(answers)]
+    worked = {_key(str(r.get("question") or r["problem"])): str(r.get("solution") or r["answer"]) for r in known}
+    rows = file_cases(labels)
     counts = step_counts(rows, worked)
     for has_answer in (True, False):
         print("with a worked answer" if has_answer else "without")

@@ -6,18 +6,18 @@ Results go to ``benchmarks/results/estimate.json``, an entry for each configurat
 else to do in one half as in the other.
 """
 
-import argparse
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from benchmarks.measured import keep
 from stepforge.pipelines.estimate.estimate import Estimate, estimate
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.settings.run_settings import read_run_file
-
-RESULTS = Path(__file__).parent / "results" / "estimate.json"
 
 
 def actual_figures(ledger: dict[str, Any]) -> dict[str, float]:
@@ -59,20 +59,18 @@ def compared(found: Estimate, ledger: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run_file", type=Path)
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--problems-in-pilot", type=int, default=36)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    run = read_run_file(options.run_file, options.overrides)
+def main(
+    run_file: Path,
+    overrides: Annotated[list[str] | None, typer.Option("--set")] = None,
+    problems_in_pilot: int = 36,
+) -> None:
+    run = read_run_file(run_file, overrides or [])
     preflight(run)
-    found = estimate(run, problems=options.problems_in_pilot)
+    found = estimate(run, problems=problems_in_pilot)
     with TemporaryDirectory() as folder:
         run_all(run, Path(folder))
         result = compared(found, json.loads((Path(folder) / "ledger.json").read_text()))
-    keep(" ".join([str(options.run_file), *options.overrides]), result, options.results)
+    keep("estimate.json", " ".join([str(run_file), *(overrides or [])]), result)
     for name, row in result["figures"].items():
         error = "" if row["error"] is None else f"{row['error']:+.1%}"
         interval = f"({row['low']:.5g} to {row['high']:.5g})"
@@ -80,11 +78,5 @@ def main() -> None:
     print(f"in their intervals: {result['in_interval']:.0%}")
 
 
-def keep(name: str, result: dict[str, Any], path: Path) -> None:
-    """Add a configuration's result to the file, or put it in place of its last one."""
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(known | {name: result}, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -8,14 +8,13 @@ settings, parses both sides and verifies. Both run in two processes.
 
 import asyncio
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+from benchmarks.measured import machine
 from stepforge.grading.final_answer import extract_answer
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -126,8 +125,7 @@ def main() -> None:
         ("symbolic", symbolic, max(n // 4, 40), partial(parallel, ours, processes=processes)),
         ("left to Math-Verify", foreign, max(n // 10, 40), partial(pooled, processes=processes)),
     ]
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{processes} processes on {machine}, Python {platform.python_version()}\n")
+    print(f"{processes} processes on {machine()}\n")
     print("| answers | ours/s | Math-Verify/s | ratio | ours per CPU second | Math-Verify | correct: ours | theirs |")
     print("|---|---|---|---|---|---|---|---|")
     for name, make, count, grade in sets:

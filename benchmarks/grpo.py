@@ -1,6 +1,6 @@
 """GRPO with step credit beside GRPO with the outcome alone, at equal rollouts: pass@1 of the embedded policy.
 
-    python -m benchmarks.grpo --steps 60 --seeds 1 2 3 --out runs/grpo
+    python -m benchmarks.grpo 1 2 3 --steps 60 --out runs/grpo
 
 Needs TRL beside stepforge (``pip install "trl>=1.16,<2"``); runs on a CPU. All arms take the same prompts, as many
 rollouts, the same group-normalized outcome advantage and the same settings. With step credit (``steps``), a wrong
@@ -9,16 +9,16 @@ model read other problems and costs no rollouts. ``truth`` does so before the tr
 placed, so it shows what there is to win. Intervals are a bootstrap over problems, the seeds' samples pooled.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
@@ -153,22 +153,21 @@ async def right_shares(model: str, asked: Sequence[Problem]) -> list[float]:
     return [sum(r.outcome == "correct" for r in row.rollouts) / SAMPLES for row in rows]
 
 
-def main() -> None:
-    """Read the arguments, train every arm under every seed, examine, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--rate", type=float, default=1e-4)
-    parser.add_argument("--problems", type=int, default=300, help="that pass@1 is measured on")
-    parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
+def main(
+    seeds: list[int],
+    out: Annotated[Path, typer.Option()],
+    steps: int = 60,
+    rate: float = 1e-4,
+    count: Annotated[int, typer.Option("--problems")] = 300,
+) -> None:
+    """``problems``: how many pass@1 is measured on."""
     torch.set_num_threads(1)
-    asked = problems(EXAM_SEED, chosen.problems)
+    asked = problems(EXAM_SEED, count)
     shares = {"before": np.array([asyncio.run(right_shares("embedded", asked))])}
-    folders = {arm: [chosen.out / f"{arm}-{seed}" for seed in chosen.seeds] for arm in ARMS}
-    for i, seed in enumerate(chosen.seeds):
+    folders = {arm: [out / f"{arm}-{seed}" for seed in seeds] for arm in ARMS}
+    for i, seed in enumerate(seeds):
         for arm in ARMS:
-            train(arm, seed, chosen.steps, chosen.rate, folders[arm][i])
+            train(arm, seed, steps, rate, folders[arm][i])
     for arm in ARMS:
         shares[arm] = np.array([asyncio.run(right_shares(str(folder), asked)) for folder in folders[arm]])
     drawn = np.random.default_rng(0).integers(0, len(asked), (RESAMPLES, len(asked)))
@@ -177,15 +176,15 @@ def main() -> None:
         gain = (shares[arm] - shares["outcome"]).mean(0)[drawn].mean(1)
         gains[f"{arm}_less_outcome"] = [round(float(x), 4) for x in (gain.mean(), *np.percentile(gain, [2.5, 97.5]))]
     result = {
-        "rollouts": chosen.steps * PROMPTS * GROUP,
+        "rollouts": steps * PROMPTS * GROUP,
         "pass_at_1": {name: [round(float(one.mean()), 4) for one in found] for name, found in shares.items()},
         **gains,
         "sd_over_seeds": [round(statistics.pstdev(map(float, shares[arm].mean(1))), 4) for arm in ARMS],
     }
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "grpo.json").write_text(json.dumps(result, indent=1) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "grpo.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

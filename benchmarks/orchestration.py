@@ -10,20 +10,19 @@ what one worker does in it, times the workers, is the ideal. *Memory*: resident 
 sampled all along a run; flat means that the last tenth needs no more than the first.
 """
 
-import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, NamedTuple
 
 import psutil
+import typer
 
-RESULTS = Path(__file__).parent / "results" / "orchestration.json"
+from benchmarks.measured import keep, machine
+
 RUN_FILE = """
 seed = 3
 problems = {problems}
@@ -54,39 +53,33 @@ kind = "stepwise"
 """
 
 
-def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> dict[str, Any]:
-    """Do one run in a process of its own; return its figures and the memory of its processes over time."""
+class Measured(NamedTuple):
+    """One run."""
+
+    rollouts: int
+    seconds: float
+    engine_seconds: float
+    memory: list[dict[str, float]]
+    """Of the driver and of its largest worker, in MiB, twice a second."""
+
+
+def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> Measured:
+    """Do one run in a process of its own; return its figures."""
     run_file = folder / "run.toml"
     run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
-    command = [
-        sys.executable,
-        "-m",
-        "stepforge",
-        "run",
-        str(run_file),
-        "--out",
-        str(folder / "out"),
-        "--quiet",
-        "--json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder / "out")]
+    process = subprocess.Popen([*command, "--quiet", "--json"], stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, float]] = []
-    began = time.monotonic()
     while process.poll() is None:
-        memory.append({"seconds": time.monotonic() - began, **resident(process.pid)})
+        memory.append(resident(process.pid))
         time.sleep(0.5)
     report = json.loads(process.stdout.read()) if process.stdout else {}
     if process.returncode:
         raise SystemExit(f"the run failed with {process.returncode}")
     (session,) = report["cost"]["sessions"]
-    stages = session["stages"]
-    return {
-        "workers": workers,
-        "rollouts": report["cost"]["rollouts"],
-        "seconds": stages["label"]["last"] - stages["solve"]["first"],
-        "engine_seconds": stages["solve"]["engine_seconds"] + stages["label"]["engine_seconds"],
-        "memory": memory,
-    }
+    solve, label = session["stages"]["solve"], session["stages"]["label"]
+    engine_seconds = solve["engine_seconds"] + label["engine_seconds"]
+    return Measured(report["cost"]["rollouts"], label["last"] - solve["first"], engine_seconds, memory)
 
 
 def resident(driver: int) -> dict[str, float]:
@@ -103,62 +96,57 @@ def resident(driver: int) -> dict[str, float]:
     return found
 
 
-def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> list[dict[str, Any]]:
+def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> list[dict[str, float]]:
     """Measure runs of ``problems`` problems per worker."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, float]] = []
     print(f"{'workers':>7} {'rollouts':>9} {'seconds':>8} {'rollouts/s':>11} {'of ideal':>9} {'engine busy':>12}")
     for workers in counts:
         with tempfile.TemporaryDirectory() as folder:
             found = run(Path(folder), problems=problems * workers, workers=workers, latency=latency, requests=requests)
-        found.pop("memory")
-        found["rate"] = found["rollouts"] / found["seconds"]
-        found["of_ideal"] = found["rate"] / (workers * (rows[0]["rate"] if rows else found["rate"]))
-        found["busy"] = found["engine_seconds"] / (workers * found["seconds"])
-        rows.append(found)
+        rate, busy = found.rollouts / found.seconds, found.engine_seconds / (workers * found.seconds)
+        of_ideal = rate / (workers * (rows[0]["rate"] if rows else rate))
+        row = {"workers": workers, "rollouts": found.rollouts, "seconds": found.seconds}
+        rows.append(row | {"rate": rate, "of_ideal": of_ideal, "busy": busy})
         print(
-            f"{workers:>7} {found['rollouts']:>9} {found['seconds']:>8.1f} {found['rate']:>11.0f} "
-            f"{found['of_ideal']:>9.2f} {found['busy']:>12.2f}",
+            f"{workers:>7} {found.rollouts:>9} {found.seconds:>8.1f} {rate:>11.0f} {of_ideal:>9.2f} {busy:>12.2f}",
             flush=True,
         )
     return rows
 
 
-def memory(rollouts: int) -> dict[str, Any]:
+def over_a_run(rollouts: int) -> dict[str, object]:
     problems = max(100, rollouts // 50)  # what one of these problems takes, about
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), problems=problems, workers=1, latency=0, requests=4096)
-    samples = [sample for sample in found["memory"] if sample["worker"] > 0]
+    samples = [sample for sample in found.memory if sample["worker"] > 0]
     rows = []
-    print(f"{found['rollouts']} rollouts in {found['seconds']:.0f} s")
+    print(f"{found.rollouts} rollouts in {found.seconds:.0f} s")
     print(f"{'part of the run':>16} {'driver':>8} {'worker':>8} (MiB)")
     for tenth in (1, 2, 5, 8, 10):
         part = samples[(tenth - 1) * len(samples) // 10 : tenth * len(samples) // 10]
         row = {name: round(max(sample[name] for sample in part)) for name in ("driver", "worker")}
         rows.append({"tenth": tenth, **row})
         print(f"{f'tenth {tenth}':>16} {row['driver']:>8} {row['worker']:>8}")
-    return {"rollouts": found["rollouts"], "seconds": found["seconds"], "memory_mib": rows}
+    return {"rollouts": found.rollouts, "seconds": found.seconds, "memory_mib": rows}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--rollouts", type=int, default=1_000_000)
-    parser.add_argument("--problems", type=int, default=160, help="problems per worker")
-    parser.add_argument("--latency", type=float, default=400.0, help="of every request, in milliseconds")
-    parser.add_argument("--requests", type=int, default=64, help="that a worker's engine computes at a time")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
-    chosen = parser.parse_args()
-    machine = f"{os.cpu_count()} logical CPUs ({platform.machine()}), Python {platform.python_version()}"
-    print(f"{machine}; other work on the machine shows up as less than ideal")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if chosen.memory:
-        results["memory"] = {"machine": machine, **memory(chosen.rollouts)}
-    else:
-        rows = scaling(chosen.problems, chosen.latency, chosen.requests, chosen.workers)
-        setting = {"problems_per_worker": chosen.problems, "latency_ms": chosen.latency, "requests": chosen.requests}
-        results["scaling"] = {"machine": machine, **setting, "rows": rows}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+def main(
+    workers: Annotated[list[int] | None, typer.Argument()] = None,
+    memory: bool = False,
+    rollouts: int = 1_000_000,
+    problems: int = 160,
+    latency: float = 400.0,
+    requests: int = 64,
+) -> None:
+    """``problems``: a worker; ``latency``: of every request, in milliseconds; ``requests``: computed at a time."""
+    print(f"{machine()}; other work on the machine shows up as less than ideal")
+    if memory:
+        keep("orchestration.json", "memory", {"machine": machine(), **over_a_run(rollouts)})
+        return
+    rows = scaling(problems, latency, requests, workers or [1, 2, 4, 8])
+    setting = {"problems_per_worker": problems, "latency_ms": latency, "requests": requests}
+    keep("orchestration.json", "scaling", {"machine": machine(), **setting, "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -11,14 +11,15 @@ Intervals are Wilson's at 95 %.
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import typer
 
-from benchmarks.domains import share
+from benchmarks.domains import of_labeler
 from benchmarks.embedded_policy.changed_programs import Planted, planted_bugs
 from stepforge.generators.families.programs import Programs
 from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.reports.records import Report
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.seeds import rng_of
 from stepforge.schemas.verifier import UnitTests
@@ -33,15 +34,15 @@ TRIES = 6
 def main(what: Literal["write", "table"], path: Path, count: int = 400) -> None:
     """``count``: programs to write."""
     if what == "table":
-        print(table(json.loads((path / "report.json").read_text())))
+        print(table(Report.model_validate_json((path / "report.json").read_text())))
         return
     rows = asyncio.run(programs(count))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    print(f"{path}: {len(rows)} programs, {sum(row['first_error'] >= 0 for row in rows)} with a bug")
+    print(f"{path}: {len(rows)} programs, {sum(row['first_error'] != -1 for row in rows)} with a bug")
 
 
-async def programs(count: int) -> list[dict[str, Any]]:
+async def programs(count: int) -> list[dict[str, object]]:
     """Return rows of a problem set: every second program is right, the others have a bug that a test notices."""
     problems = {p.question: p for p in (Programs(levels=LEVELS).item(SEED, i) for i in range(2 * count))}
     chosen = list(problems.values())[:count]
@@ -59,32 +60,18 @@ async def _bug(problem: Problem, grader: PooledGrader) -> Planted | None:
     return None
 
 
-def _row(problem: Problem, solution: str, first_error: int) -> dict[str, Any]:
+def _row(problem: Problem, solution: str, first_error: int) -> dict[str, object]:
     tests = problem.verifier
     assert isinstance(tests, UnitTests)
-    return {
-        "id": problem.id,
-        "question": problem.question,
-        "tests": tests.tests,
-        "entry_point": tests.entry_point,
-        "solution": solution,
-        "first_error": first_error,
-        "level": problem.difficulty,
-        "domain": problem.domain,
-    }
+    kept = {"id": problem.id, "question": problem.question, "level": problem.difficulty, "domain": problem.domain}
+    asked = {"tests": tests.tests, "entry_point": tests.entry_point}
+    return {**kept, **asked, "solution": solution, "first_error": first_error}
 
 
-def table(report: dict[str, Any]) -> str:
+def table(report: Report) -> str:
     """Return the figures of a report against the planted bugs, a labeler a row."""
     lines = ["| labeler | first error exact | no error found in right programs | abstained |", "|---|---|---|---|"]
-    for labeler, n in report["people"].items():
-        wrong, clean = n["wrong_solutions"], n["correct_solutions"]
-        cells = (
-            share(n["exact_first_errors_of_wrong_solutions"], wrong),
-            share((n["correct_solution_accuracy"] or 0) * clean, clean),
-            share((n["abstained_share"] or 0) * (wrong + clean), wrong + clean),
-        )
-        lines.append(f"| `{labeler}` | {' | '.join(cells)} |")
+    lines += [f"| `{labeler}` | {' | '.join(of_labeler(figures))} |" for labeler, figures in report.people.items()]
     return "\n".join(lines)
 
 

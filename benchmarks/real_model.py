@@ -1,6 +1,7 @@
 """What a finished run of a real model says, as a table with intervals: `python benchmarks/real_model.py runs/gsm8k`.
 
-Solutions of the solve stage: right ones, truncated ones, how long, how often two of one problem begin alike. Labeled
+Solutions of the solve stage: right ones, truncated ones, how long, how often two of one problem begin alike. Where
+right ones do, every departure marks an error, and a labeler that compares texts looks better than it is. Labeled
 solutions: where each labeler puts the first error, how often labelers agree, and where people put it.
 """
 
@@ -13,13 +14,14 @@ from statistics import median
 
 import typer
 
+from benchmarks.embedded_policy.siblings import right_and_any
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import SolvedProblem
 
 Row = tuple[str, str]
 
@@ -35,14 +37,16 @@ def table(folder: Path) -> str:
     """Return the table in Markdown. Intervals are Wilson's, as if the solutions of a problem were independent."""
     _, layout = open_run(folder)
     solved = [row for path in layout.shards("solve") for row in read_rows(path, SolvedProblem)]
-    labeled = [
-        solution
-        for path in layout.shards("label")
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS)
-        for solution in row.solutions
-    ]
+    labeled = [solution for row in labeled_rows(folder) for solution in row.solutions]
     rows = [*solving(solved), *labeling(labeled), *costs(folder)]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def labeled_rows(folder: Path) -> Iterator[LabeledProblem]:
+    """Yield a run's labeled problems, before curation and without completions."""
+    _, layout = open_run(folder)
+    for path in layout.shards("label"):
+        yield from read_rows(path, LabeledProblem, without=COMPLETIONS)
 
 
 def solving(solved: Sequence[SolvedProblem]) -> Iterator[Row]:
@@ -57,17 +61,8 @@ def solving(solved: Sequence[SolvedProblem]) -> Iterator[Row]:
     yield "wrong ones without an answer", share(r.answer is None for r in rollouts if r.outcome == "wrong")
     yield "steps, median and range", spread([len(r.steps) for r in rollouts])
     yield "tokens, median and range", spread([r.tokens for r in rollouts])
-    for name, chosen in (
-        ("two solutions", ("correct", "wrong", "undetermined")),
-        ("two right solutions", ("correct",)),
-    ):
-        pairs = [p for group in own for p in combinations([r for r in group if r.outcome in chosen], 2)]
-        yield f"{name} of a problem with the same first step", share(alike(*pair) for pair in pairs)
-
-
-def alike(one: Rollout, other: Rollout) -> bool:
-    """Whether the first steps are the same, white space at their ends aside."""
-    return one.steps[0].text.strip() == other.steps[0].text.strip()
+    for name, found in right_and_any(own).items():
+        yield f"{name} of one problem, word for word", found.text
 
 
 def labeling(labeled: Sequence[LabeledSolution]) -> Iterator[Row]:

@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from benchmarks.real_model import labeled_rows
 from benchmarks.scripted_problems import scripted_problems
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import prior, updated
-from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.review.queue import labeled_error, next_doubt
-from stepforge.pipelines.storage.shards import read_rows
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, StepClass
+from stepforge.schemas.labeled import LabeledProblem, StepClass
 from stepforge.schemas.review import StepFinding
 
 SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
@@ -42,16 +41,6 @@ class Case(NamedTuple):
     classes: tuple[StepClass, ...]
     wrong: bool
     """Whether its answer is wrong and the oracle finds an error: what first-error accuracy is measured on."""
-
-
-def rows_of(folder: Path | None, problems: int) -> Iterator[LabeledProblem]:
-    """Yield the problems of a run, or as many of the scripted engine."""
-    if folder is None:
-        yield from scripted_problems(problems, SEED)
-        return
-    _, layout = open_run(folder)
-    for path in layout.shards("label"):
-        yield from read_rows(path, LabeledProblem, without=COMPLETIONS)
 
 
 def cases_of(rows: Iterable[LabeledProblem]) -> list[Case]:
@@ -150,7 +139,7 @@ def curve(cases: list[Case], strategy: Callable[[Labels], Iterator[None]]) -> Co
 
 
 def main(run: Annotated[Path | None, typer.Argument()] = None) -> None:
-    cases = cases_of(rows_of(run, PROBLEMS))
+    cases = cases_of(scripted_problems(PROBLEMS, SEED) if run is None else labeled_rows(run))
     if not any(case.wrong for case in cases):
         sys.exit("no wrong solution with a known truth in this run")
     strategies = {"queue": by_queue, "random solutions": random_solutions, "random steps": at_random}

@@ -4,18 +4,14 @@
 
 A scripted engine answers once and is recorded; the same problems are then solved, labeled and stored again on the
 recorded answers, which cost a look-up in a dictionary. The total is the process's CPU time, best of some rounds with
-nothing watching; the shares come from looking at the stack every millisecond of CPU time in further rounds. The grader
-is the real one; what it asks of other processes (none here: the answers are integers) would not be counted.
+nothing watching; the shares by folder come from looking at the stack every millisecond of CPU time in further rounds.
+The grader is the real one; what it asks of other processes (none here: the answers are integers) would not be counted.
 
 A rollout is about 90 characters in 5 steps, and the scripted engine has a token a character, so token ids weigh more
 here than under a tokenizer of words.
 """
 
-import argparse
 import asyncio
-import json
-import os
-import platform
 import signal
 import tempfile
 import time
@@ -24,6 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+import typer
+
+from benchmarks.measured import keep, machine
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.families.sequences import Sequence as Sequences
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -31,7 +30,7 @@ from stepforge.labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
-from stepforge.pipelines.estimate.trace import Trace, TracedEngine
+from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -43,42 +42,14 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 from stepforge.schemas.rollout import SolvedProblem
 
-RESULTS = Path(__file__).parent / "results" / "rollout_cost.json"
 SEED = 41
-TARGET = 20.0
-"""Microseconds of CPU time a rollout."""
-
-PARTS = (
-    ("the recorded engine", "rollout_cost.py", ("complete", "encode")),
-    ("the recorded engine", "pipelines/estimate/trace.py", ()),
-    ("cutting into steps", "generators/segmenters.py", ()),
-    ("cutting into steps", "generators/policy.py", ("cut",)),
-    ("finding the answer", "grading/final_answer.py", ()),
-    ("finding the answer", "generators/policy.py", ("answer",)),
-    ("asking the policy", "generators/policy.py", ()),
-    ("asking the policy", "schemas/seeds.py", ()),
-    ("the gate before the engine", "pipelines/engines/gate.py", ()),
-    ("the journal", "pipelines/storage/journal.py", ()),
-    ("the journal", "pipelines/run/journaled_engine.py", ()),
-    ("grading", "pipelines/grading/grader.py", ()),
-    ("grading", "grading/outcomes.py", ()),
-    ("grading", "filters/", ()),
-    ("grading", "grading/exact.py", ()),
-    ("evidence", "labelers/evidence/", ()),
-    ("the labeler's own thinking", "labelers/", ()),
-    ("the labeler's own thinking", "schemas/labeled.py", ()),
-    ("the event loop", "asyncio/", ()),
-    ("reading and writing shards", "schemas/arrow.py", ()),
-    ("reading and writing shards", "pipelines/storage/shards.py", ()),
-)
-"""(part, end of the file's path or a folder in it, functions; all where none is named). The innermost frame counts."""
 
 
-class Recording(TracedEngine):
+class Recording(WrappedEngine):
     """An engine that asks another once, and then says the same again for nothing."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, Trace())
+        super().__init__(engine)
         self.said: dict[tuple[str, int], Completion] = {}
         self.encoded: dict[str, tuple[int, ...]] = {}
 
@@ -154,7 +125,7 @@ class Bench:
 
 
 class Sampler:
-    """Counts, every millisecond of CPU time, which part the program is in."""
+    """Counts, every millisecond of CPU time, the folder of the innermost frame in our code or in the event loop."""
 
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
@@ -169,22 +140,10 @@ class Sampler:
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
     def _look(self, number: int, frame: FrameType | None) -> None:
-        while frame is not None:
-            part = part_of(frame.f_code.co_filename, frame.f_code.co_name)
-            if part is not None:
-                self.seen[part] += 1
-                return
+        while frame is not None and not {"stepforge", "asyncio"} & {*Path(frame.f_code.co_filename).parts}:
             frame = frame.f_back
-        self.seen["everything else"] += 1
-
-
-def part_of(file: str, function: str) -> str | None:
-    for part, place, functions in PARTS:
-        if (file.endswith(place) or (place.endswith("/") and f"/{place}" in file)) and (
-            not functions or function in functions
-        ):
-            return part
-    return None
+        if frame is not None:
+            self.seen[Path(frame.f_code.co_filename).parent.name] += 1
 
 
 def measure(labeler: Labeler, problems: int, rounds: int) -> dict[str, Any]:
@@ -200,39 +159,30 @@ def measure(labeler: Labeler, problems: int, rounds: int) -> dict[str, Any]:
         with Sampler() as sampler:
             for _ in range(rounds):
                 bench.round()
-    each = min(times) / done.rollouts * 1e6
+    each = 1e6 / done.rollouts
     samples = sum(sampler.seen.values())
-    own = {part: round(each * count / samples, 2) for part, count in sampler.seen.most_common()}
-    engine = own.pop("the recorded engine", 0.0)
     return {
         "labeler": labeler.name,
         "rollouts": done.rollouts,
         "tokens_per_rollout": round(sum(r.tokens for row in done.labeled for r in row.evidence) / done.rollouts, 1),
-        "microseconds_per_rollout": round(each - engine, 2),
-        "worst_round": round(max(times) / done.rollouts * 1e6 - engine, 2),
-        "by_part": own,
+        "microseconds_per_rollout": round(min(times) * each, 2),
+        "worst_round": round(max(times) * each, 2),
+        "by_folder": {name: round(min(times) * each * n / samples, 2) for name, n in sampler.seen.most_common()},
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--label", default="now", help="under which name the figures are kept in the results file")
-    arguments = parser.parse_args()
+def main(problems: int = 60, rounds: int = 20, label: str = "now") -> None:
+    """``label``: under which name the figures are kept in the results file."""
     labelers: tuple[Labeler, ...] = (MathShepherd(), OmegaPRM(search_limit=8), ChangePoint())
     collect_seldom()  # as workers do
-    rows = [measure(labeler, arguments.problems, arguments.rounds) for labeler in labelers]
-    parts = list(dict.fromkeys(part for row in rows for part in row["by_part"]))
+    rows = [measure(labeler, problems, rounds) for labeler in labelers]
     print(f"{'microseconds of CPU a rollout':34}" + "".join(f"{row['labeler']:>15}" for row in rows))
-    for part in parts:
-        print(f"{part:34}" + "".join(f"{row['by_part'].get(part, 0.0):15.2f}" for row in rows))
+    for folder in dict.fromkeys(folder for row in rows for folder in row["by_folder"]):
+        print(f"{folder:34}" + "".join(f"{row['by_folder'].get(folder, 0.0):15.2f}" for row in rows))
     print(f"{'in all (target: under 20)':34}" + "".join(f"{row['microseconds_per_rollout']:15.2f}" for row in rows))
     print(f"{'rollouts':34}" + "".join(f"{row['rollouts']:15}" for row in rows))
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**kept, arguments.label: {"machine": machine, "labelers": rows}}, indent=1) + "\n")
+    keep("rollout_cost.json", label, {"machine": machine(), "labelers": rows})
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -12,8 +12,9 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -90,10 +91,21 @@ async def throughput(client: httpx.AsyncClient, seconds: float) -> float:
     return done / (time.monotonic() - began)
 
 
-async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) -> dict[str, Any]:
-    """Return latencies and outcomes of 64 clients, ``share`` of whose answers are hostile."""
-    latencies: dict[bool, list[float]] = {True: [], False: []}
-    outcomes: list[tuple[Part, str]] = []
+class Answered(NamedTuple):
+    """One batch under attack."""
+
+    parts: list[Part]
+    outcomes: list[str]
+    seconds: float
+
+    @property
+    def hostile(self) -> bool:
+        return any(part.hostile for part in self.parts)
+
+
+async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) -> list[Answered]:
+    """Return the answers to 64 clients, ``share`` of whose parts are hostile."""
+    answered: list[Answered] = []
     until = time.monotonic() + seconds
 
     async def work(number: int) -> None:
@@ -104,45 +116,41 @@ async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) 
             parts = [hostile(rng) if rng.random() < share else honest(rng) for _ in range(BATCH)]
             began = time.monotonic()
             found = await post(client, parts, f"client-{number}")
-            took = time.monotonic() - began
-            latencies[any(part.hostile for part in parts)].append(took)
-            outcomes.extend(zip(parts, found, strict=True))
-            await asyncio.sleep(max(0.0, pause - took))
+            answered.append(Answered(parts, found, time.monotonic() - began))
+            await asyncio.sleep(max(0.0, pause - answered[-1].seconds))
 
     await asyncio.gather(*(work(number) for number in range(CLIENTS)))
-    return {"latencies": latencies, "outcomes": outcomes}
+    return answered
 
 
-async def measure(address: str, token: str, seconds: float, process: psutil.Process) -> dict[str, Any]:
+async def measure(address: str, token: str, seconds: float, process: psutil.Process) -> None:
+    """Print the figures."""
     limits = httpx.Limits(max_connections=CLIENTS + 8)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120, limits=limits) as client:
-        used = process.cpu_times().user + process.cpu_times().system
+        used = _processor(process)
         rate = await throughput(client, seconds)
-        used = process.cpu_times().user + process.cpu_times().system - used
-        mixed = await under_attack(client, seconds, HOSTILE_SHARE)
-        honest_parts = [(part, found) for part, found in mixed["outcomes"] if not part.hostile]
+        used = _processor(process) - used
+        answered = await under_attack(client, seconds, HOSTILE_SHARE)
+        every = [pair for batch in answered for pair in zip(batch.parts, batch.outcomes, strict=True)]
+        calm = [pair for pair in every if not pair[0].hostile]
         changed = 0
-        for start in range(0, len(honest_parts), 512):
-            chunk = honest_parts[start : start + 512]
+        for start in range(0, len(calm), 512):
+            chunk = calm[start : start + 512]
             alone = await post(client, [part for part, _ in chunk], "afterwards")
             changed += sum(now != then for now, (_, then) in zip(alone, chunk, strict=True))
-        hostile_found = [found for part, found in mixed["outcomes"] if part.hostile]
-    clean, attacked = mixed["latencies"][False], mixed["latencies"][True]
-    return {
-        "plain_verdicts_per_second": round(rate),
-        "plain_verdicts_per_processor_second": round(rate * seconds / used),
-        "clients": CLIENTS,
-        "batch": BATCH,
-        "asked_per_second": RATE,
-        "honest_answers": len(honest_parts),
-        "honest_verdicts_changed": changed,
-        "hostile_answers": len(hostile_found),
-        "hostile_outcomes": {name: hostile_found.count(name) for name in sorted(set(hostile_found))},
-        "seconds_honest_requests": _percentiles(clean),
-        "seconds_requests_with_a_hostile_answer": _percentiles(attacked),
-        "seconds_all_requests": _percentiles([*clean, *attacked]),
-    }
+    print(f"plain verdicts a second: {rate:.0f}, a processor second: {rate * seconds / used:.0f}")
+    print(f"{CLIENTS} clients, batches of {BATCH}, {RATE:.0f} asked a second")
+    print(f"honest answers: {len(calm)}, verdicts changed: {changed}")
+    print(f"hostile answers: {len(every) - len(calm)}, {dict(Counter(o for part, o in every if part.hostile))}")
+    print(f"seconds of honest requests: {_percentiles([b.seconds for b in answered if not b.hostile])}")
+    print(f"of requests with a hostile answer: {_percentiles([b.seconds for b in answered if b.hostile])}")
+    print(f"of all requests: {_percentiles([b.seconds for b in answered])}")
+
+
+def _processor(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -157,10 +165,9 @@ def main(seconds: float = 20.0, limit: float = 0.9) -> None:
             line = (service.stdout.readline() if service.stdout else "").split()
             if len(line) != 3:
                 sys.exit("the service did not start")
-            found = asyncio.run(measure(line[0], line[2], seconds, psutil.Process(service.pid)))
+            asyncio.run(measure(line[0], line[2], seconds, psutil.Process(service.pid)))
         finally:
             service.terminate()
-    print("\n".join(f"{key}: {value}" for key, value in found.items()))
 
 
 if __name__ == "__main__":

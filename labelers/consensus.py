@@ -6,8 +6,8 @@ and Skene 1979, Applied Statistics 28, p. 20, with the error rates taken from th
 with independent errors the odds of a first error are the product of the labelers' own.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
@@ -63,40 +63,35 @@ class Skill(Record):
     def log_likelihood(self, verdict: Verdict, truth: int | None, steps: int) -> float:
         """Return log P(verdict | first error), the miss spread evenly over the steps it may name."""
         if truth is None:
-            said = "abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"
-            return _log_share(self.clean, said, {"abstained": 1, "none": 1, "step": steps})
-        places = {"exact": 1, "none": 1, "abstained": 1, "before": truth, "after": steps - 1 - truth}
-        return _log_share(self.erroneous, relation(verdict, truth), places)
+            counts, places = self.clean, {"abstained": 1, "none": 1, "step": steps}
+        else:
+            counts = self.erroneous
+            places = {"exact": 1, "none": 1, "abstained": 1, "before": truth, "after": steps - 1 - truth}
+        # Restricted to what is possible: no step is before the first
+        shares = {kind: counts.get(kind, 0) + SMOOTHING for kind, count in places.items() if count}
+        said = relation(verdict, truth)
+        return log(shares[said] / sum(shares.values()) / places[said])
 
 
-def relation(verdict: Verdict, truth: int) -> str:
+def relation(verdict: Verdict, truth: int | None) -> str:
     """Classify a verdict on a solution whose first error is known."""
     if verdict.abstained:
         return "abstained"
     if verdict.first_error is None:
         return "none"
+    if truth is None:
+        return "step"
     if verdict.first_error == truth:
         return "exact"
     return "before" if verdict.first_error < truth else "after"
 
 
-class SkillCounts:
-    """A labeler's accuracy, accumulated over solutions with a known truth."""
-
-    def __init__(self) -> None:
-        self._erroneous: Counter[str] = Counter()
-        self._clean: Counter[str] = Counter()
-
-    def add(self, verdict: Verdict, truth: int | None) -> None:
-        """Count a verdict against the true first error."""
-        if truth is None:
-            self._clean["abstained" if verdict.abstained else "none" if verdict.first_error is None else "step"] += 1
-        else:
-            self._erroneous[relation(verdict, truth)] += 1
-
-    def skill(self, labeler: str) -> Skill:
-        """Return what was measured so far."""
-        return Skill(labeler=labeler, erroneous=dict(self._erroneous), clean=dict(self._clean))
+def skills_of(cases: Iterable[tuple[Verdict, int | None]]) -> tuple[Skill, ...]:
+    """Measure labelers by their verdicts on solutions whose first error is known."""
+    counts: dict[str, tuple[Counter[str], Counter[str]]] = defaultdict(lambda: (Counter(), Counter()))
+    for verdict, truth in cases:
+        counts[verdict.labeler][truth is None][relation(verdict, truth)] += 1
+    return tuple(Skill(labeler=name, erroneous=dict(bad), clean=dict(good)) for name, (bad, good) in counts.items())
 
 
 def fused(
@@ -126,12 +121,6 @@ def _prior(skill: Skill, steps: int) -> list[float]:
     """Log-probabilities: the measured share of solutions with an error, uniform over steps."""
     wrong, right = sum(skill.erroneous.values()) + 1, sum(skill.clean.values()) + 1
     return [log(wrong / (wrong + right) / steps)] * steps + [log(right / (wrong + right))]
-
-
-def _log_share(counts: dict[str, int], said: str, places: dict[str, int]) -> float:
-    """Restricted to possible outcomes (no step is before the first), spread evenly over the steps it may mean."""
-    shares = {kind: counts.get(kind, 0) + SMOOTHING for kind, count in places.items() if count}
-    return log(shares[said] / sum(shares.values()) / places[said])
 
 
 def _softmax(scores: Sequence[float]) -> tuple[float, ...]:

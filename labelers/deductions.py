@@ -6,6 +6,7 @@ Letters are propositions; kinds of things are predicates over one sort, which ``
 import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from stepforge.grading.logic import Deduction, Formula, known_formulas, read_deduction
@@ -32,11 +33,7 @@ _STEP: dict[DeductionClass, StepClass] = {
 
 def z3_is_there() -> bool:
     """Return whether deductions can be judged."""
-    try:
-        import z3  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("z3") is not None
 
 
 def judge_deductions(problem: Problem, lines: Iterable[tuple[int, str]]) -> list[tuple[int, Judged]]:

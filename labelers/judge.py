@@ -9,10 +9,10 @@ import asyncio
 from collections import Counter
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
-from stepforge.labelers.verdict_text import VERDICT, imitates, numbered, read_verdict
+from stepforge.labelers.verdict_text import VERDICT, Template, filled, imitates, numbered, read_verdict
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
@@ -45,7 +45,7 @@ class Judge(LabelPart):
     votes: int = Field(default=3, ge=1, le=1000)
     """Number of times each solution is judged."""
     wordings: tuple[str, ...] = Field(default=WORDINGS, min_length=1)
-    template: str = TEMPLATE
+    template: Template = TEMPLATE
     """Holds ``{wording}``, ``{question}`` and ``{steps}``."""
     marked: bool = True
     """Whether delimiters carry a mark drawn for each solution; off for a judge trained on unmarked ones."""
@@ -55,14 +55,6 @@ class Judge(LabelPart):
     max_tokens: int = Field(default=1024, ge=1, le=10_000_000)
     agreement: float = Field(default=0.5, ge=0, le=1)
     """Least share of the readable votes for the winning step; below it the judge abstains."""
-
-    @field_validator("template")
-    @classmethod
-    def _complete(cls, template: str) -> str:
-        missing = [name for name in ("{question}", "{steps}") if name not in template]
-        if missing:
-            raise ValueError(f"has no {missing[0]}")
-        return template
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Judge every solution of a problem."""
@@ -98,8 +90,7 @@ class Judge(LabelPart):
     def prompt(self, question: str, steps: list[str], vote: int, mark: str) -> str:
         """Return what the judge is asked for a vote."""
         wording = self.wordings[vote % len(self.wordings)]
-        parts = {"{wording}": wording, "{question}": question, "{steps}": numbered(steps, mark)}
-        return _filled(self.template, parts)
+        return filled(self.template, wording=wording, question=question, steps=numbered(steps, mark))
 
     def verdict(self, completions: list[Completion], steps: int) -> Verdict:
         """Count the votes that can be read."""
@@ -117,19 +108,6 @@ class Judge(LabelPart):
 
     def _abstain(self, reason: str) -> Verdict:
         return Verdict(labeler=self.name, first_error=None, abstained=True, reason=reason)
-
-
-def _filled(template: str, parts: dict[str, str]) -> str:
-    """Fill all placeholders in one pass, so inserted text cannot add placeholders."""
-    pieces, rest = [], template
-    while rest:
-        found = [(rest.find(place), place) for place in parts if place in rest]
-        if not found:
-            break
-        at, place = min(found)
-        pieces += [rest[:at], parts[place]]
-        rest = rest[at + len(place) :]
-    return "".join([*pieces, rest])
 
 
 def _cost(completions: list[Completion]) -> Cost:

@@ -29,9 +29,6 @@ class MathShepherd(LabelPart):
     """Completions at each step (the paper's N, 8)."""
     curtailed: bool = False
     """Whether a step's first success ends its completions."""
-    ahead: int = Field(default=1, ge=1)
-    """With ``curtailed``, completions of a prefix in flight at a time. Those after its first success are cancelled:
-    labels and evidence do not change, and answers come sooner if the engine has spare capacity, else later."""
     shared: bool = True
     """Whether solutions that begin alike share the completions of their common steps."""
     root: int = Field(default=0, ge=0)
@@ -52,9 +49,7 @@ class MathShepherd(LabelPart):
 
     async def _verdict(self, path: Trajectory, evidence: Evidence) -> Verdict:
         counts = range(1, len(path.steps))
-        settling = (
-            evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead) for count in counts
-        )
+        settling = (evidence.settle(path, count, self.k, curtailed=self.curtailed) for count in counts)
         labels = await asyncio.gather(*settling)
         return first_hard_error(self.name, [*labels, own_outcome(path)])
 

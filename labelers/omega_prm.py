@@ -43,9 +43,6 @@ class OmegaPRM(LabelPart):
     curtailed: bool = False
     """Whether a prefix's first success ends its completions: the same labels in distribution, for fewer tokens. The
     tree's values are then not plain shares, so its priorities differ."""
-    ahead: int = Field(default=1, ge=1)
-    """With ``curtailed``, completions of a prefix in flight at a time. Those after its first success are cancelled:
-    labels and evidence do not change, and answers come sooner if the engine has spare capacity, else later."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Search the tree of one question and label its solutions."""
@@ -107,7 +104,7 @@ class _Search:
 
         async def alive(count: int) -> bool | None:
             part = self.part
-            label = await self.evidence.settle(path, count, part.k, curtailed=part.curtailed, ahead=part.ahead)
+            label = await self.evidence.settle(path, count, part.k, curtailed=part.curtailed)
             self.tree.add(path.prefix(count), count, label, self._wrong_from(path, count))
             return label.hard
 

@@ -37,8 +37,7 @@ class Hard(Record):
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return 0 or 1 per step, and the first 0."""
         hard = [None if label is None else label.hard for label in solution.labels]
-        targets = tuple(None if h is None else float(h) for h in hard)
-        return View(targets, _verdict(self.kind, solution, first_loss(hard)))
+        return _view(self.kind, solution, [None if h is None else float(h) for h in hard], first_loss(hard))
 
 
 class Soft(Record):
@@ -50,10 +49,9 @@ class Soft(Record):
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return the value of each step, and the first at or below the threshold."""
-        targets = tuple(None if label is None else _value(label) for label in solution.labels)
+        targets = [None if label is None else _value(label) for label in solution.labels]
         alive = [None if label is None else self._alive(label) for label in solution.labels]
-        lost = first_loss(alive)
-        return View(targets, _verdict(self.kind, solution, lost))
+        return _view(self.kind, solution, targets, first_loss(alive))
 
     def _alive(self, label: StepLabel) -> bool | None:
         value = _value(label) if self.threshold else label.value
@@ -68,13 +66,10 @@ class Advantage(Record):
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return the differences; the verdict needs every step measured."""
         values = values_with_base(row, solution)
-        targets = tuple(None if a is None or b is None else b - a for a, b in pairwise(values))
+        targets = [None if a is None or b is None else b - a for a, b in pairwise(values)]
         known = [t for t in targets if t is not None]
-        if len(known) < len(targets) or not targets:
-            return View(targets, _verdict(self.kind, solution, None if targets else len(targets)))
-        return View(
-            targets, _verdict(self.kind, solution, targets.index(min(known)) if min(known) < 0 else len(targets))
-        )
+        lost = targets.index(min(known)) if min(known, default=0.0) < 0 else len(targets)
+        return _view(self.kind, solution, targets, lost if len(known) == len(targets) else None)
 
 
 class RelativeProgress(Record):
@@ -86,10 +81,9 @@ class RelativeProgress(Record):
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
         """Return the ratios, at most 1; 0 once V is 0, None if V rises from 0."""
         values = values_with_base(row, solution)
-        targets = tuple(_kept(a, b) for a, b in pairwise(values))
-        return View(
-            targets,
-            _verdict(self.kind, solution, first_loss([None if t is None else t >= self.least for t in targets])),
+        targets = [_kept(a, b) for a, b in pairwise(values)]
+        return _view(
+            self.kind, solution, targets, first_loss([None if t is None else t >= self.least for t in targets])
         )
 
 
@@ -128,7 +122,7 @@ class PosteriorRule(Record):
         """Return the probabilities, and the likeliest first error."""
         rollout = solution.rollout
         if rollout.outcome == "undetermined" or not rollout.steps:
-            return View((None,) * len(rollout.steps), _verdict(self.kind, solution, None))
+            return _view(self.kind, solution, (None,) * len(rollout.steps), None)
         verdict = self.model.verdict_on(rollout, stored_evidence(row)).model_copy(update={"labeler": self.kind})
         left, targets = 1.0, []
         for p in (verdict.posterior or ())[:-1]:
@@ -257,11 +251,13 @@ def _by_verdict(verdict: Verdict, solution: LabeledSolution) -> View:
     return View(tuple(1.0 if i < error else 0.0 if i == error else None for i in range(steps)), verdict)
 
 
-def _verdict(name: str, solution: LabeledSolution, lost: int | None) -> Verdict:
-    """Return a verdict from where success ends: ``None`` if unknown, the number of steps if nowhere."""
-    if solution.rollout.outcome == "undetermined" or not solution.rollout.steps:
-        return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
-    if lost is None:
-        return Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
+def _view(name: str, solution: LabeledSolution, targets: Sequence[float | None], lost: int | None) -> View:
+    """Return targets with the verdict from where success ends: ``None`` if unknown, the number of steps if nowhere."""
     steps = solution.rollout.steps
-    return of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)
+    if solution.rollout.outcome == "undetermined" or not steps:
+        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+    elif lost is None:
+        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
+    else:
+        verdict = of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)
+    return View(tuple(targets), verdict)

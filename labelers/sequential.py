@@ -23,9 +23,6 @@ class Sequential(LabelPart):
     """Completions at each step."""
     curtailed: bool = True
     """Whether a step's first success ends its completions: the walk is the same in distribution."""
-    ahead: int = Field(default=1, ge=1)
-    """With ``curtailed``, completions of a prefix in flight at a time. Those after its first success are cancelled:
-    labels and evidence do not change, and answers come sooner if the engine has spare capacity, else later."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         evidence = Evidence(solved, policy, grader, seed)
@@ -34,7 +31,7 @@ class Sequential(LabelPart):
     async def walk(self, path: Trajectory, evidence: Evidence) -> Verdict:
         """Return the first step without a success."""
         for count in range(1, len(path.steps)):
-            label = await evidence.settle(path, count, self.k, curtailed=self.curtailed, ahead=self.ahead)
+            label = await evidence.settle(path, count, self.k, curtailed=self.curtailed)
             if label.hard is None:
                 return no_verdict(self.name, count - 1)
             if not label.hard:

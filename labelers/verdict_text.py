@@ -7,12 +7,32 @@ imitates them is not judged.
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 VERDICT = "Wrong step:"
 """Opens the last line of every verdict; a 1-based number or ``none`` follows, and nothing else."""
 NONE = "none"
 _LAST_LINE = re.compile(rf"{VERDICT} (none|[1-9][0-9]{{0,3}})")
 _IMITATION = re.compile(rf"\s*<[0-9]+>\s*|\s*{VERDICT}.*")
+
+
+def _complete(template: str) -> str:
+    missing = [name for name in ("{question}", "{steps}") if name not in template]
+    if missing:
+        raise ValueError(f"has no {missing[0]}")
+    return template
+
+
+Template = Annotated[str, AfterValidator(_complete)]
+"""Holds ``{question}`` and ``{steps}``."""
+
+
+def filled(template: str, **parts: str) -> str:
+    """Fill all placeholders in one pass, so inserted text cannot add placeholders."""
+    places = "|".join(parts)
+    return re.sub(rf"\{{({places})\}}", lambda place: parts[place[1]], template)
 
 
 def numbered(steps: Sequence[str], mark: str = "") -> str:

@@ -1,20 +1,11 @@
-"""How often two solutions of one problem begin alike: ``python -m benchmarks.embedded_policy.siblings RUN``.
-
-Where right solutions share their words, every departure from them marks an error, and a labeler that compares texts
-looks better than it is. A model that writes freely shares almost nothing.
-"""
+"""How often two solutions of one problem begin alike. A model that writes freely shares almost nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
-import typer
-
-from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.storage.shards import read_shard
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.schemas.rollout import Rollout
 
 DEPTHS = (1, 2, 4)
 """Numbers of steps compared."""
@@ -61,15 +52,3 @@ def right_and_any(problems: Sequence[Sequence[Rollout]]) -> dict[str, Siblings]:
 
 def _begin(rollout: Rollout, steps: int) -> str | None:
     return "".join(step.text for step in rollout.steps[:steps]) if len(rollout.steps) >= steps else None
-
-
-def main(run: Path) -> None:
-    _, layout = open_run(run)
-    rows = [row for path in layout.shards("solve") for row in read_shard(path, SolvedProblem)]
-    for name, found in right_and_any([row.rollouts for row in rows]).items():
-        print(f"{name}: {found.text}")
-    print(f"to compare, {REAL_MODEL}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -13,25 +13,24 @@ ahead of the least expected token by at least 0.05, with an interval above zero.
 that is the reading of numbers, and how much the labels.
 """
 
-import argparse
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import compress
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 
-from benchmarks.usefulness.prm_bench import UNTRAINED, UNTRAINED_NUMBERS, lowest_chance
-from benchmarks.usefulness.prm_exam import Answers, Case, Tally, exam, padded_scores
-from benchmarks.usefulness.prm_rows import prm_rows
-from benchmarks.usefulness.resampling import Array, estimate, f1_samples, weights
+from benchmarks.usefulness.prm_exam import Answers, Tally, Text, exam, padded_scores, targets, texts
+from benchmarks.usefulness.resampling import averaged, estimate, weights
 from stepforge.labelers import ChangePoint, Labeler, Oracle
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.bench import bench_problems
 from stepforge.pipelines.bench.cases import BenchProblem, labeled_rows
 from stepforge.pipelines.commands.train_scorer import read_solutions
-from stepforge.pipelines.scorers.surprise import Surprise
+from stepforge.pipelines.scorers.surprise import GROUPS, OF_GROUP, Surprise
 from stepforge.pipelines.scorers.surprise_head import HeadTraining, train_head
 from stepforge.schemas.labeled import LabeledProblem
 
@@ -40,28 +39,29 @@ LABELERS: dict[str, Labeler] = {
     "change_point, nothing free": ChangePoint(surprise=False, passing=False),
     "oracle": Oracle(),
 }
-CONTROLS = {UNTRAINED: 0, UNTRAINED_NUMBERS: 1}
+CONTROLS = {
+    "no training: the least expected token": 0,
+    "no training: the least expected token of a number": 1,
+}
 """With the first of the token groups that they look at."""
 SEEDS = (1, 2, 3)
 MOST = 4
 """Most erroneous and most clean solutions of a problem that are examined."""
-Read = dict[tuple[str, tuple[str, ...]], torch.Tensor]
+Read = dict[Text, torch.Tensor]
+Scores = Sequence[Sequence[float]]
 
 
 class Exam:
     """Solutions of some problems, their truth, and how the policy reads them."""
 
     def __init__(self, problems: Sequence[BenchProblem], read: Read) -> None:
-        self.cases: list[Case] = exam([solved_part(p.row) for p in problems], MOST)
-        self.answers = Answers(self.cases, len(problems))
-        self.read = [read[case.question, case.steps] for case in self.cases]
+        cases = exam([solved_part(p.row) for p in problems], MOST)
+        self.answers = Answers(cases, len(problems))
+        self.read = [read[case.text] for case in cases]
 
-    def best_threshold(self, scores: Sequence[Sequence[float]]) -> float:
-        """Return the threshold with the highest F1 here."""
-        return self.answers.best_threshold(padded_scores(scores))
-
-    def tally(self, scores: Sequence[Sequence[float]], threshold: float) -> Tally:
-        """Return what a threshold makes of scores."""
+    def tally(self, scores: Scores, chosen: "Exam", chosen_scores: Scores) -> Tally:
+        """Return what is made of scores by the threshold with the highest F1 on another exam."""
+        threshold = chosen.answers.best_threshold(padded_scores(chosen_scores))
         return self.answers.tally(padded_scores(scores), threshold)
 
 
@@ -74,9 +74,14 @@ def labels_of(part: Labeler, problems: Sequence[BenchProblem]) -> list[LabeledPr
 
 def read_all(problems: Sequence[BenchProblem], model: str) -> Read:
     """Return the policy's reading of every solution."""
-    rows = prm_rows([p.row for p in problems], "outcome_every_step")
-    texts = sorted({(row.prompt, row.completions) for row in rows})
-    return dict(zip(texts, read_solutions(Surprise(model=model, dtype="float32"), texts), strict=True))
+    found = sorted({text for p in problems for text in texts(solved_part(p.row))})
+    return dict(zip(found, read_solutions(Surprise(model=model, dtype="float32"), found), strict=True))
+
+
+def lowest_chance(reading: torch.Tensor, first: int = 0) -> list[float]:
+    """Return, for each step, the probability of its least expected token, of the groups from ``first`` on."""
+    lowest = reading[:, first * len(OF_GROUP) : len(GROUPS) * len(OF_GROUP) : len(OF_GROUP)].min(-1).values
+    return torch.exp(-torch.expm1(lowest.abs()) / 5).tolist()  # type: ignore[no-any-return]
 
 
 def tallies(problems: Sequence[BenchProblem], read: Read) -> dict[str, list[Tally]]:
@@ -90,8 +95,8 @@ def tallies(problems: Sequence[BenchProblem], read: Read) -> dict[str, list[Tall
             Exam(list(compress(problems, kept)), read) for kept in (dev, [p.family == family for p in problems])
         )
         for control, first in CONTROLS.items():
-            least = [[lowest_chance(r, first) for r in one.read] for one in (chosen, judged)]
-            found[control].append([judged.tally(least[1], chosen.best_threshold(least[0]))] * len(SEEDS))
+            least, of_chosen = ([lowest_chance(r, first) for r in one.read] for one in (judged, chosen))
+            found[control].append([judged.tally(least, chosen, of_chosen)] * len(SEEDS))
         for name, rows in labels.items():
             found[name].append([_trained(list(compress(rows, learned)), read, chosen, judged, seed) for seed in SEEDS])
     return {name: [joined(by_family) for by_family in zip(*parts, strict=True)] for name, parts in found.items()}
@@ -102,10 +107,9 @@ def _for_threshold(problem: BenchProblem) -> bool:
 
 
 def _trained(labels: Sequence[LabeledProblem], read: Read, chosen: Exam, judged: Exam, seed: int) -> Tally:
-    rows = prm_rows(labels, "first_error")
-    of_rows = [read[row.prompt, row.completions] for row in rows]
-    head = train_head(of_rows, [row.labels for row in rows], HeadTraining(), seed)
-    return judged.tally(head.read_scores(judged.read), chosen.best_threshold(head.read_scores(chosen.read)))
+    rows = targets(labels)
+    head = train_head([read[text] for text, _ in rows], [target for _, target in rows], HeadTraining(), seed)
+    return judged.tally(head.read_scores(judged.read), chosen, head.read_scores(chosen.read))
 
 
 def joined(parts: Sequence[Tally]) -> Tally:
@@ -113,21 +117,13 @@ def joined(parts: Sequence[Tally]) -> Tally:
     return Tally(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def main() -> None:
-    """Train, examine, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recording", type=Path, required=True)
-    parser.add_argument("--model", default="embedded-free")
-    arguments = parser.parse_args()
+def main(recording: Annotated[Path, typer.Option()], model: str = "embedded-free") -> None:
+    """Train, examine, and print F1 by labels, and how far it is from that of each untrained control."""
     torch.set_num_threads(1)
-    report(bench_problems(arguments.recording), arguments.model)
-
-
-def report(problems: Sequence[BenchProblem], model: str) -> None:
-    """Print F1 by labels, and how far it is from that of the untrained control."""
-    found = tallies(problems, read_all(problems, model))
+    problems = bench_problems(recording)
     drawn = weights(len(problems), 1000, SEEDS[0])
-    samples: dict[str, Array] = {name: f1_samples(by_seed, drawn) for name, by_seed in found.items()}
+    found = tallies(problems, read_all(problems, model))
+    samples = {name: averaged([tally.f1(drawn) for tally in by_seed]) for name, by_seed in found.items()}
     for name, f1 in samples.items():
         own = estimate(f1)
         gaps = [estimate(f1 - samples[control]) for control in CONTROLS]
@@ -136,4 +132,4 @@ def report(problems: Sequence[BenchProblem], model: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

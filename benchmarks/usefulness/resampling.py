@@ -6,9 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.usefulness.prm_exam import Tally
-from benchmarks.usefulness.result import Interval
-
 Array = NDArray[np.float64]
 
 
@@ -18,9 +15,6 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
-
-    def rounded(self) -> Interval:
-        return round(self.value, 4), round(self.low, 4), round(self.high, 4)
 
 
 def weights(problems: int, resamples: int, seed: int) -> Array:
@@ -36,27 +30,7 @@ def estimate(samples: Array) -> Estimate:
     return Estimate(float(samples[0]), float(low), float(high))
 
 
-def f1_samples(tallies: Sequence[Tally], drawn: Array) -> Array:
-    """Return F1 in every resample, the mean over seeds."""
-    return averaged([_f1(tally, drawn) for tally in tallies])
-
-
-def mean_samples(by_seed: Sequence[Array], drawn: Array) -> Array:
-    """Return the weighted mean over problems in every resample, the mean over seeds; NaN problems do not count."""
-    found = []
-    for values in by_seed:
-        known = ~np.isnan(values)
-        found.append((values[known] @ drawn[known]) / np.maximum(drawn[known].sum(0), 1e-9))
-    return averaged(found)
-
-
 def averaged(samples: Sequence[Array]) -> Array:
+    """Return the mean over seeds of what each resample gives."""
     mean: Array = np.mean(np.stack(list(samples)), axis=0)
     return mean
-
-
-def _f1(tally: Tally, drawn: Array) -> Array:
-    found = (tally.found @ drawn) / np.maximum(tally.erroneous @ drawn, 1e-9)
-    left = (tally.left @ drawn) / np.maximum(tally.clean @ drawn, 1e-9)
-    result: Array = 2 * found * left / np.maximum(found + left, 1e-9)
-    return result

@@ -1,27 +1,39 @@
-"""The settings of the usefulness benchmark: what is drawn, who labels it, what is trained on the labels."""
+"""The settings of the policies' benchmark: the run that they learn from, how they are trained, what they are examined
+on."""
 
 import tomllib
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from benchmarks.usefulness.pools import Pool
+from stepforge.filters.duplicates import question_key
+from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import PolicySettings
-from stepforge.labelers import AnyLabeler
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.settings.faults import faults
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
 
-class NamedLabeler(Record):
-    """A labeler, and how tables call it."""
+class Pool(Record):
+    """Problems of one purpose."""
 
-    name: str
-    part: AnyLabeler
-    everywhere: bool = True
-    """Whether it labels the whole pool; else only the first ``equal_problems`` of it."""
+    seed: int
+    problems: int = Field(ge=1)
+    families: tuple[AnyFamily, ...] = Field(min_length=1)
+
+    def without(self, asked: set[str]) -> list[Problem]:
+        """Return the problems, families taking turns, no question twice and none of those asked (``question_key``)."""
+        drawn = (self.families[i % len(self.families)].item(self.seed, i) for i in count())
+        distinct: dict[str, Problem] = {}
+        for problem in drawn:
+            distinct.setdefault(question_key(problem.question), problem)
+            if len(distinct) == self.problems:
+                break
+        return [problem for key, problem in distinct.items() if key not in asked]
 
 
 class RowsFrom(Record):
@@ -58,55 +70,24 @@ class UsefulnessFile(Record):
 
     seed: int
     seeds: tuple[int, ...] = Field(min_length=1)
+    """Of training."""
     bootstrap: int = Field(default=1000, ge=10)
     engine: AnyEngine
     policy: PolicySettings
-    pools: dict[str, Pool]
-    """``train`` and ``dev``, and the pools that the models are examined on."""
-    min_pass_rate: float = 0.2
-    max_pass_rate: float = 0.95
-    """Problems of ``train`` that are worth labeling, by the share of right solutions."""
-    equal_problems: int = Field(ge=1)
-    """Problems that every labeler labels, for the comparison at equal size."""
-    label: tuple[NamedLabeler, ...] = Field(min_length=1)
-    consensus_of: tuple[str, str]
-    budgets: tuple[float, ...] = ()
-    """Labeling tokens that each labeler may spend, besides what ``reference`` spends on the whole pool."""
-    reference: str = "change_point"
-    exam: tuple[str, ...] = Field(min_length=1)
-    """Pools on which the reward models are examined."""
-    held_out: tuple[str, ...] = Field(min_length=1)
-    """Those of them whose families no label comes from."""
-    per_problem: int = Field(default=3, ge=1)
-    """Most erroneous, and most clean, solutions of a problem in an exam."""
-    many: tuple[str, ...] = Field(min_length=1)
-    """Pools with many solutions a problem, for best-of-N."""
-    draws: int = Field(default=40, ge=1)
-    """Random choices of N solutions of a problem that are averaged."""
-    train_policy: tuple[PolicyArm, ...] = ()
-    policy_run: Path | None = None
-    """The run, from the repository's root, whose data sets the policies are trained on."""
-    policy_exam: dict[str, Pool] = Field(default_factory=dict)
-    """Pools on which policies are sampled: as many problems as they say, ``pass_samples`` solutions each."""
-    pass_samples: int = Field(default=4, ge=1)
+    train: tuple[PolicyArm, ...] = Field(min_length=1)
+    run: Path
+    """The run file, from the repository's root, whose data sets the policies are trained on."""
+    exam: dict[str, Pool] = Field(min_length=1)
+    samples: int = Field(default=4, ge=1)
+    """Solutions of each problem of the exam at temperature 1."""
 
 
 def read_settings(path: Path) -> UsefulnessFile:
-    """Return the benchmark's settings.
-
-    Raises:
-        BadInput: the file is missing, not TOML, or has a wrong setting.
-    """
+    """Return the benchmark's settings. Raises BadInput: the file is missing, not TOML, or has a wrong setting."""
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
-        settings = UsefulnessFile.model_validate(given)
+        return UsefulnessFile.model_validate(given)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
         raise BadInput(f"{path}: {faults(error, given, UsefulnessFile)}") from None
-    named = {"train", "dev", *settings.exam, *settings.many}
-    if missing := sorted(named - settings.pools.keys()):
-        raise BadInput(f"{path}: pools: {missing[0]} is named and not described")
-    if settings.train_policy and not (settings.policy_run and settings.policy_exam):
-        raise BadInput(f"{path}: train_policy: policies need policy_run and policy_exam")
-    return settings

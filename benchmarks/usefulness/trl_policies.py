@@ -28,7 +28,7 @@ def without_end(row: dict[str, Any], end: int) -> dict[str, Any]:
     for column in ("chosen_ids", "rejected_ids"):
         if row[column][-1] != end:
             raise SystemExit(
-                f"usefulness_trl: {column} does not close with end-of-text; this TRL prepares rows otherwise"
+                f"trl_policies: {column} does not close with end-of-text; this TRL prepares rows otherwise"
             )
         row[column] = row[column][:-1]
     return row
@@ -58,7 +58,7 @@ def rows_of(folder: str, most: int, columns: list[str]) -> Dataset:
     """Return the training split of an export: all of it, or ``most`` rows spread evenly over it."""
     files = sorted(str(path) for path in Path(folder).glob("train-*.parquet"))
     if not files:
-        raise SystemExit(f"usefulness_trl: {folder}: no train-*.parquet")
+        raise SystemExit(f"trl_policies: {folder}: no train-*.parquet")
     rows = Dataset.from_parquet(files).select_columns(columns)
     if not 0 < most < len(rows):
         return rows

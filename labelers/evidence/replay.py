@@ -1,6 +1,6 @@
 """Evidence stored with a labeled problem, to look at again or to continue sampling from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stepforge.labelers.evidence.store import Evidence
 from stepforge.schemas.labeled import LabeledProblem
@@ -43,10 +43,24 @@ def growing_evidence(row: LabeledProblem, policy: Policy, grader: Grader, seed: 
 
 
 def _filled(evidence: Evidence, row: LabeledProblem) -> Evidence:
-    steps = {solution.rollout.id: solution.rollout.steps for solution in row.solutions}
+    for prefix, rollout in completions_drawn(row):
+        evidence.add(rollout, prefix)
+    return evidence
+
+
+def completions_drawn(row: LabeledProblem) -> Iterator[tuple[tuple[Step, ...], Rollout]]:
+    """Yield the completions in the order drawn, with the prefix of each. One may start from another, as in a tree."""
+    steps = {rollout.id: rollout.steps for rollout in (*(s.rollout for s in row.solutions), *row.sampled)}
     for rollout in row.evidence:
         start = rollout.start
-        before = () if start is None or start.steps == 0 else steps[start.rollout][: start.steps]
-        evidence.add(rollout, before)
-        steps[rollout.id] = (*before, *rollout.steps)
-    return evidence
+        prefix = () if start is None or not start.steps else steps[start.rollout][: start.steps]
+        steps[rollout.id] = (*prefix, *rollout.steps)
+        yield prefix, rollout
+
+
+def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
+    """Return the completions by the text of their prefix, in the order drawn."""
+    known: dict[str, list[Rollout]] = {}
+    for prefix, rollout in completions_drawn(row):
+        known.setdefault("".join(step.text for step in prefix), []).append(rollout)
+    return known

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from stepforge.grading.outcomes import graded
-from stepforge.labelers.evidence.ahead import Ahead
 from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts
 from stepforge.schemas.labeled import Cost, StepLabel, Stopping
 from stepforge.schemas.protocols import Grader, Policy
@@ -121,19 +120,14 @@ class Evidence:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""
         return await self._grow(path, count, k, k, lambda label: False, "fixed")
 
-    async def settle(self, path: Trajectory, count: int, k: int, *, curtailed: bool, ahead: int) -> StepLabel:
-        """Return the counts of ``k`` completions of a prefix; with ``curtailed``, of those up to its first success."""
-        if curtailed:
-            return await self.until_success(path, count, k, ahead)
-        return await self.measure(path, count, k)
+    async def settle(self, path: Trajectory, count: int, k: int, *, curtailed: bool) -> StepLabel:
+        """Return the counts of ``k`` completions of a prefix; with ``curtailed``, of those up to its first success.
 
-    async def until_success(self, path: Trajectory, count: int, k: int, ahead: int = 1) -> StepLabel:
-        """The same, but stop at the first success: enough for any-success labels, which do not change.
-
-        Expected completions are (1 - (1 - V)^k) / V instead of k. ``ahead`` are in flight at a time; those after the
-        first success are cancelled, and the result is the same for every ``ahead``.
+        That is enough for any-success labels, which do not change; expected completions are (1 - (1 - V)^k) / V.
         """
-        return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success", ahead)
+        if curtailed:
+            return await self._grow(path, count, k, 1, lambda label: label.successes > 0, "first_success")
+        return await self.measure(path, count, k)
 
     async def until(self, path: Trajectory, count: int, first: int, most: int, enough: Enough) -> StepLabel:
         """Draw ``first`` completions of a prefix, then one at a time until they are enough or ``most`` are drawn."""
@@ -146,24 +140,18 @@ class Evidence:
         return await self._grow(path, count, known + n, n, lambda label: False, "adaptive")
 
     async def _grow(
-        self, path: Trajectory, count: int, k: int, step: int, enough: Enough, stopping: Stopping, ahead: int = 1
+        self, path: Trajectory, count: int, k: int, step: int, enough: Enough, stopping: Stopping
     ) -> StepLabel:
         key = self._key(path, count)
         drawn = self._drawn.setdefault(key, [])
-
-        async def draw(position: int) -> list[Rollout]:
-            return await self._draw(key, path, count, position, min(step, missing - position))
-
         async with self._drawing.setdefault(key, asyncio.Lock()):
-            missing = k - len(self._known(key, count)) + len(drawn)
-            async with Ahead(draw, range(len(drawn), missing, max(1, step)), ahead) as draws:
-                while True:
-                    known = self._known(key, count)
-                    label = count_outcomes(known, self._stopping.get(key, stopping))
-                    if len(known) >= k or enough(label):
-                        return label
-                    self._drawn[key].extend(await draws.next())
-                    self._stopping[key] = stopping
+            while True:
+                known = self._known(key, count)
+                label = count_outcomes(known, self._stopping.get(key, stopping))
+                if len(known) >= k or enough(label):
+                    return label
+                drawn += await self._draw(key, path, count, len(drawn), min(step, k - len(known)))
+                self._stopping[key] = stopping
 
     async def _draw(self, key: str, path: Trajectory, count: int, position: int, n: int) -> list[Rollout]:
         """Return ``n`` completions; ``position`` is how many were drawn from the prefix before them."""

@@ -23,11 +23,11 @@ from stepforge.pipelines.bench.cases import (
 from stepforge.pipelines.bench.comparison import Key, all_comparisons, primary_comparison
 from stepforge.pipelines.bench.controls import control_outcomes, controls
 from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import Sums, as_row, counted, figures, resamples, sums
-from stepforge.pipelines.bench.picture import curves_of, picture
+from stepforge.pipelines.bench.measure import Sums, counted, figures, resamples, sums
 from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
 from stepforge.pipelines.bench.values import estimates, value_figures
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.storage.layout import Layout
@@ -119,7 +119,7 @@ class Bench:
                     if family is None or key in compared:
                         head = {"labeler": key[0], "setting": key[1], "wording": wording, "left_out": left_out}
                         counts = counted(total, weights, len(self.settings.seeds))
-                        yield {**head, "stratum": stratum, **counts, **as_row(figures(total, weights))}
+                        yield {**head, "stratum": stratum, **counts, **figures(total, weights)}
 
     def _coverage(self) -> Iterator[dict[str, Any]]:
         """Yield how sure each setting with a posterior is, and how right."""
@@ -187,22 +187,10 @@ def _rows(folder: Path) -> Iterator[LabeledProblem]:
         yield from read_shard(path, LabeledProblem)
 
 
-PICTURED = (
-    "change_point",
-    "change_point, nothing free",
-    "sprt",
-    "omega_prm, curtailed",
-    "math_shepherd, curtailed",
-    "sequential, curtailed",
-    "amcs",
-    "epic_prm",
-)
-
-
 def bench_labelers(
     config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
 ) -> tuple[dict[str, Any], str]:
-    """Do the bench; write its figures to ``target`` and the curves next to it; return the result and its text.
+    """Do the bench; write its figures to ``target`` and a picture next to it; return the result and its text.
 
     ``recording`` is a finished run to replay instead of recording; values are measured if ``folder`` has them.
 
@@ -228,10 +216,22 @@ def bench_labelers(
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")
-    title = f"First wrong step named exactly; {wording} wording, cross-validated over families"
-    drawing.write_text(picture(curves_of(result["rows"], wording, PICTURED), title), encoding="utf-8")
+    title = f"First wrong step named exactly, tokens a solution; {wording} wording"
+    drawing.write_text(bars(title, pictured(result["rows"], wording)), encoding="utf-8")
     say(f"wrote {target} and {drawing}")
     return result, bench_text(result)
+
+
+def pictured(rows: Sequence[dict[str, Any]], wording: str) -> list[Bar]:
+    """Return the accuracy of every setting over all families, cheapest first."""
+    whole = [r for r in rows if (r["wording"], r["stratum"], r["left_out"]) == (wording, "all", EACH)]
+    found = []
+    for row in sorted(whole, key=lambda r: r["total_tokens_per_solution"] or 0):
+        low, high = row["first_error_accuracy_interval"] or (None, None)
+        name = row["labeler"] + ("" if row["setting"] is None else f", {row['setting']:g}")
+        note = f"{row['total_tokens_per_solution'] or 0:,.0f}"
+        found.append(Bar(name, row["first_error_accuracy"] or 0.0, low, high, note))
+    return found
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:

@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from stepforge.labelers import Labeler
-from stepforge.labelers.evidence.replay import solved_part
+from stepforge.labelers.evidence.replay import completions_by_prefix, solved_part
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy, completions_by_prefix
+from stepforge.pipelines.bench.replay import RecordedGrader, RecordedPolicy
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from stepforge.grading.stated import numbers_in
+from stepforge.labelers.evidence.replay import completions_by_prefix
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome, judged
-from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.labeled import Cost, Verdict
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import rng_of

@@ -11,17 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome
-from stepforge.pipelines.reports.label_accuracy import Judged, harmonic_mean
+from stepforge.pipelines.reports.label_accuracy import Judged
 
 Array = NDArray[np.float64]
-
-
-class Figure(NamedTuple):
-    """A figure and its 95 % interval."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 def _flags(test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Callable[[Judged], tuple[float, float]]:
@@ -104,8 +96,15 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     return raw
 
 
-def figures(total: Sums, weights: Array) -> dict[str, Figure]:
-    return {name: _figure(values) for name, values in raw_figures(total, weights).items()}
+def figures(total: Sums, weights: Array) -> dict[str, Any]:
+    """Return every figure, and under its name with ``_interval`` its 95 % interval; None where nothing is measured."""
+    row: dict[str, Any] = {}
+    for name, values in raw_figures(total, weights).items():
+        known = values[1:][~np.isnan(values[1:])]
+        row[name] = None if np.isnan(values[0]) else rounded(values[0])
+        ends = np.percentile(known, [2.5, 97.5]) if len(known) and row[name] is not None else []
+        row[f"{name}_interval"] = [rounded(end) for end in ends] or None
+    return row
 
 
 def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
@@ -116,14 +115,6 @@ def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
         "wrong_solutions": round(float(own @ wrong) / seeds),
         "correct_solutions": round(float(own @ right) / seeds),
     }
-
-
-def as_row(figure: dict[str, Figure]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, f in figure.items():
-        row[name] = f.value
-        row[f"{name}_interval"] = None if f.low is None else [f.low, f.high]
-    return row
 
 
 def rounded(value: float) -> float:
@@ -137,16 +128,4 @@ def ratio(over: Array, under: Array) -> Array:
 
 
 def _harmonic(a: Array, b: Array) -> Array:
-    pairs = zip(a.tolist(), b.tolist(), strict=True)
-    means = [harmonic_mean(None if x != x else x, None if y != y else y) for x, y in pairs]
-    return np.array([np.nan if m is None else m for m in means])
-
-
-def _figure(values: Array) -> Figure:
-    if np.isnan(values[0]):
-        return Figure(None, None, None)
-    known = values[1:][~np.isnan(values[1:])]
-    if not len(known):
-        return Figure(rounded(values[0]), None, None)
-    low, high = np.percentile(known, [2.5, 97.5])
-    return Figure(rounded(values[0]), rounded(low), rounded(high))
+    return np.where(a + b == 0, 0.0, ratio(2 * a * b, a + b))

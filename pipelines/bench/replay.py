@@ -4,8 +4,9 @@ A seed shuffles the completions of each prefix; a labeler gets them from the fro
 for each. Nothing is generated.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from stepforge.labelers.evidence.replay import completions_by_prefix
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Sampling
@@ -20,13 +21,11 @@ class NotRecorded(LookupError):
 class RecordedPolicy:
     """Implements ``schemas.protocols.Policy`` for one problem."""
 
-    def __init__(self, row: LabeledProblem, seed: int, most: int | None = None) -> None:
+    def __init__(self, row: LabeledProblem, seed: int) -> None:
         self.identity: PolicyIdentity = row.policy
         self._known = completions_by_prefix(row)
         for prefix, recorded in self._known.items():
-            kept = recorded[:most]
-            rng_of(seed, row.problem.id, prefix).shuffle(kept)
-            self._known[prefix] = kept
+            rng_of(seed, row.problem.id, prefix).shuffle(recorded)
         self._given: dict[str, int] = {}
         self.reused = 0
         """Completions given out again, because the recording had no more for their prefix."""
@@ -58,29 +57,7 @@ class RecordedGrader:
         return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
 
 
-def completions_drawn(row: LabeledProblem) -> Iterator[tuple[tuple[Step, ...], Rollout]]:
-    """Yield the completions in the order drawn, with the prefix of each. One may start from another, as in a tree."""
-    steps = {rollout.id: rollout.steps for rollout in (*(s.rollout for s in row.solutions), *row.sampled)}
-    for rollout in row.evidence:
-        start = rollout.start
-        prefix = () if start is None or not start.steps else steps[start.rollout][: start.steps]
-        steps[rollout.id] = (*prefix, *rollout.steps)
-        yield prefix, rollout
-
-
-def completions_by_prefix(row: LabeledProblem) -> dict[str, list[Rollout]]:
-    """Return the recorded completions of each prefix, in the order drawn."""
-    known: dict[str, list[Rollout]] = {}
-    for prefix, rollout in completions_drawn(row):
-        known.setdefault(_text(prefix), []).append(rollout)
-    return known
-
-
 def _nth(recorded: list[Rollout], i: int) -> Rollout:
     """Past the end the recording starts over, under new names."""
     again, place = divmod(i, len(recorded))
     return recorded[place] if not again else recorded[place].model_copy(update={"id": f"{recorded[place].id}~{again}"})
-
-
-def _text(steps: Sequence[Step]) -> str:
-    return "".join(step.text for step in steps)

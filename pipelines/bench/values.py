@@ -17,9 +17,8 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import Posterior
 from stepforge.labelers.change_point.rates import EDGES, SIZE, Array
 from stepforge.labelers.change_point.values import value_and_interval, weights_of
-from stepforge.labelers.evidence.replay import stored_evidence
+from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
-from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout

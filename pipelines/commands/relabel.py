@@ -3,14 +3,13 @@
 The result is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
 from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.change_point.pooling import calibrated
-from stepforge.labelers.consensus import ORACLE, Skill, SkillCounts
+from stepforge.labelers.consensus import ORACLE, Skill, skills_of
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.labelers.oracle import oracle_verdict
@@ -37,7 +36,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected, Verdict
 from stepforge.schemas.own_part import is_own
 
 POOLED_SOLUTIONS = 2000
@@ -146,17 +145,18 @@ def _judged(
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
-    counts: dict[str, SkillCounts] = defaultdict(SkillCounts)
+    found = skills_of(_verdicts_with_truth(run, layout))
+    if not found:
+        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
+    return tuple(skill for skill in found if skill.labeler not in (ORACLE, "consensus"))
+
+
+def _verdicts_with_truth(run: RunFile, layout: Layout) -> Iterator[tuple[Verdict, int | None]]:
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
                 continue
             for solution in row.solutions:
-                if solution.rollout.outcome == "undetermined":
-                    continue
-                truth = oracle_verdict(row.problem, solution.rollout).first_error
-                for verdict in opinions(solution, ()):
-                    counts[verdict.labeler].add(verdict, truth)
-    if not counts:
-        raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
-    return tuple(found.skill(name) for name, found in counts.items() if name not in (ORACLE, "consensus"))
+                if solution.rollout.outcome != "undetermined":
+                    truth = oracle_verdict(row.problem, solution.rollout).first_error
+                    yield from ((verdict, truth) for verdict in opinions(solution, ()))

@@ -1,5 +1,6 @@
 """Scorers: solution steps in, one probability for each step out. Importing this loads no model library."""
 
+import asyncio
 from typing import Annotated, Protocol
 
 from pydantic import Field
@@ -47,10 +48,14 @@ async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
     if not isinstance(settings, Shape):
         return await settings.open()
     check_scorer(settings)
+    return await asyncio.to_thread(_loaded, settings)
+
+
+def _loaded(settings: Shape) -> Scorer:
     if isinstance(settings, TokenClassification | QwenPrm) and settings.engine == "vllm":
-        from stepforge.pipelines.scorers.vllm_scorer import VllmScorer
+        from stepforge.pipelines.scorers import vllm_model
 
-        return await VllmScorer.open(settings)
-    from stepforge.pipelines.scorers.transformers_scorer import TransformersScorer
+        return vllm_model.load(settings)
+    from stepforge.pipelines.scorers import transformers_model
 
-    return await TransformersScorer.open(settings)
+    return transformers_model.load(settings)

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from stepforge.labelers.verdict_text import Template, filled
 from stepforge.schemas.protocols import Message
 from stepforge.schemas.record import Record
 
@@ -178,29 +179,19 @@ class GenerativeJudge(Shape):
     """Any language model, asked about every step: the probability of the word for right against the one for wrong."""
 
     kind: Literal["generative"] = "generative"
-    template: str = ASKED
+    template: Template = ASKED
     """Holds ``{question}`` and ``{steps}``; ``{right}`` and ``{wrong}`` are replaced by the words."""
     right: str = "Yes"
     wrong: str = "No"
     chat: bool = True
     """Whether the question is sent through the model's chat template."""
 
-    @field_validator("template")
-    @classmethod
-    def _complete(cls, template: str) -> str:
-        missing = [name for name in ("{question}", "{steps}") if name not in template]
-        if missing:
-            raise ValueError(f"has no {missing[0]}")
-        return template
-
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Ask about each step, with those before it."""
         found = []
         for count in range(1, len(steps) + 1):
-            asked = self.template.replace("{right}", self.right).replace("{wrong}", self.wrong)
-            before, _, after = asked.partition("{question}")  # so a question that contains "{steps}" is unchanged
-            text = before.replace("{steps}", "\n".join(steps[:count])) + question
-            text += after.replace("{steps}", "\n".join(steps[:count]))
+            words = {"right": self.right, "wrong": self.wrong}
+            text = filled(self.template, question=question, steps="\n".join(steps[:count]), **words)
             rendered = tokenizer.chat([Message(role="user", content=text)]) if self.chat else text
             ids = tokenizer.encode_prompt(rendered, bos=not self.chat)
             found.append(Reading(ids, (len(ids) - 1,)))

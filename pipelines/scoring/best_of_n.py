@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.grading.votes import equal_answers
-from stepforge.schemas.problem import AnswerKind
-from stepforge.schemas.rollout import SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 Array = NDArray[np.float64]
@@ -28,24 +26,15 @@ class Ballot(NamedTuple):
     """(solutions, answers): 1 where a solution gives an answer; a truncated solution gives none."""
     right: Array
     """1 for each right answer."""
-    texts: tuple[str, ...]
-    """Each solution's text."""
 
     @property
     def solved(self) -> Array:
         return self.answers @ self.right
 
 
-def ballot(row: SolvedProblem) -> Ballot:
-    answers = [None if r.outcome == "undetermined" else r.answer for r in row.rollouts]
-    right = [r.outcome == "correct" for r in row.rollouts]
-    return ballot_of(answers, right, tuple(r.text for r in row.rollouts), row.problem.answer_kind)
-
-
-def ballot_of(
-    answers: Sequence[str | None], right: Sequence[bool], texts: tuple[str, ...], kind: AnswerKind = "math"
-) -> Ballot:
-    leaders = equal_answers([answer for answer in answers if answer is not None], kind)
+def ballot(answers: Sequence[str | None], right: Sequence[bool]) -> Ballot:
+    """Return the votes of solutions by their answers; None: a solution gives none."""
+    leaders = equal_answers([answer for answer in answers if answer is not None], "math")
     names = sorted(set(leaders.values()))
     votes, right_names = np.zeros((len(answers), len(names))), np.zeros(len(names))
     for i, answer in enumerate(answers):
@@ -53,7 +42,7 @@ def ballot_of(
             place = names.index(leaders[answer])
             votes[i, place] = 1
             right_names[place] = max(right_names[place], right[i])
-    return Ballot(votes, right_names, texts)
+    return Ballot(votes, right_names)
 
 
 def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int64]:
@@ -65,7 +54,7 @@ def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int6
 
 
 def majority(votes: Ballot, chosen: NDArray[np.int64]) -> float:
-    return weighted(votes, chosen, np.ones(len(votes.texts)))
+    return weighted(votes, chosen, np.ones(len(votes.answers)))
 
 
 def weighted(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:

@@ -14,7 +14,7 @@ from stepforge.pipelines.scoring.best_of_n import (
     AGGREGATORS,
     Ballot,
     any_right,
-    ballot_of,
+    ballot,
     best,
     choices,
     majority,
@@ -174,7 +174,10 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
     sizes = [n for n in SIZES if counts and n <= counts[len(counts) // 2]]  # half of the problems have as many
     if len(sizes) < 2:
         return []
-    ballots = {problem: _ballot(found) for problem, found in problems.items()}
+    ballots = {
+        problem: ballot([case.answer for case in found], [bool(case.final_answer_correct) for case in found])
+        for problem, found in problems.items()
+    }
     found = [Curve(chosen_by="any right", right=_curve(ballots, sizes, lambda v, c, p: any_right(v, c)))]
     if all(case.answer is not None for case in cases if case.final_answer_correct):
         found.append(Curve(chosen_by="majority", right=_curve(ballots, sizes, lambda v, c, p: majority(v, c))))
@@ -186,16 +189,11 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
     return found
 
 
-def _ballot(cases: Sequence[Case]) -> Ballot:
-    right = [bool(case.final_answer_correct) for case in cases]
-    return ballot_of([case.answer for case in cases], right, tuple(case.id for case in cases))
-
-
 def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[..., float]) -> dict[int, float]:
     """Return the mean over problems by N, of those with as many solutions as the largest N."""
-    whole = {p: v for p, v in ballots.items() if len(v.texts) >= sizes[-1]}
+    whole = {p: v for p, v in ballots.items() if len(v.answers) >= sizes[-1]}
     return {
-        n: float(np.mean([share(v, choices(len(v.texts), n, DRAWS, p), p) for p, v in whole.items()])) for n in sizes
+        n: float(np.mean([share(v, choices(len(v.answers), n, DRAWS, p), p) for p, v in whole.items()])) for n in sizes
     }
 
 

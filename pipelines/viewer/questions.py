@@ -15,9 +15,9 @@ from stepforge.labelers import ChangePoint, Labeler
 from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
-from stepforge.labelers.evidence.replay import solved_part, stored_evidence
+from stepforge.labelers.evidence.replay import completions_by_prefix, completions_drawn, solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, completions_by_prefix, completions_drawn
+from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed

@@ -9,7 +9,7 @@ from run_files import write_run_file
 GENERATE = [{"kind": "quantities"}, {"kind": "sequence"}]
 OTHER_LABELERS = [
     {"kind": "omega_prm", "k": 3, "search_limit": 4},
-    {"kind": "sequential", "k": 3, "ahead": 3},
+    {"kind": "sequential", "k": 3},
 ]
 EXPORT = [{"kind": "stepwise"}, {"kind": "step_preference"}]
 KEPT = ("problems", "solved", "vetted", "labeled", "curated", "rejected", "failures", "brought", "datasets")

@@ -16,7 +16,7 @@ from stepforge.schemas.labeled import LabeledProblem, StepLabel
 
 # Curtailed forms: the same labels in distribution, for fewer completions.
 
-LETTERS, ERROR, K, RUNS = "ABCDEF", 2, 4, 600
+LETTERS, ERROR, K, RUNS = "ABCDEF", 2, 4, 300
 V = [0.6, 0.6, 0.05, 0.05, 0.05]
 """V of the prefixes of 1 to 5 steps."""
 ALIVE = [1 - (1 - v) ** K for v in V]
@@ -103,10 +103,10 @@ def test_curtailed_labels_have_the_same_distribution(
     law = walk_law() if search == "walk" else bisection_law()
     assert isclose(sum(law), 1)
     found = [shares(runs(full, 0)), shares(runs(curtailed, 10_000))]
-    # Two samples of 600 from one law differ by 0.03 in the mean; the 99.9 % point of chi-square with 5 degrees is 20.5
-    assert distance(*found) < 0.08
+    # Two samples of 300 from one law differ by 0.04 in the mean; the 99.9 % point of chi-square with 5 degrees is 20.5
+    assert distance(*found) < 0.11
     for sample in found:
-        assert distance(sample, law) < 0.06
+        assert distance(sample, law) < 0.085
         assert chi_square(sample, law, RUNS) < 20.5
 
 
@@ -143,9 +143,9 @@ def test_a_curtailed_prefix_may_be_filled_up_and_is_then_as_good_as_a_full_one()
     async def grow() -> list[StepLabel | None]:
         evidence = evidence_of(solved(), KnownPolicy(lambda prefix: 1.0))
         return [
-            await evidence.until_success(path, 1, 8),
+            await evidence.settle(path, 1, 8, curtailed=True),
             await evidence.measure(path, 1, 8),
-            await evidence.until_success(path, 1, 8),
+            await evidence.settle(path, 1, 8, curtailed=True),
             evidence.label(path, 1),
         ]
 

@@ -105,7 +105,7 @@ def test_another_right_way_is_right_and_what_was_not_proved_cannot_be_used() -> 
 
 
 def test_the_other_candidates_never_follow() -> None:
-    for i in range(40):
+    for i in range(15):
         problem = Logic(levels=(1, 3, 6)).item(8, i)
         known = known_formulas(problem.question)
         choices = problem.question.partition("Which follows: ")[2].removesuffix("?").replace(" or ", ", ").split(", ")

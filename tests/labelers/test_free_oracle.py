@@ -1,63 +1,27 @@
 """The oracle judges sentences by their values, whatever their form."""
 
-import pytest
+from typing import Literal
 
-from benchmarks.embedded_policy.free_solutions import free_solution
+import pytest
+from pens import pens, steps
+
+from benchmarks.free_wording import oracle_counts
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.generators.family import Family
 from stepforge.grading.sentences import MAX_LENGTH, read_sentence
 from stepforge.labelers.oracle import judge, oracle_verdict
-from stepforge.schemas.problem import Problem, Quantity, Truth
-from stepforge.schemas.rollout import Rollout, Step
-from stepforge.schemas.seeds import rng_of
+from stepforge.schemas.rollout import Rollout
 
-PROBLEM = Problem(
-    id="p",
-    source="test",
-    domain="test",
-    question="Ann has 4 pens. Bob has 2 times as many as Ann. Cleo has 5 more than Bob. How many has Cleo?",
-    answer="13",
-    answer_kind="integer",
-    group="g",
-    truth=Truth(
-        quantities=(
-            Quantity(name="Ann", expression="", value="4"),
-            Quantity(name="Bob", expression="2 * 4", value="8"),
-            Quantity(name="Cleo", expression="8 + 5", value="13"),
-        ),
-        reading="sentences",
-    ),
-)
-
-
-def steps(*lines: str) -> tuple[Step, ...]:
-    return tuple(Step(text=f"{line}\n") for line in lines)
+PROBLEM = pens("sentences")
 
 
 @pytest.mark.parametrize("part", ["tuning", "held_out"])
-def test_drawn_solutions_are_judged_as_they_are_marked(part: str) -> None:
+def test_drawn_solutions_are_judged_as_they_are_marked(part: Literal["tuning", "held_out"]) -> None:
     """At least 99.5 % of steps, on forms that the reader was tuned on and on the others."""
-    total = agreed = 0
-    for family in ALL_FAMILIES:
-        agreed_here, here, first = _agreement(family, part)
-        assert first == 1.0
-        total, agreed = total + here, agreed + agreed_here
-    assert total > 1500
-    assert agreed / total >= 0.995
-
-
-def _agreement(family: type[Family], part: str) -> tuple[int, int, float]:
-    source = family(levels=(1, 2, 3, 4, 5, 6), wording="free")
-    agreed = total = same_first = 0
-    solutions = 50
-    for i in range(solutions):
-        draft, _ = source.draw(3, i)
-        lines = free_solution(draft, rng_of("oracle", part, i), slip_share=0.6, repair_share=0.4, part=part)  # type: ignore[arg-type]
-        wrong = [c in ("wrong", "repaired") for c in judge(source.item(3, i), tuple(Step(text=x.text) for x in lines))]
-        true = [not line.right for line in lines]
-        agreed, total = agreed + sum(a == b for a, b in zip(wrong, true, strict=True)), total + len(lines)
-        same_first += (wrong.index(True) if any(wrong) else None) == (true.index(True) if any(true) else None)
-    return agreed, total, same_first / solutions
+    counts = [oracle_counts(family, part, 25) for family in ALL_FAMILIES]
+    lines, right, solutions, first_right = (sum(column) for column in zip(*counts, strict=True))
+    assert first_right == solutions
+    assert lines > 750
+    assert right / lines >= 0.995
 
 
 @pytest.mark.parametrize(

@@ -6,33 +6,11 @@ from math import isclose, log
 
 import pytest
 from fakes import verdict_of
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, SkillCounts, fused, relation
+from stepforge.labelers.consensus import DISAGREE, NOBODY, Skill, fused, relation, skills_of
 from stepforge.schemas.labeled import Verdict
 
-# Fusion by measured skill.
-
 STEPS = 5
-
-
-def skill(labeler: str, exact: int, *, of: int = 100, abstained: int = 0) -> Skill:
-    """Measured on ``of`` erroneous solutions (third step) and as many clean ones, misses spread evenly."""
-    left = of - exact - abstained
-    erroneous = [verdict_of(labeler, 2)] * exact + [verdict_of(labeler, abstained=True)] * abstained
-    misses = [verdict_of(labeler, error) for error in (0, 4, None)]
-    erroneous += [misses[i % 3] for i in range(left)]
-    clean = [verdict_of(labeler)] * exact + [verdict_of(labeler, abstained=True)] * abstained
-    clean += [verdict_of(labeler, 1)] * left
-    return skill_of(labeler, [*((v, 2) for v in erroneous), *((v, None) for v in clean)])
-
-
-def skill_of(labeler: str, cases: Sequence[tuple[Verdict, int | None]]) -> Skill:
-    counts = SkillCounts()
-    for verdict, truth in cases:
-        counts.add(verdict, truth)
-    return counts.skill(labeler)
 
 
 def test_a_measured_skill_by_hand() -> None:
@@ -48,7 +26,7 @@ def test_a_measured_skill_by_hand() -> None:
         (verdict_of("a", 0), None),
         (verdict_of("a", abstained=True), None),
     ]
-    found = skill_of("a", cases)
+    (found,) = skills_of(cases)
     assert found.erroneous == {"exact": 1, "before": 1, "after": 2, "none": 1, "abstained": 1}
     assert found.clean == {"none": 2, "step": 1, "abstained": 1}
     assert [relation(verdict, 2) for verdict, truth in cases if truth == 2] == [
@@ -62,17 +40,11 @@ def test_a_measured_skill_by_hand() -> None:
 
 
 A = {"exact": 6, "none": 1, "before": 1, "after": 1, "abstained": 1}
-
-
 B = {"exact": 3, "none": 4, "after": 3}
-
-
 TABLE = {
     "a": Skill(labeler="a", erroneous=A, clean={"none": 8}),
     "b": Skill(labeler="b", erroneous=B, clean={"none": 5, "step": 3, "abstained": 2}),
 }
-
-
 OPINIONS = [(error, False) for error in (*range(3), None)] + [(None, True)]
 
 
@@ -122,53 +94,3 @@ def test_fusion_is_bayes_rule(order: tuple[str, ...]) -> None:
         assert unsure.abstained
         assert unsure.reason == DISAGREE
         assert unsure.posterior == found.posterior
-
-
-@given(
-    st.lists(st.tuples(st.integers(-1, STEPS - 1), st.booleans()), min_size=1, max_size=4),
-    st.lists(st.integers(0, 90), min_size=4, max_size=4),
-)
-def test_a_fused_posterior_sums_to_one(spoken: list[tuple[int, bool]], exact: list[int]) -> None:
-    skills = {str(i): skill(str(i), exact[i], abstained=5) for i in range(4)}
-    verdicts = [
-        verdict_of(str(i), None if silent or e < 0 else e, abstained=silent) for i, (e, silent) in enumerate(spoken)
-    ]
-    found = fused("f", verdicts, skills, STEPS)
-    assert found.abstained or found.posterior is not None
-    if found.posterior is not None:
-        assert len(found.posterior) == STEPS + 1
-        assert isclose(sum(found.posterior), 1)
-        assert found.abstained == (max(found.posterior) < 0.5)
-
-
-def test_two_that_agree_beat_one() -> None:
-    skills = {name: skill(name, 60) for name in "abc"}
-    together = fused("f", [verdict_of("a", 1), verdict_of("b", 1), verdict_of("c", 3)], skills, STEPS, sure=0.0)
-    assert together.first_error == 1
-    one = fused("f", [verdict_of("a", 1)], skills, STEPS, sure=0.0)
-    two = fused("f", [verdict_of("a", 1), verdict_of("b", 1)], skills, STEPS, sure=0.0)
-    assert one.posterior is not None and two.posterior is not None and together.posterior is not None
-    assert one.posterior[1] < two.posterior[1]
-    assert together.posterior[3] < together.posterior[1] < two.posterior[1]
-
-
-@pytest.mark.parametrize("order", [("sharp", "dull"), ("dull", "sharp")])
-def test_a_reliable_labeler_outweighs_an_unreliable_one(order: tuple[str, str]) -> None:
-    skills = {"sharp": skill("sharp", 90), "dull": skill("dull", 30)}
-    opinions = {"sharp": verdict_of("sharp", 3), "dull": verdict_of("dull", 1)}
-    assert fused("f", [opinions[name] for name in order], skills, STEPS).first_error == 3
-    opinions = {"sharp": verdict_of("sharp"), "dull": verdict_of("dull", 1)}
-    assert fused("f", [opinions[name] for name in order], skills, STEPS).finds_no_error
-
-
-def test_an_abstention_leaves_the_word_to_the_other() -> None:
-    skills = {name: skill(name, 70, abstained=10) for name in "ab"}
-    alone = fused("f", [verdict_of("a", 1)], skills, STEPS)
-    beside = fused("f", [verdict_of("a", 1), verdict_of("b", abstained=True)], skills, STEPS)
-    assert alone.first_error == beside.first_error == 1
-    # Both kinds of solutions were left out alike, so the abstention says nothing but for the smoothing
-    assert alone.posterior is not None
-    assert beside.posterior == pytest.approx(alone.posterior, abs=0.01)
-    nobody = fused("f", [verdict_of("a", abstained=True), verdict_of("b", abstained=True)], skills, STEPS)
-    assert (nobody.abstained, nobody.reason, nobody.posterior) == (True, NOBODY, None)
-    assert fused("f", [], skills, STEPS).reason == NOBODY

@@ -8,7 +8,7 @@ from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepforge.labelers import MathShepherd, OmegaPRM, label_with_all
+from stepforge.labelers import MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.labelers.search_tree import Exploration, Tree, rollout_quality, state_bonus
 from stepforge.schemas.interval import wilson
@@ -53,22 +53,6 @@ def test_wilson_by_hand() -> None:
 def test_wilson_holds_the_share(counts: tuple[int, int]) -> None:
     low, high = wilson(*counts)
     assert 0 <= low <= counts[0] / counts[1] <= high <= 1
-
-
-@pytest.mark.parametrize("error", range(1, 7))
-def test_both_labelers_find_the_step_after_which_nothing_succeeds(error: int) -> None:
-    row = solved(a_solution("good", "abcdefgh", "correct"), a_solution("bad", "ABCDEFGH", "wrong"))
-    for labeler in (MathShepherd(k=64), OmegaPRM(k=64)):
-        labeled = run(labeler, row, breaks_at("ABCDEFGH", error))
-        good, bad = (solution.verdict for solution in labeled.solutions)
-        assert good.finds_no_error
-        assert bad.first_error == error
-
-
-def test_omega_prm_finds_an_error_in_the_first_and_in_the_last_step() -> None:
-    row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCD", "wrong"))
-    assert run(OmegaPRM(k=64), row, breaks_at("ABCD", 0)).solutions[1].verdict.first_error == 0
-    assert run(OmegaPRM(k=64), row, breaks_at("ABCD", 3)).solutions[1].verdict.first_error == 3
 
 
 def test_bisection_asks_at_most_log2_prefixes_and_never_the_whole_solution() -> None:
@@ -153,24 +137,6 @@ def test_an_unsolved_question_is_an_abstention_and_costs_nothing() -> None:
     assert not policy.asked
 
 
-@pytest.mark.parametrize("labeler", [MathShepherd(), OmegaPRM()])
-def test_truncated_completions_never_make_a_step_wrong(labeler: MathShepherd | OmegaPRM) -> None:
-    row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCD", "wrong"))
-    labeled = run(labeler, row, KnownPolicy(lambda prefix: 1.0, truncated=lambda prefix: True))
-    verdict = labeled.solutions[1].verdict
-    assert verdict.abstained
-    assert verdict.first_error is None
-    measured = [label for label in labeled.solutions[1].labels[:-1] if label is not None]
-    assert measured
-    assert all(label.hard is None and label.truncated == 8 and label.trials == 0 for label in measured)
-
-
-def test_a_truncated_solution_is_not_labeled() -> None:
-    row = solved(a_solution("good", "ab", "correct"), a_solution("cut", "ABC", "undetermined"))
-    for labeler in (MathShepherd(), OmegaPRM()):
-        assert run(labeler, row, KnownPolicy(lambda prefix: 0.5)).solutions[1].verdict.abstained
-
-
 def test_solutions_brought_along_are_not_taken_for_samples_of_the_policy() -> None:
     brought = solved(a_solution("bad", "ABCD", "wrong"))
     brought = brought.model_copy(update={"policy": brought.policy.model_copy(update={"model": "somebody"})})
@@ -192,30 +158,6 @@ def test_shared_prefixes_are_drawn_once_and_seeds_do_not_depend_on_order() -> No
     backward = asyncio.run(measured(solution_trajectory(two), solution_trajectory(one)))
     assert forward == backward
     assert len(forward) == 4
-
-
-def test_more_completions_are_added_to_those_there_are() -> None:
-    path = solution_trajectory(a_solution("one", "abC", "wrong"))
-
-    async def grow() -> tuple[int, int]:
-        evidence = Evidence(solved(), KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=3)
-        first = await evidence.measure(path, 1, 3)
-        second = await evidence.measure(path, 1, 8)
-        return first.trials, second.trials
-
-    assert asyncio.run(grow()) == (3, 8)
-
-
-def test_every_labelers_verdict_and_cost_is_kept() -> None:
-    row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCD", "wrong"))
-    parts = [OmegaPRM(k=16), MathShepherd(k=16)]
-    labeled = asyncio.run(label_with_all(parts, row, breaks_at("ABCD", 1), EqualGrader(), seed=0))
-    assert [v.labeler for v in (labeled.solutions[1].verdict, *labeled.solutions[1].others)] == [
-        "omega_prm",
-        "math_shepherd",
-    ]
-    assert [entry.labeler for entry in labeled.costs] == ["omega_prm", "math_shepherd"]
-    assert labeled.solutions[1].others[0].first_error == 1
 
 
 def test_a_problem_labels_the_same_twice() -> None:

@@ -66,7 +66,9 @@ def test_bisection_stays_between_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("error", range(8))
-@pytest.mark.parametrize("labeler", SEARCHING, ids=repr)
+@pytest.mark.parametrize(
+    "labeler", [*SEARCHING, OmegaPRM(k=16, grow=False), MathShepherd(k=16, right_solutions=False)], ids=repr
+)
 def test_the_step_after_which_nothing_succeeds_is_found(labeler: Labeler, error: int) -> None:
     right = [a_solution(f"right{i}", "abcdefgh", "correct") for i in range(3)]
     row = solved(*right, a_solution("bad", "ABCDEFGH", "wrong"), a_solution("cut", "ABCDEFGH", "undetermined"))
@@ -91,7 +93,7 @@ def test_a_problem_without_wrong_solutions_costs_nothing(labeler: Labeler) -> No
 
 
 @given(silent=st.sets(st.integers(1, 7)), pick=st.integers(0, len(SEARCHING) + 1))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_truncated_completions_never_become_negative(silent: set[int], pick: int) -> None:
     """With V = 1 wherever something can be counted, no step but the last can be named."""
     labeler = [*SEARCHING, MathShepherd(), OmegaPRM(grow=False)][pick]
@@ -244,16 +246,9 @@ def test_scan_abstains_below_its_confidence() -> None:
     row = solved(RIGHT, a_solution("bad", "ABCDEFGH", "wrong"))
     policy = KnownPolicy(lambda prefix: 0.4)
     labeled = run(SCAN_SMALL, row, policy)
-    assert labeled.solutions[1].verdict.abstained
-    assert labeled.solutions[1].verdict.reason == UNSURE
+    assert [solution.verdict.reason for solution in labeled.solutions] == [UNSURE, UNSURE]
     assert policy.asked == {"": 14}
     assert labeled.costs[0].cost.rollouts == 14
-
-
-def test_scan_leaves_the_whole_problem_alone_below_its_confidence() -> None:
-    row = solved(RIGHT, a_solution("bad", "ABCDEFGH", "wrong"))
-    labeled = run(SCAN_SMALL, row, KnownPolicy(lambda prefix: 0.4))
-    assert labeled.solutions[0].verdict.abstained
 
 
 @pytest.mark.parametrize(("confidence", "abstains"), [(0.75, False), (0.76, True)])

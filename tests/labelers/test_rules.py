@@ -160,7 +160,7 @@ def test_the_posterior_rule_is_the_change_point_model_on_stored_evidence() -> No
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_posterior_rule_repeats_change_points_own_verdicts(seed: int) -> None:
     row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCDEF", "wrong"))
     policy = KnownPolicy(lambda prefix: 0.1 if prefix.startswith("A\nB\n") else 0.6)
@@ -199,10 +199,3 @@ def test_hard_is_the_verdict_of_labelers_by_any_success(labeler: Labeler, value:
             assert error_of(new.verdict) == error_of(old.verdict)
             errors.add(error_of(old.verdict))
     assert len(errors) >= 4
-
-
-def test_hard_is_math_shepherds_verdict_where_prefixes_are_shared() -> None:
-    row = solved(a_solution("b1", "ABCDEFGH", "wrong"), a_solution("b2", "ABCDEfg", "wrong"))
-    for labeled_row in many(MathShepherd(k=2), row, KnownPolicy(lambda prefix: 0.3), 60):
-        for old, new in zip(labeled_row.solutions, relabeled(labeled_row, Hard()).solutions, strict=True):
-            assert error_of(new.verdict) == error_of(old.verdict)

@@ -1,10 +1,9 @@
 """The labeler bench: its figures against numbers worked by hand."""
 
 import asyncio
-import xml.etree.ElementTree as ElementTree
 from math import isclose, isnan
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,15 +12,16 @@ from judgments import judged
 
 from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.replay import solved_part
+from stepforge.pipelines.bench.bench import EACH, pictured
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome, base_rate, bench_problem, replay, two_parts
 from stepforge.pipelines.bench.comparison import all_comparisons, holm, primary_comparison
 from stepforge.pipelines.bench.controls import controls
 from stepforge.pipelines.bench.coverage import coverage_curve
 from stepforge.pipelines.bench.measure import figures, raw_figures, sums
-from stepforge.pipelines.bench.picture import Point, picture
 from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
 from stepforge.pipelines.bench.settings import Primary, Setting
 from stepforge.pipelines.bench.values import Estimate, value_figures
+from stepforge.pipelines.reports.charts import Bar
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, Start, Step
@@ -81,17 +81,17 @@ def test_figures_by_hand() -> None:
     two = Outcome((judged(0, 1), judged(None, 1, correct=True)), Cost(rollouts=4, generated_tokens=40))
     total = sums([[one, two]], problems)
     found = figures(total, np.ones((1, 2)))
-    assert isclose(found["first_error_accuracy"].value or 0, 1 / 3, abs_tol=1e-4)
-    assert found["correct_solution_accuracy"].value == 1.0
-    assert isclose(found["f1_wrong_answers"].value or 0, 0.5, abs_tol=1e-4)
-    assert isclose(found["f1_all_erroneous"].value or 0, 2 * 0.25 / 1.25, abs_tol=1e-4)  # one of four erroneous
-    assert found["right_answer_wrong_step_recall"].value == 0.0
-    assert found["right_answer_wrong_step_precision"].value is None
-    assert found["abstained"].value == 0.0
-    assert found["rollouts_per_solution"].value == 2.0
-    assert found["generated_tokens_per_solution"].value == (60 + 40) / 5
-    assert found["uncached_tokens_per_solution"].value == (60 + 40 + 10) / 5
-    assert found["total_tokens_per_solution"].value == (60 + 40 + 10 + 5 * (10 + 6)) / 5
+    assert isclose(found["first_error_accuracy"], 1 / 3, abs_tol=1e-4)
+    assert found["correct_solution_accuracy"] == 1.0
+    assert isclose(found["f1_wrong_answers"], 0.5, abs_tol=1e-4)
+    assert isclose(found["f1_all_erroneous"], 2 * 0.25 / 1.25, abs_tol=1e-4)  # one of four erroneous
+    assert found["right_answer_wrong_step_recall"] == 0.0
+    assert found["right_answer_wrong_step_precision"] is None
+    assert found["abstained"] == 0.0
+    assert found["rollouts_per_solution"] == 2.0
+    assert found["generated_tokens_per_solution"] == (60 + 40) / 5
+    assert found["uncached_tokens_per_solution"] == (60 + 40 + 10) / 5
+    assert found["total_tokens_per_solution"] == (60 + 40 + 10 + 5 * (10 + 6)) / 5
     only_two = raw_figures(total, np.array([[0.0, 1.0]]))
     assert only_two["first_error_accuracy"][0] == 0.0
     assert isnan(only_two["correct_solution_accuracy"][0])
@@ -104,10 +104,9 @@ def test_a_bootstrap_interval_is_as_wide_as_theory_says() -> None:
     problem = a_problem_of(1, 1, 0, 0)
     outcomes = [Outcome((judged(1 if i % 2 else 0, 1),), Cost()) for i in range(200)]
     drawn = np.random.default_rng(0).multinomial(200, np.full(200, 1 / 200), size=2000).astype(float)
-    found = figures(sums([outcomes], [problem] * 200), np.vstack([np.ones(200), drawn]))["first_error_accuracy"]
-    assert found.low is not None
-    assert found.high is not None
-    assert isclose(found.high - found.low, 2 * 1.96 * 0.0354, abs_tol=0.012)
+    found = figures(sums([outcomes], [problem] * 200), np.vstack([np.ones(200), drawn]))
+    low, high = found["first_error_accuracy_interval"]
+    assert isclose(high - low, 2 * 1.96 * 0.0354, abs_tol=0.012)
 
 
 def test_the_stated_comparison_is_paired_and_with_the_most_accurate_rival() -> None:
@@ -266,12 +265,11 @@ def test_value_figures_take_the_noise_of_the_truth_away() -> None:
     assert found["raw_ece"] < 0.02
 
 
-def test_the_picture_is_well_formed_and_names_everything() -> None:
-    curves = {
-        "a <b>": [Point(0.0, 0.2, 0.1, 0.3, 1.0), Point(900.0, 0.8, 0.7, 0.9, 8.0)],
-        "c": [Point(5.0, 0.5, 0.4, 0.6, None)],
-    }
-    root = ElementTree.fromstring(picture(curves, "title & more"))
-    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
-    assert {"a <b>", "c", "title & more"} <= set(texts)
-    assert sum(element.tag.endswith("circle") for element in root.iter()) == 3
+def test_the_picture_has_every_setting_cheapest_first() -> None:
+    def row(labeler: str, tokens: float, **more: Any) -> dict[str, Any]:
+        shown = {"labeler": labeler, "setting": 4.0, "wording": "free", "stratum": "all", "left_out": EACH}
+        figures = {"first_error_accuracy": 0.5, "first_error_accuracy_interval": [0.4, 0.6]}
+        return shown | figures | {"total_tokens_per_solution": tokens} | more
+
+    rows = [row("b", 9000.0), row("a", 5.0, setting=None, first_error_accuracy_interval=None), row("c", 1, stratum="x")]
+    assert pictured(rows, "free") == [Bar("a", 0.5, None, None, "5"), Bar("b, 4", 0.5, 0.4, 0.6, "9,000")]

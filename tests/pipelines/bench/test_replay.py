@@ -1,8 +1,8 @@
 """Completions by prefix, of a labeler that draws from its own completions."""
 
 from stepforge.labelers import ChangePoint, OmegaPRM
+from stepforge.labelers.evidence.replay import completions_by_prefix
 from stepforge.pipelines.bench.cases import bench_problem
-from stepforge.pipelines.bench.replay import completions_by_prefix
 from stepforge.pipelines.library.labeling import Task, label_solutions
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.pipelines.viewer.questions import questions_about

@@ -1,6 +1,7 @@
 """Every shape on a tiny random model: which positions are read, and the value there against a direct computation."""
 
 import asyncio
+import math
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,7 @@ from stepforge.pipelines.scorers.shapes import Reading
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import StepScores
 
+by_family = Later("benchmarks.usefulness.by_family")
 surprise_head = Later("stepforge.pipelines.scorers.surprise_head")
 
 
@@ -174,6 +176,25 @@ def test_numbers_are_told_from_words_and_new_ones_from_repeated_ones() -> None:
     assert repeated == [1, 1, 0, 0, 0, 0, 0]
     assert new == [0, 0, 0, 1, 0, 1, 1]
     assert last == [0, 0, 0, 0, 0, 1, 1]
+
+
+def test_a_head_learns_and_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    read = [3 * torch.tensor([[1.0], [i % 2]]).repeat(1, len(surprise_head.FEATURES)) for i in range(40)]
+    training = surprise_head.HeadTraining(steps=200, batch=32)
+    head = surprise_head.train_head(read, [(1.0, float(i % 2)) for i in range(40)], training, 1)
+    scores = head.read_scores(read[:2])
+    assert scores[0][1] < 0.2
+    assert scores[1][1] > 0.8
+    head.save(tmp_path)
+    assert surprise_head.SurpriseHead.load(tmp_path).read_scores(read[:2]) == scores
+    with pytest.raises(BadInput, match="nothing to train on"):
+        surprise_head.train_head(read[:1], [(None, None)], surprise_head.HeadTraining(steps=1), 1)
+
+
+def test_the_least_expected_token_is_read_back_from_a_feature() -> None:
+    one = torch.zeros(1, len(surprise_head.FEATURES))
+    one[0, surprise_head.FEATURES.index("lowest, new numbers")] = math.log(0.25)
+    assert by_family.lowest_chance(surprise_head.squeeze(one))[0] == pytest.approx(0.25)
 
 
 def test_what_cannot_be_scored_is_an_error_and_never_a_low_score(tokenizer: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from stepforge.cli import app
 from stepforge.labelers import ChangePoint
 from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
 from stepforge.pipelines.scoring.calibration import calibration_figures, ece, fitted
 from stepforge.pipelines.scoring.cases import NONE, Case, cases_on, file_cases
 from stepforge.pipelines.scoring.first_errors import best_threshold, first_below, first_errors, step_aucs
@@ -154,6 +155,18 @@ def test_best_of_n_shows_where_more_solutions_end_in_fewer_right_ones() -> None:
     assert curves(cases[:1]) == []
     few = [case.model_copy(update={"problem": "q", "id": f"q{case.id}"}) for case in cases[:16]]
     assert list(curves([*cases[:8], *few, *cases[64:72]])[0].right) == [1, 2, 4, 8], "one with many sets no size"
+
+
+def test_choosing_among_solutions() -> None:
+    votes = ballot(["2", "2", "3"], [True, True, False])
+    everything = choices(3, 3, 10, "p")
+    assert majority(votes, everything) == 1.0
+    assert weighted(votes, everything, np.array([0.1, 0.1, 0.9])) == 0.0
+    assert best(votes, everything, np.array([0.1, 0.9, 0.9])) == 0.5  # a tie of a right and a wrong one
+    assert any_right(votes, everything) == 1.0
+    pairs = choices(3, 2, 40, "p")
+    assert pairs.shape == (40, 2)
+    assert all(len(set(pair)) == 2 for pair in pairs.tolist())
 
 
 class _Planted:

@@ -8,8 +8,8 @@ from scripted_rows import scripted_rows, write_stages
 from starlette.testclient import TestClient
 
 from stepforge.labelers import ChangePoint, MathShepherd
-from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.review.findings import finding_on
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import write_text
 from stepforge.pipelines.viewer.app import Viewer, viewer_app
@@ -61,9 +61,7 @@ def a_finding(step: int | None = 0, finding: Finding = "right", reviewer: str = 
 
 
 def on(row: LabeledProblem, place: int, step: int, finding: Finding, reviewer: str = "anna") -> StepFinding:
-    rollout = row.solutions[place].rollout
-    digest = digest_up_to(rollout, step)
-    return a_finding(step, finding, reviewer, problem_id=row.problem.id, solution_id=rollout.id, text_digest=digest)
+    return finding_on(row.problem, row.solutions[place].rollout, step, finding, reviewer=reviewer, at="now")
 
 
 class Looking:
@@ -81,4 +79,4 @@ class Looking:
         return self.client
 
     def __exit__(self, *error: object) -> None:
-        self.viewer.close()
+        self.viewer.catalog.close()
