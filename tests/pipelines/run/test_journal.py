@@ -15,8 +15,15 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.storage.completions import keep_completions, kept_completions
-from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, journalled, request_key
+from stepforge.pipelines.storage.journal import (
+    KEY_BYTES,
+    Journal,
+    forget_journal,
+    journalled,
+    keep_completions,
+    kept_completions,
+    request_key,
+)
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
 
