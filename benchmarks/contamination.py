@@ -70,7 +70,7 @@ def measure(split: Split, rewording: Rewording) -> None:
     for kind, change in kinds.items():
         changed = [change(text, Random(i)) for i, text in enumerate(planted)]
         hits = [index.find(text) for text in changed]
-        ways = Counter(hit.way for hit in hits if hit is not None)
+        ways = Counter(hit.partition(" in ")[0] for hit in hits if hit is not None)
         print(f"{kind:11} recall {_rate(sum(ways.values()), len(planted))}   {dict(ways)}")
         if kind == "reworded":
             pairs = [(set(tokens_of(a)), set(tokens_of(b))) for a, b in zip(planted, changed, strict=True)]
@@ -83,7 +83,7 @@ def measure(split: Split, rewording: Rewording) -> None:
     }
     seconds = time.process_time() - began
     for name, found in alarms.items():
-        ways = Counter(hit.way for hit in found if hit is not None)
+        ways = Counter(hit.partition(" in ")[0] for hit in found if hit is not None)
         print(f"{name:11} false alarms {_rate(sum(ways.values()), len(found))}   {dict(ways)}")
     every = [hit for found in alarms.values() for hit in found]
     print(f"{'all others':11} false alarms {_rate(sum(hit is not None for hit in every), len(every))}")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stepforge.filters.dropped import Corpus, Dropped
-from stepforge.filters.held_out import WAYS, HeldOutIndex, Way
+from stepforge.filters.held_out import WAYS, Way
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -53,18 +53,12 @@ class Contamination(Record):
     @field_validator("against", mode="before")
     @classmethod
     def _from_texts(cls, against: Any) -> Any:
-        return [_place(one) if isinstance(one, str) else one for one in _listed(against)]
-
-    def index(self, questions: list[tuple[str, list[str]]]) -> HeldOutIndex:
-        return HeldOutIndex(questions, self.ways, self.alike)
+        listed = against if isinstance(against, list | tuple) else [against]
+        return [_place(one) if isinstance(one, str) else one for one in listed]
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         hit = corpus.held_out.get(row.problem.id)
         return row if hit is None else Dropped(reason=hit)
-
-
-def _listed(against: Any) -> list[Any]:
-    return list(against) if isinstance(against, list | tuple) else [against]
 
 
 def _place(text: str) -> dict[str, str]:

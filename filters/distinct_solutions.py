@@ -24,22 +24,17 @@ class DistinctSolutions(Record):
     """Drop the problem if fewer are left."""
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
-        kept: list[tuple[frozenset[str], LabeledSolution]] = []
+        kept: list[LabeledSolution] = []
+        said: dict[object, list[frozenset[str]]] = {}
         for solution in row.solutions:
-            mine = text_shingles(solution.rollout.text)
-            if not any(_same(solution, one) and jaccard(mine, other) >= self.similarity for other, one in kept):
-                kept.append((mine, solution))
+            mine, verdict = text_shingles(solution.rollout.text), solution.verdict
+            alike = said.setdefault((solution.rollout.outcome, verdict.first_error, verdict.abstained), [])
+            if not any(jaccard(mine, other) >= self.similarity for other in alike):
+                alike.append(mine)
+                kept.append(solution)
         if len(kept) < self.min_distinct:
             return Dropped(reason="too few distinct solutions")
-        return row if len(kept) == len(row.solutions) else _with(row, [solution for _, solution in kept])
-
-
-def _same(one: LabeledSolution, other: LabeledSolution) -> bool:
-    return (one.rollout.outcome, one.verdict.first_error, one.verdict.abstained) == (
-        other.rollout.outcome,
-        other.verdict.first_error,
-        other.verdict.abstained,
-    )
+        return row if len(kept) == len(row.solutions) else _with(row, kept)
 
 
 def _with(row: LabeledProblem, solutions: list[LabeledSolution]) -> LabeledProblem:

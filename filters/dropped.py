@@ -29,27 +29,21 @@ class Corpus(Record):
     """Problem id -> which held-out set also contains it, and how, as a countable reason."""
 
 
-class VetFilter(Protocol):
-    """A part that reads a solved problem, before labels."""
-
+class _Filter(Protocol):
     @property
     def kind(self) -> str:
         """The name in the ledger."""
-        ...
+
+
+class VetFilter(_Filter, Protocol):
+    """A part that reads a solved problem, before labels."""
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
         """Return the row, or why it is dropped."""
-        ...
 
 
-class CurateFilter(Protocol):
+class CurateFilter(_Filter, Protocol):
     """A part that reads labels."""
-
-    @property
-    def kind(self) -> str:
-        """The name in the ledger."""
-        ...
 
     def __call__(self, row: LabeledProblem) -> LabeledProblem | Dropped:
         """Return the row, or why it is dropped."""
-        ...

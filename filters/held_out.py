@@ -8,7 +8,9 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from stepforge.grading.number_words import TENS, UNITS
 
 Way = Literal["verbatim", "shared passage", "renumbered", "reworded"]
 WAYS: tuple[Way, ...] = ("verbatim", "shared passage", "renumbered", "reworded")
@@ -30,17 +32,8 @@ _STEM = 5
 
 _TOKEN = re.compile(r"\\[a-z]+|\d[\d,]*(?:\.\d+)?|[^\W\d_]+|[-+*/^=<>|%()\[\]_]")
 _LAYOUT = frozenset(("\\left", "\\right", "\\text", "\\mbox", "\\mathrm", "\\displaystyle", "\\dfrac", "\\tfrac"))
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(f"{_ONES} seventeen eighteen nineteen".split())}
-_NUMBER_WORDS |= {word: str(10 * tens) for tens, word in enumerate(_TENS.split(), start=2)}
-
-
-class Hit(NamedTuple):
-    """Which held-out set a question was found in, and how."""
-
-    name: str
-    way: Way
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(UNITS)}
+_NUMBER_WORDS |= {word: str(10 * tens) for tens, word in enumerate(TENS, start=2)}
 
 
 def tokens_of(question: str) -> list[str]:
@@ -114,13 +107,13 @@ class HeldOutIndex:
     def __len__(self) -> int:
         return len(self._names)
 
-    def find(self, question: str) -> Hit | None:
-        """Return where a question is held out, by the most reliable way that finds it."""
+    def find(self, question: str) -> str | None:
+        """Return how and where a question is held out, as ``verbatim in gsm8k``, by the most reliable way."""
         tokens = tokens_of(question)
         for way in WAYS:
             name = self._found(way, tokens) if way in self._ways else None
             if name is not None:
-                return Hit(name, way)
+                return f"{way} in {name}"
         return None
 
     def _found(self, way: Way, tokens: list[str]) -> str | None:

@@ -36,20 +36,16 @@ class Shape(Record):
         return Dropped(reason=max(sorted(set(named)), key=named.count) if named else "no solution")
 
     def _fault(self, rollout: Rollout) -> str | None:
-        if rollout.finish == "error":
-            return "engine error"
-        if rollout.truncated:
-            return "truncated"
-        if rollout.answer is None:
-            return "no answer"
-        if len(rollout.steps) > self.max_steps:
-            return "too many steps"
-        if len(rollout.steps) < self.min_steps:
-            return "too few steps"
-        if self.max_characters is not None and len(rollout.text) > self.max_characters:
-            return "too long"
-        repeats = self.max_repetition is not None and repetition(rollout.text) > self.max_repetition
-        return "repeats itself" if repeats else None
+        faults = {
+            "engine error": rollout.finish == "error",
+            "truncated": rollout.truncated,
+            "no answer": rollout.answer is None,
+            "too many steps": len(rollout.steps) > self.max_steps,
+            "too few steps": len(rollout.steps) < self.min_steps,
+            "too long": self.max_characters is not None and len(rollout.text) > self.max_characters,
+            "repeats itself": self.max_repetition is not None and repetition(rollout.text) > self.max_repetition,
+        }
+        return next((fault for fault, found in faults.items() if found), None)
 
 
 def repetition(text: str) -> float:

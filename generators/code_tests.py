@@ -32,7 +32,7 @@ def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests
     if entry_point is None or not entry_point.isidentifier():
         cells.bad("tests", "calls no function; name the column of its name as entry_point")
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    called = {node.value.func.id for node in tree.body if _calls_a_name(node)}  # type: ignore[attr-defined]
+    called = {name for node in tree.body if isinstance(node, ast.Expr) for name in _called(node)[:1]}
     if CHECK in defined - called:
         value = f"{value}\n{CHECK}({entry_point})"
     setup = cells.text("setup") or ""
@@ -56,13 +56,12 @@ def _first_called(tree: ast.Module) -> str | None:
     """Return the first function that an assertion calls and that is no built-in's wrapper around it."""
     for statement in tree.body:
         if isinstance(statement, ast.Assert):
-            calls = [n for n in ast.walk(statement.test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-            names = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
-            ours = [name for name in names if not hasattr(builtins, name)]
+            ours = [name for name in _called(statement.test) if not hasattr(builtins, name)]
             if ours:
                 return ours[0]
     return None
 
 
-def _calls_a_name(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
+def _called(node: ast.AST) -> list[str]:
+    """Return the names of the functions that a statement or an expression calls, the outermost first."""
+    return [n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]

@@ -51,7 +51,7 @@ class Draft(NamedTuple):
     """None for a family that has no free wording."""
 
 
-def plus(a: int, b: int) -> str:
+def plus(a: int | str, b: int) -> str:
     """Return a sum as text; a negative number is subtracted."""
     return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
 

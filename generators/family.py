@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from hashlib import blake2b
 from random import Random
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
 from stepforge.generators.draft import Draft, Free, Transcript
 from stepforge.generators.wording.grammar import free_grammar
-from stepforge.schemas.problem import Problem, Reading, Truth
+from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
 
@@ -41,6 +41,11 @@ class ProblemFamily(Record, ABC):
     def item(self, seed: int, index: int) -> Problem:
         """Return item ``index`` of the endless sequence that ``seed`` names."""
 
+    def seeded(self, seed: int, index: int) -> tuple[Random, int]:
+        """Return the generator of an item, and its level."""
+        rng = rng_of(seed, "problem", self.kind, index)
+        return rng, rng.choice(self.levels)
+
 
 class Family(ProblemFamily):
     """A family whose solutions state a quantity a line: it writes a draft, and the truth follows from its work."""
@@ -57,8 +62,7 @@ class Family(ProblemFamily):
         """Write one problem of a level."""
 
     def draw(self, seed: int, index: int) -> tuple[Draft, int]:
-        rng = rng_of(seed, "problem", self.kind, index)
-        level = rng.choice(self.levels)
+        rng, level = self.seeded(seed, index)
         return self.draft(rng, level), level
 
     def item(self, seed: int, index: int) -> Problem:
@@ -84,8 +88,49 @@ class Family(ProblemFamily):
         return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
 
 
+class Worked(NamedTuple):
+    """A problem before it has an id, and a solution."""
+
+    question: str
+    lines: tuple[str, ...]
+    answer: str
+    answer_kind: AnswerKind
+    reading: Reading
+    shape: str
+    drawn: object
+    """What the family drew, for whoever plants mistakes in the solution."""
+    quantities: tuple[Quantity, ...] = ()
+    calls: int | None = None
+
+
+class WorkedFamily(ProblemFamily):
+    """A family whose solutions are written out line by line: their truth is not a list of quantities."""
+
+    @abstractmethod
+    def work(self, rng: Random, level: int) -> Worked:
+        """Write one problem of a level with its solution."""
+
+    def worked(self, seed: int, index: int) -> tuple[Worked, int]:
+        rng, level = self.seeded(seed, index)
+        return self.work(rng, level), level
+
+    def item(self, seed: int, index: int) -> Problem:
+        worked, level = self.worked(seed, index)
+        return Problem(
+            id=f"{self.kind}-{seed}-{index:07d}",
+            source=self.kind,
+            domain=self.domain,
+            question=worked.question,
+            answer=worked.answer,
+            answer_kind=worked.answer_kind,
+            difficulty=level,
+            group=group_of(self.kind, worked.shape),
+            truth=Truth(quantities=worked.quantities, reading=worked.reading, calls=worked.calls),
+            known_solution="\n".join([*worked.lines, f"Answer: {worked.answer}"]),
+        )
+
+
 def free_question(free: Free, rng: Random) -> str:
-    """Return a question in free wording."""
     return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in free.question)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
-from stepforge.generators.ways import Way, way_of
+from stepforge.generators.policy_settings import Way, way_of
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine
 

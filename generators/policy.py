@@ -63,7 +63,7 @@ class PromptedPolicy:
         text is encoded again."""
         self.engine = engine
         self.python = python
-        self._own_tokens = own_tokens
+        self._name, self._own_tokens = name, own_tokens
         self._judge = judge or engine
         self.settings = settings
         self._encode_question = lru_cache(maxsize=1024)(partial(engine.encode_prompt, bos=not settings.chat))
@@ -74,26 +74,21 @@ class PromptedPolicy:
             max_tokens=settings.max_tokens,
             stop=(*settings.stop, CLOSE) if settings.tool else settings.stop,
         )
-        served = engine.identity
-        self._identity = PolicyIdentity(
-            model=f"{served.model}, {name}" if name else served.model,
+
+    @cached_property
+    def identity(self) -> PolicyIdentity:
+        """Which policy, and how it is sampled; the prompt as the model is given it, chat template and all."""
+        served = self.engine.identity
+        return PolicyIdentity(
+            model=f"{served.model}, {self._name}" if self._name else served.model,
             digest=served.digest,
             engine=served.engine,
             engine_version=served.version,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
-            prompt=settings.prompt,
+            temperature=self.settings.temperature,
+            top_p=self.settings.top_p,
+            max_tokens=self.settings.max_tokens,
+            prompt=self._asked("{question}"),
         )
-
-    @property
-    def identity(self) -> PolicyIdentity:
-        """Which policy, and how it is sampled; the prompt as the model is given it, chat template and all."""
-        return self._identity.model_copy(update={"prompt": self._template})
-
-    @cached_property
-    def _template(self) -> str:
-        return self._asked("{question}")
 
     @cached_property
     def _special_tokens(self) -> frozenset[str]:

@@ -1,19 +1,55 @@
 """How a policy is asked, sampled and cut into steps: the table ``[policy]`` of a run file."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
-from stepforge.generators.ways import Way
 from stepforge.schemas.record import Record
+from stepforge.schemas.seeds import seed_of
+
+NAME = r"^[A-Za-z0-9_.-]{1,40}$"
+
+
+def holding(place: str) -> AfterValidator:
+    """Return the check that a text has a place to be filled, such as ``{question}``."""
+
+    def check(text: str) -> str:
+        if place not in text:
+            raise ValueError(f"has no {place}")
+        return text
+
+    return AfterValidator(check)
+
+
+class Way(Record):
+    """Another policy for some of the problems, chosen by their ids: the differences; the rest is as in ``[policy]``."""
+
+    name: str = Field(pattern=NAME)
+    """Added to the model's name wherever rows name their policy."""
+    share: float = Field(ge=0, le=1)
+    """Share of the problems that are asked so; 0 for one that only completes."""
+    engine: str | None = Field(default=None, pattern=NAME)
+    """Another model: the name of its table, ``[engines.<name>]``."""
+    prompt: Annotated[str, holding("{question}")] | None = None
+    chat: bool | None = None
+    system: str | None = None
+    temperature: float | None = Field(default=None, gt=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """The settings of a policy that it changes."""
+        changed = self.model_dump(exclude={"name", "share", "engine"})
+        return {name: value for name, value in changed.items() if value is not None}
 
 
 class PolicySettings(Record):
     """How the model is asked, sampled and cut into steps."""
 
-    prompt: str = "{question}\n"
+    prompt: Annotated[str, holding("{question}")] = "{question}\n"
     """``{question}`` is replaced by the question; the rest is sent unchanged."""
     chat: bool = False
     """Whether the prompt is sent as a user turn through the model's chat template."""
@@ -35,7 +71,7 @@ class PolicySettings(Record):
     """``stated``: the answer must be framed (boxed, ``####``, ``Answer:``, "the answer is"); ``any``: else the closing
     sentence's last number is taken, for models that answer freely."""
 
-    repair: str | None = None
+    repair: Annotated[str, holding("{message}")] | None = None
     """Prompt that tells the policy why its solution failed, with ``{message}`` for the verifier's message; it then
     writes another one, kept with the first. None: no second try."""
     ways: tuple[Way, ...] = ()
@@ -51,8 +87,6 @@ class PolicySettings(Record):
             raise ValueError("their shares add up to more than 1")
         if len({way.name for way in ways}) < len(ways):
             raise ValueError("two of them have one name")
-        if any(way.prompt is not None and "{question}" not in way.prompt for way in ways):
-            raise ValueError("a prompt has no {question}")
         return ways
 
     @model_validator(mode="after")
@@ -64,16 +98,12 @@ class PolicySettings(Record):
             )
         return self
 
-    @field_validator("repair")
-    @classmethod
-    def _says_why(cls, repair: str | None) -> str | None:
-        if repair is not None and "{message}" not in repair:
-            raise ValueError("has no {message}")
-        return repair
 
-    @field_validator("prompt")
-    @classmethod
-    def _asks_the_question(cls, prompt: str) -> str:
-        if "{question}" not in prompt:
-            raise ValueError("has no {question}")
-        return prompt
+def way_of(ways: Sequence[Way], problem: str) -> Way | None:
+    """Return how a problem is asked; None: as the policy itself."""
+    drawn = seed_of("way", problem) / 2**63
+    for way in ways:
+        drawn -= way.share
+        if drawn < 0:
+            return way
+    return None

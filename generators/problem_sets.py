@@ -152,7 +152,6 @@ class ProblemSet(Record):
 
     @property
     def supplies(self) -> bool:
-        """Whether solutions come with the problems."""
         return bool(self.solution or self.steps)
 
     @property

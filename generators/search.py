@@ -31,11 +31,9 @@ class SteppingPolicy(Policy, Protocol):
 
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` rollouts of one step each; one with an answer has ended."""
-        ...
 
     def check_plain(self, text: str) -> None:
         """Refuse a text that holds a control token."""
-        ...
 
 
 class Asked(NamedTuple):

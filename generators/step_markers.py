@@ -7,8 +7,6 @@ such list either, the sentences opened by ordinal words.
 import re
 from typing import NamedTuple
 
-from stepforge.generators.ordinals import ordinal_starts
-
 _WORDS = (
     "step stage",  # English
     "étape etape",  # French
@@ -75,6 +73,42 @@ _ITEM = re.compile(
 )
 
 
+_ORDINAL_WORDS = (
+    "first first_of_all firstly erstens zuerst premièrement d'abord primero primeiro во-первых 首先 第一",
+    "second secondly zweitens deuxièmement segundo во-вторых 其次 第二",
+    "third thirdly drittens troisièmement tercero terceiro в-третьих 再次 第三",
+    "fourth fourthly viertens quatrièmement cuarto quarto в-четвёртых в-четвертых 第四",
+    "fifth fifthly fünftens cinquièmement quinto в-пятых 第五",
+    "sixth sixthly 第六",
+    "seventh seventhly 第七",
+    "eighth eighthly 第八",
+)
+_ORDINALS = {word.replace("_", " "): n for n, words in enumerate(_ORDINAL_WORDS) for word in words.split()}
+_FURTHER = (
+    "next then after_that finally lastly dann danach schließlich ensuite puis enfin luego después finalmente depois "
+    "затем наконец 然后 接着 最后 最後"
+)
+_DOING = (
+    "we let let's i you note find add compute calculate multiply divide subtract solve use consider determine "
+    "simplify factor convert write set substitute apply"
+)
+
+
+def _any(words: str) -> str:
+    return "|".join(re.escape(word.replace("_", " ")) for word in sorted(words.split(), key=len, reverse=True))
+
+
+_ORDINAL = re.compile(
+    r"(?:^[ \t]{0,16}(?:[-*+>•#]{1,6}[ \t]{1,4})?[*_]{0,3}"
+    r"|(?<=[.!?:])[ \t]{1,4}|(?<=[.!?][)\"”*$])[ \t]{1,4}|(?<=[。！？])[ \t\u3000]{0,4})"
+    rf"(?:(?P<number>(?=[A-ZА-Я第首其再]){'(?i:' + _any(' '.join(_ORDINAL_WORDS)) + ')'})"
+    rf"(?:[*_]{{0,3}}[ \t]?[,:，：、]|[ \t](?:{_any(_DOING)})\b)"
+    rf"|(?=[A-ZА-Я然接最])(?i:{_any(_FURTHER)})(?:[*_]{{0,3}}[,:，：]|[ \t](?=[a-zа-я$\\])|(?<=[后着後])))",
+    re.M,
+)
+"""At the start of a line or a sentence, with a capital where letters have one. ``First term`` opens nothing."""
+
+
 class _Run(NamedTuple):
     """A list item and the run of items that it ends."""
 
@@ -86,7 +120,7 @@ class _Run(NamedTuple):
 def step_starts(text: str) -> list[int]:
     """Return where the steps begin that a marker opens: all of one kind."""
     marked = [match.start() for match in _MARKER.finditer(text) if _opens(text, match)]
-    return marked or _numbered(text) or ordinal_starts(text)
+    return marked or _numbered(text) or _ordinal_starts(text)
 
 
 def _opens(text: str, match: re.Match[str]) -> bool:
@@ -115,3 +149,10 @@ def _numbered(text: str) -> list[int]:
         places.append(longest.place)
         longest = longest.before
     return places[::-1]
+
+
+def _ordinal_starts(text: str) -> list[int]:
+    """Return where the sentences opened by such words begin; nothing without two ordinals of different number."""
+    opened = list(_ORDINAL.finditer(text))
+    numbers = {_ORDINALS[match["number"].lower()] for match in opened if match["number"]}
+    return [match.start() for match in opened] if len(numbers) > 1 else []

@@ -124,12 +124,10 @@ def _first_error(cells: Cells, said: object, steps: int) -> PeopleLabel:
 
 def _ratings(cells: Cells, said: object, steps: int) -> PeopleLabel | None:
     """Return None if people stopped without a wrong step: whether there is one is unknown."""
-    values = [_whole(one) for one in said] if isinstance(said, list | tuple) else []
-    given = list(said) if isinstance(said, list | tuple) else [said]
-    if len(values) != len(given) or any(
-        (value is None and one is not None) or (value is not None and abs(value) > 1)
-        for value, one in zip(values, given, strict=True)
-    ):
+    given = list(said) if isinstance(said, list | tuple) else []
+    values = [_whole(one) for one in given]
+    unread = any(value is None and one is not None for value, one in zip(values, given, strict=True))
+    if unread or not isinstance(said, list | tuple) or not {None, -1, 0, 1}.issuperset(values):
         cells.bad("ratings", "is not a list of -1, 0, 1 and null, one for each step")
     if steps and len(values) > steps:
         cells.bad("ratings", f"has {len(values)} ratings for {steps} steps")

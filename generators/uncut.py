@@ -12,7 +12,6 @@ def uncut(rollout: Rollout) -> bool:
 
 
 def uncut_warning(count: int, solutions: int, segmenter: str) -> str:
-    """Return the warning about them."""
     return (
         f"{count} of {solutions} solutions are over {LONG} characters and one step: {segmenter} finds no steps in "
         "them; choose another policy.segmenter"

@@ -37,12 +37,10 @@ def answer_call(expression: str) -> str:
 
 
 def calls_made(text: str) -> int:
-    """Return how many calls a text holds."""
     return text.count(OPEN)
 
 
 def needless(line: str) -> bool:
-    """Return whether a line calls the calculator needlessly."""
     return any(not worth_a_call(expression) for expression in _ANSWERED.findall(line))
 
 

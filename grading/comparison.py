@@ -14,6 +14,7 @@ from fractions import Fraction
 from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
 from stepforge.grading.equality import same_formula
 from stepforge.grading.items import one_and_many, same_items
+from stepforge.grading.number_words import TENS, UNITS
 from stepforge.grading.plain_numbers import read_number
 from stepforge.grading.quantities import formula_of, same_quantity
 from stepforge.grading.reading import read_answer
@@ -23,18 +24,14 @@ from stepforge.grading.vocabulary import may_say_the_same, words
 from stepforge.schemas.rollout import Outcome
 
 _NUMBER_WORDS = words(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
-    "million billion first second third fourth fifth sixth seventh eighth ninth tenth half halves thirds "
-    "quarter quarters fourths dozen score none nothing nobody "
-    "couple pair single once twice thrice no"
-)
+    "hundred thousand million billion first second third fourth fifth sixth seventh eighth ninth tenth half halves "
+    "thirds quarter quarters fourths dozen score none nothing nobody couple pair single once twice thrice no"
+).union(UNITS, TENS)
 _NUMBER_AND_WORDS = re.compile(r"(?:[A-Za-z][A-Za-z ]* )?(-?[$]?[\d.,]+)(?:\s+[A-Za-z][A-Za-z '-]*)?", re.ASCII)
 _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
 
 
 def compare(gold: Reading, answer: Reading) -> Outcome | None:
-    """Return the verdict on an answer against the reference."""
     match gold, answer:
         case (Unread(), _) | (_, Unread()):
             return _unread(gold, answer)

@@ -1,7 +1,6 @@
 """Dates: ``July 4, 1776``, ``4 July``, ``2024-03-01``, ``March 2024``."""
 
 import re
-from typing import NamedTuple
 
 from stepforge.schemas.rollout import Outcome
 
@@ -20,12 +19,6 @@ DATE = re.compile(
 )
 
 
-class _Date(NamedTuple):
-    year: int | None
-    month: int
-    day: int | None
-
-
 def same_date(gold: str, answer: str) -> Outcome | None:
     """Return whether two texts are one date; None where one of them is no date. What only one says is left open."""
     one, other = _read(gold), _read(answer)
@@ -37,14 +30,15 @@ def same_date(gold: str, answer: str) -> Outcome | None:
     return "wrong" if differ else "undetermined"
 
 
-def _read(text: str) -> _Date | None:
+def _read(text: str) -> tuple[int | None, ...] | None:
+    """Return year, month and day; None for what is not said."""
     if not DATE.fullmatch(text.strip()):
         return None
     numbers = [int(n) for n in re.findall(r"\d+", text)]
     if not re.search("[A-Za-z]", text):
-        return _Date(*numbers)
+        return tuple(numbers)
     month = re.search(_MONTH, text)
     year, day = ([n for n in numbers if (n > 31) == is_year] for is_year in (True, False))
     if month is None:
         return None
-    return _Date(year[0] if year else None, _MONTHS.index(month[0][:3].lower()) + 1, day[0] if day else None)
+    return year[0] if year else None, _MONTHS.index(month[0][:3].lower()) + 1, day[0] if day else None

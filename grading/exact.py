@@ -1,6 +1,6 @@
 """Exact arithmetic on untrusted text: rational numbers and polynomials in ``x``, without ``eval``.
 
-A recursive-descent parser reads ``3 * (7 - 2)``, ``84 mod 36``, ``7/6`` and ``3x^2 - 2x + 1``. Every input is
+A parser by precedence reads ``3 * (7 - 2)``, ``84 mod 36``, ``7/6`` and ``3x^2 - 2x + 1``. Every input is
 bounded before any arithmetic is done: length, digits, nesting, exponent and degree.
 """
 
@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from itertools import zip_longest
+from math import prod
 
 MAX_LENGTH = 400
 """Longest expression read, in characters."""
@@ -20,6 +22,10 @@ MAX_BITS = 4096
 """Largest numerator or denominator, in bits: powers of powers grow beyond every other bound."""
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|(mod\b|[-+*/^()x]))", re.ASCII)
+
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "mod": 2, "^": 4}
+"""How tightly each operator binds."""
+_SIGNED = 3
 
 
 class ExactError(ValueError):
@@ -59,8 +65,7 @@ class Polynomial:
         return hash(self.coefficients)
 
     def __add__(self, other: "Polynomial") -> "Polynomial":
-        width = max(len(self.coefficients), len(other.coefficients))
-        return Polynomial(self._padded(width)[i] + other._padded(width)[i] for i in range(width))
+        return Polynomial(a + b for a, b in zip_longest(self.coefficients, other.coefficients, fillvalue=Fraction(0)))
 
     def __neg__(self) -> "Polynomial":
         return Polynomial(-c for c in self.coefficients)
@@ -75,15 +80,9 @@ class Polynomial:
                 product[i + j] += a * b
         return Polynomial(product)
 
-    def _padded(self, width: int) -> list[Fraction]:
-        return [*self.coefficients, *[Fraction(0)] * (width - len(self.coefficients))]
-
     def __str__(self) -> str:
         terms = [(power, c) for power, c in reversed(list(enumerate(self.coefficients))) if c]
-        if not terms:
-            return "0"
-        text = "".join(_term(power, c, first=i == 0) for i, (power, c) in enumerate(terms))
-        return text.strip()
+        return "".join(_term(power, c, first=i == 0) for i, (power, c) in enumerate(terms)) or "0"
 
 
 def _term(power: int, coefficient: Fraction, *, first: bool) -> str:
@@ -101,102 +100,72 @@ class _Parser:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
             raise ExactError(f"over {MAX_LENGTH} characters")
-        self.tokens = _tokens(text)
-        self.position = 0
+        unread = _TOKEN.sub("", text.rstrip())
+        if unread:
+            raise ExactError(f"cannot read {unread[:10]!r}")
+        self.tokens = [number or sign for number, sign in reversed(_TOKEN.findall(text))]
+        if max(map(len, self.tokens), default=0) > MAX_DIGITS:
+            raise ExactError(f"a number of over {MAX_DIGITS} digits")
         self.depth = 0
 
-    def peek(self) -> str | None:
-        return self.tokens[self.position] if self.position < len(self.tokens) else None
+    def peek(self) -> str:
+        return self.tokens[-1] if self.tokens else ""
 
-    def take(self) -> str:
-        token = self.peek()
-        if token is None:
-            raise ExactError("ends too early")
-        self.position += 1
-        return token
-
-    def sum(self) -> Polynomial:
-        value = self.product()
-        while self.peek() in ("+", "-"):
-            value = value + self.product() if self.take() == "+" else value - self.product()
-        return value
-
-    def product(self) -> Polynomial:
-        value = self.signed()
-        while (token := self.peek()) is not None and token not in ("+", "-", ")"):
-            if token in ("*", "/", "mod"):
-                self.take()
-                value = _apply(token, value, self.signed())
-            else:
-                value = value * self.power()  # 2x, 3(x + 1)
-        return value
-
-    def signed(self) -> Polynomial:
+    def expression(self, least: int = 1) -> Polynomial:
+        """Read operators that bind at least so tightly."""
         negative = False
         while self.peek() in ("+", "-"):
-            negative ^= self.take() == "-"
-        value = self.power()
-        return -value if negative else value
-
-    def power(self) -> Polynomial:
-        value = self.atom()
-        if self.peek() != "^":
-            return value
-        self.take()
-        exponent = self.atom().constant
-        if exponent is None or exponent.denominator != 1 or not 0 <= exponent <= MAX_EXPONENT:
-            raise ExactError(f"exponent is not a whole number from 0 to {MAX_EXPONENT}")
-        result = Polynomial([1])
-        for _ in range(int(exponent)):
-            result = result * value
-        return result
+            negative ^= self.tokens.pop() == "-"
+        value = -self.expression(_SIGNED) if negative else self.atom()
+        while self.peek() not in ("", ")"):
+            operator = self.peek() if self.peek() in _BINDS else "*"  # 2x, 3(x + 1)
+            if _BINDS[operator] < least:
+                break
+            if operator == self.peek():
+                self.tokens.pop()
+            value = _apply(operator, value, self.expression(_BINDS[operator] + (operator != "^")))
+        return value
 
     def atom(self) -> Polynomial:
-        symbol = self.take()
+        symbol = self.tokens.pop() if self.tokens else "end"
         if symbol == "x":
             return Polynomial([0, 1])
         if symbol == "(":
             self.depth += 1
             if self.depth > MAX_NESTING:
                 raise ExactError(f"nested deeper than {MAX_NESTING}")
-            value = self.sum()
-            if self.take() != ")":
+            value = self.expression()
+            if not self.tokens:
                 raise ExactError("bracket not closed")
+            self.tokens.pop()
             self.depth -= 1
             return value
         if not symbol[0].isdigit():
-            raise ExactError(f"unexpected {symbol!r}")
+            raise ExactError(f"unexpected {symbol}")
         return Polynomial([Fraction(symbol)])
 
 
-def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
-    position = 0
-    stripped = text.rstrip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None:
-            raise ExactError(f"cannot read {stripped[position : position + 10]!r}")
-        token = match.group(1) or match.group(2)
-        if len(token) > MAX_DIGITS:
-            raise ExactError(f"a number of over {MAX_DIGITS} digits")
-        tokens.append(token)
-        position = match.end()
-    return tokens
-
-
 def _apply(operator: str, left: Polynomial, right: Polynomial) -> Polynomial:
-    if operator == "*":
-        return left * right
-    divisor = right.constant
-    if not divisor:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+    number = right.constant
+    if operator == "^":
+        if number is None or number.denominator != 1 or not 0 <= number <= MAX_EXPONENT:
+            raise ExactError(f"exponent is not a whole number from 0 to {MAX_EXPONENT}")
+        return prod([left] * int(number), start=Polynomial([1]))
+    if not number:
         raise ExactError("division by zero or by a polynomial")
     if operator == "/":
-        return Polynomial(c / divisor for c in left.coefficients)
+        return Polynomial(c / number for c in left.coefficients)
     dividend = left.constant
-    if dividend is None or dividend.denominator != 1 or divisor.denominator != 1:
+    if dividend is None or dividend.denominator != 1 or number.denominator != 1:
         raise ExactError("mod of something that is not a whole number")
-    return Polynomial([int(dividend) % int(divisor)])
+    return Polynomial([int(dividend) % int(number)])
 
 
 @lru_cache(maxsize=65536)
@@ -207,7 +176,7 @@ def evaluate(text: str) -> Polynomial:
         ExactError: the text is not such an expression, or is beyond a bound.
     """
     parser = _Parser(text)
-    value = parser.sum()
-    if parser.peek() is not None:
-        raise ExactError(f"unexpected {parser.peek()!r}")
+    value = parser.expression()
+    if parser.tokens:
+        raise ExactError(f"unexpected {parser.peek()}")
     return value

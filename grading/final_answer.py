@@ -93,7 +93,8 @@ def _stated(text: str) -> str | None:
     """Return the framed answer; empty where a box was cut off."""
     tag = tagged(text)
     if tag is not None:
-        return _cut(_stated(tag) or _short(tag) or last_value(tag))
+        short = bare(tag) if len(tag) <= MAX_BARE and "\n" not in tag else None
+        return _cut(_stated(tag) or short or last_value(tag))
     box = boxed(text)
     if box is not None:
         return _cut(box) or ""
@@ -103,10 +104,6 @@ def _stated(text: str) -> str | None:
         if found:
             return found
     return None
-
-
-def _short(text: str) -> str | None:
-    return bare(text) if len(text) <= MAX_BARE and "\n" not in text else None
 
 
 def _hashes(text: str) -> str | None:

@@ -128,18 +128,19 @@ class _Parser:
             negative = self.take() == "-"
             inner = self.exponent()
             return Node("negative", (inner,)) if negative else inner
-        value = self.group() if self.peek() in ("{", "(") else self.atom()
+        value = self.grouped()
         return self.make("power", value, self.exponent()) if self.peek() == "^" and self.take() else value
 
     def argument(self) -> Node:
         r"""Read what stands after ``\frac`` or ``\sqrt``: a group, or one digit, letter or command."""
         token = self.peek()
-        if token in ("{", "("):
-            return self.group()
         if token.isdigit() and len(token) > 1:
             self.tokens[-1] = token[1:]
             return number(int(token[0]))
-        return self.atom()
+        return self.grouped()
+
+    def grouped(self) -> Node:
+        return self.group() if self.peek() in ("{", "(") else self.atom()
 
     def group(self) -> Node:
         closing = _CLOSING[self.take()]
@@ -192,16 +193,13 @@ class _Parser:
             if self.take() == "^":
                 power = self.exponent()
             else:
-                base = self.argument_of_base()
+                base = self.grouped()
         if power is not None and power.op == "negative":
             if name not in _INVERSE or power.args[0] != number(1):
                 self.refuse()
             name, power = _INVERSE[name], None
         value = self.applied(name, self.function_argument(), base)
         return value if power is None else self.make("power", value, power)
-
-    def argument_of_base(self) -> Node:
-        return self.group() if self.peek() in ("{", "(") else self.atom()
 
     def function_argument(self) -> Node:
         token = self.peek()
@@ -229,10 +227,8 @@ class _Parser:
     def letter(self, token: str) -> Node:
         if len(token) != 1 or not token.isalpha():
             self.refuse()
-        if token == "e" and self.peek() != "_":
-            return self.constant("e")
-        if token == "i" and self.peek() != "_":
-            return self.constant("i")
+        if token in ("e", "i") and self.peek() != "_":
+            return self.constant(token)
         if token in "fgFG" and self.peek() == "(":
             self.doubtful = True
         return self.variable(token)

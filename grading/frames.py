@@ -53,7 +53,6 @@ def last_word(text: str) -> str:
 
 
 def unfinished_thought(text: str) -> bool:
-    """Whether a text is still thinking where it ends."""
     return "<think>" in text[:200] and not any(end in text for end in ENDS_OF_THOUGHT)
 
 
@@ -67,7 +66,6 @@ def _before_next_question(text: str) -> str:
 
 
 def tagged(text: str) -> str | None:
-    """The content of the last ``<answer>`` tag."""
     if "<" not in text:
         return None
     openings = list(_TAG.finditer(text))

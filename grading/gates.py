@@ -5,6 +5,7 @@ line; the second is a process that can be killed.
 """
 
 import re
+from itertools import accumulate
 from math import prod
 
 MAX_LENGTH = 2000
@@ -50,22 +51,11 @@ def refusal(text: str) -> str | None:
         return f"over {MAX_DIGITS} digits"
     if text.count(",") > MAX_COMMAS or text.count("&") + text.count("\\\\") > MAX_CELLS:
         return "too many elements"
-    if _deepest(text) > MAX_NESTING:
+    if max(accumulate((c in "({[") - (c in ")}]") for c in text), default=0) > MAX_NESTING:
         return f"nested deeper than {MAX_NESTING}"
     if _CODE.search(text):
         return "program code"
     return _too_big(text)
-
-
-def _deepest(text: str) -> int:
-    depth = deepest = 0
-    for character in text:
-        if character in "({[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in ")}]":
-            depth -= 1
-    return deepest
 
 
 def _too_big(text: str) -> str | None:

@@ -46,7 +46,7 @@ _BETWEEN = re.compile(r"(?<=[A-Za-z]) and (?=\d)")
 _NOT_UNIT = re.compile(r"\b(?:and|or|is|are|in(?!\.?$)|of|for|to|so|the|from|left)\b")
 _OTHER_SCRIPT = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u0900-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
-_PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
+PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
 _NO_PROSE = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
 
@@ -99,7 +99,7 @@ def values_of(sentence: str) -> list[str]:
     rest = sentence
     for span in _MATH.finditer(sentence):
         content = next(group for group in span.groups() if group is not None)
-        if span.group(3) is not None and _PROSE_IN_MATH.search(content):
+        if span.group(3) is not None and PROSE_IN_MATH.search(content):
             continue  # "$5 and $6" is money
         rest = rest[: span.start()] + " " * (span.end() - span.start()) + rest[span.end() :]
         value = bare(content.rsplit("=", 1)[-1])

@@ -32,7 +32,6 @@ class Deduction(NamedTuple):
 
 
 def read_formula(text: str) -> Formula | None:
-    """Return the formula of a text, or None."""
     text = text.strip()
     if len(text) > LONGEST:
         return None
@@ -67,7 +66,6 @@ def read_deduction(line: str) -> Deduction | None:
 
 
 def known_formulas(question: str) -> tuple[Formula, ...]:
-    """Return the formulas that a question gives."""
     found = _KNOWN.search(question)
     formulas = map(read_formula, found[1].split(". ")) if found else ()
     return tuple(formula for formula in formulas if formula is not None)

@@ -1,9 +1,11 @@
 """Working out formulas exactly: modulo a prime at a point, and as rational numbers."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from math import comb, factorial
+from math import ceil, comb, factorial, floor
+from typing import Any
 
 from stepforge.grading.trees import Node
 
@@ -14,15 +16,22 @@ MAX_BITS = 1 << 17
 """Largest exact number, in bits."""
 
 
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "negative": operator.neg,
+    "sum": lambda *terms: sum(terms[1:], terms[0]),
+    "product": operator.mul,
+    "quotient": operator.truediv,
+    "abs": abs,
+}
+"""What is worked out alike in every kind of number."""
+
+
 class Beyond(ArithmeticError):
     """A formula that this way of working it out does not cover."""
 
 
-def _root_of_minus_one() -> int:
-    return next(r for b in range(2, 99) if (r := pow(b, (PRIME - 1) // 4, PRIME)) * r % PRIME == PRIME - 1)
-
-
-_I = _root_of_minus_one()
+_I = next(r for b in range(2, 99) if (r := pow(b, (PRIME - 1) // 4, PRIME)) * r % PRIME == PRIME - 1)
+"""A root of -1."""
 
 
 def modular(node: Node, point: Mapping[str, int]) -> int:
@@ -39,14 +48,10 @@ def modular(node: Node, point: Mapping[str, int]) -> int:
             return point[node.name]
         case "constant":
             return _I if node.name == "i" else point[node.name]
-        case "negative":
-            return -modular(node.args[0], point) % PRIME
-        case "sum":
-            return sum(modular(arg, point) for arg in node.args) % PRIME
-        case "product":
-            return modular(node.args[0], point) * modular(node.args[1], point) % PRIME
         case "quotient":
             return modular(node.args[0], point) * _inverse(modular(node.args[1], point)) % PRIME
+        case "negative" | "sum" | "product":
+            return ARITHMETIC[node.op](*(modular(arg, point) for arg in node.args)) % PRIME
         case "power":
             exponent = whole(node.args[1])
             base = modular(node.args[0], point)
@@ -90,18 +95,10 @@ def _rational(node: Node) -> Fraction:
         return node.value
     values = [_rational(arg) for arg in node.args]
     match node.op:
-        case "negative":
-            value = -values[0]
-        case "sum":
-            value = sum(values, Fraction(0))
-        case "product":
-            value = values[0] * values[1]
-        case "quotient":
-            value = values[0] / values[1]
-        case "abs":
-            value = abs(values[0])
+        case op if op in ARITHMETIC:
+            value = ARITHMETIC[op](*values)
         case "floor" | "ceiling":
-            value = Fraction(values[0].__floor__() if node.op == "floor" else values[0].__ceil__())
+            value = Fraction(floor(values[0]) if node.op == "floor" else ceil(values[0]))
         case "power":
             value = _raised(*values)
         case "factorial" if values[0].denominator == 1 and 0 <= values[0] <= 1000:

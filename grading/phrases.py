@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from stepforge.grading.frames import MAX_ANSWER, bare
+from stepforge.grading.last_resort import PROSE_IN_MATH, values_of
 
 MAX_WORDS = 6
 """Longest answer in words alone."""
@@ -52,7 +53,6 @@ _SPAN = re.compile(
     r"|`(?P<code>[^`\n]{1,200})`",
     re.DOTALL,
 )
-_PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
 _STARTS_WITH_VALUE = re.compile(
     r"[-+\u2212±~(\[{\\$€£¥₹.\d√π∞½⅓⅔¼¾⅕-⅞∅]|(?:[A-Za-z](?:_\{?\w+\}?)?|\([a-z, ]+\))\s*(?:=|\\in|[<>≤≥^*/+-])"
     r"|[A-Za-z](?:\d|[²³⁴-⁹]|\s*$)|(?:pi|sqrt|sin|cos|tan|log|ln|exp)\b"
@@ -94,7 +94,6 @@ _VERB = re.compile(
 
 
 def after_colon(text: str) -> str | None:
-    """The text after ``Answer:``."""
     return _framed(_places(text, _COLON, foreign=False))
 
 
@@ -133,7 +132,7 @@ def _framed(places: Iterator[str]) -> str | None:
 def answer_of(after: str) -> str | None:
     """Return the answer with which a text begins, without what its sentence says beside it; None where it has none."""
     body = after.lstrip()
-    option = _OPTION.match(_line(body))
+    option = _OPTION.match(body.split("\n", 1)[0])
     if option is not None:
         return bare(option.group())
     rather = _RATHER.match(body)
@@ -153,10 +152,6 @@ def answer_of(after: str) -> str | None:
     return _from_words(sentence)
 
 
-def _line(text: str) -> str:
-    return text.split("\n", 1)[0]
-
-
 def _first_sentence(body: str) -> str:
     end = _SENTENCE_END.search(body)
     return body[: end.start()] if end else body
@@ -165,7 +160,7 @@ def _first_sentence(body: str) -> str:
 def _spanned(body: str) -> str | None:
     """Return an answer that is marked off as bold, quoted or mathematics, with the list and the unit that it begins."""
     span = _SPAN.match(body)
-    if span is None or (span["math"] is not None and _PROSE_IN_MATH.search(span["math"])):
+    if span is None or (span["math"] is not None and PROSE_IN_MATH.search(span["math"])):
         return None
     content = next(group for group in span.groups() if group is not None).strip()
     if not re.search(r"\w", content) or content.endswith(":"):
@@ -200,8 +195,6 @@ def _without_explanation(sentence: str, *, value: bool) -> str:
 
 def _from_words(sentence: str) -> str | None:
     """Return the one value that a sentence names, or the words that answer; None where it is about the answer."""
-    from stepforge.grading.last_resort import values_of
-
     if _NO_ANSWER.fullmatch(sentence) and not re.search(r"\d", sentence):
         return None
     cut = _without_explanation(sentence, value=False)

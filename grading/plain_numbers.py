@@ -45,7 +45,6 @@ class PlainNumber:
 
     @property
     def percent(self) -> bool:
-        """Whether it was written as a percentage."""
         return self.unit.name == "%"
 
     @property

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from stepforge.grading.modular import Beyond, rational
+from stepforge.grading.modular import ARITHMETIC, Beyond, rational
 from stepforge.grading.trees import Formula, Node
 
 MAX_MAGNITUDE = 1 << 16
@@ -70,20 +70,13 @@ class Precise:
             return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[node.name]
         args = [self.value(arg, point) for arg in node.args]
         match node.op:
-            case "negative":
-                return -args[0]
-            case "sum":
-                return self._sum(args)
-            case "product":
-                return args[0] * args[1]
-            case "quotient":
-                return args[0] / args[1]
+            case op if op in ARITHMETIC:
+                self.lossy |= op == "sum" and self._loses(args)
+                return ARITHMETIC[op](*args)
             case "power":
                 return self._power(node, *args)
             case "root":
                 return self._root(*args)
-            case "abs":
-                return abs(args[0])
             case "floor":
                 return mp.floor(args[0])
             case "ceiling":
@@ -96,12 +89,10 @@ class Precise:
                 return self._call(node.name, args[0])
         raise Beyond(node.op)
 
-    def _sum(self, terms: list[Any]) -> Any:
-        """Add, and notice where a term is lost beside a bigger one."""
+    def _loses(self, terms: list[Any]) -> bool:
+        """Whether a term is lost beside a bigger one."""
         sizes = [abs(term) for term in terms if term]
-        if sizes and min(sizes) < max(sizes) * self.context.mpf(10) ** (60 - PRECISIONS[0]):
-            self.lossy = True
-        return sum(terms[1:], terms[0])
+        return bool(sizes) and bool(min(sizes) < max(sizes) * self.context.mpf(10) ** (60 - PRECISIONS[0]))
 
     def _power(self, node: Node, base: Any, exponent: Any) -> Any:
         mp = self.context

@@ -6,6 +6,7 @@ An answer of another kind or arity than its reference's is never handed on, so t
 import re
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 
 from stepforge.grading.answer_types import (
     Choice,
@@ -64,7 +65,6 @@ _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*
 
 @lru_cache(maxsize=1 << 14)
 def read_answer(text: str) -> Reading:
-    """Return what a cleaned answer is."""
     body = text.strip()
     prefix = _PREFIX.match(body)
     body = body[prefix.end() :] if prefix else body
@@ -97,13 +97,9 @@ def _special(text: str) -> Reading | None:
     if remainder is not None:
         return Items("tuple", tuple(_scalar(part) for part in remainder.groups()), text=text, bracket="R")
     based = _BASED.fullmatch(text)
-    if based is not None and 10 < int(based[2]) <= 16 and _largest_digit(based[1]) < int(based[2]):
+    if based is not None and 10 < int(based[2]) <= 16 and max(int(digit, 16) for digit in based[1]) < int(based[2]):
         return Value(text, PlainNumber(Fraction(int(based[1], int(based[2]))), Unit("base 10")), None, Unit())
     return marked_option(without_text_commands(text))
-
-
-def _largest_digit(digits: str) -> int:
-    return max(int(digit, 16) for digit in digits)
 
 
 def _compound(text: str) -> Reading:
@@ -266,12 +262,8 @@ def _inside(text: str) -> tuple[str, ItemsKind, str]:
 
 
 def _closes_at_end(text: str) -> bool:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return position == len(text) - 1
-    return False
+    depths = list(accumulate((c in "([{") - (c in ")]}") for c in text))
+    return 0 in depths and depths.index(0) == len(text) - 1
 
 
 def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:

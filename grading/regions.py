@@ -4,9 +4,9 @@ r"""Regions of the number line: intervals, unions, inequalities, ``x \ne 2`` and
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from typing import NamedTuple
 
 from stepforge.grading.equality import same_formula
 from stepforge.grading.formula import read_formula
@@ -15,14 +15,20 @@ from stepforge.grading.trees import Formula
 from stepforge.schemas.rollout import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An interval; an end of None is infinite."""
+@dataclass(frozen=True, slots=True, order=True)
+class End:
+    """Just before a number, or just ``after`` it; an infinite one has no formula."""
 
-    low: Formula | None
-    high: Formula | None
-    low_closed: bool = False
-    high_closed: bool = False
+    place: float
+    after: bool
+    formula: Formula | None = field(default=None, compare=False)
+
+
+class Interval(NamedTuple):
+    """All numbers between two ends: ``[1,2)`` from just before 1 to just before 2."""
+
+    low: End
+    high: End
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,10 @@ _RELATION = re.compile(r"<|>|\\(?:le|ge|ne)(?![A-Za-z])")
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?")
 _INFINITE = re.compile(r"\s*([-+]?)\s*\\infty\s*")
 _VARIABLE = re.compile(r"\s*(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?\s*")
+_CONSTANTS = frozenset({"e", "\\pi", "\\infty", "i"})
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
-_EVERYTHING = Interval(None, None)
+_LOWEST, _HIGHEST = End(float("-inf"), after=True), End(float("inf"), after=False)
+_EVERYTHING = Interval(_LOWEST, _HIGHEST)
 
 
 class _NotARegion(ValueError):
@@ -56,8 +64,7 @@ def read_region(text: str) -> Region | None:
         if _REALS.search(text):
             return _reals(text)
         if _CUP.search(text):
-            parts = [_interval(part) for part in _CUP.split(text)]
-            return _joined(parts)
+            return _joined([_interval(part) for part in _CUP.split(text)])
     except _NotARegion:
         pass
     return None
@@ -72,34 +79,29 @@ def as_region(text: str) -> Region | None:
 
 
 def same_region(left: Region, right: Region) -> Outcome:
-    """Return whether two regions are the same."""
     if len(left.pieces) != len(right.pieces):
         return "wrong"
     outcomes: set[Outcome] = set()
     for one, other in zip(left.pieces, right.pieces, strict=True):
-        if (one.low_closed, one.high_closed) != (other.low_closed, other.high_closed):
-            return "wrong"
-        for a, b in ((one.low, other.low), (one.high, other.high)):
-            outcomes.add("correct" if a is b else "wrong" if a is None or b is None else same_formula(a, b))
+        for a, b in zip(one, other, strict=True):
+            if a.formula is None or b.formula is None:
+                outcomes.add("correct" if a == b else "wrong")
+            else:
+                outcomes.add(same_formula(a.formula, b.formula) if a.after == b.after else "wrong")
     return next((o for o in ("wrong", "undetermined") if o in outcomes), "correct")
 
 
 def _reals(text: str) -> Region:
     rest = _REALS.sub("", text, count=1).strip()
-    if not rest:
-        return Region((_EVERYTHING,))
     removed = re.fullmatch(r"(?:\\setminus|\\backslash|-|/)\s*\\\{(.*)\\\}", rest)
-    if removed is None:
+    if rest and removed is None:
         raise _NotARegion
-    return _without([_end(point) for point in removed[1].split(",")])
-
-
-def _without(points: list[Formula | None]) -> Region:
-    ordered = sorted((p for p in points if p is not None), key=_place)
-    if len(ordered) != len(points):
-        raise _NotARegion
-    ends = [None, *ordered, None]
-    return Region(tuple(Interval(a, b) for a, b in pairwise(ends)))
+    pieces = [_EVERYTHING]
+    for point in removed[1].split(",") if removed else ():
+        pieces = _overlap(
+            pieces, [Interval(_LOWEST, _end(point, after=False)), Interval(_end(point, after=True), _HIGHEST)]
+        )
+    return Region(tuple(pieces))
 
 
 def standard_brackets(text: str) -> str:
@@ -112,117 +114,71 @@ def standard_brackets(text: str) -> str:
 
 def _interval(text: str) -> Interval:
     body = standard_brackets(text)
-    if body[:1] not in ("(", "[") or body[-1:] not in (")", "]"):
-        raise _NotARegion
     ends = re.split(r"[,;]", body[1:-1])
-    if len(ends) != 2:
+    if body[:1] not in ("(", "[") or body[-1:] not in (")", "]") or len(ends) != 2:
         raise _NotARegion
-    low, high = _end(ends[0], lowest=True), _end(ends[1], lowest=False)
-    return Interval(low, high, body[0] == "[" and low is not None, body[-1] == "]" and high is not None)
+    return Interval(_end(ends[0], body[0] == "(", _LOWEST), _end(ends[1], body[-1] == "]", _HIGHEST))
 
 
-def _end(text: str, *, lowest: bool | None = None) -> Formula | None:
-    infinite = _INFINITE.fullmatch(text)
-    if infinite is not None:
-        if lowest is None or lowest != (infinite[1] == "-"):
+def _end(text: str, after: bool, infinite: End | None = None) -> End:
+    sign = _INFINITE.fullmatch(text)
+    if sign is not None:
+        if infinite is None or (sign[1] == "-") != (infinite is _LOWEST):
             raise _NotARegion
-        return None
+        return infinite
     formula = read_formula(text.strip())
-    if formula is None or formula.names:
+    place = None if formula is None else numeric(formula)
+    if place is None:
         raise _NotARegion
-    return formula
+    return End(place, after, formula)
 
 
 def _inequality(text: str) -> list[Interval]:
     """Read ``x < 2``, ``3 \\le x < 5`` or ``x > 1 and x < 4``."""
     whole = [_EVERYTHING]
     for part in _AND.split(text):
-        pieces = _chain(part)
-        whole = [both for one in whole for other in pieces if (both := _overlap(one, other)) is not None]
+        whole = _overlap(whole, _chain(part))
     return whole
 
 
 def _chain(text: str) -> list[Interval]:
     signs = [sign.group() for sign in _RELATION.finditer(text)]
     terms = _RELATION.split(text)
-    places = [i for i, term in enumerate(terms) if _VARIABLE.fullmatch(term) and not _is_constant(term)]
+    places = [i for i, term in enumerate(terms) if _VARIABLE.fullmatch(term) and term.strip() not in _CONSTANTS]
     if len(places) != 1 or not 2 <= len(terms) <= 3:
         raise _NotARegion
     (place,) = places
     pieces = [_EVERYTHING]
     for i, sign in enumerate(signs):
-        other = terms[i + 1] if i == place else terms[i]
-        bounds = _bound(sign if i == place else _FLIPPED[sign], other)
-        pieces = [both for one in pieces for bound in bounds if (both := _overlap(one, bound)) is not None]
+        bound = _bound(sign, terms[i + 1]) if i == place else _bound(_FLIPPED[sign], terms[i])
+        pieces = _overlap(pieces, bound)
     return pieces
 
 
-def _is_constant(term: str) -> bool:
-    return term.strip() in ("e", "\\pi", "\\infty", "i")
-
-
 def _bound(sign: str, text: str) -> list[Interval]:
-    infinite = _INFINITE.fullmatch(text)
-    if infinite is not None:
+    if _INFINITE.fullmatch(text):
         return [_EVERYTHING]
-    end = _end(text)
-    if sign == "\\ne":
-        return [Interval(None, end), Interval(end, None)]
-    closed = sign in ("\\le", "\\ge")
-    return [Interval(None, end, False, closed) if sign in ("<", "\\le") else Interval(end, None, closed, False)]
+    before, after = _end(text, after=False), _end(text, after=True)
+    below = Interval(_LOWEST, after if sign == "\\le" else before)
+    above = Interval(before if sign == "\\ge" else after, _HIGHEST)
+    return [below, above] if sign == "\\ne" else [below] if sign in ("<", "\\le") else [above]
 
 
-def _overlap(one: Interval, other: Interval) -> Interval | None:
-    low, low_closed = _inner(one.low, one.low_closed, other.low, other.low_closed, sign=1)
-    high, high_closed = _inner(one.high, one.high_closed, other.high, other.high_closed, sign=-1)
-    if low is not None and high is not None:
-        gap = _place(high) - _place(low)
-        if gap < 0 or (gap == 0 and not (low_closed and high_closed)):
-            return None
-    return Interval(low, high, low_closed, high_closed)
-
-
-def _inner(
-    a: Formula | None, a_closed: bool, b: Formula | None, b_closed: bool, *, sign: int
-) -> tuple[Formula | None, bool]:
-    if a is None or b is None:
-        return (b, b_closed) if a is None else (a, a_closed)
-    difference = sign * (_place(a) - _place(b))
-    if difference == 0:
-        return a, a_closed and b_closed
-    return (a, a_closed) if difference > 0 else (b, b_closed)
+def _overlap(pieces: list[Interval], others: list[Interval]) -> list[Interval]:
+    both = [Interval(max(one.low, other.low), min(one.high, other.high)) for one in pieces for other in others]
+    return [interval for interval in both if interval.low < interval.high]
 
 
 def _joined(pieces: list[Interval]) -> Region:
     """Order the pieces, and join those that touch."""
-    ordered = sorted(pieces, key=lambda p: float("-inf") if p.low is None else _place(p.low))
     joined: list[Interval] = []
-    for piece in ordered:
-        if piece.low is not None and piece.high is not None and _place(piece.low) > _place(piece.high):
+    for piece in sorted(pieces):
+        if piece.low.place > piece.high.place:
             raise _NotARegion
-        last = joined[-1] if joined else None
-        if last is not None and (last.high is None or piece.low is None or _touch(last, piece)):
-            joined[-1] = _hull(last, piece)
+        if joined and piece.low <= joined[-1].high:
+            joined[-1] = Interval(joined[-1].low, max(joined[-1].high, piece.high))
         else:
             joined.append(piece)
     if not joined:
         raise _NotARegion
     return Region(tuple(joined))
-
-
-def _touch(left: Interval, right: Interval) -> bool:
-    gap = _place(right.low) - _place(left.high) if right.low is not None and left.high is not None else -1.0
-    return gap < 0 or (gap == 0 and (left.high_closed or right.low_closed))
-
-
-def _hull(left: Interval, right: Interval) -> Interval:
-    if left.high is None or (right.high is not None and _place(right.high) < _place(left.high)):
-        return left
-    return replace(left, high=right.high, high_closed=right.high_closed)
-
-
-def _place(end: Formula) -> float:
-    place = numeric(end)
-    if place is None:
-        raise _NotARegion
-    return place

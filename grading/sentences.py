@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
+from stepforge.grading.number_words import in_digits
 from stepforge.grading.vocabulary import words
-from stepforge.schemas.number_words import in_digits
 
 MAX_LENGTH = 5000
 """Characters read per sentence."""

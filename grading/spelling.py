@@ -5,6 +5,7 @@ letters, superscripts and vulgar fractions become ASCII; money stays marked by `
 """
 
 import re
+from itertools import accumulate
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SIGNS = {
@@ -142,12 +143,8 @@ def _unframed(text: str) -> str:
 
 
 def _balanced(text: str) -> bool:
-    depth = 0
-    for character in text:
-        depth += {"{": 1, "}": -1}.get(character, 0)
-        if depth < 0:
-            return False
-    return depth == 0
+    depths = list(accumulate(((c == "{") - (c == "}") for c in text), initial=0))
+    return min(depths) == depths[-1] == 0
 
 
 def _money(text: str) -> str:

@@ -6,6 +6,11 @@ from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region
 from stepforge.grading.spelling import cleaned
 
+_NAMES: dict[type, str] = {
+    Equation: "equation", Region: "region", Words: "words", Nothing: "words", Choice: "choice",
+    Ratio: "ratio or time", Unread: "other formula",
+}  # fmt: skip
+
 
 def subject(reference: str | None, answer: str | None) -> str:
     """Kind of the answer that was compared, such as ``number, percent`` or ``list``."""
@@ -36,20 +41,6 @@ def _pair(gold: Reading, given: Reading) -> str:
 
 
 def _name(reading: Reading) -> str:
-    match reading:
-        case Value():
-            return "formula" if reading.number is None else "number"
-        case Items():
-            return reading.kind
-        case Equation():
-            return "equation"
-        case Region():
-            return "region"
-        case Words() | Nothing():
-            return "words"
-        case Choice():
-            return "choice"
-        case Ratio():
-            return "ratio or time"
-        case Unread():
-            return "other formula"
+    if isinstance(reading, Value):
+        return "formula" if reading.number is None else "number"
+    return reading.kind if isinstance(reading, Items) else _NAMES[type(reading)]

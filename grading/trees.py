@@ -27,7 +27,6 @@ class Formula:
 
 
 def combined(op: str, *formulas: Formula) -> Formula:
-    """Return an operation on formulas."""
     return Formula(
         Node(op, tuple(formula.node for formula in formulas)),
         frozenset[str]().union(*(formula.names for formula in formulas)),
@@ -37,7 +36,6 @@ def combined(op: str, *formulas: Formula) -> Formula:
 
 
 def constant(value: Fraction | int) -> Formula:
-    """Return a number as a formula."""
     return Formula(number(value), frozenset(), frozenset(), doubtful=False)
 
 
@@ -56,5 +54,4 @@ def with_variables(formula: Formula, new: Mapping[str, Node]) -> Formula:
 
 
 def number(value: Fraction | int) -> Node:
-    """Return a number as a tree."""
     return Node("number", value=Fraction(value))

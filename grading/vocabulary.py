@@ -9,7 +9,6 @@ _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 
 
 def words(listed: str) -> frozenset[str]:
-    """Return the words of a text."""
     return frozenset(listed.split())
 
 

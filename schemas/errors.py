@@ -6,6 +6,11 @@ number).
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
+    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+
+
 class BadInput(ValueError):
     """One line: what is wrong, where (field, file, row), what to do."""
 

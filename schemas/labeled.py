@@ -130,13 +130,13 @@ class Cost(Summed):
     @classmethod
     def of(cls, written: Iterable[Rollout | Completion]) -> "Cost":
         """Return the cost of sampling these, including repairs."""
-        asked = list(written)
-        asked_again = [r.repair for r in asked if isinstance(r, Rollout) and r.repair is not None]
+        first = list(written)
+        asked = [*first, *(r.repair for r in first if isinstance(r, Rollout) and r.repair is not None)]
         return cls(
-            rollouts=len(asked) + len(asked_again),
-            generated_tokens=sum(w.tokens for w in (*asked, *asked_again)),
-            prompt_tokens=sum(w.prompt_tokens for w in (*asked, *asked_again)),
-            cached_prompt_tokens=sum(w.cached_tokens for w in (*asked, *asked_again)),
+            rollouts=len(asked),
+            generated_tokens=sum(w.tokens for w in asked),
+            prompt_tokens=sum(w.prompt_tokens for w in asked),
+            cached_prompt_tokens=sum(w.cached_tokens for w in asked),
         )
 
 

@@ -92,7 +92,6 @@ class Engine(Protocol):
     @property
     def special_tokens(self) -> frozenset[str]:
         """Texts that ``encode`` reads as control tokens (the end of a turn or of a text); empty where it has none."""
-        ...
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Return one continuation, sampled with this seed.
@@ -103,11 +102,9 @@ class Engine(Protocol):
         Raises:
             EngineDead: the engine is gone.
         """
-        ...
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text that continues from another; empty where the engine has no tokenizer."""
-        ...
 
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
         """Return the tokens of a text that a prompt begins with.
@@ -115,11 +112,9 @@ class Engine(Protocol):
         ``bos``: with the token that the tokenizer puts first, if it has one and the text does not begin with it; a
         chat template writes its own.
         """
-        ...
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Return, for each token, the length in characters of the decoded text up to its end."""
-        ...
 
     def chat(self, messages: Sequence[Message]) -> str:
         """Render messages with the model's chat template, ready for the assistant's turn.
@@ -127,11 +122,9 @@ class Engine(Protocol):
         Raises:
             ValueError: the model has no chat template.
         """
-        ...
 
     async def close(self) -> None:
         """Release the engine's resources; nothing outlives this call."""
-        ...
 
 
 class StepScores(Record):
@@ -157,7 +150,6 @@ class Scorer(Protocol):
         Raises:
             EngineDead: the model is gone.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -168,21 +160,18 @@ class Policy(Protocol):
     @property
     def identity(self) -> PolicyIdentity:
         """Which policy, and how it is sampled."""
-        ...
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` rollouts continuing from ``prefix``, not yet graded (``undetermined``), without a start.
 
         Their ids are unique for a problem, prefix, seed and position.
         """
-        ...
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Return ``n`` answers of the run's judge (by default the policy's own model) to another kind of prompt.
 
         ``chat`` sends the text as a user turn through the model's chat template.
         """
-        ...
 
 
 class Grader(Protocol):
@@ -190,4 +179,3 @@ class Grader(Protocol):
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
         """Return an outcome for each answer; without a reference, or past a limit, ``undetermined``."""
-        ...

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from random import Random
 
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import EngineIdentity
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 IDENTITY = PolicyIdentity(
@@ -106,3 +107,40 @@ class CharacterEngine(NamedEngine):
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return tuple(range(1, len(token_ids) + 1))
+
+
+class Writer(CharacterEngine):
+    """Goes on along one text as far as a stop text; a token is ``width`` characters, its log-probability -1."""
+
+    def __init__(self, text: str, width: int = 1) -> None:
+        super().__init__("writer")
+        self.text, self.width = text, width
+        self.asked: list[Prompt] = []
+        self.limits: list[int] = []
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        self.asked.append(prompt)
+        self.limits.append(sampling.max_tokens)
+        rest = self.text[len(prompt.text.partition("\n")[2]) :]
+        stops = [rest.find(stop) for stop in sampling.stop if stop in rest]
+        ids = self.encode(rest[: min(stops)] if stops else rest)[: sampling.max_tokens]
+        ends = self.token_ends(ids)
+        return Completion(
+            text=rest[: ends[-1] if ends else 0],
+            token_ids=ids,
+            token_ends=ends,
+            finish="stop" if len(ids) < sampling.max_tokens else "length",
+            tokens=len(ids) + (2 if stops else 1),
+            mean_logprob=-1.0,
+            logprobs=(-1.0,) * len(ids),
+        )
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        pieces = (text[i : i + self.width] for i in range(0, len(text), self.width))
+        return tuple(int.from_bytes(piece.encode(), "big") for piece in pieces)
+
+    def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        return tuple(accumulate(len(i.to_bytes(4 * self.width, "big").lstrip(b"\0").decode()) for i in token_ids))
+
+    def chat(self, messages: Sequence[Message]) -> str:
+        return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fakes import EqualGrader
 from run_files import a_run
@@ -11,23 +10,26 @@ from run_files import a_run
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import AnyPart
+from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.report import write_report
+from stepforge.pipelines.run.stage_table import STAGES as MADE_BY
 from stepforge.pipelines.run.stages import label, solve
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.kept import kept_rows
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11
-STAGES: tuple[ShardStage, ...] = ("label", "curate")
+LAST: tuple[ShardStage, ...] = ("label", "curate")
 _MADE: dict[tuple[str, float], list[LabeledProblem]] = {}
 """Rows that this process has made: more of them begin with the same ones."""
 
@@ -50,16 +52,24 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
     return made[:count]
 
 
-def write_curated(layout: Layout, number: int, rows: Sequence[LabeledProblem], stamp: dict[str, Any]) -> None:
-    """Commit rows as a labeled shard, and as one that curation left as it was."""
-    for stage in STAGES:
-        report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows))
-        stamp = {**stamp, "stage": stage, "shard": number, "report": report.model_dump(mode="json")}
-        if stage == "curate":
-            stamp["source"] = shard_metadata(layout.shard("label", number))["digest"]
-            write_shard(layout.shard(stage, number), kept_rows(rows, rows), Kept, stamp)
-        else:
-            write_shard(layout.shard(stage, number), rows, LabeledProblem, stamp)
+def write_stages(
+    layout: Layout, number: int, rows: Sequence[LabeledProblem], run: RunFile, stages: Sequence[ShardStage] = LAST
+) -> None:
+    """Commit rows as a shard of each stage, in which no filter dropped or changed any."""
+    solved = [solved_part(row) for row in rows]
+    records: dict[ShardStage, Sequence[Record]] = {
+        "generate": [row.problem for row in rows],
+        "solve": solved,
+        "vet": kept_rows(solved, solved),
+        "label": rows,
+        "curate": kept_rows(rows, rows),
+    }
+    source = ""
+    for stage in stages:
+        report = ShardReport(stage=stage, shard=number, rows_in=len(rows), rows_out=len(rows)).model_dump(mode="json")
+        stamp = {"run": content_digest(run), "stage": stage, "shard": number, "source": source, "report": report}
+        write_shard(layout.shard(stage, number), records[stage], MADE_BY[stage].writes, stamp)
+        source = shard_metadata(layout.shard(stage, number))["digest"]
 
 
 def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[AnyExport]) -> tuple[RunFile, Layout]:
@@ -69,8 +79,7 @@ def curated_run(folder: Path, rows: Sequence[LabeledProblem], exports: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     layout.run_file.write_text(run.toml())
     for number, first in enumerate(range(0, len(rows), 3)):
-        part = rows[first : first + 3]
-        write_curated(layout, number, part, {"run": content_digest(run)})
+        write_stages(layout, number, rows[first : first + 3], run)
     return run, layout
 
 

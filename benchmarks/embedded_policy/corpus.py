@@ -14,8 +14,7 @@ from benchmarks.embedded_policy.slips import Piece, solution
 from benchmarks.embedded_policy.verdict_corpus import HELD_OUT, check
 from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES, DOMAINS, Plans
-from stepforge.generators.family import ProblemFamily, free_question
-from stepforge.generators.worked import WorkedFamily
+from stepforge.generators.family import ProblemFamily, WorkedFamily, free_question
 from stepforge.schemas.seeds import rng_of
 
 IGNORED = -100

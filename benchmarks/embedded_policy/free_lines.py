@@ -8,7 +8,7 @@ from benchmarks.embedded_policy.slips import Piece, wrong_value
 from stepforge.generators.draft import Draft, Sentence
 from stepforge.generators.wording.grammar import Part, free_grammar
 from stepforge.grading.exact import Exact, ExactError, evaluate
-from stepforge.schemas.number_words import TENS, UNITS
+from stepforge.grading.number_words import TENS, UNITS
 from stepforge.schemas.problem import Quantity
 
 Mark = Literal["step", "slip", "carried", "repair", "corrected", "remark", "check", "restated", "abandoned", "answer"]

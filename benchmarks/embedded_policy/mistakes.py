@@ -7,7 +7,7 @@ from random import Random
 from benchmarks.embedded_policy.slips import Piece, wrong_value
 from stepforge.generators.families.logic import Case
 from stepforge.generators.families.tools import Story, line_of, quantities_of
-from stepforge.generators.worked import Worked
+from stepforge.generators.family import Worked
 from stepforge.grading.calls import CLOSE, OPEN, worth_a_call
 from stepforge.grading.puzzles import Puzzle
 from stepforge.schemas.problem import Quantity

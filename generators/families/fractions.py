@@ -1,6 +1,9 @@
 """Sums, differences and multiples of fractions with one denominator, one operation a step."""
 
+from collections.abc import Callable
 from fractions import Fraction
+from itertools import accumulate
+from operator import add, mul, sub
 from random import Random
 from typing import Literal
 
@@ -12,6 +15,7 @@ DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
 """A level draws from the first ``level + 2``."""
 LARGEST = 4
 """No partial result of an honest solution is above this, and none is below or at zero."""
+_APPLY: dict[str, Callable[[Fraction, Fraction], Fraction]] = {"+": add, "-": sub, "*": mul}
 
 
 class FractionChain(Family):
@@ -23,7 +27,8 @@ class FractionChain(Family):
         """Write one chain of ``level + 1`` operations; drawn again until the partial results stay small."""
         while True:
             terms = _terms(rng, level)
-            if all(0 < value <= LARGEST for value in _partial_results(terms)):
+            values = accumulate(terms[1:], lambda value, term: _APPLY[term[0]](value, term[1]), initial=terms[0][1])
+            if all(0 < value <= LARGEST for value in values):
                 return _draft(terms)
 
 
@@ -43,13 +48,6 @@ def _fraction(rng: Random, denominator: int) -> Fraction:
             return fraction
 
 
-def _partial_results(terms: list[tuple[str, Fraction]]) -> list[Fraction]:
-    values = [terms[0][1]]
-    for operator, operand in terms[1:]:
-        values.append(_apply(operator, values[-1], operand))
-    return values
-
-
 def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
     text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
     return Draft(
@@ -64,14 +62,8 @@ def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
     )
 
 
-def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:
-    if operator == "*":
-        return left * right
-    return left + right if operator == "+" else left - right
-
-
 def _work(terms: list[tuple[str, Fraction]], say: Say) -> Exact:
     value = terms[0][1]
     for i, (operator, operand) in enumerate(terms[1:], start=1):
-        value = say(f"s{i}", f"{value} {operator} {operand}", _apply(operator, value, operand))
+        value = say(f"s{i}", f"{value} {operator} {operand}", _APPLY[operator](value, operand))
     return value

@@ -20,12 +20,10 @@ class _Side(NamedTuple):
         return self.bracket * (x + self.shift) + self.constant
 
     def __str__(self) -> str:
-        if not self.bracket:
-            return str(self.constant)
-        if not self.shift:
+        if not self.bracket or not self.shift:
             return str(Polynomial([self.constant, self.bracket]))
-        tail = "" if not self.constant else f" {_sign(self.constant)} {abs(self.constant)}"
-        return f"{self.bracket}(x {_sign(self.shift)} {abs(self.shift)}){tail}"
+        product = f"{self.bracket}({Polynomial([self.shift, 1])})"
+        return plus(product, self.constant) if self.constant else product
 
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -119,10 +117,6 @@ def _number(name: str, side: _Side, say: Say) -> int:
     if not side.constant:
         return product
     return say(f"{name}2", plus(product, side.constant), product + side.constant)
-
-
-def _sign(number: int) -> str:
-    return "-" if number < 0 else "+"
 
 
 def _shift(rng: Random, level: int) -> int:

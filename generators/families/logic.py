@@ -7,7 +7,7 @@ The other candidates stand at the end of rules that never apply.
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.worked import Worked, WorkedFamily
+from stepforge.generators.family import Worked, WorkedFamily
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NAMES = ("Rex", "Tom", "Ada", "Max", "Zoe")

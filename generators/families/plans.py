@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepforge.generators.worked import Worked, WorkedFamily
+from stepforge.generators.family import Worked, WorkedFamily
 from stepforge.grading.puzzles import Puzzle
 from stepforge.grading.puzzles.blocks import Blocks
 from stepforge.grading.puzzles.grid import Cell, Grid
@@ -15,6 +15,7 @@ from stepforge.grading.puzzles.river import River
 from stepforge.grading.puzzles.trip import Place, Trip
 
 PuzzleKind = Literal["jugs", "grid", "river", "blocks", "trip"]
+Maker = Callable[[Random, int], Puzzle]
 EATERS = (("fox", "hen"), ("hen", "corn"), ("cat", "mouse"), ("mouse", "cheese"), ("wolf", "goat"), ("goat", "hay"))
 PLACES = ["museum", "zoo", "park", "tower", "castle", "market", "garden", "harbor"]
 DRAWS = 40
@@ -85,17 +86,18 @@ def _river(rng: Random, level: int) -> Puzzle:
 
 def _blocks(rng: Random, level: int) -> Puzzle:
     names = "ABCD"[: rng.choice((3, 3 + (level > 2)))]
-    return Blocks(stacks=_stacked(rng, names), goal=tuple(rng.sample(names, rng.randint(2, 3))), limit=UNBOUNDED)
+    return Blocks(stacks=_stacked(rng, names), goal=" ".join(rng.sample(names, rng.randint(2, 3))), limit=UNBOUNDED)
 
 
-def _stacked(rng: Random, names: str) -> tuple[tuple[str, ...], ...]:
-    stacks: list[list[str]] = []
+def _stacked(rng: Random, names: str) -> tuple[str, ...]:
+    stacks: list[str] = []
     for name in rng.sample(names, len(names)):
         place = rng.randint(0, len(stacks))
         if place == len(stacks):
-            stacks.append([])
-        stacks[place].append(name)
-    return tuple(sorted(tuple(stack) for stack in stacks))
+            stacks.append(name)
+        else:
+            stacks[place] += f" {name}"
+    return tuple(sorted(stacks))
 
 
 def _trip(rng: Random, level: int) -> Puzzle:
@@ -105,15 +107,9 @@ def _trip(rng: Random, level: int) -> Puzzle:
     for name in names:
         opens, takes = rng.randint(8, 13), rng.randint(1, 3)
         closes = min(20, opens + takes + rng.randint(0, 6))
-        places.append(Place(name=name, opens=opens, closes=closes, takes=takes, costs=rng.randint(1, 9)))
+        places.append(Place(name, opens, closes, takes, rng.randint(1, 9)))
     budget = sum(sorted(p.costs for p in places)[:count]) + rng.randint(0, 4)
     return Trip(hour=rng.randint(8, 10), budget=budget, travel=1, places=tuple(places), limit=count)
 
 
-_MAKERS: dict[PuzzleKind, Callable[[Random, int], Puzzle]] = {
-    "jugs": _jugs,
-    "grid": _grid,
-    "river": _river,
-    "blocks": _blocks,
-    "trip": _trip,
-}
+_MAKERS: dict[PuzzleKind, Maker] = {"jugs": _jugs, "grid": _grid, "river": _river, "blocks": _blocks, "trip": _trip}

@@ -34,10 +34,27 @@ class Polynomials(Family):
 
 
 def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, symbolic: bool) -> Draft:
-    draft = _plain(task, p, q, at, factor, symbolic=symbolic)
-    lets, _, wanted = draft.question.removeprefix("Let ").partition(". Find ")
-    question = Sentence("q_polynomials", {"lets": lets, "wanted": wanted.removesuffix(".")})
-    return draft._replace(free=Free((question,), _sentence, _needs))
+    both = task in ("sum", "slope", "combination")
+    lets = f"p = {p} and q = {q}" if both else f"p = {p}"
+    wanted = "" if task == "value" else "the derivative of "
+    wanted += {"sum": "p + q", "slope": "p + q", "combination": f"{factor}p + q"}.get(task, "p")
+    valued = task in ("value", "slope") or (task == "combination" and not symbolic)
+    wanted += f" at x = {at}" if valued else ""
+    ending = {"value": f" {at}", "slope": f" {at}", "combination": f" {factor} {at}"}.get(task, "")
+
+    def work(say: Say) -> Exact:
+        value = say("m", "", Polynomial([factor]) * p) if task == "combination" else p
+        value = say("s", "", value + q) if both else value
+        value = say("d", "", value.derivative) if task != "value" else value
+        return _value(value, at, say) if valued else value
+
+    return Draft(
+        question=f"Let {lets}. Find {wanted}.",
+        work=work,
+        shape=f"{task} {symbolic} {_shape(p)} {_shape(q) if both else ''}{ending}",
+        answer_kind="integer" if valued else "expression",
+        free=Free((Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),), _sentence, _needs),
+    )
 
 
 def _sentence(name: str) -> Sentence:
@@ -52,55 +69,15 @@ def _needs(name: str) -> tuple[str, ...]:
     return (*terms, *(f"v{position}" for position in range(1, int(name[1:]))))
 
 
-def _plain(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, symbolic: bool) -> Draft:
-    both = f"Let p = {p} and q = {q}."
-    shape = f"{task} {symbolic} {_shape(p)} {_shape(q) if task in ('sum', 'slope', 'combination') else ''}"
-    match task:
-        case "derivative":
-            question = f"Let p = {p}. Find the derivative of p."
-            return Draft(question, lambda say: _derive("d", p, say), shape, "expression")
-        case "value":
-            question = f"Let p = {p}. Find p at x = {at}."
-            return Draft(question, lambda say: _value(p, at, say), f"{shape} {at}")
-        case "sum":
-            question = f"{both} Find the derivative of p + q."
-            return Draft(question, lambda say: _derive("d", say("s", "", p + q), say), shape, "expression")
-        case "slope":
-            question = f"{both} Find the derivative of p + q at x = {at}."
-            return Draft(question, lambda say: _value(_derive("d", say("s", "", p + q), say), at, say), f"{shape} {at}")
-        case "combination":
-            end = "." if symbolic else f" at x = {at}."
-            question = f"{both} Find the derivative of {factor}p + q{end}"
-            return Draft(
-                question,
-                lambda say: _combination(p, q, factor, None if symbolic else at, say),
-                f"{shape} {factor} {at}",
-                "expression" if symbolic else "integer",
-            )
-
-
-def _combination(p: Polynomial, q: Polynomial, factor: int, at: int | None, say: Say) -> Exact:
-    multiple = say("m", "", Polynomial([factor]) * p)
-    derivative = _derive("d", say("s", "", multiple + q), say)
-    return derivative if at is None else _value(derivative, at, say)
-
-
-def _derive(name: str, p: Polynomial, say: Say) -> Polynomial:
-    return say(name, "", p.derivative)
-
-
 def _value(p: Polynomial, at: int, say: Say) -> Exact:
     """Say the value of each power's term, then add them up from the left."""
     terms = [(power, int(c)) for power, c in reversed(list(enumerate(p.coefficients))) if c]
     total = 0
     for position, (power, c) in enumerate(terms):
-        term = c if power == 0 else say(f"u{power}", _product(c, at, power), c * at**power)
+        raised = f"^{power}" if power > 1 else ""
+        term = c if power == 0 else say(f"u{power}", f"{c} * {at}{raised}", c * at**power)
         total = term if position == 0 else say(f"v{position}", plus(total, term), total + term)
     return total
-
-
-def _product(c: int, at: int, power: int) -> str:
-    return f"{c} * {at}" + (f"^{power}" if power > 1 else "")
 
 
 def _polynomial(rng: Random, degree: int, largest: int) -> Polynomial:

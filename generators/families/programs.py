@@ -4,12 +4,12 @@ The tests' values come from a second way to work them out, never from the refere
 """
 
 from collections.abc import Callable
+from functools import reduce
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.family import ProblemFamily, group_of
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.seeds import rng_of
 from stepforge.schemas.verifier import UnitTests
 
 CASES = 8
@@ -47,8 +47,7 @@ class Programs(ProblemFamily):
 
     def item(self, seed: int, index: int) -> Problem:
         """Return item ``index``; its reference program has 2 to 10 lines."""
-        rng = rng_of(seed, "problem", self.kind, index)
-        level = rng.choice(self.levels)
+        rng, level = self.seeded(seed, index)
         task = rng.choice(TASKS[level])(rng)
         head = f"{NAME}({', '.join(task.parameters)})"
         return Problem(
@@ -130,13 +129,11 @@ def _chain(rng: Random, length: int) -> Task:
     changes = [_change(rng, "a" if i == 0 else "c") for i in range(length)]
     then = ", then ".join(f"c is {change.words}" for change in changes)
     lines = (*(f"c = {change.code}" for change in changes), "return c")
-    return Task(f"{then}; return c", ("a",), lines, lambda a: _all(changes, a), f"chain {_shapes(changes)}")
 
+    def of(a: int) -> int:
+        return reduce(lambda value, change: change.value(value), changes, a)
 
-def _all(changes: list[Clause], value: int) -> int:
-    for change in changes:
-        value = change.value(value)
-    return value
+    return Task(f"{then}; return c", ("a",), lines, of, f"chain {_shapes(changes)}")
 
 
 def _shapes(clauses: list[Clause]) -> str:
@@ -159,23 +156,27 @@ def _larger(rng: Random) -> Task:
     return Task(words, ("a", "b"), lines, lambda a, b: change.value(pick(a, b)), f"larger {name} {change.shape}")
 
 
-def _total(rng: Random) -> Task:
-    change = _change(rng)
-    lines = ("t = 0", "for x in xs:", f"    t = t + {change.code}", "return t")
-    words = f"add up {change.words} for each x in xs"
-    return Task(words, ("xs",), lines, lambda xs: sum(map(change.value, xs)), f"total {change.shape}")
+def _each(change: Clause, when: Clause | None, *, total: bool) -> Task:
+    """Add up or list what a change makes of each x, or of those for which a condition holds."""
+    test, pad = ((f"    if {when.code}:",), "    ") if when else ((), "")
+    words = f"{change.words} for each x in xs" + (f" that is {when.words}" if when else "")
+    shape = f"{'total' if total else 'list'} {_shapes([when, change] if when else [change])}"
 
+    def kept(xs: list[int]) -> list[int]:
+        return [change.value(x) for x in xs if when is None or when.value(x)]
 
-def _changed(rng: Random) -> Task:
-    change = _change(rng)
-    lines = ("r = []", "for x in xs:", f"    r.append({change.code})", "return r")
+    step = f"t = t + {change.code}" if total else f"r.append({change.code})"
+    start, end = ("t = 0", "return t") if total else ("r = []", "return r")
+    lines = (start, "for x in xs:", *test, f"    {pad}{step}", end)
+    answer: Callable[..., object] = (lambda xs: sum(kept(xs))) if total else kept
     return Task(
-        f"list {change.words} for each x in xs",
-        ("xs",),
-        lines,
-        lambda xs: list(map(change.value, xs)),
-        f"list {change.shape}",
+        f"{'add up' if total else 'list'} {words}", ("xs",), lines, answer, f"chosen {shape}" if when else shape
     )
+
+
+def _chosen(rng: Random) -> Task:
+    when, change = _condition(rng), _change(rng)
+    return _each(change, when, total=rng.random() < 0.5)
 
 
 def _count(rng: Random) -> Task:
@@ -187,23 +188,6 @@ def _count(rng: Random) -> Task:
         return sum(when.value(change.value(x)) for x in xs)
 
     return Task(words, ("xs",), lines, of, f"count {_shapes([change, when])}")
-
-
-def _chosen(rng: Random) -> Task:
-    when, change = _condition(rng), _change(rng)
-    words = f"{change.words} for each x in xs that is {when.words}"
-
-    def kept(xs: list[int]) -> list[int]:
-        return [change.value(x) for x in xs if when.value(x)]
-
-    loop = ("for x in xs:", f"    if {when.code}:")
-    if rng.random() < 0.5:
-        lines = ("t = 0", *loop, f"        t = t + {change.code}", "return t")
-        return Task(
-            f"add up {words}", ("xs",), lines, lambda xs: sum(kept(xs)), f"chosen total {_shapes([when, change])}"
-        )
-    lines = ("r = []", *loop, f"        r.append({change.code})", "return r")
-    return Task(f"list {words}", ("xs",), lines, kept, f"chosen list {_shapes([when, change])}")
 
 
 def _largest(rng: Random) -> Task:
@@ -288,7 +272,12 @@ def _two_loops(rng: Random) -> Task:
 TASKS: dict[int, tuple[Callable[[Random], Task], ...]] = {
     1: (_two_numbers, lambda rng: _chain(rng, 1), lambda rng: _chain(rng, 2)),
     2: (lambda rng: _chain(rng, 3), _choice, _larger),
-    3: (_total, _changed, _reversed_text, lambda rng: _chain(rng, 4)),
+    3: (
+        lambda rng: _each(_change(rng), None, total=True),
+        lambda rng: _each(_change(rng), None, total=False),
+        _reversed_text,
+        lambda rng: _chain(rng, 4),
+    ),
     4: (_count, _letters, _largest),
     5: (_chosen, _below, _letters),
     6: (_balance, _digits, _two_loops),

@@ -4,7 +4,7 @@ In the spirit of iGSM (arXiv 2407.20311, section 2): who has how many is given t
 which do not matter, and the sentences need not come in the order of the solution.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -23,6 +23,24 @@ SHUFFLED_FROM = 5
 """From this level on the sentences are shuffled."""
 
 Relation = Literal["given", "times", "more", "fewer", "half", "together"]
+
+
+class Told(NamedTuple):
+    """How a relation is told and worked out: from its number ``n``, and one or two other quantities ``a`` and ``b``."""
+
+    sentence: str
+    expression: str
+    value: Callable[[int, int, int], int]
+
+
+TOLD: dict[Relation, Told] = {
+    "given": Told("{who} has {n} {item}.", "", lambda n, a, b: n),
+    "times": Told("{who} has {n} times as many {item} as {a}.", "{n} * {a}", lambda n, a, b: n * a),
+    "more": Told("{who} has {n} more {item} than {a}.", "{a} + {n}", lambda n, a, b: a + n),
+    "fewer": Told("{who} has {n} fewer {item} than {a}.", "{a} - {n}", lambda n, a, b: a - n),
+    "half": Told("{who} has half as many {item} as {a}.", "{a} / 2", lambda n, a, b: a // 2),
+    "together": Told("{who} has as many {item} as {a} and {b} together.", "{a} + {b}", lambda n, a, b: a + b),
+}
 
 
 class _Node(NamedTuple):
@@ -55,7 +73,7 @@ class Quantities(Family):
         if level >= SHUFFLED_FROM:
             rng.shuffle(order)
         target = nodes[chain[-1]].name
-        sentences = [_sentence(nodes, i, item) for i in order]
+        sentences = [TOLD[nodes[i].relation].sentence.format(**_slots(nodes, nodes[i], item)) for i in order]
         needed = _ancestors(nodes, chain[-1])
         return Draft(
             question=" ".join([*sentences, f"How many {item} does {target} have?"]),
@@ -119,22 +137,6 @@ def _ancestors(nodes: list[_Node], target: int) -> list[int]:
     return sorted(seen)
 
 
-def _sentence(nodes: list[_Node], i: int, item: str) -> str:
-    name, relation, number, inputs, _ = nodes[i]
-    others = [nodes[j].name for j in inputs]
-    match relation:
-        case "given":
-            return f"{name} has {number} {item}."
-        case "times":
-            return f"{name} has {number} times as many {item} as {others[0]}."
-        case "half":
-            return f"{name} has half as many {item} as {others[0]}."
-        case "together":
-            return f"{name} has as many {item} as {others[0]} and {others[1]} together."
-        case "more" | "fewer":
-            return f"{name} has {number} {relation} {item} than {others[0]}."
-
-
 def _work(nodes: list[_Node], needed: list[int], say: Say) -> Exact:
     values: dict[int, int] = {}
     for i in needed:
@@ -145,20 +147,9 @@ def _work(nodes: list[_Node], needed: list[int], say: Say) -> Exact:
 
 def worked_out(relation: Relation, number: int, inputs: Sequence[int]) -> tuple[str, int]:
     """Return the expression that a solution writes, empty for a given number, and its value."""
-    a = inputs[0] if inputs else 0
-    match relation:
-        case "given":
-            return "", number
-        case "times":
-            return f"{number} * {a}", number * a
-        case "more":
-            return f"{a} + {number}", a + number
-        case "fewer":
-            return f"{a} - {number}", a - number
-        case "half":
-            return f"{a} / 2", a // 2
-        case "together":
-            return f"{a} + {inputs[1]}", a + inputs[1]
+    a, b = (*inputs, 0, 0)[:2]
+    told = TOLD[relation]
+    return told.expression.format(n=number, a=a, b=b), told.value(number, a, b)
 
 
 def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:

@@ -4,15 +4,17 @@ A call is spent well on a product of two numbers with two digits each; a needles
 """
 
 from itertools import pairwise
+from operator import add, mul, sub
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.families.quantities import ITEMS, PEOPLE
-from stepforge.generators.worked import Worked, WorkedFamily
+from stepforge.generators.family import Worked, WorkedFamily
 from stepforge.grading.calls import CLOSE, OPEN, worth_a_call
 from stepforge.schemas.problem import Quantity
 
 LARGEST_MULTIPLIED = 500
+_APPLY = {"*": mul, "+": add, "-": sub}
 
 
 class Step(NamedTuple):
@@ -68,16 +70,14 @@ def _steps(rng: Random, names: list[str], item: str, value: int, level: int) -> 
         operator = rng.choice("**+-") if value < LARGEST_MULTIPLIED else rng.choice("+-")
         if operator == "*":
             number = rng.randint(2, 5) if value < 100 and rng.random() < 0.5 else rng.randint(12, 39)
-            sentence = f"{name} has {number} times as many {item} as {before}."
-            value *= number
+            told = f"{number} times as many {item} as"
         else:
             number = rng.randint(1, 9) if rng.random() < 0.5 else rng.randint(11, 49)
             if operator == "-" and number >= value:
                 operator = "+"
-            word = "more" if operator == "+" else "fewer"
-            sentence = f"{name} has {number} {word} {item} than {before}."
-            value += number if operator == "+" else -number
-        steps.append(Step(name, operator, number, sentence))
+            told = f"{number} {'more' if operator == '+' else 'fewer'} {item} than"
+        value = _APPLY[operator](value, number)
+        steps.append(Step(name, operator, number, f"{name} has {told} {before}."))
     return tuple(steps)
 
 
@@ -87,7 +87,7 @@ def quantities_of(story: Story, slip: tuple[int, int] | None = None) -> tuple[Qu
     found = [Quantity(name=story.name, expression="", value=str(value))]
     for place, step in enumerate(story.steps, start=1):
         expression = f"{value} {step.operator} {step.number}"
-        value = {"*": value * step.number, "+": value + step.number, "-": value - step.number}[step.operator]
+        value = _APPLY[step.operator](value, step.number)
         value += slip[1] if slip is not None and slip[0] == place else 0
         found.append(Quantity(name=step.name, expression=expression, value=str(value)))
     return tuple(found)

@@ -71,14 +71,6 @@ def _whole(value: Value) -> Fraction:
     return exact
 
 
-def _rounded(value: Value, digits: Value = Fraction(0)) -> Fraction:
-    return Fraction(round(number(value), int(number(digits))))
-
-
-def _plural(count: Value, one: Value, other: Value) -> Value:
-    return one if abs(number(count)) == 1 else other
-
-
 def _test(test: Callable[..., bool]) -> Function:
     return lambda *values: Fraction(int(test(*map(number, values))))
 
@@ -87,11 +79,11 @@ _PURE: dict[str, Function] = {
     "int": lambda value: Fraction(int(number(value))),
     "float": lambda value: number(value),
     "Fraction": lambda value: str(number(value)),
-    "round": _rounded,
+    "round": lambda value, digits=Fraction(0): Fraction(round(number(value), int(number(digits)))),
     "ensure_int": _whole,
     "is_int": _test(lambda value: value.denominator == 1),
     "divides": _test(lambda value, by: by != 0 and value % by == 0),
-    "plural": _plural,
+    "plural": lambda count, one, other: one if abs(number(count)) == 1 else other,
     "range_list": lambda low, high, step=Fraction(1): tuple(_spread(number(low), number(high) - 1, number(step))),
     "str": lambda value: value if isinstance(value, str) else decimal_text(number(value)),
 }

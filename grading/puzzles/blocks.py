@@ -1,40 +1,26 @@
 """Blocks in stacks: one at a time is moved."""
 
-import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from stepforge.grading.puzzles.puzzle import Puzzle
 
-_QUESTION = re.compile(r"Stacks from the bottom up: ([A-Z ,]+)\. Make the stack ([A-Z ]+) in at most (\d+) moves")
 TABLE = "table"
 
 Stacks = frozenset[tuple[str, ...]]
 
 
 class Blocks(Puzzle):
-    """``A to B`` puts A on B, ``A to table`` on the table."""
+    """``A to B`` puts A on B, ``A to table`` on the table. A stack is written from the bottom up: ``A C``."""
 
-    stacks: tuple[tuple[str, ...], ...]
-    goal: tuple[str, ...]
-
-    @classmethod
-    def read(cls, question: str) -> "Blocks | None":
-        if (found := _QUESTION.search(question)) is None:
-            return None
-        stacks = tuple(tuple(stack.split()) for stack in found[1].split(","))
-        return cls(stacks=stacks, goal=tuple(found[2].split()), limit=int(found[3]))
-
-    @property
-    def question(self) -> str:
-        return (
-            f"Stacks from the bottom up: {self.told(self.start)}. Make the stack {' '.join(self.goal)} "
-            f"in at most {self.limit} moves."
-        )
+    text = "Stacks from the bottom up: {stacks}. Make the stack {goal} in at most {limit} moves."
+    lists: ClassVar = {"stacks": ("{}", ", ")}
+    stacks: tuple[str, ...]
+    goal: str
 
     @property
     def start(self) -> Stacks:
-        """The stacks as they stand."""
-        return frozenset(self.stacks)
+        return frozenset(tuple(stack.split()) for stack in self.stacks)
 
     def moves(self, state: Stacks) -> Iterator[tuple[str, Stacks]]:
         """Yield every move of a top block."""
@@ -47,8 +33,7 @@ class Blocks(Puzzle):
                 yield f"{block} to {TABLE}", left | {(block,)}
 
     def solved(self, state: Stacks) -> bool:
-        """Return whether the stack stands."""
-        return self.goal in state
+        return tuple(self.goal.split()) in state
 
     def told(self, state: Stacks) -> str:
         """Return the stacks in alphabetical order: ``A C, B``."""

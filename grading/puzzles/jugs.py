@@ -1,14 +1,9 @@
 """Two jugs, a tap and a drain: measure an amount."""
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from stepforge.grading.puzzles.puzzle import Puzzle
-
-_QUESTION = re.compile(
-    r"Jug A holds (\d+) and jug B (\d+)\. Both are empty\. Get (\d+) in jug A in at most (\d+) moves"
-)
 
 
 class Levels(NamedTuple):
@@ -21,27 +16,13 @@ class Levels(NamedTuple):
 class Jugs(Puzzle):
     """``fill A``, ``empty B``, ``pour A B``."""
 
+    text = "Jug A holds {size_a} and jug B {size_b}. Both are empty. Get {wanted} in jug A in at most {limit} moves."
     size_a: int
     size_b: int
     wanted: int
 
-    @classmethod
-    def read(cls, question: str) -> "Jugs | None":
-        if (found := _QUESTION.search(question)) is None:
-            return None
-        a, b, wanted, limit = map(int, found.groups())
-        return cls(size_a=a, size_b=b, wanted=wanted, limit=limit)
-
-    @property
-    def question(self) -> str:
-        return (
-            f"Jug A holds {self.size_a} and jug B {self.size_b}. Both are empty. "
-            f"Get {self.wanted} in jug A in at most {self.limit} moves."
-        )
-
     @property
     def start(self) -> Levels:
-        """Both are empty."""
         return Levels(0, 0)
 
     def moves(self, state: Levels) -> Iterator[tuple[str, Levels]]:
@@ -59,9 +40,7 @@ class Jugs(Puzzle):
         yield from ((move, after) for move, after in every.items() if after != state)
 
     def solved(self, state: Levels) -> bool:
-        """Return whether jug A holds what is wanted."""
         return state.a == self.wanted
 
     def told(self, state: Levels) -> str:
-        """Return ``3 0``."""
         return f"{state.a} {state.b}"

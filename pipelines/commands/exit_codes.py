@@ -20,22 +20,13 @@ def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except BadInput as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(2) from None
-    except RunFailed as error:
-        say(f"stepforge: {_one_line(error)}", err=True)
-        raise typer.Exit(1) from None
     except BrokenPipeError:
         raise
-    except OSError as error:
-        say(f"stepforge: {_one_line(io_failure(error))}", err=True)
-        raise typer.Exit(1) from None
+    except (BadInput, RunFailed, OSError) as error:
+        told = io_failure(error) if isinstance(error, OSError) else error
+        say(f"stepforge: {' '.join(str(told).split())}", err=True)
+        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from None
     except KeyboardInterrupt as stop:
         command = shlex.join(["stepforge", *sys.argv[1:]])
         say(f"stepforge: stopped{f'; finished work is kept. To resume: {command}' if resumes else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

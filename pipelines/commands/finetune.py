@@ -4,9 +4,8 @@
 
 Plain supervised training on prompt and completion, the loss on the completion and its end alone. Prompt and completion
 are tokenized separately, as the policy sampled them. For small models on one device; for more, name your own trainer
-under ``[train]``. By default it learns only from right solutions. Reflection traces can be added with ``--exports`` and
-limited with ``--most-reflections``: as many as there are solutions taught the embedded policy to interrupt right steps
-(docs/results/usefulness.md).
+under ``[train]``. By default it learns only from right solutions; reflection traces (``--exports``) taught the embedded
+policy to interrupt right steps (docs/results/usefulness.md).
 """
 
 import argparse
@@ -27,7 +26,6 @@ from stepforge.pipelines.engines.model_files import TOKENIZER_FILES, locate
 from stepforge.pipelines.engines.tokenization import load_tokenizer
 
 EXPORTS = ("rejection_sampling",)
-REFLECTION = "reflection"
 IGNORED = -100
 
 
@@ -44,16 +42,6 @@ def pairs_of(folder: Path) -> list[tuple[str, str]]:
     for path in sorted(folder.glob("train-*.parquet")):
         table = pq.read_table(path, columns=["prompt", "completion"], page_checksum_verification=True)
         rows += zip(*(table[column].to_pylist() for column in ("prompt", "completion")), strict=True)
-    return rows
-
-
-def examples(data: Path, exports: Sequence[str], most_reflections: int | None) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for name in exports:
-        found = pairs_of(data / name)
-        if name == REFLECTION and most_reflections is not None and most_reflections < len(found):
-            found = [found[i * len(found) // most_reflections] for i in range(most_reflections)]
-        rows += found
     return rows
 
 
@@ -108,7 +96,6 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="a folder, or a name on the hub")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--exports", nargs="+", default=EXPORTS, help="folders of data sets with prompt and completion")
-    parser.add_argument("--most-reflections", type=int, help="of the reflection export; by default all")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=32)
@@ -122,7 +109,7 @@ def main() -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
     end = model.generation_config.eos_token_id or model.config.eos_token_id
     tokenizer = load_tokenizer(located, None)
-    read = examples(chosen.data, chosen.exports, chosen.most_reflections)
+    read = [pair for name in chosen.exports for pair in pairs_of(chosen.data / name)]
     rows = tokenized(read, tokenizer.encode, end[0] if isinstance(end, list) else end, longest_of(model))
     if not rows:
         sys.exit(f"finetune: {chosen.data}: no rows in {' or '.join(chosen.exports)}; list one under [[export]]")

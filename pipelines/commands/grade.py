@@ -3,18 +3,20 @@
 import asyncio
 import json
 import math
-import shutil
 import sys
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from pydantic_core import to_jsonable_python
 
 from stepforge.grading.final_answer import extract_answer, reference_answer
 from stepforge.pipelines.commands.grade_audit import Audit, Auditor
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.tables import rows_of
+from stepforge.pipelines.storage.store import committed
 from stepforge.pipelines.verification.own_verifier import verifier_function
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import KeptColumn, Problem
@@ -53,14 +55,12 @@ def grade_file(
     *,
     audit: str | None = None,
     verifier: str | None = None,
-    limit_seconds: float = 6.0,
-    processes: int = 1,
 ) -> GradeSummary:
     """Grade column ``response`` against column ``answer``; write JSON lines to ``out``, or to standard output.
 
     The answer is a bare answer or a worked solution that frames it. ``verifier`` (``module:function``) decides instead,
     in isolation; it gets the row's ``question`` and, as ``kept``, its other texts. ``audit`` names a column of other
-    verdicts to compare with; then rows are written only with ``out``. ``limit_seconds`` bounds one comparison.
+    verdicts to compare with; then rows are written only with ``out``.
     """
     started = time.monotonic()
     rule = _rule(answer, verifier)
@@ -68,33 +68,22 @@ def grade_file(
         raise BadInput(f"{out}: the folder {out.parent} does not exist; create it or name another --out")
     if out is not None and out.is_dir():
         raise BadInput(f"{out}: a folder; name a file with --out")
-    folder = out.parent if out is not None else None
     auditor = None if audit is None else Auditor(audit)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".grade-") as beside:
-        written = Path(beside) / "graded.jsonl"
-        columns = (answer, response, rule)
-        with written.open("w", encoding="utf-8") as stream:
-            counts = asyncio.run(_grade_rows(path, columns, stream, auditor, limit_seconds, processes))
-        if out is not None:
-            written.replace(out)
-        elif auditor is None:
-            with written.open(encoding="utf-8") as graded:
-                shutil.copyfileobj(graded, sys.stdout)
+    with committed(out) if out is not None else tempfile.TemporaryFile() as file:
+        counts = asyncio.run(_grade_rows(path, (answer, response, rule), file, auditor))
+        if out is None and auditor is None:
+            file.seek(0)
+            sys.stdout.writelines(line.decode() for line in file)
     result = None if auditor is None else auditor.result()
     return GradeSummary(rows=sum(counts.values()), seconds=time.monotonic() - started, audit=result, **counts)
 
 
 async def _grade_rows(
-    path: Path,
-    columns: tuple[str | None, str, PythonVerifier | None],
-    stream: IO[str],
-    auditor: Auditor | None,
-    limit_seconds: float,
-    processes: int,
+    path: Path, columns: tuple[str | None, str, PythonVerifier | None], file: IO[bytes], auditor: Auditor | None
 ) -> dict[Outcome, int]:
     counts: dict[Outcome, int] = {"correct": 0, "wrong": 0, "undetermined": 0}
     rows = ((f"{path}, row {number}", dict(row)) for number, row in rows_of(path))
-    async with PooledGrader(limit_seconds=limit_seconds, processes=processes) as grader:
+    async with PooledGrader() as grader:
         while chunk := list(islice(rows, CHUNK)):
             found = [_found(row, place, *columns) for place, row in chunk]
             theirs = [None if auditor is None else auditor.theirs(row, place) for place, row in chunk]
@@ -103,24 +92,13 @@ async def _grade_rows(
                 counts[outcome] += 1
                 if auditor is not None and said is not None:
                     auditor.add(place, outcome, said, problem.answer, stated)
-                stream.write(_line({**row, "verdict": outcome, "extracted": stated}))
+                file.write(_line({**row, "verdict": outcome, "extracted": stated}).encode())
     return counts
 
 
 def _line(row: Row) -> str:
     """Return a row as JSON, with NaN and infinities as null."""
-    try:
-        return json.dumps(row, default=str, allow_nan=False) + "\n"
-    except ValueError:
-        return json.dumps(_finite(row), default=str, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+    return json.dumps(to_jsonable_python(row, inf_nan_mode="null", bytes_mode="base64", fallback=str)) + "\n"
 
 
 def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:

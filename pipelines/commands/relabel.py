@@ -3,7 +3,6 @@
 The result is a separate run folder, ``DIR/relabeled/<rule>``, that ``report``, ``show`` and later commands read.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stepforge.labelers import ChangePoint, PooledLabeler
@@ -27,13 +26,12 @@ from stepforge.pipelines.review.agreement import reliabilities
 from stepforge.pipelines.review.exchange import rows_about
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
-from stepforge.pipelines.run.stage_table import cause
-from stepforge.pipelines.run.stages import curate
+from stepforge.pipelines.run.stage_table import curated
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
@@ -80,21 +78,12 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
     }  # rule.json has them once
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
-    sifted = curate(rows, run.curate)
-    curated = ShardReport(
-        stage="curate",
-        shard=old.shard,
-        rows_in=len(rows),
-        rows_out=len(sifted.kept),
-        rejected=dict(sorted(Counter(map(cause, sifted.rejected)).items())),
-        labeled_steps=sum(row.labeled_steps for row in sifted.kept),
-    )
-    curated.check()
+    made = curated(rows, run.curate)
     stamp |= {"stage": "curate", "settings": stage_digest(run, "curate"), "source": shard_metadata(path)["digest"]}
-    stamp["report"] = curated.model_dump(mode="json")
-    if sifted.rejected:
-        write_shard(target.rejected("curate", old.shard), sifted.rejected, Rejected, stamp)
-    write_shard(target.shard("curate", old.shard), kept_rows(rows, sifted.kept), Kept, stamp)
+    stamp["report"] = made.report("curate", old.shard).model_dump(mode="json")
+    if made.rejected:
+        write_shard(target.rejected("curate", old.shard), made.rejected, Rejected, stamp)
+    write_shard(target.shard("curate", old.shard), made.rows, Kept, stamp)
 
 
 def _fitted(rule: AnyRule, run: RunFile, layout: Layout, people: People) -> AnyRule:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from textwrap import dedent, shorten
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from stepforge.generators.ways import Way
+from stepforge.generators.policy_settings import Way
 from stepforge.pipelines.settings.faults import records_in
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput

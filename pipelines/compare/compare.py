@@ -32,16 +32,16 @@ SEED = 7
 
 
 class Difference(Record):
-    """One figure of both runs; ``difference`` is the second run's minus the first's."""
+    """One figure that both runs have; ``difference`` is the second run's minus the first's."""
 
     figure: str
-    first: float | None
-    second: float | None
-    difference: float | None
+    first: float
+    second: float
+    difference: float
     low: float | None
     high: float | None
-    p: float | None
-    p_holm: float | None
+    p: float
+    p_holm: float
     """Corrected for the number of figures compared (Holm 1979)."""
 
 
@@ -160,25 +160,18 @@ def _label(verdict: Verdict) -> int:
 
 
 def _differences(names: Sequence[str], a: Array, b: Array) -> tuple[Difference, ...]:
-    """Return every figure's difference; ``a`` and ``b`` alternate hits and counts, one problem per row."""
+    """Return the difference of every figure that both have; ``a`` and ``b`` alternate hits and counts."""
     drawn = [_ratios(a.sum(axis=0)[None], b.sum(axis=0)[None])]
     size = max(1, AT_A_TIME // len(a))
     for start in range(0, DRAWS, size):
         weights = resamples([True] * len(a), min(size, DRAWS - start), SEED + start)[1:]
         drawn.append(_ratios(weights @ a, weights @ b))
     first, second = (np.vstack([one[i] for one in drawn]) for i in (0, 1))
-    rows = [difference(second[:, i], first[:, i]) for i in range(len(names))]
     known = [i for i in range(len(names)) if not np.isnan(second[0, i] - first[0, i])]
-    corrected = dict(zip(known, holm([rows[i]["p"] for i in known]), strict=True))
+    rows = [difference(second[:, i], first[:, i]) for i in known]
     return tuple(
-        Difference(
-            figure=name,
-            first=_known(first[0, i]),
-            second=_known(second[0, i]),
-            p_holm=corrected.get(i),
-            **{part: rows[i][part] if i in corrected else None for part in ("difference", "low", "high", "p")},
-        )
-        for i, name in enumerate(names)
+        Difference(figure=names[i], first=rounded(first[0, i]), second=rounded(second[0, i]), p_holm=p, **row)
+        for i, row, p in zip(known, rows, holm([row["p"] for row in rows]), strict=True)
     )
 
 
@@ -186,18 +179,13 @@ def _ratios(a: Array, b: Array) -> tuple[Array, Array]:
     return ratio(a[:, ::2], a[:, 1::2]), ratio(b[:, ::2], b[:, 1::2])
 
 
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else rounded(value)
-
-
 def comparison_text(found: Comparison) -> str:
     only = " and ".join(f"{count} only in {run}" for count, run in zip(found.problems_only_in, found.runs, strict=True))
     rows: list[tuple[str, ...]] = [("", "first", "second", "difference", "95 % interval", "p", "p (Holm)")]
     for d in found.figures:
-        if d.difference is not None:
-            ends = "-" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
-            ps = (f"{p:.3f}" if p is not None else "-" for p in (d.p, d.p_holm))
-            rows.append((d.figure, figure(d.first), figure(d.second), f"{d.difference:+.3f}", ends, *ps))
+        ends = "-" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
+        numbers = (figure(d.first), figure(d.second), f"{d.difference:+.3f}", ends, f"{d.p:.3f}", f"{d.p_holm:.3f}")
+        rows.append((d.figure, *numbers))
     lines = [
         f"first:  {found.runs[0]}",
         f"second: {found.runs[1]}",

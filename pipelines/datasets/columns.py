@@ -57,7 +57,8 @@ class About(NamedTuple):
 
     @classmethod
     def of(cls, run: RunFile) -> "About":
-        licenses = {source: license_of(part) for part in run.generate for source in _sources(part)}
+        found = [source_of(part) for part in run.generate]
+        licenses = {name: source.license for source in found for name in (source.name, f"{source.name}_free")}
         return cls(licenses, carries_columns(run))
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
@@ -75,17 +76,28 @@ class About(NamedTuple):
         return {**about, KEPT.name: json.dumps(kept, ensure_ascii=False)}
 
 
-def license_of(part: Any) -> str:
+class Source(NamedTuple):
+    """Where problems come from."""
+
+    name: str
+    """Of the family or the problem set; families with free wording add ``_free``."""
+    where: str
+    license: str
+    """``unknown`` if a problem set tells none, or for a part of the user's own."""
+
+
+def source_of(part: Any) -> Source:
     if isinstance(part, ModelSource):
-        return license_of(part.seeds)
-    if isinstance(part, ProblemSet | Templates):
-        return part.license or "unknown"
-    return "unknown" if import_path(part) else OWN_LICENSE
-
-
-def _sources(part: Any) -> tuple[str, ...]:
-    """The source name of a part's problems."""
-    return (part.label,) if isinstance(part, ProblemSet | Templates | ModelSource) else (part.kind, f"{part.kind}_free")
+        seeds = source_of(part.seeds)
+        return Source(part.label, f"{part.kind}: by a model from seeds of {seeds.name}", seeds.license)
+    if isinstance(part, Templates):
+        return Source(part.label, "drawn from a folder of templates", part.license or "unknown")
+    if isinstance(part, ProblemSet):
+        where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
+        return Source(part.label, where, part.license or "unknown")
+    if import_path(part):
+        return Source(part.kind, "a generator of the user's own", "unknown")
+    return Source(part.kind, "procedural, written by stepforge", OWN_LICENSE)
 
 
 def with_columns(table: pa.Table, export: Export, about: Sequence[Mapping[str, object]]) -> pa.Table:

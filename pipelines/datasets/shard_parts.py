@@ -1,7 +1,7 @@
 """One curated shard's contribution to every data set, in one file: made in one pass over the shard, on any worker.
 
-The file is a zip of Arrow streams, ``<data set>/<split>/<number>.arrow``, plus ``.classes`` if rows are to be thinned.
-It is joined with the others in shard order and then deleted.
+The file is a zip of Arrow streams, ``<data set>/<split>/<number>``. It is joined with the others in shard order, then
+deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from stepforge.pipelines.datasets.columns import About, with_columns
 from stepforge.pipelines.datasets.splits import SPLITS, split_of
-from stepforge.pipelines.exports.balance import class_columns
+from stepforge.pipelines.exports.balance import with_classes
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import to_table
@@ -49,17 +49,11 @@ class Part(NamedTuple):
 
     path: AnyPath
 
-    def tables(self, export: Export, split: str) -> list[pa.Table]:
-        return list(self._tables(export, split, "arrow"))
-
-    def classes(self, export: Export, split: str) -> list[pa.Table]:
-        """Classes of the same rows, which thinning needs, table by table."""
-        return list(self._tables(export, split, "classes"))
-
-    def _tables(self, export: Export, split: str, suffix: str) -> Iterator[pa.Table]:
+    def tables(self, export: Export, split: str) -> Iterator[pa.Table]:
+        """Yield the rows; if they are to be thinned, with their classes."""
         with self.path.open("rb") as file, ZipFile(file) as archive:
             for name in archive.namelist():
-                if name.startswith(f"{export.name}/{split}/") and name.endswith(f".{suffix}"):
+                if name.startswith(f"{export.name}/{split}/"):
                     yield pa.ipc.open_stream(archive.read(name)).read_all()
 
 
@@ -75,7 +69,6 @@ class _Stream:
     """Each row's facts about its problem."""
     rows: list[Record] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
-    classes: list[pa.Table] = field(default_factory=list)
     size: int = 0
     entries: int = 0
 
@@ -96,27 +89,21 @@ class _Stream:
     def _to_columns(self) -> None:
         if not self.rows:
             return
-        table = to_table(self.rows, self.export.row_class)
-        self.tables.append(with_columns(table, self.export, self.problems))
-        self.size += self.tables[-1].nbytes
+        table = with_columns(to_table(self.rows, self.export.row_class), self.export, self.problems)
         if self.export.most_of_a_class is not None:
-            self.classes.append(class_columns(self.rows, self.export))
+            table = with_classes(table, self.rows, self.export)
+        self.tables.append(table)
+        self.size += table.nbytes
         self.rows, self.problems = [], []
 
     def _write(self) -> None:
         if not self.tables:
             return
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.tables[0].schema, options=_COMPRESSED) as writer:
+            for table in self.tables:
+                writer.write_table(table)
         name = f"{self.export.name}/{self.split}/{self.entries:05d}"
-        self.archive.writestr(f"{name}.arrow", _stream(self.tables))
-        if self.classes:
-            self.archive.writestr(f"{name}.classes", _stream(self.classes))
+        self.archive.writestr(name, memoryview(sink.getvalue()))
         self.entries += 1
-        self.tables, self.classes, self.size = [], [], 0
-
-
-def _stream(tables: Sequence[pa.Table]) -> memoryview:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, tables[0].schema, options=_COMPRESSED) as writer:
-        for table in tables:
-            writer.write_table(table)
-    return memoryview(sink.getvalue())
+        self.tables, self.size = [], 0

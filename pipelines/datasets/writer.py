@@ -8,11 +8,12 @@ because ``load_dataset`` refuses a folder with empty ones.
 """
 
 import json
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -22,18 +23,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepforge.pipelines.datasets.columns import About
-from stepforge.pipelines.datasets.shard_parts import Part, write_part
-from stepforge.pipelines.datasets.split_files import BATCH_ROWS, SplitFiles, write_lines
+from stepforge.pipelines.datasets.shard_parts import BATCH_ROWS, Part, write_part
+from stepforge.pipelines.datasets.split_files import write_split
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.exports.balance import rows_that_stay
+from stepforge.pipelines.exports.balance import evened
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
-from stepforge.pipelines.storage.shards import row_count, rows_where
-from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed
+from stepforge.pipelines.storage.shards import row_count
+from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, write_text
 from stepforge.schemas.labeled import COMPLETIONS
 from stepforge.schemas.own_part import is_own, settings_of_part
 
@@ -90,41 +91,33 @@ class ExportJob(NamedTuple):
         stamp.unlink(missing_ok=True)  # from here until the end the data set counts as missing
         with _workplace(final, self.token) as beside:
             for split in SPLITS:
-                files = SplitFiles(beside, split, VERSION, json_lines=export.writes_json_lines)
-                for table in self._tables(export, split):
-                    files.add(table)
-                _name_files(beside, split, files.close())
-                _write_beside(export, beside, split, sorted(beside.glob(f"{split}-*.parquet")))
+                files = write_split(beside, split, self._tables(export, split), VERSION)
+                for file in files:
+                    _write_lines(export, file)
+                for name_of_module, text in export.package.items() if files else ():
+                    write_text(beside / name_of_module, text)
             files_made = {path.name: stamp_of(path) for path in sorted(beside.iterdir())}
             _put_in_place(beside, final)
         write_stamp(stamp, files_made, inputs)
 
     def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
-        parts = [Part(path) for path in listed(self.parts, "*.zip")]
-        tables = (table for part in parts for table in part.tables(export, split))
-        if export.most_of_a_class is None:
-            yield from tables
-            return
-        classes = partial(_classes, parts, export, split)
-        for table, stay in zip(tables, rows_that_stay(classes, export.most_of_a_class), strict=True):
-            yield rows_where(table, stay)
+        def tables() -> Iterator[pa.Table]:
+            return chain.from_iterable(Part(path).tables(export, split) for path in listed(self.parts, "*.zip"))
+
+        most = export.most_of_a_class
+        return tables() if most is None else evened(tables, most)
 
 
-def _write_beside(export: AnyExport, folder: Path, split: str, files: Sequence[Path]) -> None:
-    """Write the extra files of one split's rows, which are in ``files``; nothing if there are none."""
-    if not files:
+def _write_lines(export: AnyExport, file: Path) -> None:
+    """Write the rows of a Parquet file also as JSON, one row per line, if the export asks for it."""
+    name = export.lines_beside(file.name)
+    if name is None:
         return
-    if split in export.line_files:
-        write_lines(folder / export.line_files[split], _lines(export, files))
-    for name, text in export.package.items():
-        write_lines(folder / name, [text])
-
-
-def _lines(export: AnyExport, files: Sequence[Path]) -> Iterator[str]:
-    for file in files:
+    with (file.parent / name).open("a", encoding="utf-8") as lines:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
-            for row in batch.to_pylist():
-                yield json.dumps(export.line(row), ensure_ascii=False) + "\n"
+            lines.writelines(json.dumps(export.line(row), ensure_ascii=False) + "\n" for row in batch.to_pylist())
+        lines.flush()
+        os.fsync(lines.fileno())
 
 
 def _forget(folder: AnyPath) -> None:
@@ -135,21 +128,10 @@ def _forget(folder: AnyPath) -> None:
         path.unlink(missing_ok=True)
 
 
-def _classes(parts: list[Part], export: AnyExport, split: str) -> Iterator[pa.Table]:
-    for part in parts:
-        yield from part.classes(export, split)
-
-
 def rows_by_split(layout: Layout, name: str) -> dict[str, int]:
     """Return the rows of a data set by split, counted from the files' own footers."""
     folder = layout.datasets / name
     return {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
-
-
-def _name_files(folder: Path, split: str, files: list[Path]) -> None:
-    for number, file in enumerate(files):
-        for path in folder.glob(f"{file.stem}.*"):
-            path.rename(folder / f"{split}-{number:05d}-of-{len(files):05d}{path.suffix}")
 
 
 @contextmanager

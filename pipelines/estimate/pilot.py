@@ -106,12 +106,10 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            opened = await open_models(self.run)
-            self.scorer = opened.scorer
-            engine, judge = (TracedEngine(one, Trace()) if one else None for one in (opened.engine, opened.judge))
-            others = {name: TracedEngine(one, Trace()) for name, one in opened.others.items()}
-            self.engines = [one for one in (engine, judge, *others.values()) if one is not None]
-            self.policies = Policies(self.engines[0], self.run.policy, judge, self.grader.run_python, others)
+            traced = (await open_models(self.run)).each(lambda engine: TracedEngine(engine, Trace()))
+            self.scorer, self.engines = traced.scorer, [*traced.by_table().values()]
+            python = self.grader.run_python
+            self.policies = Policies(traced.policy, self.run.policy, traced.judge, python, traced.others)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:

@@ -5,7 +5,7 @@ class's rows is thinned to that by a hash of the row, so the same row stays or g
 shifts the others, so the balance is only approximate.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import Literal, TypeVar
@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.storage.shards import rows_where
 from stepforge.schemas.arrow import array_of
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
@@ -21,8 +22,8 @@ from stepforge.schemas.seeds import seed_of
 R = TypeVar("R", bound=Record)
 
 Axis = Literal["position", "difficulty", "domain", "outcome", "length"]
-_DRAW = "draw"
-"""Column of a number in [0, 1) that follows from the row alone."""
+_DRAW, _AXIS = "evened draw", "evened axis "
+"""Columns: a number in [0, 1) that follows from the row alone; the row's class on an axis."""
 
 
 class Evened(Export):
@@ -42,24 +43,32 @@ class Evened(Export):
         return tuple(_class_of(row, axis) for axis in self.even)
 
 
-def class_columns(rows: Sequence[Record], export: Export) -> pa.Table:
-    """Return everything thinning needs to know about rows: a draw, and the class on each axis."""
+def with_classes(table: pa.Table, rows: Sequence[Record], export: Export) -> pa.Table:
+    """Return the table of these rows with what thinning needs to know: a draw, and the class on each axis."""
     axes = zip(*(export.classes(row) for row in rows), strict=True)
-    columns = {f"axis {i}": array_of(axis, pa.string()) for i, axis in enumerate(axes)}
-    return pa.table({_DRAW: array_of([_draw(row) for row in rows], pa.float64()), **columns})
+    columns = {_DRAW: array_of([_draw(row) for row in rows], pa.float64())}
+    columns |= {f"{_AXIS}{i}": array_of(axis, pa.string()) for i, axis in enumerate(axes)}
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    return table
 
 
-def rows_that_stay(parts: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[list[bool]]:
-    """Yield for each table of ``class_columns`` which rows stay; ``parts`` is called twice."""
-    counts: dict[str, Counter[str]] = {}
-    for table in parts():
-        for axis in table.column_names[1:]:
-            counts.setdefault(axis, Counter()).update(table[axis].to_pylist())
+def evened(tables: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterator[pa.Table]:
+    """Yield tables of ``with_classes``, thinned and without its columns; ``tables`` is called twice."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for table in tables():
+        for axis in _axes(table):
+            counts[axis].update(table[axis].to_pylist())
     shares = {axis: _shares(count, evenness) for axis, count in counts.items()}
-    for table in parts():
-        allowed = [[shares[axis][name] for name in table[axis].to_pylist()] for axis in table.column_names[1:]]
+    for table in tables():
+        allowed = [[shares[axis][name] for name in table[axis].to_pylist()] for axis in _axes(table)]
         draws = table[_DRAW].to_pylist()
-        yield [draw < min(most) for draw, *most in zip(draws, *allowed, strict=True)]
+        stay = [all(draw < most for most in others) for draw, *others in zip(draws, *allowed, strict=True)]
+        yield rows_where(table.drop_columns([_DRAW, *_axes(table)]), stay)
+
+
+def _axes(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if name.startswith(_AXIS)]
 
 
 def _shares(count: Counter[str], evenness: float) -> dict[str, float]:

@@ -82,16 +82,14 @@ def _columns(
     if answers == "one":
         return {"prompt": asked, "completion": good} if layout == "trl" else {"messages": asked + good}
     (bad,) = worse
-    match layout:
-        case "trl":
-            return {"prompt": asked, "chosen": good, "rejected": bad}
-        case "llama_factory":
-            return {"prompt": asked, "chosen": good[0], "rejected": bad[0]}
-        case "ms_swift":
-            return {"messages": asked + good, "rejected_messages": asked + bad}
-        case "nemo_rl":
-            ranked = [{"rank": rank, "completion": turns} for rank, turns in enumerate((good, bad))]
-            return {"context": asked, "completions": ranked, "task_name": TASK_NAME}
+    ranked = [{"rank": rank, "completion": turns} for rank, turns in enumerate((good, bad))]
+    layouts: Mapping[Layout, Mapping[str, object]] = {
+        "trl": {"prompt": asked, "chosen": good, "rejected": bad},
+        "llama_factory": {"prompt": asked, "chosen": good[0], "rejected": bad[0]},
+        "ms_swift": {"messages": asked + good, "rejected_messages": asked + bad},
+        "nemo_rl": {"context": asked, "completions": ranked, "task_name": TASK_NAME},
+    }
+    return layouts[layout]
 
 
 @cache
@@ -109,13 +107,11 @@ def _kinds(answers: Answers, layout: Layout, one: type[Turn]) -> dict[str, objec
         return {"messages": tuple[create_model("LossTurn", __base__=one, loss=(bool, ...)), ...]}  # type: ignore[misc]
     if answers == "one":
         return {"prompt": turns, "completion": turns} if layout == "trl" else {"messages": turns}
-    match layout:
-        case "trl":
-            return {"prompt": turns, "chosen": turns, "rejected": turns}
-        case "llama_factory":
-            return {"prompt": turns, "chosen": one, "rejected": one}
-        case "ms_swift":
-            return {"messages": turns, "rejected_messages": turns}
-        case "nemo_rl":
-            ranked = create_model("Ranked", __base__=Record, rank=(int, ...), completion=(turns, ...))
-            return {"context": turns, "completions": tuple[ranked, ...], "task_name": str}
+    ranked = create_model("Ranked", __base__=Record, rank=(int, ...), completion=(turns, ...))
+    layouts: dict[Layout, dict[str, object]] = {
+        "trl": {"prompt": turns, "chosen": turns, "rejected": turns},
+        "llama_factory": {"prompt": turns, "chosen": one, "rejected": one},
+        "ms_swift": {"messages": turns, "rejected_messages": turns},
+        "nemo_rl": {"context": turns, "completions": tuple[ranked, ...], "task_name": str},
+    }
+    return layouts[layout]

@@ -52,15 +52,9 @@ class Export(Record, ABC):
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         """Yield the problem's rows, the same ones in the same order each time."""
 
-    @property
-    def writes_json_lines(self) -> bool:
-        """Whether the rows are also written as JSON lines."""
-        return False
-
-    @property
-    def line_files(self) -> Mapping[str, str]:
-        """Split -> name of an additional file with one line of JSON per row, in another form."""
-        return {}
+    def lines_beside(self, file: str) -> str | None:
+        """Name of the file that also holds the rows of this Parquet file, as lines of JSON; None for no such file."""
+        return None
 
     def line(self, row: Mapping[str, object]) -> Mapping[str, object]:
         return row

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.right_paths import RightPath, right_paths
+from stepforge.pipelines.exports.right_paths import right_paths
 from stepforge.pipelines.exports.rows import (
     Origin,
     ProblemOrigin,
@@ -65,7 +65,15 @@ class ShortLong(Chat):
         if not paths or paths[-1].tokens < self.min_ratio * paths[0].tokens:
             return
         short, long = paths[0], paths[-1]
-        yield from self.laid_out(_pair(problem, short, long), problem, short.steps, long.steps)
+        pair = LengthPairRow(
+            prompt=asked(problem),
+            chosen=short.text,
+            rejected=long.text,
+            chosen_length=short.tokens,
+            rejected_length=long.tokens,
+            **origin_of_path(problem, short.id),
+        )
+        yield from self.laid_out(pair, problem, short.steps, long.steps)
 
 
 class Routing(Export):
@@ -98,14 +106,3 @@ class Routing(Export):
             n=len(own),
             **problem_origin(problem),
         )
-
-
-def _pair(problem: LabeledProblem, short: RightPath, long: RightPath) -> LengthPairRow:
-    return LengthPairRow(
-        prompt=asked(problem),
-        chosen=short.text,
-        rejected=long.text,
-        chosen_length=short.tokens,
-        rejected_length=long.tokens,
-        **origin_of_path(problem, short.id),
-    )

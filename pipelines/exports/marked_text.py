@@ -43,8 +43,6 @@ class MarkedText(StepLabels):
 
     step_end: str = Field(default=STEP_END, min_length=1)
     """Ends each step; must be one token of the model that is trained."""
-    numbered: bool = True
-    """Whether steps open with ``Step 1:``, at which readers of this format cut; steps that already do are unchanged."""
 
     def usable(self, problem: LabeledProblem) -> Iterator[Marked]:
         """Yield the marked solutions whose text does not hold the step token."""
@@ -53,12 +51,13 @@ class MarkedText(StepLabels):
                 yield marked
 
     def text(self, question: str, steps: tuple[str, ...], ends: tuple[str, ...]) -> str:
-        """Return the question and the steps, each with its end, one step per line."""
-        lines = [f"{self._opened(i, step)} {end}" for i, (step, end) in enumerate(zip(steps, ends, strict=True), 1)]
+        """Return the question and the steps, one per line; readers of this format cut at ``Step 1:``."""
+        lines = [f"{_opened(i, step)} {end}" for i, (step, end) in enumerate(zip(steps, ends, strict=True), 1)]
         return f"{question} " + "\n".join(lines)
 
-    def _opened(self, number: int, step: str) -> str:
-        return f"Step {number}: {step}" if self.numbered and not _NUMBERED.match(step) else step
+
+def _opened(number: int, step: str) -> str:
+    return step if _NUMBERED.match(step) else f"Step {number}: {step}"
 
 
 class MathShepherdText(MarkedText, Export):

@@ -1,13 +1,14 @@
 """PRM800K's nested lines (openai/prm800k, README), with our labels in place of a person's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import origin
+from stepforge.pipelines.exports.rows import json_lines, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Rollout
 
 Rating = int
 """1 right, -1 wrong; PRM800K's 0 (neither) is never given."""
@@ -55,11 +56,11 @@ class PRM800KRow(Record):
     """One line."""
 
     labeler: str
-    timestamp: str
-    """Empty: data contains no times, so the same run gives the same bytes."""
-    generation: int | None
-    is_quality_control_question: bool
-    is_initial_screening_question: bool
+    timestamp: str = ""
+    """Empty in exports: data contains no times, so the same run gives the same bytes."""
+    generation: int | None = None
+    is_quality_control_question: bool = False
+    is_initial_screening_question: bool = False
     question: PRM800KQuestion
     label: PRM800KLabel
     domain: str
@@ -69,35 +70,27 @@ class PRM800KRow(Record):
 
 
 class PRM800K(StepLabels, Export):
-    """JSON lines as its readers expect them, and Parquet of the same nested columns for ``load_dataset``."""
+    """JSON lines as its readers expect them, and Parquet of the same nested columns: ``load_dataset`` reads one format
+    per folder."""
 
     kind: Literal["prm800k"] = "prm800k"
     row = PRM800KRow
     task = "token-classification"
-    json_lines: bool = True
-    """Whether the rows are also written as JSON lines. ``load_dataset`` reads one format per folder, so there is always
-    Parquet."""
 
-    @property
-    def writes_json_lines(self) -> bool:
-        return self.json_lines
+    def lines_beside(self, file: str) -> str:
+        return json_lines(file)
 
     def rows(self, problem: LabeledProblem) -> Iterator[PRM800KRow]:
         """Yield a line for each solution with a verdict; it ends at the first error, as in PRM800K's second phase."""
         for marked in self.marked(problem):
             yield PRM800KRow(
-                timestamp="",
-                generation=None,
-                is_quality_control_question=False,
-                is_initial_screening_question=False,
-                question=_question(problem, marked),
+                question=question_of(problem, marked.solution.rollout),
                 label=_label(marked),
                 **origin(problem, marked.solution),
             )
 
 
-def _question(problem: LabeledProblem, marked: Marked) -> PRM800KQuestion:
-    rollout = marked.solution.rollout
+def question_of(problem: LabeledProblem, rollout: Rollout) -> PRM800KQuestion:
     return PRM800KQuestion(
         problem=problem.problem.question,
         ground_truth_solution=problem.problem.reference_solution,
@@ -107,12 +100,15 @@ def _question(problem: LabeledProblem, marked: Marked) -> PRM800KQuestion:
     )
 
 
+def steps_rated(steps: Iterable[tuple[str, Rating | None]]) -> tuple[StepChoice, ...]:
+    return tuple(StepChoice(completions=(RatedStep(text=text, rating=rating),)) for text, rating in steps)
+
+
 def _label(marked: Marked) -> PRM800KLabel:
     solution = marked.solution
     right = "give_up" if solution.rollout.outcome == "wrong" else "solution"
-    rated = [RatedStep(text=s, rating=1 if r else -1) for s, r in zip(marked.steps, marked.labels, strict=True)]
     return PRM800KLabel(
-        steps=tuple(StepChoice(completions=(step,)) for step in rated),
+        steps=steps_rated((text, 1 if r else -1) for text, r in zip(marked.steps, marked.labels, strict=True)),
         total_time=0,
         finish_reason=right if solution.verdict.first_error is None else "found_error",
     )

@@ -8,7 +8,7 @@ from pydantic import create_model
 
 from stepforge.pipelines.exports.chat import TASK_NAME
 from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Turn
+from stepforge.pipelines.exports.rows import Turn, json_lines
 from stepforge.pipelines.exports.taskset import package
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -92,9 +92,8 @@ class RLPrompts(Export):
         """The layout's columns, then what is known of the problem."""
         return _row(self.layout)
 
-    @property
-    def writes_json_lines(self) -> bool:
-        return self.layout == "nemo_gym"
+    def lines_beside(self, file: str) -> str | None:
+        return json_lines(file) if self.layout == "nemo_gym" else None
 
     @property
     def package(self) -> Mapping[str, str]:
@@ -123,35 +122,34 @@ class RLPrompts(Export):
         )
 
     def _columns(self, problem: LabeledProblem, answer: str) -> Mapping[str, object]:
-        question = problem.problem.question.strip()
+        of, question = problem.problem, problem.problem.question.strip()
         user = self.user.replace("{question}", question)
         turns = [{"role": "user", "content": user}]
-        match self.layout:
-            case "trl":  # accuracy_reward skips what it cannot parse, and it parses LaTeX
-                return {"prompt": turns, "solution": f"\\boxed{{{answer}}}"}
-            case "verl":
-                extra = {"index": seed_of("rl_prompts", problem.problem.id) >> 31, "problem_id": problem.problem.id}
-                return {
-                    "data_source": self.data_source,
-                    "prompt": turns,
-                    "ability": problem.problem.domain,
-                    "reward_model": {"style": "rule", "ground_truth": answer},
-                    "extra_info": {**extra, "answer_kind": problem.problem.answer_kind},
-                }
-            case "openrlhf":
-                return {"input": turns, "label": answer, "datasource": problem.problem.source}
-            case "ms_swift":
-                return {"messages": turns, "solution": f"\\boxed{{{answer}}}"}
-            case "nemo_rl":
-                return {"problem": question, "expected_answer": answer, "task_name": TASK_NAME}
-            case "nemo_gym":
-                return {
-                    "responses_create_params": {"input": turns},
-                    "question": question,
-                    "expected_answer": answer,
-                }
-            case "verifiers":
-                return {"prompt": user, "answer": answer}
+        layouts: Mapping[Layout, Mapping[str, object]] = {
+            # accuracy_reward skips what it cannot parse, and it parses LaTeX
+            "trl": {"prompt": turns, "solution": f"\\boxed{{{answer}}}"},
+            "verl": {
+                "data_source": self.data_source,
+                "prompt": turns,
+                "ability": of.domain,
+                "reward_model": {"style": "rule", "ground_truth": answer},
+                "extra_info": {
+                    "index": seed_of("rl_prompts", of.id) >> 31,
+                    "problem_id": of.id,
+                    "answer_kind": of.answer_kind,
+                },
+            },
+            "openrlhf": {"input": turns, "label": answer, "datasource": of.source},
+            "ms_swift": {"messages": turns, "solution": f"\\boxed{{{answer}}}"},
+            "nemo_rl": {"problem": question, "expected_answer": answer, "task_name": TASK_NAME},
+            "nemo_gym": {
+                "responses_create_params": {"input": turns},
+                "question": question,
+                "expected_answer": answer,
+            },
+            "verifiers": {"prompt": user, "answer": answer},
+        }
+        return layouts[self.layout]
 
 
 def band(pass_rate: float) -> str:

@@ -22,6 +22,11 @@ class Turn(Record):
     content: str
 
 
+def json_lines(file: str) -> str:
+    """Return the name of the JSON lines next to a Parquet file."""
+    return file.replace(".parquet", ".jsonl")
+
+
 def asked(problem: LabeledProblem) -> str:
     """Return the prompt as the policy saw it, so rows train the policy that wrote them."""
     return problem.policy.prompt.replace("{question}", problem.problem.question.strip())

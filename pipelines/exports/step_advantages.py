@@ -67,10 +67,9 @@ class StepAdvantages(Export):
     traces: Literal["advantages", "min_form"] | None = "advantages"
     """Which credit the verifiers traces (``traces.jsonl``) hold; none writes no traces."""
 
-    @property
-    def line_files(self) -> Mapping[str, str]:
+    def lines_beside(self, file: str) -> str | None:
         """verifiers reads a folder's ``traces.jsonl``."""
-        return {"train": "traces.jsonl", "test": "test_traces.jsonl"} if self.traces else {}
+        return None if not self.traces else "traces.jsonl" if file.startswith("train") else "test_traces.jsonl"
 
     def line(self, row: Mapping[str, object]) -> Mapping[str, object]:
         one = StepAdvantagesRow.model_validate({name: row[name] for name in StepAdvantagesRow.model_fields})

@@ -6,7 +6,7 @@ run.
 """
 
 from collections.abc import Iterator
-from typing import Literal, TypedDict, cast
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
+
+R = TypeVar("R", bound=Record)
 
 
 class Distance(Record):
@@ -78,19 +80,6 @@ class PairwiseRow(Distance, Origin):
     """(1 + p - q) / 2 for values p of the chosen and q of the rejected step (arXiv 2406.06592, appendix B)."""
 
 
-class PairColumns(TypedDict):
-    """Fields of a pair shared by all three exports."""
-
-    chosen: str
-    rejected: str
-    certainty: float
-    chosen_value: float
-    rejected_value: float
-    chosen_length: int
-    rejected_length: int
-    step: int
-
-
 @own_columns_first
 class Pair(Distance):
     """A fork as text."""
@@ -141,14 +130,7 @@ class StepPreference(Chat, Forks):
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for solution, pair in self.pairs(problem):
-            row = StepPairRow(
-                prompt=asked(problem) + pair.prefix,
-                full_chosen=pair.full_chosen,
-                full_rejected=pair.full_rejected,
-                kind="step",
-                **_columns(pair),
-                **origin(problem, solution),
-            )
+            row = _row(StepPairRow, pair, problem, solution, prompt=asked(problem) + pair.prefix, kind="step")
             yield from self.laid_out(row, problem, (*pair.shared, *pair.right), (*pair.shared, *pair.wrong))
 
 
@@ -160,16 +142,9 @@ class StepDPO(Forks):
 
     def rows(self, problem: LabeledProblem) -> Iterator[StepDPORow]:
         for solution, pair in self.pairs(problem):
-            yield StepDPORow(
-                dataset=problem.problem.source,
-                prompt=problem.problem.question,
-                initial_reason_steps=pair.prefix,
-                full_chosen=pair.full_chosen,
-                full_rejected=pair.full_rejected,
-                answer=problem.problem.answer or "",
-                **_columns(pair),
-                **origin(problem, solution),
-            )
+            of = problem.problem
+            own = {"dataset": of.source, "prompt": of.question, "answer": of.answer or ""}
+            yield _row(StepDPORow, pair, problem, solution, initial_reason_steps=pair.prefix, **own)
 
 
 class Pairwise(Chat, Forks):
@@ -186,12 +161,9 @@ class Pairwise(Chat, Forks):
         for solution, pair in self.pairs(problem):
             if pair.chosen_value < pair.rejected_value:
                 continue
-            row = PairwiseRow(
-                prompt=asked(problem) + pair.prefix,
-                probability=(1 + pair.chosen_value - pair.rejected_value) / 2,
-                **_columns(pair),
-                **origin(problem, solution),
-            )
+            better = (1 + pair.chosen_value - pair.rejected_value) / 2
+            prompt = asked(problem) + pair.prefix
+            row = _row(PairwiseRow, pair, problem, solution, prompt=prompt, probability=better)
             yield from self.laid_out(row, problem, (*pair.shared, pair.right[0]), (*pair.shared, pair.wrong[0]))
 
 
@@ -216,8 +188,10 @@ def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[Lab
     )
 
 
-def _columns(pair: Pair) -> PairColumns:
-    return cast(PairColumns, pair.model_dump(include=set(PairColumns.__annotations__)))
+def _row(row: type[R], pair: Pair, problem: LabeledProblem, solution: LabeledSolution, **own: object) -> R:
+    """Return a row of a pair: the columns that it shares with the pair, its own, and its origin."""
+    shared = pair.model_dump(include=set(row.model_fields))
+    return row.model_validate({**shared, **own, **origin(problem, solution)})
 
 
 def _text(steps: tuple[Step, ...]) -> str:

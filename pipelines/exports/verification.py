@@ -11,7 +11,7 @@ from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, origin, own_columns_first
+from stepforge.pipelines.exports.rows import Origin, Turn, json_lines, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -90,9 +90,8 @@ class ProofVerification(Verification):
     style: Literal["think_prm"] = "think_prm"
     critiques: tuple[Source, ...] = ("judge", "truth")
 
-    @property
-    def writes_json_lines(self) -> bool:
-        return True
+    def lines_beside(self, file: str) -> str:
+        return json_lines(file)
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for marked, chain, turns in self.chains(problem):

@@ -24,20 +24,9 @@ REMEMBERED = 100_000
 class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
     """Implements ``schemas.protocols.Grader``; belongs to no event loop, and may be shared by many tasks."""
 
-    def __init__(
-        self,
-        *,
-        processes: int = 1,
-        limit_seconds: float = 6.0,
-        quick_seconds: float = QUICK_SECONDS,
-    ) -> None:
-        """Start nothing yet.
-
-        ``limit_seconds`` is the wall-clock limit of one symbolic comparison, at least 1; ``quick_seconds`` is the CPU
-        time after which it yields to others.
-        """
-        if processes < 1 or limit_seconds < 1:
-            raise ValueError("processes and limit_seconds must be at least 1")
+    def __init__(self, *, processes: int = 1, limit_seconds: float = 6.0, quick_seconds: float = QUICK_SECONDS) -> None:
+        """Start nothing yet. ``limit_seconds`` is the wall-clock limit of one symbolic comparison; ``quick_seconds`` is
+        the CPU time after which it yields to others."""
         self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
         self._verifiers = VerifierCalls(processes=max(2, processes))
         self.rulings, self.run_python = self._verifiers.rulings, self._verifiers.run

@@ -9,11 +9,11 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from stepforge.grading.gates import MAX_LENGTH
 from stepforge.pipelines.grading.process import GradingProcess, NotStarted
 from stepforge.pipelines.grading.queue import Comparison, FairQueue
+from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.rollout import Outcome
 
 QUICK_SECONDS = 0.5
@@ -29,19 +29,18 @@ class GradingPool:
         self._quick, self._slow = FairQueue(), FairQueue()
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._budget = BUDGET * limit_seconds
-        quick = min(quick_seconds, limit_seconds)
-
-        def lane(queue: FairQueue, processor_seconds: float) -> _Lane:
-            return _Lane(self, queue, GradingProcess(processor_seconds=processor_seconds, seconds=limit_seconds))
-
-        self._quick_lanes = [lane(self._quick, quick) for _ in range(processes)]
-        self._slow_lane = lane(self._slow, limit_seconds)
+        limits = [(self._quick, min(quick_seconds, limit_seconds))] * processes + [(self._slow, limit_seconds)]
+        self._processes = [GradingProcess(processor_seconds=quick, seconds=limit_seconds) for _, quick in limits]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(queue, process), name="grading", daemon=True)
+            for (queue, _), process in zip(limits, self._processes, strict=True)
+        ]
         self._lock = threading.Lock()
         self._closed = False
 
     @property
     def process_ids(self) -> list[int]:
-        return [pid for lane in (*self._quick_lanes, self._slow_lane) if (pid := lane.process.pid) is not None]
+        return [pid for process in self._processes if (pid := process.pid) is not None]
 
     def submit(self, problem: str, reference: str, answer: str) -> "Future[Outcome]":
         """Queue a comparison; its future fails (``RunFailed``) only if no process starts.
@@ -49,20 +48,32 @@ class GradingPool:
         Raises:
             RuntimeError: the pool is closed.
         """
-        future: Future[Outcome] = Future()
+        comparison = Comparison(problem, reference, answer, Future())
         if self._closed:
             raise RuntimeError("the grading pool is closed")
         if max(len(reference), len(answer)) > MAX_LENGTH:
-            future.set_result("undetermined")
-            return future
-        self._start(self._quick_lanes)
-        if not self._quick.put(Comparison(problem, reference, answer, future)):
-            future.set_result("undetermined")
-        return future
+            comparison.settle("undetermined")
+        else:
+            self._put(comparison, self._quick, self._threads[:-1])
+        return comparison.outcome
 
-    def serve(self, comparison: Comparison, process: GradingProcess, queue: FairQueue) -> None:
-        """Send a comparison to a process; called by the lanes."""
-        slow = queue is self._slow
+    def _put(self, comparison: Comparison, queue: FairQueue, threads: list[threading.Thread]) -> None:
+        with self._lock:
+            for thread in threads:
+                if thread.ident is None and not self._closed:
+                    thread.start()
+        if not queue.put(comparison):
+            comparison.settle("undetermined")
+
+    def _serve(self, queue: FairQueue, process: GradingProcess) -> None:
+        """Feed a process from a queue until it closes."""
+        try:
+            while (comparison := queue.take()) is not None:
+                self._compare(comparison, process, slow=queue is self._slow)
+        finally:
+            process.close()
+
+    def _compare(self, comparison: Comparison, process: GradingProcess, *, slow: bool) -> None:
         if slow and self._spent[comparison.problem] >= self._budget:
             comparison.settle("undetermined")
             return
@@ -70,56 +81,25 @@ class GradingPool:
         try:
             outcome = process.ask(comparison.reference, comparison.answer)
         except NotStarted:
-            comparison.fail(None if process.ended else "the grading process does not start; try `stepforge doctor`")
+            failure = RunFailed("the grading process does not start; try `stepforge doctor`")
+            comparison.settle("undetermined" if process.ended else failure)
             return
         if slow:
             self._spent[comparison.problem] += time.monotonic() - began
         if outcome is None and not slow:
-            self._make_way(comparison)
+            self._put(comparison, self._slow, self._threads[-1:])  # where it does not delay quick ones
         else:
             comparison.settle(outcome or "undetermined")
-
-    def _make_way(self, comparison: Comparison) -> None:
-        """Queue a slow comparison where it does not delay quick ones."""
-        self._start([self._slow_lane])
-        if not self._slow.put(comparison):
-            comparison.settle("undetermined")
 
     def close(self) -> None:
         """End all processes; what is still queued becomes ``undetermined``. Blocks until they are gone."""
         with self._lock:
             self._closed = True
-        lanes = [*self._quick_lanes, self._slow_lane]
         left = [comparison for queue in (self._quick, self._slow) for comparison in queue.close()]
-        for lane in lanes:
-            lane.process.interrupt()
-        for lane in lanes:
-            if lane.thread.ident is not None:
-                lane.thread.join()
+        for process in self._processes:
+            process.interrupt()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
         for comparison in left:
             comparison.settle("undetermined")
-
-    def _start(self, lanes: "list[_Lane]") -> None:
-        with self._lock:
-            for lane in lanes:
-                if lane.thread.ident is None and not self._closed:
-                    lane.thread.start()
-
-
-@dataclass(eq=False)
-class _Lane:
-    """A thread and the process that it feeds from a queue."""
-
-    pool: GradingPool
-    queue: FairQueue
-    process: GradingProcess
-
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self.run, name="grading", daemon=True)
-
-    def run(self) -> None:
-        try:
-            while (comparison := self.queue.take()) is not None:
-                self.pool.serve(comparison, self.process, self.queue)
-        finally:
-            self.process.close()

@@ -5,7 +5,6 @@ from collections import OrderedDict, deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.rollout import Outcome
 
 
@@ -18,16 +17,13 @@ class Comparison:
     answer: str
     outcome: "Future[Outcome]"
 
-    def settle(self, outcome: Outcome) -> None:
-        if not self.outcome.done():
+    def settle(self, outcome: Outcome | Exception) -> None:
+        if self.outcome.done():
+            return
+        if isinstance(outcome, Exception):
+            self.outcome.set_exception(outcome)
+        else:
             self.outcome.set_result(outcome)
-
-    def fail(self, reason: str | None) -> None:
-        """Answer it with a failure of the run; with ``undetermined`` where there is no reason."""
-        if reason is None:
-            self.settle("undetermined")
-        elif not self.outcome.done():
-            self.outcome.set_exception(RunFailed(reason))
 
 
 class FairQueue:

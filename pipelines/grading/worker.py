@@ -1,8 +1,8 @@
 """The process that calls Math-Verify: limited in memory, CPU time and files, and without secrets.
 
-It reads comparisons as JSON lines and answers each with one line, in order: an outcome, or ``slow`` if time ran out.
-Nothing it reads is executed, and nothing it writes is unpickled. It ends when its input ends, so it never outlives the
-process that started it.
+It reads comparisons as JSON and answers each with one word, in order: an outcome, or ``slow`` if time ran out. Nothing
+that it reads is executed, and nothing that it writes is unpickled. It ends when its pipe closes, so it never outlives
+the process that started it.
 """
 
 import json
@@ -11,8 +11,8 @@ import math
 import resource
 import signal
 import sys
+from multiprocessing.connection import Connection
 from types import FrameType
-from typing import TextIO
 
 from stepforge.grading.symbolic import symbolic_outcome
 
@@ -23,19 +23,22 @@ class _TimeOver(BaseException):
     """Raised by the timer; not an ``Exception``, because the libraries catch those."""
 
 
-def serve(requests: TextIO, replies: TextIO, *, seconds: float, memory_bytes: int) -> None:
-    """Answer comparisons until the input ends; each may take ``seconds`` of CPU time."""
+def serve(pipe: Connection, *, seconds: float, memory_bytes: int) -> None:
+    """Answer comparisons until the pipe closes; each may take ``seconds`` of CPU time."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     signal.signal(signal.SIGPROF, _time_over)
     logging.disable(logging.CRITICAL)  # Math-Verify logs whole answers
     _within(WARM_UP_SECONDS, r"\frac{1}{2}x", r"\int_0^1 \frac{x}{2} dx")
     _limit(resource.RLIMIT_FSIZE, 0)
-    _reply(replies, "ready")
-    for line in requests:
-        reference, answer = json.loads(line)
+    pipe.send_bytes(b"ready")
+    while True:
+        try:
+            reference, answer = json.loads(pipe.recv_bytes())
+        except (EOFError, ConnectionError):
+            return
         _limit_processor_time(seconds + 2)
-        _reply(replies, _within(seconds, reference, answer))
+        pipe.send_bytes(_within(seconds, reference, answer).encode())
 
 
 def _within(seconds: float, reference: str, answer: str) -> str:
@@ -63,11 +66,6 @@ def _time_over(number: int, frame: FrameType | None) -> None:
     raise _TimeOver
 
 
-def _reply(replies: TextIO, word: str) -> None:
-    replies.write(word + "\n")
-    replies.flush()
-
-
 def _limit(what: int, soft: int) -> None:
     hard = resource.getrlimit(what)[1]
     resource.setrlimit(what, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
@@ -80,4 +78,4 @@ def _limit_processor_time(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin, sys.stdout, seconds=float(sys.argv[1]), memory_bytes=int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])), seconds=float(sys.argv[2]), memory_bytes=int(sys.argv[3]))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.text_rows import RawRow, unique_names
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 MAX_ROW_GROUP = 8 * 2**30
 """Most uncompressed bytes of one row group of a Parquet file."""
@@ -62,7 +62,7 @@ class Parquet:
                         yield RawRow(position, row)
                     number += batch.num_rows
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"{self.path.name}, after row {number}: {_first_line(error)}; recreate it") from error
+                raise BadInput(f"{self.path.name}, after row {number}: {first_line(error)}; recreate it") from error
 
     def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
         for group in groups:
@@ -77,9 +77,10 @@ class Parquet:
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if (items := _most_items(column)) > MAX_ITEMS:
+            items, size = _largest(column)
+            if items > MAX_ITEMS:
                 limit = f"a list of {items:,} items, the limit is {MAX_ITEMS:,}"
-            elif (size := _longest(column)) > MAX_CELL:
+            elif size > MAX_CELL:
                 limit = f"a text of {size >> 20} MiB, the limit is {MAX_CELL >> 20} MiB"
             else:
                 continue
@@ -91,30 +92,22 @@ class Parquet:
         try:
             return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{self.path.name}: not a Parquet file ({_first_line(error)}); recreate it") from error
+            raise BadInput(f"{self.path.name}: not a Parquet file ({first_line(error)}); recreate it") from error
 
 
-def _most_items(column: pa.Array) -> int:
-    """Return the most items that any list of a column holds, the lists inside it too."""
-    if pa.types.is_struct(column.type):
-        return max((_most_items(child) for child in column.flatten()), default=0)
-    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-        return 0
-    longest = pc.max(pc.list_value_length(column)).as_py() or 0
-    return max(longest, _most_items(column.flatten()))
-
-
-def _longest(column: pa.Array) -> int:
-    """Return the bytes of a column's longest text."""
+def _largest(column: pa.Array) -> tuple[int, int]:
+    """Return the most items of any list in a column, and the most bytes of any text."""
     kind = column.type
     if pa.types.is_struct(kind):
-        return max((_longest(child) for child in column.flatten()), default=0)
+        inside = [_largest(child) for child in column.flatten()]
+        return max((items for items, _ in inside), default=0), max((size for _, size in inside), default=0)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _longest(column.flatten())
+        items, size = _largest(column.flatten())
+        return max(items, pc.max(pc.list_value_length(column)).as_py() or 0), size
     if pa.types.is_dictionary(kind):
-        return _longest(column.dictionary)
+        return _largest(column.dictionary)
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
-    return int(pc.max(pc.binary_length(column)).as_py() or 0) if texts else 0
+    return 0, int(pc.max(pc.binary_length(column)).as_py() or 0) if texts else 0
 
 
 class HubRows:
@@ -147,7 +140,7 @@ def open_hub(part: ProblemSet) -> HubRows:
         if part.stream and part.limit is not None:
             return _first_rows(loaded, part.limit)
     except Exception as error:  # the Hub client raises many unrelated classes
-        raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {_first_line(error)}") from error
+        raise BadInput(f"hub dataset {part.hub!r}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(loaded, dict):
         return HubRows(loaded)
     if len(loaded) != 1:
@@ -165,7 +158,3 @@ def _first_rows(stream: Any, count: int) -> HubRows:
         content.update(repr(table.to_pydict()).encode("utf-8", "surrogatepass"))
         tables.append(table)
     return HubRows(datasets.Dataset(pa.concat_tables(tables)), content.hexdigest())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:300]

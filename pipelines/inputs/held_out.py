@@ -15,7 +15,7 @@ from stepforge.schemas.problem import Problem
 @lru_cache(maxsize=4)  # a worker vets many shards
 def held_out_index(part: Contamination) -> HeldOutIndex:
     """Read every held-out set of a filter, and index it."""
-    return part.index([_questions(held_out) for held_out in part.against])
+    return HeldOutIndex([_questions(held_out) for held_out in part.against], part.ways, part.alike)
 
 
 def held_out_hits(filters: Sequence[object], problems: Iterable[Problem]) -> dict[str, str]:
@@ -25,14 +25,13 @@ def held_out_hits(filters: Sequence[object], problems: Iterable[Problem]) -> dic
     for problem in problems if indexes else ():
         hit = next((hit for index in indexes if (hit := index.find(problem.question)) is not None), None)
         if hit is not None:
-            found[problem.id] = f"{hit.way} in {hit.name}"
+            found[problem.id] = hit
     return found
 
 
 def _questions(held_out: HeldOut) -> tuple[str, list[str]]:
-    places = {"path": held_out.path, "hub": held_out.hub, "config": held_out.config, "split": held_out.split}
     asked = held_out.question or "question"
-    part = ProblemSet(**places, revision=held_out.revision, question=asked)
+    part = ProblemSet(**held_out.model_dump(exclude={"question", "name"}), question=asked)
     questions = []
     for file, table in open_tables(part)[0]:
         names = ("question", *OTHER_NAMES["question"])

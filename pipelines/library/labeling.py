@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
-from stepforge.labelers import AnyLabeler, AnyPart, Combiner, Judge, speaking
+from stepforge.labelers import AnyLabeler, AnyPart, Judge
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
@@ -16,7 +16,7 @@ from stepforge.pipelines.library.waiting import finished
 from stepforge.pipelines.run.stages import Brought, label, solve
 from stepforge.pipelines.scorers import OurScorer, OwnScorer, open_scorer
 from stepforge.pipelines.settings.faults import kind_fault
-from stepforge.pipelines.settings.run_file import reads_scores
+from stepforge.pipelines.settings.run_file import labelers_fault
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
@@ -76,13 +76,8 @@ def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
     """Raises BadInput: with these no label would be given, or not the one that was asked for."""
     if not parts:
         raise BadInput("labeler: none is given")
-    if all(isinstance(part, Combiner) for part in speaking(parts)):
-        raise BadInput("labeler: consensus and contrast need another labeler; list at least one")
-    names = [part.name for part in parts]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"labeler: {twice[0]} is listed twice; only one of that name would be kept")
-    if unscored := [part.name for part in parts if reads_scores(part) and not scored]:
-        raise BadInput(f"labeler: {unscored[0]} needs a reward model's scores; give one as scorer")
+    if fault := labelers_fault(parts, scored=scored):
+        raise BadInput(f"labeler: {fault}")
     for number, task in enumerate(tasks):
         if not isinstance(task, Task):
             raise BadInput(f"tasks: item {number} is a {type(task).__name__}; give a list of stepforge.Task")

@@ -60,7 +60,7 @@ class Run:
             for solution in problem.solutions
             for row in _step_rows(problem, solution)
         ]
-        return polars.DataFrame(rows, schema=STEP_COLUMNS)
+        return polars.DataFrame(rows, schema=STEP_COLUMNS, orient="row")
 
     def dataset(self, name: str) -> "datasets.DatasetDict":
         """Return one of the run's data sets, as ``load_dataset`` gives it.
@@ -107,22 +107,16 @@ STEP_COLUMNS: dict[str, type] = {
 }
 
 
-def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[dict[str, object]]:
+def _step_rows(problem: LabeledProblem, solution: LabeledSolution) -> Iterator[tuple[object, ...]]:
     truth = oracle_verdict(problem.problem, solution.rollout)
     for number, step in enumerate(solution.rollout.steps):
         label = solution.labels[number]
         belief = label.belief if label else None
-        yield {
-            "problem": problem.problem.id,
-            "solution": solution.rollout.id,
-            "step": number,
-            "text": step.text,
-            "outcome": solution.rollout.outcome,
-            "first_error": solution.verdict.first_error,
-            "abstained": solution.verdict.abstained,
-            "trials": label.trials if label else None,
-            "successes": label.successes if label else None,
-            "value": belief.value if belief else label.value if label else None,
-            "p_error": belief.p_error if belief else None,
-            "oracle": truth.classes[number] if truth.classes else None,
-        }
+        yield (
+            *(problem.problem.id, solution.rollout.id, number, step.text, solution.rollout.outcome),
+            *(solution.verdict.first_error, solution.verdict.abstained),
+            *((label.trials, label.successes) if label else (None, None)),
+            belief.value if belief else label.value if label else None,
+            belief.p_error if belief else None,
+            truth.classes[number] if truth.classes else None,
+        )

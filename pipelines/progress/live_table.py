@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -24,20 +23,7 @@ from stepforge.pipelines.run_folder.watched import watched_text
 from stepforge.pipelines.terminal.output import say, visible
 
 
-class View(Protocol):
-    """Shows snapshots as they come."""
-
-    seconds: float
-    """Least time between two of them."""
-
-    def show(self, snapshot: Snapshot) -> None: ...
-
-    def close(self) -> None:
-        """Release the terminal."""
-        ...
-
-
-def view_of(*, quiet: bool, as_json: bool) -> View:
+def view_of(*, quiet: bool, as_json: bool) -> "Lines | LiveTable":
     """Return the view that suits standard error and the options."""
     if quiet:
         return Lines(None)

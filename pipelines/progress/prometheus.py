@@ -59,8 +59,7 @@ class MetricsPort:
     def collect(self) -> "Iterator[Metric]":
         """Yield the figures of the latest snapshot; nothing before there is one."""
         if self.snapshot is not None:
-            yield from _stage_metrics(self.snapshot)
-            yield from _other_metrics(self.snapshot)
+            yield from _metrics(self.snapshot)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -68,10 +67,22 @@ class MetricsPort:
         self._thread.join()
 
 
-def _stage_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
-    from prometheus_client.core import GaugeMetricFamily
+def _metrics(snapshot: Snapshot) -> "Iterator[Metric]":
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    yield GaugeMetricFamily("stepforge_shards", "Shards of the run.", snapshot.shards)
+    engine, recent = snapshot.engine, snapshot.engine.recent
+    for name, text in COUNTERS.items():
+        yield CounterMetricFamily(f"stepforge_{name}", text, getattr(engine, name))
+    gauges = {f"engine_{name}": (text, getattr(engine, name)) for name, text in GAUGES.items()} | {
+        "rollouts_per_second": ("Over the last minute.", recent and recent.rollouts),
+        "tokens_per_second": ("Over the last minute.", recent and recent.tokens),
+        "elapsed_seconds": ("Since this session began.", snapshot.elapsed),
+        "seconds_left": ("Estimated time until the end.", snapshot.seconds_left),
+        "shards": ("Shards of the run.", snapshot.shards),
+    }
+    for name, (text, value) in gauges.items():
+        if value is not None:
+            yield GaugeMetricFamily(f"stepforge_{name}", text, value)
     shards = GaugeMetricFamily("stepforge_shards_done", "Committed shards, by stage.", labels=["stage"])
     rows = GaugeMetricFamily("stepforge_rows", "Rows that went in and came out, by stage.", labels=["stage", "way"])
     lost = GaugeMetricFamily(
@@ -85,23 +96,6 @@ def _stage_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
             for reason, count in counts.items():
                 lost.add_metric([name, kind, reason], count)
     yield from (shards, rows, lost)
-
-
-def _other_metrics(snapshot: Snapshot) -> "Iterator[Metric]":
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-    engine = snapshot.engine
-    for name, text in COUNTERS.items():
-        yield CounterMetricFamily(f"stepforge_{name}", text, getattr(engine, name))
-    gauges = {f"engine_{name}": (text, getattr(engine, name)) for name, text in GAUGES.items()}
-    if engine.recent is not None:
-        gauges["rollouts_per_second"] = ("Over the last minute.", engine.recent.rollouts)
-        gauges["tokens_per_second"] = ("Over the last minute.", engine.recent.tokens)
-    gauges["elapsed_seconds"] = ("Since this session began.", snapshot.elapsed)
-    gauges["seconds_left"] = ("Estimated time until the end.", snapshot.seconds_left)
-    for name, (text, value) in gauges.items():
-        if value is not None:
-            yield GaugeMetricFamily(f"stepforge_{name}", text, value)
 
 
 def _unusable(workers: Workers, error: OSError) -> BadInput:

@@ -8,7 +8,7 @@ from math import inf
 from typing import Protocol
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.live_table import View, view_of
+from stepforge.pipelines.progress.live_table import view_of
 from stepforge.pipelines.progress.pace import Pace
 from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
@@ -43,7 +43,7 @@ class Progress:
         """``quiet`` shows nothing; ``as_json`` shows each snapshot as a line of JSON."""
         self._layout = layout
         self._shards = len(plan)
-        self._view: View = view_of(quiet=quiet, as_json=as_json)
+        self._view = view_of(quiet=quiet, as_json=as_json)
         port = run.workers.metrics_port
         self._metrics = None if port is None else MetricsPort(run.workers, port)
         self._began = time.monotonic()

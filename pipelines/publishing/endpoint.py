@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from stepforge.schemas.errors import BadInput
+from huggingface_hub import set_client_factory
+from huggingface_hub.utils import httpx
+from huggingface_hub.utils._http import default_client_factory
 
-if TYPE_CHECKING:
-    from huggingface_hub.utils import httpx
+from stepforge.pipelines.engines.server_connection import is_loopback
+from stepforge.schemas.errors import BadInput
 
 HUB = "https://huggingface.co"
 CONNECT_SECONDS = 10.0
@@ -31,7 +31,7 @@ def hub_endpoint() -> str:
         odd = True
     if odd or not parts.hostname:
         raise BadInput("HF_ENDPOINT: must be a plain address such as https://huggingface.co, without credentials")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise BadInput(
             f"HF_ENDPOINT: {parts.scheme}://{parts.hostname} is neither https nor loopback; "
             "the token would be sent in the clear, so nothing was sent"
@@ -42,9 +42,6 @@ def hub_endpoint() -> str:
 @contextmanager
 def hub_client(endpoint: str) -> Iterator[None]:
     """Have ``huggingface_hub`` use our client, which has timeouts (its own has none), until the end of the block."""
-    from huggingface_hub import set_client_factory
-    from huggingface_hub.utils._http import default_client_factory
-
     set_client_factory(lambda: _client(endpoint))
     try:
         yield
@@ -52,9 +49,7 @@ def hub_client(endpoint: str) -> Iterator[None]:
         set_client_factory(default_client_factory)
 
 
-def _client(endpoint: str) -> "httpx.Client":
-    from huggingface_hub.utils import httpx
-
+def _client(endpoint: str) -> httpx.Client:
     home = _origin(endpoint)
 
     def keep_token_home(request: httpx.Request) -> None:
@@ -65,17 +60,10 @@ def _client(endpoint: str) -> "httpx.Client":
         event_hooks={"request": [keep_token_home]},
         follow_redirects=True,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        trust_env=not _is_loopback(urlsplit(endpoint).hostname or ""),  # no proxy between us and loopback
+        trust_env=not is_loopback(urlsplit(endpoint).hostname or ""),  # no proxy between us and loopback
     )
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,6 +1,5 @@
 """Checks that a run folder can be published: finished, and not being changed."""
 
-import json
 from pathlib import Path
 
 from stepforge.generators.families.templates import Templates
@@ -10,7 +9,6 @@ from stepforge.pipelines.datasets.writer import is_up_to_date
 from stepforge.pipelines.progress.status import open_run, run_status
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 
@@ -49,27 +47,6 @@ def check_up_to_date(run: RunFile, layout: Layout) -> None:
 
 def _origin(folder: AnyPath) -> AnyPath:
     return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
-
-
-def check_report(layout: Layout, rows: dict[str, dict[str, int]]) -> None:
-    """Raise ``BadInput`` unless the report, and so the card, is about exactly these rows.
-
-    Args:
-        layout: The run's files.
-        rows: Data set -> split -> rows, as counted in the data.
-    """
-    remedy = f"`stepforge report {layout.folder}` rewrites it and the card"
-    try:
-        exports = json.loads(read_small(layout.report))["exports"]
-        reported = {name: _counted(exports[name]["rows"]) for name in rows}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BadInput(f"{layout.report}: missing or damaged; {remedy}") from None
-    if reported != {name: _counted(splits) for name, splits in rows.items()}:
-        raise BadInput(f"{layout.report}: older than the data sets; {remedy}")
-
-
-def _counted(splits: dict[str, int]) -> dict[str, int]:
-    return {split: count for split, count in splits.items() if count}
 
 
 def source_licenses(run: RunFile) -> dict[str, str | None]:

@@ -1,8 +1,12 @@
 """One data set repository on the Hub, as a token sees it: read, written, verified."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_url
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 from pydantic import SecretStr
 
 from stepforge.pipelines.publishing.hub_calls import HubCalls
@@ -13,9 +17,7 @@ from stepforge.pipelines.publishing.plan import Remote, RemoteFile, latest_versi
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.schemas.errors import RunFailed
 
-if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
+T = TypeVar("T")
 DATASET = "dataset"
 MAIN = "main"
 
@@ -27,8 +29,6 @@ class HubRepo:
     """
 
     def __init__(self, repo: str, endpoint: str, token: SecretStr, note: Callable[[str], None]) -> None:
-        from huggingface_hub import HfApi
-
         self.repo = repo
         self._calls = HubCalls(repo, token, note)
         self._token = token
@@ -36,17 +36,14 @@ class HubRepo:
         self._api = HfApi(endpoint=endpoint, token=secret, library_name="stepforge", library_version=VERSION)
 
     def look(self, tag: str | None) -> Remote | None:
-        """State of the repository; None if there is none, or none that this token can see.
+        """Return the state of the repository; None if there is none, or none that this token can see.
 
-        Args:
-            tag: The version to look up; if None or not there, the latest one.
+        ``tag``: the version to look up; if None or not there, the latest one.
         """
         private = self.is_private()
         if private is None:
             return None
-        refs = self._calls.patiently(
-            "listing branches and tags", lambda: self._api.list_repo_refs(self.repo, repo_type=DATASET)
-        )
+        refs = self._patiently("listing branches and tags", self._api.list_repo_refs)
         head = next((branch.target_commit for branch in refs.branches if branch.name == MAIN), None)
         tags = frozenset(ref.name for ref in refs.tags)
         standing = tag if tag in tags else latest_version(tags)
@@ -62,8 +59,6 @@ class HubRepo:
         )
 
     def files(self, revision: str) -> dict[str, RemoteFile]:
-        from huggingface_hub.hf_api import RepoFile
-
         def listed() -> list[Any]:
             return list(self._api.list_repo_tree(self.repo, recursive=True, revision=revision, repo_type=DATASET))
 
@@ -74,26 +69,20 @@ class HubRepo:
         }
 
     def commit_at(self, revision: str) -> str:
-        info = self._calls.patiently(
-            f"looking at {revision}", lambda: self._api.dataset_info(self.repo, revision=revision, expand=["sha"])
+        return str(
+            self._patiently(f"looking at {revision}", self._api.repo_info, revision=revision, expand=["sha"]).sha
         )
-        return str(info.sha)
 
     def create(self) -> None:
         """Create the repository, private, unless it exists by now."""
-        self._calls.patiently(
-            "creating the repository",
-            lambda: self._api.create_repo(self.repo, repo_type=DATASET, private=True, exist_ok=True),
-            writes=True,
-        )
+        create = self._api.create_repo
+        self._patiently("creating the repository", create, writes=True, private=True, exist_ok=True)
 
-    def upload(self, files: Sequence[LocalFile]) -> list["CommitOperationAdd"]:
+    def upload(self, files: Sequence[LocalFile]) -> list[CommitOperationAdd]:
         """Send those files that the Hub keeps as LFS and does not have, and return the operations that add them all.
 
         They are not visible before they are committed.
         """
-        from huggingface_hub import CommitOperationAdd
-
         additions = [CommitOperationAdd(file.path, file.source) for file in files]
 
         def send() -> None:
@@ -107,7 +96,7 @@ class HubRepo:
 
     def commit(
         self,
-        operations: "Sequence[CommitOperationAdd | CommitOperationDelete]",
+        operations: Sequence[CommitOperationAdd | CommitOperationDelete],
         *,
         parent: str | None,
         message: tuple[str, str],
@@ -116,16 +105,9 @@ class HubRepo:
     ) -> str:
         """Commit to main only on top of ``parent``; verify the result, and return the commit.
 
-        An attempt whose answer was lost may have gone through, so main is checked before another attempt.
-
-        Args:
-            operations: What changes.
-            parent: The head of main as the plan knows it; None if it has no commit.
-            message: Title and description.
-            holds: Files that main must hold afterwards, and in ``lacks`` paths that it must not hold.
-
-        Raises:
-            RunFailed: main has moved, or the Hub failed; main is as it was, or holds the whole commit.
+        An attempt whose answer was lost may have gone through, so main is checked before another attempt. ``message``:
+        title and description; ``holds`` and ``lacks``: files that main must hold afterwards, and must not hold.
+        Raises RunFailed: main has moved, or the Hub failed; main is as it was, or holds the whole commit.
         """
 
         def attempt() -> str:
@@ -162,28 +144,19 @@ class HubRepo:
 
     def tag(self, name: str, commit: str) -> None:
         """Tag a commit, and check that the tag points to it."""
-        self._calls.patiently(
-            f"tagging {name}",
-            lambda: self._api.create_tag(self.repo, tag=name, revision=commit, repo_type=DATASET, exist_ok=True),
-            writes=True,
-        )
+        create = self._api.create_tag
+        self._patiently(f"tagging {name}", create, writes=True, tag=name, revision=commit, exist_ok=True)
         if self.commit_at(name) != commit:
             raise RunFailed(f"{self.repo}: the tag {name} was set to another commit in the meantime; publish again")
 
     def make_public(self) -> None:
-        self._calls.patiently(
-            "making the repository public",
-            lambda: self._api.update_repo_settings(self.repo, private=False, repo_type=DATASET),
-            writes=True,
-        )
+        self._patiently("making the repository public", self._api.update_repo_settings, writes=True, private=False)
 
     def is_private(self) -> bool | None:
         """Return whether the repository is private; None if this token can see none."""
         return self._calls.patiently("looking at the repository", self._privacy)
 
     def _privacy(self) -> bool | None:
-        from huggingface_hub.errors import RepositoryNotFoundError
-
         try:
             return bool(self._api.dataset_info(self.repo, expand=["private"]).private)
         except RepositoryNotFoundError as error:
@@ -192,9 +165,6 @@ class HubRepo:
             raise  # 401: the token is not accepted
 
     def read(self, path: str, revision: str) -> bytes:
-        from huggingface_hub import hf_hub_url
-        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
-
         url = hf_hub_url(self.repo, path, repo_type=DATASET, revision=revision, endpoint=self._api.endpoint)
 
         def content() -> bytes:
@@ -203,3 +173,7 @@ class HubRepo:
             return bytes(answer.content)
 
         return self._calls.patiently(f"reading {path}", content)
+
+    def _patiently(self, doing: str, call: Callable[..., T], *, writes: bool = False, **given: object) -> T:
+        """Make a call about this repository."""
+        return self._calls.patiently(doing, lambda: call(self.repo, repo_type=DATASET, **given), writes=writes)

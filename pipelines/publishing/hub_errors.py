@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import httpx
 from pydantic import SecretStr
 
 from stepforge.pipelines.publishing.hub_token import redacted
@@ -10,13 +12,12 @@ from stepforge.schemas.errors import BadInput, RunFailed
 
 MOVED = "main has changed since the plan was made; publish again to see the new plan"
 AGAIN = "uploaded files are kept; run the same command to resume"
+BROKEN = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 QUOTED = 200
 """Characters shown of a server's own message."""
 
 
 def status_of(error: BaseException) -> int | None:
-    from huggingface_hub.errors import HfHubHTTPError
-
     return next((int(e.response.status_code) for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
 
 
@@ -25,7 +26,7 @@ def is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in (408, 429) or status >= 500
-    return any(isinstance(e, (*_broken(), json.JSONDecodeError)) for e in _chain(error))
+    return any(isinstance(e, (*BROKEN, json.JSONDecodeError)) for e in _chain(error))
 
 
 def explained(error: BaseException, doing: str, repo: str, token: SecretStr, *, begun: bool) -> BadInput | RunFailed:
@@ -40,49 +41,32 @@ def explained(error: BaseException, doing: str, repo: str, token: SecretStr, *, 
 
 
 def _by_status(status: int, repo: str) -> str:
-    match status:
-        case 401:
-            return "401, the Hub does not accept the token; set HF_TOKEN to one that may write to this repository"
-        case 403:
-            return f"403, the token may not do this; it needs write access to {repo}"
-        case 404:
-            return f"404, {repo} does not exist or this token cannot see it; check the name and the token"
-        case 409:
-            return f"409, {repo} is being changed by something else; {AGAIN}"
-        case 412:
-            return f"412, {MOVED}"
-        case 429:
-            return f"429, the Hub asks to slow down; wait a few minutes: {AGAIN}"
-        case _ if status >= 500:
-            return f"{status}, the Hub failed; try later: {AGAIN}"
-        case _:
-            return f"{status}, the Hub refused"
+    known = {
+        401: "the Hub does not accept the token; set HF_TOKEN to one that may write to this repository",
+        403: f"the token may not do this; it needs write access to {repo}",
+        404: f"{repo} does not exist or this token cannot see it; check the name and the token",
+        409: f"{repo} is being changed by something else; {AGAIN}",
+        412: MOVED,
+        429: f"the Hub asks to slow down; wait a few minutes: {AGAIN}",
+    }
+    other = f"the Hub failed; try later: {AGAIN}" if status >= 500 else "the Hub refused"
+    return f"{status}, {known.get(status, other)}"
 
 
 def _without_status(error: BaseException) -> str:
-    from huggingface_hub.utils import httpx
-
     chain = list(_chain(error))
     if any(isinstance(e, httpx.TimeoutException) for e in chain):
         return f"the Hub did not answer in time; {AGAIN}"
     if any(isinstance(e, httpx.ConnectError) for e in chain):
         return "the Hub cannot be reached; check the network and HF_ENDPOINT"
-    if any(isinstance(e, _broken()) for e in chain):
+    if any(isinstance(e, BROKEN) for e in chain):
         return f"the connection broke; {AGAIN}"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:QUOTED]}"
 
 
 def _server_words(error: BaseException) -> str:
-    from huggingface_hub.errors import HfHubHTTPError
-
     words = next((e.server_message for e in _chain(error) if isinstance(e, HfHubHTTPError)), None)
     return " ".join((words or "").split())[:QUOTED]
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    from huggingface_hub.utils import httpx
-
-    return (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

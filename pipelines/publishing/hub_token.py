@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from huggingface_hub import get_token
 from pydantic import SecretStr
 
 from stepforge.schemas.errors import BadInput
@@ -25,8 +26,6 @@ def find_token() -> SecretStr | None:
 
     Raises BadInput: it cannot be one; the line does not quote it.
     """
-    from huggingface_hub import get_token
-
     token = get_token()
     if not token:
         return None

@@ -99,16 +99,9 @@ def local_folder(run: RunFile, layout: Layout) -> Iterator[Path]:
 
 
 def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | None) -> LocalDataset:
-    """Check every file and return the whole, checksums computed.
+    """Check every file in ``local_folder`` and return the whole, checksums computed; no file may contain ``token``.
 
-    Args:
-        run: The run's settings, which name the data sets.
-        layout: Where the run lies.
-        folder: Where its data sets lie, see ``local_folder``.
-        token: Must not be in any file.
-
-    Raises:
-        BadInput: something is missing or damaged, or does not belong there; the line names it.
+    Raises BadInput: something is missing or damaged, or does not belong there; the line names it.
     """
     listed = listed_files(run, layout)
     _check_nothing_else(layout, listed)

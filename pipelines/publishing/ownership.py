@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping
 from stepforge.pipelines.publishing.local_dataset import PART, SUMS, LocalDataset
 from stepforge.pipelines.publishing.plan import Remote
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
+from stepforge.pipelines.reports.card.croissant import CROISSANT
+from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO
 from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS
 from stepforge.schemas.errors import BadInput
 
-OURS = re.compile(rf"{CARD}|{SUMS}|{FIGURES}/[\w-]+\.svg|[A-Za-z0-9_][\w.=+-]*/{PART.pattern}", re.ASCII)
+OURS = re.compile(
+    rf"{CARD}|{SUMS}|{CROISSANT}|{DATASET_INFO}|{FIGURES}/[\w-]+\.svg|{SESSIONS}/(\d{{5}}\.jsonl|{SESSION_ROWS})"
+    rf"|[A-Za-z0-9_][\w.=+-]*/({PART.pattern}|(test_)?traces\.jsonl|pyproject\.toml|__init__\.py)",
+    re.ASCII,
+)
 """Names of a publication's files. No list of checksums makes a file with another name ours."""
 Reader = Callable[[str], bytes]
 """Returns the content of a file on the Hub."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from huggingface_hub.utils import HFValidationError, validate_repo_id
+
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
 from stepforge.schemas.errors import BadInput
 
@@ -31,8 +33,6 @@ class PublishRequest:
 
     def check(self) -> None:
         """Raise ``BadInput`` unless the names can be names on the Hub."""
-        from huggingface_hub.utils import HFValidationError, validate_repo_id
-
         try:
             validate_repo_id(self.repo)
             named = self.repo.count("/") == 1

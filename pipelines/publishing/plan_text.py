@@ -21,10 +21,8 @@ def hub_text(plan: Plan) -> str:
     lines = [
         f"repository  {_repository(plan)}",
         f"changes     {summary(plan)}, {len(plan.local.files) - len(plan.uploads)} unchanged",
-        *_listed("new", [_with_size(file) for file in plan.new]),
-        *_listed("changed", [_with_change(plan, file) for file in plan.changed]),
-        *_listed("removed", plan.removed),
-        *_listed("kept, not from stepforge", plan.kept),
+        *(f"  {change}" for change in _changes(plan)),
+        *(f"  {line}" for line in _listed("kept, not from stepforge", plan.kept)),
         f"steps       {'; '.join(_steps(plan)) or 'none, everything is up to date'}",
     ]
     return "\n".join(lines)
@@ -40,14 +38,16 @@ def commit_title(plan: Plan) -> str:
 
 def commit_description(plan: Plan, origin: str) -> str:
     """Return the rest of the commit: what it holds, what changed, what it was made from."""
-    changes = [
-        *(f"- new: {_with_size(file)}" for file in plan.new),
-        *(f"- changed: {_with_change(plan, file)}" for file in plan.changed),
-        *(f"- removed: {path}" for path in plan.removed),
+    rows, changes = ("\n".join(f"- {line}" for line in lines) for lines in (row_counts(plan.local), _changes(plan)))
+    return f"{rows}\n\n{changes}\n\n{origin}; content {plan.local.digest}"
+
+
+def _changes(plan: Plan) -> list[str]:
+    return [
+        *_listed("new", [_with_size(file) for file in plan.new]),
+        *_listed("changed", [_with_change(plan, file) for file in plan.changed]),
+        *_listed("removed", plan.removed),
     ]
-    more = [f"- and {len(changes) - 3 * LISTED} more"] if len(changes) > 3 * LISTED else []
-    rows = [f"- {line}" for line in row_counts(plan.local)]
-    return "\n".join([*rows, "", *changes[: 3 * LISTED], *more, "", f"{origin}; content {plan.local.digest}"])
 
 
 def row_counts(local: LocalDataset) -> list[str]:
@@ -76,8 +76,8 @@ def _steps(plan: Plan) -> list[str]:
 
 
 def _listed(kind: str, names: list[str]) -> list[str]:
-    more = [f"  ... and {len(names) - LISTED} more"] if len(names) > LISTED else []
-    return [*(f"  {kind}: {name}" for name in names[:LISTED]), *more]
+    more = [f"... and {len(names) - LISTED} more"] if len(names) > LISTED else []
+    return [*(f"{kind}: {name}" for name in names[:LISTED]), *more]
 
 
 def _with_size(file: LocalFile) -> str:

@@ -6,8 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+from huggingface_hub import CommitOperationDelete, is_offline_mode
+from huggingface_hub.utils import disable_progress_bars
+
 from stepforge.pipelines.publishing.endpoint import hub_client, hub_endpoint
-from stepforge.pipelines.publishing.finished_run import check_report, check_up_to_date, finished_run, source_licenses
+from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run, source_licenses
 from stepforge.pipelines.publishing.hub import MAIN, HubRepo
 from stepforge.pipelines.publishing.hub_errors import MOVED
 from stepforge.pipelines.publishing.hub_token import find_token, redacted, redacted_logs
@@ -43,8 +46,6 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         BadInput: nothing was changed on the Hub.
         RunFailed: the Hub failed; main is unchanged or complete; the same command resumes.
     """
-    from huggingface_hub import is_offline_mode
-
     request.check()
     endpoint = hub_endpoint()
     run, layout = finished_run(folder)
@@ -54,7 +55,6 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         check_up_to_date(run, layout)
         token = find_token()
         local = read_dataset(run, layout, datasets, token)
-        check_report(layout, local.rows)
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licenses)}")
         missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
         if missing and dry_run:
@@ -88,8 +88,6 @@ def _plan(request: PublishRequest, local: LocalDataset, hub: HubRepo) -> Plan:
 
 
 def _bars_on_terminals_only() -> AbstractContextManager[Any]:
-    from huggingface_hub.utils import disable_progress_bars
-
     return nullcontext() if sys.stderr.isatty() else disable_progress_bars()
 
 
@@ -125,8 +123,6 @@ def _created(plan: Plan, hub: HubRepo) -> Plan:
 
 
 def _write(plan: Plan, remote: Remote, hub: HubRepo, origin: str, note: Callable[[str], None]) -> str:
-    from huggingface_hub import CommitOperationDelete
-
     _check_private(plan, hub, "nothing was committed")
     note(f"uploading {len(plan.uploads)} files for {MAIN}; files that the Hub has are not sent again")
     additions = hub.upload(plan.uploads)

@@ -1,14 +1,17 @@
 """The figures of the page: each a chart, a sentence about it, and its numbers as a table."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 from markupsafe import Markup
 
-from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars
+from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.shape_records import Calibration
 from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.pipelines.reports.text import with_interval as with_decimals
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 
 STAGES = {
@@ -36,16 +39,23 @@ class Figure(NamedTuple):
     """Its numbers as a table; the first row is the header."""
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+percent = "{:.1%}".format
+with_interval = partial(with_decimals, form=".1%")
 
 
-def with_interval(share: Share | None) -> str:
-    return "-" if share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
+def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]], size: Size = NARROW) -> Figure:
+    return Figure(Markup(bars(title, data, size)), text, tuple(table))  # noqa: S704 charts escape their texts
 
 
-def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]]) -> Figure:
-    return Figure(Markup(bars(title, data, NARROW)), text, tuple(table))  # noqa: S704 charts escape their texts
+def _diagonal(
+    title: str, axes: tuple[str, str], bins: Sequence[tuple[float, int, Share]], head: tuple[str, ...], text: str
+) -> Figure:
+    """Return a figure of what was said (mean and count of a bin) against what came true; on the diagonal both agree."""
+    plane = Plane(title, axes, (1, 1))
+    plane.diagonal()
+    plane.points([Point(said, true.share, true.low, true.high) for said, _, true in bins])
+    table = [(f"{said:.2f}", f"{count:,}", with_interval(true)) for said, count, true in bins]
+    return Figure(Markup(plane.svg), text, (head, *table))  # noqa: S704
 
 
 def funnel(report: Report) -> Figure:
@@ -86,7 +96,7 @@ def accuracy(report: Report, truth: str) -> Figure | None:
     }
     if not shares:
         return None
-    data = [Bar(name, s.share, s.low, s.high, percent(s.share)) for name, (s, _) in shares.items() if s]
+    data = share_bars((name, s) for name, (s, _) in shares.items())
     table = [("labeler", "first error named exactly", "wrong solutions", "right solutions left clean")]
     table += [
         (name, with_interval(s), f"{f.wrong_solutions:,}", with_interval(_clean(f.correct_solution_accuracy, f)))
@@ -112,13 +122,10 @@ def agreement(report: Report) -> Figure | None:
     if not pairs:
         return None
     table = [("labelers", "same verdict", "solutions", "same step", "where either finds one")]
-    data = []
+    data = share_bars((", ".join(a.labelers), a.same_step) for a in pairs)
     for a in pairs:
-        name = ", ".join(a.labelers)
-        s = a.same_step
-        data += [Bar(name, s.share, s.low, s.high, percent(s.share))] if s else []
-        cells = (with_interval(a.same), f"{a.both_decide:,}", with_interval(s), f"{a.either_finds_error:,}")
-        table.append((name, *cells))
+        same = (with_interval(a.same), f"{a.both_decide:,}", with_interval(a.same_step), f"{a.either_finds_error:,}")
+        table.append((", ".join(a.labelers), *same))
     text = (
         "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the share "
         f"in which both name the same step: {_range([b.value for b in data])}. "
@@ -126,7 +133,7 @@ def agreement(report: Report) -> Figure | None:
         else "Neither of any two labelers finds a wrong step. "
     )
     text += "Labelers that use the same completions err alike, so agreement is no proof."
-    return Figure(Markup(bars("Same wrong step named by both", data, PAIRS)), text, tuple(table))  # noqa: S704
+    return _bars("Same wrong step named by both", data, text, table, PAIRS)
 
 
 def _range(shares: Sequence[float]) -> str:
@@ -139,19 +146,16 @@ def held_out(report: Report) -> Figure | None:
     found = report.shape.held_out
     if not found:
         return None
-    plane = Plane("Values against held-out completions", ("value given", "held-out right"), (1, 1))
-    plane.diagonal()
-    plane.points([Point(b.mean_value, b.ended_right.share, b.ended_right.low, b.ended_right.high) for b in found])
+    bins = [(b.mean_value, b.completions, b.ended_right) for b in found]
     count = sum(b.completions for b in found)
-    gap = sum(abs(b.mean_value - b.ended_right.share) * b.completions for b in found) / count
-    table = [("mean value given", "held-out completions", "ended right")]
-    table += [(f"{b.mean_value:.2f}", f"{b.completions:,}", with_interval(b.ended_right)) for b in found]
+    gap = sum(abs(said - true.share) * n for said, n, true in bins) / count
     text = (
         f"{count:,} completions were drawn from measured steps after the labels were made. On the line they are right "
         f"as often as the value predicts; the mean distance is {percent(gap)}. They are drawn only at first "
         "errors, until the right step stands out, so this is a hard sample."
     )
-    return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
+    head = ("mean value given", "held-out completions", "ended right")
+    return _diagonal("Values against held-out completions", ("value given", "held-out right"), bins, head, text)
 
 
 def values(report: Report) -> Figure | None:
@@ -159,12 +163,10 @@ def values(report: Report) -> Figure | None:
     if not found:
         return None
     by_bin = {b.low: b for b in found}
-    data, table = [], [("value", "steps", "mean width of the interval")]
-    for i in range(10):
-        b = by_bin.get(i / 10)
-        name, count = f"{i / 10:.1f} to {(i + 1) / 10:.1f}", b.steps if b else 0
-        data.append(Bar(name, count, note=f"{count:,}"))
-        table.append((name, f"{count:,}", f"{b.mean_width:.2f}" if b else "-"))
+    bins = [(f"{i / 10:.1f} to {(i + 1) / 10:.1f}", by_bin.get(i / 10)) for i in range(10)]
+    data = count_bars((name, b.steps if b else 0) for name, b in bins)
+    table = [("value", "steps", "mean width of the interval")]
+    table += [(name, f"{b.steps:,}", f"{b.mean_width:.2f}") if b else (name, "0", "-") for name, b in bins]
     steps = sum(b.steps for b in found)
     width = sum(b.mean_width * b.steps for b in found) / steps
     low = sum(b.steps for b in found if b.low < 0.2)
@@ -182,58 +184,41 @@ def positions(report: Report) -> Figure | None:
         return None
     labeled, true = sum(p.labeled for p in found), sum(p.true for p in found)
     names = [f"step {p.step}" if p.step < len(found) or p.step < 20 else f"step {p.step} on" for p in found]
-    data = [Bar(name, p.labeled, note=f"{p.labeled:,}") for name, p in zip(names, found, strict=True)]
+    data = count_bars((name, p.labeled) for name, p in zip(names, found, strict=True))
     table = [("first wrong step", "by the labels", "by the oracle")]
     table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "-") for name, p in zip(names, found, strict=True)]
-    middle = _median([(p.step, p.labeled) for p in found])
+    seen = accumulate(p.labeled for p in found)
+    middle = next(p.step for p, count in zip(found, seen, strict=True) if 2 * count >= labeled)
     oracle = f" The oracle finds one in {true:,}, including those with a right answer." if true else ""
     text = f"The labels name a first wrong step in {labeled:,} solutions; half of them by step {middle}.{oracle}"
     return _bars("First wrong step", data, text, table)
 
 
-def _median(counts: Sequence[tuple[int, int]]) -> int:
-    total, seen = sum(count for _, count in counts), 0
-    for step, count in counts:
-        seen += count
-        if 2 * seen >= total:
-            return step
-    return 0
-
-
 def balance(report: Report) -> Figure:
     steps = report.shape.steps
     labeled = steps.get("right", 0) + steps.get("wrong", 0)
-    data = [Bar(name, count, note=f"{count:,}") for name, count in steps.items()]
+    data = count_bars(steps.items())
     table = [("steps or solutions", "count"), *((f"steps: {n}", f"{c:,}") for n, c in steps.items())]
     table += [(f"solutions: answer {name}", f"{count:,}") for name, count in sorted(report.shape.solutions.items())]
     share = steps.get("wrong", 0) / labeled if labeled else 0
-    text = f"{labeled:,} steps have a label."
-    if labeled:
-        text = (
-            f"{labeled:,} steps have a label; {percent(share)} of them are wrong. A model that calls every step "
-            f"right is right in {percent(1 - share)}, so accuracy alone says little."
-        )
+    text = f"{labeled:,} steps have a label" + (
+        f"; {percent(share)} of them are wrong. A model that calls every step right is right in {percent(1 - share)}, "
+        "so accuracy alone says little."
+        if labeled
+        else "."
+    )
     return _bars("Steps by label", data, text, table)
 
 
-def calibrations(report: Report) -> Iterator[Figure]:
-    """Whether verdicts are right as often as their posterior says, by labeler."""
-    for one in report.shape.calibration:
-        yield _calibration(one)
-
-
-def _calibration(one: Calibration) -> Figure:
-    title = f"{one.labeler}: sureness against {TRUTHS[one.truth]}"
-    plane = Plane(title, ("posterior of the verdict", "share right"), (1, 1))
-    plane.diagonal()
-    plane.points([Point(b.mean_posterior, b.right.share, b.right.low, b.right.high) for b in one.bins])
-    table = [("mean posterior", "verdicts", "right")]
-    table += [(f"{b.mean_posterior:.2f}", f"{b.verdicts:,}", with_interval(b.right)) for b in one.bins]
+def calibration(one: Calibration) -> Figure:
+    """Whether one labeler's verdicts are right as often as their posterior says."""
     text = (
         f"{one.verdicts:,} verdicts of {one.labeler} by confidence. On the line it is right as often as it says, "
         f"below it is overconfident; the mean distance is {percent(one.mean_gap)}."
     )
-    return Figure(Markup(plane.svg), text, tuple(table))  # noqa: S704
+    title, head = f"{one.labeler}: sureness against {TRUTHS[one.truth]}", ("mean posterior", "verdicts", "right")
+    bins = [(b.mean_posterior, b.verdicts, b.right) for b in one.bins]
+    return _diagonal(title, ("posterior of the verdict", "share right"), bins, head, text)
 
 
 def costs(report: Report) -> Figure | None:

@@ -103,7 +103,7 @@ def page(run: RunFile, layout: Layout, report: Report) -> str:
         against=[f for truth in ("oracle", "people") if (f := figures.accuracy(report, truth))],
         stand_ins=[f for f in (figures.agreement(report), figures.held_out(report)) if f],
         shape=[f for f in (figures.values(report), figures.positions(report), figures.balance(report)) if f],
-        calibrations=list(figures.calibrations(report)),
+        calibrations=[figures.calibration(one) for one in report.shape.calibration],
         costs=figures.costs(report),
         courses=list(figures.courses(report, max(1, run.workers.engine))),
     )

@@ -4,11 +4,12 @@ Each shape has a class, so a page may set its own colors; by default charts are 
 column is narrow in units too, so its text is as large as the page's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import floor, log10
 from typing import NamedTuple
 
+from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.terminal.output import visible
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 210, 90, 48, 24
@@ -26,6 +27,15 @@ class Bar(NamedTuple):
     """Text at the right end."""
     other: float = 0.0
     """A second part, after the first."""
+
+
+def count_bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
+    return [Bar(name, count, note=f"{count:,}") for name, count in counts]
+
+
+def share_bars(shares: Iterable[tuple[str, Share | None]], digits: int = 1) -> list[Bar]:
+    """Return a bar for each share that is known."""
+    return [Bar(name, s.share, s.low, s.high, f"{s.share:.{digits}%}") for name, s in shares if s is not None]
 
 
 class Point(NamedTuple):

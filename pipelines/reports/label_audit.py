@@ -30,17 +30,16 @@ class Audit:
     def __init__(self) -> None:
         self._slices: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, row: LabeledProblem, truths: Sequence[Verdict | None]) -> None:
+    def add(self, row: LabeledProblem, truths: Sequence[Verdict | None], slices: Sequence[str]) -> None:
         """Add a problem with the truth of each solution; one without any does not count."""
-        problem, truths = row.problem, [None if truth is None or truth.abstained else truth for truth in truths]
+        truths = [None if truth is None or truth.abstained else truth for truth in truths]
         if not any(truths):
             return
         counts = Counter(["problems"])
         for solution, truth in zip(row.solutions, truths, strict=True):
             if truth is not None:
                 counts.update(_marks(solution.verdict, truth))
-        names = ["all", f"domain: {problem.domain}", f"source: {problem.source}"]
-        for name in names if problem.difficulty is None else [*names, f"difficulty: {problem.difficulty}"]:
+        for name in ("all", *slices):
             self._slices[name].update(counts)
 
     def figures(self) -> dict[str, AuditFigures]:

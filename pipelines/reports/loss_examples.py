@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.storage.layout import Layout, ShardStage
@@ -30,31 +31,29 @@ class LossExample(Record):
 
 def loss_examples(layout: Layout, stages: Mapping[ShardStage, StageTotal]) -> tuple[LossExample, ...]:
     """Return examples of every stage's most common reasons; shards are read until each has some."""
-    found: list[LossExample] = []
-    for stage, total in stages.items():
-        found += _some(layout, "rejected", stage, total.rejected)
-        found += _some(layout, "failures", stage, total.failures)
-    return tuple(found)
+    kinds = (("rejected", Rejected), ("failures", Failure))
+    return tuple(
+        example
+        for stage, total in stages.items()
+        for folder, record in kinds
+        for example in _some(layout.folder / folder / stage, record, stage, getattr(total, folder))
+    )
 
 
-def _some(layout: Layout, folder: str, stage: ShardStage, counts: Mapping[str, int]) -> list[LossExample]:
+def _some(
+    folder: AnyPath, record: type[Rejected | Failure], stage: ShardStage, counts: Mapping[str, int]
+) -> Iterator[LossExample]:
     ranked = sorted(counts, key=lambda reason: -counts[reason])[:REASONS]
     wanted = Counter({reason: min(EACH, counts[reason]) for reason in ranked})
-    found: list[LossExample] = []
-    paths: list[AnyPath] = sorted((layout.folder / folder / stage).glob("part-[0-9]*.parquet"), key=lambda p: p.name)
-    for path in paths:
-        rows: Iterator[Rejected | Failure] = (
-            read_rows(path, Rejected) if folder == "rejected" else read_rows(path, Failure)
-        )
-        for row in rows:
-            if not wanted.total():
-                return found
-            reason = _reason(row, wanted)
-            if wanted[reason] > 0:
-                wanted[reason] -= 1
-                text = _question(row.row) if isinstance(row, Rejected) else row.message
-                found.append(LossExample(stage=stage, reason=reason, problem_id=row.problem_id, text=text[:LONGEST]))
-    return found
+    paths: list[AnyPath] = sorted(folder.glob("part-[0-9]*.parquet"), key=lambda path: path.name)
+    for row in chain.from_iterable(read_rows(path, record) for path in paths):
+        if not wanted.total():
+            return
+        reason = _reason(row, wanted)
+        if wanted[reason] > 0:
+            wanted[reason] -= 1
+            text = _question(row.row) if isinstance(row, Rejected) else row.message
+            yield LossExample(stage=stage, reason=reason, problem_id=row.problem_id, text=text[:LONGEST])
 
 
 def _reason(row: Rejected | Failure, wanted: Counter[str]) -> str:

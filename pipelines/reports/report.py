@@ -84,10 +84,10 @@ class _Tally:
 
     def add_curated(self, row: LabeledProblem, truths: list[Verdict]) -> None:
         self.kept += sum(not solution.verdict.abstained for solution in row.solutions)
-        rollouts = [solution.rollout for solution in row.solutions]
+        rollouts, slices = [solution.rollout for solution in row.solutions], _policy_slices(row)
         ended = [bool(r.steps) and r.outcome != "undetermined" for r in rollouts]
-        self.audit.add(row, [truth if end else None for truth, end in zip(truths, ended, strict=True)])
-        self.people_audit.add(row, [people_verdict(r) if r.steps else None for r in rollouts])
+        self.audit.add(row, [truth if end else None for truth, end in zip(truths, ended, strict=True)], slices)
+        self.people_audit.add(row, [people_verdict(r) if r.steps else None for r in rollouts], slices)
         self.pairs.add(row, truths)
         self.shape.add_held_out(row)
         self.contents.add(row)

@@ -73,16 +73,15 @@ def _policy(report: Report) -> str:
 
 
 def _labelers(report: Report) -> str:
-    names = list(report.labelers)
-    if not names:
-        return ""
-    known = [
-        (title, *(figure(getattr(report.labelers[name], key)) for name in names))
-        for key, title in LABEL_FIGURES
-        if any(getattr(report.labelers[name], key) is not None for name in names)
-    ]
-    judged = any(report.labelers[name].first_error_places for name in names)
-    return table([("labels against the oracle" if judged else "labels", *names), *known]) if known else ""
+    judged = any(figures.first_error_places for figures in report.labelers.values())
+    return _against("labels against the oracle" if judged else "labels", report.labelers)
+
+
+def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
+    """Return the known figures as a table, a column for each labeler; empty if none is known."""
+    rows = [(title, [getattr(figures, key, None) for figures in found.values()]) for key, title in LABEL_FIGURES]
+    known = [(title, *map(figure, values)) for title, values in rows if any(value is not None for value in values)]
+    return table([(head, *found), *known]) if known else ""
 
 
 def reviewed_text(report: Report) -> str:
@@ -98,15 +97,10 @@ def reviewed_text(report: Report) -> str:
 
 def _people(report: Report) -> str:
     """The same figures against people's labels, where the problem sets carry some."""
-    if not report.people:
-        return ""
-    rows: list[tuple[str, ...]] = [("labels against people", *report.people)]
-    for key, title in LABEL_FIGURES:
-        if key in AgainstFigures.model_fields:
-            rows.append((title, *(figure(getattr(figures, key)) for figures in report.people.values())))
     audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
     sets = [f"{name}: {error_sets_text(found)}" for name, found in report.people_sets.items()]
-    return "\n\n".join([table(rows), *([audit] if report.people_audit else []), *sets])
+    known = _against("labels against people", report.people)
+    return "\n\n".join(part for part in (known, audit if report.people_audit else "", *sets) if part)
 
 
 def error_sets_text(found: ErrorSetFigures) -> str:
@@ -124,15 +118,10 @@ def _uncut(report: Report) -> str:
 
 
 def _strata(report: Report) -> str:
-    names = list(report.labelers)
-    slices = sorted({key for name in names for key, cell in report.labelers[name].by.items() if cell.wrong_solutions})
-    if not slices:
-        return ""
-    rows: list[tuple[str, ...]] = [("first error, exact (of n wrong)", *names)]
-    for key in slices:
-        cells = [report.labelers[name].by.get(key) for name in names]
-        rows.append((key, *(_of(cell) for cell in cells)))
-    return table(rows)
+    found = report.labelers
+    slices = sorted({key for figures in found.values() for key, cell in figures.by.items() if cell.wrong_solutions})
+    rows = [(key, *(_of(figures.by.get(key)) for figures in found.values())) for key in slices]
+    return table([("first error, exact (of n wrong)", *found), *rows]) if rows else ""
 
 
 def _of(cell: LabelFigures | None) -> str:
@@ -142,9 +131,7 @@ def _of(cell: LabelFigures | None) -> str:
 
 
 def _audit(report: Report) -> str:
-    if not report.audit:
-        return ""
-    return table([AUDIT_HEAD, *audit_rows(report.audit)])
+    return table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
 
 
 def _pairs(report: Report) -> str:
@@ -185,8 +172,8 @@ def audit_rows(audit: Mapping[str, AuditFigures]) -> list[tuple[str, ...]]:
     ]
 
 
-def with_interval(share: Share | None) -> str:
-    return "-" if share is None else f"{share.share:.3f} ({share.low:.3f} to {share.high:.3f})"
+def with_interval(share: Share | None, form: str = ".3f") -> str:
+    return "-" if share is None else f"{share.share:{form}} ({share.low:{form}} to {share.high:{form}})"
 
 
 def _exports(report: Report) -> str:

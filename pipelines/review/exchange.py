@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from stepforge.labelers.people_rule import digest_up_to, standing
+from stepforge.labelers.people_rule import standing
 from stepforge.pipelines.inputs.tables import rows_of
-from stepforge.pipelines.review.findings import add_findings, read_findings
+from stepforge.pipelines.review.findings import add_findings, finding_on, read_findings
 from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
 from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.storage.layout import Layout
@@ -98,19 +98,16 @@ def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:
 def _finding(
     row: LabeledProblem, solution: LabeledSolution, one: Said, origin: Origin, now: str, license_name: str
 ) -> StepFinding:
-    on_reference = one.finding == "reference_wrong"
-    step = None if on_reference else one.step
     try:
-        return StepFinding(
-            problem_id=row.problem.id,
-            solution_id=solution.rollout.id,
-            step=step,
-            finding=one.finding,
+        return finding_on(
+            row.problem,
+            solution.rollout,
+            one.step,
+            one.finding,
             note=one.note[:4000],
             reviewer=one.reviewer,
             at=one.at or now,
             seconds=one.seconds,
-            text_digest="" if on_reference else digest_up_to(solution.rollout, step),
             origin=origin,
             consent=one.consent,
             license=one.license or license_name,

@@ -10,12 +10,15 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import fsync_folder, naming
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
-from stepforge.schemas.review import StepFinding
+from stepforge.schemas.review import Finding, StepFinding
+from stepforge.schemas.rollout import Rollout
 
 FOLDER, FILE = "review", "findings.jsonl"
 R = TypeVar("R", bound=Record)
@@ -56,6 +59,14 @@ def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
         except ValidationError:
             continue
     return Lines(found, len(lines) - len(found))
+
+
+def finding_on(problem: Problem, rollout: Rollout, step: int | None, finding: Finding, **more: object) -> StepFinding:
+    """Return a finding on a step, or on the whole solution or the reference, tied to the text that it is about."""
+    about: dict[str, object] = {"problem_id": problem.id, "solution_id": rollout.id, "finding": finding, "step": None}
+    if finding != "reference_wrong":
+        about |= {"step": step, "text_digest": digest_up_to(rollout, step)}
+    return StepFinding.model_validate(about | more)
 
 
 def add_findings(layout: Layout, findings: Iterable[StepFinding]) -> int:

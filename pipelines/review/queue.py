@@ -7,10 +7,10 @@ with a suspect reference, because the solutions agree on another answer, and a f
 which look like the others and measure the reviewer.
 """
 
-import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
@@ -122,23 +122,19 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
     """
     if not layout.shards("label"):
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
-    best: list[tuple[float, int, QueueItem]] = []
-    gold: list[tuple[float, int, QueueItem]] = []
+    worth: list[QueueItem] = []
+    gold: list[tuple[float, QueueItem]] = []
     promising = candidates(layout, top, seed)
-    for number, (row, item) in enumerate(_items(layout, promising.rows, findings)):
+    for row, item in _items(layout, promising.rows, findings):
         if item.value > 0:
-            _keep(best, (item.value, -number, item), top)
-        known = _gold(row, item, seed)
-        if known is not None:
-            lot = rng_of(seed, "gold", known.solution_id).random()
-            _keep(gold, (lot, -number, known), -(-top // (GOLD_EVERY - 1)))
-    chosen = [item for _, _, item in sorted(best, key=lambda one: one[:2], reverse=True)]
-    golden = [item for *_, item in gold if not any(c.solution_id == item.solution_id for c in chosen[:top])]
+            worth.append(item)
+        if known := _gold(row, item, seed):
+            gold.append((rng_of(seed, "gold", known.solution_id).random(), known))
+    chosen = sorted(worth, key=lambda item: -item.value)[:top]
+    asked = {item.solution_id for item in chosen}
+    golden = [item for _, item in sorted(gold, key=itemgetter(0)) if item.solution_id not in asked]
+    golden = golden[: -(-top // (GOLD_EVERY - 1))]
     return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=promising.solutions)
-
-
-def _keep(heap: list[tuple[float, int, QueueItem]], entry: tuple[float, int, QueueItem], most: int) -> None:
-    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
 def _items(

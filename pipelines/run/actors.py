@@ -6,7 +6,6 @@ again, because a shard without its committed file is not done.
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
@@ -23,7 +22,7 @@ from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Engine, Scorer
+from stepforge.schemas.protocols import Engine
 from stepforge.schemas.record import Record
 
 
@@ -78,7 +77,7 @@ class EngineWorker(CpuWorker):
         """Return the counters of the worker's engines since it started: sums, and the longest times."""
         if self.work.engines is None:
             return {}
-        counters = [gate.counters() for gate in self.work.engines.gates]
+        counters = [gate.counters() for gate in self.work.engines.by_table().values()]
         most = {key: max(one[key] for one in counters) for key in ("away_seconds", "busy_ms")}
         summed = {key: sum(one[key] for one in counters) for key in counters[0]}
         return summed | most | {"checking": int(self._loading.locked())}
@@ -89,22 +88,20 @@ class EngineWorker(CpuWorker):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         if (engines := self.work.engines) is not None:
-            for gate in engines.gates:
+            for gate in engines.by_table().values():
                 await gate.close()
             if engines.scorer is not None:
                 await engines.scorer.close()
         await super().close()
 
-    async def _loaded(self) -> Engines:
+    async def _loaded(self) -> Engines[EngineGate]:
         if self.work.engines is None:
             run = self.work.run
             opened = await open_models(run)
-            tables = {"engine": opened.engine, **{table_of(name): one for name, one in opened.others.items()}}
-            tables |= {"judge": opened.judge} if opened.judge else {}
-            named = {table: engine.identity for table, engine in tables.items()}
+            named = {table: engine.identity for table, engine in opened.by_table().items()}
             await asyncio.to_thread(check_models, run, self.work.layout, named)
             self.work.engines = Engines(
-                self._gate(run.engine, opened.engine),
+                self._gate(run.engine, opened.policy),
                 self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
                 opened.scorer,
                 {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()},
@@ -130,16 +127,7 @@ class EngineWorker(CpuWorker):
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-class Opened(NamedTuple):
-    """The models of a run."""
-
-    engine: Engine
-    judge: Engine | None
-    scorer: Scorer | None
-    others: dict[str, Engine]
-
-
-async def open_models(run: RunFile) -> Opened:
+async def open_models(run: RunFile) -> Engines[Engine]:
     """Start a run's engines, and the judge's and the reward model where it names them.
 
     Raises:
@@ -157,4 +145,4 @@ async def open_models(run: RunFile) -> Opened:
     with naming_engine("judge"):
         judge = await open_engine(run.judge) if run.judge else None
     scorer = await open_scorer(run.scorer) if run.scorer else None
-    return Opened(engines.pop(""), judge, scorer, engines)
+    return Engines(engines.pop(""), judge, scorer, engines)

@@ -17,7 +17,7 @@ from stepforge.pipelines.engines.settings import (
     VllmEngineSettings,
 )
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
-from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.errors import RunFailed, first_line
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
 """Makes a killed worker take its children along: an engine's process would keep the GPU. A cluster's nodes
@@ -60,7 +60,7 @@ def start_ray(*, hub_token: bool = True) -> None:
             ray.init(address, **options)
     except Exception as error:  # Ray raises plain ones, also for a raylet that came up too late
         stop_ray()
-        raise RunFailed(f"Ray did not start ({str(error).splitlines()[0]}); run the same command again") from error
+        raise RunFailed(f"Ray did not start ({first_line(error)}); run the same command again") from error
 
 
 def stop_ray() -> None:

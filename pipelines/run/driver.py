@@ -207,7 +207,6 @@ class _Flow:
             "do",
             *(stage, shard, corpus, rates),
             rank=(-SHARD_STAGES.index(stage), shard.index),  # shards closest to done go first
-            timeout=self.run_file.workers.stage_timeout,
         )
         done.report.check()
         self.committed[stage].add(shard.index)

@@ -5,7 +5,6 @@ return when its replacement is ready, which on a cluster may have to wait for ro
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ MAX_CONCURRENCY = 4096
 """Calls that one async actor takes at a time; shards in flight are bounded elsewhere."""
 HEALTHY_SECONDS = 600.0
 """A worker that lived this long, or committed a shard, did not fail at startup: its death count restarts."""
-SLOW_START_SECONDS = 120.0
 LOOK_SECONDS = 5.0
 """Seconds between checks whether a worker that is not up can still come up."""
 CLOSE_SECONDS = 30.0
@@ -47,18 +45,18 @@ class Worker:
         self._began = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
 
-    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
+    async def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the worker.
 
         Raises:
             WorkerDied: its process or its engine is gone.
-            BadInput, RunFailed: as the worker raised them; any other error, and no answer in time, is a RunFailed.
+            BadInput, RunFailed: as the worker raised them; any other error is a RunFailed.
         """
         import ray
 
         actor = self.actor
         try:
-            answer = await asyncio.wait_for(_awaited(getattr(actor, method).remote(*arguments)), timeout)
+            answer = await getattr(actor, method).remote(*arguments)
         except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as error:
             self._bury(actor, error)
             raise WorkerDied from error
@@ -67,8 +65,6 @@ class Worker:
                 raise _as_raised(error) from error
             self._bury(actor, error.cause)
             raise WorkerDied from error
-        except TimeoutError:
-            raise RunFailed("a shard took longer than workers.stage_timeout; run the same command to resume") from None
         if method != "ready":
             self._deaths = 0
         return answer
@@ -160,7 +156,6 @@ class _Call:
     number: int
     method: str = field(compare=False)
     arguments: tuple[Any, ...] = field(compare=False)
-    timeout: float | None = field(compare=False)
     answer: "asyncio.Future[Any]" = field(compare=False)
 
     def settle(self, error: Exception | None, answer: Any = None) -> None:
@@ -175,29 +170,26 @@ class _Call:
 class Pool:
     """Workers, each with ``in_flight`` slots for shards. Belongs to one event loop."""
 
-    def __init__(self, workers: Sequence[Worker], in_flight: int, what: str) -> None:
+    def __init__(self, workers: Sequence[Worker], in_flight: int) -> None:
         self.workers = workers
-        self._what = what
         self._calls: asyncio.PriorityQueue[_Call] = asyncio.PriorityQueue()
         self._numbers = count()
         loop = asyncio.get_running_loop()
         self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
-        self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
         self._closing = False
 
-    async def call(self, method: str, *arguments: Any, rank: Rank = (), timeout: float | None = None) -> Any:
+    async def call(self, method: str, *arguments: Any, rank: Rank = ()) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
 
         Raises:
             BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, timeout, answer))
+        self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, answer))
         return await answer
 
     async def close(self) -> None:
         self._closing = True
-        self._warning.cancel()
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -205,14 +197,14 @@ class Pool:
 
     async def _serve(self, worker: Worker) -> None:
         """Give a worker one call after another; if it dies, its call goes to the first free worker."""
-        while not self._closing:  # in Python 3.11 ``wait_for`` loses a cancellation that meets its answer
+        while not self._closing:  # a cancellation may be lost where it meets the answer
             await asyncio.wait([worker.started()])
             call = await self._calls.get()
             if worker.failure is not None or call.answer.done():
                 call.settle(worker.failure)
                 continue
             try:
-                answer = await worker.call(call.method, *call.arguments, timeout=call.timeout)
+                answer = await worker.call(call.method, *call.arguments)
             except WorkerDied:
                 self._calls.put_nowait(call)
             except Exception as error:
@@ -220,28 +212,19 @@ class Pool:
             else:
                 call.settle(None, answer)
 
-    def _warn(self) -> None:
-        late = sum(not worker.started().done() for worker in self.workers)
-        others = "; the others work on" if late < len(self.workers) else ""
-        if late:
-            sys.stderr.write(
-                f"stepforge: {late} of {len(self.workers)} {self._what} are not up after {SLOW_START_SECONDS:.0f} s: "
-                f"still loading, or the cluster has no room for them{others}\n"
-            )
-
 
 def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
     from stepforge.pipelines.run.actors import EngineWorker
 
     options = {"num_cpus": 0, "num_gpus": engine_gpus(run)}
     workers = _workers(EngineWorker, run, folder, session, run.workers.engine, options)
-    return Pool(workers, run.workers.shards_in_flight, "workers with an engine")
+    return Pool(workers, run.workers.shards_in_flight)
 
 
 def cpu_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:
     from stepforge.pipelines.run.actors import CpuWorker
 
-    return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2, "CPU workers")
+    return Pool(_workers(CpuWorker, run, folder, session, run.workers.cpu, {"num_cpus": 0}), 2)
 
 
 def _workers(

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
 from stepforge.generators.policies import Policies
@@ -13,7 +12,8 @@ from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.model_sources import seed_problems
-from stepforge.pipelines.run.stage_table import STAGES, Made, Task, cause, needs_engine, outcomes
+from stepforge.pipelines.run.probe import table_of
+from stepforge.pipelines.run.stage_table import STAGES, Made, Task, needs_engine
 from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
@@ -33,21 +33,28 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 
+E = TypeVar("E")
+F = TypeVar("F")
 
-class Engines(NamedTuple):
-    """What a worker has loaded."""
 
-    policy: EngineGate
-    judge: EngineGate | None = None
+class Engines(NamedTuple, Generic[E]):
+    """The models of a run, as they were opened or as shards share them."""
+
+    policy: E
+    judge: E | None = None
     """None: judges use the policy's own model."""
     scorer: Scorer | None = None
-    others: Mapping[str, EngineGate] = MappingProxyType({})
+    others: Mapping[str, E] = MappingProxyType({})
     """Those that ways name."""
 
-    @property
-    def gates(self) -> list[EngineGate]:
-        """All that sample, the policy's first."""
-        return [self.policy, *([self.judge] if self.judge else []), *self.others.values()]
+    def by_table(self) -> dict[str, E]:
+        """Return all that sample, by their table of the run file; the policy's first."""
+        judge = {} if self.judge is None else {"judge": self.judge}
+        return {"engine": self.policy} | judge | {table_of(name): one for name, one in self.others.items()}
+
+    def each(self, wrapped: Callable[[E], F]) -> "Engines[F]":
+        judge = None if self.judge is None else wrapped(self.judge)
+        return Engines(wrapped(self.policy), judge, self.scorer, {n: wrapped(one) for n, one in self.others.items()})
 
 
 class ShardDone(NamedTuple):
@@ -64,7 +71,12 @@ class ShardWork:
     """Everything a worker needs to do any stage on any shard of one run."""
 
     def __init__(
-        self, run: RunFile, folder: AnyPath, grader: PooledGrader, engines: Engines | None, session: str | None = None
+        self,
+        run: RunFile,
+        folder: AnyPath,
+        grader: PooledGrader,
+        engines: Engines[EngineGate] | None,
+        session: str | None = None,
     ) -> None:
         """``engines`` is None on workers without one, and until it is loaded. With ``session``, nothing is committed
         after another driver takes over the folder."""
@@ -92,10 +104,8 @@ class ShardWork:
         index = task.shard.index
         folder, kept = self.layout.journal(stage, index), self.layout.completions(stage, index)
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
-        engine = JournaledEngine(self.engines.policy, journal)
-        judge = JournaledEngine(self.engines.judge, journal) if self.engines.judge else engine
-        others = {name: JournaledEngine(gate, journal) for name, gate in self.engines.others.items()}
-        policies = Policies(engine, self.run.policy, judge, self.grader.run_python, others)
+        engines = self.engines.each(lambda gate: JournaledEngine(gate, journal))
+        policies = Policies(engines.policy, self.run.policy, engines.judge, self.grader.run_python, engines.others)
         try:
             report = await self._done(stage, task._replace(policies=policies, scorer=self.engines.scorer))
         except BaseException:
@@ -103,7 +113,7 @@ class ShardWork:
             raise
         await journal.end()
         await asyncio.to_thread(keep_completions, folder, kept)
-        seconds = sum(engine.seconds for engine in {engine, judge, *others.values()})
+        seconds = sum(engine.seconds for engine in engines.by_table().values())
         return ShardDone(report, 0.0, seconds, journal.replayed)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
@@ -121,21 +131,7 @@ class ShardWork:
     def _commit(self, stage: ShardStage, task: Task, made: Made) -> ShardReport:
         """Write rows set aside first and the shard last: its file proves that everything is there."""
         index = task.shard.index
-        report = ShardReport(
-            stage=stage,
-            shard=index,
-            rows_in=made.rows_in,
-            rows_out=len(made.rows),
-            rejected=dict(sorted(Counter(cause(r) for r in made.rejected).items())),
-            failures=dict(sorted(Counter(f.error for f in made.failures).items())),
-            cost=made.cost,
-            labelers=made.labelers,
-            policies=made.policies,
-            watched=made.watched,
-            outcomes=outcomes(made.rollouts),
-            labeled_steps=made.labeled_steps,
-        )
-        report.check()
+        report = made.report(stage, index)
         self.check_session()
         stamp = self._stamp(stage, task)
         _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)

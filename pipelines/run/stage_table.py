@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeVar
 
-from stepforge.filters import Corpus
+from stepforge.filters import Corpus, CurateFilter
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.contracts import with_rates
@@ -15,6 +15,7 @@ from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, write_problems
 from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label_by, vet
 from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
+from stepforge.pipelines.run_folder.ledger import ShardReport, added
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
@@ -77,6 +78,25 @@ class Made(NamedTuple):
     labeled_steps: int = 0
     brought: Sequence[Brought] = ()
     """Solutions supplied with the problems; they have their own file."""
+
+    def report(self, stage: ShardStage, shard: int) -> ShardReport:
+        """Raises RunFailed: rows are unaccounted for."""
+        report = ShardReport(
+            stage=stage,
+            shard=shard,
+            rows_in=self.rows_in,
+            rows_out=len(self.rows),
+            rejected=added([Counter(map(_cause, self.rejected))]),
+            failures=added([Counter(failure.error for failure in self.failures)]),
+            cost=self.cost,
+            labelers=self.labelers,
+            policies=dict(self.policies),
+            outcomes=_outcomes(self.rollouts),
+            watched=self.watched,
+            labeled_steps=self.labeled_steps,
+        )
+        report.check()
+        return report
 
 
 class Stage(NamedTuple):
@@ -182,8 +202,11 @@ def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Ro
 
 
 def _curate(task: Task) -> Made:
-    rows = _read(task, "label", LabeledProblem)
-    sifted = curate(rows, task.run.curate)
+    return curated(_read(task, "label", LabeledProblem), task.run.curate)
+
+
+def curated(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Made:
+    sifted = curate(rows, filters)
     steps = sum(row.labeled_steps for row in sifted.kept)
     return Made(kept_rows(rows, sifted.kept), len(rows), rejected=sifted.rejected, labeled_steps=steps)
 
@@ -223,12 +246,12 @@ def _read_brought(task: Task) -> dict[str, list[Brought]]:
     return solutions
 
 
-def cause(rejected: Rejected) -> str:
+def _cause(rejected: Rejected) -> str:
     """Key under which a rejection is counted: messages of malformed source rows all differ."""
     return rejected.filter if rejected.filter == FILTER else f"{rejected.filter}: {rejected.reason}"
 
 
-def outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
+def _outcomes(rollouts: Sequence[Rollout]) -> dict[str, int]:
     counts: Counter[str] = Counter(r.outcome for r in rollouts)
     counts.update(f"finish {r.finish}" for r in rollouts if r.finish != "stop")
     return dict(sorted(counts.items()))

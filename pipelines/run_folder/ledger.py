@@ -58,6 +58,9 @@ class ShardReport(Record):
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
 
 
+MERGED, SUMMED = ("rejected", "failures", "outcomes"), ("rows_in", "rows_out", "labeled_steps", "cost")
+
+
 class StageTotal(Record):
     """What one stage did with all shards so far."""
 
@@ -74,18 +77,9 @@ class StageTotal(Record):
 
     def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
         """Return the same with one more report."""
-        return StageTotal(
-            shards=self.shards + shards,
-            rows_in=self.rows_in + report.rows_in,
-            rows_out=self.rows_out + report.rows_out,
-            labeled_steps=self.labeled_steps + report.labeled_steps,
-            rejected=added((self.rejected, report.rejected)),
-            failures=added((self.failures, report.failures)),
-            outcomes=added((self.outcomes, report.outcomes)),
-            seconds=self.seconds,
-            engine_seconds=self.engine_seconds,
-            cost=self.cost + report.cost,
-        )
+        merged = {name: added((getattr(self, name), getattr(report, name))) for name in MERGED}
+        summed = {name: getattr(self, name) + getattr(report, name) for name in SUMMED}
+        return self.model_copy(update={"shards": self.shards + shards, **merged, **summed})
 
     def took(self, time: StageTime) -> "StageTotal":
         """Return the same with the time of one more session."""

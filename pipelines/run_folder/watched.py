@@ -50,21 +50,9 @@ class Watched(Summed):
 
 
 class WatchedFigures(Record):
-    """The counts, the resulting shares (None if nothing was counted), and how to judge them."""
+    """The counts, their shares in words, and how to judge them."""
 
     counts: Watched
-    policy_pass_rate: float | None
-    solutions: int
-    cut_off: float | None
-    """Share of all own solutions that hit the token limit, with or without a verdict."""
-    wrong_without_answer: float | None
-    wrong_rollouts: int
-    identical_pairs: float | None
-    identical_pairs_by_chance: float | None
-    pairs_with_a_wrong_one: int
-    pass_rate_after_right_step: float | None
-    pass_rate_of_their_questions: float | None
-    completions_after_right_step: int
     text: str
     warning: str | None
     """What would have stopped the run under the default limits, or made much of it useless."""
@@ -180,22 +168,8 @@ def _often_cut_off(seen: Watched) -> str | None:
 
 
 def watched_figures(seen: Watched) -> WatchedFigures:
-    return WatchedFigures(
-        counts=seen,
-        policy_pass_rate=_share(seen.right, seen.solved),
-        solutions=seen.solved,
-        cut_off=_share(seen.cut_off, seen.solved + seen.cut_off),
-        wrong_without_answer=_share(seen.without_answer, seen.wrong),
-        wrong_rollouts=seen.wrong,
-        identical_pairs=_share(seen.identical, seen.pairs),
-        identical_pairs_by_chance=_share(seen.expected, seen.expected_of),
-        pairs_with_a_wrong_one=seen.pairs,
-        pass_rate_after_right_step=_share(seen.after_right, seen.after),
-        pass_rate_of_their_questions=_share(seen.after_root, seen.after),
-        completions_after_right_step=seen.after,
-        text=watched_text(seen),
-        warning=reason_to_stop(seen, Watch(), temperature=1.0, ended=True) or _often_cut_off(seen),
-    )
+    warning = reason_to_stop(seen, Watch(), temperature=1.0, ended=True) or _often_cut_off(seen)
+    return WatchedFigures(counts=seen, text=watched_text(seen), warning=warning)
 
 
 def watched_text(seen: Watched) -> str:
@@ -215,7 +189,3 @@ def watched_text(seen: Watched) -> str:
 
 def _percent(part: float, whole: int) -> str:
     return f"{part / whole:.0%} of {whole:,}" if whole else "-"
-
-
-def _share(part: float, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None

@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, NamedTuple, TypedDict, TypeVar
+from typing import Literal, NamedTuple, TypedDict, TypeVar, get_args
 
 from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
@@ -29,7 +28,7 @@ __all__ = ["Limits", "NoIsolation", "Ran", "Ruling", "Sandbox"]
 
 T = TypeVar("T")
 
-_WORDS: dict[str, Outcome] = {"correct": "correct", "wrong": "wrong", "undetermined": "undetermined"}
+_WORDS: dict[str, Outcome] = {word: word for word in get_args(Outcome)}
 DEFAULT = Limits()
 _TRIES = 3
 OWN_MEMORY = 4 << 30
@@ -62,7 +61,7 @@ class Question(TypedDict):
     kept: dict[str, str]
 
 
-class Sandbox:
+class Sandbox(AbstractAsyncContextManager["Sandbox"]):
     """``processes`` executions at a time; belongs to no event loop, and may be shared by many tasks.
 
     Nothing starts before the first use, and nothing outlives ``close``.
@@ -104,12 +103,7 @@ class Sandbox:
         """End all processes; what is still running has no result."""
         await asyncio.to_thread(self._end)
 
-    async def __aenter__(self) -> "Sandbox":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _do(self, work: Callable[[Zygote], T]) -> T:
@@ -194,7 +188,7 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     with _Execution(zygote, limits) as execution:
         (control, theirs), (output, written) = execution.pair(), execution.pair()
         execution.start({"run": {"control": theirs, "output": written}})
-        _tell(control, {"program": program, "limit": limits.output})
+        send(control.fileno(), {"program": program, "limit": limits.output})
         heard = execution.listen(control, output)
     text = heard.output.decode(errors="backslashreplace")
     if heard.answer is None:
@@ -217,7 +211,7 @@ def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
         execution.start({"program": {"control": served}, "tests": {"control": theirs, "link": link}})
         fields = verifier.model_dump(include={"tests", "entry_point", "setup"})
-        _tell(control, {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
+        send(control.fileno(), {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", "died") if heard.in_time else Ruling(verifier.over_limit, "time over")
@@ -231,7 +225,7 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: Question) 
     with _Execution(zygote, Limits(seconds=verifier.seconds, memory=OWN_MEMORY)) as execution:
         control, theirs = execution.pair()
         execution.start({"function": {"control": theirs}}, tuple(path), own_program=True)
-        _tell(control, {"function": verifier.function, "path": path, **question})
+        send(control.fileno(), {"function": verifier.function, "path": path, **question})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", f"{verifier.function}: {'died' if heard.in_time else 'time over'}")
@@ -247,7 +241,7 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: Question) 
         given, source = execution.pair()
         files = {"control": theirs, "output": written, "input": source}
         execution.start({"command": files}, reads, own_program=True)
-        _tell(control, {"command": command})
+        send(control.fileno(), {"command": command})
         with suppress(OSError):  # a command that does not read
             given.sendall(json.dumps(question).encode() + b"\n")
         given.close()
@@ -260,10 +254,6 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: Question) 
     if not lines or lines[-1] not in _WORDS:
         return Ruling("undetermined", f"{command[0]}: its last word is not correct, wrong or undetermined")
     return Ruling(_WORDS[lines[-1]])
-
-
-def _tell(control: socket.socket, message: Mapping[str, object]) -> None:
-    send(control.fileno(), message)
 
 
 def _ruling(answer: Mapping[str, object]) -> Ruling:

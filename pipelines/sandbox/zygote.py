@@ -31,17 +31,7 @@ _LIBRARY = (_STANDARD, *(path for path in sys.path if path.endswith("lib-dynload
 _DESCRIPTORS = 64
 _PLACED, _RULES = 100, 200
 """File descriptor numbers in transit, above all that a zygote has open."""
-_INSTALLED = (
-    "/usr/lib",
-    "/lib",
-    "/usr/local/lib",
-    "/usr/lib64",
-    "/lib64",
-    "/usr/bin",
-    "/bin",
-    "/usr/local/bin",
-    "/usr/share",
-)
+_INSTALLED = tuple("/usr/lib /lib /usr/local/lib /usr/lib64 /lib64 /usr/bin /bin /usr/local/bin /usr/share".split())
 _DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
 
 

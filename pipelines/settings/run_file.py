@@ -1,5 +1,6 @@
 """The run file: a list of parts. Every setting has a default except the problems, the engine and the labelers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tomli_w
@@ -24,6 +25,9 @@ AnySource = Annotated[
 ]
 
 
+DEFAULT_TRAINER = "{python} -m stepforge.pipelines.commands.finetune --data {data} --model {model} --out {out}"
+
+
 class Workers(Record):
     """How many processes, and how much each works on at a time."""
 
@@ -40,8 +44,6 @@ class Workers(Record):
     """GPUs reserved per engine; by default the engine's tensor parallel size if Ray sees GPUs, else none."""
     max_restarts: int = Field(default=3, ge=0)
     """How often a dead worker is restarted before the run stops."""
-    stage_timeout: float | None = Field(default=None, gt=0)
-    """Time limit for one shard in one stage, in seconds; None for no limit."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the driver that serves the run's figures to Prometheus; None for none."""
     metrics_host: str = "127.0.0.1"
@@ -67,23 +69,10 @@ class Watch(Record):
 class Training(Record):
     """How ``stepforge run --rounds`` makes the next round's policy."""
 
-    command: tuple[str, ...] = Field(
-        default=(
-            "{python}",
-            "-m",
-            "stepforge.pipelines.commands.finetune",
-            "--data",
-            "{data}",
-            "--model",
-            "{model}",
-            "--out",
-            "{out}",
-        ),
-        min_length=1,
-    )
+    command: tuple[str, ...] = Field(default=tuple(DEFAULT_TRAINER.split()), min_length=1)
     """Program and arguments; ``{data}`` is the folder of the round's data sets, ``{model}`` the folder or name of its
     model, ``{out}`` an empty folder for the new one, ``{pairs}`` the file of pairs across rounds, ``{python}`` this
-    Python. The default fine-tunes on the ``rejection_sampling`` and ``reflection`` exports."""
+    Python. The default fine-tunes on the ``rejection_sampling`` export."""
     same_problems: bool = False
     """Whether every round has the same problems instead of new ones; then pairs of solutions from different rounds for
     the same question are written to ``cross_round_pairs.jsonl``."""
@@ -127,12 +116,8 @@ class RunFile(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunFile":
-        _distinct("label", [labeler.name for labeler in self.label])
-        if all(isinstance(part, Combiner) for part in speaking(self.label)):
-            raise ValueError("label: consensus and contrast need another labeler; list at least one")
-        unscored = [part.name for part in self.label if self.scorer is None and reads_scores(part)]
-        if unscored:
-            raise ValueError(f"label: {unscored[0]} needs a reward model's scores; name the model under [scorer]")
+        if fault := labelers_fault(self.label, scored=self.scorer is not None):
+            raise ValueError(f"label: {fault}")
         if self.solve is not None and self.solve.value == "scorer" and self.scorer is None:
             raise ValueError("solve: its value is a reward model's score; name the model under [scorer]")
         if isinstance(self.solve, Beam) and self.policy.segmenter.kind != "line":
@@ -156,8 +141,18 @@ class RunFile(Record):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
 
-def reads_scores(part: AnyPart) -> bool:
-    """Whether a labeler needs a reward model."""
+def labelers_fault(labelers: Sequence[AnyPart], *, scored: bool) -> str | None:
+    """Return why these labelers cannot label together, with a reward model's scores or without; None if they can."""
+    names = [part.name for part in labelers]
+    if twice := [name for name in names if names.count(name) > 1]:
+        return f"{twice[0]} is listed twice; give one of them another name, or drop it"
+    if all(isinstance(part, Combiner) for part in speaking(labelers)):
+        return "consensus and contrast need another labeler; list at least one"
+    unscored = [part.name for part in labelers if not scored and _reads_scores(part)]
+    return f"{unscored[0]} needs a reward model's scores; name the model as scorer" if unscored else None
+
+
+def _reads_scores(part: AnyPart) -> bool:
     return isinstance(part, RewardModel | Cascade) or (isinstance(part, ChangePoint) and part.prior != "none")
 
 

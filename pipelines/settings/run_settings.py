@@ -16,6 +16,8 @@ from stepforge.schemas.own_part import IMPORTING
 
 RUN_FILE_BYTES = 1 << 20
 """Size of the largest ``run.toml`` that is read from a run folder."""
+FILES = frozenset({"path", "against", "command", "reads"})
+"""Settings that name files."""
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -56,7 +58,8 @@ def parse_settings(
     A user's own parts are imported only on request: reading a run folder executes none of its code.
     """
     try:
-        run = RunFile.model_validate(_absolute_paths(settings, folder), context=IMPORTING if import_own_parts else None)
+        found = {key: _resolved(settings[key], folder) for key in ("generate", "vet") if folder and key in settings}
+        run = RunFile.model_validate({**settings, **found}, context=IMPORTING if import_own_parts else None)
     except ValidationError as error:
         raise BadInput(f"{where}: {faults(error, settings)}") from None
     if misplaced := list(_truth_values(settings, run.model_dump())):
@@ -76,56 +79,21 @@ def _truth_values(written: Any, read: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _absolute_paths(settings: Mapping[str, object], folder: Path | None) -> Mapping[str, object]:
-    """Resolve the paths of problem sets and held-out sets against the run file's folder, unless they exist relative to
-    the current folder."""
-    if folder is None:
-        return settings
-    vet = [
-        {**part, "against": _resolved(part["against"], folder)}
-        if isinstance(part, dict) and "against" in part
-        else part
-        for part in _listed(settings.get("vet"))
-    ]
-    sources = [_resolved_source(part, folder) for part in _resolved(settings.get("generate"), folder)]
-    return {**settings, **({"vet": vet} if vet else {}), **({"generate": sources} if sources else {})}
-
-
-def _resolved_source(part: Any, folder: Path) -> Any:
-    if not isinstance(part, dict):
-        return part
-    if "seeds" in part:
-        part = {**part, "seeds": _resolved([part["seeds"]], folder)[0]}
-    if isinstance(part.get("verifier"), dict):
-        rule = {key: _absolute_files(value, folder) for key, value in part["verifier"].items()}
-        part = {**part, "verifier": rule}
-    return part
-
-
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _resolved(places: object, folder: Path) -> list[Any]:
-    """Return places, tables with a path or texts; a text that is an existing path becomes such a table."""
-    found: list[Any] = []
-    for place in _listed(places):
-        path = place.get("path") if isinstance(place, dict) else place
-        if isinstance(path, str) and path and not Path(path).exists() and (folder / path).exists():
-            path = str(folder / path)
-        if isinstance(place, dict):
-            found.append({**place, "path": path} if "path" in place else place)
-        else:
-            found.append({"path": path} if isinstance(path, str) and path and Path(path).exists() else path)
-    return found
-
-
-def _absolute_files(value: Any, folder: Path) -> Any:
-    """Return a command's words with absolute file names: it runs in its own folder."""
-    if not isinstance(value, list):
+def _resolved(value: Any, folder: Path, key: str = "") -> Any:
+    """Resolve the files that problem sets, held-out sets and verifiers name against the run file's folder, unless they
+    exist relative to the current folder. A verifier's are made absolute: it runs in its own folder."""
+    if isinstance(value, dict):
+        return {name: _resolved(item, folder, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, folder, key) for item in value]
+    if not isinstance(value, str) or not value or key not in FILES:
         return value
-    there = [Path(part) if isinstance(part, str) and Path(part).exists() else folder / str(part) for part in value]
-    return [str(path.absolute()) if path.exists() else part for part, path in zip(value, there, strict=True)]
+    path = value if Path(value).exists() else str(folder / value)
+    if not Path(path).exists():
+        return value
+    if key == "against":
+        return {"path": path}
+    return path if key == "path" else str(Path(path).absolute())
 
 
 def _apply_override(settings: dict[str, object], override: str) -> None:

@@ -1,41 +1,32 @@
 """The journal of a shard: every completion of the engine, written as it arrives, so a kill costs only seconds.
 
-Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the payload. Everything from the first torn or
-damaged frame on is ignored; those completions are sampled again. Every attempt at a shard writes its own file, so a
-killed driver's orphan never writes into another's, and the first record of a request counts. In an object store, which
-cannot append, each flush is an object.
+Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the request's key and the completion as JSON.
+Everything from the first torn or damaged frame on is ignored; those completions are sampled again. Every attempt at a
+shard writes its own file, so a killed driver's orphan never writes into another's, and the first record of a request
+counts. In an object store, which cannot append, each flush is an object.
 """
 
 import asyncio
-import math
 import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
 from uuid import uuid4
 
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, naming
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
-from stepforge.schemas.rollout import Finish
 
 FLUSH_SECONDS = 2.0
 """The most that a kill of the process loses, besides requests in flight."""
 FRAME = struct.Struct("<II")
 KEY_BYTES = 16
-MAGIC = b"stepforge journal 2\n"
-HEAD = struct.Struct("<4I3qdB")
-"""Bytes of the text, lengths of the three lists, three counts of tokens, mean log-probability (NaN if there is none),
-finish."""
-_NUMBERS = {"token_ids": "q", "token_ends": "q", "logprobs": "d"}
-"""The lists, and the types of their numbers."""
-_FINISHES = get_args(Finish)
+MAGIC = b"stepforge journal 3\n"
 
 
 class Journal:
@@ -69,7 +60,7 @@ class Journal:
         """
         if self._forgotten:  # the answer to a cancelled search
             return
-        payload = key + _packed(completion)
+        payload = key + completion.model_dump_json().encode()
         self._buffer += (FRAME.pack(len(payload), zlib.crc32(payload)), payload)
         if self._flushing is None or self._flushing.done():
             self._raise_failure()
@@ -129,8 +120,8 @@ def journalled(folder: AnyPath) -> dict[bytes, Completion]:
     for path in listed(folder, "*.frames"):
         with naming(path):
             data = path.read_bytes()
-        for key, completion in _read(data, path):
-            known.setdefault(key, completion)
+        for payload in _frames(data, path):
+            known.setdefault(payload[:KEY_BYTES], Completion.model_validate_json(payload[KEY_BYTES:]))
     return known
 
 
@@ -161,52 +152,12 @@ def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) 
     return digest.digest()
 
 
-def _packed(completion: Completion) -> bytes:
-    """A head of fixed length, the text, then the lists of numbers as raw arrays: JSON would take several times as
-    long."""
-    arrays = [array(kind, getattr(completion, name)) for name, kind in _NUMBERS.items()]
-    text = completion.text.encode("utf-8", "surrogatepass")
-    mean = math.nan if completion.mean_logprob is None else completion.mean_logprob
-    counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
-    head = HEAD.pack(len(text), *map(len, arrays), *counts, mean, _FINISHES.index(completion.finish))
-    return b"".join((head, text, *arrays))
-
-
-def _unpacked(payload: bytes) -> Completion:
-    size, *lengths, tokens, prompt_tokens, cached_tokens, mean, finish = HEAD.unpack_from(payload)
-    position = HEAD.size + size
-    text = payload[HEAD.size : position].decode("utf-8", "surrogatepass")
-    numbers: list[tuple[Any, ...]] = []
-    for kind, count in zip(_NUMBERS.values(), lengths, strict=True):
-        values: array[float] = array(kind)
-        end = position + values.itemsize * count
-        values.frombytes(payload[position:end])
-        numbers.append(tuple(values))
-        position = end
-    token_ids, token_ends, logprobs = numbers
-    return Completion(
-        text=text,
-        token_ids=token_ids,
-        token_ends=token_ends,
-        finish=_FINISHES[finish],
-        tokens=tokens,
-        prompt_tokens=prompt_tokens,
-        cached_tokens=cached_tokens,
-        mean_logprob=None if math.isnan(mean) else mean,
-        logprobs=logprobs,
-    )
-
-
-def _read(data: bytes, path: AnyPath) -> Iterator[tuple[bytes, Completion]]:
+def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
+    """Yield the payloads up to the first torn or damaged one."""
     if not data.startswith(MAGIC):
         if data:
             say(f"stepforge: {path}: a journal without its first line; ignored", err=True)
         return
-    for payload in _frames(data, path):
-        yield payload[:KEY_BYTES], _unpacked(payload[KEY_BYTES:])
-
-
-def _frames(data: bytes, path: AnyPath) -> Iterable[bytes]:
     position = len(MAGIC)
     while position + FRAME.size <= len(data):
         length, checksum = FRAME.unpack_from(data, position)

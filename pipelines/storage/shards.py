@@ -8,7 +8,6 @@ another's place is rejected.
 
 import json
 import os
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -25,7 +24,7 @@ from stepforge.pipelines.storage.layout import ShardStage, shard_index, stage_of
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
 from stepforge.schemas.arrow import arrow_schema, from_table, to_table
-from stepforge.schemas.errors import RunFailed
+from stepforge.schemas.errors import RunFailed, first_line
 from stepforge.schemas.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -195,24 +194,14 @@ def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
-    """Return one record of a shard; only its row group is read.
+    """Return one record of a shard; what follows it is not read.
 
     Raises:
         IndexError: the shard has no such row.
     """
-    with _opened(path, record) as (file, _):
-        footer = file.metadata
-        ends = list(accumulate(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
-        if not 0 <= row < footer.num_rows:
-            raise IndexError(row)
-        group = bisect_right(ends, row)
-        first = ends[group] - footer.row_group(group).num_rows
-        for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group]):
-            if row < first + batch.num_rows:
-                (found,) = from_table(pa.Table.from_batches([batch.slice(row - first, 1)]), record)
-                return found
-            first += batch.num_rows
-        raise ValueError(f"row {row} is missing")
+    for found in read_rows(path, record, only={row}):
+        return found
+    raise IndexError(row)
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> ShardMetadata:
@@ -268,5 +257,4 @@ def _source(path: AnyPath) -> Any:
 
 
 def _damaged(path: AnyPath, error: Exception) -> RunFailed:
-    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return RunFailed(f"{path}: damaged shard ({first_line}); delete this file and run again")
+    return RunFailed(f"{path}: damaged shard ({first_line(error)}); delete this file and run again")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from stepforge.schemas.errors import BadInput, RunFailed
+from stepforge.schemas.errors import BadInput, RunFailed, first_line
 
 SCHEMES = ("s3", "gs", "gcs", "hf")
 
@@ -138,8 +138,7 @@ def _store_place(address: str, scheme: str) -> StorePath:
     try:
         filesystem, key = FileSystem.from_uri(address.replace("gcs://", "gs://", 1))
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"{address}: this store cannot be opened ({first})") from None
+        raise BadInput(f"{address}: this store cannot be opened ({first_line(error)})") from None
     return StorePath(key.rstrip("/"), scheme, filesystem)
 
 

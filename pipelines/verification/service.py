@@ -1,14 +1,21 @@
 """The verifier over HTTP, on loopback with a token: ``/verify``, ``/credit``, and OpenRLHF's remote reward."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+from prometheus_client import Counter
 from pydantic import Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.scorers.named import named_scorer
 from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
+from stepforge.pipelines.serving.meter import Meter
 from stepforge.pipelines.verification.credit import step_credit
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
 from stepforge.pipelines.verification.verdicts import (
@@ -21,13 +28,6 @@ from stepforge.pipelines.verification.verdicts import (
 )
 from stepforge.schemas.protocols import EngineDead, Scorer
 from stepforge.schemas.record import Record
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp
-
-    from stepforge.pipelines.serving.meter import Meter
 
 Asked = TypeVar("Asked", bound=Record)
 
@@ -64,38 +64,24 @@ class OpenRlhfRequest(Record):
     labels: tuple[str, ...]
 
 
-class Refused(Exception):
-    """A request answered with an error status and one line."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status = status
-
-
 class VerifierRoutes:
     """Answers requests with a verifier, and a reward model if there is one."""
 
-    def __init__(self, verifier: Verifier, limits: VerifierLimits, scorer: Scorer | None, meter: "Meter") -> None:
-        from prometheus_client import Counter
-
+    def __init__(self, verifier: Verifier, limits: VerifierLimits, scorer: Scorer | None, meter: Meter) -> None:
         self._verifier = verifier
         self._limits = limits
         self._scorer = scorer
         self._outcomes = Counter("stepforge_verdicts_total", "Verdicts.", ("outcome",), registry=meter.registry)
 
-    async def verify(self, request: "Request") -> "Response":
-        from starlette.responses import Response
-
+    async def verify(self, request: Request) -> Response:
         found = await self._verdicts(request, await _read(request, VerifyRequest))
         rows = b",".join(one.model_dump_json().encode() for one in found)
         return Response(b'{"verdicts":[' + rows + b"]}", media_type="application/json")
 
-    async def open_rlhf(self, request: "Request") -> "Response":
-        from starlette.responses import JSONResponse
-
+    async def open_rlhf(self, request: Request) -> Response:
         asked = await _read(request, OpenRlhfRequest)
         if not len(asked.query) == len(asked.prompts) == len(asked.labels):
-            raise Refused(422, "query, prompts and labels are not equally long")
+            raise HTTPException(422, "query, prompts and labels are not equally long")
         triples = zip(asked.query, asked.prompts, asked.labels, strict=True)
         items = tuple(Item(response=query.removeprefix(prompt), reference=label) for query, prompt, label in triples)
         found = await self._verdicts(request, VerifyRequest(items=items))
@@ -103,11 +89,9 @@ class VerifierRoutes:
         undetermined = [float(one.outcome == "undetermined") for one in found]
         return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
 
-    async def credit(self, request: "Request") -> "Response":
-        from starlette.responses import JSONResponse
-
+    async def credit(self, request: Request) -> Response:
         if self._scorer is None:
-            raise Refused(404, "this service has no reward model: start it with --scorer")
+            raise HTTPException(404, "this service has no reward model: start it with --scorer")
         asked = await _read(request, CreditRequest)
         _limited(len(asked.items), self._limits.items)
         work = (step_credit(self._scorer, item.question, [item.steps]) for item in asked.items)
@@ -121,7 +105,7 @@ class VerifierRoutes:
     def health(self) -> Mapping[str, object]:
         return {"service": "verify", "credit": self._scorer is not None, **self._limits.model_dump()}
 
-    async def _verdicts(self, request: "Request", asked: VerifyRequest) -> list[Verified]:
+    async def _verdicts(self, request: Request, asked: VerifyRequest) -> list[Verified]:
         _limited(len(asked.items), self._limits.items)
         seconds = min(asked.seconds or self._limits.seconds, self._limits.seconds)
         port = request.client.port if request.client else 0
@@ -145,41 +129,23 @@ def serve_verifier(
         asyncio.run(judging.close())
 
 
-def verify_app(verifier: Verifier, *, token: str, limits: VerifierLimits, scorer: Scorer | None = None) -> "ASGIApp":
-    from starlette.routing import Route
-
-    from stepforge.pipelines.serving.meter import Meter
-
+def verify_app(verifier: Verifier, *, token: str, limits: VerifierLimits, scorer: Scorer | None = None) -> ASGIApp:
     meter = Meter("verify")
     service = VerifierRoutes(verifier, limits, scorer, meter)
     paths = {"/verify": service.verify, "/openrlhf": service.open_rlhf, "/credit": service.credit}
-    routes = [Route(path, _answering(work), methods=["POST"]) for path, work in paths.items()]
+    routes = [Route(path, work, methods=["POST"]) for path, work in paths.items()]
     return loopback_app(routes, token=token, meter=meter, health=service.health)
-
-
-def _answering(work: "Callable[[Request], Awaitable[Response]]") -> "Callable[[Request], Awaitable[Response]]":
-    """Answer refused requests with a status and one line."""
-
-    async def answer(request: "Request") -> "Response":
-        from starlette.responses import JSONResponse
-
-        try:
-            return await work(request)
-        except Refused as refused:
-            return JSONResponse({"error": str(refused)}, refused.status)
-
-    return answer
 
 
 def _limited(count: int, most: int) -> None:
     if count > most:
-        raise Refused(413, f"the request has {count} items; at most {most} are taken at a time")
+        raise HTTPException(413, f"the request has {count} items; at most {most} are taken at a time")
 
 
-async def _read(request: "Request", record: type[Asked]) -> Asked:
+async def _read(request: Request, record: type[Asked]) -> Asked:
     try:
         return record.model_validate_json(await request.body())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
-        raise Refused(422, f"{place}: {first['msg']}") from None
+        raise HTTPException(422, f"{place}: {first['msg']}") from None

@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import wraps
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
@@ -37,9 +37,6 @@ from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
 HERE = Path(__file__).parent
 BODY_BYTES = 64 << 10
 Endpoint = Callable[[Request], Response]
@@ -60,10 +57,6 @@ class Viewer:
             loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self.pages.globals.update(run_name=layout.folder.name, desk=desk)
-
-    def close(self) -> None:
-        self.listing.close()
-        self.catalog.close()
 
     def html(self, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """Return a page; everything in ``values`` is escaped."""
@@ -172,7 +165,7 @@ class Viewer:
         return shown
 
 
-def viewer_app(viewer: Viewer, token: str) -> "ASGIApp":
+def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
     at = "/problem/{stage}/{shard:int}/{row:int}"
     pages: list[tuple[str, Endpoint]] = [
         ("/", viewer.problems),
@@ -224,7 +217,7 @@ def view(
         with suppress(KeyboardInterrupt):
             serve(viewer_app(viewer, token), port=port, ready=ready)
     finally:
-        viewer.close()
+        viewer.catalog.close()
 
 
 def _user() -> str:

@@ -87,6 +87,10 @@ class Page(NamedTuple):
     complete: bool
     """Whether all that is committed was read and searched."""
 
+    @property
+    def searching(self) -> bool:
+        return self.searched is not None and self.searched < self.known
+
 
 class Listing:
     """Makes lists of one run."""
@@ -94,10 +98,6 @@ class Listing:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._searches = Searches(catalog)
-        self._order: tuple[object, Ints] = (None, np.zeros(0, np.int64))
-
-    def close(self) -> None:
-        self._searches.close()
 
     def page(self, query: ListQuery) -> Page:
         """Return a page, waiting a moment for what is still being read."""
@@ -114,22 +114,14 @@ class Listing:
     def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, int | None, bool]:
         """Return the positions of matching problems, in order; how many were searched; whether that is all."""
         searched, complete = None, not self._catalog.reading
-        search = self._searches.of(words) if (words := words_of(query.q)) else None
-        if search is not None:
-            search.wait(enough if query.sort == "order" else 1 << 60, PATIENCE)
-            complete = complete and search.done
-        columns = self._catalog.columns()
-        key = (self._catalog.changed, query.with_(page=1), len(columns["row"]))
-        if complete and self._order[0] == key:
-            return self._order[1], len(columns["row"]) if search else None, True
+        words, columns = words_of(query.q), self._catalog.columns()
         fits = self._fits(query, columns)
-        if search is not None:
-            hits, searched = search.flags(columns)
+        if words:
+            wanted = enough if query.sort == "order" else len(fits)
+            hits, searched = self._searches.hits(words, columns, wanted, PATIENCE)
+            complete = complete and searched == len(fits)
             fits &= hits
-        places = _sorted(np.flatnonzero(fits), query.sort, columns)
-        if complete:
-            self._order = key, places
-        return places, searched, complete
+        return _sorted(np.flatnonzero(fits), query.sort, columns), searched, complete
 
     def _fits(self, query: ListQuery, columns: Columns) -> Flags:
         fits = np.ones(len(columns["row"]), bool)

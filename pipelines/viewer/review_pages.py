@@ -14,7 +14,7 @@ from starlette.routing import Route
 from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.review.agreement import disputed, place_of_step, review_figures
 from stepforge.pipelines.review.condensed import read_condensed
-from stepforge.pipelines.review.findings import add_findings, read_findings
+from stepforge.pipelines.review.findings import add_findings, finding_on, read_findings
 from stepforge.pipelines.review.queue import QueueItem, doubt_of, read_queue, row_of
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.viewer.problem_view import solution_view
@@ -122,19 +122,17 @@ class ReviewDesk:
         solution = row.solutions[item.solution]
         if sent.step >= len(solution.rollout.steps):
             raise IndexError("there is no such step")
-        on_reference = sent.finding == "reference_wrong"
-        one = StepFinding(
-            problem_id=item.problem_id,
-            solution_id=item.solution_id,
-            step=None if on_reference else sent.step,
-            finding=sent.finding,
+        one = finding_on(
+            row.problem,
+            solution.rollout,
+            sent.step,
+            sent.finding,
             note=sent.note,
             reviewer=self.reviewer,
             adjudicates=self.adjudicates,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(sent.seconds, 3),
             shown=sent.shown,
-            text_digest="" if on_reference else digest_up_to(solution.rollout, sent.step),
         )
         add_findings(self.layout, [one])
         if sent.finding == "withdrawn" or self.step(item, solution, [*findings, one]) is not None:

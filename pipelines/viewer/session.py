@@ -1,15 +1,12 @@
 """Lets a browser past the guard: a token in the address becomes a cookie, and pages load only their own files."""
 
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OWN = ("script-src", "style-src", "font-src", "img-src", "connect-src", "form-action")
 """Everything loaded or sent belongs to the viewer."""
@@ -29,11 +26,11 @@ class BrowserSession:
     A page of another port on this machine would send the cookie along, so writing requests must come from our own page.
     """
 
-    def __init__(self, app: "ASGIApp", *, token: str) -> None:
+    def __init__(self, app: ASGIApp, *, token: str) -> None:
         self._app = app
         self._token = token
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -47,7 +44,7 @@ class BrowserSession:
         if own_page and self._right(request.cookies.get(name, "")):
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {self._token}".encode())]}
 
-        async def sending(message: "Message") -> None:
+        async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)

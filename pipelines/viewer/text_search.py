@@ -2,7 +2,8 @@
 
 import os
 import re
-import threading
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -34,68 +35,49 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(found)[:MOST_WORDS]
 
 
-class Search:
-    """One search in progress; ``hits`` has an entry for each problem of the shards searched so far."""
+class Searches:
+    """The last few searches, shard by shard. A page searches for a moment, and the next one continues."""
 
-    def __init__(self, catalog: Catalog, words: tuple[str, ...]) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._words = words
-        self._hits: dict[int, Flags] = {}
-        self._ended = threading.Event()
-        self.news = threading.Condition()
-        self.done = False
-        self._thread = threading.Thread(target=self._run, name="search")
-        self._thread.start()
+        self._known: dict[tuple[str, ...], dict[int, Flags]] = {}
 
-    def stop(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def flags(self, columns: Columns) -> tuple[Flags, int]:
-        """Return which problems of the catalog are hits, and the number of problems searched."""
-        fits = np.zeros(len(columns["row"]), bool)
-        searched = 0
-        shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
-        for shard, start, count in zip(shards.tolist(), starts.tolist(), counts.tolist(), strict=True):
-            known = self._hits.get(shard)
-            if known is not None and len(known) == count:
-                fits[start : start + count] = known
-                searched += count
+    def hits(self, words: tuple[str, ...], columns: Columns, enough: int, seconds: float) -> tuple[Flags, int]:
+        """Return which problems are hits, and how many were searched, after ``enough`` hits or ``seconds``."""
+        known = self._known[words] = self._known.pop(words, {})
+        while len(self._known) > KEPT_SEARCHES:
+            self._known.pop(next(iter(self._known)), None)
+        spans = _by_shard(columns)
+        left = [shard for shard, span in spans.items() if not _covers(known, shard, span)]
+        found, deadline = sum(int(hits.sum()) for hits in known.values()), time.monotonic() + seconds
+        with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool:
+            for first in range(0, len(left), AT_A_TIME):
+                some = left[first : first + AT_A_TIME]
+                rows = [{name: columns[name][spans[shard]] for name in ("stage", "row")} for shard in some]
+                known.update(zip(some, pool.map(partial(_hits, self._catalog.layout, words), some, rows), strict=True))
+                found += sum(int(known[shard].sum()) for shard in some)
+                if found >= enough or time.monotonic() >= deadline:
+                    break
+        fits, searched = np.zeros(len(columns["row"]), bool), 0
+        for shard, span in spans.items():
+            if _covers(known, shard, span):
+                fits[span] = known[shard]
+                searched += len(known[shard])
         return fits, searched
 
-    def _run(self) -> None:
-        """Search the shards, including new ones."""
-        with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool:
-            while not self._ended.is_set():
-                columns = self._catalog.columns()
-                shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
-                ends = starts + counts
-                tuple(pool.map(partial(self._search, columns), shards.tolist(), starts.tolist(), ends.tolist()))
-                with self.news:
-                    self.done = not self._catalog.reading
-                    self.news.notify_all()
-                if self.done:
-                    return
-                self._ended.wait(0.05)
 
-    def _search(self, columns: Columns, shard: int, start: int, end: int) -> None:
-        known = self._hits.get(shard)
-        if self._ended.is_set() or (known is not None and len(known) == end - start):
-            return
-        rows = {name: columns[name][start:end] for name in ("stage", "row")}
-        hits = _hits(self._catalog.layout, shard, rows, self._words)
-        with self.news:
-            self._hits[shard] = hits
-            self.news.notify_all()
-
-    def wait(self, enough: int, seconds: float) -> None:
-        with self.news:
-            self.news.wait_for(
-                lambda: self.done or sum(int(hits.sum()) for hits in self._hits.values()) >= enough, timeout=seconds
-            )
+def _covers(known: Mapping[int, Flags], shard: int, span: slice) -> bool:
+    """Whether a shard was searched as it is now; it may have been redone."""
+    return shard in known and len(known[shard]) == span.stop - span.start
 
 
-def _hits(layout: Layout, shard: int, rows: Columns, words: tuple[str, ...]) -> Flags:
+def _by_shard(columns: Columns) -> dict[int, slice]:
+    shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
+    ends = starts + counts
+    return {shard: slice(*ends) for shard, *ends in zip(shards.tolist(), starts.tolist(), ends.tolist(), strict=True)}
+
+
+def _hits(layout: Layout, words: tuple[str, ...], shard: int, rows: Columns) -> Flags:
     hits = np.zeros(len(rows["row"]), bool)
     for number in np.unique(rows["stage"]).tolist():
         stage = ROW_STAGES[number]
@@ -141,30 +123,3 @@ class Strings(NamedTuple):
     def rows_with(self, word: str) -> Ints:
         """Return the rows that contain a word, ignoring case; a row may appear more than once."""
         return self.rows[flags(pc.match_substring(self.texts, word, ignore_case=True))]
-
-
-class Searches:
-    """The last few searches; a new one ends those still in progress."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._known: dict[tuple[str, ...], Search] = {}
-        self._lock = threading.Lock()
-
-    def of(self, words: tuple[str, ...]) -> Search:
-        with self._lock:
-            search = self._known.pop(words, None) or self._begun(words)
-            self._known[words] = search
-            while len(self._known) > KEPT_SEARCHES:
-                self._known.pop(next(iter(self._known))).stop()
-            return search
-
-    def close(self) -> None:
-        with self._lock:
-            while self._known:
-                self._known.popitem()[1].stop()
-
-    def _begun(self, words: tuple[str, ...]) -> Search:
-        for key in [key for key, search in self._known.items() if not search.done]:
-            self._known.pop(key).stop()
-        return Search(self._catalog, words)

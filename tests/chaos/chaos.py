@@ -5,129 +5,66 @@ live in the driver's own process. That makes a run cheap enough to be killed hun
 """
 
 import asyncio
-import mmap
 import multiprocessing
 import os
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
 from functools import cache
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from chaos_runs import contents, left_behind, report_of, write_run
 
-MOMENTS = ("start", "generate", "solve", "vet", "label", "curate", "ledger", "export", "report")
-"""What a driver is at: stages of shards, or what it does before and after them."""
-
-
-class Whereabouts:
-    """How many shards a process has in each stage, readable from outside even after it was killed."""
-
-    def __init__(self, path: Path) -> None:
-        size = 4 * len(MOMENTS)
-        if not path.exists():
-            path.write_bytes(bytes(size))
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), size)
-
-    def change(self, moment: str, by: int) -> None:
-        """Take note that something began or ended."""
-        place = 4 * MOMENTS.index(moment)
-        (count,) = struct.unpack_from("<i", self._memory, place)
-        struct.pack_into("<i", self._memory, place, count + by)
-
-    def now(self) -> list[str]:
-        """Return what is under way, and forget it."""
-        counts = struct.unpack(f"<{len(MOMENTS)}i", self._memory[:])
-        self._memory[:] = bytes(len(self._memory))
-        return [moment for moment, count in zip(MOMENTS, counts, strict=True) if count > 0]
-
-    def during(self, moment: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that takes note of itself."""
-
-        def noted(*arguments: Any, **options: Any) -> Any:
-            self.change(moment, 1)
-            try:
-                return function(*arguments, **options)
-            finally:
-                self.change(moment, -1)
-
-        return noted
-
 
 class LocalActor:
-    """Stands for a Ray actor: the same object, asked in the same way, in this process."""
+    """Stands for a Ray actor: the same object, asked in the same way, in this process; its errors come as Ray's do."""
 
-    def __init__(self, kind: type, arguments: tuple[Any, ...], where: Whereabouts | None) -> None:
-        self.worker = kind(*arguments)
-        self.where = where
+    def __init__(self, worker: object) -> None:
+        self.worker = worker
 
-    def __getattr__(self, method: str) -> "Method":
-        return Method(self, getattr(self.worker, method))
-
-
-class Method:
-    """A method of a local actor; its errors come as Ray's do."""
-
-    def __init__(self, actor: LocalActor, function: Callable[..., Any]) -> None:
-        self.actor = actor
-        self.function = function
-
-    def remote(self, *arguments: Any) -> "asyncio.Task[Any]":
-        """Start the call."""
-        return asyncio.get_running_loop().create_task(self._answer(*arguments))
-
-    async def _answer(self, *arguments: Any) -> Any:
+    def __getattr__(self, method: str) -> SimpleNamespace:
         from ray.exceptions import RayTaskError
 
-        where = self.actor.where if self.function.__name__ == "do" else None
-        if where is not None:
-            where.change(arguments[0], 1)
-        try:
-            return await self.function(*arguments)
-        except Exception as error:
-            raise RayTaskError(self.function.__name__, str(error), error, "local", 1, "127.0.0.1") from error
-        finally:
-            if where is not None:
-                where.change(arguments[0], -1)
+        function = getattr(self.worker, method)
+
+        async def answer(*arguments: Any) -> Any:
+            try:
+                return await function(*arguments)
+            except Exception as error:
+                raise RayTaskError(method, str(error), error, "local", 1, "127.0.0.1") from error
+
+        return SimpleNamespace(remote=lambda *arguments: asyncio.get_running_loop().create_task(answer(*arguments)))
 
 
-def without_ray(where: Whereabouts | None = None) -> None:
+def without_ray() -> None:
     """Give this process's runs workers that live in it."""
     import ray
 
     from stepforge.pipelines.run import driver, pool
 
     def workers(kind: type, run: Any, folder: Any, session: str, count: int, options: Any) -> list[Any]:
-        def start() -> LocalActor:
-            return LocalActor(kind, (run, folder, session), where)
-
-        return [pool.Worker(start, run.workers.max_restarts) for _ in range(count)]
+        return [
+            pool.Worker(lambda: LocalActor(kind(run, folder, session)), run.workers.max_restarts) for _ in range(count)
+        ]
 
     pool._workers = workers  # type: ignore[assignment]
     pool.ray_is_lost = lambda: False
     pool.engine_gpus = lambda run: 0.0
     ray.kill = lambda actor, no_restart: None  # type: ignore[assignment]
     driver.start_ray = driver.stop_ray = lambda **_: None
-    if where is not None:
-        driver.guard_settings = where.during("start", driver.guard_settings)
-        driver.plan_shards = where.during("start", driver.plan_shards)
-        driver.write_ledger = where.during("ledger", driver.write_ledger)
-        driver.export_all = where.during("export", driver.export_all)
-        driver.write_report = where.during("report", driver.write_report)
 
 
-def stepforge(arguments: list[str], out: Path, where: Path | None, prepare: Callable[[], None] | None) -> None:
+def stepforge(arguments: list[str], out: Path, prepare: Callable[[], None] | None) -> None:
     """Be ``stepforge`` without Ray: the body of a process."""
     os.setsid()
     with out.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    without_ray(Whereabouts(where) if where else None)
+    without_ray()
     if prepare is not None:
         prepare()
     from stepforge import cli
@@ -150,10 +87,10 @@ def _forkserver() -> Any:
 class Attempt:
     """One ``stepforge`` process without Ray."""
 
-    def __init__(self, *arguments: str | Path, out: Path, where: Path | None = None, prepare: Any = None) -> None:
+    def __init__(self, *arguments: str | Path, out: Path, prepare: Any = None) -> None:
         self.out = out
         self.process: ForkServerProcess = _forkserver().Process(
-            target=stepforge, args=([str(a) for a in arguments], out, where, prepare)
+            target=stepforge, args=([str(a) for a in arguments], out, prepare)
         )
         self.process.start()
 

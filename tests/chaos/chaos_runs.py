@@ -61,9 +61,9 @@ def write_run(
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every shard, rejection, failure and data file, and of the pooled rates and the plan."""
+    """Return the bytes of every shard, rejection, failure and data file, and of the plan and the pooled rates."""
     files = [path for name in KEPT for path in sorted((folder / name).rglob("*.parquet"))]
-    files += [folder / "plan.json", folder / "rates.json"]
+    files += [folder / "plan.json", *folder.glob("rates.json")]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

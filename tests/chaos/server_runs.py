@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chaos import run
-from chaos_runs import KEPT
+from chaos_runs import contents
 from loopback_server import LoopbackServer
 from run_files import write_run_file
 
@@ -43,12 +43,6 @@ def write_run(
         export=[{"kind": "stepwise"}],
         watch=watch or {},
     )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every shard, rejection, failure and data file."""
-    paths = [path for name in KEPT for path in sorted((folder / name).rglob("*.parquet"))]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def labeled_rows(folder: Path) -> list[LabeledProblem]:

@@ -70,7 +70,7 @@ def test_a_crash_at_any_operation_is_resumed(
     )
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(None, marks=[pytest.mark.soak, pytest.mark.timeout(10800)])])
+@pytest.mark.parametrize("count", [1, pytest.param(None, marks=[pytest.mark.soak, pytest.mark.timeout(10800)])])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda number: errno.errorcode[number])
 def test_an_error_at_any_operation_is_named(
     small: SimpleNamespace, tmp_path: Path, count: int | None, error: int, tell: Callable[[str], None]

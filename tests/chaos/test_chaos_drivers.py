@@ -70,7 +70,7 @@ def test_the_second_driver_is_refused(slow: Reference, tmp_path: Path, tries: in
     )
 
 
-@pytest.mark.parametrize("tries", [2, pytest.param(25, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("tries", [1, pytest.param(25, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_of_drivers_that_come_together_one_works(slow: Reference, tmp_path: Path, tries: int) -> None:
     for number in range(tries):
         out = tmp_path / f"run-{number}"
@@ -123,16 +123,6 @@ def test_a_changed_setting_is_refused_by_name(tmp_path: Path, key: str) -> None:
     with pytest.raises(BadInput, match=rf"started with other settings: .*{key}"):
         guard_settings(read_run_file(write_run(tmp_path / "b", **CHANGES[key])), layout)
     assert layout.run_file.read_bytes() == before
-
-
-def test_all_changed_settings_are_named(tmp_path: Path) -> None:
-    layout, keys = Layout(tmp_path), ("seed", "rows_per_shard", "policy.temperature")
-    guard_settings(read_run_file(write_run(tmp_path / "a")), layout)
-    with pytest.raises(BadInput) as refused:
-        guard_settings(
-            read_run_file(write_run(tmp_path / "b", **{n: v for key in keys for n, v in CHANGES[key].items()})), layout
-        )
-    assert all(key in str(refused.value) for key in keys)
 
 
 @pytest.mark.parametrize("key", ADDITIONS)

@@ -60,12 +60,10 @@ def check_labels(row: LabeledProblem) -> None:
                 assert (label.successes, label.failures) == (known.successes, known.failures)
 
 
-FAULTS: dict[str, tuple[dict[str, float], Faults | None]] = {
+FAULTS: dict[str, tuple[dict[str, float], Faults]] = {
     "hangs": ({"request_timeout": 0.5}, Faults(hang_rate=0.04)),
     "slow": ({"latency_ms": 4}, Faults(slow_rate=0.1)),
     "garbage": ({}, Faults(garbage_rate=0.15)),
-    "fails": ({"failure_rate": 0.15}, None),
-    "breaks off": ({"truncation_rate": 0.15}, None),
     "all at once": (
         {"latency_ms": 1, "request_timeout": 0.5, "truncation_rate": 0.05, "failure_rate": 0.05},
         Faults(hang_rate=0.03, slow_rate=0.1, garbage_rate=0.05),

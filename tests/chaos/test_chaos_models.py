@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from chaos import run
+from chaos_runs import contents
 from fakes import CharacterEngine
-from loopback_server import Asked
+from loopback_server import Asked, LoopbackServer
 from run_files import a_run, write_run_file
-from server_runs import FEW, TREE, contents
+from server_runs import FEW, TREE
 
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.run.actors import EngineWorker
@@ -33,7 +34,19 @@ def two_models(folder: Path, first: str, strong: str, **engine: Any) -> Path:
     )
 
 
-def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_asked(tmp_path: Path, server: Any) -> None:
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a run on two sound servers holds."""
+    folder, servers = tmp_path_factory.mktemp("clean"), [LoopbackServer(name=name) for name in "AB"]
+    run(two_models(folder, *(one.address for one in servers)), folder / "out")
+    for one in servers:
+        one.close()
+    return contents(folder / "out")
+
+
+def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_asked(
+    tmp_path: Path, server: Any, clean: dict[str, bytes]
+) -> None:
     first, strong, out = server(name="A"), server(name="B"), tmp_path / "out"
 
     def goes(asked: Asked) -> Any:
@@ -48,19 +61,17 @@ def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_ask
     said = run(two_models(tmp_path, first.address, strong.address), out, expect=2)
     assert f"engines.strong: {out} was made with B, and now it is C" in said
     run(two_models(tmp_path, first.address, server(name="B").address), out)
-    clean = server(name="A"), server(name="B")
-    run(two_models(tmp_path, *(one.address for one in clean)), tmp_path / "clean")
-    assert contents(out) == contents(tmp_path / "clean")
+    assert contents(out) == clean
 
 
 @pytest.mark.parametrize("answer", [500, 401, {"choices": []}])
-def test_a_server_that_fails_over_everything_is_waited_for(answer: Any, tmp_path: Path, server: Any) -> None:
+def test_a_server_that_fails_over_everything_is_waited_for(
+    answer: Any, tmp_path: Path, server: Any, clean: dict[str, bytes]
+) -> None:
     """Though it lists its model: else its half of the labels would be without evidence."""
     strong = server(lambda asked: answer if 60 < asked.number <= 160 else asked.honest(), name="B")
     run(two_models(tmp_path, server(name="A").address, strong.address), tmp_path / "out")
-    clean = server(name="A"), server(name="B")
-    run(two_models(tmp_path, *(one.address for one in clean)), tmp_path / "clean")
-    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+    assert contents(tmp_path / "out") == clean
 
 
 def test_the_server_that_is_away_is_named_by_its_table(tmp_path: Path, server: Any) -> None:

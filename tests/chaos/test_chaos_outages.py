@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from chaos import run
+from chaos_runs import contents
 from loopback_server import Asked, LoopbackServer
-from server_runs import FEW, contents, write_run
+from server_runs import FEW, write_run
 
 SECONDS, SCALE = 60, 40
 """An outage, and how many times faster it and the back-off go where it is not waited for."""
-OUTAGES, QUICK = 20, 6
+OUTAGES, QUICK = 20, 3
 
 
 def outage(number: int, scale: int, undisturbed: Any, folder: Path, away: LoopbackServer) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chaos import run
 from chaos_runs import report_of, write_run
+from server_runs import labeled_rows
 
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.policy import PolicySettings, PromptedPolicy, SpecialToken
@@ -85,8 +86,7 @@ def poisoned() -> list[dict[str, Any]]:
 
 
 def labeled(folder: Path) -> dict[str, LabeledProblem]:
-    paths = sorted((folder / "labeled").glob("*.parquet"))
-    return {row.problem.id: row for path in paths for row in read_shard(path, LabeledProblem)}
+    return {row.problem.id: row for row in labeled_rows(folder)}
 
 
 @pytest.fixture(scope="module")

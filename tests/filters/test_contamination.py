@@ -19,11 +19,7 @@ BUS = (
 POWER = "For what value of $x$ is $2^3\\cdot3^x=72$?"
 
 
-def way(question: str) -> str | None:
-    hit = HeldOutIndex([("bus", [BUS]), ("math", [POWER, "Solve $x + 1 = 2$ for $x$ over the reals, please."])]).find(
-        question
-    )
-    return None if hit is None else f"{hit.way} in {hit.name}"
+INDEX = HeldOutIndex([("bus", [BUS]), ("math", [POWER, "Solve $x + 1 = 2$ for $x$ over the reals, please."])])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +41,7 @@ def way(question: str) -> str | None:
     ],
 )
 def test_how_a_copy_is_told(question: str, expected: str | None) -> None:
-    assert way(question) == expected
+    assert INDEX.find(question) == expected
 
 
 def test_signs_count_and_layout_does_not() -> None:

@@ -1,5 +1,7 @@
 """Filters keep or drop with a reason, and nothing is lost on the way."""
 
+from itertools import zip_longest
+
 import pytest
 from fakes import a_problem, a_solution, solved, verdict_of
 from pydantic import ValidationError
@@ -30,6 +32,16 @@ def answering(name: str, answer: str | None, finish: str = "stop") -> Rollout:
     return rollout.model_copy(update={"answer": answer, "finish": finish})
 
 
+def labeled(*verdicts: tuple[Verdict, ...], scores: tuple[tuple[float, ...], ...] = ()) -> LabeledProblem:
+    row = solved(*(a_solution(str(i), "abc", "wrong") for i in range(len(verdicts))))
+    rollouts = [r.model_copy(update={"scores": s}) for r, s in zip_longest(row.rollouts, scores, fillvalue=())]
+    solutions = tuple(
+        LabeledSolution(rollout=rollout, labels=(None,) * 3, verdict=first, others=tuple(others))
+        for rollout, (first, *others) in zip(rollouts, verdicts, strict=True)
+    )
+    return LabeledProblem(problem=row.problem, solutions=solutions, evidence=(), policy=row.policy, costs=())
+
+
 def test_the_majority_becomes_the_reference_and_outcomes_follow() -> None:
     row = solved(
         *(answering(str(i), answer) for i, answer in enumerate(["1/2", "2/4", "0.5", "3"])),
@@ -50,22 +62,11 @@ def test_without_a_majority_there_is_no_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("1,000", "1000"), ("$3.50$", "7/2"), ("x = 3", "x =  3."), ("2x+1", "1 + 2x"), ("1/2", r"\frac{1}{2}"),
-        ("18", "18 dollars"), ("18", r"\$18"), ("5", "x=5"), ("50%", r"50\%"), ("18", "**18**"), ("-3", "\u22123"),
-        (r"\sqrt{8}", r"2\sqrt{2}"),
-    ],
-)  # fmt: skip
-def test_equal_answers_are_one_vote(one: str, other: str) -> None:
-    assert equal_answers([one, one, other], "math") == {one: one, other: one}
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("(1,2)", "12"), ("3,4,5", "345"), ("1, 2", "2"), ("(-1,3)", "-13"), ("AB", "BA"), ("R", "r")]
+    ("one", "other", "equal"),
+    [("1/2", r"\frac{1}{2}", True), ("18", "18 dollars", True), ("(1,2)", "12", False), ("AB", "BA", False)],
 )
-def test_different_answers_are_several_votes(one: str, other: str) -> None:
-    assert equal_answers([one, one, other], "math") == {one: one, other: other}
+def test_equal_answers_are_one_vote(one: str, other: str, equal: bool) -> None:
+    assert equal_answers([one, one, other], "math") == {one: one, other: one if equal else other}
 
 
 def test_what_the_grader_leaves_open_is_undetermined_beside_a_majority() -> None:
@@ -121,19 +122,6 @@ def test_shape_names_the_fault(rollout: Rollout, fault: str | None) -> None:
     assert (result.reason if isinstance(result, Dropped) else None) == fault
 
 
-def test_decided_drops_what_the_labeler_left_open() -> None:
-    row = solved(a_solution("s", "a", "wrong"))
-    open_verdict = Verdict(labeler="x", first_error=None, abstained=True, reason="why")
-    labeled = LabeledProblem(
-        problem=row.problem,
-        solutions=(LabeledSolution(rollout=row.rollouts[0], labels=(None,), verdict=open_verdict),),
-        evidence=(),
-        policy=row.policy,
-        costs=(),
-    )
-    assert Decided()(labeled) == Dropped(reason="labeler abstained")
-
-
 def test_the_books_balance_and_the_first_filter_names_the_reason() -> None:
     rows = [solved(a_solution("s", "a", o), problem=a_problem(n)) for n, o in (("1", "correct"), ("2", "wrong"))]  # type: ignore[arg-type]
     sifted = vet(rows, [Difficulty(min_pass_rate=0.5), Duplicates()], Corpus(duplicate_of={"2": "1"}))
@@ -143,26 +131,12 @@ def test_the_books_balance_and_the_first_filter_names_the_reason() -> None:
 
 
 def test_a_clean_bill_that_the_reward_model_doubts_is_withdrawn() -> None:
-    def scored(name: str, scores: tuple[float, ...], error: int | None = None) -> LabeledSolution:
-        rollout = a_solution(name, "ab", "correct").model_copy(update={"scores": scores})
-        return LabeledSolution(rollout=rollout, labels=(None, None), verdict=Verdict(labeler="l", first_error=error))
-
-    row = solved(a_solution("x", "ab", "correct"))
-    fine, doubted, named, unscored = (
-        scored("fine", (0.9, 0.8)),
-        scored("doubted", (0.9, 0.2)),
-        scored("named", (0.1, 0.1), error=0),
-        scored("unscored", ()),
-    )
-    labeled = LabeledProblem(
-        problem=row.problem, solutions=(fine, doubted, named, unscored), evidence=(), policy=row.policy, costs=()
-    )
-    kept = Doubted()(labeled)
+    fine, wrong = (verdict_of("l"),), (verdict_of("l", 0),)
+    row = labeled(fine, fine, wrong, fine, scores=((0.9, 0.8), (0.9, 0.2), (0.1, 0.1), ()))
+    kept = Doubted()(row)
     assert isinstance(kept, LabeledProblem)
     assert [s.verdict.abstained for s in kept.solutions] == [False, True, False, False]
-    assert Doubted()(labeled.model_copy(update={"solutions": (doubted,)})) == Dropped(
-        reason="the reward model doubts a step"
-    )
+    assert Doubted()(labeled(fine, scores=((0.9, 0.2),))) == Dropped(reason="the reward model doubts a step")
 
 
 ENGLISH = "How many apples does Ann have left after she gives three of them to her brother?"
@@ -197,21 +171,8 @@ def test_shape_refuses_what_goes_in_circles_or_on_and_on() -> None:
     assert Shape(max_characters=100)(solved(circling), CORPUS) == Dropped(reason="too long")
 
 
-def labeled(*verdicts: tuple[Verdict, ...]) -> LabeledProblem:
-    row = solved(*(a_solution(str(i), "abc", "wrong") for i in range(len(verdicts))))
-    return LabeledProblem(
-        problem=row.problem,
-        solutions=tuple(
-            LabeledSolution(rollout=rollout, labels=(None,) * 3, verdict=first, others=tuple(others))
-            for rollout, (first, *others) in zip(row.rollouts, verdicts, strict=True)
-        ),
-        evidence=(),
-        policy=row.policy,
-        costs=(),
-    )
-
-
 def test_an_unsure_verdict_does_not_count_as_decided() -> None:
+    assert Decided()(labeled((verdict_of("x", abstained=True),))) == Dropped(reason="labeler abstained")
     unsure = verdict_of("x", 1).model_copy(update={"posterior": (0.2, 0.5, 0.2, 0.1)})
     clean = verdict_of("x").model_copy(update={"posterior": (0.1, 0.0, 0.0, 0.9)})
     assert Decided(min_confidence=0.8)(labeled((unsure,))) == Dropped(reason="labeler not sure enough")

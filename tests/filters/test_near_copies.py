@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes import a_problem, solved, verdict_of
+from fakes import a_problem, a_solution, solved, verdict_of
 
 from stepforge.filters import Corpus, DistinctSolutions, Dropped, NearDuplicates
 from stepforge.filters.shingles import jaccard, question_shingles, text_shingles
@@ -13,7 +13,7 @@ from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, Start, Step
+from stepforge.schemas.rollout import Outcome, Rollout, Start, Step
 
 WORDS = [f"w{chr(97 + i % 26)}{chr(97 + i // 26)}x" for i in range(400)]
 LONG = (
@@ -85,18 +85,8 @@ def test_a_near_copy_is_dropped_and_supplied_solutions_are_not() -> None:
     assert NearDuplicates()(row, Corpus(near_copy_of={"other": "first"})) == row
 
 
-def solution(name: str, text: str, outcome: str = "correct", error: int | None = None) -> LabeledSolution:
-    rollout = Rollout.model_validate(
-        {
-            "id": name,
-            "start": None,
-            "steps": [{"text": text}],
-            "answer": "1",
-            "outcome": outcome,
-            "finish": "stop",
-            "tokens": 9,
-        }
-    )
+def solution(name: str, text: str, outcome: Outcome = "correct", error: int | None = None) -> LabeledSolution:
+    rollout = a_solution(name, "a", outcome).model_copy(update={"steps": (Step(text=text),)})
     return LabeledSolution(rollout=rollout, labels=(None,), verdict=verdict_of("x", error))
 
 

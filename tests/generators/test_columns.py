@@ -37,18 +37,11 @@ def test_names_reach_inside(name: str, value: object) -> None:
 
 
 def test_the_layout_of_verl_and_dapo() -> None:
-    row: dict[str, object] = {
-        "data_source": "math_dapo",
-        "prompt": [USER],
-        "ability": "MATH",
-        "reward_model": {"ground_truth": "7", "style": "rule-lighteval/MATH_v2"},
-        "extra_info": {"index": "9a9b6eb4-a1cb-49d1-8c1e-62eaf2f74079"},
-    }
-    found = item(
-        row, question="prompt", answer="reward_model.ground_truth", id="extra_info.index", domain="ability"
-    ).problem
-    assert (found.question, found.answer, found.domain) == ("What is 3 + 4?", "7", "MATH")
-    assert found.id == "x:9a9b6eb4-a1cb-49d1-8c1e-62eaf2f74079"
+    row: dict[str, object] = {"data_source": "math_dapo", "prompt": [USER], "ability": "MATH"}
+    row |= {"reward_model": {"ground_truth": "7", "style": "rule"}, "extra_info": {"index": "9a9b-eb4"}}
+    columns = {"question": "prompt", "answer": "reward_model.ground_truth", "id": "extra_info.index"}
+    found = item(row, domain="ability", **columns).problem
+    assert (found.question, found.answer, found.domain, found.id) == ("What is 3 + 4?", "7", "MATH", "x:9a9b-eb4")
 
 
 def test_the_layout_of_prm800k() -> None:
@@ -57,13 +50,9 @@ def test_the_layout_of_prm800k() -> None:
         "question": {"problem": "What is 3 + 4?", "ground_truth_answer": "7"},
         "label": {"steps": steps, "finish_reason": "found_error"},
     }
-    found = item(
-        row,
-        question="question.problem",
-        answer="question.ground_truth_answer",
-        steps="label.steps.completions.0.text",
-        ratings="label.steps.completions.0.rating",
-    )
+    columns = {"question": "question.problem", "answer": "question.ground_truth_answer"}
+    written = "label.steps.completions.0"
+    found = item(row, **columns, steps=f"{written}.text", ratings=f"{written}.rating")
     assert (found.problem.question, found.problem.answer) == ("What is 3 + 4?", "7")
     assert found.solutions[0].steps == ("a", "b", "c")
     assert found.solutions[0].people == PeopleLabel(first_error=2, ratings=(1, 0, -1))

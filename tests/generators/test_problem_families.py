@@ -2,15 +2,14 @@
 
 import re
 from collections import defaultdict
+from fractions import Fraction
 from statistics import mean
 
 import pytest
-import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.family import Family
@@ -68,20 +67,6 @@ def test_every_statement_is_true_and_the_answer_follows(family: type[Family], le
         assert problem.answer in values
 
 
-@every_family
-def test_a_distractor_is_not_on_the_way_to_the_answer(family: type[Family]) -> None:
-    part = family(levels=(4,))
-    for i in range(60):
-        draft, _ = part.draw(7, i)
-        transcript = Transcript()
-        answer = draft.work(transcript)
-        problem = part.item(7, i)
-        assert problem.truth is not None
-        assert [q for q in problem.truth.quantities if q.needed] == transcript.quantities
-        assert str(answer) == problem.answer
-        assert not {q.name for q in draft.extras} & {q.name for q in transcript.quantities}
-
-
 def test_distractors_are_there_when_asked_for() -> None:
     for problem in items(Quantities, 60, distractors=3):
         assert problem.truth is not None
@@ -115,25 +100,12 @@ def test_one_group_is_one_structure(family: type[Family]) -> None:
 
 
 @settings(deadline=None)
-@given(coefficients)
-def test_derivatives_agree_with_sympy(numbers: list[int]) -> None:
-    x = sympy.Symbol("x")
-    direct = sum(c * x**i for i, c in enumerate(numbers))
-    ours = Polynomial(numbers).derivative
-    assert [int(c) for c in ours.coefficients] == _coefficients(sympy.diff(direct, x), x)
+@given(coefficients, coefficients, st.integers(-9, 9))
+def test_polynomials_have_the_values_of_what_they_are_made_of(first: list[int], second: list[int], x: int) -> None:
+    def value(polynomial: Polynomial) -> Fraction:
+        return sum((c * x**power for power, c in enumerate(polynomial.coefficients)), Fraction(0))
 
-
-@settings(deadline=None)
-@given(coefficients, coefficients)
-def test_sums_and_products_agree_with_sympy(first: list[int], second: list[int]) -> None:
-    x = sympy.Symbol("x")
     p, q = Polynomial(first), Polynomial(second)
-    a, b = (sum(c * x**i for i, c in enumerate(numbers)) for numbers in (first, second))
-    assert [int(c) for c in (p + q).coefficients] == _coefficients(a + b, x)
-    assert [int(c) for c in (p - q).coefficients] == _coefficients(a - b, x)
-    assert [int(c) for c in (p * q).coefficients] == _coefficients(a * b, x)
-
-
-def _coefficients(expression: sympy.Expr, x: sympy.Symbol) -> list[int]:
-    found = [int(c) for c in reversed(sympy.Poly(expression, x).all_coeffs())]
-    return found if any(found) else []
+    assert [value(p + q), value(p - q), value(p * q)] == [value(p) + value(q), value(p) - value(q), value(p) * value(q)]
+    assert (p * q).derivative == p.derivative * q + p * q.derivative
+    assert Polynomial([0, 1]).derivative == Polynomial([1])

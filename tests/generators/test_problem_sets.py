@@ -85,6 +85,10 @@ def test_a_bad_row_is_named_with_file_row_and_field(change: dict[str, object], m
         {"path": "a", "first_error": "l"},
         {"path": "a", "solution": "s", "first_error": "l", "ratings": "r"},
         {"path": "a", "steps": "s", "error_span": "e"},
+        {"path": "a", "tests": "t", "answer": "a"},
+        {"path": "a", "setup": "s"},
+        {"path": "a", "answer": "a", "verifier": {"kind": "command", "command": ["true"]}},
+        {"path": "a", "verifier": {"kind": "python", "function": "no_colon"}},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object]) -> None:

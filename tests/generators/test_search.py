@@ -8,9 +8,7 @@ import pytest
 from fakes import EqualGrader, KnownPolicy, a_problem
 from pydantic import TypeAdapter
 
-from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.search import AnySearch, Asked, Beam, BestOfN, Found, Mcts
-from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import EngineIdentity, StepScores
 from stepforge.schemas.rollout import Rollout, Step
@@ -104,22 +102,3 @@ def test_a_search_by_scores_needs_a_scorer() -> None:
         asyncio.run(BestOfN(n=1)(asked))
     with pytest.raises(ValueError, match="kind"):
         TypeAdapter(AnySearch).validate_python({"kind": "dfs"})
-
-
-def test_the_embedded_policy_writes_one_line_with_its_tokens() -> None:
-    async def work() -> list[Rollout]:
-        engine = await open_engine(TransformersEngineSettings(logprobs=True))
-        try:
-            policy = PromptedPolicy(engine, PolicySettings(answer="stated", max_tokens=60))
-            question = "A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 3."
-            problem = a_problem().model_copy(update={"question": question})
-            first = await policy.next_steps(problem, (), n=2, seed=1)
-            more = await policy.next_steps(problem, first[0].steps, n=1, seed=2)
-            return [*first, *more]
-        finally:
-            await engine.close()
-
-    for rollout in asyncio.run(work()):
-        (step,) = rollout.steps
-        assert step.text.count("\n") <= 1 and (step.text.endswith("\n") or rollout.answer is not None)
-        assert step.token_ids and step.logprob is not None

@@ -5,43 +5,13 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from fakes import CharacterEngine
+from fakes import Writer
 
 from stepforge.generators.families.tools import Tools
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.calls import answer_call, needless, pending_call
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, Prompt, Sampling
 from stepforge.schemas.rollout import Rollout, Step
-
-
-class Writer(CharacterEngine):
-    """Goes on along one text, a token a character, as far as a stop text; log-probability -1 a token."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__("writer")
-        self.text = text
-        self.asked: list[Prompt] = []
-        self.limits: list[int] = []
-
-    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        self.asked.append(prompt)
-        self.limits.append(sampling.max_tokens)
-        rest = self.text[len(prompt.text.partition("\n")[2]) :]
-        ends = [rest.find(stop) for stop in sampling.stop if stop in rest]
-        text = (rest[: min(ends)] if ends else rest)[: sampling.max_tokens]
-        finish = "stop" if len(text) < sampling.max_tokens else "length"
-        ids = self.encode(text)
-        tokens = len(ids) + (2 if ends else 1)
-        return Completion(
-            text=text,
-            token_ids=ids,
-            token_ends=self.token_ends(ids),
-            finish=finish,  # type: ignore[arg-type]
-            tokens=tokens,
-            mean_logprob=-1.0,
-            logprobs=(-1.0,) * len(ids),
-        )
 
 
 def sampled(text: str, problem: Problem, prefix: Sequence[str] = (), **settings: int) -> tuple[Rollout, Writer]:

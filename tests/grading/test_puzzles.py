@@ -84,15 +84,9 @@ def test_what_is_no_puzzle_or_too_large_is_undetermined_or_said() -> None:
 def test_the_grader_takes_another_plan_for_right() -> None:
     problem = Plans(puzzles=("grid",), levels=(4,), spare=0).item(1, 3)
     puzzle = puzzle_of(problem.question)
-
-    def ways(state: object, left: int) -> list[list[str]]:
-        if puzzle.solved(state):
-            return [[]]
-        moves = puzzle.moves(state) if left else ()
-        return [[move, *rest] for move, after in moves for rest in ways(after, left - 1)]
-
-    plans = [", ".join(way) for way in ways(puzzle.start, puzzle.limit)]
-    assert problem.answer in plans and len(plans) > 1
-    outcomes = asyncio.run(PooledGrader().grade(problem, [*plans, "left, left, left", None]))
-    assert outcomes == [*["correct"] * len(plans), "wrong", "undetermined"]
+    plans = [", ".join(plan) for plan in product(("left", "right", "up", "down"), repeat=puzzle.limit)]
+    working = [plan for plan in plans if plan_outcome(problem.question, plan) == "correct"]
+    assert problem.answer in working and len(working) > 1
+    outcomes = asyncio.run(PooledGrader().grade(problem, [*working, "left, left, left", None]))
+    assert outcomes == [*["correct"] * len(working), "wrong", "undetermined"]
     assert decide(problem.answer, "left, left, left", "plan") == "undetermined", "without its puzzle nobody knows"

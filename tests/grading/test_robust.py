@@ -22,7 +22,7 @@ PIECES = [
     "18", "元", "**", "`",
 ]  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
-FEW = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KINDS: list[AnswerKind] = ["integer", "rational", "expression", "math", "choice", "text"]
 
 

@@ -17,7 +17,7 @@ from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
-from stepforge.pipelines.reports.charts import Bar, bars
+from stepforge.pipelines.reports.charts import bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -92,36 +92,19 @@ def _kept(layout: Layout) -> str:
 
 def _figures(contents: Contents, report: Report) -> dict[str, tuple[str, str]]:
     """Return file name -> (title, SVG); a figure without data is left out."""
+    errors, values = contents.first_errors, contents.values
+    places = [(f"step {i + 1}", errors[i]) for i in range(min(max(errors, default=-1) + 1, STEPS_SHOWN))]
+    if later := sum(count for i, count in errors.items() if i >= STEPS_SHOWN):
+        places.append((f"later than {STEPS_SHOWN}", later))
+    tenths = [(f"{i / VALUE_BINS:g} to {(i + 1) / VALUE_BINS:g}", values[i]) for i in range(VALUE_BINS)]
+    noise = [(name, of.of_these_wrong) for name, of in report.audit.items() if not name.startswith("source: ")]
     found = (
-        ("First wrong step, solutions", _first_error_bars(contents)),
-        ("Value of a step: how often the policy reaches the right answer from there, steps", _value_bars(contents)),
-        ("Steps labeled right that are wrong, with 95 % intervals", _noise_bars(report)),
+        ("First wrong step, solutions", count_bars(places)),
+        (
+            "Value of a step: how often the policy reaches the right answer from there, steps",
+            count_bars(tenths if values else ()),
+        ),
+        ("Steps labeled right that are wrong, with 95 % intervals", share_bars(noise, digits=2)),
     )
     named = zip(FIGURE_FILES, found, strict=True)
     return {name: (title, bars(title, data)) for name, (title, data) in named if data}
-
-
-def _first_error_bars(contents: Contents) -> list[Bar]:
-    counts = contents.first_errors
-    if not counts:
-        return []
-    shown = [(f"step {i + 1}", counts[i]) for i in range(min(max(counts) + 1, STEPS_SHOWN))]
-    later = sum(count for i, count in counts.items() if i >= STEPS_SHOWN)
-    shown += [(f"later than {STEPS_SHOWN}", later)] if later else []
-    return [Bar(name, float(count), note=str(count)) for name, count in shown]
-
-
-def _value_bars(contents: Contents) -> list[Bar]:
-    if not contents.values:
-        return []
-    names = [f"{i / VALUE_BINS:g} to {(i + 1) / VALUE_BINS:g}" for i in range(VALUE_BINS)]
-    return [Bar(name, float(contents.values[i]), note=str(contents.values[i])) for i, name in enumerate(names)]
-
-
-def _noise_bars(report: Report) -> list[Bar]:
-    shares = {name: figures.of_these_wrong for name, figures in report.audit.items()}
-    return [
-        Bar(name, share.share, share.low, share.high, f"{share.share:.2%}")
-        for name, share in shares.items()
-        if share is not None and not name.startswith("source: ")
-    ]

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from stepforge.labelers import speaking
-from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.rows import name_only
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.card.front_matter import exports_with_rows, tags_of
+from stepforge.pipelines.reports.card.front_matter import exports_with_rows, licenses_of, tags_of
 from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
@@ -46,7 +45,6 @@ CONTEXT: Mapping[str, object] = {
 
 def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) -> Mapping[str, object]:
     filled = exports_with_rows(run, layout)
-    licenses = sorted({license_of(part) for part in run.generate})
     described = [_described(export, layout) for export in filled]
     return {
         "@context": CONTEXT,
@@ -54,7 +52,7 @@ def croissant(run: RunFile, layout: Layout, report: Report, contents: Contents) 
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": "process_supervision",
         "description": "Which step of a chain of thought is wrong: a model's solutions, labeled step by step.",
-        "license": licenses,
+        "license": licenses_of(run),
         "citeAs": BIBTEX,
         "version": report.run.version,
         "keywords": tags_of(run),

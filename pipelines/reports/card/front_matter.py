@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from stepforge.pipelines.datasets.columns import license_of
+from stepforge.pipelines.datasets.columns import source_of
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
@@ -62,7 +62,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
 
 def licenses_of(run: RunFile) -> list[str]:
     """Return the licenses of the run's sources, each once; ``unknown`` for a problem set that tells none."""
-    return sorted({license_of(part) for part in run.generate})
+    return sorted({source_of(part).license for part in run.generate})
 
 
 def tags_of(run: RunFile) -> list[str]:

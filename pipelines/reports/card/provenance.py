@@ -4,10 +4,6 @@ from typing import Any
 
 import tomli_w
 
-from stepforge.generators.families.templates import Templates
-from stepforge.generators.problem_sets import ProblemSet
-from stepforge.generators.written import ModelSource
-from stepforge.pipelines.datasets.columns import license_of
 from stepforge.pipelines.exports.rows import name_only
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
@@ -29,26 +25,6 @@ def identity_rows(report: Report) -> list[tuple[object, ...]]:
         ("settings' digest", report.run.digest),
         ("seed", report.run.seed),
     ]
-
-
-def source_rows(run: RunFile) -> list[tuple[object, ...]]:
-    """The problems' sources with their licenses."""
-    rows: list[tuple[object, ...]] = []
-    for part in run.generate:
-        if isinstance(part, ProblemSet):
-            where = f"{part.hub}, revision {part.revision or 'not pinned'}" if part.hub else "a file"
-            rows.append((part.label, where, license_of(part)))
-        elif isinstance(part, ModelSource):
-            seeds = part.seeds
-            named = seeds.label if isinstance(seeds, ProblemSet | Templates) else seeds.kind
-            rows.append(
-                (part.label, f"{part.kind}: by a model from seeds of {named}", f"of the seeds: {license_of(part)}")
-            )
-        elif isinstance(part, Templates):
-            rows.append((part.label, "drawn from a folder of templates", license_of(part)))
-        else:
-            rows.append((part.kind, "procedural, written by stepforge", license_of(part)))
-    return rows
 
 
 def settings_text(run: RunFile) -> str:

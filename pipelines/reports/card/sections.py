@@ -6,9 +6,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stepforge.filters import Contamination
 from stepforge.labelers import speaking
+from stepforge.pipelines.datasets.columns import source_of
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.card.contents import Contents, Example
-from stepforge.pipelines.reports.card.provenance import identity_rows, settings_text, source_rows
+from stepforge.pipelines.reports.card.provenance import identity_rows, settings_text
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.records import LabelerFigures, Report
@@ -88,7 +89,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         prices=[(name, e.total, _per(cost.generated_tokens, e.total)) for name, e in report.exports.items()],
         identity=identity_rows(report),
         settings=settings_text(run),
-        sources=source_rows(run),
+        sources=[source_of(part) for part in run.generate],
         dropped=[
             (stage, reason, count)
             for stage, total in report.stages.items()

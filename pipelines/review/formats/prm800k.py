@@ -1,9 +1,10 @@
 """PRM800K's lines (openai/prm800k, arXiv 2305.20050): expert ratings of steps, -1, 0 or 1."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stepforge.pipelines.exports.prm800k import PRM800KLabel, PRM800KRow, question_of, steps_rated
+from stepforge.pipelines.exports.rows import problem_origin
 from stepforge.pipelines.review.formats.contract import Rows, Said, Task
 from stepforge.schemas.review import Finding, Origin, StepFinding
 
@@ -25,7 +26,7 @@ class PRM800KLines:
             for one in task.said:
                 if one.step is not None and one.finding in _RATED:
                     by_reviewer.setdefault(one.reviewer, {})[one.step] = one
-            lines += [json.dumps(_line(task, name, said), ensure_ascii=False) for name, said in by_reviewer.items()]
+            lines += [_line(task, name, said).model_dump_json() for name, said in by_reviewer.items()]
         return "".join(f"{line}\n" for line in lines)
 
     def read(self, rows: Rows) -> Iterator[Said]:
@@ -61,36 +62,20 @@ def _chosen(line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield completions[chosen]
 
 
-def _line(task: Task, reviewer: str, said: dict[int, StepFinding]) -> Mapping[str, object]:
-    problem, rollout = task.row.problem, task.solution.rollout
+def _line(task: Task, reviewer: str, said: dict[int, StepFinding]) -> PRM800KRow:
+    rollout = task.solution.rollout
     rated = [_RATED[said[i].finding] if i in said else None for i in range(len(task.steps))]
     end = rated.index(-1) + 1 if -1 in rated else len(rated)
-    steps = [
-        {
-            "completions": [{"text": text, "rating": rating, "flagged": None}],
-            "human_completion": None,
-            "chosen_completion": 0,
-        }
-        for text, rating in zip(task.steps[:end], rated[:end], strict=True)
-    ]
     right = "solution" if rollout.outcome == "correct" else "give_up"
-    return {
-        "labeler": reviewer,
-        "timestamp": max(one.at for one in said.values()),
-        "generation": None,
-        "is_quality_control_question": False,
-        "is_initial_screening_question": False,
-        "question": {
-            "problem": problem.question,
-            "ground_truth_answer": problem.answer,
-            "pre_generated_steps": task.steps,
-            "pre_generated_answer": rollout.answer,
-        },
-        "label": {
-            "steps": steps,
-            "total_time": round(1000 * sum(one.seconds or 0 for one in said.values())),
-            "finish_reason": "found_error" if -1 in rated else right,
-        },
-        "problem_id": problem.id,
-        "solution_id": rollout.id,
-    }
+    label = PRM800KLabel(
+        steps=steps_rated(zip(task.steps[:end], rated[:end], strict=True)),
+        total_time=round(1000 * sum(one.seconds or 0 for one in said.values())),
+        finish_reason="found_error" if -1 in rated else right,
+    )
+    return PRM800KRow(
+        timestamp=max(one.at for one in said.values()),
+        question=question_of(task.row, rollout),
+        label=label,
+        solution_id=rollout.id,
+        **problem_origin(task.row, reviewer),
+    )

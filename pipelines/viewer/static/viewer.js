@@ -49,23 +49,22 @@ all(".filters").forEach((form) => form.addEventListener("submit", () => {
 addEventListener("pageshow", () => all(".filters :disabled").forEach((field) => { field.disabled = false; }));
 
 async function look() {
-  let pause = 3000;
+  const live = document.body.dataset;
+  let pause = 10000; // the server is away
   try {
     const state = await (await fetch("/state")).json();
-    const changed = String(state.changed) !== document.body.dataset.changed;
-    if (changed || document.body.dataset.live === "1") {
+    if (String(state.changed) !== live.changed || live.pause < 3000) {
       const fresh = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
       const focused = all(".row").indexOf(document.activeElement);
       document.getElementById("live").replaceWith(document.adoptNode(fresh.getElementById("live")));
       if (focused >= 0) all(".row")[focused]?.focus();
-      document.body.dataset.changed = fresh.body.dataset.changed;
-      document.body.dataset.live = fresh.body.dataset.live;
-      pause = fresh.body.dataset.live === "1" ? 1500 : 3000;
+      Object.assign(live, fresh.body.dataset);
     }
-  } catch { pause = 10000; } // the server is away
+    pause = live.pause;
+  } catch {}
   setTimeout(look, pause);
 }
-if (page === "problems") setTimeout(look, document.body.dataset.live === "1" ? 500 : 3000);
+if (page === "problems") setTimeout(look, document.body.dataset.pause);
 
 // The tree
 all("[data-do=open], [data-do=close]").forEach((button) => button.addEventListener("click", () => {

@@ -89,23 +89,6 @@ def test_a_consensus_speaks_about_the_settled_verdicts(done: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_resumed_run_gives_the_same_labels(done: Path, tmp_path: Path) -> None:
-    """Shards of the pilot and of the rest are lost; the same command makes them again as they were."""
-    again = tmp_path / "out"
-    shutil.copytree(done, again)
-    for index in (0, 3):
-        Layout(again).shard("label", index).unlink()
-        Layout(again).shard("curate", index).unlink()
-    assert len(rows(again)) < len(rows(done))
-    run_again(again)
-    assert [r.model_dump() for r in rows(again)] == [r.model_dump() for r in rows(done)]
-    assert (
-        shard_metadata(again / "labeled/part-00000.parquet")["settled"]
-        == shard_metadata(done / "labeled/part-00000.parquet")["settled"]
-    )
-
-
-@pytest.mark.slow
 def test_a_pilot_that_was_labeled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
     again = tmp_path / "out"
     shutil.copytree(done, again)

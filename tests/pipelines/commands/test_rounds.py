@@ -20,7 +20,7 @@ from stepforge.pipelines.settings.run_file import RunFile, Training
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
 
-finetune, heads = Later("stepforge.pipelines.commands.finetune"), Later("stepforge.pipelines.scorers.surprise_head")
+heads = Later("stepforge.pipelines.scorers.surprise_head")
 TRAIN = "import pathlib, sys; out = pathlib.Path(sys.argv[1]); (out / 'config.json').write_text(sys.argv[2])"
 
 
@@ -98,18 +98,6 @@ def test_what_cannot_have_rounds(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadInput, match=message):
             run_rounds(a_run(**changes), tmp_path, 2, Runs())
-
-
-def test_the_default_trainer_reads_right_solutions_and_as_many_reflections_as_it_is_told(tmp_path: Path) -> None:
-    for name, count in (("rejection_sampling", 3), ("reflection", 10)):
-        rows = [{"prompt": name, "completion": str(i), "step": i} for i in range(count)]
-        (tmp_path / name).mkdir()
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name / "train-00000-of-00001.parquet")
-    right = [("rejection_sampling", str(i)) for i in range(3)]
-    assert finetune.examples(tmp_path, finetune.EXPORTS, None) == right
-    both = ("rejection_sampling", "reflection", "not_there")
-    assert finetune.examples(tmp_path, both, 2) == [*right, ("reflection", "0"), ("reflection", "5")]
-    assert len(finetune.examples(tmp_path, both, 100)) == len(finetune.examples(tmp_path, both, None)) == 13
 
 
 @pytest.mark.slow

@@ -4,16 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stepforge.pipelines.exports import KTO
-from stepforge.pipelines.exports.balance import (
-    Axis,
-    Evened,
-    class_columns,
-    length_class,
-    position_class,
-    rows_that_stay,
-)
+from stepforge.pipelines.exports.balance import Axis, Evened, evened, length_class, position_class, with_classes
 from stepforge.pipelines.exports.step_pairs import StepPairRow
 from stepforge.pipelines.exports.whole_solutions import KTORow
+from stepforge.schemas.arrow import from_table, to_table
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -29,11 +23,13 @@ class Plain(Evened):
         yield from ()
 
 
-def evened(rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000) -> list[StepPairRow]:
-    part = Plain(evenness=evenness)
-    tables = [class_columns(rows[i : i + at_a_time], part) for i in range(0, len(rows), at_a_time)]
-    stay = [flag for flags in rows_that_stay(lambda: tables, evenness) for flag in flags]
-    return [row for row, flag in zip(rows, stay, strict=True) if flag]
+def thinned(
+    rows: Sequence[StepPairRow], evenness: float, *, at_a_time: int = 1000, part: Plain | None = None
+) -> list[StepPairRow]:
+    part = part or Plain()
+    parts = [rows[i : i + at_a_time] for i in range(0, len(rows), at_a_time)]
+    tables = [with_classes(to_table(some, StepPairRow), some, part) for some in parts]
+    return [row for table in evened(lambda: tables, evenness) for row in from_table(table, StepPairRow)]
 
 
 def pair_of(difficulty: int, number: int) -> StepPairRow:
@@ -48,12 +44,13 @@ def test_common_classes_are_thinned_and_rare_ones_kept() -> None:
     rows = (
         [pair_of(1, i) for i in range(900)] + [pair_of(2, i) for i in range(100)] + [pair_of(3, i) for i in range(40)]
     )
-    kept = Counter(row.difficulty for row in evened(rows, 2))
+    kept = Counter(row.difficulty for row in thinned(rows, 2))
     assert (kept[2], kept[3]) == (100, 40)
     assert 150 < kept[1] < 250  # twice the median class, give or take
-    assert evened(rows, 1e9) == rows
-    assert evened([], 3) == []
-    assert evened(rows, 3) == evened(rows, 3, at_a_time=7)
+    assert thinned(rows, 1e9) == rows
+    assert thinned([], 3) == []
+    assert thinned(rows, 1, part=Plain(even=())) == rows
+    assert thinned(rows, 3) == thinned(rows, 3, at_a_time=7)
 
 
 def test_what_is_evened_is_chosen() -> None:
@@ -67,16 +64,8 @@ def test_what_is_evened_is_chosen() -> None:
 
 
 def test_classes_of_position_and_length() -> None:
-    assert [position_class(i) for i in (None, 0, 1, 2, 3, 4, 7, 8)] == [
-        "None",
-        "0",
-        "1",
-        "2-3",
-        "2-3",
-        "4-7",
-        "4-7",
-        "8-15",
-    ]
+    places = [position_class(i) for i in (None, 0, 1, 2, 3, 4, 7, 8)]
+    assert places == ["None", "0", "1", "2-3", "2-3", "4-7", "4-7", "8-15"]
     assert length_class(10, 10) == "alike"
     assert length_class(12, 10) == "chosen longer"
     assert length_class(10, 12) == "chosen shorter"

@@ -5,6 +5,7 @@ trains on stepwise rows. The model is the embedded policy; two optimizer steps, 
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from environments import WEIGHTS, python_of, run_program
 from exported_rows import ROWS, WITH_ROWS
 from scripted_rows import exported_run
 
-from stepforge.pipelines.exports import EXPORTS, AnyExport
+from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.storage.layout import Layout
 
@@ -34,62 +35,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     return exported_run(tmp_path_factory.mktemp("consumed"), ROWS, [part() for part in EXPORTS])[1]
 
 
-def program_of(part: AnyExport, layout: Layout, place: Path, python: Path) -> str:
-    """The note's code with paths filled in, a chat template for the tiny model, and two steps instead of an epoch."""
-    model = place / "model"
-    run_program(
-        python,
-        "from transformers import AutoTokenizer, AutoModelForCausalLM\nimport torch\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({str(WEIGHTS)!r})\n"
-        f"tokenizer.chat_template = {TEMPLATE!r}\n"
-        f"tokenizer.save_pretrained({str(model)!r})\n"
-        f"model = AutoModelForCausalLM.from_pretrained({str(WEIGHTS)!r}, dtype=torch.float32)\n"
-        f"model.save_pretrained({str(model)!r})\n",
-        place,
-    )
-    (code,) = re.findall(r"```python\n(.*?)```", training_note(part).text, re.S)
-    code = code.replace("path/of/this/folder", str(layout.datasets)).replace("path/of/a/model", str(model))
-    return re.sub(r'("trained"[^)]*)\)', r"\1" + ON_CPU, code)
+@pytest.fixture
+def noted(folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run an export's note, paths filled in, with two steps in place of an epoch, and more code after it."""
+
+    def run(kind: str, more: str, *, trains: bool = True) -> str:
+        python = python_of("trl_stepwise" if kind == "stepwise" else "trl", capsys)
+        model = tmp_path / "model"
+        run_program(
+            python,
+            "from transformers import AutoTokenizer, AutoModelForCausalLM\nimport torch\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({str(WEIGHTS)!r})\n"
+            f"tokenizer.chat_template = {TEMPLATE!r}\n"
+            f"tokenizer.save_pretrained({str(model)!r})\n"
+            f"model = AutoModelForCausalLM.from_pretrained({str(WEIGHTS)!r}, dtype=torch.float32)\n"
+            f"model.save_pretrained({str(model)!r})\n",
+            tmp_path,
+        )
+        part = next(part() for part in EXPORTS if part().kind == kind)
+        (code,) = re.findall(r"```python\n(.*?)```", training_note(part).text, re.S)
+        code = code.replace("path/of/this/folder", str(folder.datasets)).replace("path/of/a/model", str(model))
+        code = re.sub(r'("trained"[^)]*)\)', r"\1" + ON_CPU, code)
+        return run_program(python, (code if trains else code.replace("trainer.train()", "")) + more, tmp_path)
+
+    return run
 
 
-TRAINED = [part() for part in WITH_ROWS if "trainer.train()" in training_note(part()).text]
+TRAINED = [part().kind for part in WITH_ROWS if "trainer.train()" in training_note(part()).text]
 
 
-@pytest.mark.parametrize("part", TRAINED, ids=lambda part: part.kind)
-def test_the_training_note_trains(
-    part: AnyExport, folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    python = python_of("trl_stepwise" if part.kind == "stepwise" else "trl", capsys)
-    program = program_of(part, folder, tmp_path, python)
-    printed = run_program(python, program + SAYS_WHAT_IT_DID, tmp_path)
+@pytest.mark.parametrize("kind", TRAINED)
+def test_the_training_note_trains(kind: str, noted: Callable[..., str]) -> None:
+    printed = noted(kind, SAYS_WHAT_IT_DID)
     assert "LOSS" in printed
     assert "nan" not in printed.lower()
 
 
 @pytest.mark.parametrize("kind", ["prm800k", "step_dpo", "process_bench"])
-def test_the_notes_without_a_trainer_run_too(
-    kind: str, folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    python = python_of("trl", capsys)
-    part = next(part() for part in EXPORTS if part().kind == kind)
-    program = program_of(part, folder, tmp_path, python)
-    printed = run_program(python, program + "\nprint('ROWS', rows.num_rows, sorted(rows.column_names))\n", tmp_path)
+def test_the_notes_without_a_trainer_run_too(kind: str, noted: Callable[..., str]) -> None:
+    printed = noted(kind, "\nprint('ROWS', rows.num_rows, sorted(rows.column_names))\n")
     assert re.search(r"ROWS [1-9]", printed)
     assert kind != "prm800k" or "['completions', 'labels', 'prompt']" in printed
     assert kind != "step_dpo" or "['chosen', 'prompt', 'rejected']" in printed
 
 
-def test_the_note_for_single_steps_leaves_no_end_of_text_in_the_loss(
-    folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """TRL does append it, the collator takes it off, and nothing else is lost."""
-    python = python_of("trl", capsys)
-    part = next(part() for part in EXPORTS if part().kind == "step_preference")
-    program = program_of(part, folder, tmp_path, python).replace("trainer.train()", "")
-    printed = run_program(
-        python,
-        program
-        + """
+LEARNED = """
 end = tokenizer.eos_token_id
 appended = [row[k][-1] == end for row in trainer.train_dataset for k in ("chosen_ids", "rejected_ids")]
 batch = collator([trainer.train_dataset[i] for i in range(2)])
@@ -98,27 +88,20 @@ texts = [tokenizer.decode(ids) for ids in learned]
 print("APPENDED", all(appended))
 print("LEARNT", any((ids == end).any().item() for ids in learned))
 print("WHOLE", texts == [rows[i][k] for k in ("chosen", "rejected") for i in range(2)])
-""",
-        tmp_path,
-    )
-    assert "APPENDED True" in printed
-    assert "LEARNT False" in printed
-    assert "WHOLE True" in printed
+"""
 
 
-def test_stepwise_labels_reach_the_trainer_as_they_are(
-    folder: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    python = python_of("trl_stepwise", capsys)
-    part = next(part() for part in EXPORTS if part().kind == "stepwise")
-    program = program_of(part, folder, tmp_path, python).replace("trainer.train()", "")
-    printed = run_program(
-        python,
-        program
-        + """
+def test_the_note_for_single_steps_leaves_no_end_of_text_in_the_loss(noted: Callable[..., str]) -> None:
+    """TRL does append it, the collator takes it off, and nothing else is lost."""
+    printed = noted("step_preference", LEARNED, trains=False)
+    assert all(said in printed for said in ("APPENDED True", "LEARNT False", "WHOLE True"))
+
+
+SAME = """
 kept = [[label for label in row["labels"] if label != -100] for row in trainer.train_dataset]
 print("SAME", kept == [[int(label) for label in row["labels"]] for row in rows], len(kept) > 0)
-""",
-        tmp_path,
-    )
-    assert "SAME True True" in printed
+"""
+
+
+def test_stepwise_labels_reach_the_trainer_as_they_are(noted: Callable[..., str]) -> None:
+    assert "SAME True True" in noted("stepwise", SAME, trains=False)

@@ -6,7 +6,7 @@ import pytest
 from exported_rows import ROWS, rows_of
 from scripted_rows import scripted_rows
 
-from stepforge.labelers import ChangePoint, OmegaPRM
+from stepforge.labelers import OmegaPRM
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.exports import (
     KTO,
@@ -37,9 +37,7 @@ def test_math_shepherd_text_reads_back() -> None:
 
 
 def test_steps_that_are_numbered_already_are_left_alone() -> None:
-    part = MathShepherdText()
-    assert part.text("Q", ("Step 1: a", "b"), ("+", "-")) == "Q Step 1: a +\nStep 2: b -"
-    assert MathShepherdText(numbered=False).text("Q", ("a", "b"), ("+", "-")) == "Q a +\nb -"
+    assert MathShepherdText().text("Q", ("Step 1: a", "b"), ("+", "-")) == "Q Step 1: a +\nStep 2: b -"
 
 
 def test_soft_values_are_the_shares_of_a_fixed_number() -> None:
@@ -125,11 +123,3 @@ def test_kto_and_rejection_sampling_keep_what_is_sure() -> None:
         assert not row.label or solution.verdict.finds_no_error
     assert {row.solution_id for row in kept if row.labeled} == {row.solution_id for row in kto if row.label}
     assert all(len(list(RejectionSampling(max_per_problem=1).rows(problem))) <= 1 for problem in ROWS)
-
-
-def test_values_of_a_belief_are_exported_as_soft_targets() -> None:
-    rows = scripted_rows([ChangePoint(pilot=0)], 6)
-    soft = {row.solution_id: row.value for row in rows_of(SoftStepwise(), rows)}
-    for row in rows_of(Stepwise(), rows):
-        assert row.values_from == "belief"
-        assert soft[row.solution_id] == row.values

@@ -9,7 +9,6 @@ from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.exports import Stepwise
 from stepforge.pipelines.exports.marked import measured
-from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import Belief, LabeledProblem, StepLabel
 
 BAD = "ABCDEF"
@@ -39,11 +38,6 @@ def test_stepwise_labels_are_right_until_the_first_error_and_end_there() -> None
 def test_steps_behind_the_error_can_be_kept_as_wrong() -> None:
     _, bad = Stepwise(after_first_error="wrong").rows(labeled(OmegaPRM(k=8)))
     assert bad.labels == (True, True, False, False, False, False)
-
-
-def test_labels_are_booleans_in_arrow() -> None:
-    table = to_table(Stepwise().rows(labeled(OmegaPRM())), Stepwise.row)
-    assert str(table.schema.field("labels").type) == "list<element: bool not null>"
 
 
 def test_abstentions_are_not_exported() -> None:

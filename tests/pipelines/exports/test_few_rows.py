@@ -1,16 +1,18 @@
 """Data sets of 0, 1 and 2 rows, and empty splits: ``load_dataset`` reads what there is and fails for none."""
 
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from scripted_rows import exported_run, scripted_rows
 
 from stepforge.labelers import Contrast, MathShepherd
 from stepforge.pipelines.datasets.writer import rows_by_split
-from stepforge.pipelines.exports import EXPORTS, KTO, Preference, Reflection, RLPrompts
+from stepforge.pipelines.exports import EXPORTS, KTO, AnyExport, Preference, Reflection, RLPrompts
 from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Repair
 
@@ -46,6 +48,16 @@ def without_values(row: LabeledProblem) -> LabeledProblem:
     return row.model_copy(update={"solutions": solutions})
 
 
+def loads(layout: Layout, name: str, cache: Path) -> int:
+    """Load a data set as its card says, and return its rows, the same as were written."""
+    datasets = pytest.importorskip("datasets")
+    written = {split: rows for split, rows in rows_by_split(layout, name).items() if rows}
+    assert {path.name.partition("-")[0] for path in (layout.datasets / name).glob("*.parquet")} == set(written)
+    loaded = datasets.load_dataset(str(layout.datasets), name, cache_dir=str(cache))
+    assert {split: loaded[split].num_rows for split in loaded} == written
+    return sum(written.values())
+
+
 def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
     run, layout = exported_run(tmp_path, [], [part() for part in EXPORTS])
     assert not any(sum(rows_by_split(layout, part.name).values()) for part in run.export)
@@ -53,19 +65,21 @@ def test_a_run_without_rows_has_no_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("kind", EXPORTS, ids=lambda part: part().kind)
-def test_every_export_with_few_rows(kind: Any, count: int, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    part = kind.model_validate({name: value for name, value in ONE_ROW.items() if name in kind.model_fields})
-    rows = some_rows() if part.kind in NEEDS_TWO else [one_solution(row) for row in some_rows()]
-    chosen = [row for row in rows if len(list(part.rows(row))) == 1][:count]
-    assert len(chosen) == count, part.kind
-    _, layout = exported_run(tmp_path, chosen, [part])
-    written = {split: rows for split, rows in rows_by_split(layout, part.name).items() if rows}
-    assert sum(written.values()) == count
-    assert {path.name.partition("-")[0] for path in (layout.datasets / part.name).glob("*.parquet")} == set(written)
-    loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
-    assert {split: loaded[split].num_rows for split in loaded} == written
+def test_every_export_with_few_rows(count: int, tmp_path: Path) -> None:
+    """Exports that get so many rows from the same problems share a run."""
+    runs: dict[tuple[bool, tuple[int, ...]], list[AnyExport]] = defaultdict(list)
+    given = {True: some_rows(), False: [one_solution(row) for row in some_rows()]}
+    for kind in EXPORTS:
+        part: AnyExport = kind(**{name: value for name, value in ONE_ROW.items() if name in kind.model_fields})
+        two = part.kind in NEEDS_TWO
+        chosen = [i for i, row in enumerate(given[two]) if len(list(part.rows(row))) == 1][:count]
+        assert len(chosen) == count, part.kind
+        runs[two, tuple(chosen)].append(part)
+    for number, ((two, places), parts) in enumerate(runs.items()):
+        _, layout = exported_run(tmp_path / str(number), [given[two][i] for i in places], parts)
+        assert {part.kind: loads(layout, part.name, tmp_path / "cache") for part in parts} == {
+            part.kind: count for part in parts
+        }
 
 
 def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
@@ -76,14 +90,11 @@ def test_an_empty_data_set_spoils_no_other(tmp_path: Path) -> None:
     there = datasets.get_dataset_config_names(str(layout.datasets))
     assert "soft_stepwise" not in there
     assert "stepwise" in there
-    for name in there:
-        loaded = datasets.load_dataset(str(layout.datasets), name, cache_dir=str(tmp_path / "cache"))
-        assert {s: loaded[s].num_rows for s in loaded} == {s: n for s, n in rows_by_split(layout, name).items() if n}
+    assert all(loads(layout, name, tmp_path / "cache") for name in there)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
     layouts = RLPrompts.model_fields["layout"].annotation, Chat.model_fields["layout"].annotation
     rl, chat = (get_args(layout) for layout in layouts)
     parts = [
@@ -98,6 +109,4 @@ def test_every_layout_with_few_rows(count: int, tmp_path: Path) -> None:
         written = sum(rows_by_split(layout, part.name).values())
         assert (written > 0) is (count > 0) or part.kind == "reflection"
         assert (layout.datasets / part.name / "__init__.py").exists() is (part.name == "rl_verifiers" and count > 0)
-        if written:
-            loaded = datasets.load_dataset(str(layout.datasets), part.name, cache_dir=str(tmp_path / "cache"))
-            assert sum(split.num_rows for split in loaded.values()) == written
+        assert not written or loads(layout, part.name, tmp_path / "cache") == written

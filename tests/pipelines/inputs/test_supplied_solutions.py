@@ -12,7 +12,7 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 
 ROWS: list[dict[str, object]] = [
-    {"q": f"What is {i // 3} + 1?", "a": str(i // 3 + 1), "s": f"solution {i}", "id": i // 3} for i in range(3000)
+    {"q": f"What is {i // 3} + 1?", "a": str(i // 3 + 1), "s": f"solution {i}", "id": i // 3} for i in range(1800)
 ]
 
 
@@ -33,12 +33,12 @@ def solutions(source: ProblemSource, start: int = 0, stop: int | None = None) ->
 def test_neighbors_and_far_rows_are_one_problem(tmp_path: Path, settings: dict[str, str]) -> None:
     neighbors = opened(tmp_path / "a.jsonl", ROWS, **settings)
     count = neighbors.check()
-    assert (count.rows, count.problems, count.merged, count.solutions, count.rejected) == (3000, 1000, 2000, 3000, 0)
-    assert solutions(neighbors, 998) == [[f"solution {i}" for i in range(first, first + 3)] for first in (2994, 2997)]
-    far = opened(tmp_path / "b.jsonl", [ROWS[i] for part in range(3) for i in range(part, 3000, 3)], **settings)
-    assert len(far) == 1000
+    assert (count.rows, count.problems, count.merged, count.solutions, count.rejected) == (1800, 600, 1200, 1800, 0)
+    assert solutions(neighbors, 598) == [[f"solution {i}" for i in range(first, first + 3)] for first in (1794, 1797)]
+    far = opened(tmp_path / "b.jsonl", [ROWS[i] for part in range(3) for i in range(part, 1800, 3)], **settings)
+    assert len(far) == 600
     assert solutions(far) == solutions(neighbors)
-    assert solutions(far, 500, 502) == solutions(neighbors, 500, 502)
+    assert solutions(far, 300, 302) == solutions(neighbors, 300, 302)
     ids = [[i.problem.id[2:] for i in s.rows(0, 9) if isinstance(i, SourceItem)] for s in (far, neighbors)]
     assert ids[0] == ids[1]
 

@@ -54,21 +54,6 @@ def test_the_live_table_says_everything(monkeypatch: pytest.MonkeyPatch) -> None
     assert "\x1b[32m" in rendered()
 
 
-def test_what_others_write_goes_above_the_live_table(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    file = io.StringIO()
-    view = LiveTable(Console(file=file, force_terminal=True, width=150, height=40))
-    view.show(snapshot())
-    print("\x1b[36m(EngineWorker pid=7)\x1b[0m a worker's line")
-    after = file.getvalue().split("a worker's line")[1]
-    view.close()
-    assert "stage" in after
-    assert "63% of prompt tokens cached" in after
-    assert "a worker's line" not in capfd.readouterr().out
-
-
 def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     view_of(quiet=True, as_json=True).show(snapshot())
     assert capsys.readouterr().err == ""

@@ -10,7 +10,7 @@ from loopback_hub import LoopbackHub
 from small_run import small_run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_run(tmp_path_factory.mktemp("run")).folder
 
@@ -21,7 +21,7 @@ def copy(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "run"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_run(tmp_path_factory.mktemp("larger"), problems=16, exports=("stepwise", "preference")).folder
 

@@ -59,6 +59,17 @@ def test_a_new_version_is_one_commit_that_says_what_changed(run: Path, larger: P
         assert "24 train + 8 test rows" in text
 
 
+def test_files_of_every_kind_that_are_no_more_are_removed(tmp_path: Path, hub: LoopbackHub) -> None:
+    kinds = ("stepwise", "prm800k", "step_advantages", {"kind": "rl_prompts", "layout": "verifiers"})
+    first = small_run(tmp_path / "first", problems=4, exports=kinds).folder
+    second = small_run(tmp_path / "second", problems=2, exports=("stepwise",)).folder
+    there = set(dataset_of(first).files)
+    assert {"traces/00007.jsonl", "step_advantages/traces.jsonl", "rl_prompts/__init__.py"} <= there
+    published(first)
+    published(second)
+    assert holds_exactly(hub.repos[REPO].main, dataset_of(second))
+
+
 def test_others_data_are_not_mixed_with_ours(run: Path, hub: LoopbackHub) -> None:
     published(run)
     repo = hub.repos[REPO]
@@ -175,11 +186,12 @@ def test_a_lost_answer_is_not_taken_for_somebody_elses_commit(run: Path, larger:
 def test_more_files_than_a_listing_has_on_a_page_are_one_commit(
     tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepforge.pipelines.datasets.split_files.BATCH_ROWS", 1)
+    monkeypatch.setattr("stepforge.pipelines.datasets.shard_parts.BATCH_ROWS", 1)
     monkeypatch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
-    folder = small_run(tmp_path / "run", problems=51, exports=("stepwise",)).folder
+    monkeypatch.setattr("loopback_hub.PAGE", 8)
+    folder = small_run(tmp_path / "run", problems=8, exports=("stepwise",)).folder
     local = dataset_of(folder)
-    assert len(local.files) > 101
+    assert len(local.files) > 2 * 8
     published(folder)
     repo = hub.repos[REPO]
     assert hub.commits_sent == 1

@@ -26,7 +26,7 @@ SILENCE = 0.05
 def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalDataset, LocalDataset]:
     """Two versions of five and four files; from one to the other two files are removed, one is new, three change."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stepforge.pipelines.datasets.split_files.BATCH_ROWS", 8)
+        patch.setattr("stepforge.pipelines.datasets.shard_parts.BATCH_ROWS", 1)
         patch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
         first = small_run(tmp_path_factory.mktemp("first"), problems=8, exports=("stepwise",)).folder
         second = small_run(tmp_path_factory.mktemp("second"), problems=4, exports=("stepwise",)).folder

@@ -45,9 +45,9 @@ def test_steps_are_counted_as_they_are_exported() -> None:
         solution("e", "A = 4", "B = 2", "Answer: 2", outcome="correct", verdict=verdict_of("x", abstained=True)),
     )
     audit = Audit()
-    audit.add(audited, truths_of(audited))
+    audit.add(audited, truths_of(audited), ["domain: d"])
     figures = audit.figures()
-    assert list(figures) == ["all", "difficulty: 3", "domain: d", "source: s"]
+    assert list(figures) == ["all", "domain: d"]
     whole = figures["all"]
     assert whole == figures["domain: d"]
     assert (whole.problems, whole.solutions, whole.abstained_share) == (1, 5, 1 / 5)
@@ -63,7 +63,7 @@ def test_steps_are_counted_as_they_are_exported() -> None:
 def test_problems_without_a_truth_count_nowhere() -> None:
     audit = Audit()
     untold = row(solution("a", "A = 1", outcome="wrong", verdict=verdict_of("x", 0)), truth=False)
-    audit.add(untold, truths_of(untold))
+    audit.add(untold, truths_of(untold), [])
     assert audit.figures() == {}
     assert not judge_problem(untold)
 
@@ -100,6 +100,7 @@ def test_accuracies_by_hand() -> None:
     assert isclose(figures["processbench_f1_all_erroneous"], 2 * 0.4 * 0.5 / 0.9)
     assert figures["right_answer_wrong_step_recall"] == 1 / 2
     assert figures["right_answer_wrong_step_precision"] == 1 / 2
+    assert figures["first_fatal_accuracy"] == 2 / 5
     assert figures["abstained_share"] == 1 / 7
     assert (figures["wrong_solutions"], figures["correct_solutions"]) == (3, 2)
     assert figures["right_answer_through_wrong_step"] == 2

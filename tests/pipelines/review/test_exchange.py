@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from view_runs import a_view_run, labeled_rows, on
+from view_runs import on
 
 from stepforge.cli import app
 from stepforge.pipelines.review.agreement import review_figures
@@ -16,16 +16,6 @@ from stepforge.pipelines.review.queue import build_queue
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem
-
-
-@pytest.fixture(scope="module")
-def rows() -> list[LabeledProblem]:
-    return labeled_rows(6)
-
-
-@pytest.fixture
-def layout(rows: list[LabeledProblem], tmp_path: Path) -> Layout:
-    return a_view_run(tmp_path / "run", rows)
 
 
 @pytest.mark.parametrize("name", ["label_studio", "argilla", "prm800k"])

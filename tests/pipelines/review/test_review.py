@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
-from view_runs import HOST, Looking, a_finding, a_view_run, labeled_rows, on
+from view_runs import HOST, Looking, a_finding, on
 
 from stepforge.cli import app
 from stepforge.labelers.oracle import oracle_verdict
@@ -29,16 +29,6 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.labeled import LabeledProblem
 
 OWN_PAGE = {"Origin": HOST}
-
-
-@pytest.fixture(scope="module")
-def rows() -> list[LabeledProblem]:
-    return labeled_rows(12)
-
-
-@pytest.fixture
-def layout(rows: list[LabeledProblem], tmp_path: Path) -> Layout:
-    return a_view_run(tmp_path / "run", rows)
 
 
 @pytest.fixture

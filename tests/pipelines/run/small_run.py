@@ -6,22 +6,16 @@ from pathlib import Path
 
 from fakes import EqualGrader, KnownPolicy, a_problem, a_solution, solved
 from run_files import a_run
+from scripted_rows import write_stages
 
 from stepforge.labelers import MathShepherd
-from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.run.driver import finish
-from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import PLAN_FILE, ShardPlan
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.storage.checksummed import write_checksummed
-from stepforge.pipelines.storage.kept import Kept, kept_rows
-from stepforge.pipelines.storage.layout import Layout, ShardStage
-from stepforge.pipelines.storage.shards import shard_metadata, write_shard
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.problem import Problem
-from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import SolvedProblem
 
 EXPORTS = ("stepwise", "step_preference", "preference")
 
@@ -50,22 +44,8 @@ def small_run(
         folder / PLAN_FILE, {"run": content_digest(run), "shards": [shard.model_dump() for shard in plan]}
     )
     for shard in plan:
-        rows = [labeled(number) for number in range(shard.start, min(shard.stop, problems))]
-        problems_in, solved_in = [row.problem for row in rows], [solved_part(row) for row in rows]
-        held: dict[ShardStage, tuple[Sequence[Record], type[Record]]] = {
-            "generate": (problems_in, Problem),
-            "solve": (solved_in, SolvedProblem),
-            "vet": (kept_rows(solved_in, solved_in), Kept),
-            "label": (rows, LabeledProblem),
-            "curate": (kept_rows(rows, rows), Kept),
-        }
-        source = ""
-        for stage, (records, record) in held.items():
-            report = ShardReport(stage=stage, shard=shard.index, rows_in=len(rows), rows_out=len(rows))
-            stamp = {"run": content_digest(run), "stage": stage, "shard": shard.index, "source": source}
-            stamp["report"] = report.model_dump(mode="json")
-            write_shard(layout.shard(stage, shard.index), records, record, stamp)
-            source = shard_metadata(layout.shard(stage, shard.index))["digest"]
+        rows = [labeled(number) for number in range(shard.start, shard.stop)]
+        write_stages(layout, shard.index, rows, run, SHARD_STAGES)
     finish(run, layout)
     return layout
 

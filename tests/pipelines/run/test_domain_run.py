@@ -1,35 +1,31 @@
 """Logic, plans and tools through all stages, without Ray: stored, labeled, judged by the oracle, calls answered."""
 
-import asyncio
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
 import pytest
 from fakes import NamedEngine
 from run_files import a_run
+from staged import staged
 
-from stepforge.filters import Corpus
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.engines.gate import EngineGate
-from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.run.shard_work import Engines, ShardWork
-from stepforge.pipelines.run_folder.plan import plan_shards
-from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard
-from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
-
-STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
 
 
 class Knowing(NamedEngine):
     """Goes on along the reference solution; from the question, now and then a first line of its own, and then lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, problems: Path) -> None:
         super().__init__("knowing")
-        self.known: dict[str, str] = {}
+        self.problems = problems
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        return {p.question: p.known_solution or "" for p in read_shard(self.problems, Problem)}
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         question, _, written = prompt.text.partition("\n")
@@ -51,24 +47,7 @@ def test_a_run_of_the_domains_names_the_first_errors(tmp_path: Path) -> None:
         policy={"answer": "stated", "tool": "calculator"},
         label=[{"kind": "omega_prm", "k": 4}],
     )
-    layout, plan = Layout(tmp_path), plan_shards(run, tmp_path)
-    write_text(layout.run_file, run.toml())
-
-    async def work() -> None:
-        engine = Knowing()
-        gate = EngineGate(engine, 64)
-        shards = ShardWork(run, tmp_path, PooledGrader(), Engines(gate))
-        try:
-            for stage in STAGES:
-                await shards.do(stage, plan[0], Corpus())
-                if stage == "generate":
-                    problems = read_shard(layout.shard("generate", 0), Problem)
-                    engine.known = {p.question: p.known_solution or "" for p in problems}
-        finally:
-            await shards.grader.close()
-            await gate.close()
-
-    asyncio.run(work())
+    layout, _ = staged(run, tmp_path, Knowing(tmp_path / "problems" / "part-00000.parquet"))
     rows = read_shard(layout.shard("label", 0), LabeledProblem)
     assert {row.problem.domain for row in rows} == {"logic", "plans", "tools"}
     solutions = [(row.problem, solution) for row in rows for solution in row.solutions]

@@ -1,12 +1,10 @@
-"""Copies of questions over a whole run: found with 16 bytes a question, as a dictionary of all of them would."""
+"""Copies of questions over a whole run."""
 
 from pathlib import Path
-from random import Random
 
 import pytest
 from fakes import a_problem
 
-from stepforge.filters import question_key
 from stepforge.pipelines.run.duplicates import duplicate_questions
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import RunFailed
@@ -24,29 +22,9 @@ def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
     return paths
 
 
-def by_dictionary(questions: list[list[str]]) -> dict[str, str]:
-    """The same, with every question in memory."""
-    first: dict[str, str] = {}
-    copies = {}
-    for number, asked in enumerate(questions):
-        for i, question in enumerate(asked):
-            owner = first.setdefault(question_key(question), f"{number}-{i}")
-            if owner != f"{number}-{i}":
-                copies[f"{number}-{i}"] = owner
-    return copies
-
-
 def test_the_first_in_shard_order_is_the_owner(tmp_path: Path) -> None:
     questions = [["What is 1?", "What is 2?"], [], ["what  is 1?", "What is 3?", "What is 2?"], ["WHAT IS 1?\n"]]
     assert duplicate_questions(shards_of(tmp_path, questions)) == {"2-0": "0-0", "2-2": "0-1", "3-0": "0-0"}
-
-
-def test_it_finds_what_a_dictionary_finds(tmp_path: Path) -> None:
-    rng = Random(3)
-    questions = [[f"{rng.randrange(150)} or so?" for _ in range(rng.randrange(40))] for _ in range(12)]
-    expected = by_dictionary(questions)
-    assert len(expected) > 50
-    assert duplicate_questions(shards_of(tmp_path, questions)) == expected
 
 
 def test_nothing_asked_or_nothing_twice_is_no_copy(tmp_path: Path) -> None:

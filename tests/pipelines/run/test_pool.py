@@ -17,7 +17,7 @@ class AnswersWhenCancelled:
     def started(self) -> "asyncio.Task[None]":
         return asyncio.get_running_loop().create_task(asyncio.sleep(0))
 
-    async def call(self, method: str, *arguments: Any, timeout: float | None = None) -> str:
+    async def call(self, method: str, *arguments: Any) -> str:
         self.asked.set()
         try:
             await asyncio.Event().wait()
@@ -30,7 +30,7 @@ class AnswersWhenCancelled:
 
 async def close_during_a_call() -> str:
     worker = AnswersWhenCancelled()
-    pool = Pool([cast(Worker, worker)], 1, "workers")
+    pool = Pool([cast(Worker, worker)], 1)
     call = asyncio.create_task(pool.call("do"))
     await worker.asked.wait()
     await asyncio.wait_for(pool.close(), 10)

@@ -6,24 +6,17 @@ from pathlib import Path
 
 from fakes import a_solution
 from run_files import a_run
+from staged import staged
 
-from stepforge.filters import Corpus
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.pipelines.engines import open_engine
-from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.exports import RejectionSampling, SearchTree
-from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.ledger import ShardReport
-from stepforge.pipelines.run_folder.plan import plan_shards
-from stepforge.pipelines.storage.layout import Layout, ShardStage
+from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
-from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import EngineIdentity, StepScores
 from stepforge.schemas.rollout import SolvedProblem
-
-STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
 
 
 class _ByLength:
@@ -45,19 +38,7 @@ class _ByLength:
 
 def _done(folder: Path, **changes: object) -> tuple[Layout, list[ShardReport]]:
     run = a_run(problems=5, solutions=3, policy={"answer": "stated"}, scorer={"kind": "surprise"}, **changes)
-    layout, plan = Layout(folder), plan_shards(run, folder)
-    write_text(layout.run_file, run.toml())
-
-    async def work() -> list[ShardReport]:
-        gate = EngineGate(await open_engine(run.engine), 64)
-        shards = ShardWork(run, folder, PooledGrader(), Engines(gate, None, _ByLength()))
-        try:
-            return [(await shards.do(stage, plan[0], Corpus())).report for stage in STAGES]
-        finally:
-            await shards.grader.close()
-            await gate.close()
-
-    return layout, asyncio.run(work())
+    return staged(run, folder, asyncio.run(open_engine(run.engine)), _ByLength())
 
 
 def test_a_cascade_in_a_run_is_scored_labeled_and_charged_by_tier(tmp_path: Path) -> None:

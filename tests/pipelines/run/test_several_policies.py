@@ -12,6 +12,7 @@ from command_line import data_bytes, stepforge
 from fakes import CharacterEngine, a_problem
 from pydantic import ValidationError
 from run_files import a_run, settings, write_run_file
+from server_runs import labeled_rows
 
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PolicySettings
@@ -19,8 +20,7 @@ from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.pipelines.run.probe import completing
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_shard
-from stepforge.schemas.labeled import Cost, LabeledProblem
+from stepforge.schemas.labeled import Cost
 from stepforge.schemas.rollout import Step
 
 STRONG = {"kind": "scripted", "error_rate": 0.01, "recovery_rate": 0.0}
@@ -38,10 +38,6 @@ def run_file(folder: Path, *, share: float = 0.4, **policy: Any) -> Path:
     )
 
 
-def labeled(folder: Path) -> list[LabeledProblem]:
-    return [row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem)]
-
-
 def exported(folder: Path) -> dict[str, str]:
     """Return the models that rows name, by problem."""
     tables = [pq.read_table(path) for path in (folder / "datasets" / "stepwise").rglob("*.parquet")]
@@ -51,7 +47,7 @@ def exported(folder: Path) -> dict[str, str]:
 
 def test_each_model_solves_and_completes_its_share_and_is_named(tmp_path: Path) -> None:
     run(run_file(tmp_path), tmp_path / "out")
-    rows, report = labeled(tmp_path / "out"), report_of(tmp_path / "out")
+    rows, report = labeled_rows(tmp_path / "out"), report_of(tmp_path / "out")
     assert {row.policy.model for row in rows} == set(MODELS)
     assert exported(tmp_path / "out") == {row.problem.id: row.policy.model for row in rows}
     assert all(
@@ -69,7 +65,7 @@ def test_each_model_solves_and_completes_its_share_and_is_named(tmp_path: Path) 
 
 def test_one_model_completes_what_another_solved(tmp_path: Path) -> None:
     run(run_file(tmp_path, share=0, completer="strong"), tmp_path / "out")
-    rows = labeled(tmp_path / "out")
+    rows = labeled_rows(tmp_path / "out")
     for row in rows:
         assert (row.policy.model, row.completer and row.completer.model) == MODELS
         assert not stored_evidence(row).root and not row.sampled  # another's solutions are no samples of the completer

@@ -88,7 +88,7 @@ def test_figures_against_people() -> None:
     assert figures.by["source: s"].correct_solutions == 2
     assert figures.first_error_places == {"+0": 1, "-1": 1, "clean": 1, "false alarm": 1}
     audit = Audit()
-    audit.add(row, [people_verdict(solution.rollout) for solution in row.solutions])
+    audit.add(row, [people_verdict(solution.rollout) for solution in row.solutions], [])
     whole = audit.figures()["all"]
     assert (whole.solutions, whole.steps_labeled_wrong, whole.steps_labeled_right) == (4, 3, 5)
     assert whole.of_these_right is not None

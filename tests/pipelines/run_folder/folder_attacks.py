@@ -225,6 +225,6 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "rates of other things": (checked("rates.json", rates=float("nan")), "finished"),
     "a ledger of other things": (text("ledger.json", '{"stages": {"solve": NaN}}'), "finished"),
     "progress that is no number": (progress(written=float("nan"), elapsed=float("inf")), "finished"),
-    "a stamp named by a path": (text("exports/..json", "{}"), "stepforge: "),
+    "a stamp named by a path": (text("exports/..json", "{}"), "finished"),
     "a report with huge numbers": (text("report.json", "1" + "0" * 5000), "report.json: missing or damaged"),
 }  # fmt: skip

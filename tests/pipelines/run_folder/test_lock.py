@@ -62,12 +62,6 @@ def test_the_name_in_the_lock_is_that_of_the_last_driver(tmp_path: Path) -> None
         assert not is_current(layout, first)
 
 
-def test_a_second_driver_is_refused(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    with only_driver(layout), pytest.raises(BadInput, match="another stepforge is running"), only_driver(layout):
-        pass
-
-
 def test_a_store_is_only_read_by_who_looks(tmp_path: Path) -> None:
     layout = Layout(StorePath(str(tmp_path), "s3", LocalFileSystem()))
     (tmp_path / "drivers").mkdir()

@@ -70,7 +70,7 @@ def test_a_folder_belongs_to_one_set_of_settings(tmp_path: Path) -> None:
 def test_settings_survive_the_run_folder() -> None:
     import tomllib
 
-    run = a_run(generate=[{"kind": "quantities", "depth": 4, "levels": [1, 6]}], workers={"stage_timeout": 5.0})
+    run = a_run(generate=[{"kind": "quantities", "depth": 4, "levels": [1, 6]}], workers={"gpus_per_engine": 0.5})
     assert parse_settings(tomllib.loads(run.toml()), "run.toml") == run
 
 

@@ -21,7 +21,7 @@ CANARY = "canary-3f1c"
 SECONDS = 60
 """Longest that one command may take before it counts as hung."""
 LOOKING = (["status"], ["report"], ["show", "problem-0"], ["publish", "--repo", "my-org/x", "--dry-run"])
-WRITING = (["export"], ["relabel", "--rule", "hard"], ["publish", "--repo", "my-org/x", "--yes"])
+WRITING = (["export"], ["relabel", "--rule", "hard"])
 
 
 @pytest.fixture(scope="module")
@@ -110,5 +110,4 @@ def test_an_attack_harms_nobody(whole: Path, outside: Path, tmp_path: Path, name
 def test_an_untouched_folder_passes(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     said = [command(run, words) for words in (*LOOKING, *WRITING)]
-    assert [text for text in said if "stepforge: " in text] == [said[-1]]
-    assert "no Hub token" in said[-1]
+    assert [text for text in said if "stepforge: " in text] == []

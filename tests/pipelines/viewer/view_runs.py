@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from run_files import a_run
-from scripted_rows import scripted_rows, write_curated
+from scripted_rows import scripted_rows, write_stages
 from starlette.testclient import TestClient
 
 from stepforge.labelers import ChangePoint, MathShepherd
-from stepforge.labelers.people_rule import digest_up_to
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.settings.digest import content_digest
+from stepforge.pipelines.review.findings import finding_on
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import write_text
 from stepforge.pipelines.viewer.app import Viewer, viewer_app
@@ -30,8 +29,7 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
     run = a_run(problems=len(rows), label=labelers, test_share=0.3)
     write_text(layout.run_file, run.toml())
     for number in range(-(-len(rows) // per_shard)):
-        some = rows[number * per_shard : (number + 1) * per_shard]
-        write_curated(layout, number, some, {"run": content_digest(run)})
+        write_stages(layout, number, rows[number * per_shard : (number + 1) * per_shard], run)
     return layout
 
 
@@ -63,9 +61,7 @@ def a_finding(step: int | None = 0, finding: Finding = "right", reviewer: str = 
 
 
 def on(row: LabeledProblem, place: int, step: int, finding: Finding, reviewer: str = "anna") -> StepFinding:
-    rollout = row.solutions[place].rollout
-    digest = digest_up_to(rollout, step)
-    return a_finding(step, finding, reviewer, problem_id=row.problem.id, solution_id=rollout.id, text_digest=digest)
+    return finding_on(row.problem, row.solutions[place].rollout, step, finding, reviewer=reviewer, at="now")
 
 
 class Looking:
@@ -83,4 +79,4 @@ class Looking:
         return self.client
 
     def __exit__(self, *error: object) -> None:
-        self.viewer.close()
+        self.viewer.catalog.close()
