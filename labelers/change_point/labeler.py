@@ -6,8 +6,8 @@ they state, the solutions sampled from the question, and every rollout that happ
 the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
 not sure enough.
 
-Solutions with a right answer are judged from what is free: completions cannot see a wrong step that did no harm, its
-probability may.
+Solutions with a right answer are judged from what is free: V does not fall at their wrong steps, so no completion is
+asked for.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,11 @@ HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
+CLEAN = 0.55
+"""Least probability of no wrong step at which a right answer is not flagged. Of 39 tuning solutions
+of which 0.5 to 0.6 was said, 3 had none."""
+
+
 class ChangePoint(LabelPart):
     """Bayesian search for the first error."""
 
@@ -49,11 +54,11 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where some step is likelier wrong than none."""
+    where the probability of no wrong step is below 0.55."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
-    """Whether it counts that a step states a false equation, or a number that no right solution of the problem does."""
+    """Whether it counts that a step states a false equation, or what no right solution of the problem says."""
     passing: bool = True
     """Whether rollouts drawn for something else count at the prefixes they go through."""
     fallback: bool = True
@@ -151,7 +156,7 @@ class ChangePoint(LabelPart):
         chances = belief.first_error
         likeliest = max(range(len(chances)), key=chances.__getitem__)
         if path.outcome == "correct":  # whether any step is wrong is asked first, and then which
-            flagged = chances[-1] < 0.5
+            flagged = chances[-1] < CLEAN
             likeliest = max(range(len(path.steps)), key=chances.__getitem__) if flagged else len(path.steps)
         elif chances[likeliest] < self.sure:
             return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)

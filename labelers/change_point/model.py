@@ -10,7 +10,7 @@ drawn, another solution of the problem where it leaves this one. If the policy w
 probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the
 policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free
 text q is near 0: then w is V(t), and none of this says anything. What a step states counts besides: a false equation,
-or a number that no right solution states, is likelier at a wrong step.
+or what no right solution says, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """

@@ -49,8 +49,8 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     said = {
         "false": (0.005, 0.4, 0.1),
         "nothing": (0.3, 0.1, 0.5),
-        "alone": (0.05, 0.8, 0.5),
-        "shared": (0.7, 0.2, 0.2),
+        "backed": (0.8, 0.1, 0.2),
+        "alone": (0.3, 0.8, 0.5),
     }
     truth = lasting.model_copy(update={"hazard": 1.5, **said})
     rng = np.random.default_rng(5)
@@ -64,7 +64,7 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     assert found.false == pytest.approx(truth.false, abs=0.1)
     assert found.nothing == pytest.approx(truth.nothing, abs=0.12)  # pulled towards the defaults
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
-    assert found.shared[0] > 0.5 > 0.3 > found.shared[1]
+    assert found.backed == pytest.approx(truth.backed, abs=0.1)
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
 
 
