@@ -27,8 +27,7 @@ class Difficulty(Record):
         return self
 
     def __call__(self, row: SolvedProblem, corpus: Corpus) -> SolvedProblem | Dropped:
-        rate = row.pass_rate
-        if rate is None:
+        if (rate := row.pass_rate) is None:
             return Dropped(reason="no rollout with a verdict")
         if rate < self.min_pass_rate:
             return Dropped(reason="too hard")

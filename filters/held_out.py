@@ -133,36 +133,29 @@ class HeldOutIndex:
 
     def _index_terms(self, counted: list[Counter[str]]) -> None:
         frequency = Counter(term for terms in counted for term in terms)
-        self._total = len(counted)
-        self._weight = {term: self._idf(count) for term, count in frequency.items()}
-        self._unknown = self._idf(0.5)
-        self._vectors = [{term: self._value(term, n) for term, n in terms.items()} for terms in counted]
-        self._norms = [math.sqrt(sum(value * value for value in vector.values())) for vector in self._vectors]
+        total = len(counted)
+        self._weights = {term: math.log(1 + total / count) for term, count in frequency.items()}
+        self._unknown = math.log(1 + 2 * total)
+        self._vectors = [self._unit(terms) for terms in counted]
         self._postings: dict[str, list[int]] = defaultdict(list)
         for number, vector in enumerate(self._vectors):
             for term in vector:
-                if frequency[term] <= max(2, self._total // 20):
+                if frequency[term] <= max(2, total // 20):
                     self._postings[term].append(number)
 
-    def _idf(self, count: float) -> float:
-        return math.log(1 + self._total / count) if self._total else 0.0
-
-    def _value(self, term: str, times: int) -> float:
-        return self._weight.get(term, self._unknown) * math.sqrt(times)
+    def _unit(self, terms: Counter[str]) -> dict[str, float]:
+        """Return a unit vector of terms, rare ones weighing more."""
+        vector = {term: self._weights.get(term, self._unknown) * math.sqrt(n) for term, n in terms.items()}
+        norm = math.sqrt(sum(value * value for value in vector.values()))
+        return {term: value / norm for term, value in vector.items()}
 
     def nearest(self, tokens: Sequence[str]) -> tuple[int, float]:
         """Return the number of the held-out question that is most alike, and their cosine; -1 and 0 if none."""
-        vector = {term: self._value(term, n) for term, n in _terms(tokens).items()}
+        vector = self._unit(_terms(tokens)) if self._vectors else {}
         shared: dict[int, float] = defaultdict(float)
         for term, value in vector.items():
             for number in self._postings.get(term, ()):
                 shared[number] += value * self._vectors[number][term]
-        best = sorted(shared, key=lambda number: shared[number] / self._norms[number])[-_CANDIDATES:]
-        norm = math.sqrt(sum(value * value for value in vector.values()))
-        found = [(self._cosine(vector, number) / norm, -number) for number in best]
-        cosine, number = max(found, default=(0.0, 1))
-        return -number, cosine
-
-    def _cosine(self, vector: dict[str, float], number: int) -> float:
-        other = self._vectors[number]
-        return sum(value * other[term] for term, value in vector.items() if term in other) / self._norms[number]
+        best = sorted(shared, key=shared.__getitem__)[-_CANDIDATES:]
+        alike = [sum(value * self._vectors[n].get(term, 0.0) for term, value in vector.items()) for n in best]
+        return max(zip(best, alike, strict=True), key=lambda one: (one[1], -one[0]), default=(-1, 0.0))

@@ -45,15 +45,13 @@ class Cells(NamedTuple):
         return None if value is None else self._sound(field, value)
 
     def required_text(self, field: str) -> str:
-        text = self.text(field)
-        if text is None:
+        if (text := self.text(field)) is None:
             self.bad(field, "is missing or empty; fill it in or remove the row")
         return text
 
     def label(self, field: str) -> str | None:
         """Return a short text or whole number as text."""
-        value = self.value(field)
-        if value is None:
+        if (value := self.value(field)) is None:
             return None
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else self._sound(field, value)
         if len(text) > MAX_LABEL or not text.isprintable():
@@ -61,19 +59,16 @@ class Cells(NamedTuple):
         return text
 
     def identifier(self) -> str:
-        label = self.label("id")
-        if label is None:
+        if (label := self.label("id")) is None:
             self.bad("id", "is missing or empty; fill it in, or leave `id` out to name rows by their question")
         return label
 
     def answer(self) -> str | None:
         """Return the reference answer: from a frame such as ``#### ...``, or unchanged if it is only an answer."""
-        value = self.value("answer")
-        if value is None:
+        if (value := self.value("answer")) is None:
             return None
         text = _number_text(value) or self._sound("answer", value).strip()
-        found = reference_answer(text)
-        if found is None:
+        if (found := reference_answer(text)) is None:
             framed = any(frame in text for frame in ("####", "\\boxed", "\\fbox"))
             what = "has a #### or \\boxed without an answer in it" if framed else "is a text that frames no answer"
             self.bad("answer", f"{what}; write the answer alone")
@@ -86,15 +81,13 @@ class Cells(NamedTuple):
         if value is None or (isinstance(value, str) and _UNKNOWN_LEVEL.fullmatch(value.strip())):
             return None
         text = _number_text(value) or (value.strip()[:100] if isinstance(value, str) else "")
-        level = _LEVEL.fullmatch(text)
-        if level is None:
+        if (level := _LEVEL.fullmatch(text)) is None:
             self.bad("difficulty", f"{repr(value)[:60]} is not a whole number such as 3 or Level 3")
         return int(level[1])
 
     def steps(self) -> tuple[str, ...]:
         """Return the steps of a solution; none where there is no solution."""
-        value = self.value("steps")
-        if value is None:
+        if (value := self.value("steps")) is None:
             return ()
         if not isinstance(value, list | tuple):
             self.bad("steps", f"is {_kind(value)}, not a list of texts; name a column of text `solution` instead")

@@ -17,8 +17,7 @@ def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests
     Raises:
         BadInput: they are no Python, or call no function.
     """
-    value = cells.value("tests")
-    if value is None:
+    if (value := cells.value("tests")) is None:
         return None
     if isinstance(value, list | tuple) and all(isinstance(test, str) for test in value):
         value = "\n".join(map(str, value))

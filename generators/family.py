@@ -69,23 +69,21 @@ class Family(ProblemFamily):
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
-        source = self.kind if self.wording == "plain" else f"{self.kind}_free"
+        source, question = self.kind, draft.question
+        if self.wording == "free":
+            source = f"{self.kind}_free"
+            question = free_question(draft.free, rng_of(seed, "wording", self.kind, index)) if draft.free else question
         return Problem(
             id=f"{source}-{seed}-{index:07d}",
             source=source,
             domain=self.domain,
-            question=self.question(draft, seed, index),
+            question=question,
             answer=str(answer),
             answer_kind=draft.answer_kind,
             difficulty=level,
             group=group_of(self.kind, draft.shape),
             truth=Truth(quantities=(*transcript.quantities, *draft.extras), reading=self.reading),
         )
-
-    def question(self, draft: Draft, seed: int, index: int) -> str:
-        if self.wording == "plain" or draft.free is None:
-            return draft.question
-        return free_question(draft.free, rng_of(seed, "wording", self.kind, index))
 
 
 class Worked(NamedTuple):

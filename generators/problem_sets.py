@@ -238,8 +238,7 @@ def _question(cells: Cells, column: str) -> str:
 def _kept(cells: Cells, row: Mapping[str, object], names: tuple[str, ...]) -> tuple[KeptColumn, ...]:
     kept = []
     for name in names:
-        value = lookup(row, name)
-        if value is not None:
+        if (value := lookup(row, name)) is not None:
             text = Cells({"keep": name}, {name: as_text(value)}, cells.where).text("keep")
             kept.append(KeptColumn(name=name, value=text or ""))
     return tuple(kept)

@@ -12,13 +12,14 @@ simulation is a whole solution. Solutions come best first.
 import asyncio
 from collections.abc import Sequence
 from math import exp, inf, log, sqrt
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from stepforge.generators.policy import PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Grader, Policy, Scorer
+from stepforge.schemas.protocols import Grader, Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, Step
 from stepforge.schemas.seeds import seed_of
@@ -26,21 +27,11 @@ from stepforge.schemas.seeds import seed_of
 ValueKind = Literal["scorer", "certainty", "monte_carlo"]
 
 
-class SteppingPolicy(Policy, Protocol):
-    """A policy that can also be asked for a single step."""
-
-    async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return ``n`` rollouts of one step each; one with an answer has ended."""
-
-    def check_plain(self, text: str) -> None:
-        """Refuse a text that holds a control token."""
-
-
 class Asked(NamedTuple):
     """The resources of a search."""
 
     problem: Problem
-    policy: SteppingPolicy
+    policy: PromptedPolicy
     grader: Grader
     scorer: Scorer | None
     seed: int

@@ -55,8 +55,7 @@ def sentence_ends(text: str) -> Iterator[int]:
 
 
 def _abbreviated(back: str, following: str) -> bool:
-    word = _LAST_WORD.search(back)
-    if word is None:
+    if (word := _LAST_WORD.search(back)) is None:
         return False
     name = word[0].lower()
     return name in _ABBREVIATIONS or (name in _BEFORE_NUMBERS and following.isdigit())

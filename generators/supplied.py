@@ -59,28 +59,25 @@ def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
 def solutions_of(cells: Cells) -> tuple[BroughtSolution, ...]:
     field = "steps" if "steps" in cells.columns else "solution"
     value = cells.value(field)
+    several = _several(field, value)
+    values = [value] if several is None else several
+    if len(values) > MAX_SOLUTIONS:
+        cells.bad(field, f"has over {MAX_SOLUTIONS:,} solutions; keep fewer")
     label = next((name for name in PEOPLE if name in cells.columns), None)
     said = None if label is None else cells.value(label)
-    if not _several(field, value):
-        found = _solution(cells, field, value)
-        return () if found is None else (_labeled(cells, label, said, found),)
-    if not isinstance(value, list | tuple) or len(value) > MAX_SOLUTIONS:
-        cells.bad(field, f"has over {MAX_SOLUTIONS:,} solutions; keep fewer")
-    said_of_each = said if label is not None and said is not None else [None] * len(value)
-    if not isinstance(said_of_each, list | tuple) or len(said_of_each) != len(value):
-        cells.bad(label or field, f"is not a list with one entry for each of the {len(value)} solutions")
-    found_all = [_solution(cells, field, item) for item in value]
-    return tuple(
-        _labeled(cells, label, one, found)
-        for found, one in zip(found_all, said_of_each, strict=True)
-        if found is not None
-    )
+    said_of_each = [said] * len(values) if several is None or said is None else said
+    if not isinstance(said_of_each, list | tuple) or len(said_of_each) != len(values):
+        cells.bad(label or field, f"is not a list with one entry for each of the {len(values)} solutions")
+    found = [(_solution(cells, field, one), said) for one, said in zip(values, said_of_each, strict=True)]
+    return tuple(_labeled(cells, label, said, solution) for solution, said in found if solution is not None)
 
 
-def _several(field: str, value: object) -> bool:
+def _several(field: str, value: object) -> list[object] | None:
+    """Return the solutions of a column that holds a list of them; None if it holds one."""
     if not isinstance(value, list | tuple) or is_chat(value):
-        return False
-    return field == "solution" or any(isinstance(item, list | tuple) for item in value)
+        return None
+    nested = field == "solution" or any(isinstance(item, list | tuple) for item in value)
+    return list(value) if nested else None
 
 
 def _solution(cells: Cells, field: str, value: object) -> BroughtSolution | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from stepforge.grading.calls import CLOSE, REFUSED, answer_call, calls_made, pending_call
+from stepforge.grading.calls import CLOSE, OPEN, REFUSED, answer_call, pending_call
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion
 from stepforge.schemas.rollout import Step
@@ -31,7 +31,7 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
     text = ""
     while True:
         if (call := pending_call(before + text)) is not None:
-            told = await _answer(policy, call) if calls_made(before + text) <= allowed else REFUSED
+            told = await _answer(policy, call) if (before + text).count(OPEN) <= allowed else REFUSED
             if told is None:  # a failure of the sandbox says nothing about the solution
                 failed = Completion.failed("the tool failed", "server")
                 return tuple(steps), _whole(text, [*parts, failed], cut_off=False)
@@ -48,7 +48,7 @@ async def write_with_calls(policy: "PromptedPolicy", problem: Problem, prefix: S
         steps.extend(policy.cut(part.text, part.token_ids, part.token_ends, part.logprobs))
         text += part.text
         called = part.finish == "stop" and part.text.endswith(CLOSE)
-        over = part.tokens >= left or calls_made(before + text) > allowed + REFUSALS
+        over = part.tokens >= left or (before + text).count(OPEN) > allowed + REFUSALS
         if not called or over:
             return tuple(steps), _whole(text, parts, cut_off=called)
 

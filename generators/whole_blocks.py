@@ -88,8 +88,7 @@ def _mathematics(text: str, blocks: list[Span], *, inline: bool) -> Iterator[Spa
         closer = _CLOSER.get(edge)
         if closer is None or place < behind or (not inline and edge in ("$", r"\(")):
             continue
-        close = _first_above(places.get(closer, []), place)
-        if close is None:
+        if (close := _first_above(places.get(closer, []), place)) is None:
             continue
         if edge not in may_be_blank and (blank := _first_above(blanks, place)) is not None and blank <= close:
             continue

@@ -36,10 +36,6 @@ def answer_call(expression: str) -> str:
     return " = cannot be read\n" if value is None else f" = {value}\n"
 
 
-def calls_made(text: str) -> int:
-    return text.count(OPEN)
-
-
 def needless(line: str) -> bool:
     return any(not worth_a_call(expression) for expression in _ANSWERED.findall(line))
 

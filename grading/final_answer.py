@@ -77,8 +77,7 @@ def reference_answer(text: str) -> str | None:
 
     None where there is neither: a reference is never guessed, as a wrong one falsifies every label.
     """
-    stated = stated_answer(text)
-    if stated is not None:
+    if (stated := stated_answer(text)) is not None:
         return stated
     plain = narrow(text).strip()
     if "####" in plain or "\\boxed" in plain or "\\fbox" in plain:
@@ -91,12 +90,10 @@ def reference_answer(text: str) -> str | None:
 
 def _stated(text: str) -> str | None:
     """Return the framed answer; empty where a box was cut off."""
-    tag = tagged(text)
-    if tag is not None:
+    if (tag := tagged(text)) is not None:
         short = bare(tag) if len(tag) <= MAX_BARE and "\n" not in tag else None
         return _cut(_stated(tag) or short or last_value(tag))
-    box = boxed(text)
-    if box is not None:
+    if (box := boxed(text)) is not None:
         return _cut(box) or ""
     finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is, chosen)
     for find in finders:

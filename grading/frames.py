@@ -58,8 +58,7 @@ def unfinished_thought(text: str) -> bool:
 
 def _before_next_question(text: str) -> str:
     """Cut off the next question that a base model asks itself after answering."""
-    following = _NEXT_QUESTION.search(text, 1)
-    if following is None:
+    if (following := _NEXT_QUESTION.search(text, 1)) is None:
         return text
     before = text[: following.start()]
     return before if "####" in before or "\\boxed" in before else text
@@ -103,8 +102,7 @@ def boxed(text: str) -> str | None:
         start = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
         if start < 0:
             return None
-        box = _content(text, start)
-        if box is None:
+        if (box := _content(text, start)) is None:
             return ""
         if box[0]:
             return _joined(text, start, box[0])
@@ -114,8 +112,7 @@ def boxed(text: str) -> str | None:
 
 def _content(text: str, start: int, limit: int | None = None) -> tuple[str, int] | None:
     """The content of a box and where it ends; empty for the mere word, None where it is not closed."""
-    box = _BOX.match(text, start)
-    if box is None:
+    if (box := _BOX.match(text, start)) is None:
         return "", start
     if box.group(1) is None:  # \boxed 5
         return box.group(2), box.end()

@@ -51,14 +51,13 @@ def modular(node: Node, point: Mapping[str, int]) -> int:
         case "quotient":
             return modular(node.args[0], point) * _inverse(modular(node.args[1], point)) % PRIME
         case "negative" | "sum" | "product":
-            return ARITHMETIC[node.op](*(modular(arg, point) for arg in node.args)) % PRIME
+            return int(ARITHMETIC[node.op](*(modular(arg, point) for arg in node.args))) % PRIME
         case "power":
             exponent = whole(node.args[1])
             base = modular(node.args[0], point)
             return pow(base if exponent >= 0 else _inverse(base), abs(exponent), PRIME)
         case "factorial" | "binomial":
-            exact = rational(node)
-            if exact is not None:
+            if (exact := rational(node)) is not None:
                 return exact.numerator % PRIME
     raise Beyond(node.op)
 
@@ -94,6 +93,7 @@ def _rational(node: Node) -> Fraction:
     if node.op == "number":
         return node.value
     values = [_rational(arg) for arg in node.args]
+    value: Fraction
     match node.op:
         case op if op in ARITHMETIC:
             value = ARITHMETIC[op](*values)

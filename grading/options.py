@@ -23,10 +23,8 @@ def lone_option(text: str) -> Choice | None:
 
 def marked_option(text: str) -> Choice | None:
     """Return an option with its text, of what was not read as a value."""
-    named = _NAMED.fullmatch(text)
-    if named is not None:
+    if (named := _NAMED.fullmatch(text)) is not None:
         return Choice(named[1].upper(), named[2].strip(), marked=True)
-    marked = _MARKED.fullmatch(text)
-    if marked is None:
+    if (marked := _MARKED.fullmatch(text)) is None:
         return None
     return Choice((marked[1] or marked[3]).upper(), (marked[2] if marked[1] else marked[4]).strip(), marked=True)

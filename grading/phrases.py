@@ -132,8 +132,7 @@ def _framed(places: Iterator[str]) -> str | None:
 def answer_of(after: str) -> str | None:
     """Return the answer with which a text begins, without what its sentence says beside it; None where it has none."""
     body = after.lstrip()
-    option = _OPTION.match(body.split("\n", 1)[0])
-    if option is not None:
+    if (option := _OPTION.match(body.split("\n", 1)[0])) is not None:
         return bare(option.group())
     rather = _RATHER.match(body)
     body = body[rather.end() :] if rather is not None else body

@@ -99,8 +99,7 @@ def _other_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
     left, right = gold.in_base_ten, answer.in_base_ten
     if left is not None and right is not None:
         return "correct" if left == right else "wrong"
-    factor = ratio(gold.unit, answer.unit)
-    if factor is not None:
+    if (factor := ratio(gold.unit, answer.unit)) is not None:
         return "undetermined" if gold.value * factor == answer.value else "wrong"
     same = gold.unit.measure == answer.unit.measure is not None
     return "undetermined" if gold.value == answer.value or same else "wrong"

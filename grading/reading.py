@@ -75,10 +75,7 @@ def read_answer(text: str) -> Reading:
         return read_answer("\\mathbb{R}")
     if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
         return read_answer(body[6:-1])
-    option = lone_option(body)
-    if option is not None:
-        return option
-    return _value(body, whole=True) or _special(body) or _compound(body)
+    return lone_option(body) or _value(body, whole=True) or _special(body) or _compound(body)
 
 
 def _special(text: str) -> Reading | None:
@@ -89,12 +86,10 @@ def _special(text: str) -> Reading | None:
         without_text_commands(text).strip().casefold().rstrip(".") in _NOTHING
     ):
         return Nothing()
-    ratio = _RATIO.fullmatch(text)
-    if ratio is not None:
+    if (ratio := _RATIO.fullmatch(text)) is not None:
         parts = tuple(Fraction(part) for part in re.findall(r"\d+(?:\.\d+)?", ratio[1]))
         return Ratio(parts, (ratio[2] or "").replace(".", "").casefold())
-    remainder = _REMAINDER.fullmatch(text)
-    if remainder is not None:
+    if (remainder := _REMAINDER.fullmatch(text)) is not None:
         return Items("tuple", tuple(_scalar(part) for part in remainder.groups()), text=text, bracket="R")
     based = _BASED.fullmatch(text)
     if based is not None and 10 < int(based[2]) <= 16 and max(int(digit, 16) for digit in based[1]) < int(based[2]):
@@ -105,8 +100,7 @@ def _special(text: str) -> Reading | None:
 def _compound(text: str) -> Reading:
     """Read regions, equations and collections; what is none of these is words, or is not read."""
     flat = _LIST.sub(" , ", text)
-    region = read_region(text)
-    if region is not None:
+    if (region := read_region(text)) is not None:
         return region
     if _TEXT_ONLY.fullmatch(text):
         return _words(text) or Unread(text)
@@ -116,8 +110,7 @@ def _compound(text: str) -> Reading:
         return _single(inside, kind, bracket)
     if len(parts) > 1:
         return _items(kind, parts, text, bracket)
-    equation = _equation(text)
-    if equation is not None:
+    if (equation := _equation(text)) is not None:
         return equation
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
@@ -161,8 +154,7 @@ def _scalar(text: str) -> Reading:
 
 def _value(text: str, *, whole: bool) -> Value | None:
     """Read a number or a formula with its unit; None where it is neither."""
-    number = read_number(text)
-    if number is not None:
+    if (number := read_number(text)) is not None:
         formula = read_formula(text) if number.unit.letter else None
         return Value(text, number, formula, number.unit)
     if not text or text[-1] in ",;" or (whole and _is_collection(text)):
@@ -177,8 +169,7 @@ def _value(text: str, *, whole: bool) -> Value | None:
     formula = read_formula(body) if unit is not None and not is_word(body) else None
     if formula is not None and unit is not None:
         return Value(text, None, formula, unit)
-    dotted = _DOTTED.fullmatch(text)
-    if dotted is not None:
+    if (dotted := _DOTTED.fullmatch(text)) is not None:
         return Value(
             text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")
         )

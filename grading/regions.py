@@ -121,8 +121,7 @@ def _interval(text: str) -> Interval:
 
 
 def _end(text: str, after: bool, infinite: End | None = None) -> End:
-    sign = _INFINITE.fullmatch(text)
-    if sign is not None:
+    if (sign := _INFINITE.fullmatch(text)) is not None:
         if infinite is None or (sign[1] == "-") != (infinite is _LOWEST):
             raise _NotARegion
         return infinite

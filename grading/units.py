@@ -97,11 +97,9 @@ def ratio(one: Unit, other: Unit) -> Fraction | None:
 
 def read_unit(text: str) -> Unit | None:
     """Return the unit that follows a number; None where the text is no unit but more mathematics."""
-    base = _BASE.fullmatch(text)
-    if base is not None:
+    if (base := _BASE.fullmatch(text)) is not None:
         return Unit(f"base {base[1]}")
-    words = _words_of(text)
-    if words is None:
+    if (words := _words_of(text)) is None:
         return None
     if _RAISED_LETTER.fullmatch(text):
         return None
@@ -128,32 +126,37 @@ def split_unit(text: str) -> tuple[str, str]:
     return (text[: words.start()], words.group()) if words is not None else (text, "")
 
 
-def _words_of(text: str) -> list[tuple[str, int]] | None:
-    """Return the words of a unit, singular and in one spelling, with their powers; None where one is no unit."""
+def _words_of(text: str, *, written: bool = False) -> list[tuple[str, int]] | None:
+    """Return the words of a unit, singular and in one spelling, with their powers; None where one is no unit.
+
+    ``written``: it is marked as text, where any word may name a unit, and other signs mean nothing.
+    """
+    if written and any(word.lower() in _NOT_UNITS for word in re.findall(r"[A-Za-z]+", text)):
+        return None
     found: list[tuple[str, int]] = []
     position, sign, raised = 0, 1, 0
     spaced = text.startswith((" ", "\\"))
     while position < len(text):
         match = _TOKEN.match(text, position)
-        if match is None or len(found) > 12:
+        if (match is None or len(found) > 12) and not written:
             return None
-        position = match.end()
+        position = match.end() if match else position + 1
+        word = match["word"] or match["sign"] if match else None
+        if match is None or (written and word in ("'", '"')):
+            continue
         if match["text"] is not None:
-            inner = _words_of_text(match["text"])
-            if inner is None:
+            if (inner := _words_of(match["text"], written=True)) is None:
                 return None
             found += [(word, power * sign) for word, power in inner]
         elif match["power"] is not None:
-            if not found:
+            if not found and not written:
                 return None
-            found[-1] = (found[-1][0], found[-1][1] * int(match["exponent"]))
-        elif match["per"] is not None or (match["word"] in _PER and (found or text[position:].strip().isalpha())):
-            sign = -1
-        elif match["word"] is not None or match["sign"] is not None:
-            word = match.group()
-            if word == "%" and found:
-                return None
-            if match["word"] is not None and not _is_unit(word, spaced=spaced or bool(found) or sign < 0):
+            found[-1:] = [(word, power * int(match["exponent"])) for word, power in found[-1:]]
+        elif match["per"] or (word in _PER and (found or written or text[position:].strip().isalpha())):
+            sign = -1 if found or not written else 1
+        elif word is not None:
+            known = written or word == match["sign"] or _is_unit(word, spaced=spaced or bool(found) or sign < 0)
+            if not known or (word == "%" and found and not written):
                 return None
             raised = _append(found, word, sign, raised)
     return found
@@ -169,20 +172,6 @@ def _append(found: list[tuple[str, int]], word: str, sign: int, raised: int) -> 
     else:
         found.append((_singular(word), sign * (raised or 1)))
     return 0
-
-
-def _words_of_text(text: str) -> list[tuple[str, int]] | None:
-    if any(word.lower() in _NOT_UNITS for word in re.findall(r"[A-Za-z]+", text)):
-        return None
-    plain = re.sub(r"[^\w%¢/^.\s'\"-]|[\d_]", " ", text)
-    found: list[tuple[str, int]] = []
-    sign, raised = 1, 0
-    for word in re.findall(r"[^\W\d_]+|[/%¢]", plain):
-        if word.lower() in ("/", "per", "a", "an"):
-            sign = -1 if found else 1
-        else:
-            raised = _append(found, word, sign, raised)
-    return found
 
 
 def _is_unit(word: str, *, spaced: bool) -> bool:

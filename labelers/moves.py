@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from stepforge.grading.puzzles import TooLarge, read_puzzle
+from stepforge.grading.puzzle import TooLarge
+from stepforge.grading.puzzles import read_puzzle
 from stepforge.grading.statement import ANSWER
 from stepforge.labelers.explained import Judged
 from stepforge.schemas.problem import Problem

@@ -1,5 +1,6 @@
 """Intervals for shares estimated from counts."""
 
+from bisect import bisect_left
 from functools import lru_cache
 from math import comb, sqrt
 
@@ -24,27 +25,22 @@ def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=1 << 14)
-def beta_interval(successes: int, failures: int, level: float = 0.9) -> tuple[float, float]:
-    """Return the central credible interval of a share under a flat prior: quantiles of Beta(1 + s, 1 + f).
+def beta_interval(successes: int, failures: int) -> tuple[float, float]:
+    """Return the central 90 % credible interval of a share under a flat prior: quantiles of Beta(1 + s, 1 + f).
 
     Unlike a share, a posterior is not biased by adaptive stopping.
 
     Raises:
-        ValueError: a count is negative, or the level lies outside 0 to 1.
+        ValueError: a count is negative.
     """
-    if successes < 0 or failures < 0 or not 0 < level < 1:
-        raise ValueError(f"{successes} successes, {failures} failures, level {level}")
-    tail = (1 - level) / 2
-    return _beta_quantile(successes, failures, tail), _beta_quantile(successes, failures, 1 - tail)
-
-
-def _beta_quantile(successes: int, failures: int, share: float) -> float:
-    """Return where the distribution function reaches a share, by bisection to 2^-40."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _beta_cdf(successes, failures, middle) < share else (low, middle)
-    return (low + high) / 2
+    if successes < 0 or failures < 0:
+        raise ValueError(f"{successes} successes, {failures} failures")
+    steps = 1 << 40
+    low, high = (
+        bisect_left(range(steps), share, key=lambda i: _beta_cdf(successes, failures, i / steps))
+        for share in (0.05, 0.95)
+    )
+    return (low - 0.5) / steps, (high - 0.5) / steps
 
 
 def _beta_cdf(successes: int, failures: int, x: float) -> float:

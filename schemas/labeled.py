@@ -8,7 +8,7 @@ from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion
 from stepforge.schemas.record import Record, Summed
-from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Rollout, pass_rate
+from stepforge.schemas.rollout import SUPPLIED, PolicyIdentity, Repair, Rollout, pass_rate
 
 Stopping = Literal["fixed", "first_success", "adaptive"]
 """When sampling stopped: after a fixed number, at the first success, or adaptively. Only with a
@@ -130,8 +130,8 @@ class Cost(Summed):
     @classmethod
     def of(cls, written: Iterable[Rollout | Completion]) -> "Cost":
         """Return the cost of sampling these, including repairs."""
-        first = list(written)
-        asked = [*first, *(r.repair for r in first if isinstance(r, Rollout) and r.repair is not None)]
+        asked: list[Rollout | Completion | Repair] = list(written)
+        asked += [r.repair for r in asked if isinstance(r, Rollout) and r.repair is not None]
         return cls(
             rollouts=len(asked),
             generated_tokens=sum(w.tokens for w in asked),

@@ -9,7 +9,7 @@ from stepforge.generators.families.logic import Case
 from stepforge.generators.families.tools import Story, line_of, quantities_of
 from stepforge.generators.family import Worked
 from stepforge.grading.calls import CLOSE, OPEN, worth_a_call
-from stepforge.grading.puzzles import Puzzle
+from stepforge.grading.puzzle import Puzzle
 from stepforge.schemas.problem import Quantity
 
 _ANSWERED = re.compile(r"(?<=>>)( = [^\n]*\n)")

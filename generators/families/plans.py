@@ -7,12 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from stepforge.generators.family import Worked, WorkedFamily
-from stepforge.grading.puzzles import Puzzle
-from stepforge.grading.puzzles.blocks import Blocks
-from stepforge.grading.puzzles.grid import Cell, Grid
-from stepforge.grading.puzzles.jugs import Jugs
-from stepforge.grading.puzzles.river import River
-from stepforge.grading.puzzles.trip import Place, Trip
+from stepforge.grading.puzzle import Puzzle
+from stepforge.grading.puzzles import Blocks, Cell, Grid, Jugs, Place, River, Trip
 
 PuzzleKind = Literal["jugs", "grid", "river", "blocks", "trip"]
 Maker = Callable[[Random, int], Puzzle]

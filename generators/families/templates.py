@@ -71,8 +71,7 @@ def _work(instance: Instance, say: Say) -> Exact:
 
 
 def _number(text: str) -> Exact:
-    value = evaluate(text).constant
-    if value is None:
+    if (value := evaluate(text).constant) is None:
         raise TemplateError(f"{text[:40]!r} is no number")
     return int(value) if value.denominator == 1 else value
 

@@ -6,9 +6,8 @@ from itertools import product
 import pytest
 
 from stepforge.generators.families.plans import Plans
-from stepforge.grading.puzzles import plan_outcome, read_puzzle
-from stepforge.grading.puzzles.jugs import Jugs, Levels
-from stepforge.grading.puzzles.puzzle import Puzzle, TooLarge
+from stepforge.grading.puzzle import Puzzle, TooLarge
+from stepforge.grading.puzzles import Jugs, Levels, plan_outcome, read_puzzle
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.grader import PooledGrader
 

@@ -19,7 +19,7 @@ SAME = [
     ("C", r"\text{C}"), ("(1, 2)", "(1,2)"), ("5", "\uff15"), (r"3\sqrt{13}", r"$3\sqrt{13}$"), ("15", r"\15"),
     (r"3\sqrt{13}", r"\sqrt{117}"), ("x^2 + 1", "1 + x^2"),
     ("A", "(A) red"), ("5", r"5 \frac{m}{s}"), ("3", r"3 \quad \blacksquare"),
-    ("[0,1]", r"[0,1] \cup (1/2,1)"),
+    ("[0,1]", r"[0,1] \cup (1/2,1)"), (r"15\text{ cm}^2", r"15\text{ cm^2}"), ("15 m/s^2", r"15\text{ m/s^2}"),
 ]  # fmt: skip
 DIFFERENT = [
     ("1", "1,1,1"), ("3", "$1$ $2$ $3$"), ("3", "1 2 3"), ("123", "1 2 3"), ("1/3", "0.3333333"), (r"\frac13", "0.333"),
@@ -33,6 +33,7 @@ DIFFERENT = [
 UNSETTLED = [
     ("1", r"100\%"), ("5 hours", "300 minutes"), ("18", "eighteen dozen"), ("1,-2", "(1,-2)"), ("18", ""), ("18", None),
     ("True", "yes"), ("first", "1st"), ("John", "John's"), ("f(x)=x^2", "f(t)=t^2"), (r"\text{undefined}", "DNE"),
+    (r"15\text{ m^2}", r"15\text{ m^3}"), ("15 m", r"15\text{ m^2}"),
 ]  # fmt: skip
 
 

@@ -123,8 +123,7 @@ class Puzzle(Record, ABC):
 
     def classify(self, state: State, move: str, made: int) -> MoveClass:
         """Return the class of a move after ``made`` others."""
-        after = self.after(state, move)
-        if after is None:
+        if (after := self.after(state, move)) is None:
             return "illegal"
         left = self.distance(after)
         if left is None or made + 1 + left > self.limit:
@@ -143,7 +142,6 @@ class Puzzle(Record, ABC):
         """Return whether a plan is legal, short enough, and ends at the goal."""
         state: State | None = self.start
         for move in moves:
-            state = self.after(state, move)
-            if state is None:
+            if (state := self.after(state, move)) is None:
                 return False
         return len(moves) <= self.limit and self.solved(state)
