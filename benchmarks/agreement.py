@@ -1,6 +1,6 @@
 """What agreement among solutions is worth, on a run whose every answer is known: for votes, and for wrong references.
 
-    stepforge run RUN.toml --out RUN          # families, 16 solutions a problem, labeler `oracle`
+    stepforge run RUN.toml --out RUN          # families, 16 solutions a problem
     python -m benchmarks.agreement RUN
 
 Votes: how often the answer with most votes is right, and how that share grows with agreement; the last line is a
@@ -20,11 +20,9 @@ from stepforge.filters import WrongReference
 from stepforge.filters.self_consistency import with_reference
 from stepforge.grading.verdict import decide
 from stepforge.grading.votes import refuted, vote_shares, voters
-from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.schemas.interval import wilson
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem
 from stepforge.schemas.rollout import SolvedProblem
 
 TURNS = 20
@@ -41,13 +39,8 @@ class Found(NamedTuple):
     """Whether the answer that it would put in its place is the true one."""
 
 
-def read(folder: Path, first: int, stop: int) -> list[SolvedProblem]:
-    rows = [
-        solved_part(row)
-        for path in Layout(folder).shards("label")
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS)
-    ]
-    return rows[first:stop]
+def read(folder: Path) -> list[SolvedProblem]:
+    return [row for path in Layout(folder).shards("solve") for row in read_rows(path, SolvedProblem)]
 
 
 def votes(rows: Sequence[SolvedProblem], count: int, sharpness: float) -> list[tuple[float, bool]]:
@@ -113,8 +106,8 @@ def show_references(rows: Sequence[SolvedProblem], how: str, thresholds: Sequenc
         found = []
         for row in rows:
             answer = part.contradiction(replaced(row, how))
-            right = {rollout.answer for rollout in row.rollouts if rollout.outcome == "correct"}
-            found.append(Found(part.contradiction(row) is not None, answer is not None, answer in right))
+            settled = decide(row.problem.answer, answer, row.problem.answer_kind) == "correct"
+            found.append(Found(part.contradiction(row) is not None, answer is not None, settled))
         precision, recall, settled = _figures(found)
         rng = Random(1)
         drawn = [_figures(rng.choices(found, k=len(found))) for _ in range(DRAWS)]
@@ -139,14 +132,15 @@ def _ends(values: list[float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--rows", type=int, nargs=2, default=[0, 10**9])
-    options = parser.parse_args()
-    rows = read(options.run, *options.rows)
+    rows = read(parser.parse_args().run)
     rates = [row.pass_rate or 0.0 for row in rows]
     print(f"{len(rows)} problems, pass rate {sum(rates) / len(rates):.3f}")
     for outcome in ("correct", "wrong"):
-        ended = [refuted(rollout) for row in rows for rollout in row.rollouts if rollout.outcome == outcome]
-        print(f"{sum(ended)} of {len(ended)} {outcome} solutions state a false equation")
+        ended = [(row.problem, rollout) for row in rows for rollout in row.rollouts if rollout.outcome == outcome]
+        false = [(problem, rollout) for problem, rollout in ended if refuted(rollout)]
+        told = [decide(p.answer, vote.answer, p.answer_kind) == "correct" for p, r in false for vote in voters([r])]
+        print(f"{len(false)} of {len(ended)} {outcome} solutions state a false equation; calculated again, {sum(told)}")
+        print(f"vote for the right answer, {len(told) - sum(told)} for another, the others have no vote")
     show_votes(rows)
     for how in ("digit", "slip"):
         show_references(rows, how, (0.5, 0.6, 0.7, 0.8, 0.9))

@@ -3,8 +3,9 @@
     python benchmarks/engine_utilization.py
 
 In each round problems are labeled with ``omega_prm`` on one engine, a number of them under way at a time as in a run,
-through its gate and its journal, and every request is recorded; then vLLM's own ``LLM.generate`` is given the recorded
-prompts in one batch, each to be continued by as many tokens as it was. Both start with an empty prefix cache.
+through its gate and its journal and on the event loop that Ray gives a worker, and every request is recorded; then
+vLLM's own ``LLM.generate`` is given the recorded prompts in one batch, each to be continued by as many tokens as it
+was. Both start with an empty prefix cache.
 *Flowing* is the speed up to the moment at which the last problem is begun: a run is in that state until its last
 shards. *Whole* includes the end, when the searches that are left no longer fill the engine; the more problems, the
 less it weighs. Ratios are taken round by round, because these machines are noisy; the median is what counts.
@@ -22,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import typer
+import uvloop
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -156,7 +158,7 @@ def main(rounds: int = 3) -> None:
 
 
 def _round(settings: VllmEngineSettings, number: int) -> dict[str, Any]:
-    went = asyncio.run(labeling(settings, PROBLEMS, IN_FLIGHT))
+    went = uvloop.run(labeling(settings, PROBLEMS, IN_FLIGHT))
     offline_seconds, offline_tokens = offline(settings, went.requests)
     rate = offline_tokens / offline_seconds
     if number == 0:

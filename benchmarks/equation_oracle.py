@@ -1,5 +1,5 @@
 """The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels. And
-what ``change_point`` reads in steps: false equations, and numbers that the worked answer does not state.
+what ``change_point`` reads in steps: false equations, and what the worked answer says.
 
     python benchmarks/equation_oracle.py --labels processbench_gsm8k.jsonl --answers gsm8k_test.jsonl
 
@@ -15,7 +15,8 @@ from typing import Annotated
 
 import typer
 
-from stepforge.grading.stated import numbers_in, states_false
+from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER
+from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.pipelines.scoring.cases import Case, file_cases
@@ -58,22 +59,21 @@ def stated_counts(rows: Sequence[Case], worked: dict[str, str]) -> Counter[tuple
     counts: Counter[tuple[str, str, bool]] = Counter()
     for row in rows:
         error = row.label if row.label >= 0 else len(row.steps)
-        answer, known = worked.get(_key(row.problem)), numbers_in(row.problem)
-        for i, step in enumerate(row.steps):
+        right = [_lines(answer)] if (answer := worked.get(_key(row.problem))) else []
+        for i, kind in enumerate(stated(row.problem, tuple(row.steps), tuple(right))):
             place = "right" if i < error else "first error" if i == error else "after"
-            new, false = numbers_in(step) - known, states_false(step)
-            known |= new
-            counts["states a false equation", place, false] += 1
-            if not false:
-                counts["states no new number", place, not new] += 1
-            if answer is not None and new and not false:
-                counts["new number that the worked answer has not", place, not new <= _numbers(answer)] += 1
+            counts["1. states a false equation", place, kind == FALSE] += 1
+            if kind != FALSE:
+                counts["2. of the others: no number, or what was said before", place, kind == NOTHING] += 1
+            if kind in (BACKED, ALONE, OTHER) and right:
+                counts["3. of the rest: what the worked answer says", place, kind == BACKED] += 1
+                if kind != BACKED:
+                    counts["4. of the rest: what it does not say", place, kind == ALONE] += 1
     return counts
 
 
-def _numbers(worked: str) -> frozenset[str]:
-    lines = EQUATION.sub(r" (\1 = \2) ", worked).split("\n")
-    return frozenset[str]().union(*map(numbers_in, lines))
+def _lines(worked: str) -> tuple[str, ...]:
+    return tuple(re.split(r"\n|(?<=[.!?])\s+", EQUATION.sub("", worked)))
 
 
 def _key(question: str) -> str:

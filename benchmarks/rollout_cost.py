@@ -67,6 +67,9 @@ class Recording(WrappedEngine):
     def encode_prompt(self, text: str, *, bos: bool) -> tuple[int, ...]:
         return self.encode(text)
 
+    async def close(self) -> None:
+        await self.engine.close()
+
 
 class Done(NamedTuple):
     """One round's rows."""

@@ -76,9 +76,7 @@ async def settle(rows: Sequence[SolvedProblem], threshold: float) -> tuple[int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--rows", type=int, nargs=2, default=[0, 10**9])
-    options = parser.parse_args()
-    rows = read(options.run, *options.rows)
+    rows = read(parser.parse_args().run)
     for threshold in THRESHOLDS:
         settled, wrong, refused = asyncio.run(settle(rows, threshold))
         tried = settled + refused["its solutions do not agree"]

@@ -45,5 +45,8 @@ class Language(Record):
         words = " ".join(_FORMULA.sub(" ", text).split())
         if sum(map(str.isalpha, words)) < LEAST_LETTERS and words.isascii():
             return False
+        likeliest, share = _identifier().classify(words)
+        if likeliest in self.languages and share > 1 - self.sureness:
+            return False
         wanted = sum(share for code, share in _identifier().rank(words) if code in self.languages)
         return bool(wanted <= 1 - self.sureness)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from stepforge.filters.dropped import Corpus, Dropped
 from stepforge.grading.verdict import decide
-from stepforge.grading.votes import vote_shares, voters
+from stepforge.grading.votes import answered, equal_answers, sure_votes, vote_shares, voters
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem
@@ -25,7 +25,8 @@ class SelfConsistency(Record):
     """Smallest share of the rollouts with an answer that must agree, if the reference comes from them; with
     ``calibration``, smallest probability that the majority is right."""
     min_answers: int = Field(default=3, ge=1)
-    """Fewest rollouts with an answer, and without a false equation, for a majority to count."""
+    """Fewest rollouts with a vote for a majority to count. One with a false equation votes for the answer that it comes
+    to when calculated right, or has no vote."""
     sharpness: float = Field(default=0.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; 0 counts them equally, 8 favors
     confident ones. Needs an engine that reports log-probabilities."""
@@ -44,10 +45,17 @@ class SelfConsistency(Record):
         """Supply a missing reference; a problem with a verifier needs none."""
         if row.problem.verifier is not None or row.problem.answer is not None:
             return row
-        voting = voters(row.rollouts)
+        kind, rollouts = row.problem.answer_kind, list(filter(answered, row.rollouts))
+        led = equal_answers([rollout.answer or "" for rollout in rollouts], kind)
+        first = next(iter(led.values()), "")
+        alike = {answer for answer, leader in led.items() if leader == first}
+        sure = 1.0 if self.calibration else max(0.5, self.min_agreement)
+        if sure_votes(rollouts, alike, sure, self.sharpness) >= self.min_answers:
+            return with_reference(row, first)
+        voting = voters(rollouts)
         if len(voting) < self.min_answers:
             return Dropped(reason="too few answers for a majority")
-        majority, share = next(iter(vote_shares(voting, row.problem.answer_kind, self.sharpness).items()))
+        majority, share = next(iter(vote_shares(voting, kind, self.sharpness).items()))
         if self._calibrated(share) < self.min_agreement:
             return Dropped(reason="no majority answer")
         return with_reference(row, majority)

@@ -11,8 +11,8 @@ from pydantic import Field
 from stepforge.filters.dropped import Corpus, Dropped
 from stepforge.filters.self_consistency import with_reference
 from stepforge.grading.verdict import decide
-from stepforge.grading.votes import answered, vote_shares, voters
-from stepforge.schemas.problem import KeptColumn
+from stepforge.grading.votes import answered, sure_votes, vote_shares, voters
+from stepforge.schemas.problem import KeptColumn, Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -27,12 +27,13 @@ class WrongReference(Record):
     kind: Literal["wrong_reference"] = "wrong_reference"
     min_agreement: float = Field(default=0.7, gt=0, le=1)
     """Least share of the votes for one other answer."""
-    max_support: float = Field(default=0.05, ge=0, lt=1)
+    max_support: float = Field(default=0.1, ge=0, lt=1)
     """Most votes for the reference, as a multiple of those for the other answer."""
     min_solutions: int = Field(default=12, ge=2)
     """Fewest solutions with an answer; with fewer, the problem passes, because a few agree on a mistake too often."""
     min_answers: int = Field(default=4, ge=2)
-    """Fewest of these without a false equation, which alone have a vote; with fewer, the problem passes."""
+    """Fewest of these with a vote; with fewer, the problem passes. One with a false equation votes for the answer that
+    it comes to when calculated right, or has no vote."""
     sharpness: float = Field(default=8.0, ge=0)
     """Votes are weighted by the rollout's mean token probability to this power; counted equally if the engine reports
     none."""
@@ -53,15 +54,22 @@ class WrongReference(Record):
 
     def contradiction(self, row: SolvedProblem) -> str | None:
         """Return the answer that the solutions agree on against the reference; None if they do not."""
-        problem, rollouts = row.problem, row.own or row.rollouts
-        if problem.answer is None or sum(map(answered, rollouts)) < self.min_solutions:
+        problem, rollouts = row.problem, list(filter(answered, row.own or row.rollouts))
+        if problem.answer is None or len(rollouts) < self.min_solutions:
+            return None
+        supporting = {a for r in rollouts if (a := r.answer) and self._supports(problem, a)}
+        most = self.max_support / (1 + self.max_support)
+        if sure_votes(rollouts, supporting, most, self.sharpness):
             return None
         voting = voters(rollouts)
         if len(voting) < self.min_answers:
             return None
         shares = vote_shares(voting, problem.answer_kind, self.sharpness)
-        verdicts = {answer: decide(problem.answer, answer, problem.answer_kind) for answer in shares}
         majority, share = next(iter(shares.items()))
-        support = sum(shares[answer] for answer, verdict in verdicts.items() if verdict != "wrong")
-        certain = verdicts[majority] == "wrong" and share >= self.min_agreement
-        return majority if certain and support <= self.max_support * share else None
+        if self._supports(problem, majority) or share < self.min_agreement:
+            return None
+        support = sum(votes for answer, votes in shares.items() if self._supports(problem, answer))
+        return majority if support <= self.max_support * share else None
+
+    def _supports(self, problem: Problem, answer: str) -> bool:
+        return decide(problem.answer, answer, problem.answer_kind) != "wrong"

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import zip_longest
 from math import prod
+from typing import Any
 
 MAX_LENGTH = 400
 """Longest expression read, in characters."""
@@ -64,21 +65,29 @@ class Polynomial:
     def __hash__(self) -> int:
         return hash(self.coefficients)
 
-    def __add__(self, other: "Polynomial") -> "Polynomial":
-        return Polynomial(a + b for a, b in zip_longest(self.coefficients, other.coefficients, fillvalue=Fraction(0)))
+    def __add__(self, other: "Exact") -> "Polynomial":
+        pairs = zip_longest(self.coefficients, polynomial(other).coefficients, fillvalue=Fraction(0))
+        return Polynomial(a + b for a, b in pairs)
 
     def __neg__(self) -> "Polynomial":
         return Polynomial(-c for c in self.coefficients)
 
-    def __sub__(self, other: "Polynomial") -> "Polynomial":
+    def __sub__(self, other: "Exact") -> "Polynomial":
         return self + (-other)
 
-    def __mul__(self, other: "Polynomial") -> "Polynomial":
+    def __rsub__(self, other: int | Fraction) -> "Polynomial":
+        return -self + other
+
+    def __mul__(self, other: "Exact") -> "Polynomial":
+        other = polynomial(other)
         product = [Fraction(0)] * max(len(self.coefficients) + len(other.coefficients) - 1, 0)
         for i, a in enumerate(self.coefficients):
             for j, b in enumerate(other.coefficients):
                 product[i + j] += a * b
         return Polynomial(product)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def __str__(self) -> str:
         terms = [(power, c) for power, c in reversed(list(enumerate(self.coefficients))) if c]
@@ -96,7 +105,13 @@ Exact = int | Fraction | Polynomial
 """A value that a step of a procedural solution may state: ``-7``, ``7/6`` or ``3x^2 - 2x + 1``."""
 
 
+def polynomial(value: Exact) -> Polynomial:
+    return value if isinstance(value, Polynomial) else Polynomial([value])
+
+
 class _Parser:
+    """Computes with numbers, which is faster than with polynomials, until there is an ``x``."""
+
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
             raise ExactError(f"over {MAX_LENGTH} characters")
@@ -111,7 +126,7 @@ class _Parser:
     def peek(self) -> str:
         return self.tokens[-1] if self.tokens else ""
 
-    def expression(self, least: int = 1) -> Polynomial:
+    def expression(self, least: int = 1) -> Any:
         """Read operators that bind at least so tightly."""
         negative = False
         while self.peek() in ("+", "-"):
@@ -126,7 +141,7 @@ class _Parser:
             value = _apply(operator, value, self.expression(_BINDS[operator] + (operator != "^")))
         return value
 
-    def atom(self) -> Polynomial:
+    def atom(self) -> Exact:
         symbol = self.tokens.pop() if self.tokens else "end"
         if symbol == "x":
             return Polynomial([0, 1])
@@ -134,7 +149,7 @@ class _Parser:
             self.depth += 1
             if self.depth > MAX_NESTING:
                 raise ExactError(f"nested deeper than {MAX_NESTING}")
-            value = self.expression()
+            value: Exact = self.expression()
             if not self.tokens:
                 raise ExactError("bracket not closed")
             self.tokens.pop()
@@ -142,10 +157,10 @@ class _Parser:
             return value
         if not symbol[0].isdigit():
             raise ExactError(f"unexpected {symbol}")
-        return Polynomial([Fraction(symbol)])
+        return int(symbol) if symbol.isdigit() else Fraction(symbol)
 
 
-def _apply(operator: str, left: Polynomial, right: Polynomial) -> Polynomial:
+def _apply(operator: str, left: Any, right: Any) -> Any:
     match operator:
         case "+":
             return left + right
@@ -153,19 +168,25 @@ def _apply(operator: str, left: Polynomial, right: Polynomial) -> Polynomial:
             return left - right
         case "*":
             return left * right
-    number = right.constant
+    number = _constant(right)
     if operator == "^":
         if number is None or number.denominator != 1 or not 0 <= number <= MAX_EXPONENT:
             raise ExactError(f"exponent is not a whole number from 0 to {MAX_EXPONENT}")
-        return prod([left] * int(number), start=Polynomial([1]))
+        power = prod([left] * int(number))
+        polynomial(power)  # refuses what is too large
+        return power
     if not number:
         raise ExactError("division by zero or by a polynomial")
     if operator == "/":
-        return Polynomial(c / number for c in left.coefficients)
-    dividend = left.constant
+        return left * (1 / Fraction(number))
+    dividend = _constant(left)
     if dividend is None or dividend.denominator != 1 or number.denominator != 1:
         raise ExactError("mod of something that is not a whole number")
-    return Polynomial([int(dividend) % int(number)])
+    return int(dividend) % int(number)
+
+
+def _constant(value: Exact) -> int | Fraction | None:
+    return value.constant if isinstance(value, Polynomial) else value
 
 
 @lru_cache(maxsize=65536)
@@ -175,8 +196,10 @@ def evaluate(text: str) -> Polynomial:
     Raises:
         ExactError: the text is not such an expression, or is beyond a bound.
     """
+    if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
+        return Polynomial([int(text)])
     parser = _Parser(text)
     value = parser.expression()
     if parser.tokens:
         raise ExactError(f"unexpected {parser.peek()}")
-    return value
+    return polynomial(value)

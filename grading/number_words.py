@@ -25,9 +25,13 @@ _OPERATORS = [
     (re.compile(r"\bmodulo\b", re.IGNORECASE), "mod"),
 ]
 
+_SPOKEN = frozenset((*UNITS, *TENS, "plus", "minus", "times", "multiplied", "divided", "modulo"))
+
 
 def in_digits(text: str) -> str:
     """Return a text with number words and spoken operators between numbers as digits and signs."""
+    if _SPOKEN.isdisjoint(re.findall(r"[a-z]+", text.lower())):
+        return text
     digits = _TENS.sub(lambda m: str(20 + 10 * TENS.index(m[1].lower()) + (_unit(m[2]) if m[2] else 0)), text)
     digits = _UNITS.sub(lambda m: str(_unit(m[1])), digits)
     for pattern, sign in _OPERATORS:

@@ -11,9 +11,9 @@ from stepforge.grading.vocabulary import words
 MAX_LENGTH = 5000
 """Characters read per sentence."""
 _TOKEN = re.compile(
-    r"(?P<number>\d++(?:\.\d++)?+(?:/\d++)?+)(?![A-Za-wyz]|x[A-Za-z])|(?P<x>(?<![A-Za-z])x(?![A-Za-z]))"
-    r"|(?P<sign>[-+*/^()=])|(?P<mod>\bmod\b)"
+    r"\d++(?:\.\d++)?+(?:/\d++)?+(?![A-Za-wyz]|x[A-Za-z])|(?<![A-Za-z])x(?![A-Za-z])|[-+*/^()=]|\bmod\b"
 )
+_STRETCH = re.compile(rf"(?:{_TOKEN.pattern})(?:\s*(?:{_TOKEN.pattern}))*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?")
 _NOISE = re.compile(r"(?<=\d),(?=\d{3}\b)|[$€£%]")
 _LEFT_OVER = re.compile(r"(\d+)\s*/\s*(\d+)(?=,?\s+leaves\b)")
@@ -28,8 +28,8 @@ EQUAL = words(
 """Words that state the value of the expression before them."""
 _GLUE = EQUAL | words("which that it this so and we i the to up out of result value exactly a us")
 
-
-_OPERATORS = ("-", "+", "*", "/", "^", "mod")
+_NOT_FIRST = frozenset(("+", "*", "/", "^", "mod"))
+_OPERATORS = _NOT_FIRST | {"-"}
 
 
 class Run(NamedTuple):
@@ -55,19 +55,36 @@ class Reading(NamedTuple):
 
 def read_sentence(text: str) -> Reading:
     """Return what a sentence states. A value that the sentence itself retracts does not count."""
-    text = text[:MAX_LENGTH]
-    plain = _X_IS.sub("x =", _LEFT_OVER.sub(r"\1 mod \2", _NOISE.sub("", in_digits(text))))
+    plain = _spelled(text)
     numbers: set[str] = set()
-    equations, about_x = [], []
-    for sides in _joined(plain, _runs(plain)):
-        if len(sides) > 1 and any("x" in side for side in sides) and not _same_polynomial(sides):
-            about_x.append(sides)
+    equations, with_x = [], []
+    for sides in _joined(plain):
+        if about_x(sides):
+            with_x.append(sides)
             continue
         numbers.update(number for side in sides for number in numbers_of(side))
         if len(sides) > 1:
             equations.append(sides)
-    states = bool(equations or about_x) or bool(EQUAL & set(_WORD.findall(plain.lower())))
-    return Reading(frozenset(numbers), tuple(equations), tuple(about_x), states)
+    states = bool(equations or with_x) or not EQUAL.isdisjoint(_WORD.findall(plain.lower()))
+    return Reading(frozenset(numbers), tuple(equations), tuple(with_x), states)
+
+
+def stretches(text: str) -> list[tuple[str, ...]]:
+    """Return the sides of each equation of a sentence, and each expression that is in none."""
+    return _joined(_spelled(text))
+
+
+def _spelled(text: str) -> str:
+    plain = _NOISE.sub("", in_digits(text[:MAX_LENGTH]))
+    plain = _LEFT_OVER.sub(r"\1 mod \2", plain) if "leaves" in plain else plain
+    return _X_IS.sub("x =", plain) if "x" in plain or "unknown" in plain else plain
+
+
+def about_x(sides: tuple[str, ...]) -> bool:
+    """Return whether these are sides of an equation that holds at some x alone."""
+    if len(sides) < 2 or not any("x" in side for side in sides):
+        return False
+    return any(side.strip() == "x" for side in sides) or not holds(sides)
 
 
 def holds(sides: Iterable[str], at: str | None = None) -> bool:
@@ -103,45 +120,39 @@ def canonical(text: str) -> str:
         return text
 
 
-def _runs(text: str) -> list[Run]:
-    runs: list[Run] = []
-    tokens: list[tuple[str, int, int]] = []
-    for match in _TOKEN.finditer(text):
-        if tokens and text[tokens[-1][2] : match.start()].strip():
-            runs += _run(tokens)
-            tokens = []
-        tokens.append((match[0], match.start(), match.end()))
-    return runs + _run(tokens)
-
-
-def _run(tokens: list[tuple[str, int, int]]) -> list[Run]:
-    """Return the run of some tokens, or nothing if they have no number.
+def _run(text: str, start: int, end: int) -> Run | None:
+    """Return the run in a stretch of tokens, or None if they have no number.
 
     A side that ends in a sign, or starts with one, is incomplete, and is left out.
     """
+    tokens = _TOKEN.findall(text, start, end)
     cut_first = cut_last = False
-    while tokens and tokens[-1][0] in (*_OPERATORS, "(", "="):
-        cut_last, tokens = tokens[-1][0] != "=", tokens[:-1]
-    while tokens and (tokens[0][0] in (*_OPERATORS[1:], ")", "=") or _dash(tokens)):
-        cut_first, tokens = tokens[0][0] in _OPERATORS[1:], tokens[1:]
-    if not any(token[0].isdigit() for token, _, _ in tokens):
-        return []
-    sides = " ".join(token for token, _, _ in tokens).split(" = ")
+    while tokens and (tokens[-1] in _OPERATORS or tokens[-1] in "(="):
+        cut_last = tokens.pop() != "="
+    while tokens and (tokens[0] in _NOT_FIRST or tokens[0] in ")=" or _dash(tokens, text[start + 1 :])):
+        cut_first = tokens[0] in _NOT_FIRST
+        start += len(tokens.pop(0))
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+    if not any(token[0].isdigit() for token in tokens):
+        return None
+    sides = " ".join(tokens).split(" = ")
     whole = sides[cut_first and len(sides) > 1 : len(sides) - (cut_last and len(sides) > 1)]
-    return [Run(tuple(map(_tight, whole or sides[:1])), tokens[0][1], tokens[-1][2])]
+    return Run(tuple(map(_tight, whole or sides[:1])), start, text.rindex(tokens[-1], start, end) + len(tokens[-1]))
 
 
-def _dash(tokens: list[tuple[str, int, int]]) -> bool:
+def _dash(tokens: list[str], after: str) -> bool:
     """Whether a run opens with a dash of the text: a sign stands directly before its number."""
-    return tokens[0][0] == "-" and (len(tokens) == 1 or tokens[1][1] != tokens[0][2])
+    return tokens[0] == "-" and (len(tokens) == 1 or after[:1].isspace())
 
 
 def _tight(side: str) -> str:
-    return re.sub(r"(?<=\d) x", "x", re.sub(r" \^ ", "^", side))
+    tight = side.replace(" ^ ", "^")
+    return re.sub(r"(?<=\d) x", "x", tight) if "x" in tight else tight
 
 
-def _joined(text: str, runs: list[Run]) -> list[tuple[str, ...]]:
+def _joined(text: str) -> list[tuple[str, ...]]:
     """Join an expression with the value given in the words after it; leave out retracted values."""
+    runs = [run for found in _STRETCH.finditer(text) if (run := _run(text, *found.span()))]
     joined: list[tuple[str, ...]] = []
     for i, run in enumerate(runs):
         between = text[runs[i - 1].end : run.start].lower() if i else ""
@@ -156,9 +167,5 @@ def _joined(text: str, runs: list[Run]) -> list[tuple[str, ...]]:
 
 def _is_value(left: str, between: str) -> bool:
     said = set(_WORD.findall(between))
-    operates = bool(re.search(r"[\dx)] (?:[-+*/]|mod) ", left))
-    return operates and bool(said & EQUAL) and said <= _GLUE and not re.search(r"[.;]", between)
-
-
-def _same_polynomial(sides: tuple[str, ...]) -> bool:
-    return all(side.strip() != "x" for side in sides) and holds(sides)
+    told = not said.isdisjoint(EQUAL) and said <= _GLUE and not re.search(r"[.;]", between)
+    return told and re.search(r"[\dx)] (?:[-+*/]|mod) ", left) is not None

@@ -1,4 +1,4 @@
-"""What a step of any text states that can be checked: whether an equation in it is false, and its numbers.
+"""What the steps of any text state that can be checked: false equations, what they should come to, and numbers.
 
 Read strictly: where a text may mean something else, an equation says nothing. A decimal need only be a rounded value of
 the other side, and so need a whole number that stands for a fraction; ``25%`` is 25 or 0.25, whichever fits; a bare
@@ -6,34 +6,40 @@ number at the front (``5 pairs = 5 * 2 = 10 shoes``) and what is only about equa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
 from stepforge.grading.exact import ExactError, evaluate
-from stepforge.grading.sentences import read_sentence
+from stepforge.grading.sentences import EQUAL, about_x, read_sentence, stretches
+from stepforge.grading.vocabulary import words
 
-_LATEX = [
-    (re.compile(r"\\[dt]?frac\s*(?:(\d)\s*(\d)|\{(\d+)\}\s*\{(\d+)\})"), r"(\1\3/\2\4)"),
-    (re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"((\1)/(\2))"),
-    (re.compile(r"\\text\s*\{[^{}]*\}|\\[()\[\]]|\n"), " ; "),
-    (re.compile(r"\\[,!;]|\\left|\\right|\\boxed|[{}*]{2}"), " "),
-    (re.compile(r"\b(?:third|half|quarter|fourth|fifth|twice|double|triple)s? (?:of )?[$\d][\d.,]*"), "part"),
-    (re.compile(r"\\times|\\cdot|\u00d7|\u00b7|(?<=\d)\s*x\s*(?=\d)"), " * "),
-    (re.compile(r"\\div|\u00f7"), " / "),
-    (re.compile(r"\\\$"), "$"),
-    (re.compile("[\u2212\u2013]"), "-"),
-    (re.compile(r"(?<=\d) of (?=[$\d])|(?<=%\)) of (?=[$\d])|(?<=%) of (?=[$\d])"), " * "),
-    # Other notations: about equal, subscripts and bases, functions and roots, times of day and ratios, large units.
-    (re.compile(r"\\approx|\u2248|\babout\b|\bapproximately\b|\broughly\b"), " ; "),
-    (re.compile(r"\w*_\{?\w+\}?|\b(?:[A-Za-z]+|[A-Za-z] )\([^()]*\)|\\[A-Za-z]+\s*[({]?[\d.]+[)}]?"), " ; "),
-    (re.compile(r"\b(?:log|ln|sin|cos|tan|sqrt|gcd|lcm)\s*\d+"), " ; "),
-    (re.compile(r"\d+:\d+|[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b"), " ; "),
-    (re.compile(r"(?<=\d)/[A-Za-z]+"), ""),
-    # "4 weeks = 4 * 7 days": another unit behind the sign.
-    (re.compile(r"(?:^|[^-+*/=(\d.,$\s])\s*\$?\d[\d.,]*(?:[ -][A-Za-z]+){1,3} ?(?==)"), " ; "),
+_REWRITES: list[tuple[frozenset[str], re.Pattern[str], str]] = [
+    (frozenset(needed.split(" ")), re.compile(pattern), simple)
+    for needed, pattern, simple in (
+        ("\\", r"\\[dt]?frac\s*(?:(\d)\s*(\d)|\{(\d+)\}\s*\{(\d+)\})", r"(\1\3/\2\4)"),
+        ("\\", r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
+        ("\n", r"\\text\s*\{[^{}]*\}|\\[()\[\]]|\n", " ; "),
+        ("{ } *", r"\\[,!;]|\\left|\\right|\\boxed|[{}*]{2}", " "),
+        ("h q w b p", r"\b(?:third|half|quarter|fourth|fifth|twice|double|triple)s? (?:of )?[$\d][\d.,]*", "part"),
+        ("x", r"\\times|\\cdot|\u00d7|\u00b7|(?<=\d)\s*x\s*(?=\d)", " * "),
+        ("\\", r"\\div|\u00f7", " / "),
+        ("\\", r"\\\$", "$"),
+        ("\u2212", "[\u2212\u2013]", "-"),
+        ("of", r"(?<=\d) of (?=[$\d])|(?<=%\)) of (?=[$\d])|(?<=%) of (?=[$\d])", " * "),
+        # Other notations: about equal, subscripts and bases, functions and roots, times of day and ratios, large units.
+        ("about approximately roughly", r"\\approx|\u2248|\babout\b|\bapproximately\b|\broughly\b", " ; "),
+        ("_ (", r"\w*_\{?\w+\}?|\b(?:[A-Za-z]+|[A-Za-z] )\([^()]*\)|\\[A-Za-z]+\s*[({]?[\d.]+[)}]?", " ; "),
+        ("log ln sin cos tan sqrt gcd lcm", r"\b(?:log|ln|sin|cos|tan|sqrt|gcd|lcm)\s*\d+", " ; "),
+        (":", r"\d+:\d+", " ; "),
+        ("hundred thousand million billion dozen", r"[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b", " ; "),
+        ("/", r"(?<=\d)/[A-Za-z]+", ""),
+        # "4 weeks = 4 * 7 days": another unit behind the sign.
+        ("=", r"(?:^|[^-+*/=(\d.,$\s])\s*\$?\d[\d.,]*(?:[ -][A-Za-z]+){1,3} ?(?==)", " ; "),
+    )
 ]
+"""Patterns in their order, each with what an ASCII text without a backslash must have (words, characters) to match."""
 _UNIT = re.compile(
     r"(?<=\d)%?(?:[ -](?!and\b|or\b|so\b|then\b|is\b|if\b|to\b|more\b|plus\b|minus\b|mod\b)[A-Za-z]+){1,3}"
     r"(?= ?[-+*/=)])"
@@ -41,6 +47,13 @@ _UNIT = re.compile(
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\?%")
 _OPERATION = re.compile(r"\d[ )]* (?:[-+*/]|mod\b)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_TERM = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?")
+_WORD = re.compile(r"[a-z]+")
+_EQUAL = EQUAL | {"="}
+_OPERATORS = words(
+    "- + * / \u00d7 \u00b7 \u00f7 \u2212 \u2013 \\ x of plus minus times multiplied divided mod modulo leaves"
+)
+"""A text that states what an operation gives has one of ``_EQUAL`` and one of these."""
 
 
 @lru_cache(maxsize=4096)  # a search looks again and again at the same steps
@@ -57,17 +70,63 @@ def numbers_in(text: str) -> frozenset[str]:
 
 def equations(text: str) -> Iterator[tuple[tuple[str, ...], ...]]:
     """Yield the sides of each equation with an operation in it, as it reads with percents as numbers and as shares."""
-    readings = [read_sentence(plain(_PERCENT.sub(percent, text))).equations for percent in (r"\1", r"(\1/100)")]
+    seen = _seen(text)
+    if seen.isdisjoint(_EQUAL) or seen.isdisjoint(_OPERATORS):
+        return
+    texts = [_PERCENT.sub(percent, text) for percent in (r"\1", r"(\1/100)")] if "%" in text else [text]
+    readings = [[s for s in stretches(plain(text)) if len(s) > 1 and not about_x(s)] for text in texts]
     for both in zip(*readings, strict=False):
         if any(_OPERATION.search(side) for side in both[0]):
             yield both
 
 
+def recalculated(texts: Iterable[str], answer: str) -> str | None:
+    """Return what a solution's answer is when each of its calculations is done right, and later ones go on from there.
+
+    None if the answer is the result of none, or one comes to 0 where the solution does not, or the reverse: then the
+    next step might be another.
+    """
+    right: dict[Fraction | None, Fraction] = {}
+
+    def mended(match: re.Match[str]) -> str:
+        value = fraction(match[0])
+        return f"({right[value]})" if value in right else match[0]
+
+    for sides in (sides for text in texts for sides in _calculations(text)):
+        told, expression = fraction(sides[-1]), next(filter(_OPERATION.search, reversed(sides[:-1])))
+        exact = fraction(_TERM.sub(mended, expression))
+        if told is None or exact is None or (exact == 0) != (told == 0):
+            return None
+        if exact == fraction(expression) and holds(sides):  # as it stands, perhaps rounded
+            exact = told
+        right[abs(told)] = exact if told > 0 else -exact
+    value = fraction(answer)
+    if value is None or abs(value) not in right:
+        return None
+    return str(right[abs(value)] if value > 0 else -right[abs(value)])
+
+
+def _calculations(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
+    for found in stretches(plain(_PERCENT.sub(r"(\1/100)", text))):
+        sides = tuple(side for side in found if side != "x")
+        worked = any(map(_OPERATION.search, sides[:-1])) and not any("x" in side for side in sides)
+        if worked and _TERM.fullmatch(sides[-1].strip("-() ")):
+            yield sides
+
+
 def plain(text: str) -> str:
     """Return a text without LaTeX, and without units between a number and an operator."""
-    for pattern, simple in _LATEX:
-        text = pattern.sub(simple, text)
+    seen = _seen(text)
+    anything = "\\" in seen or not text.isascii()
+    for needed, pattern, simple in _REWRITES:
+        if anything or not needed.isdisjoint(seen):
+            text = pattern.sub(simple, text)
     return _UNIT.sub("", text)
+
+
+def _seen(text: str) -> frozenset[str]:
+    return frozenset(text).union(_WORD.findall(text.lower()))
 
 
 def holds(sides: tuple[str, ...]) -> bool:
@@ -87,6 +146,7 @@ def close(stated: Fraction, exact: Fraction, text: str) -> bool:
     return rounded and abs(stated - exact) <= Fraction(1, 10**decimals)
 
 
+@lru_cache(maxsize=65536)
 def fraction(text: str) -> Fraction | None:
     """Return the value of an expression without unknowns; None if it is none."""
     try:

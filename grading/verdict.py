@@ -50,6 +50,8 @@ def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
         return "undetermined"
     if kind in ("choice", "text"):
         return _outcome(_as_text(reference, kind) == _as_text(answer, kind))
+    if all(side.isdigit() and side.isascii() for side in (reference, answer)):
+        return _outcome(int(reference) == int(answer))
     if kind in EXACT_KINDS:
         left, right = _exact(reference), _exact(answer)
         if left is not None and right is not None:

@@ -5,13 +5,13 @@ Each completion moves the log-likelihood ratio; a prefix is settled at ln ``odds
 after ``most`` completions (A. Wald 1945, Annals of Mathematical Statistics 16, p. 117). No rates are fitted.
 """
 
-from math import log
+from math import exp, inf, log
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
-from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.evidence.store import QUESTION, Enough, Evidence, Trajectory
 from stepforge.labelers.labeling import LabelPart, label_wrong
 from stepforge.labelers.math_shepherd import no_verdict
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
@@ -45,17 +45,25 @@ class SPRT(LabelPart):
         evidence = Evidence(solved, policy, grader, seed)
         if any(rollout.outcome == "wrong" for rollout in solved.rollouts):
             await evidence.measure(QUESTION, 0, self.root)
-        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
+        return await label_wrong(self.name, solved, evidence, lambda path: self.search(path, evidence))
 
-    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
-        ratio = base_ratio(evidence)
+    async def search(self, path: Trajectory, evidence: Evidence, budget: float = inf) -> Verdict:
+        """Return the verdict on a solution, drawing at most ``budget`` completions."""
+        ratio, left = base_ratio(evidence), budget
 
         async def alive(count: int) -> bool | None:
-            label = await evidence.until(path, count, 1, self.most, lambda seen: abs(ratio.of(seen)) >= log(self.odds))
+            nonlocal left
+            known = len(evidence.completions(path, count))
+            most = int(min(self.most, known + left))
+            label = await evidence.until(path, count, min(1, most), most, self._settled(ratio))
+            left -= len(evidence.completions(path, count)) - known
             return ratio.of(label) > 0 if label.trials else None
 
         error, asked = await bisect(0, len(path.steps), alive)
         return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+
+    def _settled(self, ratio: Ratio) -> Enough:
+        return lambda seen: abs(ratio.of(seen)) >= log(self.odds)
 
 
 def base_ratio(evidence: Evidence) -> Ratio:
@@ -64,3 +72,13 @@ def base_ratio(evidence: Evidence) -> Ratio:
     base = None if root is None else root.value
     v1 = max(0.2, 0.8 * (0.5 if base is None else base))
     return Ratio(log(4.0), log((1 - v1) / (1 - v1 / 4)))
+
+
+def two_values(path: Trajectory, evidence: Evidence) -> tuple[float, ...]:
+    """Return the posterior of the first error, and of none last, if V has the test's two values alone."""
+    ratio, log_odds = base_ratio(evidence), [0.0]
+    for count in range(1, len(path.steps)):
+        label = evidence.label(path, count)
+        log_odds.append(log_odds[-1] + (ratio.of(label) if label is not None else 0.0))
+    weights = [exp(one - max(log_odds)) for one in log_odds]
+    return (*(weight / sum(weights) for weight in weights), 0.0)

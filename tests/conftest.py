@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are more processes than cores already
+os.fsync = lambda _: None  # no file of a test need outlive a power cut, and each wait takes milliseconds
 COUNT = "count"
 LONGEST = (
     "engines/test_engines.py",

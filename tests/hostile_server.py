@@ -1,5 +1,6 @@
 """A server that answers with whatever it is told to, in place of the network."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,7 +13,9 @@ from stepforge.pipelines.engines.server_engine import ServerEngine
 from stepforge.schemas.protocols import Completion
 
 MODELS = {"data": [{"id": "tiny", "max_model_len": 512, "owned_by": "vllm"}]}
-USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
+CHOICE = {"text": "t2 = 7", "finish_reason": "stop"}
+USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}
+FINE = {"choices": [CHOICE], "usage": USAGE}
 
 
 class Stream(httpx.AsyncByteStream):
@@ -27,22 +30,43 @@ class Stream(httpx.AsyncByteStream):
 
 
 class Hostile(httpx.AsyncBaseTransport):
-    """Answers completions with what it was made with; keeps the requests."""
+    """Gives the prepared answers in turn, the last one for ever, and keeps what it was asked.
 
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], models: Any = MODELS) -> None:
-        self.answer = answer
+    An answer is a status, seconds to wait before a fine one, an error to raise, a body, a response, or what returns
+    one for a request.
+    """
+
+    def __init__(self, *answers: Any, models: Any = MODELS) -> None:
+        self.answers = list(answers) or [FINE]
         self.models = models
         self.asked: list[dict[str, Any]] = []
+        self.headers: list[httpx.Headers] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.headers.append(request.headers)
         if request.url.path.endswith("/models"):
-            return self.models() if callable(self.models) else httpx.Response(200, json=self.models)
+            return _response(self.models, request)
         self.asked.append(json.loads(request.content))
-        return self.answer(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            answer = FINE
+        return _response(answer, request)
+
+
+def _response(answer: Any, request: httpx.Request) -> httpx.Response:
+    answer = answer(request) if callable(answer) else answer
+    if isinstance(answer, Exception):
+        raise answer
+    if isinstance(answer, int):
+        return httpx.Response(answer, json={"error": {"message": "the server's\nown words"}})
+    if isinstance(answer, httpx.Response):
+        return answer
+    return httpx.Response(200, content=answer) if isinstance(answer, bytes) else httpx.Response(200, json=answer)
 
 
 def opened(run: Loop, server: Hostile, **settings: Any) -> ServerEngine:
-    settings = {"backoff": 0.001, "retries": 1, "address": "https://server.test/v1", "request_timeout": 5, **settings}
+    settings = {"backoff": 0.001, "retries": 2, "address": "https://server.test/v1", "request_timeout": 5, **settings}
     return run(ServerEngine.open(ServerEngineSettings(**settings), transport=server))
 
 

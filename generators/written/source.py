@@ -10,7 +10,7 @@ from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.generators.supplied import BroughtSolution
-from stepforge.grading.votes import refuted, vote_shares, voters
+from stepforge.grading.votes import answered, vote_shares, voters
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import AnswerKind, Lineage, Problem
 from stepforge.schemas.protocols import Completion, Grader
@@ -81,12 +81,12 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
     """Return the answer that most solutions end at, and their share.
 
-    Solutions without an answer agree with nothing. Those that state a false equation do not count; if more than half
-    of them do, nothing is agreed on.
+    Solutions without an answer agree with nothing. Those that state a false equation and have no vote do not count; if
+    they are more than half, nothing is agreed on.
     """
-    counted = [rollout for rollout in rollouts if not refuted(rollout)]
-    answered = voters(counted)
-    if not answered or 2 * len(counted) < len(rollouts):
+    votes = voters(rollouts)
+    counted = len(votes) + sum(not answered(rollout) for rollout in rollouts)
+    if not votes or 2 * counted < len(rollouts):
         return "", 0.0
-    answer, share = next(iter(vote_shares(answered, kind).items()))
-    return answer, share * len(answered) / len(counted)
+    answer, share = next(iter(vote_shares(votes, kind).items()))
+    return answer, share * len(votes) / counted

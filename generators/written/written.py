@@ -54,7 +54,7 @@ class Written(ModelSource):
     """Independent solutions that settle an answer."""
     min_agreement: float = Field(default=0.875, gt=0, le=1)
     """Least share of them that end at the answer. Those without an answer agree with nothing; those that state a false
-    equation do not count."""
+    equation agree with the answer that they come to when calculated right."""
 
     @field_validator("ways")
     @classmethod

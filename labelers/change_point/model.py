@@ -10,7 +10,7 @@ drawn, another solution of the problem where it leaves this one. If the policy w
 probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the
 policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free
 text q is near 0: then w is V(t), and none of this says anything. What a step states counts besides: a false equation,
-or a number that no right solution states, is likelier at a wrong step.
+or what no right solution says, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
@@ -66,6 +66,8 @@ class Posterior(NamedTuple):
     """``[t, state]`` for 0 to T steps, before tempering."""
     log_evidence: float
     """Log-probability of all that was observed."""
+    trusted: bool = True
+    """Whether completions do not contradict the model; if they do, ``first_error`` is from elsewhere."""
 
 
 class Expected(NamedTuple):
@@ -193,6 +195,8 @@ class _Chances(NamedTuple):
     """To be wrong after one that did no harm."""
     harmless: float
     """Of a wrong step to do no harm."""
+    early: float
+    """Of another wrong step to come after the fall of V."""
     right_states: Array
     """Of a right step to state what it does."""
     first_states: Array
@@ -202,15 +206,17 @@ class _Chances(NamedTuple):
 def _chances(seen: Observed, rates: Rates) -> _Chances:
     wrong = _wrong(seen, rates)
     stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
-    return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, rates.harmless_share(float(seen.written.mean())), *stated)
+    written = float(seen.written.mean())
+    shares = rates.harmless_share(written), rates.early_share(written)
+    return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, *shares, *stated)
 
 
 def _chain(seen: Observed, rates: Rates) -> Array:
     """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
     laws, (moves, drops) = kernels(), mixtures(rates.moves, rates.drops)
     found, mended = _chances(seen, rates), -np.expm1(-rates.repair / len(seen.written))
-    harmless, early = found.harmless, rates.early
-    wrong, again, right, first, after = (chance[:, None, None] for chance in (*found[:2], *found[3:]))
+    harmless, early = found.harmless, found.early
+    wrong, again, right, first, after = (chance[:, None, None] for chance in (*found[:2], *found[4:]))
     chain = np.zeros((len(seen.written), 4 * SIZE, 4 * SIZE))
     chain[:, RIGHT, RIGHT] = (1 - wrong) * right * moves
     chain[:, RIGHT, REPAIRED] = wrong * harmless * first * moves

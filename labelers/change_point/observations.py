@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.grading.stated import numbers_in, states_false
 from stepforge.labelers.change_point.model import Observed
-from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, SHARED, UNKNOWN
+from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
@@ -65,22 +64,13 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
 
 
 def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
-    """Return what each step states; a number is new where the solution states it first."""
-    others = [r for r in evidence.root if r.id != path.rollout]
-    right, wrong = (_numbers([r for r in others if r.outcome == ending]) for ending in ("correct", "wrong"))
-    anybody = any(r.outcome == "correct" for r in others)
-    known, stated = numbers_in(evidence.problem.question), []
-    for step in path.steps:
-        new = numbers_in(step.text) - known
-        known |= new
-        theirs = OTHER if new <= right else SHARED if new <= right | wrong else ALONE
-        kind = NOTHING if not new else theirs if anybody else UNKNOWN
-        stated.append(FALSE if states_false(step.text) else kind)
-    return np.array(stated, np.intp)
+    """Return what each step states, beside everything else that ended right."""
+    right = tuple(map(_texts, evidence.right_beside(path)))
+    return np.array(stated(evidence.problem.question, _texts(path.steps), right), np.intp)
 
 
-def _numbers(rollouts: Sequence[Rollout]) -> frozenset[str]:
-    return frozenset[str]().union(*(numbers_in(step.text) for r in rollouts for step in r.steps))
+def _texts(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple(step.text for step in steps)
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:

@@ -4,7 +4,7 @@ Baum-Welch (Baum et al. 1970, Annals of Mathematical Statistics 41, p. 164) on t
 with a few invented transitions so that a small run cannot run away with them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -12,19 +12,24 @@ import numpy as np
 from stepforge.labelers.change_point.model import Observed, expected, posterior
 from stepforge.labelers.change_point.rates import (
     ALONE,
+    BACKED,
     FALSE,
     NOTHING,
     OTHER,
-    SHARED,
+    UNKNOWN,
     Array,
     OfSteps,
     Rates,
     kernels,
 )
+from stepforge.labelers.change_point.values import foretold, weights_of
 
 ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
+ALIKE = {"backed": (0.8, 0.08, 0.1), "alone": (0.3, 0.9, 0.8)}
+"""Where fitting what steps state begins: right solutions that are much alike. From rates of solutions that are not, an
+error that does no harm passes for the way in which right steps differ. If they differ much, that is found from here."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
 """Shares of errors that V does not show at once that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
@@ -32,10 +37,37 @@ POWERS = tuple(i / 20 for i in range(4, 21))
 
 def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
     """Return the rates of a run, starting from, and pulled towards, ``start``."""
+    if any(one.stated is not None for one in seen):
+        start = start.model_copy(update=ALIKE)
     rates = start
     for _ in range(ROUNDS if seen else 0):
         rates = _improved(seen, rates, start)
-    return rates
+    return rates.model_copy(update={"ends": fitted_ends(seen, rates)}) if seen else rates
+
+
+def fitted_ends(seen: Sequence[Observed], rates: Rates) -> float:
+    """Return the ``ends`` under which completions are likeliest that the model was not shown, pulled towards those of
+    ``rates``.
+
+    The other rates are left alone: completions foretell V, and not which of two steps beside its fall was wrong.
+    """
+    cases = [case for one in seen for case in _held_out(one, rates)]
+
+    def score(ends: float) -> float:
+        invented = rates.ends * np.log(ends) + (1 - rates.ends) * np.log(1 - ends)
+        return float(sum(np.log(foretold(*case, ends)) for case in cases) + invented)
+
+    return max(POWERS[:-1], key=score)
+
+
+def _held_out(seen: Observed, rates: Rates) -> Iterator[tuple[Array, int, int]]:
+    """Yield the law of V at each prefix that completions were drawn from, as known without these, and their counts."""
+    for t in range(1, len(seen.written)):
+        right, wrong = int(seen.successes[t]), int(seen.failures[t])
+        if right + wrong:
+            others = np.arange(len(seen.written)) != t
+            rest = seen._replace(successes=seen.successes * others, failures=seen.failures * others)
+            yield weights_of(posterior(rest, rates), t), right, wrong
 
 
 def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
@@ -45,7 +77,8 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     moved: Array = np.sum([f.moved for f in found], axis=0)
     dropped: Array = np.sum([f.dropped for f in found], axis=0)
     stated: Array = np.sum([f.stated for f in found], axis=0)
-    others, unlike = stated.sum(axis=1) - stated[:, FALSE], stated[:, ALONE] + stated[:, SHARED]
+    others = stated.sum(axis=1) - stated[:, FALSE]
+    compared = others - stated[:, NOTHING] - stated[:, UNKNOWN]
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
@@ -54,8 +87,8 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
             "false": (start.false[0], *_chances(stated[:, FALSE], stated.sum(axis=1), start.false)[1:]),
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
-            "alone": _chances(unlike, unlike + stated[:, OTHER], start.alone),
-            "shared": _chances(stated[:, SHARED], unlike, start.shared),
+            "backed": _chances(stated[:, BACKED], compared, start.backed),
+            "alone": _chances(stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER], start.alone),
             "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
         }

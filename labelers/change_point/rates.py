@@ -26,9 +26,11 @@ BASE_LAW: Array = np.diff(EDGES)
 """Law of V at the question: even. It is not fitted, because a run keeps problems by how many of their solutions are
 right, so that those which it kept seem more alike than they are."""
 
-ALONE, SHARED, OTHER, NOTHING, FALSE, UNKNOWN = range(6)
-"""What a step states: a new number that no other solution states; one that only wrong ones do; new numbers that a right
-one does; no new number; a false equation; a new number, where there is no right solution to compare with."""
+FALSE, NOTHING, BACKED, ALONE, OTHER, UNKNOWN = range(6)
+"""What a step states: a false equation; no number, or what the question or an earlier step says; what right solutions
+of the problem say; what none does, by a new number, by something beside an equation of theirs, or by a number from
+nowhere for something named; numbers that right ones state, but not together; where there is no right solution to
+compare with, anything else."""
 KINDS = 6
 
 
@@ -48,33 +50,41 @@ class Rates(Record):
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
     early: Share = 0.16
-    """Share of the other wrong steps before which V falls already: the wrong step follows soon. Assumed like
-    ``harmless``."""
+    """Share of the other wrong steps before which V falls already, for a solution none of whose steps the policy was
+    sure of: the wrong step follows soon. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
-    nothing: OfSteps = (0.4, 0.4, 0.4)
-    """Shares of the others that state no new number."""
-    alone: OfSteps = (0.35, 0.65, 0.85)
-    """Shares of the rest that state a number which no right solution of the problem states."""
-    shared: OfSteps = (0.7, 0.2, 0.2)
-    """Shares of those whose number a wrong solution states."""
+    nothing: OfSteps = (0.3, 0.12, 0.3)
+    """Shares of the others that state no number, or what the question or an earlier step says."""
+    backed: OfSteps = (0.2, 0.05, 0.05)
+    """Shares of the others that say what right solutions say."""
+    alone: OfSteps = (0.55, 0.75, 0.75)
+    """Shares of the rest that state what no right solution does."""
+    ends: Chance = 0.6
+    """Share of V in the first and the last cell of the grid that is 0 or 1. Fitted so that completions which the model
+    was not shown are likeliest."""
     temper: float = Field(default=1.0, gt=0, le=1)
     """Power that the posterior of the first error is raised to: below 1 it admits that the model is sure of more than
-    it knows. Fitted to people's labels alone."""
+    it knows. Fitted to people's labels alone: completions do not tell which step beside a fall of V was wrong."""
 
     @property
     def statements(self) -> Array:
-        """``[right, first wrong, after; ALONE to UNKNOWN]``: the chance of what a step states."""
-        false, nothing, alone, shared = map(np.array, (self.false, self.nothing, self.alone, self.shared))
-        new = (1 - false) * (1 - nothing)
-        of_new = [new * alone * (1 - shared), new * alone * shared, new * (1 - alone)]
-        return np.stack([*of_new, (1 - false) * nothing, false, new], axis=1)
+        """``[right, first wrong, after; FALSE to UNKNOWN]``: the chance of what a step states."""
+        left, found = np.ones(3), []
+        for share in (self.false, self.nothing, self.backed, self.alone):
+            found.append(left * share)
+            left = left - found[-1]
+        return np.stack([*found, left, sum(found[BACKED:], left)], axis=1)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""
         unsure, sure = self.harmless
         return unsure + (sure - unsure) * written
+
+    def early_share(self, written: float) -> float:
+        """Return ``early`` for the same: both steps, where V falls and where it is written, could have been others."""
+        return self.early * (1 - written) ** 2
 
 
 class Kernels(NamedTuple):

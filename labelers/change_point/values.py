@@ -1,9 +1,18 @@
-"""What the change-point model holds true of V at one prefix: its posterior mean and credible interval."""
+"""What the change-point model holds true of V at one prefix: its posterior mean and credible interval.
+
+V is spread evenly over each cell of the grid, but for a share ``ends`` of the first and the last, where it is 0 or 1:
+the grid cannot tell V there from never or always.
+"""
+
+from functools import lru_cache
 
 import numpy as np
 
 from stepforge.labelers.change_point.model import Posterior
 from stepforge.labelers.change_point.rates import EDGES, GRID, SIZE, Array
+
+PARTS = 16
+"""Values of V that each cell of the grid is summed over."""
 
 
 def weights_of(belief: Posterior, t: int) -> Array:
@@ -12,14 +21,28 @@ def weights_of(belief: Posterior, t: int) -> Array:
     return weights
 
 
-def value_and_interval(belief: Posterior, t: int, level: float = 0.9) -> tuple[float, float, float]:
-    """Return (mean, low, high): the ends cut off equal tails, V being spread evenly over each cell of the grid.
-
-    An end in the first or last cell is 0 or 1: the grid cannot tell V there from never or always.
-    """
+def value_and_interval(belief: Posterior, t: int, ends: float, level: float = 0.9) -> tuple[float, float, float]:
+    """Return (mean, low, high): the ends of the interval cut off equal tails."""
     weights = weights_of(belief, t)
-    below = np.concatenate([[0.0], np.cumsum(weights)])
+    never, always = ends * weights[0], ends * weights[-1]
+    inner = weights - np.concatenate([[never], np.zeros(SIZE - 2), [always]])
+    below = np.cumsum([0.0, never, *inner, always])
     tail = (1 - level) / 2
-    low, high = np.interp([tail, 1 - tail], below / below[-1], EDGES)
-    low, high = (0.0 if low < EDGES[1] else low), (1.0 if high > EDGES[-2] else high)
-    return float(weights @ GRID), float(low), float(high)
+    low, high = np.interp([tail, 1 - tail], below / below[-1], [0.0, *EDGES, 1.0])
+    return float(inner @ GRID + always), float(low), float(high)
+
+
+def foretold(weights: Array, successes: int, failures: int, ends: float) -> float:
+    """Return the probability of so many right and wrong completions, in a given order, under a law of V."""
+    even = float(weights @ _cells(successes, failures))
+    outer = weights * _cells(successes, failures)
+    return even + ends * float(weights[0] * (successes == 0) - outer[0] + weights[-1] * (failures == 0) - outer[-1])
+
+
+@lru_cache(maxsize=1024)
+def _cells(successes: int, failures: int) -> Array:
+    """Return, for each cell of the grid, the mean of V to the power of successes times 1 - V to that of failures."""
+    places = np.arange(SIZE)[:, None] + (np.arange(PARTS) + 0.5) / PARTS
+    v = np.interp(places, np.arange(SIZE + 1), EDGES)
+    means: Array = (v**successes * (1 - v) ** failures).mean(axis=1)
+    return means

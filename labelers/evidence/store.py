@@ -74,6 +74,7 @@ class Evidence:
         sampled = (*solved.rollouts, *solved.own) if solved.policy == policy.identity else ()
         self.root = list(solved.own if solved.supplied else sampled)
         """Solutions that are samples of this policy from the bare question."""
+        self._solutions = {rollout.id: rollout.steps for rollout in solved.rollouts}
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
@@ -115,6 +116,20 @@ class Evidence:
     def along(self, path: Trajectory) -> SiblingCounts:
         """Return where the problem's other solutions diverge from one of them."""
         return self._siblings.beside(path.rollout, path.steps)
+
+    def right_beside(self, path: Trajectory) -> list[tuple[Step, ...]]:
+        """Return the steps of everything else that ended right. Completions of the path itself are without the steps
+        that they start from, so that they count only beside others."""
+        whole, rest = [], []
+        for rollout in (*self.root, *self.rollouts):
+            if rollout.outcome == "correct" and rollout.id != path.rollout:
+                start = rollout.start
+                if start is not None and start.rollout == path.rollout and start.steps:
+                    rest.append(rollout.steps)
+                else:
+                    known = () if start is None else self._solutions.get(start.rollout, ())[: start.steps]
+                    whole.append((*known, *rollout.steps))
+        return [*whole, *rest] if whole else []
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""

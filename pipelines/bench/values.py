@@ -6,17 +6,13 @@ error takes bins of equal mass.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import comb
 from random import Random
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from stepforge.labelers import ChangePoint
-from stepforge.labelers.change_point.model import Posterior
-from stepforge.labelers.change_point.rates import EDGES, SIZE, Array
-from stepforge.labelers.change_point.values import value_and_interval, weights_of
+from stepforge.labelers.change_point.rates import Array
+from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.schemas.interval import wilson
@@ -25,8 +21,6 @@ from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import rng_of
 
 BINS = 10
-PARTS = 16
-"""Values of V that each cell of the grid is summed over."""
 Z90 = 1.6448536269514722
 
 
@@ -67,7 +61,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
                 continue
             seen_prefixes.add(prefix)
             (right, trials), (fresh_right, fresh_trials) = own, fresh
-            mean, low, high = value_and_interval(belief, i)
+            mean, low, high = value_and_interval(belief, i, part.rates.ends)
             found.append(
                 Estimate(
                     raw=right / trials,
@@ -77,7 +71,13 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
                     raw_interval=wilson(right, trials, Z90),
                     truth=fresh_right / fresh_trials,
                     trials=fresh_trials,
-                    place=_place(belief, i, fresh_right, fresh_trials, rng_of(path.rollout, i, count)),
+                    place=_place(
+                        weights_of(belief, i),
+                        fresh_right,
+                        fresh_trials,
+                        part.rates.ends,
+                        rng_of(path.rollout, i, count),
+                    ),
                 )
             )
     return found
@@ -103,20 +103,10 @@ def value_figures(found: Sequence[Estimate]) -> dict[str, Any]:
     return result
 
 
-def _place(belief: Posterior, t: int, successes: int, trials: int, rng: Random) -> float:
-    """Return the randomized probability integral transform of a count under the posterior of V, V being spread evenly
-    over each cell of the grid."""
-    counts = [comb(trials, c) * float(weights_of(belief, t) @ _cells(trials, c)) for c in range(successes + 1)]
+def _place(weights: Array, successes: int, trials: int, ends: float, rng: Random) -> float:
+    """Return the randomized probability integral transform of a count under a law of V."""
+    counts = [comb(trials, c) * foretold(weights, c, trials - c, ends) for c in range(successes + 1)]
     return sum(counts[:-1]) + rng.random() * counts[-1]
-
-
-@lru_cache(maxsize=1024)
-def _cells(trials: int, successes: int) -> Array:
-    """Return, for each cell of the grid, the mean of V to the power of successes times 1 - V to that of failures."""
-    places = np.arange(SIZE)[:, None] + (np.arange(PARTS) + 0.5) / PARTS
-    v = np.interp(places, np.arange(SIZE + 1), EDGES)
-    means: Array = (v**successes * (1 - v) ** (trials - successes)).mean(axis=1)
-    return means
 
 
 def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> float:

@@ -46,25 +46,16 @@ def capacity_of(settings: AnyEngine, engine: Engine) -> int:
     """Return how many requests an engine is given at a time, at most."""
     if isinstance(engine, LoadReporting):
         return QUEUED * engine.max_num_seqs
-    match settings:
-        case TransformersEngineSettings():
-            return QUEUED * settings.batch_size
-        case ServerEngineSettings():
-            return settings.connections
-        case _:
-            return UNBOUNDED
+    if isinstance(settings, TransformersEngineSettings):
+        return QUEUED * settings.batch_size
+    return settings.connections if isinstance(settings, ServerEngineSettings) else UNBOUNDED
 
 
 def limit_of(settings: AnyEngine) -> float | None:
     """Return after how many seconds a request is abandoned; None if the engine does this itself, or nobody does."""
-    match settings:
-        case TransformersEngineSettings():
-            limit = settings.request_timeout  # it checks the clock between tokens, but may hang inside one
-            return None if limit is None else limit + STUCK_SECONDS
-        case ScriptedEngineSettings() | VllmEngineSettings():
-            return settings.request_timeout
-        case _:
-            return None
+    if isinstance(settings, TransformersEngineSettings) and settings.request_timeout is not None:
+        return settings.request_timeout + STUCK_SECONDS  # it checks the clock between tokens, but may hang inside one
+    return settings.request_timeout if isinstance(settings, ScriptedEngineSettings | VllmEngineSettings) else None
 
 
 def outage_of(settings: AnyEngine) -> Outage:

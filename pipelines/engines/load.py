@@ -14,8 +14,6 @@ class EngineLoad(NamedTuple):
 
     running: int
     """Requests computed together."""
-    waiting: int
-    """Requests that it holds without computing."""
     cache_usage: float
     """Share of the key-value cache in use."""
     preemptions: int
@@ -35,48 +33,31 @@ class LoadReporting(Protocol):
         ...
 
 
-class Window:
-    """How many requests an engine is given at a time.
-
-    After a preemption, only as many as were then running; then one more per windowful of answers, while the cache is
-    not full, up to the fixed bound (additive increase, multiplicative decrease, as TCP does).
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._size = float(most)
-        self._preemptions = 0
-
-    @property
-    def size(self) -> int:
-        return int(self._size)
-
-    def follow(self, load: EngineLoad) -> None:
-        if load.preemptions > self._preemptions:
-            self._preemptions = load.preemptions
-            self._size = max(1.0, min(self._size, load.running))
-        elif load.cache_usage < FULL:
-            self._size = min(self._most, self._size + 1 / self._size)
-
-
 class Turns:
-    """Hands out turns at an engine, first come, first served; no more at a time than its window says."""
+    """Hands out turns at an engine, first come, first served.
+
+    After a preemption there are only as many as requests were then running; then one more per windowful of answers,
+    while the cache is not full, up to ``most`` (additive increase, multiplicative decrease, as TCP does).
+    """
 
     def __init__(self, engine: Engine, most: int) -> None:
         self._engine = engine if isinstance(engine, LoadReporting) else None
         self._most = most
-        self._window = Window(most)
+        self._window = float(most)
+        self._preemptions = 0
         self._turns = asyncio.Semaphore(most)
         self._withheld = 0
+        self.take = self._turns.acquire
 
-    async def take(self) -> None:
-        await self._turns.acquire()
+    @property
+    def size(self) -> int:
+        return self._most - self._withheld
 
     def give_back(self) -> None:
         """End a turn; another begins, unless the window has shrunk."""
         if self._engine is not None:
-            self._window.follow(self._engine.load)
-        surplus = self._most - self._window.size
+            self._follow(self._engine.load)
+        surplus = self._most - int(self._window)
         if self._withheld < surplus:
             self._withheld += 1
             return
@@ -84,6 +65,9 @@ class Turns:
             self._turns.release()
         self._withheld = surplus
 
-    @property
-    def size(self) -> int:
-        return self._most - self._withheld
+    def _follow(self, load: EngineLoad) -> None:
+        if load.preemptions > self._preemptions:
+            self._preemptions = load.preemptions
+            self._window = max(1.0, min(self._window, load.running))
+        elif self._window < self._most and load.cache_usage < FULL:
+            self._window = min(self._most, self._window + 1 / self._window)

@@ -1,14 +1,15 @@
 """Where a model's files are, and a digest that changes when the weights or the tokenizer do."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from functools import lru_cache
+from hashlib import blake2b, file_digest
 from importlib.resources import files
 from pathlib import Path
 
-from stepforge.pipelines.engines.settings import EMBEDDED
+from stepforge.pipelines.engines.settings import EMBEDDED, TransformersEngineSettings, VllmEngineSettings
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import EngineIdentity
 
-CHUNK = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
@@ -62,17 +63,28 @@ def _looks_like_path(model: str) -> bool:
     return model.startswith((".", "/", "~")) or model.count("/") != 1 or "\\" in model or Path(model).exists()
 
 
+def identity_of(settings: VllmEngineSettings | TransformersEngineSettings, version: str = "") -> EngineIdentity:
+    """Return which model an engine has, or would have: nothing is loaded."""
+    name = digest(locate(settings.model), settings.revision)
+    return EngineIdentity(model=settings.model, digest=name, engine=settings.kind, version=version)
+
+
 def digest(located: str, revision: str | None) -> str:
     """Return a digest of a folder's weights and tokenizer; for a hub name the revision, empty if not given."""
     folder = Path(located)
     if not folder.is_dir():
         return revision or ""
-    total = blake2b(digest_size=16)
     named = [*sorted(folder.glob("*.safetensors")), *(folder / name for name in TOKENIZER_FILES)]
-    for path in named:
-        if path.is_file():
-            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    total.update(chunk)
+    stats = [(path, path.stat()) for path in named if path.is_file()]
+    return _digest_of(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+
+
+@lru_cache(maxsize=8)
+def _digest_of(parts: tuple[tuple[Path, int, int], ...]) -> str:
+    """Each file comes with its size in bytes and the time of its last change, so that weights are read once."""
+    total = blake2b(digest_size=16)
+    for path, size, _ in parts:
+        total.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            file_digest(file, lambda: total)
     return total.hexdigest()

@@ -1,10 +1,10 @@
 """A server that is down: all its requests wait together, the user sees why, and no row fails for it."""
 
 import asyncio
-import sys
 import time
 from contextlib import suppress
 
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import RunFailed
 
 FIRST_WAIT = 1.0
@@ -49,7 +49,8 @@ class Outage:
         away = time.monotonic() - self._since
         if tries and not self._said:  # a momentary outage is not worth a line
             self._said = True
-            _say(f"{self._name} is down ({reason}); waiting for up to {self._patience:g} s")
+            message = f"stepforge: {self._name} is down ({reason}); waiting for up to {self._patience:g} s"
+            say(message, err=True)  # the reason may hold a server's own words
         if away >= self._patience:
             raise RunFailed(
                 f"{self._name} has been down for {away:.0f} s ({reason}); finished work is kept. Start it, or give its "
@@ -68,9 +69,4 @@ class Outage:
         self._back.set()
         if self._said:
             self._said = False
-            _say(f"{self._name} is back after {away:.0f} s")
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"stepforge: {message}\n")
-    sys.stderr.flush()
+            say(f"stepforge: {self._name} is back after {away:.0f} s", err=True)

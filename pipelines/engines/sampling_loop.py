@@ -34,13 +34,9 @@ class Row:
     error: str | None = None
 
 
-def write(model: Any, rows: Sequence[Row], *, end_tokens: frozenset[int], longest: int, logprobs: bool) -> None:
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest: int, *, logprobs: bool) -> None:
     """Fill in ``written`` and ``finish`` of every row."""
-    with torch.inference_mode():
-        _write(model, rows, end_tokens, longest, logprobs)
-
-
-def _write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest: int, logprobs: bool) -> None:
     limits = {row: min(row.sampling.max_tokens, longest - len(row.prompt)) for row in rows}
     uniforms = {row: _uniforms(row.seed, limits[row]) for row in rows}
     active = list(rows)

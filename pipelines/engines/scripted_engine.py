@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 from zlib import crc32
 
 from stepforge.pipelines.engines.scripted_writer import Position, read_position, write
@@ -12,11 +12,6 @@ from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsLenAndGetItem
-
-T = TypeVar("T")
 
 VERSION = "1"
 """Must be raised when the same prompt and seed give another text."""
@@ -28,7 +23,7 @@ class _Likeliest(Random):
     def random(self) -> float:
         return 0.5
 
-    def choice(self, seq: "SupportsLenAndGetItem[T]") -> T:
+    def choice(self, seq: Any) -> Any:
         return seq[0]
 
 

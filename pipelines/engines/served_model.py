@@ -76,10 +76,3 @@ def _models(body: bytes) -> dict[str, dict[str, object]] | None:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
-
-
-def way_of(settings: ServerEngineSettings, owner: str) -> Way:
-    """Return how to make a chat server continue from a beginning, from the settings or its owner."""
-    if settings.goes_on != "auto":
-        return settings.goes_on
-    return WAYS.get(owner, "never")

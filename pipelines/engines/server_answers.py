@@ -23,6 +23,10 @@ UNFINISHED = "\ufffd"
 """What a decoder shows for a character whose last bytes were not generated; servers omit it."""
 
 
+class NoText(TypeError):
+    """The model itself wrote no text: to ask again until it does would prefer some of its answers to others."""
+
+
 def read_completion(
     reply: Reply, tokenizer: ModelTokenizer | None, stop: Sequence[str], redacted: Redacted = str
 ) -> Completion:
@@ -40,7 +44,7 @@ def read_completion(
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         words = redacted(str(error))[:LONGEST_MESSAGE]
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
-        return Completion.failed(message, "server")
+        return Completion.failed(message, "request" if isinstance(error, NoText) else "server")
     return completion
 
 
@@ -95,10 +99,10 @@ def _text(choice: Any) -> str:
     """A completion's text, or a chat message's; what a server returns separately as reasoning is part of neither."""
     message = choice.get("message")
     if message is not None and message.get("tool_calls"):
-        raise TypeError("a tool call in place of a text")
+        raise NoText("a tool call in place of a text")
     text = choice["text"] if message is None else message["content"]
     if text is None and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
-        raise TypeError("reasoning and no text: raise policy.max_tokens, or turn the server's reasoning parser off")
+        raise NoText("reasoning and no text: raise policy.max_tokens, or turn the server's reasoning parser off")
     if not isinstance(text, str):
         raise TypeError("its text is no text")
     return text

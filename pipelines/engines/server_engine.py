@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import httpx
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.served_model import MODELS_BYTES, Served, Way, served, way_of
+from stepforge.pipelines.engines.served_model import MODELS_BYTES, WAYS, Served, Way, served
 from stepforge.pipelines.engines.server_answers import read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
@@ -41,26 +41,22 @@ class ServerEngine(TextEngine):
         settings: ServerEngineSettings,
         connection: ServerConnection,
         model: Served,
-        *,
         tokenizer: ModelTokenizer | None = None,
-        way: Way = "never",
     ) -> None:
         identity = EngineIdentity(model=model.name, digest=settings.revision or "", engine="server", version="")
         super().__init__(identity, tokenizer)
         self._settings = settings
         self._connection = connection
         self._served = model
-        self._way = way
+        self._way: Way = WAYS.get(model.owner, "never") if settings.goes_on == "auto" else settings.goes_on
+        self.cannot: str | None = None
+        """What this server cannot do, in one line; None if it can continue from the beginning of a solution."""
         self._turns = asyncio.Semaphore(settings.connections)
         self._echoes = False
         """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._closed = False
-        self._unsure = False
-        """Whether it was away, and may have come back with another model."""
-        owner = f"owned by {model.owner!r}" if model.owner else "of no known kind"
-        self._refusal = (
-            f"({owner}) is not known to continue from the beginning of a solution (if it does, set engine.goes_on)"
-        )
+        self._doubts = self._settled = 0
+        """How often it was away and may have come back with another model, and up to which time that was checked."""
 
     @classmethod
     async def open(
@@ -74,21 +70,14 @@ class ServerEngine(TextEngine):
             if settings.tokenizer is not None:
                 source = locate(settings.tokenizer, "engine.tokenizer", needs=("tokenizer.json", "tokenizer.model"))
                 tokenizer = await asyncio.to_thread(load_tokenizer, source, settings.revision)
-            way = way_of(settings, model.owner) if settings.api == "chat" else "never"
         except BaseException:
             await connection.close()
             raise
-        engine = cls(settings, connection, model, tokenizer=tokenizer, way=way)
-        if way != "never":
-            await engine._try_to_go_on()
+        engine = cls(settings, connection, model, tokenizer)
+        if settings.api == "chat" and (fault := await engine._fault_in_going_on()) is not None:
+            engine._way = "never"
+            engine.cannot = f"{settings.address} {fault}; it can sample whole solutions and judge"
         return engine
-
-    @property
-    def cannot(self) -> str | None:
-        """What this server cannot do, in one line; None if it can continue from the beginning of a solution."""
-        if self._settings.api == "completions" or self._way != "never":
-            return None
-        return f"{self._settings.address} {self._refusal}; it can sample whole solutions and judge"
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Return one continuation; see ``Engine.complete``. A server that stays down gives an error."""
@@ -117,26 +106,29 @@ class ServerEngine(TextEngine):
         self._closed = True
         await self._connection.close()
 
-    async def _try_to_go_on(self) -> None:
+    async def _fault_in_going_on(self) -> str | None:
         """Check whether beginnings are accepted, and exactly: a template that trims would drop a line's end.
 
         If the beginning comes back before the one requested token, it always does.
         """
+        if self._way == "never":
+            owner = f"owned by {self._served.owner!r}" if self._served.owner else "of no known kind"
+            return (
+                f"({owner}) is not known to continue from the beginning of a solution (if it does, set engine.goes_on)"
+            )
         counts, echoed = [], []
         for begun in ("So it is 2", "So it is 2\n"):
             turns = (Message(role="user", content="1 + 1 = ?"), Message(role="assistant", content=begun))
             sampling = Sampling(max_tokens=1, temperature=0)
             answer = await self.complete(Prompt(text="", turns=turns), seed=0, sampling=sampling)
             if answer.finish == "error":
-                self._way = "never"
-                self._refusal = f"does not continue from the beginning of a solution ({answer.error})"
-                return
+                return f"does not continue from the beginning of a solution ({answer.error})"
             counts.append(answer.prompt_tokens)
             echoed.append(answer.text.startswith(begun))
         self._echoes = all(echoed)
         if 0 < counts[1] <= counts[0]:
-            self._way = "never"
-            self._refusal = "continues from the beginning of a solution without its trailing blanks, which is not exact"
+            return "continues from the beginning of a solution without its trailing blanks, which is not exact"
+        return None
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> dict[str, object]:
         if self._settings.api == "chat":
@@ -156,19 +148,20 @@ class ServerEngine(TextEngine):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)
             try:
                 reply = await self._send(request, prompt, sampling)
-                if self._unsure and reply.status < 500:
+                if self._settled < self._doubts and reply.status < 500:
                     await self._check_model()
             except TooSlow as error:  # a retry would take as long again
                 return Completion.failed(str(error), "server" if await self._is_there() else "away")
             except NotSent as error:
                 return Completion.failed(str(error))
             except NotAnswered as error:
-                message, away, self._unsure = str(error), True, True
+                message, away = str(error), True
+                self._doubts += 1
             else:
                 if reply.status != 429 and reply.status < 500:
                     return self._read(reply, sampling)
                 message, away = f"the server answered {reply.status}", reply.status in GONE
-                self._unsure = self._unsure or (away and reply.status != 429)
+                self._doubts += away and reply.status != 429
                 wait = max(wait, reply.wait)
             if attempt < self._settings.retries:
                 await asyncio.sleep(wait)
@@ -189,20 +182,23 @@ class ServerEngine(TextEngine):
             )
 
     async def _check_model(self) -> None:
+        doubts = self._doubts  # those that arise meanwhile stay
         try:
             now = await served(self._connection, self._settings)
         except BadInput as error:
             raise NotAnswered(str(error)) from None
         if now.name != self._served.name:
             raise NotAnswered(f"it serves {now.name} now; {self._served.name} is needed")
-        self._unsure = False
+        self._settled = max(self._settled, doubts)
 
     async def _is_there(self) -> bool:
         try:
             reply = await self._connection.get("models", seconds=CONNECT_SECONDS, most=MODELS_BYTES)
+            there = reply.status not in GONE
         except (NotAnswered, NotSent):
-            return False
-        return reply.status not in GONE
+            there = False
+        self._doubts += not there
+        return there
 
     def _read(self, reply: Reply, sampling: Sampling) -> Completion:
         completion = read_completion(reply, self.tokenizer, sampling.stop, self._connection.redacted)

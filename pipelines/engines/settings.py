@@ -93,7 +93,7 @@ class ServerEngineSettings(Record):
     backoff: float = Field(default=0.5, gt=0)
     """Seconds before the first repetition, doubled each time up to 30."""
     request_timeout: float = Field(default=600, gt=0)
-    """Time limit of one answer, in seconds; a slower one is not requested again."""
+    """Time limit of one answer, in seconds; a slower one is requested once more at most."""
     patience: float = Field(default=3600, ge=0)
     """How long a run waits for a server that is down, in seconds, before it stops."""
     logprobs: bool = False

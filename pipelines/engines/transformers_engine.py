@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from stepforge.pipelines.engines.model_files import digest, locate
+import torch
+import transformers
+
+from stepforge.pipelines.engines.model_files import identity_of, locate
+from stepforge.pipelines.engines.sampling_loop import Row, write
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
-
-if TYPE_CHECKING:
-    from stepforge.pipelines.engines.sampling_loop import Row
 
 UNBOUNDED = 1 << 20
 """Context length assumed if the model states none, in tokens."""
@@ -36,9 +37,8 @@ class _Model(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Asked:
-    row: "Row"
-    future: "asyncio.Future[None]"
+class _Asked(Row):
+    future: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class TransformersEngine(TextEngine):
@@ -57,15 +57,8 @@ class TransformersEngine(TextEngine):
     @classmethod
     async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
         """Load the model; the event loop stays free meanwhile."""
-        located = locate(settings.model)
-        model = await asyncio.to_thread(_load, settings, located)
-        name = await asyncio.to_thread(digest, located, settings.revision)
-        import transformers
-
-        identity = EngineIdentity(
-            model=settings.model, digest=name, engine="transformers", version=str(transformers.__version__)
-        )
-        return cls(settings, model, identity)
+        model = await asyncio.to_thread(_load, settings, locate(settings.model))
+        return cls(settings, model, await asyncio.to_thread(identity_of, settings, str(transformers.__version__)))
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self._closed:
@@ -79,17 +72,17 @@ class TransformersEngine(TextEngine):
         try:
             await asked.future
         except asyncio.CancelledError:
-            asked.row.cancelled = True
+            asked.cancelled = True
             raise
         finally:
             self._unanswered.discard(asked)
-        return self._completion(asked.row)
+        return self._completion(asked)
 
     async def close(self) -> None:
         """Abort the current batch and join the thread; waiting requests get ``EngineDead``."""
         self._closed = True
         for asked in self._unanswered:
-            asked.row.cancelled = True
+            asked.cancelled = True
             if not asked.future.done():
                 asked.future.set_exception(EngineDead("the engine is closed"))
         self._computing.cancel()
@@ -104,12 +97,10 @@ class TransformersEngine(TextEngine):
             raise ValueError("the prompt has tokens that the model does not know")
 
     def _ask(self, token_ids: Sequence[int], seed: int, sampling: Sampling) -> _Asked:
-        from stepforge.pipelines.engines.sampling_loop import Row
-
         limit = self._settings.request_timeout
         deadline = math.inf if limit is None else time.monotonic() + limit
         stopped = _stop_watch(self._model.tokenizer, sampling.stop) if sampling.stop else None
-        asked = _Asked(Row(token_ids, seed, sampling, stopped, deadline), asyncio.get_running_loop().create_future())
+        asked = _Asked(token_ids, seed, sampling, stopped, deadline)
         self._unanswered.add(asked)
         self._queue.put_nowait(asked)
         return asked
@@ -117,9 +108,9 @@ class TransformersEngine(TextEngine):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = [asked for asked in await self._gather() if not asked.row.cancelled]
+            batch = [asked for asked in await self._gather() if not asked.cancelled]
             if batch:
-                await loop.run_in_executor(self._thread, self._compute, [asked.row for asked in batch])
+                await loop.run_in_executor(self._thread, self._compute, batch)
             for asked in batch:
                 if not asked.future.done():
                     asked.future.set_result(None)
@@ -133,24 +124,16 @@ class TransformersEngine(TextEngine):
                     batch.append(await self._queue.get())
         return batch
 
-    def _compute(self, rows: "list[Row]") -> None:
-        from stepforge.pipelines.engines.sampling_loop import write
-
+    def _compute(self, rows: Sequence[Row]) -> None:
         model = self._model
         try:
-            write(
-                model.network,
-                rows,
-                end_tokens=model.end_tokens,
-                longest=model.longest,
-                logprobs=self._settings.logprobs,
-            )
+            write(model.network, rows, model.end_tokens, model.longest, logprobs=self._settings.logprobs)
         except Exception as error:
             for row in rows:
                 if row.finish is None:
                     row.finish, row.error = "error", f"{type(error).__name__}: {first_line(error)}"
 
-    def _completion(self, row: "Row") -> Completion:
+    def _completion(self, row: Row) -> Completion:
         ids = row.written[:-1] if row.finish == "stop" and not row.by_text else row.written
         written = self._model.tokenizer.read(ids, row.sampling.stop if row.by_text else ())
         told = self._settings.logprobs and tuple(row.written[: len(written.token_ids)]) == written.token_ids
@@ -174,12 +157,9 @@ def _stop_watch(tokenizer: ModelTokenizer, stop: Sequence[str]) -> Callable[[lis
 
 
 def _load(settings: TransformersEngineSettings, located: str) -> _Model:
-    import torch
-    from transformers import AutoModelForCausalLM
-
     dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
     try:
-        network = AutoModelForCausalLM.from_pretrained(
+        network = transformers.AutoModelForCausalLM.from_pretrained(
             located, revision=settings.revision, dtype=dtype, trust_remote_code=False
         )
         network = network.to(device_of(settings.device)).eval()
@@ -196,8 +176,6 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
 
 def device_of(name: str) -> str:
     """Return a torch device; ``auto`` is the fastest there is."""
-    import torch
-
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -205,7 +183,5 @@ def device_of(name: str) -> str:
 
 def _set_threads(threads: int | None) -> None:
     """A torch thread count applies to the thread that sets it (once vLLM is loaded on a CPU, this has no effect)."""
-    import torch
-
     if threads is not None:
         torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ from typing import Any
 
 from stepforge.pipelines.engines.engine_process import Reaper, start_watched
 from stepforge.pipelines.engines.load import EngineLoad
-from stepforge.pipelines.engines.model_files import digest, locate
+from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
@@ -55,13 +55,11 @@ class VllmEngine(TextEngine):
         model = locate(settings.model)
         started = await asyncio.to_thread(_Started, settings, model)
         try:
-            tokenizer, name = await asyncio.to_thread(
-                lambda: (load_tokenizer(model, settings.revision), digest(model, settings.revision))
-            )
+            tokenizer = await asyncio.to_thread(load_tokenizer, model, settings.revision)
+            identity = await asyncio.to_thread(identity_of, settings, started.version)
         except BaseException:
             started.shut_down()
             raise
-        identity = EngineIdentity(model=settings.model, digest=name, engine="vllm", version=started.version)
         return cls(settings, started, tokenizer, identity)
 
     @property
@@ -141,6 +139,8 @@ class VllmEngine(TextEngine):
         if finish == "stop" and not stopped_by_text:
             ids.pop()  # the end-of-text token
         written = self._tokenizer.read(ids, sampling.stop if stopped_by_text else ())
+        kept = len(written.token_ids)  # a last token that was replaced (a stop text inside it) has no log-probability
+        chances = _chances(output)
         return Completion(
             text=written.text,
             token_ids=written.token_ids,
@@ -149,26 +149,18 @@ class VllmEngine(TextEngine):
             tokens=len(output.token_ids),
             prompt_tokens=prompt_tokens,
             cached_tokens=answer.num_cached_tokens or 0,
-            mean_logprob=_mean_logprob(output),
-            logprobs=_logprobs(output, written.token_ids),
+            mean_logprob=sum(chances) / len(chances) if chances else None,
+            logprobs=tuple(chances[:kept]) if chances and tuple(ids[:kept]) == written.token_ids else (),
             error=None if finish != "error" else f"vLLM ended the request: {output.finish_reason}",
         )
 
 
-def _mean_logprob(output: Any) -> float | None:
-    if output.cumulative_logprob is None or not output.token_ids:
-        return None
-    mean = output.cumulative_logprob / len(output.token_ids)
-    return mean if math.isfinite(mean) else None
-
-
-def _logprobs(output: Any, kept: tuple[int, ...]) -> tuple[float, ...]:
-    """Log-probabilities of the kept tokens; a replaced last token (a stop text inside it) has none, and then no token
-    has."""
-    if output.logprobs is None or tuple(output.token_ids[: len(kept)]) != kept:
-        return ()
-    chances = [float(output.logprobs[i][token].logprob) for i, token in enumerate(kept)]
-    return tuple(chances) if all(map(math.isfinite, chances)) else ()
+def _chances(output: Any) -> list[float]:
+    """Log-probabilities of all generated tokens, or none."""
+    if output.logprobs is None:
+        return []
+    chances = [float(of[token].logprob) for token, of in zip(output.token_ids, output.logprobs, strict=True)]
+    return chances if all(map(math.isfinite, chances)) else []
 
 
 class _Started:
@@ -207,6 +199,7 @@ class _Started:
             self.client, self.reaper = start_watched(start, quiet=quiet)
         except (ValueError, TypeError, OSError, RuntimeError, NotImplementedError) as error:
             raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
+        self.client.log_stats = False  # statistics of every token cost its client most of its time; these are not read
         config = self.client.vllm_config
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 

@@ -11,16 +11,13 @@ class LoadLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed her
     """Keeps the last statistics of one engine process."""
 
     def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
-        self.last = EngineLoad(0, 0, 0.0, 0)
+        self.last = EngineLoad(0, 0.0, 0)
 
-    def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
-        preempted = 0 if iteration_stats is None else iteration_stats.num_preempted_reqs
-        preemptions = self.last.preemptions + preempted
-        if scheduler_stats is None:
-            self.last = self.last._replace(preemptions=preemptions)
-            return
-        running, waiting = scheduler_stats.num_running_reqs, scheduler_stats.num_waiting_reqs
-        self.last = EngineLoad(running, waiting, scheduler_stats.kv_cache_usage, preemptions)
+    def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+        if scheduler_stats is not None:
+            again = scheduler_stats.prefix_cache_stats.preempted_requests  # counted when they are computed again
+            running, usage = scheduler_stats.num_running_reqs, scheduler_stats.kv_cache_usage
+            self.last = EngineLoad(running, usage, self.last.preemptions + again)
 
     def log_engine_initialized(self) -> None:
         """Required by the interface; nothing to log."""
@@ -40,5 +37,5 @@ class LoadReports:
     @property
     def load(self) -> EngineLoad:
         """Sums over the processes, and the fullest cache."""
-        running, waiting, usage, preemptions = zip(*(logger.last for logger in self._loggers), strict=True)
-        return EngineLoad(sum(running), sum(waiting), max(usage), sum(preemptions))
+        running, usage, preemptions = zip(*(logger.last for logger in self._loggers), strict=True)
+        return EngineLoad(sum(running), max(usage), sum(preemptions))

@@ -17,8 +17,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.stages import attempt_all, curate, label_by, vet
-from stepforge.pipelines.run.supplied import brought_with, solve_for
+from stepforge.pipelines.run.stages import attempt_all, brought_with, curate, label_by, solve_for, vet
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler

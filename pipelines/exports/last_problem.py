@@ -27,6 +27,8 @@ class LastProblem(Generic[T]):
 
 
 def _forks(problem: LabeledProblem) -> list[tuple[LabeledSolution, Fork]]:
+    if all(solution.verdict.first_error is None for solution in problem.solutions):
+        return []
     tree = EvidenceTree(problem)
     found = ((solution, fork_of(solution, tree)) for solution in problem.solutions)
     return [(solution, fork) for solution, fork in found if fork is not None]

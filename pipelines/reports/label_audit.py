@@ -7,9 +7,8 @@ wrong, later ones not at all. Solutions on which the labeler abstains export not
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from stepforge.labelers.evidence.siblings import fork_of
-from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.labelers.oracle import judge
+from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures
 from stepforge.pipelines.reports.share import share_of
 from stepforge.schemas.labeled import LabeledProblem, Verdict
@@ -85,20 +84,14 @@ class PairAudit:
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
         """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
-        if all(solution.verdict.first_error is None for solution in row.solutions):
-            return
-        tree = EvidenceTree(row)
-        for solution, truth in zip(row.solutions, truths, strict=True):
-            fork = fork_of(solution, tree)
-            if fork is not None:
-                apart = fork.margin > 0
-                self._counts.update(first_errors=1, with_a_right_step=fork.right is not None, apart=apart)
-                if apart and fork.right is not None and row.problem.truth is not None:
-                    chosen, rejected = (
-                        judge(row.problem, (*fork.prefix, branch.step))[-1] for branch in (fork.right, fork.wrong)
-                    )
-                    right = chosen == "right" and rejected == "wrong"
-                    self._counts.update(checked=1, right=right, placed=truth.first_error == fork.error)
+        known = {solution.rollout.id: truth for solution, truth in zip(row.solutions, truths, strict=True)}
+        for solution, fork in forks_of(row):
+            apart = fork.margin > 0
+            self._counts.update(first_errors=1, with_a_right_step=fork.right is not None, apart=apart)
+            if apart and fork.right is not None and row.problem.truth is not None:
+                chosen, rejected = (judge(row.problem, (*fork.prefix, b.step))[-1] for b in (fork.right, fork.wrong))
+                placed = known[solution.rollout.id].first_error == fork.error
+                self._counts.update(checked=1, right=(chosen, rejected) == ("right", "wrong"), placed=placed)
 
     def figures(self) -> PairFigures:
         """Return the counts, and shares with 95 % Wilson intervals where the truth is known."""

@@ -31,7 +31,7 @@ class LossExample(Record):
 
 def loss_examples(layout: Layout, stages: Mapping[ShardStage, StageTotal]) -> tuple[LossExample, ...]:
     """Return examples of every stage's most common reasons; shards are read until each has some."""
-    kinds = (("rejected", Rejected), ("failures", Failure))
+    kinds: tuple[tuple[str, type[Rejected | Failure]], ...] = (("rejected", Rejected), ("failures", Failure))
     return tuple(
         example
         for stage, total in stages.items()

@@ -5,12 +5,14 @@ again, because a shard without its committed file is not done.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.pipelines.engines import AnyEngine, open_engine
+from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings, VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
+from stepforge.pipelines.engines.model_files import identity_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
@@ -22,7 +24,7 @@ from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Engine
+from stepforge.schemas.protocols import Engine, EngineIdentity
 from stepforge.schemas.record import Record
 
 
@@ -97,9 +99,10 @@ class EngineWorker(CpuWorker):
     async def _loaded(self) -> Engines[EngineGate]:
         if self.work.engines is None:
             run = self.work.run
-            opened = await open_models(run)
+            check = partial(check_models, run, self.work.layout)
+            opened = await open_models(run, partial(check, record=False))
             named = {table: engine.identity for table, engine in opened.by_table().items()}
-            await asyncio.to_thread(check_models, run, self.work.layout, named)
+            await asyncio.to_thread(check, named, record=True)
             self.work.engines = Engines(
                 self._gate(run.engine, opened.policy),
                 self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
@@ -127,22 +130,36 @@ class EngineWorker(CpuWorker):
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
-async def open_models(run: RunFile) -> Engines[Engine]:
+async def open_models(
+    run: RunFile, check: Callable[[Mapping[str, EngineIdentity]], None] = lambda found: None
+) -> Engines[Engine]:
     """Start a run's engines, and the judge's and the reward model where it names them.
 
+    ``check`` is given the models by table: all local ones before any is loaded, and those that only an open engine
+    tells, such as a server, before the local ones are loaded.
+
     Raises:
-        BadInput: one is not there, or has no chat template where one is asked for.
+        BadInput: one is not there, or has no chat template where one is asked for; or as ``check`` raises it.
         EngineDead: one did not start.
     """
+    models = by_model(run)
+    asked = {table_of(name): one.engine for name, one in models.items()} | ({"judge": run.judge} if run.judge else {})
+    local: dict[str, EngineIdentity] = {}
+    for table, settings in asked.items():
+        if isinstance(settings, VllmEngineSettings | TransformersEngineSettings):
+            with naming_engine(table):
+                local[table] = await asyncio.to_thread(identity_of, settings)
+    await asyncio.to_thread(check, local)
     engines: dict[str, Engine] = {}
-    for name, asked in by_model(run).items():
-        with naming_engine(table_of(name)):
-            engines[name] = await open_engine(asked.engine)
+    for table in sorted(asked, key=local.__contains__):
+        with naming_engine(table):
+            engines[table] = await open_engine(asked[table])
+        await asyncio.to_thread(check, {table: engines[table].identity})
+    for name, one in models.items():
         try:
-            PromptedPolicy(engines[name], asked.policy).check()
+            PromptedPolicy(engines[table_of(name)], one.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-    with naming_engine("judge"):
-        judge = await open_engine(run.judge) if run.judge else None
     scorer = await open_scorer(run.scorer) if run.scorer else None
-    return Engines(engines.pop(""), judge, scorer, engines)
+    others = {name: engines[table_of(name)] for name in models if name}
+    return Engines(engines["engine"], engines.get("judge"), scorer, others)

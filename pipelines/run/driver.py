@@ -33,7 +33,7 @@ from stepforge.pipelines.run_folder.settings_guard import guard_settings, with_f
 from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.completions import keep_completions
+from stepforge.pipelines.storage.journal import keep_completions
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, listed, write_text

@@ -36,23 +36,23 @@ class JournaledEngine(WrappedEngine):
     async def _asked(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         """Retry until the engine answers: an outage says nothing about the row.
 
-        A request that fails while others are answered fails alone. If the server was down in the meantime, that may be
-        the reason, so the request is asked again.
+        A request that fails twice in a row while others are answered fails alone. Once is not enough: the server may
+        have been down, and have come back before it was asked about the others.
         """
-        outage, tries, let_down = self._gate.outage, 0, 0
+        outage, tries, let_down, alone = self._gate.outage, 0, 0, False
         while True:
-            before, outages, down = outage.answers, outage.begun, outage.seconds > 0
+            before = outage.answers
             completion, seconds = await self._gate.ask(prompt, seed=seed, sampling=sampling)
             self.seconds += seconds
-            away = completion.cause == "away"
-            if completion.cause == "server" and outage.waits:
-                away = not await self._gate.answers()
-                if not away and (down or outage.begun > outages):
-                    outage.over()
-                    continue
+            doubtful = completion.cause == "server" and outage.waits
+            away = not await self._gate.answers() if doubtful else completion.cause == "away"
             if not away:
                 outage.over()
-                return completion
+                if alone or not doubtful:
+                    return completion
+                alone = True
+                continue
+            alone = False
             let_down += outage.answers > before
             if let_down > LET_DOWN:
                 return completion.model_copy(update={"cause": "server"})

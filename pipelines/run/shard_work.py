@@ -21,8 +21,7 @@ from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.pooled_rates import rates_digest
 from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.completions import keep_completions, kept_completions
-from stepforge.pipelines.storage.journal import Journal
+from stepforge.pipelines.storage.journal import Journal, keep_completions, kept_completions
 from stepforge.pipelines.storage.kept import read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, shard_metadata, write_shard

@@ -13,8 +13,16 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, write_problems
-from stepforge.pipelines.run.stages import Brought, attempt_all, curate, label_by, vet
-from stepforge.pipelines.run.supplied import brought_with, solve_for, warn_uncut
+from stepforge.pipelines.run.stages import (
+    Brought,
+    attempt_all,
+    brought_with,
+    curate,
+    label_by,
+    solve_for,
+    vet,
+    warn_uncut,
+)
 from stepforge.pipelines.run_folder.ledger import ShardReport, added
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions

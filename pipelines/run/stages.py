@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from stepforge.filters import Corpus, CurateFilter, Dropped, VetFilter
+from stepforge.filters import Corpus, CurateFilter, Difficulty, Dropped, VetFilter
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import NotSampled, PromptedPolicy
+from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.search import Asked, Found
 from stepforge.generators.supplied import on_steps
+from stepforge.generators.uncut import uncut, uncut_warning
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.repairs import with_repairs
+from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
@@ -23,6 +27,8 @@ from stepforge.schemas.seeds import seed_of
 
 SCORER = "scorer"
 """The ledger's name for tokens read by a reward model."""
+_WARNED: set[str] = set()
+"""Segmenters that this process has already warned about."""
 Row = TypeVar("Row", SolvedProblem, LabeledProblem)
 Given = TypeVar("Given")
 Done = TypeVar("Done")
@@ -36,6 +42,19 @@ class Brought(Record):
     steps: tuple[str, ...]
     """Its steps, if the source has them cut; else empty, and the policy's segmenter cuts the text."""
     people: PeopleLabel | None = None
+
+
+def brought_with(item: SourceItem) -> list[Brought]:
+    """Return a problem's supplied solutions, in the solve stage's form."""
+    return [
+        Brought(
+            problem_id=item.problem.id,
+            text=solution.text,
+            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
+            people=solution.people,
+        )
+        for solution in item.solutions
+    ]
 
 
 class Sifted(NamedTuple, Generic[Row]):
@@ -112,6 +131,22 @@ async def solve(
     return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
 
 
+async def solve_for(
+    run: RunFile,
+    problem: Problem,
+    brought: Sequence[Brought],
+    policy: PromptedPolicy,
+    grader: Grader,
+    scorer: Scorer | None,
+) -> SolvedProblem:
+    """Solve a problem as a run does."""
+    rated = any(isinstance(part, Difficulty) for part in run.vet)
+    n, seed = run.solutions, run.seed
+    return await solve(
+        problem, brought, policy, grader, n=n, seed=seed, pass_rate=rated, search=run.solve, scorer=scorer
+    )
+
+
 async def _searched(asked: Asked, search: Callable[[Asked], Awaitable[Found]], n: int) -> SolvedProblem:
     """Return the best of what a search finds. They are not samples of the policy, and their identity says so."""
     asked.policy.check_plain(asked.problem.question)
@@ -143,6 +178,16 @@ def _brought_rollout(problem: Problem, number: int, brought: Brought, policy: Pr
         tokens=0,
         people=None if brought.people is None else on_steps(brought.people, [step.text for step in steps]),
     )
+
+
+def warn_uncut(solved: Sequence[SolvedProblem], segmenter: str) -> None:
+    """Warn once, before labels cost anything, that no steps are found; a worker's standard error reaches the
+    driver's."""
+    solutions = [rollout for row in solved for rollout in row.rollouts]
+    count = sum(map(uncut, solutions))
+    if count and segmenter not in _WARNED:
+        _WARNED.add(segmenter)
+        say(f"stepforge: warning: {uncut_warning(count, len(solutions), segmenter)}", err=True)
 
 
 async def label(

@@ -18,8 +18,8 @@ class _Models(Record):
     """Name and digest of each, by its table in the run file; a judge, which may change, by its settings too."""
 
 
-def check_models(run: RunFile, layout: Layout, opened: Mapping[str, EngineIdentity]) -> None:
-    """Compare opened engines, by table, with those that the folder was made with; record new ones.
+def check_models(run: RunFile, layout: Layout, found: Mapping[str, EngineIdentity], *, record: bool) -> None:
+    """Compare engines, by table, with those that the folder was made with; with ``record``, add new ones to them.
 
     Raises:
         BadInput: one is another model now.
@@ -28,12 +28,12 @@ def check_models(run: RunFile, layout: Layout, opened: Mapping[str, EngineIdenti
     known = read_record(path, _Models, "the models").models if path.exists() else {}
     judge = digest_of({"judge": content_settings(run)["judge"]})
     now = dict(known)
-    for table, identity in opened.items():
+    for table, identity in found.items():
         key, model = f"judge {judge}" if table == "judge" else table, f"{identity.model} {identity.digest}".strip()
         if now.setdefault(key, model) != model:
             raise BadInput(
                 f"{table}: {layout.folder} was made with {now[key]}, and now it is {model}; "
                 "start the first model again, or give another --out"
             )
-    if now != known:
+    if record and now != known:
         write_checksummed(path, {"models": now})

@@ -4,6 +4,9 @@ Append-only files of frames: length (4 bytes), CRC-32 (4 bytes), then the reques
 Everything from the first torn or damaged frame on is ignored; those completions are sampled again. Every attempt at a
 shard writes its own file, so a killed driver's orphan never writes into another's, and the first record of a request
 counts. In an object store, which cannot append, each flush is an object.
+
+Once the shard is committed, its completions are stored as a shard of their own, half as large: when a stage is redone
+with other settings, only new requests are sampled.
 """
 
 import asyncio
@@ -18,9 +21,12 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
+from stepforge.pipelines.storage.shards import read_rows, write_shard
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, naming
 from stepforge.pipelines.terminal.output import say
+from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
+from stepforge.schemas.record import Record
 
 FLUSH_SECONDS = 2.0
 """The most that a kill of the process loses, besides requests in flight."""
@@ -169,3 +175,32 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
     if position < len(data):
         torn = f"the last {len(data) - position} bytes are torn; their content is sampled again"
         say(f"stepforge: {path}: {torn}", err=True)
+
+
+class KeptCompletion(Record):
+    """An answer of the engine."""
+
+    key: str
+    """Digest of the request, in hexadecimal."""
+    completion: Completion
+
+
+def kept_completions(path: AnyPath) -> dict[bytes, Completion]:
+    """Stored completions by request; none if the file is missing or damaged: they are sampled again."""
+    if not path.exists():
+        return {}
+    try:
+        return {bytes.fromhex(row.key): row.completion for row in read_rows(path, KeptCompletion)}
+    except (RunFailed, ValueError):
+        return {}
+
+
+def keep_completions(folder: AnyPath, path: AnyPath) -> None:
+    """Move a journal's content to the stored completions, and delete the journal."""
+    fresh = journalled(folder)
+    if fresh:
+        known = kept_completions(path)
+        rows = [KeptCompletion(key=key.hex(), completion=known.get(key, new)) for key, new in fresh.items()]
+        rows += [KeptCompletion(key=key.hex(), completion=old) for key, old in known.items() if key not in fresh]
+        write_shard(path, rows, KeptCompletion, {})
+    forget_journal(folder)

@@ -27,7 +27,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.viewer.catalog import Address, Catalog
-from stepforge.pipelines.viewer.listing import PAGE, Listing, ListQuery, asked_for
+from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
 from stepforge.pipelines.viewer.problem_view import read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
@@ -77,7 +77,8 @@ class Viewer:
         )
 
     def state(self, request: Request) -> Response:
-        """Polled by an open page, to see whether it is still up to date."""
+        """Polled by an open page, to see whether it is still up to date; reads on."""
+        self.catalog.refresh(PATIENCE)
         return JSONResponse(self._state())
 
     def _state(self) -> Mapping[str, object]:
@@ -212,12 +213,8 @@ def view(
         if browser and windows:  # else a text browser would take over the terminal
             webbrowser.open(link)
 
-    viewer.catalog.start()
-    try:
-        with suppress(KeyboardInterrupt):
-            serve(viewer_app(viewer, token), port=port, ready=ready)
-    finally:
-        viewer.catalog.close()
+    with suppress(KeyboardInterrupt):
+        serve(viewer_app(viewer, token), port=port, ready=ready)
 
 
 def _user() -> str:

@@ -1,8 +1,9 @@
-"""The problems of a run as the viewer knows them: filled shard by shard in the background, and kept up to date."""
+"""The problems of a run as the viewer knows them: each request reads on for a moment, so an open list fills."""
 
 import threading
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,67 +41,70 @@ class Catalog:
         self.changed = 0
         self.damaged: dict[str, str] = {}
         """What could not be read, by the name of its shard."""
+        self.waiting: dict[int, object] = {}
+        """Shards to be read, with their stamps."""
+        self.next_look = 0.0
+        """When the folder is listed again, on the monotonic clock."""
         self._stamps: dict[int, object] = {}
         self._rows: dict[int, ShardRows] = {}
         self._joined: tuple[int, dict[str, npt.NDArray[Any]]] | None = None
-        self._waiting = 1
-        self._news = threading.Condition()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="catalog")
+        self._reading = threading.Lock()
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop the thread: Arrow aborts a process that exits while one of its threads reads."""
-        self._ended.set()
-        self._thread.join()
-
-    @property
-    def reading(self) -> bool:
-        return self._waiting > 0
+    def __len__(self) -> int:
+        return sum(map(len, list(self._rows.values())))
 
     @property
     def shards(self) -> tuple[int, int]:
-        return len(self._rows), self._waiting
-
-    def wait(self, enough: Callable[[], bool], seconds: float) -> None:
-        with self._news:
-            self._news.wait_for(lambda: not self._waiting or enough(), timeout=seconds)
+        return len(self._rows), len(self.waiting)
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return an array for each of ``COLUMNS`` and ``shard``, over all problems read so far, in order of shards."""
-        with self._news:
-            if self._joined is None or self._joined[0] != self.changed:
-                rows = [self._rows[shard] for shard in sorted(self._rows)]
-                joined: dict[str, npt.NDArray[Any]] = {
-                    name: np.concatenate([np.zeros(0, kind), *(r.columns[name] for r in rows)])
-                    for name, kind in COLUMNS.items()
-                }
-                joined["shard"] = np.repeat([r.shard for r in rows], [len(r) for r in rows]).astype(np.int32)
-                self._joined = self.changed, joined
-            return self._joined[1]
+        changed, joined = self.changed, self._joined
+        if joined is None or joined[0] != changed:
+            rows = [shard_rows for _, shard_rows in sorted(dict(self._rows).items(), key=itemgetter(0))]
+            found: dict[str, npt.NDArray[Any]] = {
+                name: np.concatenate([np.zeros(0, kind), *(r.columns[name] for r in rows)])
+                for name, kind in COLUMNS.items()
+            }
+            found["shard"] = np.repeat([r.shard for r in rows], [len(r) for r in rows]).astype(np.int32)
+            self._joined = joined = changed, found
+        return joined[1]
 
     def address(self, place: int) -> Address:
         known = self.columns()
         return Address(ROW_STAGES[known["stage"][place]], int(known["shard"][place]), int(known["row"][place]))
 
-    def refresh(self) -> None:
-        stamps = _stamps(self.layout)
-        new = [shard for shard, stamp in sorted(stamps.items()) if self._stamps.get(shard) != stamp]
-        for left, shard in zip(range(len(new), 0, -1), new, strict=True):
-            with self._news:
-                self._waiting = left
-            if self._ended.is_set():
-                return
-            self._read(shard, stamps[shard])
-        with self._news:
-            gone = [shard for shard in self._rows if shard not in stamps]
-            for shard in gone:
-                del self._rows[shard], self._stamps[shard]
-            self.changed += bool(gone)
-            self._waiting = 0
-            self._news.notify_all()
+    def refresh(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Read new shards until there is ``enough``, or time is over; two requests at once do not read the same."""
+        deadline = time.monotonic() + seconds
+        if not self._reading.acquire(timeout=seconds):
+            return
+        try:
+            self._look()
+            while self.waiting and not enough() and time.monotonic() < deadline:
+                shard = next(iter(self.waiting))
+                self._read(shard, self.waiting[shard])
+                del self.waiting[shard]
+        finally:
+            self._reading.release()
+
+    def _look(self) -> None:
+        """List the folder, if that was not done just now."""
+        began = time.monotonic()
+        if began < self.next_look:
+            return
+        try:
+            stamps = _stamps(self.layout)
+            self.damaged.pop("the folder", None)
+        except (RunFailed, OSError) as error:
+            self.damaged["the folder"] = str(error)
+            return
+        self.waiting = {shard: stamp for shard, stamp in sorted(stamps.items()) if self._stamps.get(shard) != stamp}
+        for shard in self._rows.keys() - stamps.keys():
+            del self._rows[shard], self._stamps[shard]
+            self.changed += 1
+        now, pause = time.monotonic(), LOOK_SECONDS if isinstance(self.layout.folder, Path) else 10 * LOOK_SECONDS
+        self.next_look = now + max(pause, 2 * (now - began))  # do not list a large folder all the time
 
     def _read(self, shard: int, stamp: object) -> None:
         try:
@@ -108,22 +112,8 @@ class Catalog:
         except (RunFailed, StopIteration, *UNREADABLE) as error:
             self.damaged[f"shard {shard}"] = str(error) or "it is gone"
             rows = ShardRows(shard, {name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
-        with self._news:
-            self._rows[shard] = rows
-            self._stamps[shard] = stamp
-            self.changed += 1
-            self._news.notify_all()
-
-    def _follow(self) -> None:
-        pause = LOOK_SECONDS if isinstance(self.layout.folder, Path) else 10 * LOOK_SECONDS
-        while not self._ended.is_set():
-            began = time.monotonic()
-            try:
-                self.refresh()
-                self.damaged.pop("the folder", None)
-            except (RunFailed, OSError) as error:
-                self.damaged["the folder"] = str(error)
-            self._ended.wait(max(pause, 2 * (time.monotonic() - began)))  # do not list a large folder all the time
+        self._rows[shard], self._stamps[shard] = rows, stamp
+        self.changed += 1
 
 
 def _stamps(layout: Layout) -> dict[int, object]:

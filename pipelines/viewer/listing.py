@@ -100,10 +100,8 @@ class Listing:
         self._searches = Searches(catalog)
 
     def page(self, query: ListQuery) -> Page:
-        """Return a page, waiting a moment for what is still being read."""
+        """Return a page of what is known after a moment."""
         first = (query.page - 1) * PAGE
-        plain = query.with_(page=1) == ""
-        self._catalog.wait(lambda: plain and len(self._catalog.columns()["row"]) >= first + PAGE, PATIENCE)
         order, searched, complete = self.order(query, first + PAGE)
         columns = self._catalog.columns()
         places = order[first : first + PAGE]
@@ -113,7 +111,9 @@ class Listing:
 
     def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, int | None, bool]:
         """Return the positions of matching problems, in order; how many were searched; whether that is all."""
-        searched, complete = None, not self._catalog.reading
+        plain = query.with_(page=1) == ""
+        self._catalog.refresh(PATIENCE, lambda: plain and len(self._catalog) >= enough)
+        searched, complete = None, not self._catalog.waiting
         words, columns = words_of(query.q), self._catalog.columns()
         fits = self._fits(query, columns)
         if words:

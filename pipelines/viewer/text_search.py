@@ -73,8 +73,8 @@ def _covers(known: Mapping[int, Flags], shard: int, span: slice) -> bool:
 
 def _by_shard(columns: Columns) -> dict[int, slice]:
     shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
-    ends = starts + counts
-    return {shard: slice(*ends) for shard, *ends in zip(shards.tolist(), starts.tolist(), ends.tolist(), strict=True)}
+    places = zip(shards.tolist(), starts.tolist(), (starts + counts).tolist(), strict=True)
+    return {shard: slice(start, end) for shard, start, end in places}
 
 
 def _hits(layout: Layout, words: tuple[str, ...], shard: int, rows: Columns) -> Flags:

@@ -1,5 +1,6 @@
 """Reward models and policies trained on labels: rows, the exam, intervals, settings, and TRL's part."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import a_solution, solved
 
-from benchmarks.usefulness.policy_bench import PolicyBench, check_trainer
+from benchmarks.usefulness.policy_bench import BASE, PolicyBench, PolicyRow, check_trainer
 from benchmarks.usefulness.prm_exam import Answers, Case, padded_scores, targets
 from benchmarks.usefulness.resampling import estimate, weights
 from benchmarks.usefulness.settings import RowsFrom, UsefulnessFile, read_settings
 from stepforge.labelers.labeling import labeled_problem
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Verdict
@@ -69,6 +71,11 @@ def test_resamples_pair_arms_and_begin_with_the_figure_itself() -> None:
 def bench_in(folder: Path) -> PolicyBench:
     given = read_settings(SETTINGS).model_dump() | {"run": "configs/dry_run.toml"}
     given["exam"] = {"fresh": given["exam"]["left_out"] | {"problems": 4}}
+    given |= {
+        "engine": {"kind": "scripted", "error_rate": 0.1},
+        "policy": {"answer": "stated"},
+        "train": given["train"][:1],
+    }
     return PolicyBench(UsefulnessFile.model_validate(given), folder, Path(sys.executable))
 
 
@@ -77,6 +84,31 @@ def test_policies_are_examined_on_no_problem_of_the_run(tmp_path: Path) -> None:
     assert len(pool) == 4
     write_shard(tmp_path / "run/problems/part-00000.parquet", pool[:1], Problem, {})
     assert bench_in(tmp_path).problems == {"fresh": pool[1:]}
+
+
+def test_policies_are_sampled_once_before_and_after_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = tmp_path / "run/datasets/rejection_sampling"
+    export.mkdir(parents=True)
+    pq.write_table(pa.table({"prompt": ["a", "b"]}), export / "train-00000-of-00001.parquet")
+    bench = bench_in(tmp_path)
+    monkeypatch.setattr(bench, "train", lambda arm, seed: tmp_path / f"model-{seed}")
+
+    async def run() -> list[PolicyRow]:
+        async with PooledGrader() as grader:
+            return await bench.run(grader)
+
+    rows = asyncio.run(run())
+    assert [(row.policy, row.decoding) for row in rows[:3]] == [
+        (BASE, "temperature 1"), (BASE, "greedy"), ("SFT on right solutions", "temperature 1"),
+    ]  # fmt: skip
+    assert [row.training_rows for row in rows] == [0, 0, 2, 2]
+    assert all(row.gain == (0, 0, 0) for row in rows), "the scripted engine is the same whatever was trained"
+    assert 0 < rows[0].pass_at_1[0] <= 1
+    assert len(list((tmp_path / "solved").rglob("*.parquet"))) == 2 * 4
+    (tmp_path / "solved/greedy/before.parquet").unlink()
+    assert asyncio.run(run()) == rows
 
 
 def test_what_is_missing_or_wrong_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ def stepforge(arguments: list[str], out: Path, prepare: Callable[[], None] | Non
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     without_ray()
+    os.fsync = lambda _: None  # a kill loses nothing that was written; a power cut is not tried
     if prepare is not None:
         prepare()
     from stepforge import cli

@@ -42,12 +42,14 @@ def title(process: int) -> str:
 class RayRun:
     """``stepforge run`` in a session of its own."""
 
-    def __init__(self, run_file: Path, folder: Path, said: Path) -> None:
+    def __init__(self, run_file: Path, folder: Path, said: Path, words: tuple[str, ...] = ()) -> None:
+        """``words``: another command than the run's."""
         self.folder = folder
         self.said_file = said
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         environment |= {"PYTHONPATH": str(ROOT)} | QUICK
-        command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder), "--quiet"]
+        self.words = words or ("run", str(run_file), "--out", str(folder), "--quiet")
+        command = [sys.executable, "-m", "stepforge", *self.words]
         with said.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=environment)
         self.started: set[int] = set()

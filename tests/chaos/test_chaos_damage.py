@@ -20,8 +20,7 @@ from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
-from stepforge.pipelines.storage.completions import KeptCompletion
-from stepforge.pipelines.storage.journal import Journal
+from stepforge.pipelines.storage.journal import Journal, KeptCompletion
 from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import FOLDERS
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata

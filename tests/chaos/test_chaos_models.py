@@ -15,6 +15,10 @@ from server_runs import FEW, TREE
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.run.actors import EngineWorker
 from stepforge.pipelines.run.shard_work import Engines
+from stepforge.pipelines.run_folder.models import check_models
+from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import EngineIdentity
 
 
 def two_models(folder: Path, first: str, strong: str, **engine: Any) -> Path:
@@ -56,7 +60,7 @@ def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_ask
         return 503 if asked.number <= 80 else asked.honest()
 
     strong.behavior = goes
-    said = run(two_models(tmp_path, first.address, strong.address, patience=5), out, expect=1)
+    said = run(two_models(tmp_path, first.address, strong.address, patience=2), out, expect=1)
     assert "it serves C now; B is needed" in said
     said = run(two_models(tmp_path, first.address, strong.address), out, expect=2)
     assert f"engines.strong: {out} was made with B, and now it is C" in said
@@ -72,6 +76,17 @@ def test_a_server_that_fails_over_everything_is_waited_for(
     strong = server(lambda asked: answer if 60 < asked.number <= 160 else asked.honest(), name="B")
     run(two_models(tmp_path, server(name="A").address, strong.address), tmp_path / "out")
     assert contents(tmp_path / "out") == clean
+
+
+def test_a_run_that_is_refused_starts_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge's model, which is in a folder, is another than before; nor may the policy's be started first."""
+    local = {"kind": "transformers", "model": "embedded"}
+    ran = a_run(generate=[{"kind": "sequence"}], label=[{"kind": "judge"}], judge=local)
+    before = EngineIdentity(model="embedded", digest="another", engine="transformers", version="")
+    check_models(ran, Layout(tmp_path), {"judge": before}, record=True)
+    monkeypatch.setattr("stepforge.pipelines.engines.scripted_engine.ScriptedEngine", None)
+    with pytest.raises(BadInput, match=r"judge: .* was made with embedded another, and now it is embedded"):
+        asyncio.run(EngineWorker(ran, tmp_path, "session").ready())
 
 
 def test_the_server_that_is_away_is_named_by_its_table(tmp_path: Path, server: Any) -> None:

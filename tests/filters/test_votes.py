@@ -63,13 +63,19 @@ def test_a_calibration_that_falls_is_refused() -> None:
 
 AGREED = [saying("9", -0.1) for _ in range(12)]
 REFUTED = [rollout.model_copy(update={"steps": (Step(text="2 + 2 = 5\n"), *rollout.steps)}) for rollout in AGREED]
+MISTAKEN = [
+    saying(answer, -0.1).model_copy(update={"steps": (Step(text=f"a = 5 - 4 = {answer}\n"),)}) for answer in "34567"
+]
 
 
 @pytest.mark.parametrize(
     ("rollouts", "contradicted"),
     [
         (AGREED, "9"),
-        ([*AGREED, saying("1", -0.1)], None),  # a twelfth as many say what the reference says
+        ([*AGREED, saying("1", -0.1)], "9"),
+        ([*AGREED, *(saying("1", -0.1) for _ in range(2))], None),  # a sixth as many say what the reference says
+        ([*AGREED, *MISTAKEN[:2]], None),
+        ([*AGREED[:2], *MISTAKEN[2:], *REFUTED], None),  # calculated right, these say what the reference says
         (AGREED[:11], None),  # a few solutions agree on a mistake too often
         ([*AGREED[:3], *REFUTED], None),
         (REFUTED, None),

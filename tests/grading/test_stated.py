@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepforge.grading.stated import numbers_in, states_false
+from stepforge.grading.stated import numbers_in, recalculated, states_false
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,18 @@ def test_what_may_be_true_is_not_called_false(text: str) -> None:
 
 def test_numbers_are_read_from_any_notation() -> None:
     assert numbers_in("\\frac{1}{2} of $1,200 and seven") >= {"1200", "7"}
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer", "comes_to"),
+    [
+        ("a = 3 * 4 = 11\nb = 11 + 5 = 16\n", "16", "17"),
+        ("D = 9 - 12 = -2\nx = -2 / 3 = -2/3\n", "-2/3", "-1"),
+        ("3 * 4 is 11. Then 11 - 5 = 7 is left.\n", "7", "7"),  # a second mistake makes up for the first
+        ("20 / 6 = 3 boxes, and 3 * $7 = $24.\n", "$24", "21"),
+        ("a = 3 * 4 = 11\n", "9", None),  # the answer is from elsewhere
+        ("r = 9 mod 3 = 1\nr = 3 mod 1 = 0\n", "1", None),  # 0 would have ended it
+    ],
+)
+def test_calculations_are_done_again(solution: str, answer: str, comes_to: str | None) -> None:
+    assert recalculated(solution.splitlines(keepends=True), answer) == comes_to

@@ -10,12 +10,13 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import ALONE, FALSE, NOTHING, OTHER, SHARED, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER, UNKNOWN, Rates
+from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
 from stepforge.labelers.rules import PosteriorRule
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import SUPPLIED, Outcome, Rollout, SolvedProblem, Step, pass_rate
+from stepforge.schemas.rollout import SUPPLIED, Outcome, Rollout, SolvedProblem, Start, Step, pass_rate
 
 
 def evidence_on(row: SolvedProblem) -> Evidence:
@@ -80,13 +81,59 @@ def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     row = solved(wrong, right)
     row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
     assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, NOTHING])
-    too = row.model_copy(update={"rollouts": (*row.rollouts, sums("27", outcome="wrong"))})
-    assert seen_of(too).stated == pytest.approx([OTHER, FALSE, SHARED, NOTHING])
     assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
     assert seen_of(row, part=ChangePoint(stated=False)).stated is None
     assert seen_of(row, part=ChangePoint(passing=False)).stated is None
     text = row.problem.model_copy(update={"answer_kind": "text"})
     assert seen_of(row.model_copy(update={"problem": text})).stated is None
+
+
+QUESTION = "There are 3 pens with Ann. Take 4 times as many to get Bob's number. How many pens has Bob?"
+RIGHT = ("Ann has 3.", "As for Bob we get 4 * 3 = 12.", "The 2nd part: 12 - 2 = 10.")
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("Let us begin.", NOTHING),
+        ("3 pens belong to Ann.", NOTHING),
+        ("Then Bob has 3 pens.", ALONE),  # the question gives 3 to Ann, and nothing works it out
+        ("Bob: 3 * 4 = 12, and 12 - 2 = 10.", BACKED),
+        ("So 7 is for Bob: 4 * 3 = 12.", ALONE),  # 7 from nowhere
+        ("For Ann that is 4 * 3 = 12.", ALONE),  # right solutions work out Bob's
+        ("The 3rd part: 12 - 2 = 10.", ALONE),
+        ("12 - 3 = 9 for Bob", ALONE),
+        ("12 - 10 = 2 for Bob", OTHER),
+        ("12 - 10 = 3 for Bob", FALSE),
+    ],
+)
+def test_a_right_solution_backs_a_step_whose_equations_it_has_with_all_that_is_beside_them(
+    step: str, kind: int
+) -> None:
+    assert stated(QUESTION, (step,), (RIGHT,)) == (kind,)
+
+
+def test_a_step_that_repeats_an_earlier_one_states_nothing_and_a_name_needs_no_right_solution() -> None:
+    assert stated(QUESTION, ("In all 4 * 3 = 12.", "So we have 12."), ()) == (UNKNOWN, NOTHING)
+    assert stated(QUESTION, ("Now Bob has 3.",), ()) == (ALONE,)
+
+
+def seen_beside(rollout: Rollout, evidence: Evidence) -> list[int]:
+    kinds = ChangePoint().observed(solution_trajectory(rollout), evidence).stated
+    assert kinds is not None
+    return kinds.tolist()
+
+
+def test_right_completions_are_compared_with_too_and_those_of_the_solution_itself_only_beside_others() -> None:
+    first, second = sums("1 + 1 = 2", "2 * 2 = 5", outcome="wrong"), sums("1 + 1 = 2 now", outcome="wrong")
+    row = solved(first, second)
+    evidence = evidence_on(row)
+    assert seen_of(row).stated == pytest.approx([UNKNOWN, FALSE])
+    mended = sums("2 * 2 = 4", outcome="correct").model_copy(update={"start": Start(rollout=first.id, steps=1)})
+    evidence.add(mended, first.steps[:1])
+    assert [seen_beside(r, evidence) for r in (first, second)] == [[UNKNOWN, FALSE], [BACKED]]
+    evidence.root.append(sums("4", outcome="correct"))
+    assert seen_beside(first, evidence) == [ALONE, FALSE]  # its own first step is no right solution's
 
 
 def brought_along() -> SolvedProblem:

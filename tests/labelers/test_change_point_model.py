@@ -34,7 +34,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         (a, i), (b, j), q = before, after, float(seen.written[t])
         wrong = 1 - np.exp(-rates.hazard * (1 - q) / steps)
         mended, again = 1 - np.exp(-rates.repair / steps), 1 - (1 - wrong) ** AGAIN
-        harmless = rates.harmless_share(float(seen.written.mean()))
+        harmless, early = (share(float(seen.written.mean())) for share in (rates.harmless_share, rates.early_share))
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         right, first, after = (1.0, 1.0, 1.0) if seen.stated is None else rates.statements[:, seen.stated[t]]
@@ -42,9 +42,9 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
             ("right", "right"): (1 - wrong) * right * move,
             ("right", "repaired"): wrong * harmless * first * move,
             ("repaired", "repaired"): ((1 - again) * right + again * harmless * first) * move,
-            ("right", "lost"): wrong * (1 - harmless) * (1 - rates.early) * first * drop,
+            ("right", "lost"): wrong * (1 - harmless) * (1 - early) * first * drop,
             ("repaired", "lost"): again * (1 - harmless) * first * drop,
-            ("right", "early"): wrong * (1 - harmless) * rates.early * right * laws.drops[1][i, j],
+            ("right", "early"): wrong * (1 - harmless) * early * right * laws.drops[1][i, j],
             ("early", "early"): (1 - FOLLOWS) * right * laws.lost[i, j],
             ("early", "lost"): FOLLOWS * first * laws.lost[i, j],
             ("lost", "lost"): (1 - mended) * after * laws.lost[i, j],
@@ -123,10 +123,10 @@ def test_probabilities_are_probabilities(seen: Observed, rates: Rates) -> None:
     assert all(p >= 0 for p in post.first_error)
     assert np.allclose(post.states.sum(axis=1), 1.0)
     for t in range(1, len(seen.written)):
-        mean_, low, high = value_and_interval(post, t)
+        mean_, low, high = value_and_interval(post, t, rates.ends)
         assert 0 <= low <= high <= 1
         assert low - 0.05 <= mean_ <= high + 0.05
-        inner_low, inner_high = value_and_interval(post, t, 0.5)[1:]
+        inner_low, inner_high = value_and_interval(post, t, rates.ends, 0.5)[1:]
         assert low - 1e-9 <= inner_low <= inner_high <= high + 1e-9
         assert 0 <= information(post)[t] <= log(2) + 1e-9
 
@@ -166,10 +166,11 @@ def test_a_right_answer_through_a_step_that_stands_out_is_flagged() -> None:
 
 def test_an_interval_that_ends_in_an_outer_cell_reaches_never_or_always() -> None:
     lost = posterior(observed([(8, 2), (0, 30), *[(0, 0)] * 3]), Rates())
-    assert value_and_interval(lost, 1)[1] == 0.0
+    assert value_and_interval(lost, 1, 0.6)[1] == 0.0
     sure = posterior(observed([(60, 0)] * 4, right=True), Rates())
-    assert value_and_interval(sure, 2)[2] == 1.0
-    assert value_and_interval(sure, 2)[1] > 0.5
+    assert value_and_interval(sure, 2, 0.6)[2] == 1.0
+    assert value_and_interval(sure, 2, 0.6)[1] > 0.5
+    assert value_and_interval(sure, 2, 0.0)[2] < 1.0
 
 
 def test_a_step_that_the_policy_was_sure_of_cannot_lose_much() -> None:

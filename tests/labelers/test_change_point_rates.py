@@ -1,6 +1,6 @@
 """Rates pooled from a run, calibration, and intervals that cover what they promise."""
 
-from math import isclose
+from math import comb, isclose
 from statistics import mean
 
 import numpy as np
@@ -13,7 +13,7 @@ from stepforge.labelers.change_point.pooling import (
     pooled_rates,
 )
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
-from stepforge.labelers.change_point.values import value_and_interval
+from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 
 
 def test_intervals_cover_what_they_promise() -> None:
@@ -21,7 +21,7 @@ def test_intervals_cover_what_they_promise() -> None:
     for drawn in many():
         post = posterior(drawn.seen, Rates(hazard=1.5))
         for t, v in enumerate(drawn.values):
-            _, low, high = value_and_interval(post, t)
+            _, low, high = value_and_interval(post, t, 0.6)
             inside.append(low <= v <= high)
     assert 0.86 <= mean(inside) <= 0.96
 
@@ -49,8 +49,8 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     said = {
         "false": (0.005, 0.4, 0.1),
         "nothing": (0.3, 0.1, 0.5),
-        "alone": (0.05, 0.8, 0.5),
-        "shared": (0.7, 0.2, 0.2),
+        "backed": (0.8, 0.1, 0.2),
+        "alone": (0.3, 0.8, 0.5),
     }
     truth = lasting.model_copy(update={"hazard": 1.5, **said})
     rng = np.random.default_rng(5)
@@ -64,8 +64,21 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     assert found.false == pytest.approx(truth.false, abs=0.1)
     assert found.nothing == pytest.approx(truth.nothing, abs=0.12)  # pulled towards the defaults
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
-    assert found.shared[0] > 0.5 > 0.3 > found.shared[1]
+    assert found.backed == pytest.approx(truth.backed, abs=0.1)
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
+
+
+def test_completions_that_were_held_out_tell_whether_v_lies_at_its_ends() -> None:
+    always = [observed([(9, 1), (9, 1), (0, 30), (0, 30), (0, 30)])] * 20
+    seldom = [observed([(9, 1), (9, 1), (1, 59), (1, 59), (1, 59)])] * 20
+    found = [pooled_rates(seen, Rates()).ends for seen in (always, seldom)]
+    assert found[0] >= 0.9 > 0.3 >= found[1]
+
+
+def test_what_is_foretold_of_all_counts_sums_to_one() -> None:
+    weights = weights_of(posterior(many()[0].seen, Rates()), 3)
+    for ends in (0.0, 0.6, 0.95):
+        assert sum(comb(9, c) * foretold(weights, c, 9 - c, ends) for c in range(10)) == pytest.approx(1.0)
 
 
 def test_nothing_seen_leaves_the_rates_as_they_were() -> None:
@@ -93,6 +106,13 @@ def test_v_may_fall_before_the_wrong_step_and_then_a_false_equation_tells_which_
     assert posterior(false_next, Rates(early=0.3)).first_error[2] > 3 * early[2]
     together = seen._replace(stated=np.array([UNKNOWN, FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
     assert posterior(together, Rates(early=0.3)).first_error[1] > 0.8
+
+
+def test_v_does_not_fall_early_where_the_policy_was_sure_of_its_steps() -> None:
+    counts = [(9, 1), (9, 1), (0, 9), (0, 9), (0, 9)]
+    unsure, sure = (observed(counts, written=[q] * 5) for q in (0.0, 0.6))
+    gains = [posterior(s, Rates()).first_error[2] - posterior(s, Rates(early=0)).first_error[2] for s in (unsure, sure)]
+    assert gains[0] > 0.03 > 2 * gains[1]
 
 
 def test_v_that_fell_is_no_error_where_the_answer_is_right() -> None:

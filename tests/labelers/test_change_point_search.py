@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import log
 from random import Random
+from statistics import mean
 from typing import NamedTuple
 
 import pytest
-from change_point_worlds import LETTERS, STEPS, World, case, observed, run
+from change_point_worlds import LETTERS, STEPS, Case, World, case, many, observed, run
 from fakes import KnownPolicy, a_solution, solved
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepforge.labelers import ChangePoint, OmegaPRM
-from stepforge.labelers.change_point.model import (
-    information,
-    posterior,
-)
+from stepforge.labelers.change_point.check import contradicted
+from stepforge.labelers.change_point.model import information, posterior
 from stepforge.labelers.change_point.observations import share_left
 from stepforge.labelers.change_point.rates import Rates
 from stepforge.labelers.evidence.store import solution_trajectory
@@ -190,3 +190,34 @@ def test_a_policy_that_often_recovers() -> None:
     ours = score(ChangePoint(), World(lost=0.15))
     assert ours.exact >= 0.55
     assert ours.exact >= score(BISECTION, World(lost=0.15)).exact + 0.2
+
+
+def certain(seed: int) -> Case:
+    """V jumps between 0.3 and 0.95, though every step is said to be nearly certain, so that V cannot have moved."""
+    row, policy, error = case(World(jitter=True), seed)
+    said = {r.id: tuple(s.model_copy(update={"logprob": log(0.9)}) for s in r.steps) for r in row.rollouts}
+    rollouts = tuple(r.model_copy(update={"steps": said[r.id]}) for r in row.rollouts)
+    return Case(row.model_copy(update={"rollouts": rollouts}), policy, error)
+
+
+def test_completions_that_contradict_what_is_free_are_judged_by_sequential_tests() -> None:
+    fired, exact, without = [], [], []
+    for seed in range(20):
+        row, policy, error = certain(seed)
+        verdict = run(ChangePoint(), row, policy, seed).solutions[1].verdict
+        assert sum(policy.asked.values()) <= ChangePoint().budget
+        fired.append(not verdict.abstained and verdict.classes is None)  # classes are the model's to tell
+        if fired[-1]:
+            row, policy, _ = certain(seed)
+            alone = run(ChangePoint(fallback=False, sure=0), row, policy, seed).solutions[1].verdict
+            exact.append(verdict.first_error == error)
+            without.append(alone.first_error == error)
+    assert mean(fired) >= 0.2
+    assert mean(exact) >= mean(without) + 0.1
+
+
+def test_completions_that_agree_with_the_model_contradict_it_in_fewer_than_1_of_20_solutions() -> None:
+    assert mean(contradicted(drawn.seen, Rates(hazard=1.5)) for drawn in many()) <= 0.05
+    rows = [row for world in (World(), World(jitter=True)) for row in score(ChangePoint(), world).rows]
+    verdicts = [row.solutions[1].verdict for row in rows]
+    assert mean(not verdict.abstained and verdict.classes is None for verdict in verdicts) <= 0.05

@@ -160,15 +160,6 @@ def test_the_posterior_rule_is_the_change_point_model_on_stored_evidence() -> No
     )
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_posterior_rule_repeats_change_points_own_verdicts(seed: int) -> None:
-    row = solved(a_solution("good", "abcd", "correct"), a_solution("bad", "ABCDEF", "wrong"))
-    policy = KnownPolicy(lambda prefix: 0.1 if prefix.startswith("A\nB\n") else 0.6)
-    own = asyncio.run(ChangePoint()(row, policy, EqualGrader(), seed=seed))
-    for old, new in zip(own.solutions, relabeled(own, PosteriorRule()).solutions, strict=True):
-        assert new.verdict == old.verdict.model_copy(update={"labeler": "posterior"})
-
-
 def many(labeler: Labeler, row: SolvedProblem, policy: KnownPolicy, seeds: int) -> list[LabeledProblem]:
     async def everything() -> list[LabeledProblem]:
         return [await labeler(row, policy, EqualGrader(), seed=seed) for seed in range(seeds)]

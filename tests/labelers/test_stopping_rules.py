@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from searches import RIGHT, evidence_of, run, text
 
 from stepforge.labelers import AMCS, MathShepherd
-from stepforge.labelers.evidence.store import QUESTION, solution_trajectory
+from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import StepLabel
 from stepforge.schemas.rollout import Outcome, Rollout
@@ -102,20 +102,3 @@ def test_without_sharing_every_solution_pays_for_its_own_completions() -> None:
     assert asked[True] == {text("a"): 8, text("ab"): 8, text("abC"): 8, text("abE"): 8}
     assert asked[False] == {text("a"): 16, text("ab"): 16, text("abC"): 8, text("abE"): 8}
     assert (costs[True], costs[False]) == (32, 48)
-
-
-def test_without_sharing_the_common_steps_get_counts_of_their_own() -> None:
-    row = solved(a_solution("one", "abCD", "wrong"), a_solution("two", "abEF", "wrong"))
-    one, two = map(solution_trajectory, row.rollouts)
-
-    async def drawn() -> list[list[str]]:
-        evidence = evidence_of(row, KnownPolicy(lambda prefix: 0.5), shared=False)
-        await asyncio.gather(evidence.measure(one, 2, 4), evidence.measure(two, 2, 4), evidence.measure(QUESTION, 0, 6))
-        ids = [[r.id for r in evidence.completions(path, 2)] for path in (one, two)]
-        return [*ids, [r.id for r in evidence.completions(one, 0)], [r.id for r in evidence.completions(two, 0)]]
-
-    first, second, root, same = asyncio.run(drawn())
-    assert len(first) == len(second) == 4
-    assert not {*first} & {*second}
-    assert root == same
-    assert len(root) == 6  # the two solutions and four more

@@ -27,7 +27,7 @@ LABELERS = (OmegaPRM(search_limit=6), MathShepherd(k=2), Sequential(), Oracle())
 
 @pytest.fixture(scope="module")
 def rows() -> list[LabeledProblem]:
-    return scripted_rows(LABELERS, 60, error_rate=0.2)
+    return scripted_rows(LABELERS, 24, error_rate=0.2)
 
 
 def verdicts(rows: Sequence[LabeledProblem]) -> dict[str, list[Judged]]:

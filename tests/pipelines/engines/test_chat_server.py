@@ -1,49 +1,31 @@
 """Chats: how a server is made to continue from the beginning of a solution, and what it cannot do."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from engine_setup import Loop
+from hostile_server import USAGE, Hostile, opened
 
-from stepforge.pipelines.engines import ServerEngineSettings
 from stepforge.pipelines.engines.server_engine import ServerEngine
 from stepforge.schemas.protocols import Message, Prompt, Sampling
 
-USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
 
-
-class ChatServer(httpx.AsyncBaseTransport):
-    """Answers with what it was made with; keeps the requests."""
-
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response], owner: str = "vllm") -> None:
-        self.answer = answer
-        self.owner = owner
-        self.asked: list[dict[str, Any]] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/models"):
-            return httpx.Response(200, json={"data": [{"id": "tiny", "owned_by": self.owner}]})
-        self.asked.append(json.loads(request.content))
-        return self.answer(request)
-
-
-def opened(run: Loop, server: ChatServer, **settings: Any) -> ServerEngine:
-    settings = {"retries": 0, "api": "chat", "address": "https://server.test/v1", **settings}
-    return run(ServerEngine.open(ServerEngineSettings(**settings), transport=server))
+def chatting(run: Loop, answer: Any, owner: str = "vllm", **settings: Any) -> tuple[ServerEngine, Hostile]:
+    server = Hostile(answer, models={"data": [{"id": "tiny", "owned_by": owner}]})
+    return opened(run, server, retries=0, api="chat", **settings), server
 
 
 TURNS = (Message(role="user", content="Q"),)
 BEGUN = (*TURNS, Message(role="assistant", content="Step 1\n"))
 
 
-def chat_answer(request: httpx.Request) -> httpx.Response:
+def chat_answer(request: httpx.Request) -> dict[str, Any]:
     message = {"role": "assistant", "content": "Step 2"}
     tokens = sum(len(turn["content"]) for turn in json.loads(request.content)["messages"])
     usage = {"prompt_tokens": tokens, "completion_tokens": 4}
-    return httpx.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
+    return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
 
 
 @pytest.mark.parametrize(
@@ -57,8 +39,7 @@ def chat_answer(request: httpx.Request) -> httpx.Response:
     ],
 )
 def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_on: str, flagged: bool) -> None:
-    server = ChatServer(chat_answer, owner)
-    engine = opened(run, server, goes_on=goes_on)
+    engine, server = chatting(run, chat_answer, owner, goes_on=goes_on)
     assert engine.cannot is None
     prompt = Prompt(text="QStep 1\n", turns=BEGUN, session="abc")
     completion = run(engine.complete(prompt, seed=1, sampling=Sampling(max_tokens=8)))
@@ -73,21 +54,20 @@ def test_a_chat_goes_on_from_an_assistants_message(run: Loop, owner: str, goes_o
 def test_a_beginning_that_comes_back_is_taken_off(run: Loop, second: str) -> None:
     """llama.cpp's server answers with the whole message, of which only the rest is new."""
 
-    def whole(request: httpx.Request) -> httpx.Response:
+    def whole(request: httpx.Request) -> dict[str, Any]:
         begun = json.loads(request.content)["messages"][-1]["content"]
         content = f"{begun} and" if begun.startswith("So") else second
         answer = {"message": {"content": content}, "finish_reason": "stop"}
-        return httpx.Response(200, json={"choices": [answer], "usage": {**USAGE, "prompt_tokens": len(begun)}})
+        return {"choices": [answer], "usage": {**USAGE, "prompt_tokens": len(begun)}}
 
-    engine = opened(run, ChatServer(whole, "llamacpp"))
+    engine, _ = chatting(run, whole, "llamacpp")
     completion = run(engine.complete(Prompt(text="", turns=BEGUN), seed=1, sampling=Sampling()))
     expected = ("Step 2", "stop") if second.startswith("Step 1") else ("", "error")
     assert (completion.text, completion.finish) == expected
 
 
 def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_cannot(run: Loop) -> None:
-    server = ChatServer(chat_answer, "somebody")
-    engine = opened(run, server)
+    engine, server = chatting(run, chat_answer, "somebody")
     assert "not known to continue from the beginning of a solution" in (engine.cannot or "")
     assert "engine.goes_on" in (engine.cannot or "")
     whole = run(engine.complete(Prompt(text="Q", turns=TURNS), seed=1, sampling=Sampling()))
@@ -97,14 +77,11 @@ def test_a_chat_server_of_no_known_kind_solves_and_judges_and_says_what_it_canno
 
 
 def test_a_template_that_trims_or_a_server_that_refuses_is_not_gone_on_with(run: Loop) -> None:
-    def trims(request: httpx.Request) -> httpx.Response:
-        answer = {"message": {"content": "Step 2"}, "finish_reason": "stop"}
-        return httpx.Response(200, json={"choices": [answer], "usage": USAGE})
-
-    said = opened(run, ChatServer(trims)).cannot
+    answer = {"message": {"content": "Step 2"}, "finish_reason": "stop"}
+    said = chatting(run, {"choices": [answer], "usage": USAGE})[0].cannot
     assert "without its trailing blanks" in (said or "")
-    refuses = ChatServer(lambda request: httpx.Response(400, json={"error": {"message": "no prefix, please"}}))
-    said = opened(run, refuses).cannot
+    refuses = httpx.Response(400, json={"error": {"message": "no prefix, please"}})
+    said = chatting(run, refuses)[0].cannot
     assert "does not continue from the beginning of a solution (the server answered 400: no prefix, please)" in (
         said or ""
     )

@@ -1,16 +1,15 @@
-"""What a hostile server sends: bodies without end, bombs, drips, deep JSON, other tokens, and the key itself."""
+"""What a hostile server sends: bodies without end, drips, deep JSON, other tokens, and the key itself."""
 
 import asyncio
 import json
 import tracemalloc
-import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 from engine_setup import Loop
-from hostile_server import USAGE, Hostile, Stream, asked, opened
+from hostile_server import CHOICE, USAGE, Hostile, Stream, asked, opened
 
 from stepforge.pipelines.engines import EMBEDDED
 from stepforge.pipelines.engines.gate import EngineGate
@@ -32,13 +31,6 @@ async def without_end() -> AsyncIterator[bytes]:
         yield b"x" * (64 << 10)
 
 
-async def bomb() -> AsyncIterator[bytes]:
-    pack = zlib.compressobj(9, wbits=31)
-    for _ in range(600):
-        yield pack.compress(bytes(MIB))
-    yield pack.flush()
-
-
 async def drip() -> AsyncIterator[bytes]:
     while True:
         await asyncio.sleep(0.01)
@@ -46,17 +38,14 @@ async def drip() -> AsyncIterator[bytes]:
 
 
 def answered(**choice: Any) -> Hostile:
-    body = {"choices": [{"text": "t2 = 7", "finish_reason": "stop", **choice}], "usage": USAGE}
-    return Hostile(lambda request: httpx.Response(200, content=json.dumps(body)))
+    return Hostile({"choices": [CHOICE | choice], "usage": USAGE})
 
 
 @pytest.mark.parametrize(
     ("chunks", "packing", "said"),
     [
         (without_end, "identity", "longer than 1,081,344 bytes"),
-        (bomb, "gzip", "longer than 1,081,344 bytes"),
-        (bomb, "br", "packs its answer as 'br'"),
-        (without_end, "gzip", "is not gzip, as it says"),
+        (without_end, "gzip", "packs its answer as 'gzip'"),
     ],
 )
 def test_a_body_is_read_up_to_its_cap(run: Loop, chunks: Any, packing: str, said: str, tell: Any) -> None:
@@ -71,18 +60,6 @@ def test_a_body_is_read_up_to_its_cap(run: Loop, chunks: Any, packing: str, said
     tell(f"hostile body, {chunks.__name__} as {packing}: {peak / MIB:.1f} MiB at most; {completion.error}")
 
 
-def test_a_packed_answer_is_read(run: Loop) -> None:
-    body = json.dumps({"choices": [{"text": "t2 = 7", "finish_reason": "stop"}], "usage": USAGE}).encode()
-    packed = zlib.compressobj(wbits=31)
-    data = packed.compress(body) + packed.flush()
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield data[:20]
-        yield data[20:]
-
-    assert asked(run, streamed(chunks, **{"content-encoding": "gzip"})).text == "t2 = 7"
-
-
 def test_an_answer_that_drips_ends_at_its_time_limit(run: Loop) -> None:
     completion = asked(run, streamed(drip), request_timeout=0.2)
     assert completion.error == "no answer within 0.2 s"
@@ -91,18 +68,15 @@ def test_an_answer_that_drips_ends_at_its_time_limit(run: Loop) -> None:
 def test_a_list_of_models_that_drips_or_has_no_end_is_refused(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stepforge.pipelines.engines.served_model.CONNECT_SECONDS", 0.2)
     for chunks, said in ((drip, "no answer within 0.2 s"), (without_end, "longer than")):
-        answer = Hostile(
-            lambda request: httpx.Response(500), lambda chunks=chunks: httpx.Response(200, stream=Stream(chunks))
-        )
         with pytest.raises(BadInput, match=said):
-            opened(run, answer)
+            opened(run, Hostile(models=httpx.Response(200, stream=Stream(chunks))))
 
 
 @pytest.mark.parametrize("wait", ["²", "-1", "1e9", "inf", "NaN", "9" * 5000, "Fri, 31 Dec 1999 23:59:59 GMT", "٣"])
 def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
     server = Hostile(lambda request: httpx.Response(503, headers={"retry-after": wait.encode()}))
     completion = asked(run, server)
-    assert (completion.finish, completion.cause, len(server.asked)) == ("error", "away", 2)
+    assert (completion.finish, completion.cause, len(server.asked)) == ("error", "away", 3)
 
 
 @pytest.mark.parametrize(
@@ -121,15 +95,24 @@ def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
         b'{"choices": {"0": {"text": "a"}}}',
         b"<html><title>Log in</title></html>",
         b'data: {"choices": [{"text": "a"}]}',
+        b"\xff\xfe",
         b"",
+        b"{}",
+        b"[]",
+        b'{"choices": []}',
+        b'{"choices": [{"text": null}]}',
+        b'{"choices": [{"text": 7, "finish_reason": "stop"}]}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop"}], "usage": {"completion_tokens": "many"}}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop"}], "usage": [1]}',
     ],
-    ids=lambda body: body[:60].decode(),
+    ids=lambda body: body[:60].decode(errors="replace"),
 )
 @pytest.mark.parametrize("status", [200, 400])
 def test_no_body_escapes(run: Loop, body: bytes, status: int) -> None:
-    completion = asked(run, Hostile(lambda request: httpx.Response(status, content=body)))
+    completion = asked(run, Hostile(httpx.Response(status, content=body)))
     assert completion.finish == "error"
     assert len(completion.error or "") < 300
+    assert "\n" not in (completion.error or "")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +127,8 @@ def test_no_body_escapes(run: Loop, body: bytes, status: int) -> None:
     ids=str,
 )
 def test_what_cannot_be_true_stops_before_the_journal(run: Loop, sent: dict[str, Any]) -> None:
-    body = {"choices": [{"text": sent.get("text", "t2"), "finish_reason": "stop"}], "usage": sent.get("usage", USAGE)}
-    engine = opened(run, Hostile(lambda request: httpx.Response(200, content=json.dumps(body))))
+    body = {"choices": [CHOICE | {"text": sent.get("text", "t2")}], "usage": sent.get("usage", USAGE)}
+    engine = opened(run, Hostile(json.dumps(body).encode()))
     answer = run(EngineGate(engine, 4).ask(Prompt(text="Q\n"), seed=1, sampling=Sampling(max_tokens=8)))
     completion = answer.completion
     assert (completion.finish, completion.cause, completion.tokens) == ("error", "server", 0)
@@ -203,7 +186,7 @@ def test_a_model_named_by_the_key_is_refused(run: Loop, monkeypatch: pytest.Monk
     monkeypatch.setenv("STEPFORGE_TEST_KEY", KEY)
     for models in ({"data": [{"id": KEY}]}, {"data": [{"id": KEY}, {"id": "b"}]}, {"error": f"no, {KEY}"}):
         with pytest.raises(BadInput) as refused:
-            opened(run, Hostile(lambda request: httpx.Response(500), models), api_key_variable="STEPFORGE_TEST_KEY")
+            opened(run, Hostile(models=models), api_key_variable="STEPFORGE_TEST_KEY")
         assert "sesame" not in str(refused.value)
 
 

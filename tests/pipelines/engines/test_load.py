@@ -6,31 +6,40 @@ import pytest
 
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import QUEUED, EngineGate, capacity_of
-from stepforge.pipelines.engines.load import EngineLoad, Turns, Window
+from stepforge.pipelines.engines.load import EngineLoad, Turns
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
-IDLE = EngineLoad(running=0, waiting=0, cache_usage=0.0, preemptions=0)
+IDLE = EngineLoad(running=0, cache_usage=0.0, preemptions=0)
+
+
+class Reported(ScriptedEngine):
+    """Reports what it is told to."""
+
+    max_num_seqs = 32
+    load = IDLE
 
 
 def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_again() -> None:
-    window = Window(64)
-    window.follow(IDLE._replace(running=20, cache_usage=0.99, preemptions=3))
-    assert window.size == 20
-    window.follow(IDLE._replace(running=12, cache_usage=0.99, preemptions=3))
-    assert window.size == 20, "the same three preemptions count once, and a full cache lets no more in"
-    for _ in range(21):
-        window.follow(IDLE._replace(running=20, cache_usage=0.6, preemptions=3))
-    assert window.size == 21
-    for _ in range(10_000):
-        window.follow(IDLE._replace(preemptions=3))
-    assert window.size == 64, "the fixed count is the upper bound"
+    engine = Reported(ScriptedEngineSettings())
+    turns = Turns(engine, 64)
 
+    async def size(answers: int, **load: float) -> int:
+        engine.load = IDLE._replace(**load)
+        for _ in range(answers):
+            await turns.take()
+            turns.give_back()
+        return turns.size
 
-def test_one_request_is_always_let_in() -> None:
-    window = Window(4)
-    window.follow(IDLE._replace(running=0, preemptions=1))
-    assert window.size == 1
+    async def sizes() -> list[int]:
+        shrunk = await size(64, running=20, cache_usage=0.99, preemptions=3)
+        counted_once = await size(64, running=12, cache_usage=0.99, preemptions=3)
+        wider = await size(21, running=20, cache_usage=0.6, preemptions=3)
+        full = await size(10_000, preemptions=3)
+        none_ran = await size(64, running=0, preemptions=4, cache_usage=0.99)
+        return [shrunk, counted_once, wider, full, none_ran]
+
+    assert asyncio.run(sizes()) == [20, 20, 21, 64, 1]
 
 
 class SmallCache(ScriptedEngine):
@@ -45,7 +54,7 @@ class SmallCache(ScriptedEngine):
 
     @property
     def load(self) -> EngineLoad:
-        return EngineLoad(min(self.running, 8), max(self.running - 8, 0), min(1.0, self.running / 8), self.preemptions)
+        return EngineLoad(min(self.running, 8), min(1.0, self.running / 8), self.preemptions)
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         self.running += 1

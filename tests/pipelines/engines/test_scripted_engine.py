@@ -15,7 +15,7 @@ from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.scripted_plan import find_question
 from stepforge.pipelines.engines.scripted_writer import read_position
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 AFFINE = "A sequence starts with 3. Each next term is 2 times the term before plus 1. Find term 6.\n"
 FAMILIES = [Sequence, Quantities]
@@ -141,14 +141,6 @@ def test_truncations_and_failures_come_at_the_rates_asked_for() -> None:
     assert all("Answer" not in c.text or c.text.startswith("t2") for c in truncated)
 
 
-def test_the_same_prompt_and_seed_give_the_same_and_others_something_else() -> None:
-    rates = engine(error_rate=0.5, recovery_rate=0.5)
-    first = ask(rates, AFFINE, n=20, seed=3)
-    assert ask(rates, AFFINE, n=20, seed=3) == first
-    assert ask(rates, AFFINE, n=5, seed=3) == first[:5]
-    assert ask(rates, AFFINE, n=20, seed=4) != first
-
-
 def test_completions_are_valid_records() -> None:
     for completion in ask(engine(error_rate=0.3), AFFINE, n=20, max_tokens=100):
         assert Completion.model_validate_json(completion.model_dump_json()) == completion
@@ -191,14 +183,3 @@ def test_the_last_of_several_questions_is_solved() -> None:
     shots = "Ann has 2 pens. How many pens does Ann have?\nAnn = 2\nAnswer: 2\n\n"
     assert find_question(shots + AFFINE)[0].steps[0].name == "t2"
     assert read_position(shots + AFFINE).pending == (0, 1, 2, 3, 4)
-
-
-def test_it_says_that_there_is_no_model() -> None:
-    assert "no model" in engine().identity.model
-
-
-def test_a_closed_engine_is_dead() -> None:
-    closed = engine()
-    asyncio.run(closed.close())
-    with pytest.raises(EngineDead):
-        ask(closed, AFFINE)

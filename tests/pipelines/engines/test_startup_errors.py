@@ -31,13 +31,6 @@ def started(code: str) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def begin(code: str, line: str) -> "subprocess.Popen[str]":
-    process = started(code)
-    assert process.stdout is not None
-    assert process.stdout.readline() == line
-    return process
-
-
 def test_the_first_error_is_the_reason_and_nothing_else_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
     with (
         pytest.raises(RuntimeError, match=r"^no room for the weights: 3 GiB are free$"),
@@ -64,7 +57,9 @@ def test_a_failure_without_a_reason_is_let_out_as_it_is(capfd: pytest.CaptureFix
 
 def test_what_starts_is_heard_late_and_then_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     with reason_from_stderr():
-        process = begin(GOES_ON, "started\n")
+        process = started(GOES_ON)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
         assert capfd.readouterr().err == ""
     with process:
         heard = capfd.readouterr().err

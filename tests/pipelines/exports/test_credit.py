@@ -1,12 +1,10 @@
 """Step credit, trees, right paths and lengths: what they say, worked out by hand."""
 
-import asyncio
 import json
 from math import exp
 
 import pytest
-from exported_rows import ROWS
-from fakes import EqualGrader, KnownPolicy, a_solution, solved
+from exported_rows import ROWS, labeled
 
 from stepforge.labelers import OmegaPRM
 from stepforge.labelers.oracle import oracle_verdict
@@ -27,10 +25,8 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Start, Step
 
 
-def labeled(high: float = 0.5) -> LabeledProblem:
-    policy = KnownPolicy(lambda prefix: 0.0 if "C" in prefix else high)
-    row = solved(a_solution("good", "abc", "correct"), a_solution("bad", "ABCDEF", "wrong"))
-    return asyncio.run(OmegaPRM(k=8, grow=False)(row, policy, EqualGrader(), seed=1))
+def one_problem() -> LabeledProblem:
+    return labeled(OmegaPRM(k=8, grow=False), high=0.5)
 
 
 def test_credit_is_value_after_less_value_before_and_spans_share_it() -> None:
@@ -85,7 +81,7 @@ def test_a_trace_has_credit_and_mask_for_each_token_and_none_for_a_tools() -> No
 
 
 def test_tokens_have_the_credit_of_their_step() -> None:
-    problem = labeled()
+    problem = one_problem()
     solution = problem.solutions[0]
     steps = tuple(Step(text=s.text, token_ids=(i, i)) for i, s in enumerate(solution.rollout.steps))
     solution = solution.model_copy(update={"rollout": solution.rollout.model_copy(update={"steps": steps})})
@@ -96,7 +92,7 @@ def test_tokens_have_the_credit_of_their_step() -> None:
 
 
 def test_the_tree_holds_every_rollout_and_counts_it_where_it_went() -> None:
-    problem = labeled()
+    problem = one_problem()
     (row,) = SearchTree().rows(problem)
     rollouts = [*(s.rollout for s in problem.solutions), *problem.evidence]
     assert [path.rollout for path in row.paths] == [rollout.id for rollout in rollouts]
@@ -118,7 +114,7 @@ def test_the_tree_holds_every_rollout_and_counts_it_where_it_went() -> None:
 
 def test_a_completion_from_the_bare_question_begins_at_the_root() -> None:
     """Evidence of the bare question has a start that names no rollout."""
-    problem = labeled()
+    problem = one_problem()
     fresh = problem.solutions[0].rollout.model_copy(update={"id": "fresh", "start": Start(rollout="", steps=0)})
     problem = problem.model_copy(update={"evidence": (fresh,)})
     (row,) = SearchTree().rows(problem)
@@ -127,7 +123,7 @@ def test_a_completion_from_the_bare_question_begins_at_the_root() -> None:
 
 
 def test_right_completions_count_only_from_prefixes_without_an_error() -> None:
-    problem = labeled()
+    problem = one_problem()
     paths = right_paths(problem)
     assert [path.id for path in paths if path.labeled] == ["good"]
     others = [path for path in paths if not path.labeled]
@@ -161,7 +157,7 @@ def test_prompts_for_rl_state_answer_and_band() -> None:
     assert [band(rate) for rate in (0, 0.25, 0.26, 0.74, 0.75, 1)] == (
         ["never", "hard", "medium", "medium", "easy", "always"]
     )
-    problem = labeled()
+    problem = one_problem()
     (row,) = RLPrompts(layout="verl").rows(problem)
     columns = row.model_dump()
     assert columns["reward_model"] == {"style": "rule", "ground_truth": "1"}
@@ -172,7 +168,7 @@ def test_prompts_for_rl_state_answer_and_band() -> None:
 
 
 def test_lengths_say_what_a_problem_needs() -> None:
-    problem = labeled()
+    problem = one_problem()
     (row,) = Routing().rows(problem)
     shortest = min(path.tokens for path in right_paths(problem))
     assert (row.route, row.budget, row.solved, row.n) == ("think", shortest, 1, 2)
@@ -193,7 +189,7 @@ def test_a_proof_is_right_exactly_where_no_step_is_wrong() -> None:
 
 
 def test_supplied_solutions_get_no_credit() -> None:
-    problem = labeled()
+    problem = one_problem()
     supplied = tuple(
         s.model_copy(update={"rollout": s.rollout.model_copy(update={"tokens": 0})}) for s in problem.solutions
     )

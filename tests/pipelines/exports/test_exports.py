@@ -3,22 +3,14 @@
 import asyncio
 
 import pytest
+from exported_rows import labeled
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
 from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.exports import Stepwise
 from stepforge.pipelines.exports.marked import measured
-from stepforge.schemas.labeled import Belief, LabeledProblem, StepLabel
-
-BAD = "ABCDEF"
-
-
-def labeled(labeler: MathShepherd | OmegaPRM, *, error: int = 2, high: float = 0.9) -> LabeledProblem:
-    broken = "".join(f"{letter}\n" for letter in BAD[: error + 1])
-    policy = KnownPolicy(lambda prefix: 0.0 if prefix.startswith(broken) else high)
-    row = solved(a_solution("good", "abc", "correct"), a_solution("bad", BAD, "wrong"))
-    return asyncio.run(labeler(row, policy, EqualGrader(), seed=1))
+from stepforge.schemas.labeled import Belief, StepLabel
 
 
 def test_stepwise_labels_are_right_until_the_first_error_and_end_there() -> None:
@@ -41,7 +33,7 @@ def test_steps_behind_the_error_can_be_kept_as_wrong() -> None:
 
 
 def test_abstentions_are_not_exported() -> None:
-    row = solved(a_solution("bad", BAD, "wrong"))
+    row = solved(a_solution("bad", "ABCDEF", "wrong"))
     problem = asyncio.run(OmegaPRM()(row, KnownPolicy(lambda prefix: 0.5), EqualGrader(), seed=1))
     assert list(Stepwise().rows(problem)) == []
 
@@ -57,7 +49,7 @@ def test_values_come_from_the_belief_or_from_a_fixed_number_of_completions() -> 
 
 
 def test_stepwise_says_where_its_values_come_from() -> None:
-    row = solved(a_solution("good", "abc", "correct"), a_solution("bad", BAD, "wrong"))
+    row = solved(a_solution("good", "abc", "correct"), a_solution("bad", "ABCDEF", "wrong"))
     policy = KnownPolicy(lambda prefix: 0.0 if prefix.startswith("A\nB\n") else 0.9)
     problem = asyncio.run(ChangePoint(pilot=0)(row, policy, EqualGrader(), seed=1))
     rows = list(Stepwise().rows(problem))

@@ -3,29 +3,19 @@
 import asyncio
 
 import pytest
+from exported_rows import labeled
 from fakes import EqualGrader, KnownPolicy, a_solution, solved
 from pydantic import ValidationError
 from scripted_rows import scripted_rows
 
-from stepforge.labelers import ChangePoint, Contrast, OmegaPRM, label_with_all
+from stepforge.labelers import ChangePoint, Contrast, OmegaPRM
 from stepforge.labelers.evidence.siblings import fork_of
 from stepforge.labelers.evidence.tree import EvidenceTree
 from stepforge.pipelines.exports import EXPORTS, Pairwise, Preference, Reflection, StepDPO, StepPreference
 from stepforge.pipelines.reports.label_accuracy import truths_of
 from stepforge.pipelines.reports.label_audit import PairAudit
 from stepforge.schemas.interval import beta_interval
-from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout
-
-BAD = "ABCDEF"
-
-
-def labeled(*parts: object, error: int = 2, high: float = 0.9, low: float = 0.0, tokens: int = 6) -> LabeledProblem:
-    broken = "".join(f"{letter}\n" for letter in BAD[: error + 1])
-    policy = KnownPolicy(lambda prefix: low if prefix.startswith(broken) else high)
-    bad = a_solution("bad", BAD, "wrong").model_copy(update={"tokens": tokens})
-    row = solved(a_solution("good", "abc", "correct"), bad)
-    return asyncio.run(label_with_all(parts, row, policy, EqualGrader(), seed=1))  # type: ignore[arg-type]
 
 
 def test_beta_intervals_by_hand() -> None:
@@ -62,7 +52,7 @@ def test_the_margin_is_the_distance_of_the_two_intervals() -> None:
 def test_the_success_that_a_sibling_was_picked_for_does_not_count() -> None:
     """Of many siblings with one try each, some succeed by luck."""
     lucky = a_solution("lucky", "ABX", "correct")
-    row = solved(lucky, a_solution("bad", BAD, "wrong"))
+    row = solved(lucky, a_solution("bad", "ABCDEF", "wrong"))
     policy = KnownPolicy(lambda prefix: 0.0)
     problem = asyncio.run(OmegaPRM(k=8)(row, policy, EqualGrader(), seed=1))
     wrong_at_c = problem.solutions[1].model_copy(

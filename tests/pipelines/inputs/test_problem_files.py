@@ -1,7 +1,6 @@
 """Rows of files in every format, of folders, of the Hub and of public sets."""
 
 import itertools
-import os
 import pickle
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,8 +20,6 @@ from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problem
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
-
-SHARED = Path(os.environ.get("STEPFORGE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 @every_format
@@ -171,26 +168,6 @@ def test_fixtures_of_public_sets() -> None:
     assert all(item.problem.answer and item.problem.answer.replace(",", "").isdigit() for item in gsm8k)
     maths = items(opened(FIXTURES / "math500_few.jsonl", answer="answer", **MATH))
     assert all(item.problem.difficulty in range(1, 6) and item.solutions for item in maths)
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "rows"),
-    [
-        ("gsm8k_test_600", {"answer": "answer"}, 600),
-        ("math_train_1000", {"question": "problem", "answer": "answer"}, 1000),
-        ("math500", {"answer": "answer", **MATH}, 500),
-        ("math500", {"question": "problem", "answer": "solution"}, 500),
-        ("processbench_gsm8k_200", {"question": "problem", "answer": "answer", "id": "id", "steps": "steps"}, 200),
-        ("processbench_math_300", {"question": "problem", "id": "id", "steps": "steps"}, 300),
-    ],
-)
-def test_real_sets_are_read_whole(name: str, settings: dict[str, str], rows: int) -> None:
-    path = SHARED / f"{name}.jsonl"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there: set STEPFORGE_SHARED_DATA to its folder")
-    count = opened(path, **settings).check()
-    assert (count.problems, count.rejected) == (rows, 0)
-    assert count.without_answer == (0 if "answer" in settings else rows)
 
 
 @every_format

@@ -257,13 +257,7 @@ class Handler(BaseHTTPRequestHandler):
         if file is None:
             raise Refused(404, f"{path} does not exist", "EntryNotFound")
         tag = file.sha256 if file.lfs else file.oid
-        headers = {"X-Repo-Commit": sha, "ETag": f'"{tag}"', "Accept-Ranges": "bytes"}
-        if not (span := self.headers.get("range")):
-            return 200, file.content, headers
-        first, last = span.removeprefix("bytes=").split("-")
-        end = min(int(last or len(file.content) - 1), len(file.content) - 1)
-        headers["Content-Range"] = f"bytes {first}-{end}/{len(file.content)}"
-        return 206, file.content[int(first) : end + 1], headers
+        return 200, file.content, {"X-Repo-Commit": sha, "ETag": f'"{tag}"'}
 
     def send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()

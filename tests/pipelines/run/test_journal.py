@@ -15,8 +15,15 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.storage.completions import keep_completions, kept_completions
-from stepforge.pipelines.storage.journal import KEY_BYTES, Journal, forget_journal, journalled, request_key
+from stepforge.pipelines.storage.journal import (
+    KEY_BYTES,
+    Journal,
+    forget_journal,
+    journalled,
+    keep_completions,
+    kept_completions,
+    request_key,
+)
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
 
@@ -99,25 +106,38 @@ def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
 
 
 class Reasoning(Counted):
-    """Returns no text if its tokens end before it stops reasoning: after one token, and on one request always."""
+    """Returns no text if its tokens end before it stops reasoning: after one token, and some times on one request."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(ScriptedEngineSettings())
+        self.failures = failures
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        if seed == LONG or sampling.max_tokens == 1:
+        if sampling.max_tokens == 1 or (seed == LONG and self.failures):
+            self.failures -= 1
             return Completion.failed("reasoning and no text", "server")
         return await super().complete(prompt, seed=seed, sampling=sampling)
 
 
-def test_a_request_that_fails_alone_is_no_outage_of_a_server_that_reasons_first(folder: Path) -> None:
+@pytest.mark.parametrize(("failures", "causes"), [(1, []), (2, ["server"])])
+def test_a_request_fails_alone_the_second_time_and_is_no_outage(folder: Path, failures: int, causes: list[str]) -> None:
+    """The first time the server may have been down, and have come back before it was asked about the others."""
+
     async def ask() -> list[Completion]:
         journal = Journal(folder)
-        gate = EngineGate(Reasoning(ScriptedEngineSettings()), 4, outage=Outage("the server", patience=0.01))
+        gate = EngineGate(Reasoning(failures), 4, outage=Outage("the server", patience=0.01))
         asking = JournaledEngine(gate, journal)
         answers = [await asking.complete(PROMPT, seed=seed, sampling=SAMPLING) for seed in (1, LONG, 2)]
         await journal.close()
         assert (gate.outage.begun, gate.outage.seconds) == (0, 0.0)
         return answers
 
-    assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == ["server"]
+    assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == causes
+
+
+def test_a_servers_own_words_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(Outage("the server", patience=1, first_wait=0.001).wait("\x1b[2Jgone", 1))
+    assert capsys.readouterr().err == "stepforge: the server is down (\\u001b[2Jgone); waiting for up to 1 s\n"
 
 
 def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:

@@ -4,21 +4,17 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from chaos_processes import RayRun
+from chaos_runs import row_ids
 from run_files import write_run_file
 
 from stepforge.pipelines.run.stopping import Stopping
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_columns
 from stepforge.schemas.errors import RunFailed, Stopped
 
 SETTINGS: dict[str, Any] = {
@@ -27,8 +23,6 @@ SETTINGS: dict[str, Any] = {
     "workers": {"engine": 2, "shards_in_flight": 1},
     "export": [{"kind": "stepwise"}],
 }
-MARK = "STEPFORGE_TEST_MARK"
-PATIENCE_SECONDS = 200
 
 
 @pytest.fixture(autouse=True)
@@ -39,105 +33,52 @@ def _heeds_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def marked(mark: str) -> list[str]:
-    """What runs with a mark in its environment, which descendants inherit."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={mark}".encode() in (place / "environ").read_bytes():
-                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
-        except OSError:
-            continue
-    return found
-
-
-class Driver:
-    """A run in a session of its own, and everything that descends from it."""
-
-    def __init__(self, run_file: Path, folder: Path) -> None:
-        self.folder = folder
-        self.mark = uuid4().hex
-        self.arguments = ["run", str(run_file), "--out", str(folder)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "stepforge", *self.arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # as a terminal does, a signal goes to the whole group
-            env={**os.environ, MARK: self.mark},
-        )
-
-    def wait_for(self, label_shards: int) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while len(Layout(self.folder).shards("label")) < label_shards:
-            assert self.process.poll() is None, self.process.communicate()
-            if time.monotonic() > until:
-                raise TimeoutError
-            time.sleep(0.02)
-
-    def ended(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, out, err
-
-    def left(self, seconds: float) -> list[str]:
-        """What is still there after so long at most."""
-        until = time.monotonic() + seconds
-        while marked(self.mark) and time.monotonic() < until:
-            time.sleep(0.1)
-        return marked(self.mark)
-
-
 def slow_run(folder: Path, latency_ms: int = 60) -> Path:
     return write_run_file(folder, engine={"error_rate": 0.1, "latency_ms": latency_ms}, **SETTINGS)
 
 
-def half_written(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*") if path.suffix == ".tmp"]
+def started(folder: Path, labeled: int) -> RayRun:
+    """Return a run that has so many labeled shards, and knows its processes."""
+    going = RayRun(slow_run(folder), folder / "out", folder / "said")
+    assert going.wait_until(lambda: going.shards("labeled") >= labeled), going.said
+    assert len(going.processes("")) > 3
+    return going
+
+
+def finished(folder: Path) -> None:
+    again = RayRun(folder / "run.toml", folder / "out", folder / "said again")
+    assert again.end() == 0, again.said
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -> None:
-    run_file, folder = slow_run(tmp_path), tmp_path / "out"
-    driver = Driver(run_file, folder)
-    driver.wait_for(2)
-    assert len(marked(driver.mark)) > 3
-    os.killpg(driver.process.pid, number)
-    returned, out, err = driver.ended()
-    assert returned == 128 + number, err
-    assert out == ""
-    assert "Traceback" not in err
-    assert f"To resume: stepforge {' '.join(driver.arguments)}" in err.splitlines()[-1]
-    assert driver.left(10) == []
-    assert half_written(folder) == []
+    going, folder = started(tmp_path, 2), tmp_path / "out"
+    os.killpg(going.process.pid, number)
+    assert going.end() == 128 + number, going.said
+    assert "Traceback" not in going.said
+    assert f"To resume: stepforge {' '.join(going.words)}" in going.said.splitlines()[-1]
+    assert going.clear(10) == []
+    assert list(folder.rglob(".*.tmp")) == []
     assert json.loads((folder / "progress.json").read_text())["ended"]
-    assert 2 <= len(Layout(folder).shards("label")) < 8
-    last = Driver(run_file, folder)
-    returned, _, err = last.ended()
-    assert returned == 0, err
-    columns = [read_columns(path, ["problem"])["problem"] for path in Layout(folder).shards("label")]
-    ids = Counter(problem["id"] for problems in columns for problem in problems)
-    assert len(ids) == 40
-    assert set(ids.values()) == {1}
-    assert last.left(10) == []
+    assert 2 <= going.shards("labeled") < 8
+    finished(tmp_path)
+    ids = row_ids(folder)
+    assert len(ids) == len(set(ids)) == 40
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
-    run_file, folder = slow_run(tmp_path), tmp_path / "out"
-    driver = Driver(run_file, folder)
-    driver.wait_for(1)
-    driver.process.send_signal(number)
+    going = started(tmp_path, 1)
+    going.process.send_signal(number)
     time.sleep(0.05)
-    driver.process.send_signal(number)
-    returned, _, _ = driver.ended()
-    assert returned == 128 + number
-    assert driver.left(10) == []
-    returned, _, err = Driver(run_file, folder).ended()
-    assert returned == 0, err
+    going.process.send_signal(number)
+    assert going.end() == 128 + number, going.said
+    assert going.clear(10) == []
+    finished(tmp_path)
 
 
 # The signals themselves, in this process
@@ -203,27 +144,10 @@ def test_a_signal_outside_the_work_is_raised_where_it_comes_unless_held(capfd: p
 @pytest.mark.slow
 def test_an_estimate_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     run_file = slow_run(tmp_path, latency_ms=4000)
-    mark = uuid4().hex
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stepforge", "estimate", str(run_file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, MARK: mark},
-    )
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not any("PilotWorker.solve" in name for name in marked(mark)):
-        assert process.poll() is None, process.communicate()
-        if time.monotonic() > until:
-            raise TimeoutError
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "stepforge: stopped"
-    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
-    until = time.monotonic() + 10
-    while marked(mark) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert marked(mark) == []
+    going = RayRun(run_file, tmp_path, tmp_path / "said", ("estimate", str(run_file)))
+    assert going.wait_until(lambda: going.processes("PilotWorker.solve"))
+    os.killpg(going.process.pid, signal.SIGINT)
+    assert going.end() == 130
+    assert going.said.splitlines()[-1] == "stepforge: stopped"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.toml", "said"]
+    assert going.clear(10) == []

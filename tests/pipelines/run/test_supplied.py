@@ -19,8 +19,7 @@ from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.run.preflight import preflight
-from stepforge.pipelines.run.stages import Brought, label, solve
-from stepforge.pipelines.run.supplied import warn_uncut
+from stepforge.pipelines.run.stages import Brought, label, solve, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, plan_shards
 from stepforge.pipelines.settings.run_file import RunFile, limited
 from stepforge.schemas.errors import BadInput

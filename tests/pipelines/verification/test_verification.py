@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import httpx
@@ -115,35 +116,22 @@ def test_what_cannot_be_decided_is_undetermined_and_never_wrong(verifier: Answer
     assert found[0].reason is not None and "characters" in found[0].reason
 
 
-def test_a_failure_of_the_processes_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RunFailed("no process starts"), "no process starts"), (None, "the time of the request was over")],
+)
+def test_processes_that_fail_or_never_answer_leave_it_undetermined(
+    error: RunFailed | None, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work() -> list[Verified]:
-        made = AnswerVerifier()
+        made, pending = AnswerVerifier(), Future[Any]()
+        if error is not None:
+            pending.set_exception(error)
+        monkeypatch.setattr(made._grader, "begin", lambda *arguments: pending)
+        return await made.verify([Item(response="The answer is 4.", reference="4")] * 2, client="c", seconds=0.2)
 
-        def fail(*arguments: Any) -> Any:
-            from concurrent.futures import Future
-
-            future: Future[Any] = Future()
-            future.set_exception(RunFailed("no process starts"))
-            return future
-
-        monkeypatch.setattr(made._grader, "begin", fail)
-        return await made.verify([Item(response="The answer is 4.", reference="4")], client="c", seconds=5)
-
-    (found,) = asyncio.run(work())
-    assert (found.outcome, found.reason, found.reward) == ("undetermined", "no process starts", None)
-
-
-def test_the_time_of_a_request_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> list[Verified]:
-        from concurrent.futures import Future
-
-        made = AnswerVerifier()
-        monkeypatch.setattr(made._grader, "begin", lambda *arguments: Future())  # nobody ever answers
-        return await made.verify([Item(response="The answer is 4.", reference="4")] * 3, client="c", seconds=0.2)
-
-    found = asyncio.run(work())
-    assert [one.outcome for one in found] == ["undetermined"] * 3
-    assert "time" in str(found[0].reason)
+    for found in asyncio.run(work()):
+        assert (found.outcome, found.reason, found.reward) == ("undetermined", reason, None)
 
 
 def test_credit_is_the_change_of_the_least_score_so_far(verifier: AnswerVerifier) -> None:

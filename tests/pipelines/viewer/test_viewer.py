@@ -166,7 +166,7 @@ def test_a_growing_run_is_seen_to_grow(rows: list[LabeledProblem], tmp_path: Pat
     with looking as client:
         before = client.get("/state").json()["changed"]
         a_view_run(layout.folder, rows[:8])
-        looking.viewer.catalog.refresh()
+        looking.look_again()
         assert client.get("/state").json()["changed"] > before
         assert ids(client.get("/").text) == [row.problem.id for row in rows]
 
@@ -210,7 +210,7 @@ def test_a_folder_that_changes_under_the_viewer_is_survived(rows: list[LabeledPr
         a_view_run(layout.folder, [*rows[:4], rows[4]], per_shard=4)
         for path in ("/", "/?q=e", "/?sort=uncertainty"):
             assert client.get(path).status_code == 200
-        looking.viewer.catalog.refresh()
+        looking.look_again()
         assert ids(client.get("/").text) == [row.problem.id for row in rows[:5]]
 
 

@@ -73,10 +73,13 @@ class Looking:
         self.client = TestClient(viewer_app(self.viewer, TOKEN), base_url=HOST)
 
     def __enter__(self) -> TestClient:
-        self.viewer.catalog.start()
-        self.viewer.catalog.wait(lambda: False, 30)
+        self.viewer.catalog.refresh(30)
         self.client.get(f"/?token={TOKEN}")
         return self.client
 
     def __exit__(self, *error: object) -> None:
-        self.viewer.catalog.close()
+        self.client.close()
+
+    def look_again(self) -> None:
+        """See now what has changed in the folder."""
+        self.viewer.catalog.next_look = 0.0

@@ -1,0 +1,111 @@
+"""What the steps of a solution state, beside the question and the problem's other solutions.
+
+A step is read as its numbers, its names (of the question) and its equations. Others back it if they have the same
+equations and whatever else it says beside these; without an equation, if one sentence or step of theirs says it all.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from stepforge.grading.sentences import Reading, numbers_of, read_sentence
+from stepforge.grading.stated import plain, states_false
+from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER, UNKNOWN
+
+Texts = tuple[str, ...]
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
+_CAPITALIZED = re.compile(r"[A-Z][a-z]+")
+_ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+
+
+class Said(NamedTuple):
+    """What a step says."""
+
+    numbers: frozenset[str]
+    names: frozenset[str]
+    whole: frozenset[str]
+    """Its numbers, names and ordinal numbers."""
+    equations: frozenset[frozenset[Texts]]
+    """The numbers of each side of each."""
+    concluded: frozenset[str]
+    """The results of its equations; without one, its numbers."""
+
+
+class Backing:
+    """What sentences and steps say."""
+
+    def __init__(self, texts: Iterable[str], names: frozenset[str]) -> None:
+        self.numbers: frozenset[str] = frozenset()
+        self._concluding: defaultdict[str, list[Said]] = defaultdict(list)
+        self._beside: defaultdict[frozenset[Texts], set[str]] = defaultdict(set)
+        """What is said in the same step as an equation."""
+        for one in {said(text, names) for text in texts}:
+            self.add(one)
+
+    def add(self, one: Said) -> None:
+        self.numbers |= one.numbers
+        for number in one.concluded:
+            self._concluding[number].append(one)
+        for equation in one.equations:
+            self._beside[equation] |= one.whole
+
+    def works_out(self, one: Said) -> bool:
+        """Whether it has the equations of a step that has any."""
+        return bool(one.equations) and one.equations <= self._beside.keys()
+
+    def backs(self, one: Said) -> bool:
+        """Whether all of it is said."""
+        if one.equations:
+            return self.works_out(one) and one.whole <= set[str]().union(*(self._beside[e] for e in one.equations))
+        found = min((self._concluding.get(number, []) for number in one.concluded), key=len)
+        return any(one.whole <= other.whole and one.concluded <= other.concluded for other in found)
+
+
+@lru_cache(maxsize=32_768)  # a search looks again and again at the same steps
+def said(text: str, names: frozenset[str]) -> Said:
+    """Read a step."""
+    reading = read_sentence(plain(text))
+    read = [[tuple(sorted(numbers_of(side))) for side in sides if side.strip() != "x"] for sides in _equations(reading)]
+    numbers = reading.numbers.union(*(side for sides in read for side in sides))
+    named = names.intersection(_CAPITALIZED.findall(text))
+    return Said(
+        numbers,
+        named,
+        numbers | named | frozenset(_ORDINAL.findall(text)),
+        frozenset(frozenset(sides) for sides in read),
+        frozenset(number for sides in read for number in sides[-1]) or numbers,
+    )
+
+
+def _equations(reading: Reading) -> tuple[Texts, ...]:
+    return (*reading.equations, *reading.about_x)
+
+
+@lru_cache(maxsize=64)
+def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, ...]:
+    """Return what each step states, beside what right solutions do; a number is new where the solution states it
+    first."""
+    names = frozenset(_NAME.findall(question))
+    before = Backing(_SENTENCE_END.split(question), names)
+    theirs = Backing((text for texts in right for text in texts), names)
+    kinds = []
+    for text in steps:
+        one = said(text, names)
+        kinds.append(FALSE if states_false(text) else _kind(one, before, theirs))
+        before.add(one)
+    return tuple(kinds)
+
+
+def _kind(one: Said, before: Backing, right: Backing) -> int:
+    if not one.numbers or (not one.equations and before.backs(one)):
+        return NOTHING
+    if one.names and not one.equations:
+        return ALONE
+    if not right.numbers:
+        return UNKNOWN
+    if right.backs(one):
+        return BACKED
+    return ALONE if right.works_out(one) or not one.numbers - before.numbers <= right.numbers else OTHER
