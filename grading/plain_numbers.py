@@ -32,6 +32,7 @@ _COMPOUND = re.compile(
 _LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}", re.ASCII)
 """How programs write whole numbers in other bases."""
 _AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", re.ASCII | re.IGNORECASE)
+_A_PART = re.compile(rf"^an? (?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -108,8 +109,8 @@ def _compound(text: str) -> PlainNumber | None:
 
 
 def _in_words(text: str) -> PlainNumber | None:
-    """Read ``twelve`` and ``twelve apples``."""
-    found = read_cardinal(text.strip()) if text[:1].isalpha() else None
+    """Read ``twelve``, ``twelve apples`` and ``a half``."""
+    found = read_cardinal(_A_PART.sub("one ", text.strip())) if text[:1].isalpha() else None
     unit = read_unit(found[1]) if found else None
     if found is None or unit is None:
         return None

@@ -23,7 +23,7 @@ SAME = [
     (r"\mathbb{R} \setminus \{1,2\}", r"x \neq 1, x \neq 2"), (r"x \ne 1, 2", r"x \neq 1, x \neq 2"),
     ("(1,3)", "x>1, x<3"),
     (r"(-1,0)\cup(0,1)", r"-1<x<1, x \ne 0"), ("2500000", "two and a half million"),
-    ("-3.5", "negative three and a half"),
+    ("-3.5", "negative three and a half"), ("0.5", "a half"),
 ]  # fmt: skip
 DIFFERENT = [
     ("1", "1,1,1"), ("3", "$1$ $2$ $3$"), ("3", "1 2 3"), ("123", "1 2 3"), ("1/3", "0.3333333"), (r"\frac13", "0.333"),
