@@ -42,10 +42,6 @@ BODY_BYTES = 64 << 10
 Endpoint = Callable[[Request], Response]
 
 
-class Missing(LookupError):
-    """There is nothing at this address."""
-
-
 class Viewer:
     """One run on view."""
 
@@ -102,7 +98,7 @@ class Viewer:
     def tree(self, request: Request) -> Response:
         _, row, about = self._row(request)
         if not isinstance(row, LabeledProblem):
-            raise Missing("it is not labeled yet, so no completions were drawn")
+            raise IndexError("it is not labeled yet, so no completions were drawn")
         completions = len(row.evidence) + len(row.further)
         return self.html("tree", problem=row.problem, nodes=tree_of(row), completions=completions, **about)
 
@@ -110,7 +106,7 @@ class Viewer:
         _, row, about = self._row(request)
         number = request.path_params["solution"]
         if not isinstance(row, LabeledProblem) or not 1 <= number <= len(row.solutions):
-            raise Missing("there is no such solution")
+            raise IndexError("there is no such solution")
         model = model_of(self.run, self.layout)
         return self.html(
             "questions",
@@ -131,10 +127,10 @@ class Viewer:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
         path = request.path_params
         if path["stage"] not in ROW_STAGES:
-            raise Missing("there is no such stage")
+            raise IndexError("there is no such stage")
         address = Address(path["stage"], path["shard"], path["row"])
         if not self.layout.shard(address.stage, address.shard).exists():
-            raise Missing("there is no such shard, or it is being redone")
+            raise IndexError("there is no such shard, or it is being redone")
         row = read_problem(self.layout, address)
         query = asked_for(request.query_params)
         try:
@@ -158,7 +154,7 @@ class Viewer:
         def shown(request: Request) -> Response:
             try:
                 return endpoint(request)
-            except (Missing, IndexError) as error:
+            except IndexError as error:
                 return self.html("error", 404, title="Not found", text=str(error))
             except (RunFailed, BadInput, OSError) as error:
                 return self.html("error", 500, title="Cannot be read", text=str(error))
@@ -188,7 +184,7 @@ def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
 
 
 def _nothing(request: Request) -> Response:
-    raise Missing("there is nothing at this address")
+    raise IndexError("there is nothing at this address")
 
 
 def view(
