@@ -19,14 +19,14 @@ from starlette.types import ASGIApp
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Ints, Row
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
 from stepforge.pipelines.serving.meter import Meter
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.viewer.catalog import Address, Catalog
+from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
 from stepforge.pipelines.viewer.problem_view import read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
@@ -140,11 +140,13 @@ class Viewer:
         return address, row, {"address": address, "query": query, "place": place, **self._beside(query, place)}
 
     def _beside(self, query: ListQuery, place: int) -> Mapping[str, object]:
-        order: Ints | list[int] = self.listing.order(query, place + 1)[0] if place > 0 else []
+        if place < 1:  # not opened from a list
+            return {"before": None, "after": None, "fitting": 0}
+        order, columns, *_ = self.listing.order(query, place + 1)
         beside = {}
         for name, other in (("before", place - 1), ("after", place + 1)):
             known = 0 < other <= len(order)
-            beside[name] = f"/problem/{self.catalog.address(int(order[other - 1]))}" if known else None
+            beside[name] = f"/problem/{address_of(columns, int(order[other - 1]))}" if known else None
         return {**beside, "fitting": len(order)}
 
     def page(self, endpoint: Endpoint) -> Endpoint:
