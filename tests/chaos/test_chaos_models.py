@@ -60,7 +60,7 @@ def test_a_server_that_comes_back_with_another_model_is_waited_for_and_never_ask
         return 503 if asked.number <= 80 else asked.honest()
 
     strong.behavior = goes
-    said = run(two_models(tmp_path, first.address, strong.address, patience=5), out, expect=1)
+    said = run(two_models(tmp_path, first.address, strong.address, patience=2), out, expect=1)
     assert "it serves C now; B is needed" in said
     said = run(two_models(tmp_path, first.address, strong.address), out, expect=2)
     assert f"engines.strong: {out} was made with B, and now it is C" in said

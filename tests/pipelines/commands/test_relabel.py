@@ -17,7 +17,7 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import PeopleRule
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.commands.relabel import calibrated_by_people
-from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
+from stepforge.pipelines.reports.error_sets import in_half
 from stepforge.pipelines.review.findings import add_findings
 from stepforge.pipelines.run_folder.pooled_rates import settled
 from stepforge.pipelines.storage.checksummed import read_checksummed
@@ -28,6 +28,8 @@ from stepforge.schemas.review import Finding, StepFinding
 from stepforge.schemas.rollout import PeopleLabel
 
 OMEGA, BOTH = OmegaPRM(grow=False), Consensus()
+FEW = 40
+"""Labels of people that are enough to calibrate on, in these tests."""
 RUN = a_run(
     seed=3,
     problems=40,
@@ -153,9 +155,12 @@ def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledPr
     return row.model_copy(update={"solutions": tuple(solutions)})
 
 
-def test_half_of_peoples_labels_calibrate_and_the_other_half_is_not_looked_at(done: Path) -> None:
+def test_half_of_peoples_labels_calibrate_and_the_other_half_is_not_looked_at(
+    done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepforge.pipelines.commands.relabel.LEAST_LABELS", FEW)
     part, plain, nobody = ChangePoint(), rows(done), PeopleRule()
-    while sum(len(row.solutions) for row in plain) > LEAST_LABELS + 8:
+    while sum(len(row.solutions) for row in plain) > FEW + 8:
         plain.pop()
     judged = [[judged_by_people(row, first_half_only=half) for row in plain] for half in (False, True)]
     fitted = [calibrated_by_people(part, few, nobody) for few in judged]
@@ -177,7 +182,7 @@ def found(row: LabeledProblem, solution: LabeledSolution) -> list[StepFinding]:
 
 @pytest.fixture(scope="module")
 def judged_rows() -> list[LabeledProblem]:
-    return labeled_rows(26)
+    return labeled_rows(12)
 
 
 def relabeled_by(rule: str, folder: Path) -> dict[str, Any]:
@@ -189,8 +194,9 @@ def relabeled_by(rule: str, folder: Path) -> dict[str, Any]:
 
 
 def test_reviewers_findings_calibrate_like_labels_that_came_with_the_problems(
-    judged_rows: list[LabeledProblem], tmp_path: Path
+    judged_rows: list[LabeledProblem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("stepforge.pipelines.commands.relabel.LEAST_LABELS", FEW)
     layout = a_view_run(tmp_path / "out", judged_rows)
     before = relabeled_by("posterior", tmp_path / "out")["model"]["rates"]
     add_findings(layout, [one for row in judged_rows for s in row.solutions for one in found(row, s)])

@@ -52,8 +52,8 @@ def hostile(canary: Path) -> list[str]:
 def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = hostile(canary)
-    honest = [rf"{hard(i + 1)} - {i + i % 2}" for i in range(len(attacks))]
-    mixed = [answer for pair in zip(attacks, honest, strict=True) for answer in pair]
+    honest = [rf"{hard(i + 1)} - {i + i % 2}" for i in range(12)]
+    mixed = [*attacks[: -len(honest)], *(x for pair in zip(attacks[-len(honest) :], honest, strict=True) for x in pair)]
 
     async def work() -> list[Outcome]:
         async with PooledGrader(limit_seconds=1.0, quick_seconds=0.25) as grader:
@@ -62,8 +62,9 @@ def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcomes = asyncio.run(work())
     assert len(attacks) >= 40
-    assert "correct" not in outcomes[::2]
-    assert outcomes[1::2] == ["correct" if i % 2 else "wrong" for i in range(len(attacks))]
+    found = dict(zip(mixed, outcomes, strict=True))
+    assert "correct" not in [found[attack] for attack in attacks]
+    assert [found[answer] for answer in honest] == ["correct" if i % 2 else "wrong" for i in range(12)]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 300_000  # KiB
     assert not canary.exists()
 
