@@ -21,11 +21,13 @@ class NotRecorded(LookupError):
 class RecordedPolicy:
     """Implements ``schemas.protocols.Policy`` for one problem."""
 
-    def __init__(self, row: LabeledProblem, seed: int) -> None:
+    def __init__(self, row: LabeledProblem, seed: int | None) -> None:
+        """Without a seed the completions keep the order in which they were drawn."""
         self.identity: PolicyIdentity = row.policy
         self._known = completions_by_prefix(row)
-        for prefix, recorded in self._known.items():
-            rng_of(seed, row.problem.id, prefix).shuffle(recorded)
+        if seed is not None:
+            for prefix, recorded in self._known.items():
+                rng_of(seed, row.problem.id, prefix).shuffle(recorded)
         self._given: dict[str, int] = {}
         self.reused = 0
         """Completions given out again, because the recording had no more for their prefix."""

@@ -15,9 +15,9 @@ from stepforge.labelers import ChangePoint, Labeler
 from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
-from stepforge.labelers.evidence.replay import completions_by_prefix, completions_drawn, solved_part, stored_evidence
+from stepforge.labelers.evidence.replay import completions_drawn, solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader
+from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed
@@ -26,7 +26,6 @@ from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, Sampling
 from stepforge.schemas.rollout import Outcome, Rollout, Step
 
 Drawn = list[tuple[tuple[Step, ...], list[Rollout]]]
@@ -58,24 +57,19 @@ class Asked(NamedTuple):
     """False if the labeler's order could not be recovered: then they are in the order of their prefixes."""
 
 
-class _OnceMore:
-    """A policy that replays a labeler's own completions and records its requests."""
+class _OnceMore(RecordedPolicy):
+    """Gives a labeler its own completions once more, each once, and records its requests."""
 
     def __init__(self, row: LabeledProblem) -> None:
-        self.identity = row.policy
-        self._left = completions_by_prefix(row)
+        super().__init__(row, seed=None)
         self.asked: Drawn = []
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        left = self._left.get("".join(step.text for step in prefix), [])
-        if len(left) < n:
+        given = await super().sample(problem, prefix, n=n, seed=seed)
+        if self.reused:
             raise NotRecorded(problem.id)
-        given = [left.pop(0) for _ in range(n)]
         self.asked.append((tuple(prefix), given))
         return given
-
-    async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
-        raise NotRecorded(text)
 
 
 def model_of(run: RunFile, layout: Layout) -> ChangePoint:

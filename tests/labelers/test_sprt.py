@@ -8,7 +8,7 @@ from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
 from stepforge.labelers import SPRT, OmegaPRM
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
-from stepforge.labelers.sprt import base_ratio
+from stepforge.labelers.sprt import base_ratio, two_values
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -79,3 +79,22 @@ def test_right_and_truncated_solutions_are_not_asked_about() -> None:
     assert not policy.asked
     assert labeled.solutions[0].verdict.finds_no_error
     assert labeled.solutions[1].verdict.abstained
+
+
+@pytest.mark.parametrize("budget", [0, 1, 5])
+def test_a_search_keeps_its_budget_and_has_no_verdict_where_it_ends_too_early(budget: int) -> None:
+    policy = breaks_at(4, 0.7, 0.05)
+    evidence = Evidence(ROW, policy, EqualGrader(), 0)
+    verdict = asyncio.run(SPRT().search(solution_trajectory(ROW.rollouts[1]), evidence, budget))
+    assert sum(policy.asked.values()) == budget
+    assert verdict.abstained
+
+
+def test_the_likeliest_of_two_values_is_where_stored_completions_turn() -> None:
+    evidence = Evidence(ROW, breaks_at(4, 1.0, 0.0), EqualGrader(), 0)
+    path = solution_trajectory(ROW.rollouts[1])
+    for count in (2, 4, 5, 7):
+        asyncio.run(evidence.more(path, count, 3))
+    found = two_values(path, evidence)
+    assert sum(found) == pytest.approx(1.0)
+    assert max(range(9), key=found.__getitem__) == 4
