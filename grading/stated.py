@@ -6,7 +6,7 @@ number at the front (``5 pairs = 5 * 2 = 10 shoes``) and what is only about equa
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -87,14 +87,9 @@ def recalculated(texts: Iterable[str], answer: str) -> str | None:
     next step might be another.
     """
     right: dict[Fraction | None, Fraction] = {}
-
-    def mended(match: re.Match[str]) -> str:
-        value = fraction(match[0])
-        return f"({right[value]})" if value in right else match[0]
-
     for sides in (sides for text in texts for sides in _calculations(text)):
         told, expression = fraction(sides[-1]), next(filter(_OPERATION.search, reversed(sides[:-1])))
-        exact = fraction(_TERM.sub(mended, expression))
+        exact = fraction(_corrected(expression, right))
         if told is None or exact is None or (exact == 0) != (told == 0):
             return None
         if exact == fraction(expression) and holds(sides):  # as it stands, perhaps rounded
@@ -104,6 +99,20 @@ def recalculated(texts: Iterable[str], answer: str) -> str | None:
     if value is None or abs(value) not in right:
         return None
     return str(right[abs(value)] if value > 0 else -right[abs(value)])
+
+
+def _corrected(expression: str, right: Mapping[Fraction | None, Fraction]) -> str:
+    """Put the right value in an operand's place, once for each: in ``3 * 3 mod 17`` the other 3 is the problem's."""
+    used: set[Fraction | None] = set()
+
+    def term(match: re.Match[str]) -> str:
+        value = fraction(match[0])
+        if value not in right or value in used:
+            return match[0]
+        used.add(value)
+        return f"({right[value]})"
+
+    return _TERM.sub(term, expression)
 
 
 def _calculations(text: str) -> Iterator[tuple[str, ...]]:
