@@ -115,13 +115,13 @@ def _corrected(expression: str, right: Mapping[Fraction | None, Fraction]) -> st
     return _TERM.sub(term, expression)
 
 
-def _calculations(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
-    for found in stretches(plain(_PERCENT.sub(r"(\1/100)", text))):
-        sides = tuple(side for side in found if side != "x")
-        worked = any(map(_OPERATION.search, sides[:-1])) and not any("x" in side for side in sides)
-        if worked and _TERM.fullmatch(sides[-1].strip("-() ")):
-            yield sides
+@lru_cache(maxsize=4096)
+def _calculations(text: str) -> list[tuple[str, ...]]:
+    """Return the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
+    found = [tuple(s for s in sides if s != "x") for sides in stretches(plain(_PERCENT.sub(r"(\1/100)", text)))]
+    numbers = [sides for sides in found if sides and not any("x" in side for side in sides)]
+    worked = [sides for sides in numbers if any(map(_OPERATION.search, sides[:-1]))]
+    return [sides for sides in worked if _TERM.fullmatch(sides[-1].strip("-() "))]
 
 
 def plain(text: str) -> str:
