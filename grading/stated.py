@@ -6,7 +6,7 @@ number at the front (``5 pairs = 5 * 2 = 10 shoes``) and what is only about equa
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -87,14 +87,9 @@ def recalculated(texts: Iterable[str], answer: str) -> str | None:
     next step might be another.
     """
     right: dict[Fraction | None, Fraction] = {}
-
-    def mended(match: re.Match[str]) -> str:
-        value = fraction(match[0])
-        return f"({right[value]})" if value in right else match[0]
-
     for sides in (sides for text in texts for sides in _calculations(text)):
         told, expression = fraction(sides[-1]), next(filter(_OPERATION.search, reversed(sides[:-1])))
-        exact = fraction(_TERM.sub(mended, expression))
+        exact = fraction(_corrected(expression, right))
         if told is None or exact is None or (exact == 0) != (told == 0):
             return None
         if exact == fraction(expression) and holds(sides):  # as it stands, perhaps rounded
@@ -106,13 +101,27 @@ def recalculated(texts: Iterable[str], answer: str) -> str | None:
     return str(right[abs(value)] if value > 0 else -right[abs(value)])
 
 
-def _calculations(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
-    for found in stretches(plain(_PERCENT.sub(r"(\1/100)", text))):
-        sides = tuple(side for side in found if side != "x")
-        worked = any(map(_OPERATION.search, sides[:-1])) and not any("x" in side for side in sides)
-        if worked and _TERM.fullmatch(sides[-1].strip("-() ")):
-            yield sides
+def _corrected(expression: str, right: Mapping[Fraction | None, Fraction]) -> str:
+    """Put the right value in an operand's place, once for each: in ``3 * 3 mod 17`` the other 3 is the problem's."""
+    used: set[Fraction | None] = set()
+
+    def term(match: re.Match[str]) -> str:
+        value = fraction(match[0])
+        if value not in right or value in used:
+            return match[0]
+        used.add(value)
+        return f"({right[value]})"
+
+    return _TERM.sub(term, expression)
+
+
+@lru_cache(maxsize=4096)
+def _calculations(text: str) -> list[tuple[str, ...]]:
+    """Return the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
+    found = [tuple(s for s in sides if s != "x") for sides in stretches(plain(_PERCENT.sub(r"(\1/100)", text)))]
+    numbers = [sides for sides in found if sides and not any("x" in side for side in sides)]
+    worked = [sides for sides in numbers if any(map(_OPERATION.search, sides[:-1]))]
+    return [sides for sides in worked if _TERM.fullmatch(sides[-1].strip("-() "))]
 
 
 def plain(text: str) -> str:

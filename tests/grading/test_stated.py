@@ -62,6 +62,7 @@ def test_numbers_are_read_from_any_notation() -> None:
     ("solution", "answer", "comes_to"),
     [
         ("a = 3 * 4 = 11\nb = 11 + 5 = 16\n", "16", "17"),
+        ("a = 3 * 4 mod 17 = 3\nb = 3 * 3 mod 17 = 9\n", "9", "2"),  # 12 * 3
         ("D = 9 - 12 = -2\nx = -2 / 3 = -2/3\n", "-2/3", "-1"),
         ("3 * 4 is 11. Then 11 - 5 = 7 is left.\n", "7", "7"),  # a second mistake makes up for the first
         ("20 / 6 = 3 boxes, and 3 * $7 = $24.\n", "$24", "21"),
