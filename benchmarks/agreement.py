@@ -106,8 +106,8 @@ def show_references(rows: Sequence[SolvedProblem], how: str, thresholds: Sequenc
         found = []
         for row in rows:
             answer = part.contradiction(replaced(row, how))
-            settled = decide(row.problem.answer, answer, row.problem.answer_kind) == "correct"
-            found.append(Found(part.contradiction(row) is not None, answer is not None, settled))
+            true = decide(row.problem.answer, answer, row.problem.answer_kind) == "correct"
+            found.append(Found(part.contradiction(row) is not None, answer is not None, true))
         precision, recall, settled = _figures(found)
         rng = Random(1)
         drawn = [_figures(rng.choices(found, k=len(found))) for _ in range(DRAWS)]
