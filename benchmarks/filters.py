@@ -13,7 +13,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measured import machine
 from stepforge.filters import (
     Consistent,
     Corpus,
@@ -221,7 +221,7 @@ def main() -> None:
                 figures = by_row(options.inside, options.rows)
         print(json.dumps(figures))
         return
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(f"{'filter':20} {'rows':>9} {'CPU s':>8} {'rows/s':>9} {'MiB':>7} {'dropped':>8}")
     for name in [*options.only, *(["datatrove"] if options.datatrove else [])]:
         command = [sys.executable, "-m", "benchmarks.filters", "--rows", str(options.rows), "--inside", name]

@@ -1,6 +1,6 @@
 """Labelers on invented policies: V is known at every prefix, and nothing but completions tells anything.
 
-Usage: python benchmarks/labeler_simulation.py [--problems N] [--seeds S ...] [--write]
+Usage: python benchmarks/labeler_simulation.py [SEED ...] [--problems N] [--write]
 
 Five kinds of policy, mixed alike: V stays at the base rate until the error (flat), rises to 1 (rising), jumps at one
 key step (cliff), is either high or low and unsteady (bimodal), or comes back after the error in 15 % (recovery). Steps
@@ -12,19 +12,19 @@ accurate of ``omega_prm`` (curtailed, k = 4 and 8) and ``sprt`` whose tokens, so
 fewer. Developed on seeds below 100; figures are from seeds 100, 101 and 102, 200 problems each.
 """
 
-import argparse
 import asyncio
 import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import typer
 
+from benchmarks.measured import RESULTS
 from stepforge.labelers import SPRT, ChangePoint, Labeler, OmegaPRM
 from stepforge.labelers.change_point.model import Observed, posterior
 from stepforge.labelers.change_point.rates import Rates
@@ -39,7 +39,6 @@ IDENTITY = PolicyIdentity(
     model="invented", digest="", engine="", engine_version="", temperature=1, top_p=1, max_tokens=9999, prompt=""
 )
 PILOT = 48
-RESULTS = Path(__file__).parent / "results" / "labeler_simulation.json"
 
 
 class World(NamedTuple):
@@ -235,13 +234,9 @@ def milliseconds(steps: int) -> float:
     return (time.process_time() - began) * 200
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--problems", type=int, default=200)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
-    arguments = parser.parse_args()
-    result = compared(arguments.seeds, arguments.problems)
+def main(seeds: Annotated[list[int] | None, typer.Argument()] = None, problems: int = 200, write: bool = False) -> None:
+    """``write``: the results file, too."""
+    result = compared(seeds or [100, 101, 102], problems)
     result["cpu_milliseconds_of_a_posterior_of_500_steps"] = round(milliseconds(500), 1)
     for one in result["rows"]:
         kinds = " ".join(f"{k} {v:.2f}" for k, v in one["by_kind"].items())
@@ -249,9 +244,9 @@ def main() -> None:
     for name, found in result["against"].items():
         print(f"change_point minus {name}: {found}")
     print(f"posterior of 500 steps: {result['cpu_milliseconds_of_a_posterior_of_500_steps']} ms")
-    if arguments.write:
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if write:
+        (RESULTS / "labeler_simulation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

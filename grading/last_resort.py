@@ -48,6 +48,10 @@ _OTHER_SCRIPT = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u0900-\u0e7f\u3040-\u30
 _GOES_ON = re.compile(r",\s|;|\b(?:so|is|are|was|were|has|have|had|means|gives)\b")
 PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{ ])\s[A-Za-z]{2,}|\d\s+[A-Za-z]{2,}")
 _NO_PROSE = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}")
+_ROUNDED = re.compile(
+    r"(?:=|\b(?:is|are|be)\b)\s*([-\u2212]?\$?\d[\d.,/]*%?)\s*(?:\u2248|,?\s+or\s+(?:about|approximately|roughly)\b)"
+)
+"""An exact value, before what it is rounded to."""
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
 
 
@@ -73,6 +77,8 @@ def whole_answer(text: str) -> str | None:
 def last_value(text: str) -> str | None:
     """Return the last number or formula of the last sentence that has one; of a text without any, the last in words."""
     for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
+        if (rounded := _ROUNDED.search(sentence)) is not None:
+            return rounded[1].rstrip(",.")
         aside = _ASIDE.search(sentence)
         before = values_of(sentence[: aside.start()]) if aside is not None else []
         if before and aside is not None:  # the same quantity once more, or how it came about

@@ -67,7 +67,7 @@ _EXPLAINS = re.compile(
     r"hence|therefore|thus|giving|meaning|making|i\.e|e\.g|in total|in all|altogether|respectively|using|given"
     r"|yielding)\b"
     r"|[,;]\s+(?!(?:and|or)\b)(?=[^\W\d_]{2,}(?:\s|$|[,.]))(?![A-Za-z]+\s*=)|,?\s+(?:and|or)\s+(?=(?:so|we|he|she"
-    r"|it|they|the|this|that|you|I|not|a)\b)"
+    r"|about|approximately|roughly|it|they|the|this|that|you|I|not|a(?! (?:half|third|quarter)\b))\b)"
 )
 _SAYS = re.compile(r"\s+(?:is|are|was|were|has|have)\b")
 _AFTER_NUMBER = re.compile(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stepforge.grading.number_words import read_cardinal
-from stepforge.grading.units import Unit, ratio, read_unit
+from stepforge.grading.units import PARTS, Unit, ratio, read_unit
 
 _EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.])"
 """Unlike ``1.234``, these can be read in one way only."""
@@ -31,6 +31,8 @@ _COMPOUND = re.compile(
 )
 _LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}", re.ASCII)
 """How programs write whole numbers in other bases."""
+_AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", re.ASCII | re.IGNORECASE)
+_A_PART = re.compile(rf"^an? (?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -61,6 +63,8 @@ def read_number(text: str) -> PlainNumber | None:
     """Return the number that a cleaned answer is; None where it is anything else or more than one number."""
     if text.startswith("0") and _LITERAL.fullmatch(text.strip()):
         return PlainNumber(Fraction(int(text, 0)), Unit())
+    if (parted := _with_part(text)) is not None:
+        return parted
     ordinal = _ORDINAL.fullmatch(text.strip())
     match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
     if match is None or "..." in text or (match["sign"] and match["inner"]):
@@ -73,6 +77,17 @@ def read_number(text: str) -> PlainNumber | None:
         unit = Unit("dollar", unit.scale, unit.other)
     value = -value if "-" in (match["sign"], match["inner"]) else value
     return PlainNumber(value * unit.scale, unit, None if unit.other is None else value * unit.other)
+
+
+def _with_part(text: str) -> PlainNumber | None:
+    """Read ``two and a half million``."""
+    parted = _AND_A_PART.fullmatch(text.strip())
+    whole, one = (read_number(parted[1]), read_number(f"1{parted[3]}")) if parted else (None, None)
+    if parted is None or whole is None or one is None or whole.unit.name:
+        return None
+    part = Fraction(-1 if whole.value < 0 else 1, PARTS[parted[2].lower()])
+    value = whole.value + part
+    return PlainNumber(value * one.value, one.unit, None if one.other is None else value * one.other)
 
 
 def _compound(text: str) -> PlainNumber | None:
@@ -94,8 +109,8 @@ def _compound(text: str) -> PlainNumber | None:
 
 
 def _in_words(text: str) -> PlainNumber | None:
-    """Read ``twelve`` and ``twelve apples``."""
-    found = read_cardinal(text.strip()) if text[:1].isalpha() else None
+    """Read ``twelve``, ``twelve apples`` and ``a half``."""
+    found = read_cardinal(_A_PART.sub("one ", text.strip())) if text[:1].isalpha() else None
     unit = read_unit(found[1]) if found else None
     if found is None or unit is None:
         return None

@@ -43,10 +43,10 @@ class Puzzle(Record, ABC):
     def read(cls, question: str) -> Self | None:
         """Return the puzzle that a question states; None if it states none of this kind."""
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(cls.text))
-        found = re.search(pattern, question) if len(question) <= LONGEST else None
+        if len(question) > LONGEST or (found := re.search(pattern, question)) is None:
+            return None
         try:
-            settings = {name: cls._setting(name, told) for name, told in found.groupdict().items()} if found else {}
-            puzzle = cls.model_validate(settings)
+            puzzle = cls.model_validate({name: cls._setting(name, told) for name, told in found.groupdict().items()})
         except ValidationError:
             return None
         return puzzle if puzzle.question in question else None

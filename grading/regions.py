@@ -5,7 +5,7 @@ r"""Regions of the number line: intervals, unions, inequalities, ``x \ne 2`` and
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
 from stepforge.grading.equality import same_formula
@@ -39,7 +39,7 @@ class Region:
 
 
 _CUP = re.compile(r"\\(?:cup|bigcup)(?![A-Za-z])|\bU\b")
-_OR = re.compile(r"\\text\{\s*or\s*\}|\s+or\s+|\\(?:lor|vee)(?![A-Za-z])|,")
+_OR = re.compile(r"\\text\{\s*or\s*\}|\s+or\s+|\\(?:lor|vee)(?![A-Za-z])")
 _AND = re.compile(r"\\text\{\s*and\s*\}|\s+and\s+|\\(?:land|wedge)(?![A-Za-z])")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|ne)(?![A-Za-z])")
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?")
@@ -60,7 +60,7 @@ def read_region(text: str) -> Region | None:
     """Return the region that an inequality, a union or a difference of sets is; None for a lone interval."""
     try:
         if _RELATION.search(text) and "\\{" not in text:
-            return _joined([piece for part in _OR.split(text) if part.strip() for piece in _inequality(part)])
+            return _inequalities(text)
         if _REALS.search(text):
             return _reals(text)
         if _CUP.search(text):
@@ -130,6 +130,18 @@ def _end(text: str, after: bool, infinite: End | None = None) -> End:
     if place is None:
         raise _NotARegion
     return End(place, after, formula)
+
+
+def _inequalities(text: str) -> Region:
+    """Read inequalities with "or" or a comma between; commas mean "and" where "or" would leave nothing out."""
+    listed = [part for part in re.split(rf"{_OR.pattern}|,", text) if part.strip()]
+    variable, unequal, _ = listed[0].partition("\\ne")
+    whole = [part if _RELATION.search(part) or not unequal else variable + unequal + part for part in listed]
+    parts = [_inequality(part) for part in whole]
+    region = _joined([piece for pieces in parts for piece in pieces])
+    if region.pieces == (_EVERYTHING,) and not _OR.search(text):
+        return _joined(reduce(_overlap, parts))
+    return region
 
 
 def _inequality(text: str) -> list[Interval]:

@@ -23,7 +23,7 @@ _NOT_UNITS = words(
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SUFFIXES = {"K": 10**3, "k": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
 _COUNTS = {"dozen": 12, "score": 20, "gross": 144}
-_PARTS = {
+PARTS = {
     "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
     "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000,
 }  # fmt: skip
@@ -55,7 +55,9 @@ _SIZES: dict[str, tuple[str, Fraction]] = {
     for name, size in zip(listed.split()[::2], listed.split()[1::2], strict=True)
 }
 _KINDS = {"calendar": "time", "span": "length", "weight": "mass", "measure": "volume"}
-_SINGLE = {"degree": "angle", "radian": "angle", "euro": "money"}
+_MEASURES = {name: _KINDS.get(kind, kind) for name, (kind, _) in _SIZES.items()}
+_MEASURES |= {"degree": "angle", "radian": "angle", "euro": "money"}
+_WORD = re.compile(r"[^/^\d ]+")
 
 _TOKEN = re.compile(
     r"\\text\{(?P<text>[^{}]*)\}|(?P<word>[^\W\d_]+(?:\.[a-z]\b)?)|(?P<power>\^\s*\{?\s*(?P<exponent>-?\d)\s*\}?)|(?P<per>/)"
@@ -84,9 +86,10 @@ class Unit:
 
     @property
     def measure(self) -> str | None:
-        """What the unit measures, where units of the same measure convert into each other."""
-        known = _SIZES.get(self.name)
-        return _KINDS.get(known[0], known[0]) if known else _SINGLE.get(self.name)
+        """What it measures, as ``length`` or ``length/time``: units of one measure convert into each other."""
+        if not all(word in _MEASURES for word in _WORD.findall(self.name) or [""]):
+            return None
+        return _WORD.sub(lambda word: _MEASURES[word[0]], self.name).replace("length^3", "volume")
 
 
 def ratio(one: Unit, other: Unit) -> Fraction | None:
@@ -105,9 +108,9 @@ def read_unit(text: str) -> Unit | None:
         return None
     scale, words = _scale(words, glued=not text.startswith((" ", "\\")))
     other: Fraction | None = None
-    if words and words[0][0] in _COUNTS | _PARTS:
+    if words and words[0][0] in _COUNTS | PARTS:
         first = words.pop(0)[0]
-        other, scale = scale, scale * (_COUNTS.get(first) or Fraction(1, _PARTS[first]))
+        other, scale = scale, scale * (_COUNTS.get(first) or Fraction(1, PARTS[first]))
     if words and words[0][0] in ("squared", "cubed"):
         return None
     if any(word in _TURNED for word, _ in words):

@@ -30,7 +30,6 @@ NEED_TORCH = (
     "engines/test_engine_parts.py",
     "engines/test_vllm_arguments.py",
     "scorers/",
-    "benchmarks/test_usefulness",
     "commands/test_rounds.py",
     "generators/test_search.py",
 )

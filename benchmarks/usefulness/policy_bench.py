@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.usefulness.resampling import Array, averaged, estimate, weights
+from benchmarks.usefulness.resampling import averaged, estimate, weights
 from benchmarks.usefulness.settings import PolicyArm, RowsFrom, UsefulnessFile
 from stepforge.filters.duplicates import question_key
 from stepforge.generators.policy import PromptedPolicy
+from stepforge.pipelines.bench.measure import Array
 from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.run.stages import solve

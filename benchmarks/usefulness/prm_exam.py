@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.usefulness.resampling import Array
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.bench.measure import Array
 from stepforge.pipelines.exports import Stepwise
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import SolvedProblem

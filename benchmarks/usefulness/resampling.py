@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from stepforge.pipelines.bench.measure import Array, resamples
 
 
 class Estimate(NamedTuple):
@@ -17,11 +16,9 @@ class Estimate(NamedTuple):
     high: float
 
 
-def weights(problems: int, resamples: int, seed: int) -> Array:
-    """Return how often each problem is drawn in each resample: (problems, resamples); the first column is all ones."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(problems, np.full(problems, 1 / problems), size=resamples).T.astype(np.float64)
-    return np.concatenate([np.ones((problems, 1)), drawn], axis=1)
+def weights(problems: int, draws: int, seed: int) -> Array:
+    """Return how often each problem is drawn in each resample: (problems, draws); the first column is all ones."""
+    return resamples([True] * problems, draws, seed).T
 
 
 def estimate(samples: Array) -> Estimate:

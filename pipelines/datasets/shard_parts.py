@@ -6,7 +6,6 @@ deleted.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from zipfile import ZipFile
 
 import pyarrow as pa
@@ -44,17 +43,12 @@ def write_part(
                 stream.close()
 
 
-class Part(NamedTuple):
-    """A file of ``write_part``, to be read."""
-
-    path: AnyPath
-
-    def tables(self, export: Export, split: str) -> Iterator[pa.Table]:
-        """Yield the rows; if they are to be thinned, with their classes."""
-        with self.path.open("rb") as file, ZipFile(file) as archive:
-            for name in archive.namelist():
-                if name.startswith(f"{export.name}/{split}/"):
-                    yield pa.ipc.open_stream(archive.read(name)).read_all()
+def read_part(path: AnyPath, export: Export, split: str) -> Iterator[pa.Table]:
+    """Yield the rows of one split of a data set; if they are to be thinned, with their classes."""
+    with path.open("rb") as file, ZipFile(file) as archive:
+        for name in archive.namelist():
+            if name.startswith(f"{export.name}/{split}/"):
+                yield pa.ipc.open_stream(archive.read(name)).read_all()
 
 
 @dataclass(eq=False)

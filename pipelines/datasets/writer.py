@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepforge.pipelines.datasets.columns import About
-from stepforge.pipelines.datasets.shard_parts import BATCH_ROWS, Part, write_part
+from stepforge.pipelines.datasets.shard_parts import BATCH_ROWS, read_part, write_part
 from stepforge.pipelines.datasets.split_files import write_split
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
@@ -102,7 +102,7 @@ class ExportJob(NamedTuple):
 
     def _tables(self, export: AnyExport, split: str) -> Iterator[pa.Table]:
         def tables() -> Iterator[pa.Table]:
-            return chain.from_iterable(Part(path).tables(export, split) for path in listed(self.parts, "*.zip"))
+            return chain.from_iterable(read_part(path, export, split) for path in listed(self.parts, "*.zip"))
 
         most = export.most_of_a_class
         return tables() if most is None else evened(tables, most)

@@ -55,9 +55,9 @@ class LiveTable:
 
     seconds = 1.0
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self) -> None:
         """Colors follow ``NO_COLOR``, as rich's console does."""
-        self._live = Live(console=console or Console(stderr=True), auto_refresh=False)
+        self._live = Live(console=Console(stderr=True), auto_refresh=False)
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:

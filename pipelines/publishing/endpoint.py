@@ -1,13 +1,10 @@
 """Where the Hub is, and the HTTP client that talks to it: timeouts, and the token only for that origin."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from huggingface_hub import set_client_factory
 from huggingface_hub.utils import httpx
-from huggingface_hub.utils._http import default_client_factory
 
 from stepforge.pipelines.engines.server_connection import is_loopback
 from stepforge.schemas.errors import BadInput
@@ -39,14 +36,9 @@ def hub_endpoint() -> str:
     return given.rstrip("/")
 
 
-@contextmanager
-def hub_client(endpoint: str) -> Iterator[None]:
-    """Have ``huggingface_hub`` use our client, which has timeouts (its own has none), until the end of the block."""
+def use_our_client(endpoint: str) -> None:
+    """Have ``huggingface_hub`` use our client from here on: it has timeouts, its own has none."""
     set_client_factory(lambda: _client(endpoint))
-    try:
-        yield
-    finally:
-        set_client_factory(default_client_factory)
 
 
 def _client(endpoint: str) -> httpx.Client:

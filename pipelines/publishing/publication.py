@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import CommitOperationDelete, is_offline_mode
 from huggingface_hub.utils import disable_progress_bars
 
-from stepforge.pipelines.publishing.endpoint import hub_client, hub_endpoint
+from stepforge.pipelines.publishing.endpoint import hub_endpoint, use_our_client
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run, source_licenses
 from stepforge.pipelines.publishing.hub import MAIN, HubRepo
 from stepforge.pipelines.publishing.hub_errors import MOVED
@@ -62,7 +62,8 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
             return
         if missing or token is None:
             raise BadInput(missing or NO_TOKEN)
-        with hub_client(endpoint), redacted_logs(token), _bars_on_terminals_only():
+        use_our_client(endpoint)
+        with redacted_logs(token), _bars_on_terminals_only():
             hub = HubRepo(request.repo, endpoint, token, talk.note)
             plan = _plan(request, local, hub)
             plan.check()

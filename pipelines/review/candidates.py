@@ -3,8 +3,6 @@
 Reading a problem takes milliseconds but its columns microseconds, so a run of a million takes seconds.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from stepforge.pipelines.run_folder.row_index import Names, read_shard_rows
@@ -15,16 +13,11 @@ LEAST = 2000
 """Problems that are always read, however short the queue."""
 
 
-class Candidates(NamedTuple):
-    """Rows to read, by shard."""
+def candidates(layout: Layout, top: int, seed: int) -> tuple[dict[int, set[int]], int]:
+    """Return the rows, by shard, from which a queue of ``top`` items is chosen, and how many solutions the run has.
 
-    rows: dict[int, set[int]]
-    solutions: int
-    """Of the whole run."""
-
-
-def candidates(layout: Layout, top: int, seed: int) -> Candidates:
-    """Return the problems from which a queue of ``top`` items is chosen. Raises RunFailed: a shard is damaged."""
+    Raises RunFailed: a shard is damaged.
+    """
     places, scores, solutions = [], [], 0
     domains, labelers = Names(), Names()
     for path in layout.shards("label"):
@@ -44,4 +37,4 @@ def candidates(layout: Layout, top: int, seed: int) -> Candidates:
     found: dict[int, set[int]] = {}
     for shard, row in where[np.union1d(chosen, drawn)].tolist():
         found.setdefault(shard, set()).add(row)
-    return Candidates(found, solutions)
+    return found, solutions

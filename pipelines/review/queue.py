@@ -124,8 +124,8 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
     worth: list[QueueItem] = []
     gold: list[tuple[float, QueueItem]] = []
-    promising = candidates(layout, top, seed)
-    for row, item in _items(layout, promising.rows, findings):
+    promising, solutions = candidates(layout, top, seed)
+    for row, item in _items(layout, promising, findings):
         if item.value > 0:
             worth.append(item)
         if known := _gold(row, item, seed):
@@ -134,7 +134,7 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
     asked = {item.solution_id for item in chosen}
     golden = [item for _, item in sorted(gold, key=itemgetter(0)) if item.solution_id not in asked]
     golden = golden[: -(-top // (GOLD_EVERY - 1))]
-    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=promising.solutions)
+    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions)
 
 
 def _items(

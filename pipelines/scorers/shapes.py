@@ -59,9 +59,31 @@ class Shape(Record, ABC):
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Return what to read, positions in the order of the steps. Raises ValueError: the solution cannot be read."""
 
-    @abstractmethod
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
         """Return a probability for each position to read; ``outputs`` is a tensor of shape (tokens, outputs)."""
+        read = outputs[list(reading.at)].float()
+        if self.output == "value":
+            shares = read[:, 0].sigmoid()
+        elif self.output == "classes":
+            shares = read.softmax(-1)[:, self.class_of_right]
+        else:
+            shares = read[:, self._columns(tokenizer)].softmax(-1)[:, 0]
+        return [float(share) for share in shares.tolist()]
+
+    @property
+    def class_of_right(self) -> int:
+        return 1
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What a language model writes for right and for wrong; the first token of each is read."""
+        return "+", "-"
+
+    def _columns(self, tokenizer: "ModelTokenizer") -> list[int]:
+        right, wrong = (tokenizer.encode_prompt(text, bos=False)[0] for text in self.words)
+        if right == wrong:
+            raise ValueError("the model's tokenizer cannot tell {!r} from {!r}".format(*self.words))
+        return [right, wrong]
 
 
 class TokenClassification(Shape):
@@ -74,6 +96,10 @@ class TokenClassification(Shape):
     """Follows every step; its last token is read."""
     right_class: int = Field(default=1, ge=0)
 
+    @property
+    def class_of_right(self) -> int:
+        return self.right_class
+
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Encode prompt, steps and separators separately, as both trainers do."""
         bos = tokenizer.bos_token
@@ -83,9 +109,6 @@ class TokenClassification(Shape):
             ids += [*tokenizer.encode_prompt(step, bos=False), *separator]
             at.append(len(ids) - 1)
         return [Reading(tuple(ids), tuple(at))]
-
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        return _floats(outputs[list(reading.at)].float().softmax(-1)[:, self.right_class])
 
 
 class QwenPrm(Shape):
@@ -103,9 +126,6 @@ class QwenPrm(Shape):
         written = "".join(step + self.step_token for step in steps)
         text = tokenizer.chat([*turns, Message(role="assistant", content=written)], answer=False)
         return [_at_tokens(tokenizer.encode_prompt(text, bos=False), tokenizer.token(self.step_token), len(steps))]
-
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        return _floats(outputs[list(reading.at)].float().softmax(-1)[:, 1])
 
 
 class RlhFlow(Shape):
@@ -126,9 +146,6 @@ class RlhFlow(Shape):
             turns.append(Message(role="assistant", content="+"))
         return joined(found)
 
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        return _share(tokenizer, outputs[list(reading.at)], "+", "-")
-
 
 class MathShepherdPrm(Shape):
     """peiyi9979/math-shepherd-mistral-7b-prm: ``ки`` after every step, ``+`` against ``-`` read there."""
@@ -143,9 +160,6 @@ class MathShepherdPrm(Shape):
         text = f"{question} " + "\n".join(f"{step} {self.step_token}" for step in opened)
         token = tokenizer.encode_prompt(self.step_token, bos=False)[-1]
         return [_at_tokens(tokenizer.encode_prompt(text, bos=True), token, len(steps))]
-
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        return _share(tokenizer, outputs[list(reading.at)], "+", "-")
 
 
 class ValueHead(Shape):
@@ -165,9 +179,6 @@ class ValueHead(Shape):
             at.append(len(ids) - 1)
         return [Reading(tuple(ids), tuple(at))]
 
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        return _floats(outputs[list(reading.at), 0].float().sigmoid())
-
 
 ASKED = (
     "Problem:\n{question}\n\nSolution so far:\n{steps}\n\n"
@@ -186,6 +197,10 @@ class GenerativeJudge(Shape):
     chat: bool = True
     """Whether the question is sent through the model's chat template."""
 
+    @property
+    def words(self) -> tuple[str, str]:
+        return self.right, self.wrong
+
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
         """Ask about each step, with those before it."""
         found = []
@@ -197,25 +212,9 @@ class GenerativeJudge(Shape):
             found.append(Reading(ids, (len(ids) - 1,)))
         return joined(found)
 
-    def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
-        """Return the share of the word for right, by the words' first tokens."""
-        return _share(tokenizer, outputs[list(reading.at)], self.right, self.wrong)
-
 
 def _at_tokens(ids: tuple[int, ...], token: int, steps: int) -> Reading:
     at = tuple(place for place, one in enumerate(ids) if one == token)
     if len(at) != steps:
         raise ValueError(SPELLED_OUT)
     return Reading(ids, at)
-
-
-def _share(tokenizer: "ModelTokenizer", outputs: Any, right: str, wrong: str) -> list[float]:
-    """Return one token's probability relative to another's; each is its text's first token."""
-    columns = [tokenizer.encode_prompt(text, bos=False)[0] for text in (right, wrong)]
-    if columns[0] == columns[1]:
-        raise ValueError(f"the model's tokenizer cannot tell {right!r} from {wrong!r}")
-    return _floats(outputs[:, columns].float().softmax(-1)[:, 0])
-
-
-def _floats(values: Any) -> list[float]:
-    return [float(value) for value in values.tolist()]

@@ -8,7 +8,7 @@ another's place is rejected.
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import accumulate, groupby
@@ -119,22 +119,29 @@ def read_rows(
     record: type[R],
     *,
     without: Collection[str] = (),
-    only: Collection[int] | None = None,
+    only: Set[int] | None = None,
     run: str | None = None,
 ) -> Iterator[R]:
     """Yield a shard's records, checksums verified; no more than a few are in memory at a time.
 
     Most of the time goes into making records. List columns with a name in ``without``, nested ones too, are not read
-    and come back empty; with ``only``, records are made only of the rows with these numbers.
+    and come back empty; with ``only``, records are made only of the rows with these numbers, and row groups without any
+    are not read.
     """
     rows = 0
     with _opened(path, record, run) as (file, metadata):
-        for batch in file.iter_batches(ROWS_AT_A_TIME, columns=_leaves(file, without) if without else None):
-            table = pa.Table.from_batches([batch])
-            if only is not None:
-                table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
-            rows += batch.num_rows
-            yield from from_table(table, record, without)
+        columns = _leaves(file, without) if without else None
+        for group in range(file.num_row_groups):
+            end = rows + file.metadata.row_group(group).num_rows
+            if only is not None and only.isdisjoint(range(rows, end)):
+                rows = end
+                continue
+            for batch in file.iter_batches(ROWS_AT_A_TIME, row_groups=[group], columns=columns):
+                table = pa.Table.from_batches([batch])
+                if only is not None:
+                    table = rows_where(table, [rows + i in only for i in range(table.num_rows)])
+                rows += batch.num_rows
+                yield from from_table(table, record, without)
         if rows != metadata["rows"]:
             raise ValueError(f"{rows} rows where {metadata['rows']} were written")
 
@@ -194,7 +201,7 @@ def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
-    """Return one record of a shard; what follows it is not read.
+    """Return one record of a shard; only its row group is read.
 
     Raises:
         IndexError: the shard has no such row.

@@ -19,14 +19,14 @@ from starlette.types import ASGIApp
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Ints, Row
+from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
 from stepforge.pipelines.serving.guard import Limits
 from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
 from stepforge.pipelines.serving.meter import Meter
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.viewer.catalog import Address, Catalog
+from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
 from stepforge.pipelines.viewer.problem_view import read_problem, view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
@@ -40,10 +40,6 @@ from stepforge.schemas.problem import Problem
 HERE = Path(__file__).parent
 BODY_BYTES = 64 << 10
 Endpoint = Callable[[Request], Response]
-
-
-class Missing(LookupError):
-    """There is nothing at this address."""
 
 
 class Viewer:
@@ -102,7 +98,7 @@ class Viewer:
     def tree(self, request: Request) -> Response:
         _, row, about = self._row(request)
         if not isinstance(row, LabeledProblem):
-            raise Missing("it is not labeled yet, so no completions were drawn")
+            raise IndexError("it is not labeled yet, so no completions were drawn")
         completions = len(row.evidence) + len(row.further)
         return self.html("tree", problem=row.problem, nodes=tree_of(row), completions=completions, **about)
 
@@ -110,7 +106,7 @@ class Viewer:
         _, row, about = self._row(request)
         number = request.path_params["solution"]
         if not isinstance(row, LabeledProblem) or not 1 <= number <= len(row.solutions):
-            raise Missing("there is no such solution")
+            raise IndexError("there is no such solution")
         model = model_of(self.run, self.layout)
         return self.html(
             "questions",
@@ -131,10 +127,10 @@ class Viewer:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
         path = request.path_params
         if path["stage"] not in ROW_STAGES:
-            raise Missing("there is no such stage")
+            raise IndexError("there is no such stage")
         address = Address(path["stage"], path["shard"], path["row"])
         if not self.layout.shard(address.stage, address.shard).exists():
-            raise Missing("there is no such shard, or it is being redone")
+            raise IndexError("there is no such shard, or it is being redone")
         row = read_problem(self.layout, address)
         query = asked_for(request.query_params)
         try:
@@ -144,11 +140,13 @@ class Viewer:
         return address, row, {"address": address, "query": query, "place": place, **self._beside(query, place)}
 
     def _beside(self, query: ListQuery, place: int) -> Mapping[str, object]:
-        order: Ints | list[int] = self.listing.order(query, place + 1)[0] if place > 0 else []
+        if place < 1:  # not opened from a list
+            return {"before": None, "after": None, "fitting": 0}
+        order, columns, *_ = self.listing.order(query, place + 1)
         beside = {}
         for name, other in (("before", place - 1), ("after", place + 1)):
             known = 0 < other <= len(order)
-            beside[name] = f"/problem/{self.catalog.address(int(order[other - 1]))}" if known else None
+            beside[name] = f"/problem/{address_of(columns, int(order[other - 1]))}" if known else None
         return {**beside, "fitting": len(order)}
 
     def page(self, endpoint: Endpoint) -> Endpoint:
@@ -158,7 +156,7 @@ class Viewer:
         def shown(request: Request) -> Response:
             try:
                 return endpoint(request)
-            except (Missing, IndexError) as error:
+            except IndexError as error:
                 return self.html("error", 404, title="Not found", text=str(error))
             except (RunFailed, BadInput, OSError) as error:
                 return self.html("error", 500, title="Cannot be read", text=str(error))
@@ -188,7 +186,7 @@ def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
 
 
 def _nothing(request: Request) -> Response:
-    raise Missing("there is nothing at this address")
+    raise IndexError("there is nothing at this address")
 
 
 def view(

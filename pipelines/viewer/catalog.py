@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stepforge.pipelines.run_folder.row_index import COLUMNS, ROW_STAGES, Names, ShardRows, read_shard_rows
+from stepforge.pipelines.run_folder.row_index import COLUMNS, ROW_STAGES, Columns, Names, ShardRows, read_shard_rows
 from stepforge.pipelines.storage.layout import FOLDERS, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.pipelines.storage.store import AnyPath
@@ -32,6 +32,11 @@ class Address(NamedTuple):
         return f"{self.stage}/{self.shard}/{self.row}"
 
 
+def address_of(columns: Columns, place: int) -> Address:
+    stage, shard, row = (int(columns[name][place]) for name in ("stage", "shard", "row"))
+    return Address(ROW_STAGES[stage], shard, row)
+
+
 class Catalog:
     """The data for all lists. ``changed`` is incremented with every shard read."""
 
@@ -47,7 +52,7 @@ class Catalog:
         """When the folder is listed again, on the monotonic clock."""
         self._stamps: dict[int, object] = {}
         self._rows: dict[int, ShardRows] = {}
-        self._joined: tuple[int, dict[str, npt.NDArray[Any]]] | None = None
+        self._joined: tuple[int, Columns] | None = None
         self._reading = threading.Lock()
 
     def __len__(self) -> int:
@@ -57,22 +62,18 @@ class Catalog:
     def shards(self) -> tuple[int, int]:
         return len(self._rows), len(self.waiting)
 
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
+    def columns(self) -> Columns:
         """Return an array for each of ``COLUMNS`` and ``shard``, over all problems read so far, in order of shards."""
         changed, joined = self.changed, self._joined
         if joined is None or joined[0] != changed:
             rows = [shard_rows for _, shard_rows in sorted(dict(self._rows).items(), key=itemgetter(0))]
-            found: dict[str, npt.NDArray[Any]] = {
+            found: Columns = {
                 name: np.concatenate([np.zeros(0, kind), *(r.columns[name] for r in rows)])
                 for name, kind in COLUMNS.items()
             }
             found["shard"] = np.repeat([r.shard for r in rows], [len(r) for r in rows]).astype(np.int32)
             self._joined = joined = changed, found
         return joined[1]
-
-    def address(self, place: int) -> Address:
-        known = self.columns()
-        return Address(ROW_STAGES[known["stage"][place]], int(known["shard"][place]), int(known["row"][place]))
 
     def refresh(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Read new shards until there is ``enough``, or time is over; two requests at once do not read the same."""

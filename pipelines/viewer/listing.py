@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from stepforge.pipelines.run_folder.row_index import STATES, Columns, Ints
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
-from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags
+from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags, address_of
 from stepforge.pipelines.viewer.text_search import Searches, words_of
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.record import Record
@@ -102,15 +102,15 @@ class Listing:
     def page(self, query: ListQuery) -> Page:
         """Return a page of what is known after a moment."""
         first = (query.page - 1) * PAGE
-        order, searched, complete = self.order(query, first + PAGE)
-        columns = self._catalog.columns()
+        order, columns, searched, complete = self.order(query, first + PAGE)
         places = order[first : first + PAGE]
-        texts = _texts(self._catalog.layout, [self._catalog.address(int(place)) for place in places])
+        texts = _texts(self._catalog.layout, [address_of(columns, int(place)) for place in places])
         lines = [self._line(columns, int(p), first + i + 1, texts) for i, p in enumerate(places)]
         return Page(query, lines, len(order), len(columns["row"]), searched, complete)
 
-    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, int | None, bool]:
-        """Return the positions of matching problems, in order; how many were searched; whether that is all."""
+    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, Columns, int | None, bool]:
+        """Return the places of matching problems, in order, in the columns that follow; how many were searched; and
+        whether that is all."""
         plain = query.with_(page=1) == ""
         self._catalog.refresh(PATIENCE, lambda: plain and len(self._catalog) >= enough)
         searched, complete = None, not self._catalog.waiting
@@ -121,7 +121,7 @@ class Listing:
             hits, searched = self._searches.hits(words, columns, wanted, PATIENCE)
             complete = complete and searched == len(fits)
             fits &= hits
-        return _sorted(np.flatnonzero(fits), query.sort, columns), searched, complete
+        return _sorted(np.flatnonzero(fits), query.sort, columns), columns, searched, complete
 
     def _fits(self, query: ListQuery, columns: Columns) -> Flags:
         fits = np.ones(len(columns["row"]), bool)
@@ -146,7 +146,7 @@ class Listing:
         return fits
 
     def _line(self, columns: Columns, place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
-        address = self._catalog.address(place)
+        address = address_of(columns, place)
         name, question = texts[address]
         value = {key: column[place].item() for key, column in columns.items()}
         domain = next((d for d, i in self._catalog.domains.known.items() if i == value["domain"]), "")

@@ -99,6 +99,8 @@ def questions_about(row: LabeledProblem, solution: int, run: RunFile, model: Cha
         if key in prefixes and len(found) <= MOST_QUESTIONS:
             belief = model.verdict_on(rollout, evidence).posterior or ()
             found.append(Question(prefixes[key], tuple(one.outcome for one in drawn), belief))
+    # The solution is judged by all completions in the end, also by those drawn later for other solutions.
+    found[-1] = found[-1]._replace(posterior=model.verdict_on(rollout, evidence).posterior or ())
     return Asked(tuple(found), in_order)
 
 

@@ -17,30 +17,19 @@ from chaos_runs import write_run
 
 from stepforge.pipelines.datasets.writer import is_up_to_date
 from stepforge.pipelines.progress.status import fresh_report, open_run
+from stepforge.pipelines.run.stage_table import STAGES
 from stepforge.pipelines.run_folder.plan import read_plan
 from stepforge.pipelines.run_folder.pooled_rates import rates_of_run
 from stepforge.pipelines.run_folder.sessions import past_sessions
 from stepforge.pipelines.storage.journal import Journal, KeptCompletion
-from stepforge.pipelines.storage.kept import Kept
 from stepforge.pipelines.storage.layout import FOLDERS
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.labeled import LabeledProblem, Rejected
-from stepforge.schemas.problem import Problem
+from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import SolvedProblem
 
-RECORDS: dict[str, type[Record]] = {
-    "problems": Problem,
-    "solved": SolvedProblem,
-    "vetted": Kept,
-    "labeled": LabeledProblem,
-    "curated": Kept,
-    "rejected": Rejected,
-    "completions": KeptCompletion,
-}
-
-
+RECORDS: dict[str, type[Record]] = {FOLDERS[stage]: made.writes for stage, made in STAGES.items()}
+ASIDE = {"rejected": Rejected, "completions": KeptCompletion}
 SOME = [
     pytest.param(name, marks=() if name in ("solved", "labeled") else pytest.mark.slow) for name in FOLDERS.values()
 ]
@@ -77,7 +66,7 @@ def shard_targets(folder: Path) -> list[Target]:
 
     return [
         Target(path, reader(path, record))
-        for name, record in RECORDS.items()
+        for name, record in (RECORDS | ASIDE).items()
         for path in sorted((folder / name).rglob("*.parquet"))
     ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from stepforge.filters import Contamination
 from stepforge.labelers import speaking
@@ -46,8 +46,7 @@ BIBTEX = """@software{stepforge,
 }"""
 
 
-def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
-    """Return everything below the YAML."""
+def _template() -> Template:
     environment = Environment(  # noqa: S701 Markdown is no HTML: ``cell`` and ``fenced`` escape
         loader=PackageLoader("stepforge.pipelines.reports.card", "."),
         undefined=StrictUndefined,
@@ -58,9 +57,14 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
     environment.filters |= {"cell": cell, "fenced": fenced, "interval": with_interval, "per": _per}
     environment.filters |= {"percent": _percent, "shown": example_text}
     environment.globals |= {"table": table, "audit_rows": audit_rows, "error_sets_text": error_sets_text}
+    return environment.get_template("card.md")
+
+
+def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
+    """Return everything below the YAML."""
     cost, steps = report.cost, contents.labeled_steps.total()
     reviewed = reviewed_text(report)
-    return environment.get_template("card.md").render(
+    return _template().render(
         report=report,
         contents=contents,
         figures=figures,

@@ -8,7 +8,7 @@ import pytest
 from small_run import labeled, small_run
 
 from stepforge.pipelines.datasets.columns import About, columns_of
-from stepforge.pipelines.datasets.shard_parts import Part, write_part
+from stepforge.pipelines.datasets.shard_parts import read_part, write_part
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import KTO, Stepwise
@@ -30,7 +30,7 @@ def test_every_row_carries_the_columns_of_its_own_problem(tmp_path: Path) -> Non
     rows = [with_columns(number) for number in range(5)]
     for export in (Stepwise(), KTO()):
         write_part(tmp_path / "part.zip", rows, [export], 0.5, About({"s": "mit"}, carries=True))
-        tables = [table for split in SPLITS for table in Part(tmp_path / "part.zip").tables(export, split)]
+        tables = [table for split in SPLITS for table in read_part(tmp_path / "part.zip", export, split)]
         found = [row for table in tables for row in table.to_pylist()]
         assert len(found) >= 5
         by_name = {row.problem.id: {c.name: c.value for c in row.problem.kept} for row in rows}

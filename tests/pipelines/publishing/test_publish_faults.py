@@ -9,7 +9,7 @@ from hub_setup import REPO, dataset_of, holds_exactly, never_partial, quick_hub
 from loopback_hub import FAULTS, Fault, LoopbackHub
 from small_run import small_run
 
-from stepforge.pipelines.publishing.endpoint import hub_client
+from stepforge.pipelines.publishing.endpoint import use_our_client
 from stepforge.pipelines.publishing.hub import HubRepo
 from stepforge.pipelines.publishing.hub_token import find_token
 from stepforge.pipelines.publishing.local_dataset import LocalDataset
@@ -46,12 +46,12 @@ def publish_once(hub: LoopbackHub, local: LocalDataset) -> None:
     """What ``publish`` does behind its checks of the run folder."""
     token = find_token()
     assert token is not None
-    with hub_client(hub.address):
-        repo = HubRepo(REPO, hub.address, token, lambda line: None)
-        plan = Plan(PublishRequest(REPO), local, repo.look(None))
-        plan.check()
-        if not plan.nothing_to_do:
-            carry_out(plan, repo, "a test", lambda line: None)
+    use_our_client(hub.address)
+    repo = HubRepo(REPO, hub.address, token, lambda line: None)
+    plan = Plan(PublishRequest(REPO), local, repo.look(None))
+    plan.check()
+    if not plan.nothing_to_do:
+        carry_out(plan, repo, "a test", lambda line: None)
 
 
 def forget(hub: LoopbackHub) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from stepforge.pipelines.run.cluster import loads_from_hub
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import first_line
 
 LOOK = """
 import json, os, psutil
@@ -91,6 +92,10 @@ def test_a_local_ray_is_closed_to_others() -> None:
 def test_what_a_worker_started_does_not_outlive_it() -> None:
     _, bereaved = looked(BEREAVE)
     assert bereaved == {"alive": True, "outlived": False}
+
+
+def test_an_error_without_words_is_told_by_its_class() -> None:
+    assert [first_line(RuntimeError(text)) for text in ("", "a\nb")] == ["RuntimeError", "a"]
 
 
 EMBEDDED, HERE = {"kind": "vllm", "model": "embedded"}, {"kind": "transformers", "model": "."}

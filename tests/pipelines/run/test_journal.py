@@ -58,7 +58,7 @@ def test_completions_come_back_equal(folder: Path) -> None:
 
 
 def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = filled(folder, 6)
+    rows = filled(folder, 3)
     (path,) = folder.glob("*.frames")
     whole = path.read_bytes()
     counts = set()
@@ -68,7 +68,7 @@ def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.Captu
         known = [row for key, row in rows if found.find(key) == row]
         assert known == [row for _, row in rows[: len(known)]]
         counts.add(len(known))
-    assert counts == {0, 1, 2, 3, 4, 5}
+    assert counts == {0, 1, 2}
     assert "sampled again" in capsys.readouterr().err
 
 
