@@ -105,6 +105,7 @@ RIGHT = ("Ann has 3.", "As for Bob we get 4 * 3 = 12.", "The 2nd part: 12 - 2 = 
         ("12 - 3 = 9 for Bob", ALONE),
         ("12 - 10 = 2 for Bob", OTHER),
         ("12 - 10 = 3 for Bob", FALSE),
+        ("so x = x = 3 + y", NOTHING),  # what is left of it has no side but x
     ],
 )
 def test_a_right_solution_backs_a_step_whose_equations_it_has_with_all_that_is_beside_them(
