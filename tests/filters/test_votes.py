@@ -56,6 +56,12 @@ def test_agreement_is_read_through_its_calibration(least: float, reason: str | N
     assert (kept.reason if isinstance(kept, Dropped) else None) == reason
 
 
+def test_a_calibration_counts_where_all_agree() -> None:
+    row = row_of(*(saying("7", -i / 7) for i in range(13)), reference=None)
+    kept = SelfConsistency(sharpness=8.0, min_agreement=0.95, calibration=((0.5, 0.5), (1.0, 0.9)))(row, CORPUS)
+    assert kept == Dropped(reason="no majority answer")
+
+
 def test_a_calibration_that_falls_is_refused() -> None:
     with pytest.raises(ValidationError, match="must rise"):
         SelfConsistency(calibration=((0.5, 0.9), (0.6, 0.8)))
