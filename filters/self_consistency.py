@@ -49,8 +49,8 @@ class SelfConsistency(Record):
         led = equal_answers([rollout.answer or "" for rollout in rollouts], kind)
         first = next(iter(led.values()), "")
         alike = {answer for answer, leader in led.items() if leader == first}
-        sure = 1.0 if self.calibration else max(0.5, self.min_agreement)
-        if sure_votes(rollouts, alike, sure, self.sharpness) >= self.min_answers:
+        sure = max(0.5, self.min_agreement)
+        if not self.calibration and sure_votes(rollouts, alike, sure, self.sharpness) >= self.min_answers:
             return with_reference(row, first)
         voting = voters(rollouts)
         if len(voting) < self.min_answers:

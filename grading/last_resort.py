@@ -77,8 +77,9 @@ def whole_answer(text: str) -> str | None:
 def last_value(text: str) -> str | None:
     """Return the last number or formula of the last sentence that has one; of a text without any, the last in words."""
     for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
-        if (rounded := _ROUNDED.search(sentence)) is not None:
-            return rounded[1].rstrip(",.")
+        for rounded in _ROUNDED.finditer(sentence):
+            if len(values_of(sentence[rounded.end() :])) == 1:
+                return rounded[1].rstrip(",.")
         aside = _ASIDE.search(sentence)
         before = values_of(sentence[: aside.start()]) if aside is not None else []
         if before and aside is not None:  # the same quantity once more, or how it came about

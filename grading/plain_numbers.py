@@ -32,7 +32,8 @@ _COMPOUND = re.compile(
 _LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}", re.ASCII)
 """How programs write whole numbers in other bases."""
 _AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", re.ASCII | re.IGNORECASE)
-_A_PART = re.compile(rf"^an? (?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
+_A_PART = re.compile(rf"^an? (?!quarter\b)(?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
+"""A quarter may be a coin, or of an hour: ``a quarter past three``."""
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 

@@ -42,23 +42,28 @@ class Puzzle(Record, ABC):
     @classmethod
     def read(cls, question: str) -> Self | None:
         """Return the puzzle that a question states; None if it states none of this kind."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(cls.text))
-        if len(question) > LONGEST or (found := re.search(pattern, question)) is None:
+        if len(question) > LONGEST:
             return None
+        starts = re.finditer(re.escape(cls.text.partition("{")[0]), question)
+        puzzles = (cls._stated(question[start.start() :]) for start in starts)
+        return next((puzzle for puzzle in puzzles if puzzle is not None), None)
+
+    @classmethod
+    def _stated(cls, text: str) -> Self | None:
+        told = zip(re.findall(r"\{(\w+)\}", cls.text), _slots(cls.text, text), strict=True)
         try:
-            puzzle = cls.model_validate({name: cls._setting(name, told) for name, told in found.groupdict().items()})
+            puzzle = cls.model_validate({name: cls._setting(name, value) for name, value in told})
         except ValidationError:
             return None
-        return puzzle if puzzle.question in question else None
+        return puzzle if text.startswith(puzzle.question) else None
 
     @classmethod
     def _setting(cls, name: str, told: str) -> object:
         if name not in cls.lists:
             return told
         item, between = cls.lists[name]
-        pattern = re.escape(item).replace(r"\{\}", "(.+)")
-        items = [re.fullmatch(pattern, one) for one in told.split(between)]
-        return [one and (one.groups() if len(one.groups()) > 1 else one[1]) for one in items]
+        items = [_slots(item, one) for one in told.split(between)]
+        return [one if len(one) > 1 else one[0] for one in items]
 
     @property
     def question(self) -> str:
@@ -145,3 +150,14 @@ class Puzzle(Record, ABC):
             if (state := self.after(state, move)) is None:
                 return False
         return len(moves) <= self.limit and self.solved(state)
+
+
+def _slots(template: str, text: str) -> list[str]:
+    """Return what a text has in the place of each brace of a template, each as short as can be, without backtracking:
+    that takes minutes on a hostile text. If it is not of this template, the values are of no use."""
+    first, *between = re.split(r"\{\w*\}", template)
+    text, found = text[len(first) :], []
+    for literal in between:
+        value, _, text = text.partition(literal) if literal else (text, "", "")
+        found.append(value)
+    return found

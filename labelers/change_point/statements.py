@@ -68,7 +68,8 @@ class Backing:
 def said(text: str, names: frozenset[str]) -> Said:
     """Read a step."""
     reading = read_sentence(plain(text))
-    read = [[tuple(sorted(numbers_of(side))) for side in sides if side.strip() != "x"] for sides in _equations(reading)]
+    told = [[side for side in sides if side.strip() != "x"] for sides in _equations(reading)]
+    read = [[tuple(sorted(numbers_of(side))) for side in sides] for sides in told if sides]
     numbers = reading.numbers.union(*(side for sides in read for side in sides))
     named = names.intersection(_CAPITALIZED.findall(text))
     return Said(

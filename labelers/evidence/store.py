@@ -118,17 +118,19 @@ class Evidence:
         return self._siblings.beside(path.rollout, path.steps)
 
     def right_beside(self, path: Trajectory) -> list[tuple[Step, ...]]:
-        """Return the steps of everything else that ended right. Completions of the path itself are without the steps
-        that they start from, so that they count only beside others."""
+        """Return the steps of everything else that ended right. Completions of the path itself, and completions of
+        these, are without its steps, so that they count only beside others."""
+        steps, own = dict(self._solutions), {path.rollout: len(path.steps)}
         whole, rest = [], []
         for rollout in (*self.root, *self.rollouts):
+            start = rollout.start
+            before = () if start is None else steps.get(start.rollout, ())[: start.steps]
+            steps[rollout.id] = (*before, *rollout.steps)
+            if start is not None:
+                own[rollout.id] = min(own.get(start.rollout, 0), start.steps)
             if rollout.outcome == "correct" and rollout.id != path.rollout:
-                start = rollout.start
-                if start is not None and start.rollout == path.rollout and start.steps:
-                    rest.append(rollout.steps)
-                else:
-                    known = () if start is None else self._solutions.get(start.rollout, ())[: start.steps]
-                    whole.append((*known, *rollout.steps))
+                shared = own.get(rollout.id, 0)
+                (rest if shared else whole).append(steps[rollout.id][shared:])
         return [*whole, *rest] if whole else []
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:

@@ -56,6 +56,19 @@ def test_agreement_is_read_through_its_calibration(least: float, reason: str | N
     assert (kept.reason if isinstance(kept, Dropped) else None) == reason
 
 
+def test_a_calibration_counts_where_all_agree() -> None:
+    row = row_of(*(saying("7", -i / 7) for i in range(13)), reference=None)
+    kept = SelfConsistency(sharpness=8.0, min_agreement=0.95, calibration=((0.5, 0.5), (1.0, 0.9)))(row, CORPUS)
+    assert kept == Dropped(reason="no majority answer")
+
+
+@pytest.mark.parametrize(("least", "reason"), [(0.66, None), (0.67, "no majority answer")])
+def test_two_thirds_are_a_majority_of_at_most_two_thirds(least: float, reason: str | None) -> None:
+    row = row_of(*(saying("7") for _ in range(6)), *(saying("8") for _ in range(3)), reference=None)
+    kept = SelfConsistency(min_agreement=least)(row, CORPUS)
+    assert (kept.reason if isinstance(kept, Dropped) else None) == reason
+
+
 def test_a_calibration_that_falls_is_refused() -> None:
     with pytest.raises(ValidationError, match="must rise"):
         SelfConsistency(calibration=((0.5, 0.9), (0.6, 0.8)))

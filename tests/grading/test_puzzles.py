@@ -76,6 +76,9 @@ def test_a_trip_keeps_to_hours_and_budget() -> None:
 
 def test_what_is_no_puzzle_or_too_large_is_undetermined_or_said() -> None:
     assert plan_outcome("How far is it?", "left") == "undetermined"
+    hostile = "A robot stands at 1 on a grid of 1 by 1. Walls: 1. Go to 1 in at most "
+    assert plan_outcome(hostile * 60, "left") == "undetermined"  # at once: a search with backtracking takes minutes
+    assert puzzle_of(f"Jug A holds water, and so does jug B. {JUGS}") == puzzle_of(JUGS)
     with pytest.raises(TooLarge):
         Jugs(size_a=100_003, size_b=99_991, wanted=7, limit=9).distance(Levels(0, 0))
 

@@ -39,7 +39,7 @@ UNSETTLED = [
     ("1", r"100\%"), ("5 hours", "300 minutes"), ("18", "eighteen dozen"), ("1,-2", "(1,-2)"), ("18", ""), ("18", None),
     ("True", "yes"), ("first", "1st"), ("John", "John's"), ("f(x)=x^2", "f(t)=t^2"), (r"\text{undefined}", "DNE"),
     (r"15\text{ m^2}", r"15\text{ m^3}"), ("15 m", r"15\text{ m^2}"), ("20 m/s", "72 km/h"),
-    ("1 m^2", "10000 cm^2"), ("1 m^3", "1000 liters"),
+    ("1 m^2", "10000 cm^2"), ("1 m^3", "1000 liters"), ("3:15", "a quarter past three"), ("25 cents", "a quarter"),
 ]  # fmt: skip
 
 

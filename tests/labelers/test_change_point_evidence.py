@@ -105,6 +105,7 @@ RIGHT = ("Ann has 3.", "As for Bob we get 4 * 3 = 12.", "The 2nd part: 12 - 2 = 
         ("12 - 3 = 9 for Bob", ALONE),
         ("12 - 10 = 2 for Bob", OTHER),
         ("12 - 10 = 3 for Bob", FALSE),
+        ("so x = x = 3 + y", NOTHING),  # what is left of it has no side but x
     ],
 )
 def test_a_right_solution_backs_a_step_whose_equations_it_has_with_all_that_is_beside_them(
@@ -132,6 +133,11 @@ def test_right_completions_are_compared_with_too_and_those_of_the_solution_itsel
     mended = sums("2 * 2 = 4", outcome="correct").model_copy(update={"start": Start(rollout=first.id, steps=1)})
     evidence.add(mended, first.steps[:1])
     assert [seen_beside(r, evidence) for r in (first, second)] == [[UNKNOWN, FALSE], [BACKED]]
+    begun = sums("2 * 2 = 4 at first", "5", outcome="wrong").model_copy(update={"id": "begun", "start": mended.start})
+    evidence.add(begun, first.steps[:1])
+    again = mended.model_copy(update={"id": "again", "start": Start(rollout=begun.id, steps=2)})
+    evidence.add(again, (*first.steps[:1], *begun.steps[:1]))
+    assert seen_beside(first, evidence) == [UNKNOWN, FALSE]
     evidence.root.append(sums("4", outcome="correct"))
     assert seen_beside(first, evidence) == [ALONE, FALSE]  # its own first step is no right solution's
 

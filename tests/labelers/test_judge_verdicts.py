@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scripted_judge import IMITATIONS
 
-from stepforge.labelers.verdict_text import delimiter, imitates, numbered, read_verdict, verdict_line
+from stepforge.labelers.verdict_text import delimiter, filled, imitates, numbered, read_verdict, verdict_line
 
 # Reading a verdict.
 
@@ -95,6 +95,13 @@ def test_steps_stand_between_numbered_delimiters() -> None:
     assert numbered(["a = 1\n", " b = 2 \n\n"]) == "<1>\na = 1\n<2>\nb = 2\n"
     assert numbered(["a"], "feed") == "<1 feed>\na\n"
     assert (delimiter(7), delimiter(7, "feed")) == ("<7>", "<7 feed>")
+
+
+def test_places_inside_texts_are_not_filled() -> None:
+    texts = {"question": "What are {steps} and {question}?", "steps": "{question} = {other}\n"}
+    assert (
+        filled("{question}\n{steps}{else}", **texts) == "What are {steps} and {question}?\n{question} = {other}\n{else}"
+    )
 
 
 @given(st.lists(st.text(alphabet="<>123 \nWrong step:", max_size=30), min_size=1, max_size=6))
