@@ -92,13 +92,16 @@ async def _grade_rows(
                 counts[outcome] += 1
                 if auditor is not None and said is not None:
                     auditor.add(place, outcome, said, problem.answer, stated)
-                file.write(_line({**row, "verdict": outcome, "extracted": stated}).encode())
+                file.write(_line({**row, "verdict": outcome, "extracted": stated}, place).encode())
     return counts
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, place: str) -> str:
     """Return a row as JSON, with NaN and infinities as null."""
-    return json.dumps(to_jsonable_python(row, inf_nan_mode="null", bytes_mode="base64", fallback=str)) + "\n"
+    try:
+        return json.dumps(to_jsonable_python(row, inf_nan_mode="null", bytes_mode="base64", fallback=str)) + "\n"
+    except ValueError as error:
+        raise BadInput(f"{place}: cannot be written as JSON ({error}); drop the column") from None
 
 
 def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:

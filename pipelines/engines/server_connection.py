@@ -131,6 +131,8 @@ async def _read(response: httpx.Response, most: int) -> bytes:
     """Read a body piece by piece. A packed one, which nobody asked for, is refused: a few KiB can hold gigabytes."""
     packed = response.headers.get("content-encoding", "").strip().lower()
     if packed not in ("", "identity"):
+        if response.status_code >= 400:
+            return b""  # a proxy's page: the status says enough
         raise NotSent(f"the server packs its answer as {packed[:20]!r}, though asked not to")
     body = bytearray()
     async for chunk in response.aiter_bytes():

@@ -199,7 +199,8 @@ class _Started:
             self.client, self.reaper = start_watched(start, quiet=quiet)
         except (ValueError, TypeError, OSError, RuntimeError, NotImplementedError) as error:
             raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
-        self.client.log_stats = False  # statistics of every token cost its client most of its time; these are not read
+        # Statistics of every token cost its client most of its time; without a prefix cache only they tell preemptions.
+        self.client.log_stats = not settings.prefix_caching
         config = self.client.vllm_config
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 

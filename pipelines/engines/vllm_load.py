@@ -13,11 +13,13 @@ class LoadLogger(StatLoggerBase):  # type: ignore[misc]  # vLLM is not typed her
     def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
         self.last = EngineLoad(0, 0.0, 0)
 
-    def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
         if scheduler_stats is not None:
-            again = scheduler_stats.prefix_cache_stats.preempted_requests  # counted when they are computed again
+            preempted = scheduler_stats.prefix_cache_stats.preempted_requests  # counted when they are computed again
+            if iteration_stats is not None:
+                preempted = iteration_stats.num_preempted_reqs
             running, usage = scheduler_stats.num_running_reqs, scheduler_stats.kv_cache_usage
-            self.last = EngineLoad(running, usage, self.last.preemptions + again)
+            self.last = EngineLoad(running, usage, self.last.preemptions + preempted)
 
     def log_engine_initialized(self) -> None:
         """Required by the interface; nothing to log."""

@@ -81,7 +81,10 @@ class GradingProcess:
         kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
         command = [sys.executable, "-P", "-X", "utf8", "-m", "stepforge.pipelines.grading.worker"]
-        ours, theirs = Pipe()
+        try:
+            ours, theirs = Pipe()
+        except OSError as error:
+            raise NotStarted from error
         with self._lock, theirs:
             if self.ended:
                 raise NotStarted

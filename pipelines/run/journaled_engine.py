@@ -52,8 +52,8 @@ class JournaledEngine(WrappedEngine):
                     return completion
                 alone = True
                 continue
+            let_down += alone or outage.answers > before
             alone = False
-            let_down += outage.answers > before
             if let_down > LET_DOWN:
                 return completion.model_copy(update={"cause": "server"})
             await outage.wait(completion.error or "no answer", tries)

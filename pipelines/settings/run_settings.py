@@ -88,12 +88,19 @@ def _resolved(value: Any, folder: Path, key: str = "") -> Any:
         return [_resolved(item, folder, key) for item in value]
     if not isinstance(value, str) or not value or key not in FILES:
         return value
-    path = value if Path(value).exists() else str(folder / value)
-    if not Path(path).exists():
+    path = value if _exists(value) else str(folder / value)
+    if not _exists(path):
         return value
     if key == "against":
         return {"path": path}
     return path if key == "path" else str(Path(path).absolute())
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # too long for a name: a program among a command's words
+        return False
 
 
 def _apply_override(settings: dict[str, object], override: str) -> None:

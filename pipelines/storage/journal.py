@@ -162,7 +162,7 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
     """Yield the payloads up to the first torn or damaged one."""
     if not data.startswith(MAGIC):
         if data:
-            say(f"stepforge: {path}: a journal without its first line; ignored", err=True)
+            say(f"stepforge: {path}: no journal of this version; ignored", err=True)
         return
     position = len(MAGIC)
     while position + FRAME.size <= len(data):

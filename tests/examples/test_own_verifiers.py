@@ -126,6 +126,12 @@ def test_files_of_a_command_are_found_beside_the_run_file(tmp_path: Path, monkey
     assert found.outcome == "correct"
 
 
+def test_a_word_of_a_command_may_be_longer_than_a_name(tmp_path: Path) -> None:
+    rule = {"kind": "command", "command": ["{python}", "-c", "#" * 5000]}
+    run = parse_settings(run_file(rule, tmp_path), "run.toml", tmp_path)
+    assert run.generate[0].verifier.command == tuple(rule["command"])  # type: ignore[union-attr]
+
+
 def test_the_example_run_is_complete() -> None:
     run = read_run_file(FOLDER / "run.toml")
     check_isolation(run)

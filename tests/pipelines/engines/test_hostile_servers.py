@@ -60,6 +60,12 @@ def test_a_body_is_read_up_to_its_cap(run: Loop, chunks: Any, packing: str, said
     tell(f"hostile body, {chunks.__name__} as {packing}: {peak / MIB:.1f} MiB at most; {completion.error}")
 
 
+def test_a_packed_page_of_a_proxy_is_an_outage(run: Loop) -> None:
+    server = Hostile(lambda request: httpx.Response(503, stream=Stream(drip), headers={"content-encoding": "gzip"}))
+    completion = asked(run, server)
+    assert (completion.error, completion.cause) == ("the server answered 503; sent 3 times", "away")
+
+
 def test_an_answer_that_drips_ends_at_its_time_limit(run: Loop) -> None:
     completion = asked(run, streamed(drip), request_timeout=0.2)
     assert completion.error == "no answer within 0.2 s"

@@ -84,3 +84,17 @@ def test_all_gpus_of_an_engine_are_reserved() -> None:
     further = {"data_parallel_size": 2, "pipeline_parallel_size": 2}
     assert VllmEngineSettings(tensor_parallel_size=4, vllm=further).gpus == 16
     assert VllmEngineSettings().gpus == 1
+
+
+@needs_vllm
+def test_preemptions_are_counted_with_a_prefix_cache_and_without() -> None:
+    from vllm.v1.metrics.stats import IterationStats, PrefixCacheStats, SchedulerStats
+
+    from stepforge.pipelines.engines.vllm_load import LoadReports
+
+    reports, step = LoadReports(), IterationStats()
+    logger = reports.logger(None)
+    logger.record(SchedulerStats(prefix_cache_stats=PrefixCacheStats(preempted_requests=2)), None)
+    step.num_preempted_reqs = 1
+    logger.record(SchedulerStats(), step)
+    assert reports.load.preemptions == 3

@@ -41,6 +41,7 @@ BAD = [
     ('{"a": "1", "r": {"x": 1}}', "row 1: column 'r' is a dict"),
     ('{"a": "1", "r": ["x", 1]}', "row 1: column 'r' is a list"),
     ('{"a": "1", "r": NaN}', "row 1: column 'r' is a float"),
+    (f'{{"a": "1", "r": "1", "x": {"[" * 300 + "]" * 300}}}', "row 1: cannot be written as JSON"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Processes that compare answers: hostile answers, deaths, limits, and turns by problem."""
 
 import asyncio
+import errno
 import os
 import resource
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ import pytest
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.grading.pool import GradingPool
 from stepforge.pipelines.grading.queue import Comparison, FairQueue
+from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import AnswerKind, Problem
 from stepforge.schemas.protocols import Grader
 from stepforge.schemas.rollout import Outcome
@@ -189,6 +191,18 @@ def test_a_problem_has_a_budget_for_slow_answers(monkeypatch: pytest.MonkeyPatch
         pool._compare(comparison, Slow(), slow=True)  # type: ignore[arg-type]
     assert now == [3.0]
     assert {comparison.outcome.result() for comparison in comparisons} == {"undetermined"}
+    pool.close()
+
+
+def test_a_process_that_does_not_start_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("stepforge.pipelines.grading.process.Pipe", full)
+    pool = GradingPool(processes=1, limit_seconds=1.0)
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="the grading process does not start"):
+            pool.submit("p", hard(1), hard(2)).result(timeout=60)
     pool.close()
 
 

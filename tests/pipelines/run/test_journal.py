@@ -135,6 +135,27 @@ def test_a_request_fails_alone_the_second_time_and_is_no_outage(folder: Path, fa
     assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == causes
 
 
+class Flaky(Counted):
+    """Fails over one request for ever, and seems to be away every other time."""
+
+    fails = 0
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        if seed != LONG:
+            return await super().complete(prompt, seed=seed, sampling=sampling)
+        self.fails += 1
+        return Completion.failed("no answer", "server" if self.fails % 2 else "away")
+
+
+def test_a_request_that_fails_alone_and_in_an_outage_by_turns_ends(folder: Path) -> None:
+    async def ask() -> Completion:
+        outage = Outage("the server", patience=1, first_wait=1e-9)
+        asking = JournaledEngine(EngineGate(Flaky(ScriptedEngineSettings()), 4, outage=outage), Journal(folder))
+        return await asyncio.wait_for(asking.complete(PROMPT, seed=LONG, sampling=SAMPLING), 20)
+
+    assert asyncio.run(ask()).cause == "server"
+
+
 def test_a_servers_own_words_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(Outage("the server", patience=1, first_wait=0.001).wait("\x1b[2Jgone", 1))
     assert capsys.readouterr().err == "stepforge: the server is down (\\u001b[2Jgone); waiting for up to 1 s\n"
