@@ -58,8 +58,8 @@ class About(NamedTuple):
     @classmethod
     def of(cls, run: RunFile) -> "About":
         found = [source_of(part) for part in run.generate]
-        licenses = {name: source.license for source in found for name in (source.name, f"{source.name}_free")}
-        return cls(licenses, carries_columns(run))
+        free = {f"{source.name}_free": source.license for source in found}
+        return cls(free | {source.name: source.license for source in found}, carries_columns(run))
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)

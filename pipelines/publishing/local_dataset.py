@@ -108,7 +108,7 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     files = [_local_file(folder, path, token) for path in sorted(listed)]
     for file in files:
         if file.path != CARD and file.sha256 != listed[file.path].sha256:
-            raise BadInput(f"{folder / file.path}: damaged, not as written; {_remedy(file.path, layout)}")
+            raise BadInput(f"{folder / file.path}: damaged, not as written; {_remedy(run, file.path, layout)}")
     card = _checked_card(run, layout, listed[CARD])
     counts = {export.name: rows_by_split(layout, export.name) for export in run.export}
     rows = {
@@ -146,11 +146,11 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
     return card
 
 
-def _remedy(path: str, layout: Layout) -> str:
-    if not PART.search(path):
+def _remedy(run: RunFile, path: str, layout: Layout) -> str:
+    name = path.split("/")[0]
+    if name not in {export.name for export in run.export}:
         return _card_anew(layout)
-    folder = f"{layout.datasets}/{path.split('/')[0]}"
-    return f"delete {folder} and run the same `stepforge run` command, which recreates it"
+    return f"delete {layout.datasets}/{name} and run the same `stepforge run` command, which recreates it"
 
 
 def _card_anew(layout: Layout) -> str:

@@ -69,7 +69,7 @@ class Viewer:
             labelers=list(self.catalog.labelers.known),
             states=STATES,
             state=self._state(),
-            damaged=self.catalog.damaged,
+            damaged=dict(self.catalog.damaged),
         )
 
     def state(self, request: Request) -> Response:

@@ -62,6 +62,11 @@ class Catalog:
     def shards(self) -> tuple[int, int]:
         return len(self._rows), len(self.waiting)
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the last look found is read; not before the first look."""
+        return self.next_look > 0 and not self.waiting
+
     def columns(self) -> Columns:
         """Return an array for each of ``COLUMNS`` and ``shard``, over all problems read so far, in order of shards."""
         changed, joined = self.changed, self._joined
@@ -96,14 +101,14 @@ class Catalog:
             return
         try:
             stamps = _stamps(self.layout)
-            self.damaged.pop("the folder", None)
         except (RunFailed, OSError) as error:
             self.damaged["the folder"] = str(error)
-            return
-        self.waiting = {shard: stamp for shard, stamp in sorted(stamps.items()) if self._stamps.get(shard) != stamp}
-        for shard in self._rows.keys() - stamps.keys():
-            del self._rows[shard], self._stamps[shard]
-            self.changed += 1
+        else:
+            self.damaged.pop("the folder", None)
+            self.waiting = {shard: stamp for shard, stamp in sorted(stamps.items()) if self._stamps.get(shard) != stamp}
+            for shard in self._rows.keys() - stamps.keys():
+                del self._rows[shard], self._stamps[shard]
+                self.changed += 1
         now, pause = time.monotonic(), LOOK_SECONDS if isinstance(self.layout.folder, Path) else 10 * LOOK_SECONDS
         self.next_look = now + max(pause, 2 * (now - began))  # do not list a large folder all the time
 

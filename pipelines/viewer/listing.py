@@ -113,7 +113,7 @@ class Listing:
         whether that is all."""
         plain = query.with_(page=1) == ""
         self._catalog.refresh(PATIENCE, lambda: plain and len(self._catalog) >= enough)
-        searched, complete = None, not self._catalog.waiting
+        searched, complete = None, self._catalog.complete
         words, columns = words_of(query.q), self._catalog.columns()
         fits = self._fits(query, columns)
         if words:
@@ -149,8 +149,8 @@ class Listing:
         address = address_of(columns, place)
         name, question = texts[address]
         value = {key: column[place].item() for key, column in columns.items()}
-        domain = next((d for d, i in self._catalog.domains.known.items() if i == value["domain"]), "")
-        labelers = (n for n, i in self._catalog.labelers.known.items() if value["found"] >> min(i, 30) & 1)
+        domain = next((d for d, i in list(self._catalog.domains.known.items()) if i == value["domain"]), "")
+        labelers = (n for n, i in list(self._catalog.labelers.known.items()) if value["found"] >> min(i, 30) & 1)
         return Line(
             place=number,
             address=address,

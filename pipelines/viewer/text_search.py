@@ -36,7 +36,10 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 class Searches:
-    """The last few searches, shard by shard. A page searches for a moment, and the next one continues."""
+    """The last few searches, shard by shard. A page searches for a moment, and the next one continues.
+
+    Several requests may do the same search at once, so they iterate over copies.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -45,11 +48,11 @@ class Searches:
     def hits(self, words: tuple[str, ...], columns: Columns, enough: int, seconds: float) -> tuple[Flags, int]:
         """Return which problems are hits, and how many were searched, after ``enough`` hits or ``seconds``."""
         known = self._known[words] = self._known.pop(words, {})
-        while len(self._known) > KEPT_SEARCHES:
-            self._known.pop(next(iter(self._known)), None)
+        for old in list(self._known)[:-KEPT_SEARCHES]:
+            self._known.pop(old, None)
         spans = _by_shard(columns)
         left = [shard for shard, span in spans.items() if not _covers(known, shard, span)]
-        found, deadline = sum(int(hits.sum()) for hits in known.values()), time.monotonic() + seconds
+        found, deadline = sum(int(hits.sum()) for hits in list(known.values())), time.monotonic() + seconds
         with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool:
             for first in range(0, len(left), AT_A_TIME):
                 some = left[first : first + AT_A_TIME]
@@ -58,11 +61,11 @@ class Searches:
                 found += sum(int(known[shard].sum()) for shard in some)
                 if found >= enough or time.monotonic() >= deadline:
                     break
-        fits, searched = np.zeros(len(columns["row"]), bool), 0
+        fits, searched, done = np.zeros(len(columns["row"]), bool), 0, dict(known)
         for shard, span in spans.items():
-            if _covers(known, shard, span):
-                fits[span] = known[shard]
-                searched += len(known[shard])
+            if _covers(done, shard, span):
+                fits[span] = done[shard]
+                searched += len(done[shard])
         return fits, searched
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from run_files import a_run
 from small_run import labeled, small_run
 
-from stepforge.pipelines.datasets.columns import About, columns_of
+from stepforge.generators.problem_sets import ProblemSet
+from stepforge.pipelines.datasets.columns import OWN_LICENSE, About, columns_of
 from stepforge.pipelines.datasets.shard_parts import read_part, write_part
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import export_all
@@ -66,3 +68,11 @@ def test_a_license_of_the_row_comes_before_that_of_its_source() -> None:
     assert about.columns(row)["license"] == "mit"
     own = row.problem.model_copy(update={"kept": (KeptColumn(name="license", value="cc-by-4.0"),)})
     assert about.columns(row.model_copy(update={"problem": own}))["license"] == "cc-by-4.0"
+
+
+@pytest.mark.parametrize("names", [("easy", "easy_free"), ("easy_free", "easy")])
+def test_a_set_whose_name_ends_in_free_keeps_its_own_license(names: tuple[str, str]) -> None:
+    sets = [ProblemSet(name=name, path=f"{name}.jsonl", license=f"license of {name}") for name in names]
+    licenses = About.of(a_run(generate=[*sets, {"kind": "quantities"}])).licenses
+    assert all(licenses[name] == f"license of {name}" for name in names)
+    assert licenses["quantities"] == licenses["quantities_free"] == OWN_LICENSE
