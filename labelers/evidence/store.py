@@ -121,7 +121,8 @@ class Evidence:
         """Return the steps of everything else that ended right. Completions of the path itself, and completions of
         these, are without its steps, so that they count only beside others."""
         steps, own = dict(self._solutions), {path.rollout: len(path.steps)}
-        whole, rest = [], []
+        whole: list[tuple[Step, ...]] = []
+        rest: list[tuple[Step, ...]] = []
         for rollout in (*self.root, *self.rollouts):
             start = rollout.start
             before = () if start is None else steps.get(start.rollout, ())[: start.steps]

@@ -15,6 +15,7 @@ from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.pipelines.run.cluster import ray_is_lost
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, io_failure
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.protocols import EngineDead
 
@@ -25,6 +26,8 @@ HEALTHY_SECONDS = 600.0
 LOOK_SECONDS = 5.0
 """Seconds between checks whether a worker that is not up can still come up."""
 CLOSE_SECONDS = 30.0
+SLOW_START_SECONDS = 120.0
+"""After which a worker that is not up is reported: on a cluster without room for it, it never will be."""
 
 
 class WorkerDied(Exception):
@@ -176,6 +179,7 @@ class Pool:
         self._numbers = count()
         loop = asyncio.get_running_loop()
         self._slots = [loop.create_task(self._serve(worker)) for _ in range(in_flight) for worker in workers]
+        self._warning = loop.call_later(SLOW_START_SECONDS, self._warn)
         self._closing = False
 
     async def call(self, method: str, *arguments: Any, rank: Rank = ()) -> Any:
@@ -190,6 +194,7 @@ class Pool:
 
     async def close(self) -> None:
         self._closing = True
+        self._warning.cancel()
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -211,6 +216,12 @@ class Pool:
                 call.settle(error)
             else:
                 call.settle(None, answer)
+
+    def _warn(self) -> None:
+        late = sum(not worker.started().done() for worker in self.workers)
+        if late:
+            up = f"{late} of {len(self.workers)} workers are not up after {SLOW_START_SECONDS:.0f} s"
+            say(f"stepforge: {up}: still loading, or the cluster has no room for them", err=True)
 
 
 def engine_pool(run: RunFile, folder: AnyPath, session: str) -> Pool:

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
+from stepforge.pipelines.run import pool as pools
 from stepforge.pipelines.run.pool import Pool, Worker
 
 
@@ -39,3 +42,26 @@ async def close_during_a_call() -> str:
 
 def test_a_pool_closes_when_an_answer_meets_the_cancellation() -> None:
     assert asyncio.run(close_during_a_call()) == "answer"
+
+
+class NeverUp(AnswersWhenCancelled):
+    """The cluster has no room for it."""
+
+    def started(self) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(asyncio.sleep(60))
+
+
+async def wait_for_workers() -> None:
+    pool = Pool([cast(Worker, NeverUp()), cast(Worker, AnswersWhenCancelled())], 1)
+    await asyncio.sleep(0.1)
+    await pool.close()
+
+
+def test_workers_that_do_not_come_up_are_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(wait_for_workers())
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(pools, "SLOW_START_SECONDS", 0.0)
+    asyncio.run(wait_for_workers())
+    assert "of 2 workers are not up after 0 s: still loading, or the cluster has no room" in capsys.readouterr().err
