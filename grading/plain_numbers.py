@@ -34,6 +34,7 @@ _LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}
 _AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", re.ASCII | re.IGNORECASE)
 _A_PART = re.compile(rf"^an? (?!quarter\b)(?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
 """A quarter may be a coin, or of an hour: ``a quarter past three``."""
+_ONE = re.compile(r"^an? ", re.IGNORECASE)
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -81,12 +82,15 @@ def read_number(text: str) -> PlainNumber | None:
 
 
 def _with_part(text: str) -> PlainNumber | None:
-    """Read ``two and a half million``."""
-    parted = _AND_A_PART.fullmatch(text.strip())
-    whole, one = (read_number(parted[1]), read_number(f"1{parted[3]}")) if parted else (None, None)
-    if parted is None or whole is None or one is None or whole.unit.name:
+    """Read ``two and a half million`` and ``an hour and a half``."""
+    if (parted := _AND_A_PART.fullmatch(text.strip())) is None:
+        return None
+    whole, one = read_number(_ONE.sub("1 ", parted[1])), read_number(f"1{parted[3]}")
+    if whole is None or one is None or (whole.unit.name and parted[3].strip()):
         return None
     part = Fraction(-1 if whole.value < 0 else 1, PARTS[parted[2].lower()])
+    if whole.unit.name:
+        return PlainNumber(whole.value + part * whole.unit.scale, whole.unit)
     value = whole.value + part
     return PlainNumber(value * one.value, one.unit, None if one.other is None else value * one.other)
 
