@@ -199,9 +199,9 @@ class _Started:
             self.client, self.reaper = start_watched(start, quiet=quiet)
         except (ValueError, TypeError, OSError, RuntimeError, NotImplementedError) as error:
             raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
-        # Statistics of every token cost its client most of its time; without a prefix cache only they tell preemptions.
-        self.client.log_stats = not settings.prefix_caching
         config = self.client.vllm_config
+        # Statistics of every token cost its client most of its time; without a prefix cache only they tell preemptions.
+        self.client.log_stats = not config.cache_config.enable_prefix_caching
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 
     def shut_down(self) -> None:
