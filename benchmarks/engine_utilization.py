@@ -7,9 +7,9 @@ In each round problems are labeled with ``omega_prm`` on one engine, a number of
 through its gate and its journal and on the event loop that Ray gives a worker, and every request is recorded; then
 vLLM's own ``LLM.generate`` is given the recorded prompts in one batch, each to be continued by as many tokens as it
 was. Both start with an empty prefix cache.
-*Flowing* is the speed while problems are left: tokens of the requests that are answered from the moment at which the
-first problem is done until the last one is begun. At both ends as many requests are half written. *Whole* is all of
-it, with the end, when the searches that are left no longer fill the engine; the more problems, the less it weighs.
+*Flowing* is the speed until the last problem is begun: a run is in that state until its last shards. Of a request that
+is then under way, those tokens count that lie before, as if they came evenly between request and answer. *Whole* is all
+of it, with the end, when the searches that are left no longer fill the engine; the more problems, the less it weighs.
 *Fill* is the engine's median batch while flowing, as a share of the most that it computes together. Ratios are taken
 round by round, because machines are noisy; the median is what counts.
 """
@@ -62,19 +62,23 @@ class Request(NamedTuple):
     token_ids: tuple[int, ...]
     seed: int
     tokens: int
+    began: float
     ended: float
-    """When it was answered, in seconds of ``time.perf_counter``."""
+    """When it was given to the engine, and when it was answered."""
     running: int
     """Requests that the engine then computed together."""
+
+    def before(self, moment: float) -> float:
+        """Return how many of its tokens came before a moment."""
+        return self.tokens * min(1.0, max(0.0, moment - self.began) / (self.ended - self.began))
 
 
 class Labeling(NamedTuple):
     """What labeling asked for; times in seconds of ``time.perf_counter``."""
 
     began: float
-    first_done: float
     last_begun: float
-    """When a problem was done for the first time, and when the last was begun."""
+    """When the last problem was begun."""
     ended: float
     requests: list[Request]
     most: int
@@ -82,16 +86,18 @@ class Labeling(NamedTuple):
 
     def figures(self, offline: float) -> dict[str, float]:
         """Return the speeds in tokens a second, and compared with the offline batch's."""
-        amid = [r for r in self.requests if self.first_done <= r.ended <= self.last_begun]
-        flowing = sum(r.tokens for r in amid) / (self.last_begun - self.first_done)
+        flowing = sum(r.before(self.last_begun) for r in self.requests) / (self.last_begun - self.began)
         whole = sum(r.tokens for r in self.requests) / (self.ended - self.began)
         return {
             "requests": len(self.requests),
-            "flowing_requests": len(amid),
+            "flowing_seconds": round(self.last_begun - self.began, 1),
+            "whole_seconds": round(self.ended - self.began, 1),
             "flowing_tokens_per_second": round(flowing),
             "whole_tokens_per_second": round(whole),
             "offline_tokens_per_second": round(offline),
-            "fill": round(statistics.median(r.running for r in amid) / self.most, 3),
+            "fill": round(
+                statistics.median(r.running for r in self.requests if r.ended < self.last_begun) / self.most, 3
+            ),
             "flowing_ratio": round(flowing / offline, 3),
             "whole_ratio": round(whole / offline, 3),
         }
@@ -106,9 +112,10 @@ class Recorder(WrappedEngine):
         self.requests: list[Request] = []
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        began = time.perf_counter()
         found = await self.vllm.complete(prompt, seed=seed, sampling=sampling)
-        now, running = time.perf_counter(), self.vllm.load.running
-        self.requests.append(Request(prompt.token_ids, seed, found.tokens, now, running))
+        running = self.vllm.load.running
+        self.requests.append(Request(prompt.token_ids, seed, found.tokens, began, time.perf_counter(), running))
         return found
 
     async def close(self) -> None:
@@ -131,7 +138,7 @@ async def labeling(settings: VllmEngineSettings, problems: int, in_flight: int) 
         waiting, begun = iter(kept), list[float]()
         await asyncio.gather(*(_label_on(waiting, begun, policy, grader) for _ in range(in_flight)))
         ended = time.perf_counter()
-        return Labeling(begun[0], begun[in_flight], begun[-1], ended, list(recorder.requests), vllm.max_num_seqs)
+        return Labeling(begun[0], begun[-1], ended, list(recorder.requests), vllm.max_num_seqs)
     finally:
         await journal.close()
         await recorder.close()
@@ -167,7 +174,7 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> float:
     return sum(len(output.outputs[0].token_ids) for output in outputs) / seconds
 
 
-def main(model: str = EMBEDDED, problems: int = 1000, in_flight: int = 128, rounds: int = 3) -> None:
+def main(model: str = EMBEDDED, problems: int = 2000, in_flight: int = 128, rounds: int = 3) -> None:
     settings = VllmEngineSettings(model=model, threads=1)
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     done: list[dict[str, float]] = []
