@@ -17,16 +17,13 @@ from stepforge.pipelines.engines.engine_process import Reaper, start_watched
 from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
-from stepforge.pipelines.engines.text_engine import TextEngine
+from stepforge.pipelines.engines.text_engine import FINISHES, TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
-from stepforge.schemas.rollout import Finish
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
-"""Everything else (abort, repetition, error) is an error."""
 
 
 class VllmEngine(TextEngine):
