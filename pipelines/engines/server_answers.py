@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepforge.pipelines.engines.server_connection import Reply
+from stepforge.pipelines.engines.text_engine import FINISHES
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
 from stepforge.schemas.protocols import Completion
-from stepforge.schemas.rollout import Finish
 
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200
 LONGEST_PAGE = 10_000
 """Bytes examined of an answer that is not JSON."""
