@@ -19,7 +19,8 @@ _UNIT = (
 )
 """Units that convert into others: without its unit the number may be another quantity."""
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?<!not be )(?<!n't be )"
+    r"(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
     r"[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
     r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+(?![\d/])|(?::\d+(?:\.\d+)?)+(?:\s?[AaPp]\.?[Mm]\b)?|\s[AaPp]\.?[Mm]\b)?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
