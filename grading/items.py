@@ -135,8 +135,9 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     left_open = "undetermined" in outcomes and "wrong" not in outcomes
     if any(equal) and (left_open or _with_different_units(many) or _by_name(many) is not None):
         return "undetermined"
-    if many.kind == "matrix" and one.number is None:  # the name of a matrix, or its unit vectors
-        return "undetermined"
+    vectors = one.formula is not None and "j" in one.formula.names  # i + 2j
+    if (many.kind == "matrix" and one.number is None) or (many.kind == "tuple" and vectors):
+        return "undetermined"  # a matrix may have a name
     if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
         return "undetermined"
     return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"
