@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ Redacted = Callable[[str], str]
 """Removes the API key from a text."""
 UNFINISHED = "\ufffd"
 """What a decoder shows for a character whose last bytes were not generated; servers omit it."""
+
+
+_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,500})"')
+"""The model that an answer names; within a text the quotes are escaped."""
 
 
 class NoText(TypeError):
@@ -45,6 +50,12 @@ def read_completion(
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
         return Completion.failed(message, "request" if isinstance(error, NoText) else "server")
     return completion
+
+
+def answering_model(body: bytes) -> str | None:
+    """Return the model that an answer says it is from; None where it does not say."""
+    named = _MODEL.search(body)
+    return named[1].decode("utf-8", "replace") if named else None
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
@@ -100,8 +111,10 @@ def _text(choice: Any) -> str:
     if message is not None and message.get("tool_calls"):
         raise NoText("a tool call in place of a text")
     text = choice["text"] if message is None else message["content"]
-    if text is None and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
+    if not text and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
         raise NoText("reasoning and no text: raise policy.max_tokens, or turn the server's reasoning parser off")
+    if not text and message is not None and message.get("refusal"):
+        raise NoText("a refusal in place of a text")
     if not isinstance(text, str):
         raise TypeError("its text is no text")
     return text

@@ -183,6 +183,7 @@ def test_from_python_and_as_reward_functions() -> None:
     told = [[{"role": "assistant", "content": "The answer is 4."}], [{"role": "assistant", "content": "2"}]]
     assert reward(prompts=["q", "q"], completions=told, answer=["4", "4"], completion_ids=[[1], [2]]) == [1.0, 0.0]
     assert reward(completions=["The answer is 9^{9^{9^{9}}}."], answer=["4"]) == [None]
+    assert reward(completions=["The answer is none."], answer=[None]) == [None]
     assert stepforge.verl_reward("math", "The answer is 4.", "4", {"index": 1}) == {"score": 1.0, "undetermined": 0.0}
     assert stepforge.verl_reward("math", "9^{9^{9^{9}}}", "4") == {"score": 0.5, "undetermined": 1.0}
 
