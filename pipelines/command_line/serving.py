@@ -64,7 +64,7 @@ def view(
 
 def review(
     folder: Folder,
-    top: Annotated[int, typer.Option(min=1, help="Solutions in the queue.")] = 100,
+    top: Annotated[int, typer.Option(min=1, help="Doubtful solutions in the queue.")] = 100,
     again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the existing one.")] = False,
     read: Annotated[
         Path | None, typer.Option("--import", help="Add the findings of this file.", metavar="FILE")
