@@ -33,7 +33,7 @@ def without_checksum(content: object) -> dict[str, object]:
     if "crc" not in content:  # also if the damaged part is the key itself
         raise ValueError("it has no checksum")
     if content["crc"] != _checksum(rest):
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     return rest
 
 
