@@ -44,7 +44,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
             ("repaired", "repaired"): ((1 - again) * right + again * harmless * first) * move,
             ("right", "lost"): wrong * (1 - harmless) * (1 - early) * first * drop,
             ("repaired", "lost"): again * (1 - harmless) * first * drop,
-            ("right", "early"): wrong * (1 - harmless) * early * right * laws.drops[1][i, j],
+            ("right", "early"): wrong * (1 - harmless) * early * right * drop,
             ("early", "early"): (1 - FOLLOWS) * right * laws.lost[i, j],
             ("early", "lost"): FOLLOWS * first * laws.lost[i, j],
             ("lost", "lost"): (1 - mended) * after * laws.lost[i, j],
