@@ -135,7 +135,7 @@ def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None
     nothing = [(0, 0)] * STEPS
     before = posterior(observed(nothing), Rates()).first_error
     clear = posterior(observed([(6, 4), *nothing[1:4], (6, 1), *nothing[5:]]), Rates()).first_error
-    assert sum(clear[:4]) < 0.25 * sum(before[:4])  # what is left are harmless errors
+    assert sum(clear[:4]) < 0.3 * sum(before[:4])  # what is left are harmless errors
     lost = posterior(observed([(8, 2), *nothing[1:4], (0, 12), *nothing[5:]]), Rates()).first_error
     assert sum(lost[:4]) > 0.95
     both = posterior(observed([(8, 2), *nothing[1:3], (6, 1), (0, 12), *nothing[5:]]), Rates()).first_error
