@@ -68,7 +68,8 @@ _CONDITION = re.compile(r",?\s+(?:(?:at|for|where)\s+[a-z]\s*=\s*[^\s=]+|when [^
 _PROSE_ASIDE = re.compile(r"\s\((?=[A-Za-z]{2})")
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
 _VALUE = r"-?\d+(?:\.\d+)?(?:/\d+)?"
-_PLAIN = re.compile(_VALUE, re.ASCII)
+_PLAIN = re.compile(_VALUE + r"(?: [A-Za-z](?:\^?[23])?)?", re.ASCII)
+"""A number, or one with a unit of one letter."""
 _LISTED = re.compile(
     rf"\b(?:are|were)\s+({_VALUE}(?:,\s{_VALUE})*,?\s(?:and|or)\s{_VALUE})\.?$"
     r"|\bratio\b[^.]*?\b(?:is|of)\s+(\d+ to \d+)\.?$",
