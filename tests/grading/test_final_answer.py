@@ -81,7 +81,8 @@ def test_long_texts_of_anything_are_read_in_linear_time(piece: str) -> None:
 @pytest.mark.parametrize(
     ("text", "outcome"),
     [
-        ("So it is.", "wrong"), (r"So it is \boxed{1", "undetermined"), (r"\boxed{1}, no, \boxed{\frac{1", "undetermined"),
+        ("So it is.", "wrong"),
+        (r"So it is \boxed{1", "undetermined"), (r"\boxed{1}, no, \boxed{\frac{1", "undetermined"),
         ("<think>Is it 1", "undetermined"), ("<think>Is it 1?</think> It is.", "wrong"),
     ],
 )  # fmt: skip
