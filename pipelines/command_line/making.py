@@ -80,7 +80,6 @@ def publish(
     public: Annotated[
         bool, typer.Option("--public", help="Make the repository public; by default it is private.")
     ] = False,
-    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
     accept_unknown_license: Annotated[
         bool, typer.Option("--accept-unknown-license", help="Publish data from sources without a license.")
     ] = False,
@@ -91,7 +90,7 @@ def publish(
         from stepforge.pipelines.publishing.publication import Talk
         from stepforge.pipelines.publishing.publication import publish as carry
 
-        request = PublishRequest(repo, public, tag, accept_unknown_license)
+        request = PublishRequest(repo, public, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), (lambda: None) if yes else _ask)
         carry(place_of(folder), request, talk, dry_run=dry_run)
 

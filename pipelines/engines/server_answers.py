@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepforge.pipelines.engines.server_connection import Reply
+from stepforge.pipelines.engines.text_engine import FINISHES
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
 from stepforge.schemas.protocols import Completion
-from stepforge.schemas.rollout import Finish
 
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200
 LONGEST_PAGE = 10_000
 """Bytes examined of an answer that is not JSON."""
@@ -87,7 +86,7 @@ def parsed(body: bytes) -> Any:
         raise ValueError("JSON nested too deep") from None
     except json.JSONDecodeError:
         start = " ".join(body[:60].decode("utf-8", "replace").split())
-        raise ValueError(f"no JSON, it begins {start!r}" if start else "it is empty") from None
+        raise ValueError(f"not JSON, it begins {start!r}" if start else "it is empty") from None
 
 
 def _read_choice(choice: Any, usage: Any, redacted: Redacted) -> Completion:
@@ -117,7 +116,7 @@ def _text(choice: Any) -> str:
     if not text and message is not None and message.get("refusal"):
         raise NoText("a refusal in place of a text")
     if not isinstance(text, str):
-        raise TypeError("its text is no text")
+        raise TypeError("its text is not a string")
     return text
 
 

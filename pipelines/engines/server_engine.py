@@ -175,13 +175,8 @@ class ServerEngine(TextEngine):
         path = "chat/completions" if self._settings.api == "chat" else "completions"
         session = {"X-Session-ID": prompt.session} if prompt.session else {}
         async with self._turns:
-            return await self._connection.post(
-                path,
-                request,
-                seconds=self._settings.request_timeout,
-                most=answer_bytes(sampling),
-                headers=session,
-            )
+            seconds, most = self._settings.request_timeout, answer_bytes(sampling)
+            return await self._connection.post(path, request, seconds=seconds, most=most, headers=session)
 
     async def _check_model(self) -> None:
         doubts = self._doubts  # those that arise meanwhile stay
