@@ -28,7 +28,11 @@ _NUMBER = re.compile(
     rf"|\s?(?P<unit>{_UNIT})(?:,?\s(?:and\s)?\d[\d.,]*\s?(?!(?P=unit)){_UNIT})*)?",
     re.ASCII,
 )
-_MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
+_MATH = re.compile(
+    r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$"
+    r"|([-\u2212]?\d*\\(?:[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|sqrt(?:\[\d+\])?\s?\{[^{}]{1,60}\}))",
+    re.DOTALL,
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$|</?[a-z]+[\s>/]")
