@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER
+from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NOTHING, OTHER
 from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.inputs.tables import rows_of
@@ -63,8 +63,8 @@ def stated_counts(rows: Sequence[Case], worked: dict[str, str]) -> Counter[tuple
         for i, kind in enumerate(stated(row.problem, tuple(row.steps), tuple(right))):
             place = "right" if i < error else "first error" if i == error else "after"
             counts["1. states a false equation", place, kind == FALSE] += 1
-            if kind != FALSE:
-                counts["2. of the others: no number, or what was said before", place, kind == NOTHING] += 1
+            if kind not in (FALSE, ANSWER):
+                counts["2. of the others but the last: no number, or what was said before", place, kind == NOTHING] += 1
             if kind in (BACKED, ALONE, OTHER) and right:
                 counts["3. of the rest: what the worked answer says", place, kind == BACKED] += 1
                 if kind != BACKED:

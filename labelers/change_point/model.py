@@ -44,7 +44,7 @@ class Observed(NamedTuple):
     right: bool
     """Whether its own answer is right."""
     successes: Array
-    """``[t]``: right completions drawn from its first t steps."""
+    """``[t]``: right completions drawn from its first t steps; of the question, its own answer too."""
     failures: Array
     left_right: Array
     """``[t]``: right solutions of the problem that leave it after t steps."""
@@ -76,7 +76,11 @@ class Expected(NamedTuple):
     moved: Array
     """``[from, to]``: steps that are right, by V before and after, and wrong ones that do no harm."""
     dropped: Array
-    """The same of the other wrong steps."""
+    """The same of the other steps at which V falls."""
+    early: float
+    """Falls of V before the wrong step was written."""
+    harmful: float
+    """Falls that could have been so."""
     repairs: float
     lost: float
     """Share of the solution that is lost."""
@@ -129,7 +133,9 @@ def expected(seen: Observed, rates: Rates) -> Expected:
     whole, states = joint.sum(axis=0), passes.states
     return Expected(
         moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
-        dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST],
+        dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST] + whole[RIGHT, EARLY],
+        early=float(fallen.sum()),
+        harmful=rates.early_room(float(seen.written.mean())) * float((fallen + harmful).sum()),
         repairs=float(repairs.sum()),
         lost=float(states[:-1, LOST].sum()) / len(exposure),
         events=float(
@@ -221,7 +227,7 @@ def _chain(seen: Observed, rates: Rates) -> Array:
     chain[:, RIGHT, RIGHT] = (1 - wrong) * right * moves
     chain[:, RIGHT, REPAIRED] = wrong * harmless * first * moves
     chain[:, RIGHT, LOST] = wrong * (1 - harmless) * (1 - early) * first * drops
-    chain[:, RIGHT, EARLY] = wrong * (1 - harmless) * early * right * laws.drops[1]
+    chain[:, RIGHT, EARLY] = wrong * (1 - harmless) * early * right * drops
     chain[:, REPAIRED, REPAIRED] = ((1 - again) * right + again * harmless * first) * moves
     chain[:, REPAIRED, LOST] = again * (1 - harmless) * first * drops
     chain[:, LOST, LOST] = (1 - mended) * after * laws.lost

@@ -37,9 +37,9 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
     labels = [evidence.label(path, count) for count in range(steps)]
     right = np.array([0 if label is None else label.successes for label in labels], float)
     wrong = np.array([0 if label is None else label.failures for label in labels], float)
-    counted = evidence.root if signals.passing else [r for r in evidence.root if r.id == path.rollout]
-    right[0] -= sum(r.outcome == "correct" for r in counted)
-    wrong[0] -= sum(r.outcome == "wrong" for r in counted)
+    others = [r for r in evidence.root if signals.passing and r.id != path.rollout]
+    right[0] -= sum(r.outcome == "correct" for r in others)
+    wrong[0] -= sum(r.outcome == "wrong" for r in others)
     if not signals.passing:
         nothing = np.zeros(steps)
         return Observed(path.outcome == "correct", right, wrong, nothing, nothing, nothing)

@@ -22,16 +22,16 @@ GRID: Array = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5, 0.6, 0
 SIZE = len(GRID)
 EDGES: Array = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
 """Ends of the grid's cells."""
-BASE_LAW: Array = np.diff(EDGES)
-"""Law of V at the question: even. It is not fitted, because a run keeps problems by how many of their solutions are
-right, so that those which it kept seem more alike than they are."""
+BASE_LAW: Array = np.diff(2 / np.pi * np.arcsin(np.sqrt(EDGES)))
+"""Law of V at the question: Beta(1/2, 1/2), Jeffreys' for a chance. It is not fitted, because a run keeps problems by
+how many of their solutions are right, so that those which it kept seem more alike than they are."""
 
-FALSE, NOTHING, BACKED, ALONE, OTHER, UNKNOWN = range(6)
+FALSE, NOTHING, BACKED, ALONE, OTHER, UNKNOWN, ANSWER = range(7)
 """What a step states: a false equation; no number, or what the question or an earlier step says; what right solutions
 of the problem say; what none does, by a new number, by something beside an equation of theirs, or by a number from
 nowhere for something named; numbers that right ones state, but not together; where there is no right solution to
-compare with, anything else."""
-KINDS = 6
+compare with, anything else; the last step of a solution where it states nothing, as right and wrong ones alike do."""
+KINDS = 7
 
 
 class Rates(Record):
@@ -45,17 +45,17 @@ class Rates(Record):
     """How V moves over a step that is right: hardly, up or down, or up."""
     drops: tuple[float, float] = (0.7, 0.3)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.2, 0.9)
+    harmless: tuple[Share, Share] = (0.25, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    early: Share = 0.16
+    early: Share = 0.1
     """Share of the other wrong steps before which V falls already, for a solution none of whose steps the policy was
-    sure of: the wrong step follows soon. Assumed like ``harmless``."""
+    sure of: the wrong step follows soon. Learned where what steps state tells which was wrong; V alone does not."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
-    nothing: OfSteps = (0.3, 0.12, 0.3)
+    nothing: OfSteps = (0.25, 0.12, 0.25)
     """Shares of the others that state no number, or what the question or an earlier step says."""
     backed: OfSteps = (0.2, 0.05, 0.05)
     """Shares of the others that say what right solutions say."""
@@ -70,12 +70,12 @@ class Rates(Record):
 
     @property
     def statements(self) -> Array:
-        """``[right, first wrong, after; FALSE to UNKNOWN]``: the chance of what a step states."""
+        """``[right, first wrong, after; FALSE to ANSWER]``: the chance of what a step states."""
         left, found = np.ones(3), []
         for share in (self.false, self.nothing, self.backed, self.alone):
             found.append(left * share)
             left = left - found[-1]
-        return np.stack([*found, left, sum(found[BACKED:], left)], axis=1)
+        return np.stack([*found, left, sum(found[BACKED:], left), np.ones(3)], axis=1)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""
@@ -83,8 +83,13 @@ class Rates(Record):
         return unsure + (sure - unsure) * written
 
     def early_share(self, written: float) -> float:
-        """Return ``early`` for the same: both steps, where V falls and where it is written, could have been others."""
-        return self.early * (1 - written) ** 2
+        """Return ``early`` for the same."""
+        return self.early * self.early_room(written)
+
+    @staticmethod
+    def early_room(written: float) -> float:
+        """Return the chance that both steps, where V falls and the wrong one, could have been others."""
+        return (1 - written) ** 2
 
 
 class Kernels(NamedTuple):

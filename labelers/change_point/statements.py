@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stepforge.grading.sentences import Reading, numbers_of, read_sentence
 from stepforge.grading.stated import plain, states_false
-from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER, UNKNOWN
+from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NOTHING, OTHER, UNKNOWN
 
 Texts = tuple[str, ...]
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
@@ -97,6 +97,8 @@ def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, 
         one = said(text, names)
         kinds.append(FALSE if states_false(text) else _kind(one, before, theirs))
         before.add(one)
+    if kinds and kinds[-1] == NOTHING:
+        kinds[-1] = ANSWER
     return tuple(kinds)
 
 

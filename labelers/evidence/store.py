@@ -118,21 +118,19 @@ class Evidence:
         return self._siblings.beside(path.rollout, path.steps)
 
     def right_beside(self, path: Trajectory) -> list[tuple[Step, ...]]:
-        """Return the steps of everything else that ended right. Completions of the path itself, and completions of
-        these, are without its steps, so that they count only beside others."""
-        steps, own = dict(self._solutions), {path.rollout: len(path.steps)}
-        whole: list[tuple[Step, ...]] = []
-        rest: list[tuple[Step, ...]] = []
+        """Return the steps of everything else that ended right, but for completions of the path itself: one that is
+        right by luck often took the same wrong step."""
+        steps, own = dict(self._solutions), {path.rollout}
+        found: list[tuple[Step, ...]] = []
         for rollout in (*self.root, *self.rollouts):
             start = rollout.start
             before = () if start is None else steps.get(start.rollout, ())[: start.steps]
             steps[rollout.id] = (*before, *rollout.steps)
-            if start is not None:
-                own[rollout.id] = min(own.get(start.rollout, 0), start.steps)
-            if rollout.outcome == "correct" and rollout.id != path.rollout:
-                shared = own.get(rollout.id, 0)
-                (rest if shared else whole).append(steps[rollout.id][shared:])
-        return [*whole, *rest] if whole else []
+            if before and start is not None and start.rollout in own:
+                own.add(rollout.id)
+            elif rollout.outcome == "correct" and rollout.id != path.rollout:
+                found.append(steps[rollout.id])
+        return found
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
         """Return the counts of a prefix, drawing as many completions as are missing from ``k``."""

@@ -78,7 +78,7 @@ def test_a_labeler_that_cannot_be_imported_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("class Part: pass", "is no part"),
+        ("class Part: pass", "is not a part"),
         ("from stepforge import Record\nclass Part(Record):\n    name: str = 'x'", "has no"),
         (
             "from stepforge import Record\nclass Part(Record):\n    name: str = 'x'\n"

@@ -117,7 +117,7 @@ def simulated(rng: np.random.Generator, rates: Rates, steps: int, root: int, eac
                 harmful = rng.random() >= rates.harmless_share(0.0)
                 early = harmful and before == "right" and rng.random() < rates.early
                 regime = "early" if early else "lost" if harmful else "repaired"
-                law = laws.drops[1] if early else drop if harmful else move
+                law = drop if harmful else move
         if regime in ("lost", "repaired"):
             error = min(error, t)
         place = rng.choice(SIZE, p=law[place])

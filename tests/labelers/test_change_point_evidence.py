@@ -10,7 +10,7 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import ALONE, BACKED, FALSE, NOTHING, OTHER, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NOTHING, OTHER, UNKNOWN, Rates
 from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
@@ -36,9 +36,10 @@ SIBLINGS = solved(
 )
 
 
-def test_every_rollout_counts_once_where_it_leaves_and_the_solution_itself_does_not() -> None:
+def test_every_rollout_counts_once_where_it_leaves_and_the_solution_itself_at_the_question() -> None:
     assert leaving(seen_of(SIBLINGS)) == [(1, 0), (0, 0), (0, 1), (1, 0), (0, 0)]
     assert leaving(seen_of(SIBLINGS, 1)) == [(1, 0), (0, 0), (0, 1), (0, 1), (0, 0)]
+    assert [drawn(seen_of(SIBLINGS, i)) for i in (0, 1)] == [[(c, 1 - c), *[(0, 0)] * 4] for c in (0, 1)]
 
 
 def test_without_log_probabilities_q_is_the_share_that_wrote_the_step() -> None:
@@ -62,10 +63,10 @@ def test_completions_count_where_they_were_drawn_and_without_passing_siblings_co
     evidence.add(a_solution("through", "CDq", "correct"), path.steps[:2])
     evidence.add(a_solution("copy", "CDE", "wrong"), path.steps[:2])
     with_siblings = ChangePoint().observed(path, evidence)
-    assert drawn(with_siblings) == [(0, 0), (0, 0), (1, 1), (0, 0), (0, 0)]
+    assert drawn(with_siblings) == [(0, 1), (0, 0), (1, 1), (0, 0), (0, 0)]
     assert leaving(with_siblings) == [(1, 0), (0, 0), (0, 1), (1, 0), (0, 0)]
     without = ChangePoint(passing=False).observed(path, evidence)
-    assert drawn(without) == [(2, 1), (0, 0), (1, 1), (0, 0), (0, 0)]
+    assert drawn(without) == [(2, 2), (0, 0), (1, 1), (0, 0), (0, 0)]
     assert not without.written.any()
     assert leaving(without) == [(0, 0)] * 5
 
@@ -80,7 +81,7 @@ def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     right = sums("there are 5", "5 * 4 = 20", "26", outcome="correct")
     row = solved(wrong, right)
     row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
-    assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, NOTHING])
+    assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, ANSWER])
     assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
     assert seen_of(row, part=ChangePoint(stated=False)).stated is None
     assert seen_of(row, part=ChangePoint(passing=False)).stated is None
@@ -111,11 +112,11 @@ RIGHT = ("Ann has 3.", "As for Bob we get 4 * 3 = 12.", "The 2nd part: 12 - 2 = 
 def test_a_right_solution_backs_a_step_whose_equations_it_has_with_all_that_is_beside_them(
     step: str, kind: int
 ) -> None:
-    assert stated(QUESTION, (step,), (RIGHT,)) == (kind,)
+    assert stated(QUESTION, (step, "The answer."), (RIGHT,)) == (kind, ANSWER)
 
 
 def test_a_step_that_repeats_an_earlier_one_states_nothing_and_a_name_needs_no_right_solution() -> None:
-    assert stated(QUESTION, ("In all 4 * 3 = 12.", "So we have 12."), ()) == (UNKNOWN, NOTHING)
+    assert stated(QUESTION, ("In all 4 * 3 = 12.", "So we have 12.", "It is 12."), ()) == (UNKNOWN, NOTHING, ANSWER)
     assert stated(QUESTION, ("Now Bob has 3.",), ()) == (ALONE,)
 
 
@@ -125,7 +126,7 @@ def seen_beside(rollout: Rollout, evidence: Evidence) -> list[int]:
     return kinds.tolist()
 
 
-def test_right_completions_are_compared_with_too_and_those_of_the_solution_itself_only_beside_others() -> None:
+def test_right_completions_are_compared_with_too_but_for_those_of_the_solution_itself() -> None:
     first, second = sums("1 + 1 = 2", "2 * 2 = 5", outcome="wrong"), sums("1 + 1 = 2 now", outcome="wrong")
     row = solved(first, second)
     evidence = evidence_on(row)
@@ -139,7 +140,7 @@ def test_right_completions_are_compared_with_too_and_those_of_the_solution_itsel
     evidence.add(again, (*first.steps[:1], *begun.steps[:1]))
     assert seen_beside(first, evidence) == [UNKNOWN, FALSE]
     evidence.root.append(sums("4", outcome="correct"))
-    assert seen_beside(first, evidence) == [ALONE, FALSE]  # its own first step is no right solution's
+    assert seen_beside(first, evidence) == [ALONE, FALSE]  # nothing but "4" is right beside it
 
 
 def brought_along() -> SolvedProblem:
@@ -149,7 +150,8 @@ def brought_along() -> SolvedProblem:
 
 
 def test_supplied_solutions_are_no_samples_of_the_policy() -> None:
-    assert leaving(seen_of(brought_along())) == [(0, 0)] * 5
+    seen = seen_of(brought_along())
+    assert leaving(seen) == drawn(seen) == [(0, 0)] * 5
     policy = KnownPolicy(lambda prefix: 0.9)
     run(ChangePoint(), brought_along(), policy)
     assert policy.asked[""] == 4  # so the base rate is asked for

@@ -44,7 +44,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
             ("repaired", "repaired"): ((1 - again) * right + again * harmless * first) * move,
             ("right", "lost"): wrong * (1 - harmless) * (1 - early) * first * drop,
             ("repaired", "lost"): again * (1 - harmless) * first * drop,
-            ("right", "early"): wrong * (1 - harmless) * early * right * laws.drops[1][i, j],
+            ("right", "early"): wrong * (1 - harmless) * early * right * drop,
             ("early", "early"): (1 - FOLLOWS) * right * laws.lost[i, j],
             ("early", "lost"): FOLLOWS * first * laws.lost[i, j],
             ("lost", "lost"): (1 - mended) * after * laws.lost[i, j],
@@ -135,7 +135,7 @@ def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None
     nothing = [(0, 0)] * STEPS
     before = posterior(observed(nothing), Rates()).first_error
     clear = posterior(observed([(6, 4), *nothing[1:4], (6, 1), *nothing[5:]]), Rates()).first_error
-    assert sum(clear[:4]) < 0.25 * sum(before[:4])  # what is left are harmless errors
+    assert sum(clear[:4]) < 0.3 * sum(before[:4])  # what is left are harmless errors
     lost = posterior(observed([(8, 2), *nothing[1:4], (0, 12), *nothing[5:]]), Rates()).first_error
     assert sum(lost[:4]) > 0.95
     both = posterior(observed([(8, 2), *nothing[1:3], (6, 1), (0, 12), *nothing[5:]]), Rates()).first_error

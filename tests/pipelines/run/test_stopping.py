@@ -86,6 +86,18 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) ->
     finished(tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.2, 0.7, 1.5])
+def test_sigterm_while_ray_starts_ends_the_run_in_good_order(tmp_path: Path, delay: float) -> None:
+    going = RayRun(slow_run(tmp_path), tmp_path / "out", tmp_path / "said")
+    assert going.wait_until(lambda: going.processes("log_monitor.py")), going.said
+    time.sleep(delay)
+    going.process.send_signal(signal.SIGTERM)
+    assert going.end() == 143, going.said
+    assert "SIGTERM received" not in going.said
+    assert going.clear(10) == []
+
+
 # The signals themselves, in this process
 
 
