@@ -249,7 +249,9 @@ def _words(gold: Words, answer: Words) -> Outcome:
     if gold.text == answer.text:
         return "correct"
     left, right = (set(side.plain.casefold().replace("'s", "").split()) for side in (gold, answer))
-    return "undetermined" if left <= right or right <= left or may_say_the_same(left, right) else "wrong"
+    begun = not gold.text.isascii() and (gold.text.startswith(answer.text) or answer.text.startswith(gold.text))
+    same = left <= right or right <= left or begun or may_say_the_same(left, right)  # 是的 says no more than 是
+    return "undetermined" if same else "wrong"
 
 
 def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:

@@ -58,6 +58,12 @@ def stated_line(text: str) -> str | None:
     return _cut(found[-1].strip()) if found else None
 
 
+def cut_off(text: str) -> bool:
+    """Whether a text ends within its thoughts or within the box of its answer, whatever its server says."""
+    body = last_word(narrow(text))
+    return unfinished_thought(body) or boxed(body) == ""
+
+
 def answer_in_words(text: str, reference: str | None, *, stated: bool = False) -> str | None:
     """Return the final answer where it may be a sentence: framed, else the whole line with ``Answer:``.
 

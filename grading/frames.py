@@ -6,6 +6,8 @@ Linear in the text's length.
 import json
 import re
 
+from stepforge.grading.units import ratio, read_unit
+
 MAX_ANSWER = 2000
 """Longest answer returned, in characters; a longer one is cut just past it, and no grader accepts it."""
 MAX_JSON = 20_000
@@ -38,6 +40,8 @@ _CONNECTOR = re.compile(
     r"\s*(?:[,;]?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\}|&)|[,;])\s*(?:\\text\{\s*(?:and|or)\s*\}|and|or)?\s*((?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*=)?\s*"
 )
 _NAME_BEFORE = re.compile(r"((?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*=)\s*(?:\$+|\\\(|\\\[)?\s*$")
+_UNIT_BETWEEN = re.compile(r"\$?\s*([A-Za-z]{1,12}),?\s*(?:and)?\s*\$?")
+_UNIT_AFTER = re.compile(r"\$?\s*([A-Za-z]{1,12})\b")
 _MATH_SIGNS = re.compile(r"\$+|\\[()\[\]]|\\q?quad(?![A-Za-z])|\\[,;! ]")
 _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "solution")
 
@@ -106,7 +110,7 @@ def boxed(text: str) -> str | None:
         if (box := _content(text, start)) is None:
             return ""
         if box[0]:
-            return _joined(text, start, box[0])
+            return _in_two_units(text, start, *box) or _joined(text, start, box[0])
         end = start
     return None
 
@@ -123,6 +127,19 @@ def _content(text: str, start: int, limit: int | None = None) -> tuple[str, int]
         if depth == 0:
             return bare(text[box.end() : brace.start()]), brace.end()
     return None
+
+
+def _in_two_units(text: str, start: int, last: str, end: int) -> str | None:
+    r"""Return ``\boxed{3} hours and \boxed{20} minutes`` as one quantity; None where the last box is no part of one."""
+    before = text.rfind("\\boxed", max(0, start - MAX_ANSWER), start)
+    box = _content(text, before, start) if before >= 0 else None
+    larger = _UNIT_BETWEEN.fullmatch(text[box[1] : start]) if box and box[0] else None
+    smaller = _UNIT_AFTER.match(text, end)
+    if box is None or larger is None or smaller is None:
+        return None
+    units = [read_unit(f" {word[1]}") for word in (larger, smaller)]
+    size = ratio(units[0], units[1]) if units[0] and units[1] else None
+    return f"{box[0]} {larger[1]} {last} {smaller[1]}" if size is not None and size > 1 else None
 
 
 def _joined(text: str, start: int, last: str) -> str:

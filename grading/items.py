@@ -1,5 +1,6 @@
 """Comparing collections: lists in any order, tuples in theirs, named values by name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -8,6 +9,8 @@ from stepforge.grading.answer_types import Equation, Items, Reading, Value, Word
 from stepforge.grading.regions import as_region
 from stepforge.schemas.rollout import Outcome
 
+_WITH_COMMA = re.compile(r"(-?\d{1,100}),(\d{1,100})(?:\s+[^\d,]+)?", re.ASCII)
+"""``3,5 metros``."""
 FEW = 12
 """Most elements that are all compared with each other."""
 Compare = Callable[[Reading, Reading], Outcome | None]
@@ -160,6 +163,5 @@ def _decimal_comma(one: Value, many: Items) -> bool:
     numbers = [p.number for p in many.parts if isinstance(p, Value) and p.number is not None]
     if len(numbers) != 2 or one.number is None or ", " in many.text or "," not in many.text:
         return False
-    whole, _, part = many.text.strip().partition(",")
-    whole_numbers = whole.strip().lstrip("-").isdigit() and part.isdigit()
-    return whole_numbers and one.number.value == Fraction(f"{whole.strip()}.{part}")
+    written = _WITH_COMMA.fullmatch(many.text.strip())
+    return written is not None and one.number.value == Fraction(f"{written[1]}.{written[2]}")

@@ -28,7 +28,11 @@ _NUMBER = re.compile(
     rf"|\s?(?P<unit>{_UNIT})(?:,?\s(?:and\s)?\d[\d.,]*\s?(?!(?P=unit)){_UNIT})*)?",
     re.ASCII,
 )
-_MATH = re.compile(r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$", re.DOTALL)
+_MATH = re.compile(
+    r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$"
+    r"|([-\u2212]?\d*\\(?:[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|sqrt(?:\[\d+\])?\s?\{[^{}]{1,60}\}))",
+    re.DOTALL,
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NOT_WHOLE = re.compile(r"\n|####|\\f?boxed?(?![A-Za-z])|:$|</?[a-z]+[\s>/]")
@@ -68,7 +72,8 @@ _CONDITION = re.compile(r",?\s+(?:(?:at|for|where)\s+[a-z]\s*=\s*[^\s=]+|when [^
 _PROSE_ASIDE = re.compile(r"\s\((?=[A-Za-z]{2})")
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
 _VALUE = r"-?\d+(?:\.\d+)?(?:/\d+)?"
-_PLAIN = re.compile(_VALUE, re.ASCII)
+_PLAIN = re.compile(_VALUE + r"(?: [A-Za-z](?:\^?[23])?)?", re.ASCII)
+"""A number, or one with a unit of one letter."""
 _LISTED = re.compile(
     rf"\b(?:are|were)\s+({_VALUE}(?:,\s{_VALUE})*,?\s(?:and|or)\s{_VALUE})\.?$"
     r"|\bratio\b[^.]*?\b(?:is|of)\s+(\d+ to \d+)\.?$",

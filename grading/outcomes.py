@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stepforge.grading.final_answer import cut_off
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader
 from stepforge.schemas.rollout import Outcome, Rollout, Start
@@ -12,8 +13,9 @@ async def graded(
 ) -> list[Rollout]:
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 
-    An engine error or a truncation is ``undetermined``: it says nothing about the steps before it. A rollout that
-    was seen to end by itself without an answer is ``wrong``. The grader decides everything else.
+    An engine error or a truncation, which some servers call a ``stop``, is ``undetermined``: it says nothing about the
+    steps before it. A rollout that was seen to end by itself without an answer is ``wrong``. The grader decides
+    everything else.
     """
     finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
     outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
@@ -30,4 +32,5 @@ async def graded(
 
 def _without(rollout: Rollout) -> Outcome:
     """A supplied text, of which no token was generated here, may have been cut off by whoever had it written."""
-    return "wrong" if rollout.finish == "stop" and rollout.tokens else "undetermined"
+    whole = rollout.finish == "stop" and rollout.tokens and not cut_off(rollout.text)
+    return "wrong" if whole else "undetermined"

@@ -21,9 +21,9 @@ def same_quantity(gold: Value, answer: Value) -> Outcome | None:
     if "..." in (gold.unit.name, answer.unit.name):
         return "undetermined" if _formulas(gold, answer) == "correct" else "wrong"
     if gold.number is not None and answer.number is not None:
-        outcome = _numbers(gold.number, answer.number)
+        numbers = _numbers(gold.number, answer.number)
         grouped = _DOTTED.match(answer.text) and gold.number.value == 1000 * answer.number.value
-        return "undetermined" if outcome == "wrong" and grouped else outcome
+        return "undetermined" if numbers == "wrong" and grouped else numbers
     outcome = _formulas(gold, answer)
     if outcome != "wrong":
         units = gold.unit.name, answer.unit.name

@@ -78,6 +78,7 @@ _REWRITES = tuple(
         (r"(?<=\d)['_](?=\d{3}(?!\d))", ""),
         (r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\\?\$?[.\d])", "-"),
         (r"\bper cent\b", "percent"),
+        (r"(?<=\d)\s*([万亿])", r" \1 "),
         (r"\\%", "%"),
         (r"\+(?=\s*-)", ""),
         (r"\\text\{\s*infinity\s*\}|\b[Ii]nfinity\b", r"\\infty "),

@@ -28,6 +28,8 @@ _IDLE_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
 _RANGE = re.compile(r"\d[\d.,]*\s*-\s*\d[\d.,]*\s+[A-Za-z]{3,}.*", re.ASCII)
 """``5-6 days``, which is not -1."""
+_OPTION = re.compile(r"\(?([A-J])\)?")
+_OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
 _SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
@@ -51,8 +53,11 @@ def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
         return "correct" if _as_text(reference, kind) == _as_text(answer, kind) else "undetermined"
     if refusal(answer) is not None or refusal(reference) is not None:
         return "undetermined"
-    if kind in ("choice", "text"):
-        return _outcome(_as_text(reference, kind) == _as_text(answer, kind))
+    same = kind in ("choice", "text") and _as_text(reference, kind) == _as_text(answer, kind)
+    if kind == "text" or same:
+        return _outcome(same)
+    if kind == "choice":
+        return _decide_math(cleaned(reference), cleaned(answer)) or "undetermined"
     if all(side.isdigit() and side.isascii() for side in (reference, answer)):
         return _outcome(int(reference) == int(answer))
     if kind in EXACT_KINDS:
@@ -112,7 +117,13 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     _, rounds, rounded = answer.rpartition("\\approx")
     if outcome == "wrong" and rounds and compare(read_answer(reference), read_answer(rounded)) == "correct":
         return "undetermined"  # 12\pi \approx 37.7, where the reference is rounded
-    return outcome
+    option = _OPTION.fullmatch(plain[0])
+    return "undetermined" if outcome == "wrong" and option and not _names_another(option[1], plain[1]) else outcome
+
+
+def _names_another(option: str, answer: str) -> bool:
+    """Whether an answer names options, and not only this one: ``42`` and ``C - 42`` may be the text of option C."""
+    return bool(set(_OPTIONS.findall(answer.upper() if len(answer) == 1 else answer)) - {option, "I"})
 
 
 def _letters(reference: str, answer: str) -> Outcome:

@@ -79,7 +79,7 @@ def compare(first: AnyPath, second: AnyPath) -> Comparison:
     known_a, known_b = (dict(_problems(layout, tuple(figures.values()))) for layout in (a, b))
     both = [name for name in known_a if name in known_b]
     if not both:
-        raise BadInput(f"{first} and {second} have no labeled problem in common; runs are paired by problem id")
+        raise BadInput(f"{first} and {second} have no labeled problem in common; runs are paired by id and question")
     sums_a, sums_b = (np.array([known[name].sums for name in both], float) for known in (known_a, known_b))
     pairs = [
         (label, other)
@@ -148,11 +148,13 @@ def _spent(amount: str) -> Counted:
     return lambda row: (sum(getattr(one.cost, amount) for one in row.costs), len(row.solutions))
 
 
-def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[str, _Problem]]:
+def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[int, _Problem]]:
+    """Yield the problems by id and question: with other settings a family may give an id to another problem."""
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
             sums = tuple(number for counted in figures for number in counted(row))
-            yield row.problem.id, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
+            name = hash((row.problem.id, row.problem.question))
+            yield name, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
 
 
 def _label(verdict: Verdict) -> int:

@@ -1,5 +1,6 @@
 """Cases to score a reward model on: solutions whose first wrong step is known from people or the oracle."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -101,6 +102,9 @@ def _checked(columns: Mapping[str, object], where: str) -> Case:
         raise BadInput(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if case.steps and case.scores and len(case.steps) != len(case.scores):
         raise BadInput(f"{where}: {len(case.scores)} scores for {len(case.steps)} steps")
+    for name, step in (("label", case.label), ("prediction", case.prediction)):
+        if case.steps and step is not None and case.wrong is None and not NONE <= step < len(case.steps):
+            raise BadInput(f"{where}: {name} {step} is no step: they are counted from 0 to {len(case.steps) - 1}")
     return case
 
 
@@ -114,6 +118,9 @@ def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
         if str(row.get("id")) in recorded:
             raise BadInput(f"{path}, line {number}: id {row.get('id')!r} appears twice")
         recorded[str(row.get("id"))] = {"scores": row.get("scores") or (), "prediction": row.get("prediction")}
+    several = next((name for name, count in Counter(case.id for case in cases).items() if count > 1), None)
+    if several is not None:
+        raise BadInput(f"{path}: {several!r} is the id of several cases; recorded scores are found by it")
     missing = next((case.id for case in cases if case.id not in recorded), None)
     if missing is not None:
         raise BadInput(f"{path}: no row with the id {missing!r}; every case needs one")

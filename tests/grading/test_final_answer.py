@@ -1,8 +1,13 @@
 """Finding the final answer in a solution's text."""
 
+import asyncio
+
 import pytest
+from fakes import EqualGrader, a_problem, a_solution
 
 from stepforge.grading.final_answer import MAX_ANSWER, extract_answer, stated_answer
+from stepforge.grading.outcomes import graded
+from stepforge.schemas.rollout import Step
 
 FOUND = [
     (r"So \boxed{18}.", "18"), (r"First \boxed{3}, then \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
@@ -71,3 +76,17 @@ def test_long_texts_of_anything_are_read_in_linear_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n"):
         extract_answer(adversarial)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("So it is.", "wrong"),
+        (r"So it is \boxed{1", "undetermined"), (r"\boxed{1}, no, \boxed{\frac{1", "undetermined"),
+        ("<think>Is it 1", "undetermined"), ("<think>Is it 1?</think> It is.", "wrong"),
+    ],
+)  # fmt: skip
+def test_a_text_that_ends_within_its_answer_is_cut_off_whatever_its_server_says(text: str, outcome: str) -> None:
+    solution = a_solution("s", "a", "wrong").model_copy(update={"steps": (Step(text=text),), "answer": None})
+    (found,) = asyncio.run(graded(a_problem(), [solution], EqualGrader()))
+    assert (found.finish, found.outcome) == ("stop", outcome)

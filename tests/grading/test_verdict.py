@@ -35,13 +35,14 @@ DIFFERENT = [
     ("18", "18.01"), ("x=5", "x=6"), ("18", "$19"), ("10", "4 blue boxes and 6 red boxes"), ("1800", "1,8"),
     ("(3,4]", "[3,4)"), ("(3,4)", "[3,4]"), ("(2,9)", "x > 2"),
     (r"(-\infty,-1)\cup(1,\infty)", "x < -1, x < 1"), ("5 m/s", "6 m/s"), ("3.5", "four and a half"),
-    ("2 hours", "an hour and a half"),
+    ("2 hours", "an hour and a half"), ("C", "C, D"), ("C", r"\text{B and C}"), ("C", "(B) 42"),
 ]  # fmt: skip
 UNSETTLED = [
     ("1", r"100\%"), ("5 hours", "300 minutes"), ("18", "eighteen dozen"), ("1,-2", "(1,-2)"), ("18", ""), ("18", None),
     ("True", "yes"), ("first", "1st"), ("John", "John's"), ("f(x)=x^2", "f(t)=t^2"), (r"\text{undefined}", "DNE"),
     (r"15\text{ m^2}", r"15\text{ m^3}"), ("15 m", r"15\text{ m^2}"), ("20 m/s", "72 km/h"),
     ("1 m^2", "10000 cm^2"), ("1 m^3", "1000 liters"), ("3:15", "a quarter past three"), ("25 cents", "a quarter"),
+    ("C", "42"), ("C", "C - 42"), ("C", r"\text{Paris}"),
 ]  # fmt: skip
 
 
@@ -70,6 +71,7 @@ EXACT: list[tuple[AnswerKind, str, str, str]] = [
     ("expression", "3x^2 - 2x + 1", "3x^2 - 2x", "wrong"), ("choice", "C", "(c)", "correct"),
     ("choice", "C", "C) 42 apples", "correct"), ("choice", "C", "B", "wrong"), ("text", "North East", "north  east.",
     "correct"),
+    ("choice", "C", "Option C", "correct"), ("choice", "C", "(B) 42", "wrong"), ("choice", "C", "42", "undetermined"),
     ("text", "north", "north east", "wrong"), ("integer", "15", "(" * 25 + "15" + ")" * 25, "correct"),
 ]  # fmt: skip
 

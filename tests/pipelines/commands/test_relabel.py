@@ -164,7 +164,7 @@ def test_a_data_set_of_a_part_of_the_run_says_so(done: Path, tmp_path: Path) -> 
         code, said = invoked(*words)
         assert (code, "warning: 4 of 5 shards are finished" in said) == (0, True), said
     Layout(folder).shard("label", 0).unlink()
-    assert "part-00000.parquet: missing;" in invoked("export", folder, "--only", "prm800k")[1]
+    assert "part-00000.parquet: missing" in invoked("export", folder, "--only", "prm800k")[1]
 
 
 def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledProblem:

@@ -46,7 +46,9 @@ def test_differences_are_paired_and_have_intervals(rows: list[LabeledProblem], t
 
 def test_runs_without_a_common_problem_are_refused_in_a_line(rows: list[LabeledProblem], tmp_path: Path) -> None:
     curated_run(tmp_path / "a", rows[:3], [])
-    curated_run(tmp_path / "b", rows[3:6], [])
+    others = [row.problem.model_copy(update={"question": f"{row.problem.question}!"}) for row in rows[:3]]
+    same_ids = [row.model_copy(update={"problem": other}) for row, other in zip(rows[:3], others, strict=True)]
+    curated_run(tmp_path / "b", [*same_ids, *rows[3:6]], [])
     result = CliRunner().invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
     assert result.exit_code == 2
     assert "no labeled problem in common" in result.stderr

@@ -228,6 +228,9 @@ def test_the_labeler_of_a_run_is_scored_by_its_own_verdicts(tmp_path: Path) -> N
         ("[]", "not a JSON object"),
         ('{"id": "a", "label": -2}', "label"),
         ('{"id": "a", "label": 0, "steps": ["x", "y"], "scores": [0.1]}', "1 scores for 2 steps"),
+        ('{"id": "a", "label": 2, "steps": ["x", "y"]}', "label 2 is no step"),
+        ('{"id": "a", "label": 1, "steps": ["x", "y"], "prediction": 2}', "prediction 2 is no step"),
+        ('{"id": "a", "label": 1, "steps": ["x", "y"], "prediction": -2}', "prediction -2 is no step"),
     ],
 )
 def test_a_bad_line_is_named(line: str, message: str, tmp_path: Path) -> None:
@@ -241,6 +244,9 @@ def test_recorded_scores_must_be_there_for_every_case(tmp_path: Path) -> None:
     (tmp_path / "scores.jsonl").write_text('{"id": "a", "scores": [0.5]}\n')
     request = ScoreRequest(model=str(tmp_path / "scores.jsonl"), on=str(tmp_path / "cases.jsonl"))
     with pytest.raises(BadInput, match="no row with the id 'b'"):
+        score(request, print)
+    (tmp_path / "cases.jsonl").write_text('{"id": "a", "label": 0}\n{"id": "a", "label": -1}\n')
+    with pytest.raises(BadInput, match="'a' is the id of several cases"):
         score(request, print)
 
 
