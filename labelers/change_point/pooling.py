@@ -28,7 +28,7 @@ from stepforge.labelers.change_point.values import foretold, weights_of
 ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
-ASSUMED = 60.0
+ASSUMED = 30.0
 """Falls of V that go as the ``early`` to start from says."""
 ALIKE = {"nothing": (0.25, 0.04, 0.1), "backed": (0.8, 0.08, 0.1), "alone": (0.3, 0.9, 0.8)}
 """Where fitting what steps state begins: right solutions that are much alike. From rates of solutions that are not, an
