@@ -60,6 +60,7 @@ consumers: $(STAMP)
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@echo "installing about 4 GB of packages into $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.9,<1"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -e ".[cpu,dev]"

@@ -81,7 +81,7 @@ def remembering(complete: Any) -> Any:
 
 async def compare_labelers(
     rows: Sequence[SolvedProblem], parts: dict[str, AnyPart], policy: PromptedPolicy, grader: PooledGrader
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return F1 against the oracle and tokens of each labeler, with the difference to the best that asks no scores."""
     tokens, marks = {}, {}
     for name, part in parts.items():
@@ -118,7 +118,7 @@ def _f1(marks: Sequence[Counter[str]]) -> float:
 
 async def compare_searches(
     asked: Sequence[Problem], policy: PromptedPolicy, grader: PooledGrader, scorer: Scorer
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return the share of problems answered rightly by each way, and the tokens it took, budget by budget."""
     shares: dict[tuple[str, int], list[tuple[float, int]]] = defaultdict(list)
 
@@ -190,7 +190,7 @@ Part = Literal["labels", "search", "all"]
 
 async def measure(
     scorer: Scorer, parts: dict[str, AnyPart], asked: list[Problem], solutions: int, part: Part
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     engine = await open_engine(TransformersEngineSettings(model="embedded-free", logprobs=True, batch_size=128))
     policy = PromptedPolicy(engine, PolicySettings(temperature=0.7, max_tokens=480, answer="stated"))
     found = []
@@ -222,7 +222,7 @@ def main(
     every = labelers(pooled, Calibration(slope=slope, intercept=intercept))
     parts = {name: every[name] for name in only or every}
 
-    async def everything() -> list[dict[str, Any]]:
+    async def everything() -> list[dict[str, object]]:
         loaded = await open_scorer(named_scorer(scorer))
         try:
             return await measure(loaded, parts, problems(count, seed), solutions, part)

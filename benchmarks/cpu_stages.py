@@ -193,7 +193,7 @@ def main(
     print(machine())
 
 
-def _made(run: Run) -> dict[str, Any]:
+def _made(run: Run) -> dict[str, object]:
     """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labeled shards."""
     ledger = build_ledger(run.layout, [])
     return {

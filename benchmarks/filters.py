@@ -18,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from benchmarks.measured import machine
 from stepforge.filters import (
     Consistent,
     Corpus,
+    CurateFilter,
     Decided,
     Difficulty,
     DistinctSolutions,
@@ -34,6 +34,7 @@ from stepforge.filters import (
     NearDuplicates,
     SelfConsistency,
     Shape,
+    VetFilter,
     WrongReference,
 )
 from stepforge.filters.held_out import HeldOutIndex
@@ -50,15 +51,18 @@ SOLUTIONS = 8
 IDENTITY = PolicyIdentity(
     model="none", digest="", engine="none", engine_version="", temperature=1, top_p=1, max_tokens=1, prompt="{question}"
 )
-VET: dict[str, Any] = {
+VET: dict[str, VetFilter] = {
     "self_consistency": SelfConsistency(sharpness=8.0),
     "wrong_reference": WrongReference(min_solutions=8),
     "difficulty": Difficulty(min_pass_rate=0.3),
     "shape": Shape(max_repetition=0.5, max_characters=4000),
     "language": Language(),
-    "contamination": None,
 }
-CURATE: dict[str, Any] = {"decided": Decided(), "consistent": Consistent(), "distinct_solutions": DistinctSolutions()}
+CURATE: dict[str, CurateFilter] = {
+    "decided": Decided(),
+    "consistent": Consistent(),
+    "distinct_solutions": DistinctSolutions(),
+}
 CORPUS = ("duplicates", "near_duplicates")
 DATATROVE = """
 import sys, time
@@ -138,7 +142,7 @@ def labeled(problem: Problem) -> LabeledProblem:
     return LabeledProblem(problem=problem, solutions=solutions, evidence=(), policy=IDENTITY, costs=())
 
 
-def _rate(work: Callable[[], int], rows: int) -> dict[str, Any]:
+def _rate(work: Callable[[], int], rows: int) -> dict[str, float]:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     dropped = work()
     seconds = time.process_time() - began
@@ -146,7 +150,7 @@ def _rate(work: Callable[[], int], rows: int) -> dict[str, Any]:
     return {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": added / 1024, "dropped": dropped}
 
 
-def by_row(name: str, rows: int) -> dict[str, Any]:
+def by_row(name: str, rows: int) -> dict[str, float]:
     """Measure a filter that looks at one row at a time, on the first ``ROWS``."""
     some = [problem for _, problem in zip(range(min(rows, ROWS)), problems(rows), strict=False)]
     if name in CURATE:
@@ -163,7 +167,7 @@ def by_row(name: str, rows: int) -> dict[str, Any]:
     return _rate(lambda: sum(isinstance(part(row, Corpus()), Dropped) for row in found), len(found))
 
 
-def over_run(name: str, rows: int, folder: Path) -> dict[str, Any]:
+def over_run(name: str, rows: int, folder: Path) -> Mapping[str, float | str]:
     """Measure a filter that compares all rows, on shards as a run has them."""
     shards = [folder / "part-00000.parquet"]
     write_shard(shards[0], list(problems(rows)), Problem, {})
@@ -175,16 +179,16 @@ def over_run(name: str, rows: int, folder: Path) -> dict[str, Any]:
         return len(found)
 
     figures = _rate(work, rows)
-    return figures | _told(set(found), rows) if name == "near_duplicates" else figures
+    return {**figures, **_told(set(found), rows)} if name == "near_duplicates" else figures
 
 
-def _told(dropped: set[str], rows: int) -> dict[str, Any]:
+def _told(dropped: set[str], rows: int) -> dict[str, str]:
     planted = sum(_planted(row, rows) for row in range(rows))
     hits = sum(name.startswith("copy-") for name in dropped)
     return {"planted found": f"{hits / planted:.4f}", "others": f"{(len(dropped) - hits) / (rows - planted):.4f}"}
 
 
-def datatrove(python: str, rows: int, folder: Path) -> dict[str, Any]:
+def datatrove(python: str, rows: int, folder: Path) -> Mapping[str, float | str]:
     (folder / "in").mkdir()
     with (folder / "in" / "rows.jsonl").open("w", encoding="utf-8") as file:
         for problem in problems(rows):
@@ -207,7 +211,7 @@ def datatrove(python: str, rows: int, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--only", nargs="*", default=[*CORPUS, *VET, *CURATE])
+    parser.add_argument("--only", nargs="*", default=[*CORPUS, "contamination", *VET, *CURATE])
     parser.add_argument("--datatrove", help="a Python that has datatrove[processing] and spacy")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -23,7 +23,6 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
-from benchmarks.small_scorer import LEVELS
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers.oracle import judge
@@ -40,6 +39,15 @@ from stepforge.schemas.rollout import Step
 
 Blame = Callable[[str, list[str]], Awaitable[int]]
 """Returns the index of the line at which a wrong solution of a question goes wrong; 0 where that is not known."""
+LEVELS = {
+    "quantities": (1, 2, 3, 4),
+    "linear_equation": (3, 4, 5, 6),
+    "number_theory": (3, 4, 5, 6),
+    "fractions": (2, 3, 4, 5),
+    "sequence": (2, 3, 4, 5),
+    "polynomials": (2, 3, 4, 5),
+}
+"""Those of ``configs/demo.toml``."""
 ARMS = ("outcome", "steps", "truth")
 TRAIN_SEED, EXAM_SEED = 51_000, 99_000_002
 LONGEST = 240

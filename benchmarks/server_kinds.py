@@ -7,6 +7,7 @@ import asyncio
 import sys
 import time
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from stepforge.pipelines.engines import ServerEngineSettings
@@ -61,7 +62,7 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     say("continues from the beginning of a solution", f"{same} of {len(cuts[:3])} cuts give the known rest")
 
 
-async def try_all(address: str, options: dict[str, Any]) -> None:
+async def try_all(address: str, options: Mapping[str, object]) -> None:
     began = time.monotonic()
     settings = ServerEngineSettings.model_validate({"address": address, "retries": 0, **options})
     engine = await ServerEngine.open(settings)

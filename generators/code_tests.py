@@ -26,7 +26,7 @@ def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests
     try:
         tree = ast.parse(value)
     except (SyntaxError, ValueError, RecursionError) as error:
-        cells.bad("tests", f"is no Python ({str(error)[:80]}); correct or remove the row")
+        cells.bad("tests", f"is not Python ({str(error)[:80]}); correct or remove the row")
     entry_point = cells.text("entry_point") or _first_called(tree)
     if entry_point is None or not entry_point.isidentifier():
         cells.bad("tests", "calls no function; name the column of its name as entry_point")

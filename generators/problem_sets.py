@@ -130,11 +130,11 @@ class ProblemSet(Record):
         if len(said) > 1:
             raise ValueError(f"name one of {' and '.join(said)}, not both")
         if said and not self.supplies:
-            raise ValueError(f"{said[0]} speaks of a solution; name its column as solution or steps")
+            raise ValueError(f"{said[0]} is about a solution; name its column as solution or steps")
         if self.quality is None and (self.min_quality is not None or self.quality_is_weight):
-            raise ValueError("min_quality and quality_is_weight need the column that they speak of; name it as quality")
+            raise ValueError("min_quality and quality_is_weight need a column of quality; name it as quality")
         if self.licenses and self.row_license is None:
-            raise ValueError("licenses needs the column that it speaks of; name it as row_license")
+            raise ValueError("licenses needs a column of licenses; name it as row_license")
         if self.error_span and not self.solution:
             raise ValueError("error_span counts characters of one text; name it as solution")
         return self
@@ -201,12 +201,12 @@ def unwanted(part: ProblemSet, row: Mapping[str, object], problem: Problem) -> s
     cells = Cells(part.columns, {column: lookup(row, column) for column in part.columns.values()}, "")
     license_ = (cells.label("row_license") or "").casefold()
     if part.licenses and license_ not in {name.casefold() for name in part.licenses}:
-        return "not under a license asked for"
+        return "not under an accepted license"
     known = _number(cells.value("quality"))
     if part.min_quality is not None and (known is None or known < part.min_quality):
-        return "below the least quality"
+        return "below min_quality"
     if part.quality_is_weight and seed_of("quality", problem.id) / 2**63 >= (known or 0.0):
-        return "not drawn by its quality"
+        return "not drawn, by quality"
     return None
 
 

@@ -46,7 +46,9 @@ def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
     """
     if label.error_start is not None:
         ends = list(accumulate(map(len, steps)))
-        return label.model_copy(update={"first_error": bisect_right(ends, label.error_start)})
+        marked = "".join(steps)[label.error_start :]
+        blanks = len(marked) - len(marked.lstrip()) if marked.strip() else 0  # a step ends after its line breaks
+        return label.model_copy(update={"first_error": bisect_right(ends, label.error_start + blanks)})
     named = max(len(label.ratings), 0 if label.first_error is None else label.first_error + 1)
     if named > len(steps):
         raise LabelMismatch(

@@ -67,7 +67,10 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
 def _unread(gold: Reading, answer: Reading) -> Outcome | None:
     """A collection is none of the formulas that are not read here, unless they are collections."""
     sides = (gold, answer)
-    if any(isinstance(side, Words | Choice | Nothing | Ratio) for side in sides) or _in_other_words(gold, answer):
+    if any(
+        isinstance(side, Words | Choice | Nothing | Ratio) or (isinstance(side, Unread) and "\\pm" in side.text)
+        for side in sides
+    ) or _in_other_words(gold, answer):
         return "undetermined"
     if isinstance(answer, Items) and answer.kind in ("list", "matrix") and isinstance(gold, Unread):
         return "wrong" if answer.kind == "matrix" and "matrix" not in gold.text and "array" not in gold.text else None
@@ -103,7 +106,11 @@ def _region_of(side: Reading) -> Region | None:
 def _choices(gold: Reading, answer: Reading) -> Outcome:
     letters = [_letter(side) for side in (gold, answer)]
     if all(letters):
-        return "correct" if letters[0] == letters[1] else "wrong"
+        if letters[0] != letters[1]:
+            return "wrong"
+        texts = [read_answer(side.rest) for side in (gold, answer) if isinstance(side, Choice) and side.rest]
+        numbers = [text for text in texts if isinstance(text, Value) and text.number is not None]
+        return "undetermined" if len(numbers) == 2 and compare(*numbers) == "wrong" else "correct"
     option, other = (gold, answer) if isinstance(gold, Choice) else (answer, gold)
     if not isinstance(option, Choice) or not option.rest:
         return "undetermined"
@@ -168,7 +175,7 @@ def _minutes(time: Ratio) -> Fraction | None:
     if len(time.parts) != 2 or time.parts[0] > 24:
         return None
     hour = time.parts[0] % 12 if time.half else time.parts[0]
-    return (hour + (12 if time.half == "pm" else 0)) * 60 + time.parts[1]
+    return (hour + (12 if time.half == "pm" else 0)) % 24 * 60 + time.parts[1]
 
 
 def _equations(gold: Equation, answer: Equation) -> Outcome | None:

@@ -9,6 +9,7 @@ difference is told from rounding. Both are bounded: a formula beyond a bound is 
 import random
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 from stepforge.grading.modular import PRIME, Beyond, modular
@@ -18,6 +19,8 @@ from stepforge.schemas.rollout import Outcome
 
 _RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})
 
+_FREE = frozenset("ABCcDKklmn")
+"""Constants of integration and whole numbers, which each writer names as he likes."""
 _I = Node("constant", name="i")
 _INFINITY = Node("constant", name="infty")
 _INFINITE = {_INFINITY: 1, Node("negative", (_INFINITY,)): -1}
@@ -49,7 +52,8 @@ def _same_node(left: Formula, right: Formula) -> Outcome:
 
 
 def _differ_by_spelling(left: Formula, right: Formula) -> bool:
-    """Whether they are equal once ``c`` is read for ``C``, or ``j`` for ``i``, with no two variables made one."""
+    """Whether they are equal once ``c`` is read for ``C``, ``j`` for ``i``, or one free letter for another, with no two
+    variables made one."""
     folded = [{name: name.lower() for name in side.names} for side in (left, right)]
     if left.names != right.names and all(len(set(f.values())) == len(f) for f in folded):
         sides = [
@@ -58,6 +62,17 @@ def _differ_by_spelling(left: Formula, right: Formula) -> bool:
         ]
         if sides[0].names == sides[1].names and _same_node(*sides) == "correct":
             return True
+    alone = [one.names - other.names for one, other in ((left, right), (right, left))]
+    lone = "variable" in (left.node.op, right.node.op)  # an option
+    if (
+        not lone
+        and 0 < len(alone[0]) == len(alone[1]) < 3
+        and all(n.partition("_")[0] in _FREE for n in alone[0] | alone[1])
+    ):
+        for order in permutations(alone[1]):
+            renamed = {old: Node("variable", name=new) for old, new in zip(alone[0], order, strict=True)}
+            if _same_node(with_variables(left, renamed), right) == "correct":
+                return True
     imaginary = [side for side in (left, right) if "i" in side.operations]
     engineers = [side for side in (left, right) if "j" in side.names and "i" not in side.operations]
     if len(imaginary) == len(engineers) == 1:

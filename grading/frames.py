@@ -28,6 +28,7 @@ _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re
 _NEXT_QUESTION = re.compile(
     r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
 )
+_ANSWERED = re.compile(r"####|\\boxed|(?<!\w)[Aa]nswer(?: is|s are|:)")
 ENDS_OF_THOUGHT = (
     "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
     "<|end_of_thought|>", "<|channel|>final<|message|>",
@@ -61,7 +62,7 @@ def _before_next_question(text: str) -> str:
     if (following := _NEXT_QUESTION.search(text, 1)) is None:
         return text
     before = text[: following.start()]
-    return before if "####" in before or "\\boxed" in before else text
+    return before if _ANSWERED.search(before) else text
 
 
 def tagged(text: str) -> str | None:

@@ -34,6 +34,13 @@ _COUNTING = re.compile(
 )
 _COUNTING_OR_FACTORIAL = re.compile(_COUNTING.pattern + r"|!(?!=)")
 _LITERAL_POWER = re.compile(r"(?<!\d)(\d{1,9})\s{0,3}(?:\^|\*\*)\s{0,3}\{?(\d{1,9})", re.ASCII)
+_NO_PRODUCT = re.compile(
+    r"(?<=[A-Za-z])'|\\prime|\\angle|[A-Z]\s*\^\s*\{?-1|\^\s*\{?(?:T(?![A-Za-z])|\\top)"
+    r"|\\frac\s*\{\s*d[^{}]*\}\s*\{\s*d\s*[a-z]"
+    r"|\\(?:vec|mathbf|boldsymbol|overrightarrow)\b[^=]*\\(?:times|cdot)(?!\s*\d)"
+)
+"""Derivatives, angles, matrices and vectors, in which letters do not commute."""
+_SYMBOL = re.compile(r"\\?[A-Za-z]+|'")
 _INTEGRAL = re.compile(r"\\i{1,3}nt(?![A-Za-z])")
 _FACTORIAL = re.compile(r"(\d*)[\s})\]]*(?<!\\)!(?!=)", re.ASCII)
 _AFTER_BRACKET = re.compile(r"[)}\]]\s*(?:\^|\*\*)\s*[{(]?\s*(\d*)", re.ASCII)
@@ -56,6 +63,19 @@ def refusal(text: str) -> str | None:
     if _CODE.search(text):
         return "program code"
     return _too_big(text)
+
+
+def may_be_equal(reference: str, answer: str) -> bool:
+    """Return whether texts that are equal as products of numbers may be called equal.
+
+    Where letters do not commute, they need the same symbols in the same order.
+    """
+    if not _NO_PRODUCT.search(reference) and not _NO_PRODUCT.search(answer):
+        return True
+    named = [side.rpartition("=") for side in (reference, answer)]
+    same_name = not (named[0][0] and named[1][0]) or named[0][0].split() == named[1][0].split()
+    sides = [side[2] for side in named] if same_name else [reference, answer]
+    return not any(map(_NO_PRODUCT.search, sides)) or _SYMBOL.findall(sides[0]) == _SYMBOL.findall(sides[1])
 
 
 def _too_big(text: str) -> str | None:

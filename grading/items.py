@@ -27,7 +27,8 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     kinds = {gold.kind, answer.kind}
     if len(left) != len(right) or (gold.rows != answer.rows and "matrix" in kinds and len(kinds) == 1):
         return "wrong"
-    if any(p is not None for p in pairs):
+    indexed = any(p is not None and len({name.partition("_")[0] for name in p}) == 1 for p in pairs)  # x_1 and x_2
+    if any(p is not None for p in pairs) and not (indexed and kinds == {"list"}):
         return "undetermined" if _in_order(left, right, compare) != "wrong" else "wrong"
     if kinds == {"list"}:
         return _in_any_order(left, right, compare)
@@ -132,10 +133,11 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
         return "correct"  # one value in several spellings
     left_open = "undetermined" in outcomes and "wrong" not in outcomes
-    if any(equal) and (left_open or _with_different_units(many)):
+    if any(equal) and (left_open or _with_different_units(many) or _by_name(many) is not None):
         return "undetermined"
-    if many.kind == "matrix" and one.number is None:  # the name of a matrix, or its unit vectors
-        return "undetermined"
+    vectors = one.formula is not None and "j" in one.formula.names  # i + 2j
+    if (many.kind == "matrix" and one.number is None) or (many.kind == "tuple" and vectors):
+        return "undetermined"  # a matrix may have a name
     if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
         return "undetermined"
     return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"

@@ -19,7 +19,8 @@ _UNIT = (
 )
 """Units that convert into others: without its unit the number may be another quantity."""
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?<!not be )(?<!n't be )"
+    r"(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
     r"[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
     r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:\s?/\s?\d+(?![\d/])|(?::\d+(?:\.\d+)?)+(?:\s?[AaPp]\.?[Mm]\b)?|\s[AaPp]\.?[Mm]\b)?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
@@ -52,6 +53,27 @@ _ROUNDED = re.compile(
     r"(?:=|\b(?:is|are|be)\b)\s*([-\u2212]?\$?\d[\d.,/]*%?)\s*(?:\u2248|,?\s+or\s+(?:about|approximately|roughly)\b)"
 )
 """An exact value, before what it is rounded to."""
+_RUN = re.compile(
+    r"(?:[-+\u2212*/^=<>\u2264\u2265\u00b1\u00d7\u00b7\u221a\u03c0()\[\],\u00b2\u00b3]|\d+(?:\.\d+)?"
+    r"|(?<![A-Za-z'\u2019])(?:[b-zB-HJ-Z]|sqrt|pi|sin|cos|tan|log|ln)(?![A-Za-z])|\.\d| )+"
+)
+"""Mathematics in plain text: numbers, single letters, and signs."""
+_TIMES = re.compile(r"(?<=\d) ?x ?(?=\d)")
+_FORMULA = re.compile(
+    r"[A-Za-z] ?[-+\u2212*/^=<>\u2264\u2265\u00b2\u00b3]|[-+\u2212*/^=<>\u2264\u2265] ?[A-Za-z]"
+    r"|\d[b-z]\b|[\u221a\u03c0]"
+    r"|^\([^()]*\d, ?-?\d[^()]*\)$"
+)
+_CONDITION = re.compile(r",?\s+(?:(?:at|for|where)\s+[a-z]\s*=\s*[^\s=]+|when [^.,]{1,40} is divided by \S+)$")
+_PROSE_ASIDE = re.compile(r"\s\((?=[A-Za-z]{2})")
+_ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
+_VALUE = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+_PLAIN = re.compile(_VALUE, re.ASCII)
+_LISTED = re.compile(
+    rf"\b(?:are|were)\s+({_VALUE}(?:,\s{_VALUE})*,?\s(?:and|or)\s{_VALUE})\.?$"
+    r"|\bratio\b[^.]*?\b(?:is|of)\s+(\d+ to \d+)\.?$",
+    re.ASCII,
+)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
 
 
@@ -77,6 +99,14 @@ def whole_answer(text: str) -> str | None:
 def last_value(text: str) -> str | None:
     """Return the last number or formula of the last sentence that has one; of a text without any, the last in words."""
     for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
+        sentence = _CONDITION.sub("", sentence.rstrip(". "))
+        exact = _ABOUT.split(sentence)[0]
+        if (formula := _plain_formula(exact)) is not None:
+            return formula
+        if exact != sentence and (found := values_of(exact)) and "\\" in found[-1]:
+            return found[-1]
+        if (listed := _LISTED.search(sentence)) is not None:
+            return listed[1] or listed[2]
         for rounded in _ROUNDED.finditer(sentence):
             if len(values_of(sentence[rounded.end() :])) == 1:
                 return rounded[1].rstrip(",.")
@@ -90,6 +120,15 @@ def last_value(text: str) -> str | None:
             return values[-1]
     named = [word[0] for word in CARDINAL.finditer(text[-TAIL:]) if word[0].lower() != "one"]
     return named[-1] if named and not _PART.search(text[-TAIL:]) else None
+
+
+def _plain_formula(sentence: str) -> str | None:
+    """Return the last formula of a sentence without LaTeX, ``2x + 1`` or ``(2, 3)``: no number in it is the answer."""
+    if "\\" in sentence or "$" in sentence:
+        return None
+    runs = [run.strip(" ,.") for run in _RUN.findall(_PROSE_ASIDE.split(sentence)[0]) if any(map(str.isdigit, run))]
+    named = bool(runs) and _FORMULA.search(_TIMES.sub("*", runs[-1])) is not None
+    return runs[-1] if named and not _PLAIN.fullmatch(runs[-1].rpartition("=")[2].strip()) else None
 
 
 def _after_equals(sentence: str) -> list[str]:

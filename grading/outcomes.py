@@ -13,7 +13,7 @@ async def graded(
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 
     An engine error or a truncation is ``undetermined``: it says nothing about the steps before it. A rollout that
-    ended by itself without an answer is ``wrong``. The grader decides everything else.
+    was seen to end by itself without an answer is ``wrong``. The grader decides everything else.
     """
     finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
     outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
@@ -29,4 +29,5 @@ async def graded(
 
 
 def _without(rollout: Rollout) -> Outcome:
-    return "wrong" if rollout.finish == "stop" else "undetermined"
+    """A supplied text, of which no token was generated here, may have been cut off by whoever had it written."""
+    return "wrong" if rollout.finish == "stop" and rollout.tokens else "undetermined"

@@ -1,5 +1,7 @@
 """Comparing two quantities: numbers and formulas, with the units that they were written with."""
 
+import re
+
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
 from stepforge.grading.modular import rational
@@ -9,6 +11,9 @@ from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
 _PI = Formula(Node("constant", name="pi"), frozenset(), frozenset({"pi"}), doubtful=False)
+_IN_RADIANS = frozenset(("pi", "arcsin", "arccos", "arctan"))
+_DOTTED = re.compile(r"[-$ ]*[1-9]\d{0,2}\.\d{3}(?!\d)", re.ASCII)
+"""``1.200``, which is 1200 in much of Europe."""
 _LESS = frozenset(("less", "fewer", "lower", "down"))
 
 
@@ -16,7 +21,9 @@ def same_quantity(gold: Value, answer: Value) -> Outcome | None:
     if "..." in (gold.unit.name, answer.unit.name):
         return "undetermined" if _formulas(gold, answer) == "correct" else "wrong"
     if gold.number is not None and answer.number is not None:
-        return _numbers(gold.number, answer.number)
+        outcome = _numbers(gold.number, answer.number)
+        grouped = _DOTTED.match(answer.text) and gold.number.value == 1000 * answer.number.value
+        return "undetermined" if outcome == "wrong" and grouped else outcome
     outcome = _formulas(gold, answer)
     if outcome != "wrong":
         units = gold.unit.name, answer.unit.name
@@ -45,7 +52,7 @@ def _apart_from_units(gold: Value, answer: Value) -> Outcome:
             continue
         if one.number.percent and rational(other.formula.node) == one.number.value / 100:
             return "correct" if one is gold else "undetermined"
-        if one.unit.name == "degree" and "pi" in other.formula.operations:
+        if one.unit.name == "degree" and other.formula.operations & _IN_RADIANS:
             angle = combined("product", constant(one.number.value / 180), _PI)
             if same_formula(other.formula, angle) == "correct":
                 return "undetermined"

@@ -38,6 +38,10 @@ _JUXTAPOSED = re.compile(r"(?<![\d_^,.])\d[\d.]*\s+(?=[\d.]*\d(?!\d*\s*/))", re.
 _MATRIX = re.compile(r"\\begin\{(?![vV]matrix)[a-z]*(?:matrix|array)\}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
 _MEMBERSHIP = re.compile(r"\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
+_DECLARED = re.compile(
+    r"((?:[^<>\\]|\\(?!le|ge|ne|in(?![a-z])))+?)[,;\s]\s*\(?(?:\\text\{[^{}]*\}\s*)?([a-z])\s*\\in\s*\\mathbb\s*\{?[ZN]\}?\s*\)?"
+)
+r"""``2k\pi, k \in \mathbb{Z}``."""
 _NAME = re.compile(
     r"(?:[A-Za-z]|\\[A-Za-z]+|\\text\{[^{}]*\})(?:'|_\{?\w+\}?)?\s*(?:\([A-Za-z](?:,\s*[A-Za-z])*\))?\s*|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\)\s*"
     r"|[A-Z][a-z]*\s*"
@@ -47,6 +51,7 @@ _RATIO = re.compile(
     r"(\d+(?:\.\d+)?(?:\s*(?::|\\text\{\s*to\s*\}|\bto\b|\\colon)\s*\d+(?:\.\d+)?)+)\s*(?:\\text\{\s*)?([AaPp]\.?[Mm]\.?)?\s*\}?",
     re.ASCII,
 )
+_NAMED_TIME = re.compile(r"(?:12(?::00)?\s*)?(?:\\text\{)?\s*(?:12(?::00)? )?(noon|midnight)\s*\}?", re.IGNORECASE)
 _BASED = re.compile(r"(?:\\text\{)?\s*([0-9]*[A-Fa-f][0-9A-Fa-f]*)\s*\}?_\{?(\d{2})\}?", re.ASCII)
 _REMAINDER = re.compile(r"(\d+)\s*(?:\\text\{)?\s*(?:R|r|remainder|rem\.?)\s*\}?\s*(\d+)", re.ASCII)
 _WORDS = re.compile(r"[^\W\d_][\w .,'’\-/]*", re.UNICODE)
@@ -69,10 +74,14 @@ def read_answer(text: str) -> Reading:
     prefix = _PREFIX.match(body)
     body = body[prefix.end() :] if prefix else body
     body = _MOD.sub("", body) or body
+    declared = _DECLARED.fullmatch(body)
+    body = declared[1] if declared and declared[2] in declared[1] else body
     member = _MEMBERSHIP.match(body)
     body = body[member.end() :] if member else body
     if without_text_commands(body).strip().casefold() in _ALL_REALS:
         return read_answer("\\mathbb{R}")
+    if (named := _NAMED_TIME.fullmatch(body)) is not None:
+        return Ratio((Fraction(12), Fraction(0)), "pm" if named[1].lower() == "noon" else "am")
     if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
         return read_answer(body[6:-1])
     return lone_option(body) or _value(body, whole=True) or _special(body) or _compound(body)
@@ -215,6 +224,8 @@ def _equation(text: str) -> Equation | None:
 def _both_signs(text: str) -> Reading:
     r"""Read ``1 \pm \sqrt{2}`` as its two values."""
     name, equals, value = text.rpartition("=")
+    if len(re.findall(r"\\pm(?![A-Za-z])", value)) > 1:
+        return Unread(text)  # the signs may go together or not
     pair = tuple(
         _scalar(value.replace("\\pm", upper).replace("\\mp", lower).strip())
         for upper, lower in (("+", "-"), ("-", "+"))

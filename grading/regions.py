@@ -105,8 +105,10 @@ def _reals(text: str) -> Region:
 
 
 def standard_brackets(text: str) -> str:
-    """Return the French ``]0,1[`` as ``(0,1)``."""
+    r"""Return the French ``]0,1[`` as ``(0,1)``, and the vector ``\langle 0,1\rangle`` too."""
     body = text.strip()
+    if body.startswith("\\langle") and body.endswith("\\rangle"):
+        return f"({body[7:-7]})"
     if len(body) > 2 and body[0] in "[]" and body[-1] in "[]" and (body[0] == "]" or body[-1] == "["):
         return ("(" if body[0] == "]" else "[") + body[1:-1] + (")" if body[-1] == "[" else "]")
     return body

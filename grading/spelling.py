@@ -94,6 +94,8 @@ _UNIT_POWERS = re.compile(r"\\(?:mathrm|text)\{((?:[^{}]|\^\{-?\d\})*\^\{-?\d\}(
 """A unit with powers, ``\\mathrm{m\\,s^{-1}}``."""
 _LETTERS = re.compile(r"(?<!\\)[A-Za-z]+")
 _MONEY = re.compile(r"\\\$")
+_MONEY_AFTER = re.compile(r"([-+]?)(\d[\d., ]*?)\s?\$", re.ASCII)
+"""``1.200,50 €``."""
 _BETWEEN_SPANS = re.compile(r"\$\s*\$")
 _MARK = "\ue000"
 _EMPHASIS = re.compile(r"(?<![*\w)}])\*([^*]{1,200})\*(?![*\w({\\])")
@@ -115,6 +117,8 @@ def cleaned(text: str) -> str:
     for pattern, replacement in _REWRITES:
         result = pattern.sub(replacement, result)
     result = _money(result.strip()).strip()
+    after = _MONEY_AFTER.fullmatch(result)
+    result = f"{after[1]}${after[2]}" if after else result
     return result if result.endswith("...") else result.rstrip(".,;").strip()
 
 

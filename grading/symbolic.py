@@ -7,6 +7,7 @@ compares words by their letters. Only ever called in a process that can be kille
 import re
 from typing import Any
 
+from stepforge.grading.gates import may_be_equal
 from stepforge.grading.spelling import cleaned
 from stepforge.grading.units import read_unit, split_unit
 from stepforge.schemas.rollout import Outcome
@@ -26,6 +27,8 @@ def symbolic_outcome(reference: str, answer: str) -> Outcome:
 
     Sets no limit on its time: whoever calls it does, by an exception that is no ``Exception``.
     """
+    if not may_be_equal(reference, answer):
+        return "undetermined"
     try:
         return _compared(_read(reference), _read(answer))
     except Exception:  # Math-Verify lets every error of its parsers through
@@ -40,6 +43,8 @@ def _read(text: str) -> Any:
     body, unit = split_unit(formula)
     if unit and read_unit(" " + unit) is not None:
         formula = body
+    if "degrees" in formula and "'" in formula:
+        raise ValueError("minutes of an angle")
     for pattern, replacement in _REWRITES:
         formula = pattern.sub(replacement, formula)
     if "\\text" in formula:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from stepforge.grading.comparison import compare
 from stepforge.grading.dates import same_date
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
-from stepforge.grading.gates import MAX_LENGTH, power_growth, refusal
+from stepforge.grading.gates import MAX_LENGTH, may_be_equal, power_growth, refusal
 from stepforge.grading.reading import read_answer
 from stepforge.grading.spelling import cleaned, without_text_commands
 from stepforge.grading.vocabulary import may_say_the_same, shortened
@@ -26,8 +26,11 @@ _TWO_NUMBERS = re.compile(r"\d\s+[\d.]")
 _BLANKS = re.compile(r"\s+")
 _IDLE_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
+_RANGE = re.compile(r"\d[\d.,]*\s*-\s*\d[\d.,]*\s+[A-Za-z]{3,}.*", re.ASCII)
+"""``5-6 days``, which is not -1."""
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
-_CURRENCIES = re.compile("[€£¥₹]")
+_CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
+_SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
 
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
@@ -57,12 +60,17 @@ def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
         if left is not None and right is not None:
             return _outcome(left == right)
     outcome = _decide_math(cleaned(reference), cleaned(answer))
-    return "undetermined" if outcome == "correct" and _other_currency(reference, answer) else outcome
+    if outcome == "correct" and (_other_currency(reference, answer) or not may_be_equal(reference, answer)):
+        return "undetermined"
+    return outcome
 
 
 def _other_currency(reference: str, answer: str) -> bool:
-    """Whether both sides name a currency by its sign, and not the same one."""
-    signs = [{"$"} if "\\$" in s or s.count("$") == 1 else set(_CURRENCIES.findall(s)) for s in (reference, answer)]
+    """Whether both sides name a currency, and not the same one."""
+    signs = [
+        {"$"} if "\\$" in side or side.count("$") == 1 else {_SIGN_OF.get(c, c) for c in _CURRENCIES.findall(side)}
+        for side in (reference, answer)
+    ]
     return all(signs) and signs[0] != signs[1]
 
 
@@ -96,9 +104,15 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     plain = [without_text_commands(side) for side in (reference, answer)]
     if (dated := same_date(*plain)) is not None:
         return dated
+    if any(map(_RANGE.fullmatch, plain)):
+        return "undetermined"
     if all(map(_LETTERS.fullmatch, plain)) and any(side != side.lower() or len(side) > 3 for side in plain):
         return _letters(*plain)
-    return compare(read_answer(reference), read_answer(answer))
+    outcome = compare(read_answer(reference), read_answer(answer))
+    _, rounds, rounded = answer.rpartition("\\approx")
+    if outcome == "wrong" and rounds and compare(read_answer(reference), read_answer(rounded)) == "correct":
+        return "undetermined"  # 12\pi \approx 37.7, where the reference is rounded
+    return outcome
 
 
 def _letters(reference: str, answer: str) -> Outcome:

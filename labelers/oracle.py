@@ -26,7 +26,7 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
-NO_TRUTH = "the problem carries no truth"
+NO_TRUTH = "the problem has no known truth"
 
 
 class Oracle(LabelPart):

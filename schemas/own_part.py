@@ -101,7 +101,7 @@ def _imported(path: str, contracts: tuple[type, ...]) -> type[Record]:
             f"{path} cannot be imported ({type(error).__name__}: {error}); install it, or name its folder in PYTHONPATH"
         ) from None
     if not (isinstance(found, type) and issubclass(found, Record)):
-        raise ValueError(f"{path} is no part: a part is a class derived from stepforge.Record")
+        raise ValueError(f"{path} is not a part: a part is a class derived from stepforge.Record")
     faults = [contract_fault(found, contract) for contract in contracts]
     if faults and all(faults):
         raise ValueError(f"{path} {faults[0]}")

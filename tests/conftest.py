@@ -35,6 +35,9 @@ NEED_TORCH = (
 )
 """Files that load torch, or vLLM, which takes seconds and half a gigabyte."""
 
+UNDER_RAY = ("run/test_run.py", "run/test_cluster.py", "examples/test_examples.py")
+"""Files whose runs join one Ray, which takes seconds to start."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
@@ -49,15 +52,17 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process run all files that need torch, so that the others never load it."""
+    """Let one process run all files that need torch, so that the others never load it, and one those that need Ray."""
     from xdist.scheduler import LoadFileScheduling
 
-    class TorchTogether(LoadFileScheduling):  # type: ignore[misc]
+    class Together(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            together = any(part in nodeid for part in NEED_TORCH)
-            return "torch" if together else str(super()._split_scope(nodeid))
+            for files in (NEED_TORCH, UNDER_RAY):
+                if any(part in nodeid for part in files):
+                    return files[0]
+            return str(super()._split_scope(nodeid))
 
-    return TorchTogether(config, log) if config.getoption("dist") == "loadfile" else None
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture

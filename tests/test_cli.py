@@ -27,6 +27,10 @@ kind = "omega_prm"
         (GOOD.replace("[[label]]", "[label]"), "write [[label]], not [label]"),
         (GOOD.replace('kind = "scripted"', 'kind = "server"\nbase_url = "x"'), "here it is called address"),
         (
+            GOOD.replace('kind = "scripted"', 'kind = "vllm"\nblock_size = 16'),
+            "engine.block_size: unknown setting, did you mean vllm = { block_size = ... }?",
+        ),
+        (
             GOOD.replace("problems = 4", "problems = -1").replace('kind = "omega_prm"', 'kind = "omega_prm"\nK = 2'),
             "label.0.K: unknown setting, did you mean k?",
         ),

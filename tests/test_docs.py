@@ -81,6 +81,8 @@ def test_the_command_line_page_names_every_command_and_option() -> None:
         assert f"`stepforge {name}" in page, name
         options = [option.opts[0] for option in found.params if option.opts[0].startswith("--")]
         assert not [option for option in options if f"`{option}" not in page], name
+        markup = [option.help for option in found.params if "[" in (option.help or "")]
+        assert not markup, "the terminal takes brackets for markup and shows nothing"
 
 
 def test_committed_results_are_small() -> None:

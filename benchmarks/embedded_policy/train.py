@@ -9,7 +9,7 @@ continues from the last one. ``--weights FOLDER`` starts from trained weights, w
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -227,7 +227,7 @@ def train(trainer: Trainer, minutes: float, mix: Mix) -> None:
     trainer.save()
 
 
-def _say(progress: dict[str, Any], loss: float, budget: float) -> None:
+def _say(progress: Mapping[str, float], loss: float, budget: float) -> None:
     minutes, rate = progress["seconds"] / 60, progress["tokens"] / progress["seconds"]
     line = f"{minutes:6.1f} of {budget / 60:.0f} min  step {progress['steps']:6d}  loss {loss:.4f}  {rate:.0f} tok/s"
     print(line, flush=True)

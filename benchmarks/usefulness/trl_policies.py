@@ -23,7 +23,7 @@ LONGEST = 512
 """Tokens of prompt and completion together."""
 
 
-def without_end(row: dict[str, Any], end: int) -> dict[str, Any]:
+def without_end(row: dict[str, list[int]], end: int) -> dict[str, list[int]]:
     """Return a tokenized pair without its closing end-of-text tokens."""
     for column in ("chosen_ids", "rejected_ids"):
         if row[column][-1] != end:

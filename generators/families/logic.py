@@ -30,11 +30,9 @@ class Logic(WorkedFamily):
 
     kind: Literal["logic"] = "logic"
     domain: ClassVar[str] = "logic"
-    syllogisms: bool = True
-    """Whether half of the problems are about kinds of things instead of letters."""
 
     def work(self, rng: Random, level: int) -> Worked:
-        case = _syllogism(rng, level) if self.syllogisms and rng.random() < 0.5 else _letters(rng, level)
+        case = _syllogism(rng, level) if rng.random() < 0.5 else _letters(rng, level)
         given = list(case.given)
         if level >= SHUFFLED_FROM:
             rng.shuffle(given)

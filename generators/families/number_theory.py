@@ -3,8 +3,6 @@
 from random import Random
 from typing import Literal
 
-from pydantic import Field
-
 from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
@@ -20,11 +18,10 @@ class NumberTheory(Family):
 
     kind: Literal["number_theory"] = "number_theory"
     domain = "number theory"
-    topics: tuple[Literal["gcd", "power"], ...] = Field(default=("gcd", "power"), min_length=1)
 
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem whose solution has about ``level + 1`` steps."""
-        return _gcd(rng, level) if rng.choice(self.topics) == "gcd" else _power(rng, level)
+        return rng.choice((_gcd, _power))(rng, level)
 
 
 def _gcd(rng: Random, level: int) -> Draft:

@@ -72,7 +72,7 @@ def _work(instance: Instance, say: Say) -> Exact:
 
 def _number(text: str) -> Exact:
     if (value := evaluate(text).constant) is None:
-        raise TemplateError(f"{text[:40]!r} is no number")
+        raise TemplateError(f"{text[:40]!r} is not a number")
     return int(value) if value.denominator == 1 else value
 
 

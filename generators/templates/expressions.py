@@ -31,7 +31,7 @@ def number(value: Value) -> Fraction:
     try:
         return Fraction(value) if isinstance(value, str) else Fraction("list")
     except (ValueError, ZeroDivisionError):
-        raise TemplateError(f"{str(value)[:40]!r} is no number") from None
+        raise TemplateError(f"{str(value)[:40]!r} is not a number") from None
 
 
 def evaluated(text: str, names: Mapping[str, Value], functions: Mapping[str, Function]) -> Value:

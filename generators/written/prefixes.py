@@ -34,7 +34,7 @@ class Prefixes(ModelSource):
         problem = seeds.seed.problem
         reference = _reference(seeds.seed)
         if reference is None or problem.answer is None:
-            return Attempt(Refused("no reference solution or answer to begin from"))
+            return Attempt(Refused("no reference solution or answer to start from"))
         policy.check_plain(problem.question + reference)
         steps, cost = policy.adopt(reference), Cost()
         found: tuple[int, list[Rollout]] | None = None

@@ -43,7 +43,7 @@ class Rationales(ModelSource):
         """Write one solution, and let the policy continue from its half."""
         problem = seeds.seed.problem
         if problem.answer is None:
-            return Attempt(Refused("no answer to reason to"))
+            return Attempt(Refused("no answer to reason toward"))
         policy.check_plain(problem.question)
         prompt = self.template.replace("{question}", problem.question.strip()).replace("{answer}", problem.answer)
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)

@@ -81,7 +81,7 @@ class Written(ModelSource):
         check_answered(replies)
         cost, text = Cost.of(replies), replies[0].text
         reply = read_reply(text) if replies[0].finish == "stop" else None
-        fault = "not in the form asked for" if reply is None else _fault(way, reply.question, parents, expected)
+        fault = "not in the requested form" if reply is None else _fault(way, reply.question, parents, expected)
         if reply is None or fault:
             return Attempt(Refused(fault, text), cost)
         made, solving = await self._settled(row, way, reply, expected, parents, policy, seed)
@@ -153,7 +153,7 @@ def _fault(way: Way, question: str, parents: list[Problem], expected: str | None
         return "copies its seed"
     if way in KEEPS_ANSWER and numbers != before:
         return "does not keep the numbers"
-    return "tells the number that it asks for" if way == "backward" and expected in numbers else ""
+    return "states the number that it asks for" if way == "backward" and expected in numbers else ""
 
 
 def _value(formula: str | None) -> str | None:

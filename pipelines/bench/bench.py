@@ -121,7 +121,7 @@ class Bench:
                         counts = counted(total, weights, len(self.settings.seeds))
                         yield {**head, "stratum": stratum, **counts, **figures(total, weights)}
 
-    def _coverage(self) -> Iterator[dict[str, Any]]:
+    def _coverage(self) -> Iterator[dict[str, object]]:
         """Yield how sure each setting with a posterior is, and how right."""
         for (labeler, setting), by_seed in self.outcomes.items():
             found = coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
@@ -153,7 +153,7 @@ def record(settings: BenchFile, folder: Path, say: Say) -> None:
         run_all(run, folder / name)
 
 
-def measured_values(bench: Bench, folder: Path) -> list[dict[str, Any]]:
+def measured_values(bench: Bench, folder: Path) -> list[dict[str, float]]:
     """Return how far estimates of V are from the truth of the second recording, each family under others' rates."""
     v = bench.settings.values
     if v is None:

@@ -1,7 +1,6 @@
 """Is a labeler as sure as it is right? Its posterior on wrong answers in bands, and on right ones by threshold."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from stepforge.pipelines.reports.label_accuracy import Judged
 
@@ -9,7 +8,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
-def coverage_curve(judged: Sequence[Judged]) -> dict[str, Any]:
+def coverage_curve(judged: Sequence[Judged]) -> dict[str, object]:
     """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration.
 
     ``said`` is the mean posterior of the named step in that part; equal to ``accuracy`` if calibrated.

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from stepforge.labelers import AnyLabeler
 from stepforge.pipelines.settings.faults import faults
@@ -19,7 +19,7 @@ _LABELER: TypeAdapter[Any] = TypeAdapter(AnyLabeler)
 class Sweep(Record):
     """One labeler at several budgets."""
 
-    labeler: dict[str, Any]
+    labeler: dict[str, JsonValue]
     """The part's settings, as in a run file, its kind among them."""
     name: str | None = None
     """Its name in tables; by default the labeler's own name."""

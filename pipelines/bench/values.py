@@ -8,7 +8,7 @@ error takes bins of equal mass.
 from collections.abc import Sequence
 from math import comb
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.rates import Array
@@ -83,11 +83,11 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
     return found
 
 
-def value_figures(found: Sequence[Estimate]) -> dict[str, Any]:
+def value_figures(found: Sequence[Estimate]) -> dict[str, float]:
     """Return corrected squared error, Brier score, calibration error and coverage of each way to estimate."""
     noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
     floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
-    result: dict[str, Any] = {"prefixes": len(found)}
+    result: dict[str, float] = {"prefixes": len(found)}
     for name in ("raw", "smoothed", "believed"):
         guesses = [getattr(e, name) for e in found]
         error = _mean([(g - e.truth) ** 2 for g, e in zip(guesses, found, strict=True)]) - noise

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
+from stepforge.pipelines.command_line.options import AsJson, Folder, show_report, warn_of_missing_shards
 from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
@@ -27,6 +27,7 @@ def report(
 
             say(f"wrote {write_page(*open_run(place), figures)}", err=True)
         show_report(figures, place, as_json=as_json)
+        warn_of_missing_shards(figures, place)
 
 
 def compare(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, show_report
+from stepforge.pipelines.command_line.options import AsJson, Folder, show_report, warn_of_missing_shards
 from stepforge.pipelines.commands.exit_codes import one_line_errors
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
@@ -49,8 +49,10 @@ def relabel(
     with one_line_errors():
         from stepforge.pipelines.commands.relabel import relabel as apply_rule
 
-        target, figures = apply_rule(place_of(folder), rule)
+        place = place_of(folder)
+        target, figures = apply_rule(place, rule)
         show_report(figures, target, as_json=as_json)
+        warn_of_missing_shards(figures, place)
 
 
 def export(
@@ -65,7 +67,9 @@ def export(
         from stepforge.pipelines.commands.export import export_again
 
         place = place_of(folder)
-        show_report(export_again(place, only or []), place, as_json=as_json)
+        figures = export_again(place, only or [])
+        show_report(figures, place, as_json=as_json)
+        warn_of_missing_shards(figures, place)
 
 
 def publish(
@@ -76,7 +80,6 @@ def publish(
     public: Annotated[
         bool, typer.Option("--public", help="Make the repository public; by default it is private.")
     ] = False,
-    tag: Annotated[str | None, typer.Option(help="Name of the version; by default v1, v2, ...")] = None,
     accept_unknown_license: Annotated[
         bool, typer.Option("--accept-unknown-license", help="Publish data from sources without a license.")
     ] = False,
@@ -87,7 +90,7 @@ def publish(
         from stepforge.pipelines.publishing.publication import Talk
         from stepforge.pipelines.publishing.publication import publish as carry
 
-        request = PublishRequest(repo, public, tag, accept_unknown_license)
+        request = PublishRequest(repo, public, accept_unknown_license)
         talk = Talk(say, lambda line: say(line, err=True), (lambda: None) if yes else _ask)
         carry(place_of(folder), request, talk, dry_run=dry_run)
 

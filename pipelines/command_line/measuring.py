@@ -49,7 +49,7 @@ def score(
         ),
     ],
     on: Annotated[str, typer.Option(help="`processbench` or `prmbench` (from the Hub), a run folder, a JSONL file.")],
-    shape: Annotated[str | None, typer.Option(help="How to read the model, if its files do not tell.")] = None,
+    shape: Annotated[str | None, typer.Option(help="How to read the model, if its files do not say.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Instead of the published rule.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many solutions of every subset.")] = None,
     probes: Annotated[bool, typer.Option("--probes/--no-probes", help="Probe for reward hacking.")] = True,

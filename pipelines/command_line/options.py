@@ -25,3 +25,14 @@ def show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None:
     from stepforge.pipelines.reports.text import report_text
 
     say(json.dumps(figures.model_dump(mode="json"), indent=1) if as_json else report_text(figures, folder))
+
+
+def warn_of_missing_shards(figures: "Report", run: "AnyPath") -> None:
+    """Say so if figures and data sets are of a part of the run; ``run`` is the folder that has the plan."""
+    from stepforge.pipelines.run_folder.plan import read_plan
+
+    planned = len(read_plan(run))
+    finished = figures.stages["curate"].shards if "curate" in figures.stages else 0
+    if finished < planned:
+        part = f"{finished} of {planned} shards are finished; the figures and the data sets have no others"
+        say(f"stepforge: warning: {part}. The same `stepforge run` command makes the rest", err=True)

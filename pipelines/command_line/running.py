@@ -37,7 +37,7 @@ def run(
     overrides: Overrides = None,
     limit: Limit = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="This many runs, with the command under [train] between them.")
+        int | None, typer.Option(min=1, help="This many runs, with the command under `train` between them.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress lines.")] = False,
     as_json: AsJson = False,

@@ -21,7 +21,7 @@ def verify(
         str | None, typer.Option(metavar="MODEL", help="A reward model for step credit: `embedded`, a model, or TOML.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time limit of a request, in seconds.")] = 10.0,
-    items: Annotated[int, typer.Option(min=1, help="Most responses in a request.")] = 1024,
+    items: Annotated[int, typer.Option(min=1, help="Maximum number of responses in a request.")] = 1024,
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
     with one_line_errors():
@@ -64,7 +64,7 @@ def view(
 
 def review(
     folder: Folder,
-    top: Annotated[int, typer.Option(min=1, help="Solutions in the queue.")] = 100,
+    top: Annotated[int, typer.Option(min=1, help="Doubtful solutions in the queue.")] = 100,
     again: Annotated[bool, typer.Option("--again", help="Build a new queue in place of the existing one.")] = False,
     read: Annotated[
         Path | None, typer.Option("--import", help="Add the findings of this file.", metavar="FILE")

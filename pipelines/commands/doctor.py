@@ -35,7 +35,7 @@ def examine() -> list[Finding]:
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or later"),
         Finding("cpu", True, f"{os.cpu_count()} cores, {memory:.0f} GiB memory"),
         Finding("disk", free > 2, f"{free:.0f} GiB free here", "free some room"),
-        Finding("gpu", gpu, "NVIDIA driver found" if gpu else "none", "not needed: the cpu engine runs without"),
+        Finding("gpu", gpu, "NVIDIA driver found" if gpu else "none", "not needed: the CPU engine runs without one"),
         Finding("hub token", token, "set" if token else "not set", "only to publish: set HF_TOKEN"),
         *map(_package, PACKAGES),
         _engine("vllm", "vllm", "pip install 'stepforge[cpu]' or '[gpu]'"),

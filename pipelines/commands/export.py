@@ -21,7 +21,7 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
     """
     run, layout = open_run(folder)
     if not layout.shards("curate"):
-        raise BadInput(f"{folder}: nothing is curated yet; `stepforge run` continues it")
+        raise BadInput(f"{folder}: nothing is curated yet; resume it with `stepforge run`")
     run = with_exports(run, names)
     if not run.export:
         raise BadInput(f"{folder}: the run lists no export; name one with --only: {_kinds()}")

@@ -27,7 +27,7 @@ from stepforge.pipelines.review.exchange import rows_about
 from stepforge.pipelines.review.findings import read_findings
 from stepforge.pipelines.review.queue import read_queue
 from stepforge.pipelines.run.stage_table import curated
-from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
+from stepforge.pipelines.run_folder.ledger import ShardReport, committed_reports, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
@@ -51,6 +51,7 @@ def relabel(folder: AnyPath, name: str) -> tuple[AnyPath, Report]:
         raise BadInput(f"{folder}: nothing is labeled yet; run it first")
     if own := next((part.kind for part in run.curate if is_own(part)), None):
         raise BadInput(f"{folder}: curate lists {own}, the user's own filter, which relabel does not import")
+    committed_reports(layout, whole=False)  # refuses a shard of another run before anything is written
     target = Layout(folder / "relabeled" / name)
     target.folder.mkdir(parents=True, exist_ok=True)
     with only_driver(layout):

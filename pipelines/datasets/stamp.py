@@ -26,7 +26,7 @@ class Stamp(Record):
     """The files of one data set, or of the card, by name."""
 
     inputs: str = ""
-    """Digest of the shards and settings that a data set is made from."""
+    """Digest of what it was made from: shards and settings, or the data sets that a card describes."""
     files: dict[str, FileStamp]
 
 

@@ -212,9 +212,9 @@ def sound(completion: Completion) -> Completion:
     ids, ends = completion.token_ids, completion.token_ends
     in_order = len(ids) == len(ends) and list(ends) == sorted(ends)
     if not in_order or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or max(ids) > MOST_TOKENS)):
-        return Completion.failed("the engine returned tokens that do not fit their text", "server")
+        return Completion.failed("the engine returned tokens that do not match their text", "server")
     if len(completion.logprobs) not in (0, len(ids)):
-        return Completion.failed("the engine returned log-probabilities that do not fit their tokens", "server")
+        return Completion.failed("the engine returned log-probabilities that do not match their tokens", "server")
     return completion
 
 

@@ -47,7 +47,7 @@ def check_there(model: str, revision: str | None) -> None:
     """
     if Path(located := locate(model)).is_dir():
         return
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
 
     try:
@@ -56,7 +56,8 @@ def check_there(model: str, revision: str | None) -> None:
         return  # a name of the engine's own form, or a model without this file
     except OSError as error:
         line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise BadInput(f"engine.model: {model}: neither in the local cache nor found on the Hub: {line}") from None
+        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"not found on the Hub: {line}"
+        raise BadInput(f"engine.model: {model}: not in the local cache, and {why}") from None
 
 
 def _looks_like_path(model: str) -> bool:

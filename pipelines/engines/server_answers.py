@@ -2,15 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepforge.pipelines.engines.server_connection import Reply
+from stepforge.pipelines.engines.text_engine import FINISHES
 from stepforge.pipelines.engines.tokenization import ModelTokenizer
 from stepforge.schemas.protocols import Completion
-from stepforge.schemas.rollout import Finish
 
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
 LONGEST_MESSAGE = 200
 LONGEST_PAGE = 10_000
 """Bytes examined of an answer that is not JSON."""
@@ -21,6 +21,10 @@ Redacted = Callable[[str], str]
 """Removes the API key from a text."""
 UNFINISHED = "\ufffd"
 """What a decoder shows for a character whose last bytes were not generated; servers omit it."""
+
+
+_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,500})"')
+"""The model that an answer names; within a text the quotes are escaped."""
 
 
 class NoText(TypeError):
@@ -46,6 +50,12 @@ def read_completion(
         message = f"the server's answer cannot be read: {type(error).__name__}: {words}"
         return Completion.failed(message, "request" if isinstance(error, NoText) else "server")
     return completion
+
+
+def answering_model(body: bytes) -> str | None:
+    """Return the model that an answer says it is from; None where it does not say."""
+    named = _MODEL.search(body)
+    return named[1].decode("utf-8", "replace") if named else None
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
@@ -76,7 +86,7 @@ def parsed(body: bytes) -> Any:
         raise ValueError("JSON nested too deep") from None
     except json.JSONDecodeError:
         start = " ".join(body[:60].decode("utf-8", "replace").split())
-        raise ValueError(f"no JSON, it begins {start!r}" if start else "it is empty") from None
+        raise ValueError(f"not JSON, it begins {start!r}" if start else "it is empty") from None
 
 
 def _read_choice(choice: Any, usage: Any, redacted: Redacted) -> Completion:
@@ -101,10 +111,12 @@ def _text(choice: Any) -> str:
     if message is not None and message.get("tool_calls"):
         raise NoText("a tool call in place of a text")
     text = choice["text"] if message is None else message["content"]
-    if text is None and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
+    if not text and message is not None and (message.get("reasoning_content") or message.get("reasoning")):
         raise NoText("reasoning and no text: raise policy.max_tokens, or turn the server's reasoning parser off")
+    if not text and message is not None and message.get("refusal"):
+        raise NoText("a refusal in place of a text")
     if not isinstance(text, str):
-        raise TypeError("its text is no text")
+        raise TypeError("its text is not a string")
     return text
 
 

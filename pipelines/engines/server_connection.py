@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
-from types import MappingProxyType
 from typing import NamedTuple
 
 import httpx
@@ -18,7 +17,6 @@ from stepforge.schemas.errors import BadInput
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT = 30.0
 """Longest ``Retry-After`` to honor, in seconds."""
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 REDACTED = "[API key]"
 SAFE_KEY = re.compile(r"[!-~]+")
 
@@ -72,13 +70,7 @@ class ServerConnection:
         return await self._reply(self._client.build_request("GET", path), seconds, most)
 
     async def post(
-        self,
-        path: str,
-        body: Mapping[str, object],
-        *,
-        seconds: float,
-        most: int,
-        headers: Mapping[str, str] = NO_HEADERS,
+        self, path: str, body: Mapping[str, object], *, seconds: float, most: int, headers: dict[str, str]
     ) -> Reply:
         """Return the answer to a request, of at most ``most`` bytes and within ``seconds`` in all.
 
@@ -87,7 +79,7 @@ class ServerConnection:
             NotSent: the request cannot be sent, or the answer is too long or packed.
         """
         try:
-            request = self._client.build_request("POST", path, json=body, headers=dict(headers))
+            request = self._client.build_request("POST", path, json=body, headers=headers)
         except (ValueError, RecursionError) as error:
             raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
         return await self._reply(request, seconds, most)

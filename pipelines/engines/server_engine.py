@@ -10,7 +10,7 @@ import httpx
 
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.served_model import MODELS_BYTES, WAYS, Served, Way, served
-from stepforge.pipelines.engines.server_answers import read_completion
+from stepforge.pipelines.engines.server_answers import answering_model, read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
     NotAnswered,
@@ -54,6 +54,8 @@ class ServerEngine(TextEngine):
         self._turns = asyncio.Semaphore(settings.connections)
         self._echoes = False
         """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
+        self._answering: str | None = None
+        """The model that its answers name. A gateway may go over to another one without being away."""
         self._closed = False
         self._doubts = self._settled = 0
         """How often it was away and may have come back with another model, and up to which time that was checked."""
@@ -159,7 +161,7 @@ class ServerEngine(TextEngine):
                 self._doubts += 1
             else:
                 if reply.status != 429 and reply.status < 500:
-                    return self._read(reply, sampling)
+                    return self._read(reply, request, sampling)
                 message, away = f"the server answered {reply.status}", reply.status in GONE
                 self._doubts += away and reply.status != 429
                 wait = max(wait, reply.wait)
@@ -173,13 +175,8 @@ class ServerEngine(TextEngine):
         path = "chat/completions" if self._settings.api == "chat" else "completions"
         session = {"X-Session-ID": prompt.session} if prompt.session else {}
         async with self._turns:
-            return await self._connection.post(
-                path,
-                request,
-                seconds=self._settings.request_timeout,
-                most=answer_bytes(sampling),
-                headers=session,
-            )
+            seconds, most = self._settings.request_timeout, answer_bytes(sampling)
+            return await self._connection.post(path, request, seconds=seconds, most=most, headers=session)
 
     async def _check_model(self) -> None:
         doubts = self._doubts  # those that arise meanwhile stay
@@ -200,8 +197,18 @@ class ServerEngine(TextEngine):
         self._doubts += not there
         return there
 
-    def _read(self, reply: Reply, sampling: Sampling) -> Completion:
+    def _read(self, reply: Reply, request: dict[str, object], sampling: Sampling) -> Completion:
         completion = read_completion(reply, self.tokenizer, sampling.stop, self._connection.redacted)
+        if completion.finish == "error":
+            return completion
+        named, sent = answering_model(reply.body), request.get("prompt")
+        self._answering = self._answering or named
+        if named is not None and named != self._answering:
+            words = self._connection.redacted(f"{named} answered; {self._answering} did before")
+            return Completion.failed(words, "away")
+        read = completion.prompt_tokens + completion.cached_tokens
+        if isinstance(sent, list) and 0 < read < len(sent):
+            return Completion.failed(f"the server read {read} of the prompt's {len(sent)} tokens: its context is short")
         if self._connection.holds_key(completion.text):
             return Completion.failed("the server sent the API key back in place of an answer", "server")
         return completion

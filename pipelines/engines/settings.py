@@ -31,20 +31,12 @@ class VllmEngineSettings(Record):
     max_num_seqs: int | None = Field(default=None, ge=1)
     """Requests computed together; others wait. By default as many as fit the cache that the model's size
     leaves, between 16 and 1024."""
-    max_num_batched_tokens: int | None = Field(default=None, ge=8)
-    """Tokens computed in one step; by default vLLM's choice on a GPU, at least ``max_model_len`` on a CPU."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
     """Share of the GPU's memory to take; unused on a CPU."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
     """Memory for the prefix cache, in GiB; by default the rest of the GPU's share, or 1 on a CPU."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that one copy of the model is spread over."""
-    enforce_eager: bool | None = None
-    """Whether to skip compilation and graph capture; by default only on a CPU, where that costs nothing."""
-    prefix_caching: bool = True
-    block_size: int | None = Field(default=None, ge=1)
-    """Tokens in a block of the prefix cache; only whole blocks are reused. By default 32 on a CPU (vLLM's
-    choice there, 128, is longer than most prompts of small problems), else vLLM's choice."""
     seeded: bool = True
     """Whether every request has its own seed. Off is faster on a GPU, but the run is not reproducible."""
     logprobs: bool = False
@@ -53,11 +45,9 @@ class VllmEngineSettings(Record):
     """CPU threads of the model; None leaves it to torch. Small models are fastest with one."""
     request_timeout: float | None = Field(default=1800, gt=0)
     """Time limit of one request, in seconds; None for no limit."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the engine itself; each request has its own."""
     vllm: dict[str, JsonValue] = Field(default_factory=dict)
-    """Other engine arguments, passed to vLLM unchanged: ``speculative_config``, ``quantization``,
-    ``data_parallel_size`` and so on."""
+    """Other engine arguments, passed to vLLM unchanged: ``speculative_config``, ``quantization``, ``block_size``,
+    ``enforce_eager``, ``data_parallel_size`` and so on."""
 
     @property
     def gpus(self) -> int:

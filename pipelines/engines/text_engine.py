@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stepforge.schemas.protocols import EngineIdentity, Message
+from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
     from stepforge.pipelines.engines.tokenization import ModelTokenizer
+
+FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
+"""vLLM's and servers' reasons; any other (abort, repetition, error) is an error."""
 
 
 class TextEngine:

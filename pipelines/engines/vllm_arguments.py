@@ -12,6 +12,7 @@ GIB = 1 << 30
 CPU_KV_CACHE_GIB = 1.0
 CPU_BATCHED_TOKENS = 4096
 CPU_BLOCK_SIZE = 32
+"""Only whole blocks are reused; vLLM's choice on a CPU, 128, is longer than most prompts of small problems."""
 COMPUTES_ITSELF = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 TYPICAL_TOKENS = 512
 """Mean tokens held by a running request (prompt and partial continuation), to estimate how many fit the cache."""
@@ -84,16 +85,11 @@ def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
         "model": model,
         "revision": settings.revision,
         "dtype": settings.dtype,
-        "seed": settings.seed % (1 << 31),
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
-        "max_num_batched_tokens": settings.max_num_batched_tokens,
-        "block_size": settings.block_size,
         "kv_cache_memory_bytes": None if settings.kv_cache_gib is None else int(settings.kv_cache_gib * GIB),
         "gpu_memory_utilization": settings.gpu_memory_utilization,
         "tensor_parallel_size": settings.tensor_parallel_size,
-        "enforce_eager": bool(settings.enforce_eager),
-        "enable_prefix_caching": settings.prefix_caching,
         "disable_log_stats": True,
         "trust_remote_code": False,
         "use_tqdm_on_load": False,
@@ -110,9 +106,9 @@ def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, object]:
     longest = settings.max_model_len or CPU_BATCHED_TOKENS
     alone = settings.threads is not None and settings.gpus == 1
     return ({"distributed_executor_backend": COMPUTES_ITSELF} if alone else {}) | {
-        "enforce_eager": settings.enforce_eager is not False,
+        "enforce_eager": True,  # compiling takes longer than it saves
         "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
-        "block_size": settings.block_size or CPU_BLOCK_SIZE,
+        "block_size": CPU_BLOCK_SIZE,
         "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(settings.max_num_batched_tokens or CPU_BATCHED_TOKENS, longest),
+        "max_num_batched_tokens": max(CPU_BATCHED_TOKENS, longest),
     }

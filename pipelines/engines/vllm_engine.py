@@ -17,16 +17,13 @@ from stepforge.pipelines.engines.engine_process import Reaper, start_watched
 from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
-from stepforge.pipelines.engines.text_engine import TextEngine
+from stepforge.pipelines.engines.text_engine import FINISHES, TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
-from stepforge.schemas.rollout import Finish
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length"}
-"""Everything else (abort, repetition, error) is an error."""
 
 
 class VllmEngine(TextEngine):
@@ -199,9 +196,9 @@ class _Started:
             self.client, self.reaper = start_watched(start, quiet=quiet)
         except (ValueError, TypeError, OSError, RuntimeError, NotImplementedError) as error:
             raise BadInput(f"engine: vLLM cannot serve {settings.model}: {first_line(error)}") from error
-        # Statistics of every token cost its client most of its time; without a prefix cache only they tell preemptions.
-        self.client.log_stats = not settings.prefix_caching
         config = self.client.vllm_config
+        # Statistics of every token cost its client most of its time; without a prefix cache only they tell preemptions.
+        self.client.log_stats = not config.cache_config.enable_prefix_caching
         self.max_num_seqs = int(config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size)
 
     def shut_down(self) -> None:

@@ -249,4 +249,4 @@ async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
     try:
         return await asyncio.gather(*calls)
     except WorkerDied as error:
-        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last words are above") from None
+        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last output is above") from None

@@ -54,7 +54,7 @@ def draw(run: RunFile, count: int) -> Sample:
     looked_at = plan[:: max(1, -(-rows // LOOKED_AT))]
     seen = sorted(_look(run, looked_at))
     if not seen:
-        raise BadInput("the run has no problem to draw a pilot from")
+        raise BadInput("the run has no problems to draw a pilot from")
     chosen = _systematic(seen, count, seed_of(run.seed, "estimate"))
     copies = {s.id: s.copy_of for s in chosen if s.copy_of}
     return Sample(

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Literal
 
+from stepforge.labelers.evidence.replay import completions_drawn
 from stepforge.labelers.evidence.store import count_outcomes
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.rows import ProblemOrigin, asked, own_columns_first, problem_origin
@@ -71,15 +72,10 @@ class States(Export):
 
 def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[Rollout]]]:
     """Return the completions of each prefix, a prefix before its continuations."""
-    given = [solution.rollout for solution in problem.solutions]
-    whole = {rollout.id: rollout.steps for rollout in given}
-    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": problem.sampled})
+    drawn: dict[str, list[Rollout]] = defaultdict(list, {"": list(problem.sampled)})
     prefixes: dict[str, tuple[Step, ...]] = {"": ()}
-    for rollout in problem.evidence:
-        start = rollout.start
-        before = whole[start.rollout][: start.steps] if start is not None else ()
-        whole[rollout.id] = (*before, *rollout.steps)
-        text = "".join(step.text for step in before)
-        prefixes[text] = before
+    for prefix, rollout in completions_drawn(problem):
+        text = "".join(step.text for step in prefix)
+        prefixes[text] = prefix
         drawn[text].append(rollout)
     return [(prefixes[text], drawn[text]) for text in sorted(drawn)]

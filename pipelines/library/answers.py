@@ -32,7 +32,7 @@ def grade_all(pairs: Iterable[tuple[str, str]]) -> list[Grade]:
     """Grade many (reference answer, response) pairs at once; symbolic comparisons run in processes of their own."""
     listed = list(pairs)
     if odd := [type(text).__name__ for pair in listed for text in pair if not isinstance(text, str)]:
-        raise BadInput(f"an answer and a response are texts, not {odd[0]}")
+        raise BadInput(f"an answer and a response must be texts, not {odd[0]}")
     return finished(_grades(listed))
 
 

@@ -44,7 +44,7 @@ def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Rewa
     def reward(
         prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **columns: Any
     ) -> list[float | None]:
-        pairs = [(_text(c), str(r)) for c, r in zip(completions, columns[answer], strict=True)]
+        pairs = [(_text(c), "" if r is None else str(r)) for c, r in zip(completions, columns[answer], strict=True)]
         return [one.reward for one in verify(pairs, verifier=verifier)]
 
     reward.__name__ = "stepforge_reward"  # TRL logs rewards under this name

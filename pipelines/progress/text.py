@@ -48,7 +48,7 @@ def fill_text(engine: EngineProgress) -> str:
         parts.append(f"no answer for {duration(engine.silent_seconds)}")
     counts = {
         "starting": engine.starting,
-        "checked before use": engine.checking,
+        "being checked": engine.checking,
         "not answering": engine.engines - engine.answering - engine.starting,
     }
     parts += [f"{count} of {engine.engines} engines {state}" for state, count in counts.items() if count > 0]

@@ -35,26 +35,23 @@ class HubRepo:
         secret = token.get_secret_value()
         self._api = HfApi(endpoint=endpoint, token=secret, library_name="stepforge", library_version=VERSION)
 
-    def look(self, tag: str | None) -> Remote | None:
-        """Return the state of the repository; None if there is none, or none that this token can see.
-
-        ``tag``: the version to look up; if None or not there, the latest one.
-        """
+    def look(self) -> Remote | None:
+        """Return the state of the repository; None if there is none, or none that this token can see."""
         private = self.is_private()
         if private is None:
             return None
         refs = self._patiently("listing branches and tags", self._api.list_repo_refs)
         head = next((branch.target_commit for branch in refs.branches if branch.name == MAIN), None)
         tags = frozenset(ref.name for ref in refs.tags)
-        standing = tag if tag in tags else latest_version(tags)
+        latest = latest_version(tags)
         files = self.files(head) if head else {}
         return Remote(
             private=private,
             head=head,
             files=files,
             tags=tags,
-            tag=standing,
-            tagged=self.commit_at(standing) if standing else None,
+            tag=latest,
+            tagged=self.commit_at(latest) if latest else None,
             ours=listed_sums(self.read(SUMS, head).decode(errors="replace")) if head and SUMS in files else {},
         )
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
 from stepforge.pipelines.datasets.writer import rows_by_split
-from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head
+from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head, described_files
 from stepforge.pipelines.reports.card.kept import Card, read_card
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -77,6 +77,8 @@ def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
     card = read_stamp(card_stamp_file(layout))
     if card is None or CARD not in card.files:
         raise BadInput(f"{card_stamp_file(layout)}: missing or damaged; {_card_anew(layout)}")
+    if card.inputs != described_files(listed):
+        raise BadInput(f"{layout.datasets / CARD}: does not describe the existing data sets; {_card_anew(layout)}")
     listed |= card.files
     for path in listed:
         if path == SUMS or not all(NAME.fullmatch(name) for name in path.split("/")) or path.count("/") > 1:

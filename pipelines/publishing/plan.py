@@ -14,7 +14,6 @@ from huggingface_hub.utils import HFValidationError, validate_repo_id
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
 from stepforge.schemas.errors import BadInput
 
-TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 VERSION_TAG = re.compile(r"v(\d+)")
 DATA_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".arrow", ".gz", ".zst", ".zip", ".tar")
 BY_THE_HUB = ".gitattributes"
@@ -27,12 +26,10 @@ class PublishRequest:
     repo: str
     """``ORG/NAME`` of a data set repository."""
     public: bool = False
-    tag: str | None = None
-    """Name of the version; by default v1, v2, ..."""
     accept_unknown_license: bool = False
 
     def check(self) -> None:
-        """Raise ``BadInput`` unless the names can be names on the Hub."""
+        """Raise ``BadInput`` unless the name can be one on the Hub."""
         try:
             validate_repo_id(self.repo)
             named = self.repo.count("/") == 1
@@ -40,8 +37,6 @@ class PublishRequest:
             named = False
         if not named:
             raise BadInput("--repo: must be ORG/NAME, of letters, digits, '-', '_' and '.', such as my-org/step-labels")
-        if self.tag is not None and (not TAG.fullmatch(self.tag) or self.tag == "main"):
-            raise BadInput("--tag: must be letters, digits, '-', '_' and '.', such as v2 or 1.0.3")
 
     def check_licenses(self, licenses: dict[str, str | None]) -> None:
         """Raise ``BadInput`` if the data would become public and a source's license is unknown."""
@@ -74,7 +69,7 @@ class Remote(NamedTuple):
     files: dict[str, RemoteFile]
     tags: frozenset[str]
     tag: str | None
-    """The requested tag if it exists, else the latest version."""
+    """The latest version."""
     tagged: str | None
     """Commit that ``tag`` points to."""
     ours: Mapping[str, str]
@@ -133,11 +128,10 @@ class Plan:
     @property
     def tag(self) -> str | None:
         """The tag to set; None if main is already tagged and does not change."""
-        wanted, remote = self.request.tag, self.remote
-        if remote is None:
-            return wanted or "v1"
-        standing = not self.writes and remote.tagged is not None and remote.tagged == remote.head
-        return None if standing and wanted in (None, remote.tag) else wanted or remote.next_version
+        if self.remote is None:
+            return "v1"
+        standing = not self.writes and self.remote.tagged is not None and self.remote.tagged == self.remote.head
+        return None if standing else self.remote.next_version
 
     @property
     def reveals(self) -> bool:
@@ -154,15 +148,13 @@ class Plan:
     def check(self) -> None:
         """Refuse what must not go to this repository.
 
-        Raises BadInput: it is public without --public, the tag is taken, or it has other people's data.
+        Raises BadInput: it is public without --public, or it has other people's data.
         """
         repo, remote = self.request.repo, self.remote
         if remote is None:
             return
         if not remote.private and not self.request.public:
             raise BadInput(f"{repo} is public; pass --public to publish there, or name another repository")
-        if self.request.tag in remote.tags and self.tag is not None:
-            raise BadInput(f"--tag {self.request.tag}: another version of {repo} has this tag; name a new one")
         foreign = [path for path in self.kept if path.endswith(DATA_SUFFIXES)]
         if foreign:
             raise BadInput(

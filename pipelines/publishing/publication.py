@@ -77,7 +77,7 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
 
 
 def _plan(request: PublishRequest, local: LocalDataset, hub: HubRepo) -> Plan:
-    remote = hub.look(request.tag)
+    remote = hub.look()
     if remote is None or remote.head is None:
         return Plan(request, local, remote)
 
@@ -116,7 +116,7 @@ def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]
 def _created(plan: Plan, hub: HubRepo) -> Plan:
     """Return the plan for the repository as created; it must be what the user agreed to."""
     hub.create()
-    plan = replace(plan, remote=hub.look(plan.request.tag))
+    plan = replace(plan, remote=hub.look())
     if plan.changed or plan.removed or plan.kept:
         raise RunFailed(f"{hub.repo}: {MOVED}")
     plan.check()

@@ -132,7 +132,7 @@ def agreement(report: Report) -> Figure | None:
         if data
         else "Neither of any two labelers finds a wrong step. "
     )
-    text += "Labelers that use the same completions err alike, so agreement is no proof."
+    text += "Labelers that use the same completions make the same mistakes, so agreement proves nothing."
     return _bars("Same wrong step named by both", data, text, table, PAIRS)
 
 
@@ -216,7 +216,7 @@ def calibration(one: Calibration) -> Figure:
         f"{one.verdicts:,} verdicts of {one.labeler} by confidence. On the line it is right as often as it says, "
         f"below it is overconfident; the mean distance is {percent(one.mean_gap)}."
     )
-    title, head = f"{one.labeler}: sureness against {TRUTHS[one.truth]}", ("mean posterior", "verdicts", "right")
+    title, head = f"{one.labeler}: confidence against {TRUTHS[one.truth]}", ("mean posterior", "verdicts", "right")
     bins = [(b.mean_posterior, b.verdicts, b.right) for b in one.bins]
     return _diagonal(title, ("posterior of the verdict", "share right"), bins, head, text)
 
@@ -237,8 +237,8 @@ def costs(report: Report) -> Figure | None:
         table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
     most = max(data, key=lambda bar: bar.value)
     text = (
-        f"Generated tokens that each labeler spent per solution; {most.name} spent most, {most.note}. What "
-        "the solutions themselves took is not in it."
+        f"Generated tokens that each labeler spent per solution; {most.name} spent most, {most.note}. "
+        "Sampling the solutions is not included."
     )
     return _bars("Generated tokens per solution", data, text, table)
 

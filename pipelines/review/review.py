@@ -42,8 +42,9 @@ def review(
     figures = review_figures(found.all, queue)
     lines = [f"queue: empty; an answer is likely to change the label of none of {queue.solutions} solutions"]
     if queue.items:
-        chosen = f"{len(queue.items)} of {queue.solutions}"
-        lines = [f"queue: {chosen} solutions, the ones whose labels an answer is most likely to change"]
+        gold = sum(item.gold is not None for item in queue.items)
+        chosen = f"{len(queue.items) - gold} of {queue.solutions} solutions"
+        lines = [f"queue: {chosen} whose labels an answer is most likely to change, and {gold} with a known truth"]
     if imported is not None:
         lines.append(
             f"imported: {imported.added} findings, {imported.known} already known, "

@@ -48,8 +48,11 @@ def start_ray(*, hub_token: bool = True) -> None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one setting that puts every port on loopback
         if not any(name.startswith("RAY_AUTH_") for name in os.environ):
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    # Ray's own handler, also read at import, would abort the driver at SIGTERM; workers keep theirs.
+    os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"] = "1"
     import ray
 
+    del os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"]
     if ray.is_initialized():
         return
     options: dict[str, object] = {"logging_level": logging.ERROR, "log_to_driver": True}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import read_columns, read_shard
 from stepforge.pipelines.storage.store import listed
 from stepforge.schemas.labeled import Failure
@@ -55,21 +55,16 @@ def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
     They are redone; their other rows get the same answers again, because seeds determine them.
     """
     rows = 0
-    for stage in ("solve", "label"):
-        for index in sorted(committed[stage]):
-            again = _tried_again(layout, stage, index)
-            if again:
+    for stage in SHARD_STAGES:
+        for path in listed(layout.folder / "failures" / stage, "part-[0-9]*.parquet"):
+            index = shard_index(path)
+            failures = read_shard(path, Failure) if index in committed[stage] else []
+            if again := sum(failure.error in TRIED_AGAIN for failure in failures):
                 layout.shard(stage, index).unlink(missing_ok=True)
-                layout.failures(stage, index).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 committed[stage].discard(index)
                 rows += again
     return rows
-
-
-def _tried_again(layout: Layout, stage: ShardStage, index: int) -> int:
-    if not layout.failures(stage, index).exists():
-        return 0
-    return sum(failure.error in TRIED_AGAIN for failure in read_shard(layout.failures(stage, index), Failure))
 
 
 class Loss(Record):

@@ -228,7 +228,7 @@ def _ask_function(zygote: Zygote, verifier: PythonVerifier, question: Question) 
         send(control.fileno(), {"function": verifier.function, "path": path, **question})
         heard = execution.listen(control)
     if heard.answer is None:
-        return Ruling("undetermined", f"{verifier.function}: {'died' if heard.in_time else 'time over'}")
+        return Ruling("undetermined", f"{verifier.function}: {'died' if heard.in_time else 'timed out'}")
     return _ruling(heard.answer)
 
 
@@ -248,9 +248,9 @@ def _ask_command(zygote: Zygote, verifier: CommandVerifier, question: Question) 
         heard = execution.listen(control, output)
     lines = heard.output.decode(errors="replace").split()
     if not heard.in_time:
-        return Ruling("undetermined", f"{command[0]}: time over")
+        return Ruling("undetermined", f"{command[0]}: timed out")
     if heard.answer != {"exit": 0}:
-        return Ruling("undetermined", f"{command[0]}: did not end well ({heard.answer})")
+        return Ruling("undetermined", f"{command[0]}: did not exit with code 0 ({heard.answer})")
     if not lines or lines[-1] not in _WORDS:
         return Ruling("undetermined", f"{command[0]}: its last word is not correct, wrong or undetermined")
     return Ruling(_WORDS[lines[-1]])

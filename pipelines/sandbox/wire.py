@@ -49,7 +49,7 @@ def receive(file: int) -> Any:
 
     Raises:
         Gone: there is none any more.
-        NotPlain: it is too long, or no JSON.
+        NotPlain: it is too long, or not JSON.
     """
     (length,) = _LENGTH.unpack(_exactly(file, _LENGTH.size))
     if length > LIMIT:
@@ -57,7 +57,7 @@ def receive(file: int) -> Any:
     try:
         return json.loads(_exactly(file, length))
     except (ValueError, RecursionError):
-        raise NotPlain("a message that is no JSON") from None
+        raise NotPlain("a message that is not JSON") from None
 
 
 def _exactly(file: int, length: int) -> bytes:

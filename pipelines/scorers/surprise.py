@@ -68,7 +68,7 @@ class Surprise(Shape):
         except (OSError, SafetensorError):
             known = False
         if not known:
-            raise BadInput(f"scorer: {path} is no head of this version; train it again (docs/how-to/score.md)")
+            raise BadInput(f"scorer: {path} is not a head of this version; train it again (docs/how-to/score.md)")
 
     def head_folder(self) -> Path:
         if self.head is None and self.model in CARRIED:

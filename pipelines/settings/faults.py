@@ -109,5 +109,5 @@ def _suggestion(name: str, record: type[Record] | None) -> str:
     known = list(record.model_fields) if record else []
     if OTHER_NAMES.get(name) in known:
         return f"; here it is called {OTHER_NAMES[name]}"
-    near = get_close_matches(name.lower(), known, n=1)
-    return f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""
+    near = get_close_matches(name.lower(), known, n=1) + [f"vllm = {{ {name} = ... }}"] * ("vllm" in known)
+    return f", did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}" if known else ""

@@ -125,7 +125,9 @@ class RunFile(Record):
         asked = {way.engine for way in self.policy.ways if way.engine is not None}
         if wrong := sorted(asked ^ self.engines.keys()):
             which = (
-                "is asked by none of policy.ways" if wrong[0] in self.engines else "policy.ways ask it: no such table"
+                "is not used by any of policy.ways"
+                if wrong[0] in self.engines
+                else "policy.ways use it, but there is no such table"
             )
             raise ValueError(f"engines.{wrong[0]}: {which}")
         _distinct("export", [export.name for export in self.export])
@@ -134,7 +136,7 @@ class RunFile(Record):
         _distinct("generate", [part.label for part in self.generate if isinstance(part, ProblemSet | ModelSource)])
         families = any(not isinstance(part, ProblemSet | ModelSource) for part in self.generate)
         if families and self.problems == 0:
-            raise ValueError("problems: 0, and families are listed under generate")
+            raise ValueError("problems: 0, but families are listed under generate")
         return self
 
     def toml(self) -> str:

@@ -5,7 +5,7 @@ A flipped bit often leaves JSON that is readable but different.
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 from zlib import crc32
 
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ def with_checksum(content: Mapping[str, object]) -> dict[str, object]:
     return {**content, "crc": _checksum(content)}
 
 
-def without_checksum(content: object) -> dict[str, Any]:
+def without_checksum(content: object) -> dict[str, object]:
     """Return the content without its checksum.
 
     Raises: ValueError: it is not what was written.
@@ -33,7 +33,7 @@ def without_checksum(content: object) -> dict[str, Any]:
     if "crc" not in content:  # also if the damaged part is the key itself
         raise ValueError("it has no checksum")
     if content["crc"] != _checksum(rest):
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     return rest
 
 
@@ -41,7 +41,7 @@ def write_checksummed(path: AnyPath, content: Mapping[str, object]) -> None:
     write_text(path, json.dumps(with_checksum(content)) + "\n")
 
 
-def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, Any]:
+def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, object]:
     """Read a file; ``run`` is the digest of the settings that it must belong to."""
     try:
         content = without_checksum(json.loads(read_small(path)))

@@ -162,7 +162,7 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
     """Yield the payloads up to the first torn or damaged one."""
     if not data.startswith(MAGIC):
         if data:
-            say(f"stepforge: {path}: no journal of this version; ignored", err=True)
+            say(f"stepforge: {path}: not a journal of this version; ignored", err=True)
         return
     position = len(MAGIC)
     while position + FRAME.size <= len(data):
@@ -173,7 +173,7 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
         yield payload
         position += FRAME.size + length
     if position < len(data):
-        torn = f"the last {len(data) - position} bytes are torn; their content is sampled again"
+        torn = f"the last {len(data) - position} bytes are incomplete; their content is sampled again"
         say(f"stepforge: {path}: {torn}", err=True)
 
 

@@ -264,4 +264,6 @@ def _source(path: AnyPath) -> Any:
 
 
 def _damaged(path: AnyPath, error: Exception) -> RunFailed:
+    if isinstance(error, FileNotFoundError):
+        return RunFailed(f"{path}: missing; the same `stepforge run` command makes it again")
     return RunFailed(f"{path}: damaged shard ({first_line(error)}); delete this file and run again")

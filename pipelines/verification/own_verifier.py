@@ -49,7 +49,7 @@ class OwnVerifier:
         for item in items:
             left = min(self._item_seconds, deadline - asyncio.get_running_loop().time())
             if left <= 0:
-                found.append(Verified(outcome="undetermined", reason="the time of the request was over"))
+                found.append(Verified(outcome="undetermined", reason="the request timed out"))
                 continue
             async with self._turn:
                 found.append(await asyncio.to_thread(self._ask, item, left))

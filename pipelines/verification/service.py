@@ -98,7 +98,7 @@ class VerifierRoutes:
         try:
             found = await asyncio.wait_for(asyncio.gather(*work), self._limits.seconds)
         except (TimeoutError, EngineDead) as error:
-            why = "the time of the request was over" if isinstance(error, TimeoutError) else str(error)
+            why = "the request timed out" if isinstance(error, TimeoutError) else str(error)
             return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
         return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
 

@@ -130,4 +130,4 @@ async def _by(task: "asyncio.Task[Verified]", deadline: float) -> Verified:
     if done:
         return task.result()
     task.cancel()
-    return Verified(outcome="undetermined", reason="the time of the request was over")
+    return Verified(outcome="undetermined", reason="the request timed out")

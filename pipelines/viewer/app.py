@@ -52,7 +52,7 @@ class Viewer:
         self.pages = Environment(
             loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self.pages.globals.update(run_name=layout.folder.name, desk=desk)
+        self.pages.globals.update(folder=layout.folder, desk=desk)
 
     def html(self, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """Return a page; everything in ``values`` is escaped."""

@@ -20,7 +20,7 @@ class StepView(NamedTuple):
     """From 1, as in all text for people."""
     text: str
     tone: int | None
-    """0 (surely wrong) to 10 (surely right up to here); None if unknown."""
+    """0 (certainly wrong) to 10 (certainly right up to here); None if unknown."""
     mark: str
     """The labeler's verdict on it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
     facts: tuple[tuple[str, str], ...]

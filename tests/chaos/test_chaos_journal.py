@@ -143,5 +143,5 @@ def test_foreign_and_torn_journals_change_nothing(tmp_path: Path) -> None:
             shutil.copy(theirs, folder / theirs.name)
     said = run(reference.run_file, out)
     reference.check(out)
-    assert f"{journals[0]}/foreign.frames: no journal of this version; ignored" in said
-    assert "bytes are torn; their content is sampled again" in said
+    assert f"{journals[0]}/foreign.frames: not a journal of this version; ignored" in said
+    assert "bytes are incomplete; their content is sampled again" in said

@@ -3,11 +3,12 @@
 import json
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import pytest
+from shared_ray import OWN_PARTS, joined
 from small_run import small_run
 
 import stepforge
@@ -49,12 +50,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     run_file = folder / "run.toml"
     run_file.write_text((OWN / "run.toml").read_text() + '\n[[export]]\nkind = "first_errors:FirstErrors"\n')
-    path = [str(EXAMPLES.parent), str(OWN), str(EXAMPLES / "own_parts")]
-    command = ["run", str(run_file), "--out", str(folder / "out"), "--json", "--quiet"]
-    result = subprocess.run(
-        [sys.executable, "-m", "stepforge", *command],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)}, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    command = ["run", run_file, "--out", folder / "out", "--json", "--quiet"]
+    result = command_line.stepforge(*command, env=os.environ | joined() | {"PYTHONPATH": OWN_PARTS})
     assert result.returncode == 0, result.stderr
     assert list(json.loads(result.stdout)["labelers"]) == ["two_tries"]
     return folder / "out"
@@ -81,7 +78,7 @@ def test_a_labeler_that_cannot_be_imported_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("class Part: pass", "is no part"),
+        ("class Part: pass", "is not a part"),
         ("from stepforge import Record\nclass Part(Record):\n    name: str = 'x'", "has no"),
         (
             "from stepforge import Record\nclass Part(Record):\n    name: str = 'x'\n"

@@ -93,7 +93,7 @@ def test_a_rephrased_problem_has_its_seeds_answer_group_and_lineage() -> None:
 @pytest.mark.parametrize(
     ("way", "reply", "errors", "reason"),
     [
-        ("rephrase", "Certainly! " + REPHRASED.replace("Problem:", "It reads"), 0.0, "not in the form asked for"),
+        ("rephrase", "Certainly! " + REPHRASED.replace("Problem:", "It reads"), 0.0, "not in the requested form"),
         ("rephrase", f"Problem: {SEED.upper()}", 0.0, "copies its seed"),
         ("harder", f"Problem: {SEED.replace('now', 'then')}\nFormula: 12 + 30", 0.0, "copies its seed"),
         ("harder", "Problem: Ann has 12 pens, and then 42.\nFormula: 12 + 30", 0.0, "asks nothing"),
@@ -103,7 +103,7 @@ def test_a_rephrased_problem_has_its_seeds_answer_group_and_lineage() -> None:
         ("numbers", "Problem: 5 and 6 pens?\nFormula: 5*6", 0.0, "its solutions contradict the writer's formula"),
         ("combine", REPHRASED, 0.0, "no second seed of its group to combine with"),
         ("backward", "Problem: Ann has 2 pens now. How many?", 0.0, "its solutions contradict the expected answer"),
-        ("backward", "Problem: Ann has 12 and gets 30. How many?", 0.0, "tells the number that it asks for"),
+        ("backward", "Problem: Ann has 12 and gets 30. How many?", 0.0, "states the number that it asks for"),
     ],
 )  # fmt: skip
 def test_why_a_problem_is_refused(way: str, reply: str, errors: float, reason: str) -> None:
@@ -241,8 +241,8 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     seeds_by_id = {problem.id: problem for problem in seed_problems(run, plan[0])}
     assert len(problems) == 3
     assert [(row.filter, row.reason) for row in rejected] == [
-        ("written", "not in the form asked for"),
-        ("written", "not in the form asked for"),
+        ("written", "not in the requested form"),
+        ("written", "not in the requested form"),
     ]
     for problem in problems:
         assert problem.lineage is not None

@@ -9,7 +9,15 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, stamp_of_bytes, stamp_of_text, write_stamp
+from stepforge.pipelines.datasets.stamp import (
+    FileStamp,
+    card_stamp_file,
+    read_stamp,
+    stamp_file,
+    stamp_of_bytes,
+    stamp_of_text,
+    write_stamp,
+)
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
 from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
 from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
@@ -19,6 +27,7 @@ from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
 from stepforge.pipelines.reports.charts import bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Report
+from stepforge.pipelines.settings.digest import digest_of as digest_of_mapping
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
@@ -47,7 +56,14 @@ def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents)
     shown = {f"{FIGURES}/{name}": title for name, (title, _) in figures.items()}
     card = Card(card_head(run, layout) + body(run, report, contents, shown) + "\n", _kept(layout))
     write_text(layout.datasets / CARD, card.text)
-    write_stamp(card_stamp_file(layout), {CARD: stamp_of_text(card.rest), **stamp})
+    made = {export.name: read_stamp(stamp_file(layout, export.name)) for export in run.export}
+    data = {f"{name}/{file}": s for name, one in made.items() if one for file, s in one.files.items()}
+    write_stamp(card_stamp_file(layout), {CARD: stamp_of_text(card.rest), **stamp}, described_files(data))
+
+
+def described_files(files: Mapping[str, FileStamp]) -> str:
+    """Return a digest of the data files that a card describes: a card of earlier ones is not published."""
+    return digest_of_mapping({name: file.sha256 for name, file in files.items()})
 
 
 def _written(layout: Layout, folder: str, texts: Mapping[str, str]) -> dict[str, FileStamp]:
@@ -73,7 +89,7 @@ def _sessions(layout: Layout, contents: Contents) -> dict[str, FileStamp]:
 
 
 def card_head(run: RunFile, layout: Layout) -> str:
-    """The YAML at the top of a card, derived from the settings and the data files alone."""
+    """The YAML at the top of a card, derived from the settings and the names of the data files alone."""
     return f"---\n{front_matter(run, layout).to_yaml()}\n---\n\n"
 
 

@@ -4,17 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from stepforge.pipelines.datasets.columns import source_of
-from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.reports.card.sessions import SESSIONS
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import file_metadata, row_count
-from stepforge.pipelines.storage.store import AnyPath
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
@@ -38,7 +33,7 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 
 
 def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
-    """Return the card's data; sizes come from the files themselves."""
+    """Return the card's data. Features and sizes of splits are not in it: ``datasets`` reads them from the files."""
     from huggingface_hub import DatasetCardData
 
     filled = [export.name for export in exports_with_rows(run, layout)]
@@ -56,7 +51,6 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
         tags=tags_of(run),
         configs=[_config(name, layout, first=i == 0) for i, name in enumerate(filled)] or None,
-        dataset_info=[_dataset_info(name, layout) for name in filled] or None,
     )
 
 
@@ -82,38 +76,3 @@ def _config(name: str, layout: Layout, *, first: bool) -> Mapping[str, object]:
     splits = [split for split, rows in rows_by_split(layout, name).items() if rows]
     files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
     return {"config_name": name, "data_files": files, **({"default": True} if first else {})}
-
-
-def _dataset_info(name: str, layout: Layout) -> Mapping[str, object]:
-    folder = layout.datasets / name
-    files: dict[str, list[AnyPath]] = {split: list(folder.glob(f"{split}-*.parquet")) for split in SPLITS}
-    sizes = {split: sum(map(_data_bytes, paths)) for split, paths in files.items() if paths}
-    return {
-        "config_name": name,
-        "features": card_features(next(file_metadata(p) for s in files.values() for p in s).schema.to_arrow_schema()),
-        "splits": [
-            {"name": split, "num_bytes": size, "num_examples": sum(map(row_count, files[split]))}
-            for split, size in sizes.items()
-        ],
-        "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),
-        "dataset_size": sum(sizes.values()),
-    }
-
-
-def card_features(schema: pa.Schema) -> list[Mapping[str, object]]:
-    """Return an Arrow schema in the form that ``datasets`` reads, which a run need not import; a test compares them."""
-    return [{"name": field.name, **_typed(field.type)} for field in schema]
-
-
-def _typed(kind: pa.DataType) -> Mapping[str, object]:
-    if pa.types.is_list(kind):
-        inner = _typed(kind.value_type)
-        return {"list": inner.get("dtype") or inner.get("struct") or inner}
-    if pa.types.is_struct(kind):
-        return {"struct": [{"name": field.name, **_typed(field.type)} for field in kind]}
-    return {"dtype": {"double": "float64"}.get(str(kind), str(kind))}
-
-
-def _data_bytes(path: AnyPath) -> int:
-    metadata = file_metadata(path)
-    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))

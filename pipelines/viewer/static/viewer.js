@@ -129,7 +129,7 @@ if (page === "review") {
       const told = await answer.json();
       if (answer.ok) { location.assign(told.next); return; }
       said.textContent = told.error;
-    } catch { said.textContent = "Not kept: the viewer does not answer. Start it again and press the key once more."; }
+    } catch { said.textContent = "Not saved: the viewer does not answer. Restart it, then press the key again."; }
     sending = false;
   }));
 }

@@ -144,6 +144,29 @@ def test_an_unknown_rule_or_folder_is_one_line(done: Path, tmp_path: Path) -> No
         assert said in refused("relabel", folder, "--rule", rule)
 
 
+def test_labels_of_another_run_are_refused_before_anything_is_written(done: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(done, tmp_path / "out", ignore=shutil.ignore_patterns("relabeled")))
+    path = Layout(folder).shards("label")[0]
+    stamp = {**shard_metadata(path), "run": "another"}
+    write_shard(path, read_shard(path, LabeledProblem), LabeledProblem, stamp)
+    assert (
+        f"{path}: damaged shard (it belongs to a run with other settings)"
+        in invoked("relabel", folder, "--rule", "hard")[1]
+    )
+    assert not (folder / "relabeled").exists()
+
+
+def test_a_data_set_of_a_part_of_the_run_says_so(done: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(done, tmp_path / "out", ignore=shutil.ignore_patterns("relabeled")))
+    assert "warning" not in invoked("report", folder)[1]
+    Layout(folder).shard("curate", 1).unlink()
+    for words in (("report", folder), ("export", folder, "--only", "prm800k")):
+        code, said = invoked(*words)
+        assert (code, "warning: 4 of 5 shards are finished" in said) == (0, True), said
+    Layout(folder).shard("label", 0).unlink()
+    assert "part-00000.parquet: missing;" in invoked("export", folder, "--only", "prm800k")[1]
+
+
 def judged_by_people(row: LabeledProblem, *, first_half_only: bool) -> LabeledProblem:
     """Return a problem on which people say what the oracle says, in the second half perhaps that all is wrong."""
     solutions = []

@@ -15,7 +15,6 @@ from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import KTO, Stepwise
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.labeled import LabeledProblem
@@ -41,7 +40,7 @@ def test_every_row_carries_the_columns_of_its_own_problem(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("keep", [(), ("url",)])
-def test_files_and_card_agree_on_the_columns(tmp_path: Path, keep: tuple[str, ...]) -> None:
+def test_files_have_the_columns(tmp_path: Path, keep: tuple[str, ...]) -> None:
     layout = small_run(tmp_path / "run", exports=["stepwise"])
     run, _ = open_run(layout.folder)
     source = run.generate[0].model_copy(update={"keep": keep})
@@ -52,8 +51,6 @@ def test_files_and_card_agree_on_the_columns(tmp_path: Path, keep: tuple[str, ..
     columns = columns_of(run.export[0], carries=bool(keep))
     assert ("kept" in columns.names) is bool(keep)
     assert pq.read_schema(folder / names[0]).names == columns.names
-    features = front_matter(run, layout).to_dict()["dataset_info"][0]["features"]
-    assert [feature["name"] for feature in features] == columns.names
 
 
 def remade(run: RunFile, layout: Layout) -> None:

@@ -140,7 +140,7 @@ def test_the_digest_changes_with_weights_and_tokenizer_alone(tmp_path: Path) -> 
 
 def test_a_model_that_is_nowhere_is_refused_before_the_engine_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BadInput, match="no-such-org/no-such-model: neither in the local cache"):
+    with pytest.raises(BadInput, match="no-such-org/no-such-model: not in the local cache, and"):
         check_there("no-such-org/no-such-model", None)
     check_there("embedded", None)
     check_there("org/name-GGUF:Q4_K_M", None)  # a form of vLLM's that the Hub's client does not know

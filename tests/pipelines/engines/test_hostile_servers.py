@@ -96,6 +96,10 @@ def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
         b'{"choices": [{"text": "a", "finish_reason": "stop", "logprobs": {"content": [1]}}]}',
         b'{"choices": [{"message": {"content": null, "reasoning_content": "I think"}, "finish_reason": "length"}]}',
         b'{"choices": [{"message": {"content": "", "tool_calls": [{}]}, "finish_reason": "stop"}]}',
+        b'{"usage": {"completion_tokens": 4}, "choices": [{"finish_reason": "stop", "message": '
+        b'{"content": "", "reasoning_content": "I think"}}]}',
+        b'{"usage": {"completion_tokens": 4}, "choices": [{"finish_reason": "stop", "message": '
+        b'{"content": "", "refusal": "I cannot help with that."}}]}',
         b'{"choices": [{"text": "a", "finish_reason": "stop"}, {"text": "b"}], "usage": {"completion_tokens": 1}}',
         b'{"choices": [{"text": "a", "finish_reason": "stop", "index": 1}], "usage": {"completion_tokens": 1}}',
         b'{"choices": {"0": {"text": "a"}}}',
@@ -147,6 +151,24 @@ def tokenizer() -> ModelTokenizer:
 
 def with_ids(run: Loop, text: str, ids: list[Any], **choice: Any) -> Completion:
     return asked(run, answered(text=text, token_ids=ids, **choice), tokenizer=EMBEDDED)
+
+
+def test_another_model_that_answers_in_between_is_no_answer(run: Loop) -> None:
+    answers = [{"choices": [CHOICE], "usage": USAGE, "model": name} for name in ("a", "b", "a")]
+    engine = opened(run, Hostile(*answers))
+    prompt, sampling = Prompt(text="Q"), Sampling(max_tokens=16)
+    got = [run(engine.complete(prompt, seed=seed, sampling=sampling)) for seed in range(3)]
+    assert [c.finish for c in got] == ["stop", "error", "stop"]
+    assert (got[1].error, got[1].cause) == ("b answered; a did before", "away")
+
+
+def test_a_prompt_that_the_server_cuts_is_no_prompt(run: Loop, tokenizer: ModelTokenizer) -> None:
+    ids = [*tokenizer.encode("Answer: 56"), *tokenizer.end_tokens]
+    answer = {"choices": [CHOICE | {"text": "Answer: 56", "token_ids": ids}], "usage": USAGE | {"prompt_tokens": 1}}
+    answer["usage"] |= {"prompt_tokens_details": None}
+    completion = asked(run, Hostile(answer), tokenizer=EMBEDDED)
+    assert (completion.finish, completion.cause) == ("error", "request")
+    assert "the server read 1 of the prompt's" in (completion.error or "")
 
 
 def test_tokens_of_another_text_are_an_error(run: Loop, tokenizer: ModelTokenizer) -> None:

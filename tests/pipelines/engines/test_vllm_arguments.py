@@ -54,7 +54,7 @@ def test_a_model_that_is_not_here_is_left_to_vllm(tmp_path: Path) -> None:
 
 @needs_vllm
 def test_further_arguments_are_passed_on(tmp_path: Path) -> None:
-    further = {"speculative_config": {"method": "ngram", "num_speculative_tokens": 3}, "enable_chunked_prefill": True}
+    further = {"speculative_config": {"method": "ngram", "num_speculative_tokens": 3}, "block_size": 16, "seed": 7}
     settings = VllmEngineSettings(vllm=further, max_num_seqs=7)
     check_arguments(settings)
     arguments = vllm_arguments(settings, str(folder_of(tmp_path, LLAMA_8B)))

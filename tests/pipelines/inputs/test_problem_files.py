@@ -195,11 +195,11 @@ def test_rows_are_chosen_by_quality_and_license(tmp_path: Path, suffix: str) -> 
     assert read() == ([row["question"] for row in rows], set())
     found, why = read(min_quality=0.5, licenses=["mit"])
     assert found == [row["question"] for row in rows[51::2]]
-    assert why == {"selection: below the least quality", "selection: not under a license asked for"}
+    assert why == {"selection: below min_quality", "selection: not under an accepted license"}
     drawn, why = read(quality_is_weight=True)
     assert 35 < len(drawn) < 65
     assert sum(question in drawn for question in (row["question"] for row in rows[50:])) > 0.6 * len(drawn)
-    assert why == {"selection: not drawn by its quality"}
+    assert why == {"selection: not drawn, by quality"}
     assert read(quality_is_weight=True)[0] == drawn
 
 

@@ -127,7 +127,7 @@ def test_on_a_terminal_the_table_is_live_and_the_report_stays_apart(tmp_path: Pa
 def test_an_engine_that_loads_is_not_called_dead() -> None:
     clock = Clock()
     meter = fed(EngineMeter(clock), clock, (1.0, [{}, counters(0) | {"checking": 1}]))
-    assert fill_text(meter.figures()).endswith("1 of 2 engines starting, 1 of 2 engines checked before use")
+    assert fill_text(meter.figures()).endswith("1 of 2 engines starting, 1 of 2 engines being checked")
     assert fill_text(fed(meter, clock, (1.0, [{}, {}])).figures()).endswith(
         "1 of 2 engines starting, 1 of 2 engines not answering"
     )

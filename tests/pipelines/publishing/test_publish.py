@@ -123,15 +123,6 @@ def test_a_missing_tag_is_set_without_a_commit(run: Path, hub: LoopbackHub) -> N
     assert hub.commits_sent == 1
 
 
-def test_a_tag_of_ones_own(run: Path, larger: Path, hub: LoopbackHub) -> None:
-    published(run, tag="2026.1")
-    assert list(hub.repos[REPO].tags) == ["2026.1"]
-    published(run, tag="2026.1")
-    assert hub.commits_sent == 1
-    with pytest.raises(BadInput, match="another version"):
-        published(larger, tag="2026.1")
-
-
 def test_public_is_asked_for_and_comes_last(run: Path, hub: LoopbackHub) -> None:
     published(run, public=True)
     assert not hub.repos[REPO].private

@@ -73,6 +73,10 @@ def another_card(run: Path) -> None:
     )
 
 
+def card_of_earlier_data(run: Path) -> None:
+    write_checksummed(run / "card.json", {**read_checksummed(run / "card.json"), "inputs": "of earlier files"})
+
+
 def list_file(stamp: Path, name: str) -> None:
     made = read_checksummed(stamp)
     made["files"][name] = {"size": 1, "sha256": "0" * 64}
@@ -94,6 +98,7 @@ def list_file(stamp: Path, name: str) -> None:
         (lambda run: (run / "datasets" / "README.md").write_text("# Hello\n"), "or changed outside its kept section"),
         (lambda run: (run / "datasets" / "README.md").write_text("---\na: [\n---\n"), "or changed outside its kept"),
         (another_card, "README.md: does not describe"),
+        (card_of_earlier_data, "README.md: does not describe"),
         (lambda run: write_in_the_card(run, f"it is {TOKEN}\n"), "README.md: contains the Hub token"),
         (lambda run: (run / "card.json").unlink(), "card.json: missing or damaged"),
         (lambda run: (run / "exports" / "stepwise.json").unlink(), "stepwise not made from the current curated shards"),

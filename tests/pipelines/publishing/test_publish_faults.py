@@ -48,7 +48,7 @@ def publish_once(hub: LoopbackHub, local: LocalDataset) -> None:
     assert token is not None
     use_our_client(hub.address)
     repo = HubRepo(REPO, hub.address, token, lambda line: None)
-    plan = Plan(PublishRequest(REPO), local, repo.look(None))
+    plan = Plan(PublishRequest(REPO), local, repo.look())
     plan.check()
     if not plan.nothing_to_do:
         carry_out(plan, repo, "a test", lambda line: None)

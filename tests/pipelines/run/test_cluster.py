@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from shared_ray import joined
 
+from stepforge.pipelines.run import cluster
 from stepforge.pipelines.run.cluster import loads_from_hub
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import first_line
@@ -16,34 +19,28 @@ from stepforge.schemas.errors import first_line
 LOOK = """
 import json, os, psutil
 from stepforge.pipelines.run.cluster import start_ray, stop_ray
-os.environ["HF_TOKEN"] = "canary"
-start_ray(hub_token=False)
+start_ray()
 import ray
 token = ray.get(ray.remote(lambda: os.environ.get("HF_TOKEN")).remote())
 node = ray._private.worker._global_node
 session = node.get_session_dir_path()
-ports = []
-for process in psutil.process_iter(["cmdline", "ppid"]):
-    mine = any(session in part for part in process.info["cmdline"] or ())
-    if mine or process.pid == os.getpid():
-        for found in [process, *process.children(recursive=True)]:
-            ports += [c.laddr.ip for c in found.net_connections("inet") if c.status == "LISTEN"]
-print(json.dumps({"ports": ports, "mode": os.environ["RAY_AUTH_MODE"], "address": node.gcs_address,
-                  "token": os.environ["RAY_AUTH_TOKEN"], "hub": [os.environ["HF_TOKEN"], token],
-                  "folder": session.rsplit("/", 2)[0], "folder_mode": os.stat(session.rsplit("/", 2)[0]).st_mode}))
 {then}
 stop_ray()
 """
 
-INTRUDE = """
+CLOSED = """
 import subprocess, sys
+mine = [p for p in psutil.process_iter(["cmdline"]) if any(session in part for part in p.info["cmdline"] or ())]
+ports = [c.laddr.ip for p in {*mine, *(p.parent() for p in mine)}  # the driver is the parent of some
+         for found in [p, *p.children(recursive=True)] for c in found.net_connections("inet") if c.status == "LISTEN"]
+folder = session.rsplit("/", 2)[0]
 outsider = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
 code = f"import ray; ray.init('{node.gcs_address}', logging_level=50); print('INSIDE')"
 tried = subprocess.run([sys.executable, "-c", code], env=outsider | {"RAY_AUTH_MODE": "disabled"}, text=True,
                        capture_output=True, timeout=120)
-print(json.dumps({"inside": "INSIDE" in tried.stdout, "refused": "InvalidAuthToken" in tried.stdout + tried.stderr}))
+print(json.dumps({"ports": ports, "token": token, "folder": folder, "mode": os.stat(folder).st_mode & 0o777,
+                  "inside": "INSIDE" in tried.stdout, "refused": "InvalidAuthToken" in tried.stdout + tried.stderr}))
 """
-
 
 BEREAVE = """
 import signal, subprocess, time
@@ -66,32 +63,38 @@ print(json.dumps({"alive": alive, "outlived": outlived}))
 """
 
 
-def looked(then: str = "") -> list[dict[str, Any]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_A")}
+def looked(then: str) -> dict[str, Any]:
+    """Return what a driver sees that joins the local Ray of the tests."""
     code = LOOK.replace("{then}", then)
+    command = [sys.executable, "-c", code]
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, env=environment, check=False
+        command, capture_output=True, text=True, timeout=240, env=os.environ | joined(), check=False
     )
     assert result.returncode == 0, result.stderr
-    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def test_a_local_ray_is_closed_to_others() -> None:
-    state, intruder = looked(INTRUDE)
+    state = looked(CLOSED)
     assert len(state["ports"]) >= 4
     assert {ip.removeprefix("::ffff:") for ip in state["ports"]} <= {"127.0.0.1", "::1"}
-    assert state["mode"] == "token"
-    assert len(state["token"]) == 64
-    assert state["hub"] == ["canary", None], "workers that load nothing from the Hub have no token"
-    assert state["folder_mode"] & 0o777 == 0o700
-    assert not Path(state["folder"]).exists()
-    assert intruder == {"inside": False, "refused": True}
+    assert len(joined()["RAY_AUTH_TOKEN"]) == 64
+    assert state["token"] is None, "workers that load nothing from the Hub have no token"
+    assert state["mode"] == 0o700
+    assert (state["inside"], state["refused"]) == (False, True)
+
+
+def test_the_folder_of_a_local_ray_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(shutdown=lambda: None))
+    folder = Path(cluster._made_private_folder())
+    assert folder.stat().st_mode & 0o777 == 0o700
+    cluster.stop_ray()
+    assert not folder.exists()
 
 
 @pytest.mark.slow
 def test_what_a_worker_started_does_not_outlive_it() -> None:
-    _, bereaved = looked(BEREAVE)
-    assert bereaved == {"alive": True, "outlived": False}
+    assert looked(BEREAVE) == {"alive": True, "outlived": False}
 
 
 def test_an_error_without_words_is_told_by_its_class() -> None:

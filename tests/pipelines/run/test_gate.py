@@ -61,9 +61,9 @@ def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.
     ("given_back", "message"),
     [
         (completion(tokens=0), "without a token"),
-        (completion(token_ids=(1, 2), token_ends=(1,)), "do not fit"),
-        (completion(token_ids=(1, 2), token_ends=(1, 2)), "do not fit"),
-        (completion("ab", token_ids=(1, -2), token_ends=(1, 2)), "do not fit"),
+        (completion(token_ids=(1, 2), token_ends=(1,)), "do not match"),
+        (completion(token_ids=(1, 2), token_ends=(1, 2)), "do not match"),
+        (completion("ab", token_ids=(1, -2), token_ends=(1, 2)), "do not match"),
     ],
 )
 def test_an_answer_that_cannot_be_true_is_an_error_of_the_engine(given_back: Completion, message: str) -> None:

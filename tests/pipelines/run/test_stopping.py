@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos_processes import RayRun
+from chaos_processes import RAYLET, RayRun, title
 from chaos_runs import row_ids
 from run_files import write_run_file
 
@@ -55,11 +56,15 @@ def finished(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_is_stopped_and_finished(tmp_path: Path, number: signal.Signals) -> None:
     going, folder = started(tmp_path, 2), tmp_path / "out"
+    (private,) = {
+        Path(found[0]) for p in going.processes(RAYLET) if (found := re.search(r"/[^ =]*stepforge-\w+", title(p)))
+    }
     os.killpg(going.process.pid, number)
     assert going.end() == 128 + number, going.said
     assert "Traceback" not in going.said
     assert f"To resume: stepforge {' '.join(going.words)}" in going.said.splitlines()[-1]
     assert going.clear(10) == []
+    assert not private.exists()
     assert list(folder.rglob(".*.tmp")) == []
     assert json.loads((folder / "progress.json").read_text())["ended"]
     assert 2 <= going.shards("labeled") < 8
@@ -79,6 +84,18 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) ->
     assert going.end() == 128 + number, going.said
     assert going.clear(10) == []
     finished(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.2, 0.7, 1.5])
+def test_sigterm_while_ray_starts_ends_the_run_in_good_order(tmp_path: Path, delay: float) -> None:
+    going = RayRun(slow_run(tmp_path), tmp_path / "out", tmp_path / "said")
+    assert going.wait_until(lambda: going.processes("log_monitor.py")), going.said
+    time.sleep(delay)
+    going.process.send_signal(signal.SIGTERM)
+    assert going.end() == 143, going.said
+    assert "SIGTERM received" not in going.said
+    assert going.clear(10) == []
 
 
 # The signals themselves, in this process

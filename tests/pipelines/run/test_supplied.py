@@ -58,6 +58,11 @@ def test_a_pass_rate_is_the_policys_own() -> None:
     assert (len(sampled.rollouts), sampled.own) == (3, ())
 
 
+def test_a_supplied_text_without_an_answer_may_have_been_cut_off() -> None:
+    (rollout,) = solved([Brought(problem_id="p", text="", steps=STEPS[:2], people=None)]).rollouts
+    assert (rollout.answer, rollout.outcome) == (None, "undetermined")
+
+
 def test_a_label_of_more_steps_than_there_are_is_no_label() -> None:
     with pytest.raises(LabelMismatch, match="cut into 3"):
         solved(brought(PeopleLabel(first_error=3)))

@@ -118,7 +118,7 @@ def test_what_cannot_be_decided_is_undetermined_and_never_wrong(verifier: Answer
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(RunFailed("no process starts"), "no process starts"), (None, "the time of the request was over")],
+    [(RunFailed("no process starts"), "no process starts"), (None, "the request timed out")],
 )
 def test_processes_that_fail_or_never_answer_leave_it_undetermined(
     error: RunFailed | None, reason: str, monkeypatch: pytest.MonkeyPatch
@@ -183,6 +183,7 @@ def test_from_python_and_as_reward_functions() -> None:
     told = [[{"role": "assistant", "content": "The answer is 4."}], [{"role": "assistant", "content": "2"}]]
     assert reward(prompts=["q", "q"], completions=told, answer=["4", "4"], completion_ids=[[1], [2]]) == [1.0, 0.0]
     assert reward(completions=["The answer is 9^{9^{9^{9}}}."], answer=["4"]) == [None]
+    assert reward(completions=["The answer is none."], answer=[None]) == [None]
     assert stepforge.verl_reward("math", "The answer is 4.", "4", {"index": 1}) == {"score": 1.0, "undetermined": 0.0}
     assert stepforge.verl_reward("math", "9^{9^{9^{9}}}", "4") == {"score": 0.5, "undetermined": 1.0}
 
