@@ -37,7 +37,8 @@ class Pace:
             self._tokens[report.stage].append(report.cost.generated_tokens)
 
     def seconds_left(self, engine: EngineProgress, elapsed: float) -> float | None:
-        """Return the estimated seconds until every shard is through; None while too little has been seen.
+        """Return the estimated seconds until every shard is through; None while too little has been seen, or where
+        shards under way already took more than all that are missing were expected to.
 
         ``elapsed`` is the age of this session in seconds.
         """
@@ -49,4 +50,4 @@ class Pace:
         work = sum(count * sum(self._tokens[stage]) / len(self._tokens[stage]) for stage, count in missing.items())
         done = max(0, engine.generated_tokens - self._committed)  # for shards that are not committed yet
         speed = engine.recent.tokens if engine.recent else 0.0
-        return max(0.0, work - done) / speed if work and speed else None
+        return (work - done) / speed if work > done and speed else None

@@ -74,6 +74,7 @@ def test_the_end_is_the_work_left_at_the_recent_speed() -> None:
 def test_the_end_is_unknown_until_enough_is_seen() -> None:
     assert [paced(4, 1).seconds_left(engine(), 60), paced(4, 4).seconds_left(engine(), 5)] == [None, None]
     assert paced(4, 4).seconds_left(EngineProgress(), 60) is None
+    assert paced(10, 4).seconds_left(engine(4801), 60) is None  # the cheap shards are through first
 
 
 def test_a_finished_run_has_nothing_left() -> None:
