@@ -68,9 +68,14 @@ class SelfConsistency(Record):
 
 
 def with_reference(row: SolvedProblem, answer: str) -> SolvedProblem:
+    """Return the row with another reference, and every rollout of it with the outcome under that one."""
     problem = row.problem.model_copy(update={"answer": answer})
-    rollouts = tuple(r.model_copy(update={"outcome": _outcome(problem, r)}) for r in row.rollouts)
-    return row.model_copy(update={"problem": problem, "rollouts": rollouts})
+
+    def judged(rollouts: tuple[Rollout, ...]) -> tuple[Rollout, ...]:
+        return tuple(r.model_copy(update={"outcome": _outcome(problem, r)}) for r in rollouts)
+
+    update = {"rollouts": judged(row.rollouts), "own": judged(row.own), "searched": judged(row.searched)}
+    return row.model_copy(update={"problem": problem, **update})
 
 
 def _outcome(problem: Problem, rollout: Rollout) -> Outcome:

@@ -55,7 +55,8 @@ class WrongReference(Record):
     def contradiction(self, row: SolvedProblem) -> str | None:
         """Return the answer that the solutions agree on against the reference; None if they do not."""
         problem, rollouts = row.problem, list(filter(answered, row.own or row.rollouts))
-        if problem.answer is None or len(rollouts) < self.min_solutions:
+        decides = problem.answer is not None and problem.verifier is None
+        if not decides or len(rollouts) < self.min_solutions:
             return None
         supporting = {a for r in rollouts if (a := r.answer) and self._supports(problem, a)}
         most = self.max_support / (1 + self.max_support)

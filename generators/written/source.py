@@ -70,8 +70,8 @@ class ModelSource(Record, ABC):
 
 
 def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
-    """Raise ``NotSampled`` where the engine failed over all of them, which says nothing about the problem."""
-    if all(result.finish == "error" for result in results):
+    """Raise ``NotSampled`` where the engine failed over most of them, which says nothing about the problem."""
+    if 2 * sum(result.finish == "error" for result in results) > len(results):
         asked = [result for result in results if isinstance(result, Completion)]
         own = not asked or any(completion.cause != "request" for completion in asked)
         reason = next((completion.error for completion in asked if completion.error), "the engine does not say why")
@@ -81,9 +81,13 @@ def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:
     """Return the answer that most solutions end at, and their share.
 
-    Solutions without an answer agree with nothing. Those that state a false equation and have no vote do not count; if
-    they are more than half, nothing is agreed on.
+    Solutions without an answer agree with nothing. Those over which the engine failed do not count, nor those that
+    state a false equation and have no vote; if the latter are more than half, nothing is agreed on.
+
+    Raises ``NotSampled`` if the engine failed over most of them.
     """
+    check_answered(rollouts)
+    rollouts = [rollout for rollout in rollouts if rollout.finish != "error"]
     votes = voters(rollouts)
     counted = len(votes) + sum(not answered(rollout) for rollout in rollouts)
     if not votes or 2 * counted < len(rollouts):

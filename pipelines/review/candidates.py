@@ -5,7 +5,7 @@ Reading a problem takes milliseconds but its columns microseconds, so a run of a
 
 import numpy as np
 
-from stepforge.pipelines.run_folder.row_index import Names, read_shard_rows
+from stepforge.pipelines.run_folder.row_index import Names, stage_columns
 from stepforge.pipelines.storage.layout import Layout, shard_index
 
 PROBLEMS_PER_ITEM = 20
@@ -21,11 +21,9 @@ def candidates(layout: Layout, top: int, seed: int) -> tuple[dict[int, set[int]]
     places, scores, solutions = [], [], 0
     domains, labelers = Names(), Names()
     for path in layout.shards("label"):
-        columns = read_shard_rows(layout, shard_index(path), domains, labelers).columns
-        rows = columns["row"][columns["stage"] == 0]
-        right, wrong, unknown, differing, unsure = (
-            columns[name][: len(rows)] for name in ("right", "wrong", "undetermined", "disagree", "uncertainty")
-        )
+        columns = stage_columns(layout, "label", shard_index(path), domains, labelers)
+        names = ("row", "right", "wrong", "undetermined", "disagree", "uncertainty")
+        rows, right, wrong, unknown, differing, unsure = (columns[name] for name in names)
         solutions += int(right.sum()) + int(wrong.sum()) + int(unknown.sum())
         suspected = (wrong >= 2) & (wrong > right)
         scores.append(np.nan_to_num(unsure, nan=0.5) + 0.3 * (differing > 0) + 0.5 * suspected)

@@ -100,8 +100,30 @@ class ShardRows(NamedTuple):
 
 
 def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names) -> ShardRows:
-    """Return the problems of a shard at the latest stage that is committed, and those lost before."""
-    stage = next(stage for stage in ROW_STAGES if layout.shard(stage, shard).exists())
+    """Return the problems of a shard at the latest stage that is committed, and those lost before at the last that has
+    them.
+
+    Raises FileNotFoundError: the shard is gone.
+    """
+    lost = {name: STATES.index(loss.how) for name, loss in lost_problems(layout, shard).items()}
+    parts: list[Columns] = []
+    for stage in ROW_STAGES:
+        if not layout.shard(stage, shard).exists() or (parts and not lost):
+            continue
+        states = np.array([lost.pop(name, -1) for name in problem_ids(layout, stage, shard)] if lost else [], np.int8)
+        if parts and (states < 0).all():
+            continue
+        columns = stage_columns(layout, stage, shard, domains, labelers)
+        if len(states):
+            columns["state"] = np.where(states < 0, columns["state"], states)
+        parts.append({name: column[states >= 0] for name, column in columns.items()} if parts else columns)
+    if not parts:
+        raise FileNotFoundError("it is gone")
+    return ShardRows(shard, {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
+
+
+def stage_columns(layout: Layout, stage: ShardStage, shard: int, domains: Names, labelers: Names) -> Columns:
+    """Return an array for each of ``COLUMNS`` over the rows of one committed shard."""
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
     columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan
@@ -114,8 +136,7 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
     elif stage == "solve":
         rollouts = _list(table, "rollouts")
         _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
-    lost = {name: STATES.index(loss.how) for name, loss in lost_problems(layout, shard).items()}
-    return ShardRows(shard, _with_lost(columns, lost, layout, shard, stage) if lost else columns)
+    return columns
 
 
 def _field(table: Any, path: str) -> Any:
@@ -176,27 +197,6 @@ class _Said:
         named = verdicts.field("first_error")
         self.error = np.where(flags(named.is_valid()), to_numpy(named), -1)
         self.abstained = flags(verdicts.field("abstained"))
-
-
-def _with_lost(columns: Columns, lost: dict[str, int], layout: Layout, shard: int, latest: ShardStage) -> Columns:
-    """Mark the lost ones among the rows, and add those that were lost before, as the last stage that has them."""
-    more: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    left = dict(lost)
-    for number, stage in enumerate(ROW_STAGES):
-        if number < ROW_STAGES.index(latest) or not layout.shard(stage, shard).exists() or not left:
-            continue
-        for row, name in enumerate(problem_ids(layout, stage, shard)):
-            if name not in left:
-                continue
-            state = left.pop(name)
-            if stage == latest:
-                columns["state"][row] = state
-            else:
-                added = {"stage": number, "row": row, "state": state, "domain": -1, "uncertainty": np.nan}
-                for column, values in more.items():
-                    values.append(added.get(column, 0))
-    kinds = COLUMNS.items()
-    return {name: np.concatenate([columns[name], np.array(more[name], kind)]) for name, kind in kinds}
 
 
 def problem_ids(layout: Layout, stage: ShardStage, shard: int) -> Sequence[str]:

@@ -115,8 +115,8 @@ class Catalog:
     def _read(self, shard: int, stamp: object) -> None:
         try:
             rows = read_shard_rows(self.layout, shard, self.domains, self.labelers)
-        except (RunFailed, StopIteration, *UNREADABLE) as error:
-            self.damaged[f"shard {shard}"] = str(error) or "it is gone"
+        except (RunFailed, *UNREADABLE) as error:
+            self.damaged[f"shard {shard}"] = str(error)
             rows = ShardRows(shard, {name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
         self._rows[shard], self._stamps[shard] = rows, stamp
         self.changed += 1

@@ -75,6 +75,8 @@ class RayRun:
         deadline = time.monotonic() + seconds
         while not there():
             if time.monotonic() > deadline:
+                self.processes("")
+                self.clear(0)
                 raise TimeoutError(self.said[-2000:])
             if self.process.poll() is not None:
                 return False

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from stepforge.filters import Corpus, Dropped, SelfConsistency, WrongReference
 from stepforge.grading.votes import vote_shares
 from stepforge.schemas.problem import KeptColumn
-from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
+from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem, Step
+from stepforge.schemas.verifier import PythonVerifier
 
 CORPUS = Corpus()
 
@@ -101,6 +102,24 @@ MISTAKEN = [
 )
 def test_confident_agreement_contradicts_a_reference(rollouts: list[Rollout], contradicted: str | None) -> None:
     assert WrongReference().contradiction(row_of(*rollouts)) == contradicted
+
+
+def test_a_verifier_decides_whatever_the_solutions_say() -> None:
+    row = row_of(*AGREED)
+    verified = row.problem.model_copy(update={"verifier": PythonVerifier(function="rules:rule")})
+    assert WrongReference().contradiction(row) == "9"
+    assert WrongReference().contradiction(row.model_copy(update={"problem": verified})) is None
+
+
+def test_the_policys_own_solutions_are_judged_by_a_new_reference_too() -> None:
+    """They are evidence of what the question is worth, and the pass rate of a problem with supplied solutions."""
+    row, own = row_of(saying("9")), tuple(saying("9") for _ in range(12))
+    nobody = row.policy.model_copy(update={"model": SUPPLIED})
+    supplied = row.model_copy(update={"own": own, "searched": (saying("1"),), "policy": nobody})
+    settled = WrongReference(then="settle", min_solutions=12)(supplied, CORPUS)
+    assert isinstance(settled, SolvedProblem)
+    assert (supplied.pass_rate, settled.pass_rate) == (0, 1)
+    assert [r.outcome for r in (*settled.rollouts, *settled.searched)] == ["correct", "wrong"]
 
 
 def test_a_wrong_reference_is_dropped_settled_anew_or_marked() -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from fakes import EqualGrader
+from fakes import EqualGrader, a_solution
 from pydantic import ValidationError
 from run_files import a_run
 
@@ -19,7 +19,7 @@ from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.supplied import BroughtSolution
 from stepforge.generators.written import ModelSource, Prefixes, Rationales, Refused, Written
 from stepforge.generators.written.prompts import read_reply
-from stepforge.generators.written.source import Seeds
+from stepforge.generators.written.source import Seeds, agreed
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -116,6 +116,14 @@ def test_solutions_that_state_a_false_equation_neither_agree_nor_disagree() -> N
     slip = "12 + 30 = 52"
     assert make(written("rephrase"), Model(REPHRASED, 0.4, slip)).problem.lineage.agreement == 1.0
     assert make(written("rephrase"), Model(REPHRASED, 0.9, slip)).reason == "its solutions do not agree"
+
+
+def test_solutions_over_which_the_engine_failed_do_not_disagree_and_if_they_are_most_it_failed() -> None:
+    right = a_solution("right", "AB", "correct")
+    failed = right.model_copy(update={"answer": None, "outcome": "undetermined", "finish": "error"})
+    assert agreed([right, right, right, failed], "integer") == ("1", 1.0)
+    with pytest.raises(NotSampled):
+        agreed([right, failed, failed], "integer")
 
 
 def test_a_formula_that_agrees_settles_and_one_that_cannot_be_read_does_not_count() -> None:

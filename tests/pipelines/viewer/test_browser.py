@@ -159,7 +159,7 @@ def test_a_finding_that_cannot_be_kept_is_said_to_be_lost(browser: Any, copy: Pa
         page.goto(f"{server.address}/?token={server.token}")
         page.goto(f"{server.address}/review/1")
     page.keyboard.press("1")
-    page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not kept')")
+    page.wait_for_function("() => document.getElementById('said').innerText.startsWith('Not saved')")
     with serving(copy, "--port", server.address.rpartition(":")[2]):
         page.keyboard.press("1")
         page.wait_for_url(re.compile(r"/review/(?!1$)"))
