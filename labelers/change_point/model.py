@@ -77,10 +77,6 @@ class Expected(NamedTuple):
     """``[from, to]``: steps that are right, by V before and after, and wrong ones that do no harm."""
     dropped: Array
     """The same of the other steps at which V falls."""
-    early: float
-    """Falls of V before the wrong step was written."""
-    harmful: float
-    """Falls that could have been so."""
     repairs: float
     lost: float
     """Share of the solution that is lost."""
@@ -134,8 +130,6 @@ def expected(seen: Observed, rates: Rates) -> Expected:
     return Expected(
         moved=whole[RIGHT, RIGHT] + whole[RIGHT, REPAIRED] + whole[REPAIRED, REPAIRED],
         dropped=whole[RIGHT, LOST] + whole[REPAIRED, LOST] + whole[RIGHT, EARLY],
-        early=float(fallen.sum()),
-        harmful=rates.early_room(float(seen.written.mean())) * float((fallen + harmful).sum()),
         repairs=float(repairs.sum()),
         lost=float(states[:-1, LOST].sum()) / len(exposure),
         events=float(

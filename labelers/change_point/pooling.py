@@ -28,8 +28,6 @@ from stepforge.labelers.change_point.values import foretold, weights_of
 ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
-ASSUMED = 60.0
-"""Falls of V that go as the ``early`` to start from says."""
 ALIKE = {"nothing": (0.25, 0.04, 0.1), "backed": (0.8, 0.08, 0.1), "alone": (0.3, 0.9, 0.8)}
 """Where fitting what steps state begins: right solutions that are much alike. From rates of solutions that are not, an
 error that does no harm passes for the way in which right steps differ. If they differ much, that is found from here."""
@@ -82,13 +80,12 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     stated: Array = np.sum([f.stated for f in found], axis=0)[:, :ANSWER]
     others = stated.sum(axis=1) - stated[:, FALSE]
     compared = others - stated[:, NOTHING] - stated[:, UNKNOWN]
-    names = ("events", "exposure", "repairs", "lost", "early", "harmful")
-    hits, exposure, repairs, lost, early, harmful = (sum(getattr(f, name) for f in found) for name in names)
+    names = ("events", "exposure", "repairs", "lost")
+    hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
             "repair": (repairs + INVENTED * start.repair) / (lost + INVENTED),
-            "early": (early + ASSUMED * start.early) / (harmful + ASSUMED),
             "false": (start.false[0], *_chances(stated[:, FALSE], stated.sum(axis=1), start.false)[1:]),
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
             "backed": _chances(stated[:, BACKED], compared, start.backed),

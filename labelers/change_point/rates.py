@@ -29,8 +29,9 @@ how many of their solutions are right, so that those which it kept seem more ali
 FALSE, NOTHING, BACKED, ALONE, OTHER, UNKNOWN, ANSWER = range(7)
 """What a step states: a false equation; no number, or what the question or an earlier step says; what right solutions
 of the problem say; what none does, by a new number, by something beside an equation of theirs, or by a number from
-nowhere for something named; numbers that right ones state, but not together; where there is no right solution to
-compare with, anything else; the last step of a solution where it states nothing, as right and wrong ones alike do."""
+nowhere for something named; numbers that right ones state, but not together; anything else that cannot be compared, for
+lack of a right solution or because earlier steps have all of its numbers (a check); nothing in the last step, as right
+and wrong ones alike do."""
 KINDS = 7
 
 
@@ -51,7 +52,7 @@ class Rates(Record):
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
     early: Share = 0.1
     """Share of the other wrong steps before which V falls already, for a solution none of whose steps the policy was
-    sure of: the wrong step follows soon. Learned where what steps state tells which was wrong; V alone does not."""
+    sure of: the wrong step follows soon. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
@@ -83,13 +84,8 @@ class Rates(Record):
         return unsure + (sure - unsure) * written
 
     def early_share(self, written: float) -> float:
-        """Return ``early`` for the same."""
-        return self.early * self.early_room(written)
-
-    @staticmethod
-    def early_room(written: float) -> float:
-        """Return the chance that both steps, where V falls and the wrong one, could have been others."""
-        return (1 - written) ** 2
+        """Return ``early`` for the same: both steps, where V falls and where it is written, could have been others."""
+        return self.early * (1 - written) ** 2
 
 
 class Kernels(NamedTuple):

@@ -92,17 +92,18 @@ def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, 
     names = frozenset(_NAME.findall(question))
     before = Backing(_SENTENCE_END.split(question), names)
     theirs = Backing((text for texts in right for text in texts), names)
-    kinds = []
+    kinds, worked = [], frozenset[str]()
     for text in steps:
         one = said(text, names)
-        kinds.append(FALSE if states_false(text) else _kind(one, before, theirs))
+        kinds.append(FALSE if states_false(text) else _kind(one, before, theirs, worked))
         before.add(one)
+        worked |= one.numbers
     if kinds and kinds[-1] == NOTHING:
         kinds[-1] = ANSWER
     return tuple(kinds)
 
 
-def _kind(one: Said, before: Backing, right: Backing) -> int:
+def _kind(one: Said, before: Backing, right: Backing, worked: frozenset[str]) -> int:
     if not one.numbers or (not one.equations and before.backs(one)):
         return NOTHING
     if one.names and not one.equations:
@@ -111,4 +112,6 @@ def _kind(one: Said, before: Backing, right: Backing) -> int:
         return UNKNOWN
     if right.backs(one):
         return BACKED
-    return ALONE if right.works_out(one) or not one.numbers - before.numbers <= right.numbers else OTHER
+    if right.works_out(one) or not one.numbers - before.numbers <= right.numbers:
+        return ALONE
+    return UNKNOWN if one.numbers <= worked else OTHER

@@ -118,6 +118,8 @@ def test_a_right_solution_backs_a_step_whose_equations_it_has_with_all_that_is_b
 def test_a_step_that_repeats_an_earlier_one_states_nothing_and_a_name_needs_no_right_solution() -> None:
     assert stated(QUESTION, ("In all 4 * 3 = 12.", "So we have 12.", "It is 12."), ()) == (UNKNOWN, NOTHING, ANSWER)
     assert stated(QUESTION, ("Now Bob has 3.",), ()) == (ALONE,)
+    checked = ("As for Bob, 4 * 3 = 12.", "12 / 3 = 4, so it fits.", "12 / 4 = 3, so it fits, as 2 + 2 = 4 does.")
+    assert stated(QUESTION, checked, (RIGHT,)) == (BACKED, UNKNOWN, OTHER)
 
 
 def seen_beside(rollout: Rollout, evidence: Evidence) -> list[int]:

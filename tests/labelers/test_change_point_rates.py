@@ -8,10 +8,7 @@ import pytest
 from change_point_worlds import many, observed, simulated
 
 from stepforge.labelers.change_point.model import RIGHT, posterior
-from stepforge.labelers.change_point.pooling import (
-    calibrated,
-    pooled_rates,
-)
+from stepforge.labelers.change_point.pooling import calibrated, pooled_rates
 from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 
@@ -66,25 +63,6 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
     assert found.alone == pytest.approx(truth.alone, abs=0.15)
     assert found.backed == pytest.approx(truth.backed, abs=0.1)
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
-
-
-def test_how_often_v_falls_early_is_learned_from_what_steps_state_and_from_v_alone_it_is_not() -> None:
-    said = {
-        "false": (0.005, 0.4, 0.1),
-        "nothing": (0.2, 0.05, 0.2),
-        "backed": (0.9, 0.1, 0.1),
-        "alone": (0.3, 0.9, 0.8),
-    }
-    truth = Rates(early=0.5, hazard=1.5, repair=0.05, harmless=(0.0, 0.0), **said)
-    rng = np.random.default_rng(6)
-    drawn = [simulated(rng, truth, steps=6, root=8, each=6) for _ in range(150)]
-    kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
-    seen = [
-        d.seen._replace(stated=np.array([rng.choice(5, p=truth.statements[k, :5]) for k in kind]))
-        for d, kind in zip(drawn, kinds, strict=True)
-    ]
-    assert pooled_rates(seen, Rates()).early > 0.22
-    assert pooled_rates([d.seen for d in drawn], Rates()).early == pytest.approx(Rates().early, abs=0.05)
 
 
 def test_completions_that_were_held_out_tell_whether_v_lies_at_its_ends() -> None:
