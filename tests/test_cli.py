@@ -31,6 +31,10 @@ kind = "omega_prm"
             "engine.block_size: unknown setting, did you mean vllm = { block_size = ... }?",
         ),
         (
+            GOOD.replace('kind = "scripted"', 'kind = "vllm"\nprefix_caching = false\nvllm = { block_size = 16 }'),
+            "engine.prefix_caching: unknown setting, did you mean vllm = { enable_prefix_caching = ... }?",
+        ),
+        (
             GOOD.replace("problems = 4", "problems = -1").replace('kind = "omega_prm"', 'kind = "omega_prm"\nK = 2'),
             "label.0.K: unknown setting, did you mean k?",
         ),

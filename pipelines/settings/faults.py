@@ -22,8 +22,9 @@ OTHER_NAMES = {
     "num_completions": "k",
     "file": "path",
     "dataset": "hub",
+    "prefix_caching": "enable_prefix_caching",
 }
-"""Names of our settings in other tools."""
+"""Names of our settings in other tools, and one of vLLM's that had another name here."""
 
 
 def faults(error: ValidationError, settings: Mapping[str, object], record: type[Record] = RunFile) -> str:
@@ -74,10 +75,13 @@ def _place(location: tuple[Any, ...], settings: Any, root: type[Record]) -> tupl
     path: list[Any] = []
     value, records = settings, [root]
     here: type[Record] | None = root
+    tagged = False
     for number, key in enumerate(location):
         last = number == len(location) - 1
-        if isinstance(value, dict) and key not in value and not last:
-            continue  # the tag of a union: the part's kind
+        if isinstance(value, dict) and not last and (key not in value or (key == value.get("kind") and not tagged)):
+            tagged = True
+            continue  # the tag of a union: the part's kind, which may also be the name of a setting
+        tagged = False
         here = _of_kind(records, value)
         path.append(key)
         value = value.get(key) if isinstance(value, dict) else _item(value, key)
@@ -109,5 +113,6 @@ def _suggestion(name: str, record: type[Record] | None) -> str:
     known = list(record.model_fields) if record else []
     if OTHER_NAMES.get(name) in known:
         return f"; here it is called {OTHER_NAMES[name]}"
-    near = get_close_matches(name.lower(), known, n=1) + [f"vllm = {{ {name} = ... }}"] * ("vllm" in known)
+    passed_on = f"vllm = {{ {OTHER_NAMES.get(name, name)} = ... }}"
+    near = get_close_matches(name.lower(), known, n=1) + [passed_on] * ("vllm" in known)
     return f", did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}" if known else ""
