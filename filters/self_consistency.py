@@ -82,7 +82,7 @@ def _outcome(problem: Problem, rollout: Rollout) -> Outcome:
     if rollout.finish != "stop":
         return "undetermined"
     if rollout.answer is None:
-        return "wrong"
+        return rollout.outcome  # no reference changes that
     if rollout.answer == problem.answer:
         return "correct"
     return decide(problem.answer, rollout.answer, problem.answer_kind) or "undetermined"

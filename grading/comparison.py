@@ -144,6 +144,9 @@ def _ratios(gold: Reading, answer: Reading) -> Outcome:
         equal = other.number is not None and other.number.value == quotient
         timed = other.unit.measure == "time"
         return "undetermined" if equal or timed or other.number is None else "wrong"
+    hours = isinstance(one, Ratio) and isinstance(other, Value) and other.number is not None and one.parts[1:] == (0,)
+    if hours and other.number.value == one.parts[0]:  # 12 and noon
+        return "undetermined"
     return "undetermined" if isinstance(other, Words | Items) else "wrong"
 
 

@@ -30,7 +30,11 @@ _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re
 _NEXT_QUESTION = re.compile(
     r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
 )
-_ANSWERED = re.compile(r"####|\\boxed|(?<!\w)[Aa]nswer(?: is|s are|:)")
+_ANSWERED = re.compile(
+    r"####|\\boxed|(?<!\w)[Aa]nswer(?: is:?|s are:?|:)[ *]*[$]?"
+    r"(?:\\|[-\u2212(]*\d|\(?[A-J](?:[).]|\W*$)|(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)\b)",
+    re.MULTILINE,
+)
 ENDS_OF_THOUGHT = (
     "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
     "<|end_of_thought|>", "<|channel|>final<|message|>",
@@ -139,6 +143,8 @@ def _in_two_units(text: str, start: int, last: str, end: int) -> str | None:
         return None
     units = [read_unit(f" {word[1]}") for word in (larger, smaller)]
     size = ratio(units[0], units[1]) if units[0] and units[1] else None
+    if size is not None and last.isdecimal() and int(last) >= size:  # 2 hours, which are 120 minutes
+        return None
     return f"{box[0]} {larger[1]} {last} {smaller[1]}" if size is not None and size > 1 else None
 
 

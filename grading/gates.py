@@ -35,11 +35,11 @@ _COUNTING = re.compile(
 _COUNTING_OR_FACTORIAL = re.compile(_COUNTING.pattern + r"|!(?!=)")
 _LITERAL_POWER = re.compile(r"(?<!\d)(\d{1,9})\s{0,3}(?:\^|\*\*)\s{0,3}\{?(\d{1,9})", re.ASCII)
 _NO_PRODUCT = re.compile(
-    r"(?<=[A-Za-z])'|\\prime|\\angle|[A-Z]\s*\^\s*\{?-1|\^\s*\{?(?:T(?![A-Za-z])|\\top)"
+    r"(?:(?<![A-Za-z]{2})[A-Za-z]|\\[a-z]{1,10})'(?!(?:s|m|d|t|re|ll|ve)\b|[A-Za-z]{2})|\\prime|\\angle|[A-Z]\s*\^\s*\{?-1|\^\s*\{?(?:T(?![A-Za-z])|\\top)"
     r"|\\frac\s*\{\s*d[^{}]*\}\s*\{\s*d\s*[a-z]"
     r"|\\(?:vec|mathbf|boldsymbol|overrightarrow)\b[^=]*\\(?:times|cdot)(?!\s*\d)"
 )
-"""Derivatives, angles, matrices and vectors, in which letters do not commute."""
+"""Derivatives (no ``Tom's``), angles, matrices and vectors, in which letters do not commute."""
 _SYMBOL = re.compile(r"\\?[A-Za-z]+|'")
 _INTEGRAL = re.compile(r"\\i{1,3}nt(?![A-Za-z])")
 _FACTORIAL = re.compile(r"(\d*)[\s})\]]*(?<!\\)!(?!=)", re.ASCII)

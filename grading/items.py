@@ -30,8 +30,7 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     kinds = {gold.kind, answer.kind}
     if len(left) != len(right) or (gold.rows != answer.rows and "matrix" in kinds and len(kinds) == 1):
         return "wrong"
-    indexed = any(p is not None and len({name.partition("_")[0] for name in p}) == 1 for p in pairs)  # x_1 and x_2
-    if any(p is not None for p in pairs) and not (indexed and kinds == {"list"}):
+    if any(p is not None for p in pairs) and not (pairs[0] is None and _indexed(pairs[1]) and kinds == {"list"}):
         return "undetermined" if _in_order(left, right, compare) != "wrong" else "wrong"
     if kinds == {"list"}:
         return _in_any_order(left, right, compare)
@@ -43,6 +42,11 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
         return "wrong"
     ordered = _in_order(left, right, compare) if "matrix" in kinds else _in_any_order(left, right, compare)
     return "wrong" if ordered == "wrong" else "undetermined"
+
+
+def _indexed(named: dict[str, Reading] | None) -> bool:
+    """Whether the names are ``x_1`` and ``x_2``, as of roots in any order."""
+    return named is not None and len({name.partition("_")[0] for name in named}) == 1
 
 
 def _each_once(items: Items) -> Items:
@@ -136,7 +140,7 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
         return "correct"  # one value in several spellings
     left_open = "undetermined" in outcomes and "wrong" not in outcomes
-    if any(equal) and (left_open or _with_different_units(many) or _by_name(many) is not None):
+    if any(equal) and (left_open or _with_different_units(many) or _other_names(many)):
         return "undetermined"
     vectors = one.formula is not None and "j" in one.formula.names  # i + 2j
     if (many.kind == "matrix" and one.number is None) or (many.kind == "tuple" and vectors):
@@ -144,6 +148,12 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
         return "undetermined"
     return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"
+
+
+def _other_names(many: Items) -> bool:
+    """Whether it gives several things, as ``x = 2, y = 3``; ``x_1 = 3, x_2 = 5`` are rivals."""
+    named = _by_name(many)
+    return named is not None and not _indexed(named)
 
 
 def _with_different_units(many: Items) -> bool:

@@ -30,7 +30,9 @@ _NUMBER = re.compile(
 )
 _MATH = re.compile(
     r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$"
-    r"|([-\u2212]?\d*\\(?:[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|sqrt(?:\[\d+\])?\s?\{[^{}]{1,60}\}))",
+    r"|(?<![-+\u2212*/^({_]\s)(?<![-+\u2212*/^({_}A-Za-z0-9])"  # no part of a longer formula
+    r"([-\u2212]?\d*\\(?:[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|sqrt(?:\[\d+\])?\s?\{[^{}]{1,60}\}))"
+    r"(?![A-Za-z0-9(^_{]|\s*(?:[-+\u2212*/]|\\(?!text|mathrm|mbox|approx)[A-Za-z]))",
     re.DOTALL,
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
@@ -59,9 +61,9 @@ _ROUNDED = re.compile(
 """An exact value, before what it is rounded to."""
 _RUN = re.compile(
     r"(?:[-+\u2212*/^=<>\u2264\u2265\u00b1\u00d7\u00b7\u221a\u03c0()\[\],\u00b2\u00b3]|\d+(?:\.\d+)?"
-    r"|(?<![A-Za-z'\u2019])(?:[b-zB-HJ-Z]|sqrt|pi|sin|cos|tan|log|ln)(?![A-Za-z])|\.\d| )+"
+    r"|(?<![A-Za-z'\u2019])(?!w/)(?:[b-zB-HJ-Z]|sqrt|pi|sin|cos|tan|log|ln)(?![A-Za-z]|-[A-Za-z]{2})|\.\d| )+"
 )
-"""Mathematics in plain text: numbers, single letters, and signs."""
+"""Mathematics in plain text: numbers, single letters, and signs; no ``t-shirts``."""
 _TIMES = re.compile(r"(?<=\d) ?x ?(?=\d)")
 _FORMULA = re.compile(
     r"[A-Za-z] ?[-+\u2212*/^=<>\u2264\u2265\u00b2\u00b3]|[-+\u2212*/^=<>\u2264\u2265] ?[A-Za-z]"
@@ -69,7 +71,13 @@ _FORMULA = re.compile(
     r"|^\([^()]*\d, ?-?\d[^()]*\)$"
 )
 _CONDITION = re.compile(r",?\s+(?:(?:at|for|where)\s+[a-z]\s*=\s*[^\s=]+|when [^.,]{1,40} is divided by \S+)$")
-_PROSE_ASIDE = re.compile(r"\s\((?=[A-Za-z]{2})")
+_GIVEN = re.compile(
+    r"(?:\b(?:is|are|was|were|equals)\b|=)\s*[-\u2212$(\[\\\d\u221a\u03c0][^=A-Z]*$|\bof [-\u2212]?\d[\d.,/]*$"
+)
+"""What a sentence says that gives a value: ``The minimum is 9`` and not ``The minimum is reached``."""
+_PROSE_ASIDE = re.compile(r"\s\([A-Za-z]{2}[^()]*\)")
+_IN_BRACKETS = re.compile(r"\w\s\([^()A-Za-z]*\)$")
+"""``x + 4 (22)``."""
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
 _VALUE = r"-?\d+(?:\.\d+)?(?:/\d+)?"
 _PLAIN = re.compile(_VALUE + r"(?: [A-Za-z](?:\^?[23])?)?", re.ASCII)
@@ -104,12 +112,15 @@ def whole_answer(text: str) -> str | None:
 def last_value(text: str) -> str | None:
     """Return the last number or formula of the last sentence that has one; of a text without any, the last in words."""
     for sentence in reversed(_SENTENCES.split(text.rstrip()[-TAIL:])):
-        sentence = _CONDITION.sub("", sentence.rstrip(". "))
+        sentence = sentence.rstrip(". ")
+        unconditional = _CONDITION.sub("", sentence)
+        sentence = unconditional if _GIVEN.search(unconditional) else sentence
         exact = _ABOUT.split(sentence)[0]
-        if (formula := _plain_formula(exact)) is not None:
-            return formula
-        if exact != sentence and (found := values_of(exact)) and "\\" in found[-1]:
-            return found[-1]
+        formula, rounded_to = _plain_formula(exact), values_of(sentence[len(exact) :])
+        if formula is None and exact != sentence and (found := values_of(exact)) and "\\" in found[-1]:
+            formula = found[-1]
+        if formula is not None:
+            return f"{formula} \\approx {rounded_to[-1]}" if rounded_to else formula
         if (listed := _LISTED.search(sentence)) is not None:
             return listed[1] or listed[2]
         for rounded in _ROUNDED.finditer(sentence):
@@ -131,9 +142,13 @@ def _plain_formula(sentence: str) -> str | None:
     """Return the last formula of a sentence without LaTeX, ``2x + 1`` or ``(2, 3)``: no number in it is the answer."""
     if "\\" in sentence or "$" in sentence:
         return None
-    runs = [run.strip(" ,.") for run in _RUN.findall(_PROSE_ASIDE.split(sentence)[0]) if any(map(str.isdigit, run))]
-    named = bool(runs) and _FORMULA.search(_TIMES.sub("*", runs[-1])) is not None
-    return runs[-1] if named and not _PLAIN.fullmatch(runs[-1].rpartition("=")[2].strip()) else None
+    found = (run.strip(" ,.").lstrip("= ") for run in _RUN.findall(_PROSE_ASIDE.sub(";", sentence)))
+    run = next((run for run in reversed([*found]) if any(map(str.isdigit, run))), "")
+    run = run.partition("=")[2].strip() if run[:1] in "+^*/" else run  # it began with a word
+    unclosed = sum(map(run.count, "([")) != sum(map(run.count, ")]"))
+    if unclosed or _IN_BRACKETS.search(run) or _FORMULA.search(_TIMES.sub("*", run)) is None:
+        return None
+    return None if any(_PLAIN.fullmatch(side.strip()) for side in run.split("=")) else run
 
 
 def _after_equals(sentence: str) -> list[str]:

@@ -9,13 +9,18 @@ from stepforge.schemas.rollout import Outcome, Rollout, Start
 
 
 async def graded(
-    problem: Problem, rollouts: Sequence[Rollout], grader: Grader, start: Start | None = None
+    problem: Problem,
+    rollouts: Sequence[Rollout],
+    grader: Grader,
+    start: Start | None = None,
+    *,
+    supplied: bool = False,
 ) -> list[Rollout]:
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 
     An engine error or a truncation, which some servers call a ``stop``, is ``undetermined``: it says nothing about the
-    steps before it. A rollout that was seen to end by itself without an answer is ``wrong``. The grader decides
-    everything else.
+    steps before it. A rollout that was seen to end by itself without an answer is ``wrong``; a ``supplied`` one may
+    have been cut off by whoever had it written. The grader decides everything else.
     """
     finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
     outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
@@ -23,14 +28,13 @@ async def graded(
         r.model_copy(
             update={
                 "start": start,
-                "outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r),
+                "outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r, supplied),
             }
         )
         for r in rollouts
     ]
 
 
-def _without(rollout: Rollout) -> Outcome:
-    """A supplied text, of which no token was generated here, may have been cut off by whoever had it written."""
-    whole = rollout.finish == "stop" and rollout.tokens and not cut_off(rollout.text)
+def _without(rollout: Rollout, supplied: bool) -> Outcome:
+    whole = rollout.finish == "stop" and not supplied and not cut_off(rollout.text)
     return "wrong" if whole else "undetermined"

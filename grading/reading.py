@@ -39,7 +39,7 @@ _MATRIX = re.compile(r"\\begin\{(?![vV]matrix)[a-z]*(?:matrix|array)\}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
 _MEMBERSHIP = re.compile(r"\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _DECLARED = re.compile(
-    r"((?:[^<>\\]|\\(?!le|ge|ne|in(?![a-z])))+?)[,;\s]\s*\(?(?:\\text\{[^{}]*\}\s*)?([a-z])\s*\\in\s*\\mathbb\s*\{?[ZN]\}?\s*\)?"
+    r"((?:[^<>\\]|\\(?!le|ge|ne|in(?![a-z])))+?)[,;\s]\s*\(?(?:\\text\{[^{}]*\}\s*)?([a-z])\s*\\in\s*\\mathbb\s*\{?Z\}?\s*\)?"
 )
 r"""``2k\pi, k \in \mathbb{Z}``."""
 _NAME = re.compile(

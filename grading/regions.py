@@ -115,6 +115,8 @@ def standard_brackets(text: str) -> str:
 
 
 def _interval(text: str) -> Interval:
+    if text.lstrip().startswith("\\langle"):
+        raise _NotARegion
     body = standard_brackets(text)
     ends = re.split(r"[,;]", body[1:-1])
     if body[:1] not in ("(", "[") or body[-1:] not in (")", "]") or len(ends) != 2:

@@ -26,10 +26,12 @@ _TWO_NUMBERS = re.compile(r"\d\s+[\d.]")
 _BLANKS = re.compile(r"\s+")
 _IDLE_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
-_RANGE = re.compile(r"\d[\d.,]*\s*-\s*\d[\d.,]*\s+[A-Za-z]{3,}.*", re.ASCII)
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s+(?!sqrt)[A-Za-z]{3,}.*", re.ASCII)
 """``5-6 days``, which is not -1."""
+_WHOLE = re.compile(r"\\in\s*\\mathbb\s*\{?Z")
+_WHOLE_NAME = re.compile(r"(?<![A-Za-z\\])[kmn](?![A-Za-z])")
 _OPTION = re.compile(r"\(?([A-J])\)?")
-_OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
+_OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J]{1,4}(?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
 _SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
@@ -109,7 +111,7 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     plain = [without_text_commands(side) for side in (reference, answer)]
     if (dated := same_date(*plain)) is not None:
         return dated
-    if any(map(_RANGE.fullmatch, plain)):
+    if any(float(found[1]) < float(found[2]) for found in map(_RANGE.fullmatch, plain) if found):
         return "undetermined"
     if all(map(_LETTERS.fullmatch, plain)) and any(side != side.lower() or len(side) > 3 for side in plain):
         return _letters(*plain)
@@ -117,13 +119,16 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     _, rounds, rounded = answer.rpartition("\\approx")
     if outcome == "wrong" and rounds and compare(read_answer(reference), read_answer(rounded)) == "correct":
         return "undetermined"  # 12\pi \approx 37.7, where the reference is rounded
+    if outcome == "wrong" and _WHOLE.search(reference + answer) and all(map(_WHOLE_NAME.search, (reference, answer))):
+        return "undetermined"  # k\pi + \pi/2 and k\pi - \pi/2 are the same numbers
     option = _OPTION.fullmatch(plain[0])
     return "undetermined" if outcome == "wrong" and option and not _names_another(option[1], plain[1]) else outcome
 
 
 def _names_another(option: str, answer: str) -> bool:
     """Whether an answer names options, and not only this one: ``42`` and ``C - 42`` may be the text of option C."""
-    return bool(set(_OPTIONS.findall(answer.upper() if len(answer) == 1 else answer)) - {option, "I"})
+    named = _OPTIONS.findall(answer.upper() if len(answer.strip("(). ")) == 1 else answer)
+    return bool(set("".join(named)) - {option, "I"})
 
 
 def _letters(reference: str, answer: str) -> Outcome:

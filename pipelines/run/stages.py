@@ -126,7 +126,7 @@ async def solve(
         policy.check_plain(problem.question)
         rollouts = [_brought_rollout(problem, i, solution, policy) for i, solution in enumerate(brought)]
         identity = policy.identity.model_copy(update={"model": SUPPLIED, "digest": "", "engine": ""})
-        rollouts = await graded(problem, rollouts, grader)
+        rollouts = await graded(problem, rollouts, grader, supplied=True)
         return SolvedProblem(problem=problem, rollouts=tuple(rollouts), policy=identity, own=tuple(own))
     return SolvedProblem(problem=problem, rollouts=tuple(own), policy=policy.identity)
 

@@ -115,11 +115,12 @@ def test_the_policys_own_solutions_are_judged_by_a_new_reference_too() -> None:
     """They are evidence of what the question is worth, and the pass rate of a problem with supplied solutions."""
     row, own = row_of(saying("9")), tuple(saying("9") for _ in range(12))
     nobody = row.policy.model_copy(update={"model": SUPPLIED})
-    supplied = row.model_copy(update={"own": own, "searched": (saying("1"),), "policy": nobody})
+    cut_off = saying("1").model_copy(update={"answer": None, "outcome": "undetermined"})
+    supplied = row.model_copy(update={"own": own, "searched": (saying("1"), cut_off), "policy": nobody})
     settled = WrongReference(then="settle", min_solutions=12)(supplied, CORPUS)
     assert isinstance(settled, SolvedProblem)
     assert (supplied.pass_rate, settled.pass_rate) == (0, 1)
-    assert [r.outcome for r in (*settled.rollouts, *settled.searched)] == ["correct", "wrong"]
+    assert [r.outcome for r in (*settled.rollouts, *settled.searched)] == ["correct", "wrong", "undetermined"]
 
 
 def test_a_wrong_reference_is_dropped_settled_anew_or_marked() -> None:
