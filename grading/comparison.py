@@ -139,14 +139,12 @@ def _ratios(gold: Reading, answer: Reading) -> Outcome:
     if isinstance(gold, Ratio) and isinstance(answer, Ratio):
         return _two_ratios(gold, answer)
     one, other = (gold, answer) if isinstance(gold, Ratio) else (answer, gold)
-    if isinstance(one, Ratio) and isinstance(other, Value) and len(one.parts) == 2 and one.parts[1]:
-        quotient = one.parts[0] / one.parts[1]
-        equal = other.number is not None and other.number.value == quotient
-        timed = other.unit.measure == "time"
-        return "undetermined" if equal or timed or other.number is None else "wrong"
-    hours = isinstance(one, Ratio) and isinstance(other, Value) and other.number is not None and one.parts[1:] == (0,)
-    if hours and other.number.value == one.parts[0]:  # 12 and noon
-        return "undetermined"
+    if isinstance(one, Ratio) and isinstance(other, Value) and len(one.parts) == 2:
+        first, second = one.parts
+        if other.number is None:
+            return "undetermined" if second else "wrong"
+        equal = other.number.value == (first / second if second else first)  # without minutes: 12 and noon
+        return "undetermined" if equal or (second and other.unit.measure == "time") else "wrong"
     return "undetermined" if isinstance(other, Words | Items) else "wrong"
 
 
