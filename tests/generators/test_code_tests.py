@@ -86,7 +86,7 @@ def test_every_reference_of_human_eval_passes_and_an_empty_function_does_not() -
     ("tests", "said"),
     [
         (5, "neither a text"),
-        ("assert f(", "no Python"),
+        ("assert f(", "is not Python"),
         ("x = 1", "calls no function"),
         (["assert 1 == 1"], "calls no"),
     ],

@@ -226,7 +226,7 @@ def test_a_model_without_the_head_or_the_file_is_bad_input(tokenizer: Any, tmp_p
     with pytest.raises(BadInput, match="train one"):
         scores_of(surprise)
     safetensors.save_file({"mean": torch.zeros(9)}, tmp_path / "surprise_head.safetensors")
-    with pytest.raises(BadInput, match="no head of this version"):
+    with pytest.raises(BadInput, match="not a head of this version"):
         scores_of(surprise)
     with pytest.raises(BadInput, match="not a folder"):
         scores_of({"kind": "rlhflow", "model": "./nowhere"})
