@@ -1,5 +1,6 @@
 """Cases to score a reward model on: solutions whose first wrong step is known from people or the oracle."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -102,8 +103,9 @@ def _checked(columns: Mapping[str, object], where: str) -> Case:
         raise BadInput(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if case.steps and case.scores and len(case.steps) != len(case.scores):
         raise BadInput(f"{where}: {len(case.scores)} scores for {len(case.steps)} steps")
-    for name, step in (("label", case.label), ("prediction", case.prediction)):
-        if case.steps and step is not None and case.wrong is None and not NONE <= step < len(case.steps):
+    # A prediction after the last step, as judges write it, is a miss.
+    for name, step, last in (("label", case.label, len(case.steps) - 1), ("prediction", case.prediction, math.inf)):
+        if case.steps and step is not None and case.wrong is None and not NONE <= step <= last:
             raise BadInput(f"{where}: {name} {step} is no step: they are counted from 0 to {len(case.steps) - 1}")
     return case
 

@@ -229,7 +229,6 @@ def test_the_labeler_of_a_run_is_scored_by_its_own_verdicts(tmp_path: Path) -> N
         ('{"id": "a", "label": -2}', "label"),
         ('{"id": "a", "label": 0, "steps": ["x", "y"], "scores": [0.1]}', "1 scores for 2 steps"),
         ('{"id": "a", "label": 2, "steps": ["x", "y"]}', "label 2 is no step"),
-        ('{"id": "a", "label": 1, "steps": ["x", "y"], "prediction": 2}', "prediction 2 is no step"),
         ('{"id": "a", "label": 1, "steps": ["x", "y"], "prediction": -2}', "prediction -2 is no step"),
     ],
 )
