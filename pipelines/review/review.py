@@ -7,7 +7,7 @@ from stepforge.pipelines.review.agreement import ReviewFigures, review_figures, 
 from stepforge.pipelines.review.condensed import condense
 from stepforge.pipelines.review.exchange import export_items, format_of, import_findings
 from stepforge.pipelines.review.findings import findings_file, read_findings
-from stepforge.pipelines.review.queue import build_queue, read_queue, save_queue
+from stepforge.pipelines.review.queue import ReviewQueue, build_queue, read_queue, save_queue
 from stepforge.pipelines.storage.store import AnyPath
 
 
@@ -40,11 +40,7 @@ def review(
     exported = export_items(layout, queue, write, format_of(form)) if write else None
     found = read_findings(layout)
     figures = review_figures(found.all, queue)
-    lines = [f"queue: empty; an answer is likely to change the label of none of {queue.solutions} solutions"]
-    if queue.items:
-        gold = sum(item.gold is not None for item in queue.items)
-        chosen = f"{len(queue.items) - gold} of {queue.solutions} solutions"
-        lines = [f"queue: {chosen} whose labels an answer is most likely to change, and {gold} with a known truth"]
+    lines = [_chosen(queue)]
     if imported is not None:
         lines.append(
             f"imported: {imported.added} findings, {imported.known} already known, "
@@ -62,3 +58,11 @@ def review(
     if queue.items:
         lines.append(f"continue: stepforge view {folder}, then Review")
     return figures, "\n".join(lines)
+
+
+def _chosen(queue: ReviewQueue) -> str:
+    if not queue.items:
+        return f"queue: empty; an answer is likely to change the label of none of {queue.solutions} solutions"
+    gold = sum(item.gold is not None for item in queue.items)
+    chosen = f"{len(queue.items) - gold} of {queue.solutions} solutions"
+    return f"queue: {chosen} whose labels an answer is most likely to change, and {gold} with a known truth"
