@@ -129,7 +129,6 @@ class Bench:
                 yield {"labeler": labeler, "setting": setting, **found}
 
     def _reused(self) -> dict[str, float]:
-        """Return the share of completions given out twice, for settings that ran out of them."""
         shares = {}
         for (labeler, setting), by_seed in self.outcomes.items():
             again = sum(o.reused for outcomes in by_seed for o in outcomes)
@@ -140,7 +139,6 @@ class Bench:
 
 
 def record(settings: BenchFile, folder: Path, say: Say) -> None:
-    """Make the recordings, or the missing part of them."""
     runs = {"recording": settings.recording}
     if settings.values is not None:
         v = settings.values
@@ -223,7 +221,6 @@ def bench_labelers(
 
 
 def pictured(rows: Sequence[dict[str, Any]], wording: str) -> list[Bar]:
-    """Return the accuracy of every setting over all families, cheapest first."""
     whole = [r for r in rows if (r["wording"], r["stratum"], r["left_out"]) == (wording, "all", EACH)]
     found = []
     for row in sorted(whole, key=lambda r: r["total_tokens_per_solution"] or 0):

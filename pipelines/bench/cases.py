@@ -23,8 +23,6 @@ PROSE = "prose"
 
 
 class BenchProblem(NamedTuple):
-    """A recorded problem and where it belongs."""
-
     row: LabeledProblem
     truths: tuple[Verdict, ...]
     """People's verdict on each solution, else the oracle's; an abstention if there is neither."""
@@ -39,8 +37,6 @@ class BenchProblem(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one labeler did with one problem under one seed."""
-
     judged: tuple[Judged, ...]
     """One per solution with a determined outcome."""
     cost: Cost

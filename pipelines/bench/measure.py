@@ -43,8 +43,6 @@ AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total", "asked", "
 
 
 class Sums(NamedTuple):
-    """For each problem, the numerators and denominators of the figures."""
-
     hits: dict[str, Array]
     counts: dict[str, Array]
     amounts: dict[str, Array]

@@ -84,7 +84,6 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
 
 
 def value_figures(found: Sequence[Estimate]) -> dict[str, float]:
-    """Return corrected squared error, Brier score, calibration error and coverage of each way to estimate."""
     noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
     floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
     result: dict[str, float] = {"prefixes": len(found)}

@@ -33,8 +33,6 @@ def carries_columns(run: RunFile) -> bool:
 
 
 class ProblemColumns(Record):
-    """Every row's facts about its problem."""
-
     problem_source: str
     """The family or the problem set."""
     license: str
@@ -48,8 +46,6 @@ class ProblemColumns(Record):
 
 
 class About(NamedTuple):
-    """What a run adds to the rows of every data set."""
-
     licenses: Mapping[str, str]
     """By problem source."""
     carries: bool
@@ -77,8 +73,6 @@ class About(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where problems come from."""
-
     name: str
     """Of the family or the problem set; families with free wording add ``_free``."""
     where: str

@@ -53,8 +53,6 @@ def read_part(path: AnyPath, export: Export, split: str) -> Iterator[pa.Table]:
 
 @dataclass(eq=False)
 class _Stream:
-    """The rows of one split of one data set on their way into the file."""
-
     archive: ZipFile
     export: Export
     split: str

@@ -129,7 +129,6 @@ def _forget(folder: AnyPath) -> None:
 
 
 def rows_by_split(layout: Layout, name: str) -> dict[str, int]:
-    """Return the rows of a data set by split, counted from the files' own footers."""
     folder = layout.datasets / name
     return {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
 
@@ -164,7 +163,6 @@ def _put_in_place(folder: Path, final: AnyPath) -> None:
 
 
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
-    """Return a digest of the shards and settings that an export is made from."""
     shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in layout.shards("curate")]
     text = json.dumps([shards, settings_of_part(export), run.test_share, VERSION])
     return blake2b(text.encode(), digest_size=12).hexdigest()

@@ -34,8 +34,6 @@ COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "er
 
 
 class Answer(NamedTuple):
-    """A completion and its cost."""
-
     completion: Completion
     engine_seconds: float
     """Its share of the engine's time: each busy second is divided among the requests then in flight, so all shares add
@@ -43,7 +41,6 @@ class Answer(NamedTuple):
 
 
 def capacity_of(settings: AnyEngine, engine: Engine) -> int:
-    """Return how many requests an engine is given at a time, at most."""
     if isinstance(engine, LoadReporting):
         return QUEUED * engine.max_num_seqs
     if isinstance(settings, TransformersEngineSettings):
@@ -66,8 +63,6 @@ def outage_of(settings: AnyEngine) -> Outage:
 
 
 class EngineGate:
-    """Asks an engine for single completions on behalf of all shards of a worker."""
-
     def __init__(self, engine: Engine, capacity: int, limit: float | None = None, outage: Outage | None = None) -> None:
         """``limit`` is a request's time limit in seconds; ``outage`` says how long to wait for a server."""
         self.engine = engine
@@ -83,7 +78,6 @@ class EngineGate:
         self._counts = dict.fromkeys(COUNTED, 0)
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
-        """Return the completion of a request, as soon as there is room for it."""
         self._waiting += 1
         try:
             await self._turns.take()
@@ -180,7 +174,6 @@ class BusyClock:
         return self._share
 
     def busy(self) -> float:
-        """Return the seconds in which at least one request was in flight."""
         self._advance()
         return self._busy
 

@@ -22,15 +22,11 @@ class EngineLoad(NamedTuple):
 
 @runtime_checkable
 class LoadReporting(Protocol):
-    """An engine that knows its load."""
-
     @property
     def load(self) -> EngineLoad: ...
 
     @property
-    def max_num_seqs(self) -> int:
-        """Requests that it computes together at most."""
-        ...
+    def max_num_seqs(self) -> int: ...
 
 
 class Turns:

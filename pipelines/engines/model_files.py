@@ -18,7 +18,6 @@ CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free", "embedded-domai
 
 
 def embedded_folder(model: str = EMBEDDED) -> Path:
-    """Return where the package's own weights are, or would be."""
     return Path(str(files("stepforge.pipelines.embedded_policy"))) / CARRIED[model]
 
 

@@ -33,7 +33,6 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """How long it has been down; 0 while it is up."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def wait(self, reason: str, tries: int) -> None:

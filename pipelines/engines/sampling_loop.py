@@ -18,8 +18,6 @@ from stepforge.schemas.rollout import Finish
 
 @dataclass(eq=False)
 class Row:
-    """One continuation in progress."""
-
     prompt: Sequence[int]
     seed: int
     sampling: Sampling
@@ -36,7 +34,6 @@ class Row:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest: int, *, logprobs: bool) -> None:
-    """Fill in ``written`` and ``finish`` of every row."""
     limits = {row: min(row.sampling.max_tokens, longest - len(row.prompt)) for row in rows}
     uniforms = {row: _uniforms(row.seed, limits[row]) for row in rows}
     active = list(rows)

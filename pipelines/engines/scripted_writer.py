@@ -13,8 +13,6 @@ from stepforge.pipelines.engines.scripted_plan import Plan, find_question
 
 
 class Position(NamedTuple):
-    """The state of a partial solution."""
-
     plan: Plan
     values: tuple[int, ...]
     """The current value of each step; the true one if none is stated."""
@@ -81,7 +79,6 @@ def write(position: Position, rng: Random, error_rate: float, recovery_rate: flo
 
 
 def wrong_number(rng: Random, value: int) -> int:
-    """Return a plausible wrong number, a little off."""
     offset = rng.choice((1, 1, 2, 10)) * rng.choice((-1, 1))
     return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
 

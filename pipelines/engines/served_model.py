@@ -23,8 +23,6 @@ WAYS: dict[str, Way] = {
 
 
 class Served(NamedTuple):
-    """A model at a server."""
-
     name: str
     longest: int | None
     """The longest context in tokens, if the server reports it."""
@@ -71,7 +69,6 @@ async def served(connection: ServerConnection, settings: ServerEngineSettings) -
 
 
 def _models(body: bytes) -> dict[str, dict[str, object]] | None:
-    """Return the models by name, or None if this is not a list of models."""
     try:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -53,7 +53,6 @@ def read_completion(
 
 
 def answering_model(body: bytes) -> str | None:
-    """Return the model that an answer says it is from; None where it does not say."""
     named = _MODEL.search(body)
     return named[1].decode("utf-8", "replace") if named else None
 
@@ -152,7 +151,6 @@ def _with_tokens(completion: Completion, choice: Any, tokenizer: ModelTokenizer,
 
 
 def _ids_of_logprobs(choice: Any) -> list[Any] | None:
-    """Return the ids that llama.cpp's server gives along with log-probabilities."""
     told = (choice.get("logprobs") or {}).get("content")
     return [token["id"] for token in told] if told and all("id" in token for token in told) else None
 

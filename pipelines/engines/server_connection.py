@@ -22,8 +22,6 @@ SAFE_KEY = re.compile(r"[!-~]+")
 
 
 class Reply(NamedTuple):
-    """A server's complete response."""
-
     status: int
     body: bytes
     wait: float
@@ -101,7 +99,6 @@ class ServerConnection:
             raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
 
     def redacted(self, text: str) -> str:
-        """Return a text from the server without the key."""
         return text if self._key is None else text.replace(self._key, REDACTED)
 
     def holds_key(self, text: str) -> bool:

@@ -144,7 +144,6 @@ class ServerEngine(TextEngine):
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
     async def _ask(self, request: dict[str, object], prompt: Prompt, sampling: Sampling) -> Completion:
-        """Send a request until it is answered, as often as the settings allow."""
         message, away = "", False
         for attempt in range(self._settings.retries + 1):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)

@@ -161,8 +161,6 @@ class ScriptedEngineSettings(Record):
 
 
 class OwnEngine(Protocol):
-    """The settings of a user's own engine."""
-
     async def open(self) -> Engine:
         """Start the engine; the caller closes it."""
         ...

@@ -70,7 +70,6 @@ class ModelTokenizer:
         return tokens if not bos or tokens[: len(self._bos)] == self._bos else self._bos + tokens
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens that continue from others."""
         return self._plain((*self._anchor, *token_ids))[len(self._anchor_text) :]
 
     def _tokens(self, text: str, *, special: bool = False) -> tuple[int, ...]:
@@ -169,7 +168,6 @@ class ModelTokenizer:
             raise ValueError(f"the chat template rejects the messages: {error}") from error
 
     def token(self, text: str) -> int:
-        """Return the one token that a text is."""
         found = self._tokens(text)
         if len(found) != 1:
             raise ValueError(f"{text} is not one token of this model's tokenizer")
@@ -183,13 +181,11 @@ class ModelTokenizer:
 
     @property
     def end_tokens(self) -> frozenset[int]:
-        """The tokenizer's end-of-text tokens."""
         end = self._source.eos_token_id
         return frozenset() if end is None else frozenset({int(end)})
 
 
 def first_stop(text: str, stop: Sequence[str]) -> int | None:
-    """Return where the earliest of the stop texts begins, or None."""
     places = [place for place in (text.find(s) for s in stop if s) if place >= 0]
     return min(places) if places else None
 
@@ -211,7 +207,6 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the beginning of an error's message, as one line."""
     message = str(error)
     if isinstance(error, ValidationError):  # whose own first line only counts
         message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")

@@ -42,8 +42,6 @@ class _Asked(Row):
 
 
 class TransformersEngine(TextEngine):
-    """Implements ``schemas.protocols.Engine``."""
-
     def __init__(self, settings: TransformersEngineSettings, model: _Model, identity: EngineIdentity) -> None:
         super().__init__(identity, model.tokenizer)
         self._settings = settings
@@ -116,7 +114,6 @@ class TransformersEngine(TextEngine):
                     asked.future.set_result(None)
 
     async def _gather(self) -> list[_Asked]:
-        """Wait for a request, and a moment for more."""
         batch = [await self._queue.get()]
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.gather_seconds):
@@ -175,7 +172,6 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
 
 
 def device_of(name: str) -> str:
-    """Return a torch device; ``auto`` is the fastest there is."""
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

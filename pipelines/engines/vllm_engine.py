@@ -153,7 +153,6 @@ class VllmEngine(TextEngine):
 
 
 def _chances(output: Any) -> list[float]:
-    """Log-probabilities of all generated tokens, or none."""
     if output.logprobs is None:
         return []
     chances = [float(of[token].logprob) for token, of in zip(output.token_ids, output.logprobs, strict=True)]
@@ -161,8 +160,6 @@ def _chances(output: Any) -> list[float]:
 
 
 class _Started:
-    """vLLM's client for its own processes, with its resources."""
-
     client: Any
     reaper: Reaper
 

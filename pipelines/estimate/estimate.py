@@ -17,8 +17,6 @@ ASSUMED_SEQS = 256
 
 
 class PilotFacts(Record):
-    """What the pilot was."""
-
     problems: int
     strata: int
     """Pairs of source and difficulty in the run."""
@@ -35,8 +33,6 @@ class PilotFacts(Record):
 
 
 class Estimate(Record):
-    """A run's forecast."""
-
     problems: int
     """Of the run."""
     pooling_problems: int
@@ -99,7 +95,6 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
 
 
 def computed_together(settings: AnyEngine) -> int:
-    """Return how many requests an engine computes at a time; others wait."""
     match settings:
         case VllmEngineSettings():
             return settings.max_num_seqs or ASSUMED_SEQS
@@ -112,7 +107,6 @@ def computed_together(settings: AnyEngine) -> int:
 
 
 def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> list[str]:
-    """Caveats for this estimate."""
     notes = [
         f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; nor are writing "
         "shards, exporting and reporting"

@@ -33,8 +33,6 @@ ByLabeler = Mapping[str, Cost]
 
 
 class PilotProblem(NamedTuple):
-    """The cost and result of one problem of the pilot."""
-
     id: str
     solve: Cost
     label: ByLabeler
@@ -49,8 +47,6 @@ class PilotProblem(NamedTuple):
 
 
 class Pilot(NamedTuple):
-    """What was measured."""
-
     problems: list[PilotProblem]
     calls: list[Call]
     solve_parallel: float
@@ -68,8 +64,6 @@ class Pilot(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One stage of a pilot, on one engine or on all."""
-
     solved: list[SolvedProblem]
     labeled: list[LabeledProblem]
     calls: list[Call]
@@ -239,7 +233,6 @@ def _asked_once(cost: Cost, before: Cost | None) -> Cost:
 
 
 async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Record], *more: Sequence[AnyPart]) -> Phase:
-    """Deal the rows out to the workers."""
     shares = [rows[i :: len(workers)] for i in range(len(workers))]
     dealt = zip(workers, shares, strict=True)
     return Phase.of(await _all(worker.call(method, share, *more) for worker, share in dealt if share))

@@ -21,8 +21,6 @@ LOOKED_AT = 20_000
 
 
 class Sample(NamedTuple):
-    """The problems of a pilot, and the run they represent."""
-
     items: list[SourceItem]
     duplicate_of: dict[str, str]
     """Id -> id of an earlier problem of the run that asks the same, among those looked at."""

@@ -8,8 +8,6 @@ from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
 
 class Call(NamedTuple):
-    """One request to an engine, for one rollout."""
-
     tokens: int
     """Generated tokens."""
     seconds: float
@@ -18,8 +16,6 @@ class Call(NamedTuple):
 
 
 class Trace:
-    """Gathers the calls of one phase."""
-
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._running = 0
@@ -44,8 +40,6 @@ class Trace:
 
 
 class TracedEngine(WrappedEngine):
-    """Passes every call on and records it."""
-
     def __init__(self, engine: Engine, trace: Trace) -> None:
         super().__init__(engine)
         self.trace = trace

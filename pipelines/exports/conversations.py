@@ -31,28 +31,21 @@ TOOLS = json.dumps(
 
 
 class Arguments(Record):
-    """The calculator's input."""
-
     expression: str
 
 
 class Function(Record):
-    """The function that is called."""
-
     name: str
     arguments: Arguments
 
 
 class ToolCall(Record):
-    """A call as chat templates render it."""
-
     type: str
     function: Function
 
 
 @cache
 def turn_class(reasoning: Reasoning, *, calls: bool) -> type[Turn]:
-    """Return a turn's class, with the fields that reasoning and calls need."""
     thought = {} if reasoning == "think" else {reasoning: (str | None, ...)}
     called = {"tool_calls": (tuple[ToolCall, ...] | None, None)} if calls else {}
     made: type[Turn] = create_model("ChatTurn", __base__=Turn, **thought, **called)  # type: ignore[call-overload]

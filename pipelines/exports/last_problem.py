@@ -12,8 +12,6 @@ T = TypeVar("T")
 
 
 class LastProblem(Generic[T]):
-    """A function of a problem that remembers its last answer."""
-
     def __init__(self, answer: Callable[[LabeledProblem], T]) -> None:
         self._answer = answer
         self._last: tuple[LabeledProblem, T] | None = None

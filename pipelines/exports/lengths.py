@@ -34,8 +34,6 @@ class LengthPairRow(Origin):
 
 @own_columns_first
 class RoutingRow(ProblemOrigin):
-    """A question, and how much thinking it takes this policy."""
-
     prompt: str
     """The bare question."""
     route: str

@@ -15,8 +15,6 @@ Rating = int
 
 
 class RatedStep(Record):
-    """One candidate for a step."""
-
     text: str
     rating: Rating | None
     flagged: bool | None = None
@@ -31,8 +29,6 @@ class StepChoice(Record):
 
 
 class PRM800KLabel(Record):
-    """A labeler's verdict on one solution."""
-
     steps: tuple[StepChoice, ...]
     total_time: int
     """Milliseconds of a person's time: none."""
@@ -41,8 +37,6 @@ class PRM800KLabel(Record):
 
 
 class PRM800KQuestion(Record):
-    """The problem and the solution that was labeled."""
-
     problem: str
     ground_truth_solution: str | None
     ground_truth_answer: str | None
@@ -53,8 +47,6 @@ class PRM800KQuestion(Record):
 
 
 class PRM800KRow(Record):
-    """One line."""
-
     labeler: str
     timestamp: str = ""
     """Empty in exports: data contains no times, so the same run gives the same bytes."""

@@ -11,8 +11,6 @@ from stepforge.schemas.record import Record
 
 @own_columns_first
 class RepairRow(Origin):
-    """Both turns of a repair."""
-
     prompt: str
     """What the policy was given: the question, its first solution, and the verifier's message."""
     completion: str

@@ -20,8 +20,6 @@ those already used."""
 
 
 class RightPath(NamedTuple):
-    """A right solution from the question to its end."""
-
     id: str
     """Of the rollout that ends it."""
     steps: tuple[Step, ...]

@@ -89,7 +89,6 @@ class RLPrompts(Export):
 
     @property
     def row_class(self) -> type[Record]:
-        """The layout's columns, then what is known of the problem."""
         return _row(self.layout)
 
     def lines_beside(self, file: str) -> str | None:

@@ -16,14 +16,11 @@ ExportName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 
 
 class Turn(Record):
-    """A chat turn."""
-
     role: str
     content: str
 
 
 def json_lines(file: str) -> str:
-    """Return the name of the JSON lines next to a Parquet file."""
     return file.replace(".parquet", ".jsonl")
 
 
@@ -39,7 +36,6 @@ def generation_model(problem: LabeledProblem) -> str:
 
 
 def name_only(model: str) -> str:
-    """Return a model's name without its local folder."""
     return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
@@ -63,8 +59,6 @@ class Origin(Record):
 
 
 class ProblemColumns(TypedDict):
-    """The values of ``ProblemOrigin``."""
-
     domain: str
     difficulty: int | None
     problem_id: str
@@ -72,8 +66,6 @@ class ProblemColumns(TypedDict):
 
 
 class SolutionColumns(ProblemColumns):
-    """The values of ``Origin``."""
-
     solution_id: str
 
 

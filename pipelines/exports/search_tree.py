@@ -31,8 +31,6 @@ class TreeNode(Record):
 
 
 class TreePath(Record):
-    """A rollout's path through the tree."""
-
     rollout: str
     nodes: tuple[int, ...]
     sampled: int
@@ -44,8 +42,6 @@ class TreePath(Record):
 
 @own_columns_first
 class SearchTreeRow(ProblemOrigin):
-    """A problem with its tree."""
-
     question: str
     answer: str | None
     nodes: tuple[TreeNode, ...]

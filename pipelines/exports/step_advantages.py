@@ -24,8 +24,6 @@ VERIFIERS = {"version": "0.4.0"}
 
 @own_columns_first
 class StepAdvantagesRow(Origin):
-    """A solution with credit for each step and each token."""
-
     prompt: str
     """What the policy was given."""
     question: str

@@ -82,8 +82,6 @@ class PairwiseRow(Distance, Origin):
 
 @own_columns_first
 class Pair(Distance):
-    """A fork as text."""
-
     shared: tuple[Step, ...]
     """The prefix that both have in common."""
     right: tuple[Step, ...]

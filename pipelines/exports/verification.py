@@ -46,8 +46,6 @@ class ProofVerificationRow(Origin):
 
 
 class Chain(NamedTuple):
-    """A critique and a verdict for each step."""
-
     critiques: tuple[str, ...]
     verdicts: tuple[bool, ...]
     source: Source

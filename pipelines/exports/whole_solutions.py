@@ -124,7 +124,6 @@ class RejectionSampling(Chat):
 
 
 def pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
-    """Return a right and a wrong solution as a pair, with the right one's origin."""
     return PairRow(
         prompt=asked(problem),
         chosen=good.text,

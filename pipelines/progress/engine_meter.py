@@ -17,8 +17,6 @@ RECENT_ROLLOUTS = 100
 
 
 class Reading(NamedTuple):
-    """State at one moment."""
-
     at: float
     """Seconds of the clock."""
     rollouts: int
@@ -27,8 +25,6 @@ class Reading(NamedTuple):
 
 
 class EngineMeter:
-    """Adds up what the engines answer."""
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.replayed = 0
         """Completions that came from a journal, not from an engine of this session."""

@@ -21,8 +21,6 @@ ENOUGH_SHARDS = 2
 
 
 class Pace:
-    """Records committed shards; estimates the time left."""
-
     def __init__(self, plan: Sequence[ShardPlan]) -> None:
         self._left: dict[ShardStage, set[int]] = {stage: {shard.index for shard in plan} for stage in SHARD_STAGES}
         self._tokens: dict[ShardStage, deque[int]] = {stage: deque(maxlen=LAST) for stage in ENGINE_STAGES}

@@ -24,8 +24,6 @@ class Speed(Record):
 
 
 class EngineProgress(Record):
-    """The engines, since this session began."""
-
     engines: int = 0
     answering: int = 0
     """Those that answered when asked."""
@@ -61,13 +59,10 @@ class EngineProgress(Record):
 
     @property
     def cached_share(self) -> float | None:
-        """Share of the prompt tokens that came from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
 
 class Snapshot(Record):
-    """The run at one moment."""
-
     written: float = Field(ge=0, le=LATEST)
     """Unix time, in seconds."""
     elapsed: float = Field(ge=0, le=LATEST)

@@ -58,8 +58,6 @@ def fresh_report(folder: AnyPath) -> Report:
 
 
 class RunStatus(Record):
-    """Progress by stage, whether a driver is running and its last report, and the command that resumes the run."""
-
     folder: str
     state: Literal["running", "finished", "stopped"]
     shards: int
@@ -108,7 +106,6 @@ def status_text(status: RunStatus) -> str:
 
 
 def _driver_lines(status: RunStatus) -> list[str]:
-    """The driver's latest report, and how to resume if there is no driver."""
     lines, told, state = [], status.progress, status.state
     if told is not None:
         when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it started"

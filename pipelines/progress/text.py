@@ -20,7 +20,6 @@ def progress_line(snapshot: Snapshot) -> str:
 
 
 def end_text(snapshot: Snapshot) -> str:
-    """Return when the run is expected to be through all stages."""
     if all(stage.shards == snapshot.shards for stage in snapshot.stages.values()):
         return "every shard is done"
     if snapshot.seconds_left is None:
@@ -56,7 +55,6 @@ def fill_text(engine: EngineProgress) -> str:
 
 
 def speed_text(engine: EngineProgress) -> str:
-    """Speeds and the cached share; empty before the first completion."""
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean
@@ -77,12 +75,10 @@ def rate(per_second: float) -> str:
 
 
 def rows_text(stage: StageTotal) -> str:
-    """Return how many rows came out, and "of N" if some were lost."""
     return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
 
 
 def reasons(counts: Mapping[str, int]) -> str:
-    """Return the largest counts with their reasons; empty where there is none."""
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     named = [f"{count:,} {reason}" for reason, count in ranked[:REASONS]]
     rest = sum(count for _, count in ranked[REASONS:])
@@ -90,7 +86,6 @@ def reasons(counts: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in two units at most."""
     for unit, larger, smaller in ((86_400, "d", "h"), (3_600, "h", "min"), (60, "min", "s")):
         if seconds >= unit:
             whole, rest = divmod(round(seconds), unit)

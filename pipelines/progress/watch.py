@@ -29,14 +29,10 @@ ANSWER_SECONDS = 5.0
 
 
 class EngineWorker(Protocol):
-    """A worker that holds an engine."""
-
     async def counters(self, seconds: float) -> dict[str, int]: ...
 
 
 class Progress:
-    """Counts finished work and shows it."""
-
     def __init__(
         self, layout: Layout, plan: Sequence[ShardPlan], *, quiet: bool, as_json: bool = False, run: RunFile
     ) -> None:
@@ -63,7 +59,6 @@ class Progress:
         self._pace.done(report, now=True)
 
     async def watch(self, engines: Sequence[EngineWorker]) -> None:
-        """Poll the engines, show and store the state, until cancelled."""
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
     async def look(self, engines: Sequence[EngineWorker]) -> None:

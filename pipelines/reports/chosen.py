@@ -22,8 +22,6 @@ CHOSEN = sum(KINDS.values())
 
 
 class ChosenSolution(Record):
-    """The location of a solution, and why it was chosen."""
-
     why: str
     shard: int
     row: int
@@ -39,7 +37,6 @@ class Choice:
         self._best: dict[str, list[tuple[float, int, int, int, str, int]]] = defaultdict(list)
 
     def add(self, shard: int, number: int, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
         for i, (solution, truth) in enumerate(zip(row.solutions, truths, strict=True)):
             for kind, score in _kinds(solution, truth):
                 tie = seed_of("chosen", row.problem.id, solution.rollout.id)
@@ -65,7 +62,6 @@ class Choice:
 
 
 def _kinds(solution: LabeledSolution, truth: Verdict) -> Iterator[tuple[str, float]]:
-    """Yield what a solution is an example of, and how good a one."""
     verdict, rollout = solution.verdict, solution.rollout
     if verdict.abstained or rollout.outcome == "undetermined":
         yield "failed", 0.0

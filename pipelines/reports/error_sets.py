@@ -21,13 +21,10 @@ LEVEL = 0.9
 
 
 class ErrorSets:
-    """Posteriors of solutions that people judged, by labeler."""
-
     def __init__(self) -> None:
         self._judged: dict[str, tuple[list[_Case], list[_Case]]] = defaultdict(lambda: ([], []))
 
     def add(self, row: LabeledProblem) -> None:
-        """Take in the verdicts on a problem's solutions that carry a posterior."""
         half = in_half(row.problem.group)
         for solution in row.solutions:
             truth = people_verdict(solution.rollout)

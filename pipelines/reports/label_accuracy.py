@@ -18,8 +18,6 @@ from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
 class Judged(NamedTuple):
-    """One labeler's verdict on one solution, with the oracle's."""
-
     verdict: Verdict
     truth: Verdict
     answer_correct: bool
@@ -39,13 +37,11 @@ class Judged(NamedTuple):
 
     @property
     def near(self) -> bool:
-        """Whether it names a step at most one away from the first wrong one."""
         mine, true = self.verdict.first_error, self.truth.first_error
         return mine is not None and true is not None and abs(mine - true) <= 1
 
     @property
     def fatal_exact(self) -> bool:
-        """Whether it names the first step that is wrong and never repaired."""
         fatal = first_fatal(self.truth)
         return not self.verdict.abstained and self.verdict.first_error == fatal and fatal is not None
 
@@ -85,7 +81,6 @@ def judge_problem(
 
 
 def counted(judged: Iterable[Judged]) -> Counter[str]:
-    """Return the totals over verdicts: only counts, however many there are."""
     return Counter(mark for one in judged for mark in one.marks)
 
 
@@ -113,7 +108,6 @@ def label_figures(n: Counter[str]) -> LabelFigures:
 
 
 def accuracies(judged: Iterable[Judged]) -> dict[str, float | int | None]:
-    """Return the label figures of a set of solutions by name; None if there is nothing to measure."""
     return label_figures(counted(judged)).model_dump()
 
 

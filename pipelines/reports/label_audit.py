@@ -30,7 +30,6 @@ class Audit:
         self._slices: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict | None], slices: Sequence[str]) -> None:
-        """Add a problem with the truth of each solution; one without any does not count."""
         truths = [None if truth is None or truth.abstained else truth for truth in truths]
         if not any(truths):
             return
@@ -42,7 +41,6 @@ class Audit:
             self._slices[name].update(counts)
 
     def figures(self) -> dict[str, AuditFigures]:
-        """Return the error rates by slice, ``all`` first; empty if no problem has a truth."""
         return {name: _figures(self._slices[name]) for name in sorted(self._slices, key=lambda n: (n != "all", n))}
 
 
@@ -83,7 +81,6 @@ class PairAudit:
         self._counts: Counter[str] = Counter()
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
         known = {solution.rollout.id: truth for solution, truth in zip(row.solutions, truths, strict=True)}
         for solution, fork in forks_of(row):
             apart = fork.margin > 0
@@ -94,7 +91,6 @@ class PairAudit:
                 self._counts.update(checked=1, right=(chosen, rejected) == ("right", "wrong"), placed=placed)
 
     def figures(self) -> PairFigures:
-        """Return the counts, and shares with 95 % Wilson intervals where the truth is known."""
         n = self._counts
         return PairFigures(
             first_errors=n["first_errors"],

@@ -31,8 +31,6 @@ LAST_POSITION = 20
 
 
 class _Bin:
-    """A count with two sums."""
-
     def __init__(self) -> None:
         self.count, self.hits, self.total = 0, 0, 0.0
 
@@ -53,8 +51,6 @@ class _Bin:
 
 
 class ShapeTally:
-    """Adds up rows; holds counts only."""
-
     def __init__(self) -> None:
         self._steps: Counter[str] = Counter()
         self._solutions: Counter[str] = Counter()
@@ -66,7 +62,6 @@ class ShapeTally:
         self._pairs: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         for solution, truth in zip(row.solutions, truths, strict=True):
             self._count(solution, truth)
             self._compare(solution)
@@ -77,7 +72,6 @@ class ShapeTally:
                 self._calibrate(solution, people, "people")
 
     def add_held_out(self, row: LabeledProblem) -> None:
-        """Add a problem's completions drawn after labeling."""
         solutions = {solution.rollout.id: solution for solution in row.solutions}
         for rollout in row.further:
             start = rollout.start

@@ -19,8 +19,6 @@ LONGEST = 300
 
 
 class LossExample(Record):
-    """One problem that was lost."""
-
     stage: ShardStage
     reason: str
     """As the stage's ``rejected`` or ``failures`` count it."""

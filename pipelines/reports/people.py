@@ -14,8 +14,6 @@ _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="no
 
 
 class AgainstTruth:
-    """Totals of verdicts against one truth, by labeler and slice."""
-
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self.aucs: dict[str, tuple[float, int]] = {}
@@ -23,7 +21,6 @@ class AgainstTruth:
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
-        """Add the solutions of a problem that people judged, with or without a known final answer."""
         truths = [people_verdict(solution.rollout) or _NOBODY for solution in row.solutions]
         self.add(row, judge_problem(row, truths, unended=True), truths, slices)
 

@@ -16,8 +16,6 @@ from stepforge.schemas.rollout import PolicyIdentity
 
 
 class RunIdentity(Record):
-    """Which run this is."""
-
     folder: str
     digest: str
     """Of the settings that decide what shards hold."""
@@ -26,8 +24,6 @@ class RunIdentity(Record):
 
 
 class PassRate(Record):
-    """How often the policy was right, over the vetted problems."""
-
     pass_rate: float | None
     solutions: int
     undetermined: int
@@ -59,15 +55,12 @@ POLICY = "policy: "
 
 
 class PolicyFigures(Record):
-    """The policy, and its pass rate by slice."""
-
     identity: PolicyIdentity | None
     pass_rate: dict[str, PassRate]
     long_solutions_in_one_step: int
 
     @property
     def several(self) -> list[str]:
-        """The names of the policies, where there are more than one."""
         return [name.removeprefix(POLICY) for name in self.pass_rate if name.startswith(POLICY)]
 
 
@@ -92,8 +85,6 @@ class LabelFigures(Record):
 
 
 class AgainstFigures(LabelFigures):
-    """One labeler against one truth over the whole run, and by slice."""
-
     step_auc_within_problem: float | None
     first_error_places: dict[str, int]
     """Solutions by where the verdict puts the first error: steps after the true one, or in a word."""
@@ -101,16 +92,12 @@ class AgainstFigures(LabelFigures):
 
 
 class LabelerFigures(AgainstFigures):
-    """One labeler against the oracle, with its cost."""
-
     rollouts_per_solution: float | None
     generated_tokens_per_solution: float | None
     generated_tokens_per_correct_first_error: float | None
 
 
 class AuditFigures(Record):
-    """Error rates of the exported labels in one slice."""
-
     problems: int
     solutions: int
     abstained_share: float | None
@@ -137,8 +124,6 @@ class ErrorSetFigures(Record):
 
 
 class PairFigures(Record):
-    """First errors that make a pair of steps, and how often the pair is right."""
-
     first_errors: int
     with_a_right_step: int
     apart: int
@@ -148,8 +133,6 @@ class PairFigures(Record):
 
 
 class DatasetRows(Record):
-    """One data set: its kind, and rows by split."""
-
     kind: str
     rows: dict[str, int]
 
@@ -159,8 +142,6 @@ class DatasetRows(Record):
 
 
 class DiversityFigures(Record):
-    """How varied the labeled problems are."""
-
     problems: int = 0
     groups: int = 0
     """Templates, or source groups."""
@@ -175,8 +156,6 @@ class DiversityFigures(Record):
 
 
 class CostFigures(Cost):
-    """The run's cost, in total and per result."""
-
     per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
@@ -184,13 +163,10 @@ class CostFigures(Cost):
 
     @property
     def seconds(self) -> float:
-        """Wall clock of all sessions."""
         return sum(session.seconds for session in self.sessions)
 
 
 class Report(Record):
-    """Every figure of a run."""
-
     run: RunIdentity
     policy: PolicyFigures
     solutions: SolutionFigures

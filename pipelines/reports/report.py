@@ -48,8 +48,6 @@ BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
 class _Tally:
-    """Figures accumulated while the shards are read."""
-
     def __init__(self) -> None:
         self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
         self.shape, self.choice = ShapeTally(), Choice()
@@ -65,7 +63,6 @@ class _Tally:
         self.contents = Contents()
 
     def add(self, shard: int, number: int, row: LabeledProblem, truths: list[Verdict]) -> None:
-        """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         self.solutions += len(row.solutions)
         self._add_reviewed(row)
         self.abstained.update(_kind_of_reason(s.verdict) for s in row.solutions if s.verdict.abstained)
@@ -107,8 +104,6 @@ class _Tally:
 
 
 class Measured(NamedTuple):
-    """The report, and the card's additional contents."""
-
     report: Report
     contents: Contents
 
@@ -164,7 +159,6 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
-    """Write ``report.json``, and its figures into the data set card; return the report."""
     found = measured(run, layout, ledger)
     save_report(run, layout, found)
     return found.report

@@ -5,8 +5,6 @@ from stepforge.schemas.record import Record
 
 
 class ValueBin(Record):
-    """Steps whose measured value lies in one tenth."""
-
     low: float
     steps: int
     mean_width: float
@@ -14,8 +12,6 @@ class ValueBin(Record):
 
 
 class Position(Record):
-    """How many solutions go wrong first at a step."""
-
     step: int
     """From 1; the last one represents all later ones."""
     labeled: int
@@ -24,8 +20,6 @@ class Position(Record):
 
 
 class CalibrationBin(Record):
-    """Verdicts whose posterior lies in one tenth, and how many of them are right."""
-
     low: float
     verdicts: int
     mean_posterior: float
@@ -33,8 +27,6 @@ class CalibrationBin(Record):
 
 
 class Calibration(Record):
-    """One labeler's posterior of its own verdict against a truth."""
-
     labeler: str
     truth: str
     verdicts: int
@@ -44,8 +36,6 @@ class Calibration(Record):
 
 
 class Agreement(Record):
-    """Two labelers on the same solutions."""
-
     labelers: tuple[str, str]
     both_decide: int
     same: Share | None
@@ -56,8 +46,6 @@ class Agreement(Record):
 
 
 class HeldOutBin(Record):
-    """Completions not used for labels, by the value previously given to their prefix."""
-
     low: float
     completions: int
     mean_value: float
@@ -65,8 +53,6 @@ class HeldOutBin(Record):
 
 
 class LabelShape(Record):
-    """Counts over the labeled problems."""
-
     steps: dict[str, int]
     solutions: dict[str, int]
     """By final answer and verdict."""

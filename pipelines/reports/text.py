@@ -85,7 +85,6 @@ def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
 
 
 def reviewed_text(report: Report) -> str:
-    """Return the effect of people's findings on the labels, as a sentence; empty if there was none."""
     one = report.reviewed
     if one is None:
         return ""
@@ -96,7 +95,6 @@ def reviewed_text(report: Report) -> str:
 
 
 def _people(report: Report) -> str:
-    """The same figures against people's labels, where the problem sets carry some."""
     audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
     sets = [f"{name}: {error_sets_text(found)}" for name, found in report.people_sets.items()]
     known = _against("labels against people", report.people)
@@ -104,7 +102,6 @@ def _people(report: Report) -> str:
 
 
 def error_sets_text(found: ErrorSetFigures) -> str:
-    """Return what the sets of one labeler promise and hold, in a sentence."""
     return (
         f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
         f'"no error" counted as one) contain the verdict of people in {with_interval(found.held)} of '
@@ -135,7 +132,6 @@ def _audit(report: Report) -> str:
 
 
 def _pairs(report: Report) -> str:
-    """How many first errors make a pair of steps, how often it is right, and the extra samples."""
     pairs = report.pairs
     if not pairs.first_errors:
         return ""
@@ -220,7 +216,6 @@ def lost_text(report: Report) -> str:
 
 
 def _named(counts: dict[str, int]) -> str:
-    """The most common reasons, and the count of the rest."""
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     rest = sum(count for _, count in ranked[NAMED:])
     return "; ".join([*(f"{count} {why}" for why, count in ranked[:NAMED]), *([f"{rest} others"] if rest else [])])

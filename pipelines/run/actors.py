@@ -29,8 +29,6 @@ from stepforge.schemas.record import Record
 
 
 class CpuWorker:
-    """Does generate, vet and curate."""
-
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None, session)
         self._alone = asyncio.Lock()
@@ -63,7 +61,6 @@ class EngineWorker(CpuWorker):
         self._tried = False
 
     async def ready(self) -> bool:
-        """Load the engine, unless it is loaded."""
         async with self._loading:
             await self._loaded()
         return True

@@ -111,7 +111,6 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 
 def finish(run: RunFile, layout: Layout) -> Report:
-    """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     check_failures(run, ledger)
     check_watched(run, ledger)
@@ -120,8 +119,6 @@ def finish(run: RunFile, layout: Layout) -> Report:
 
 
 class _Flow:
-    """The shards on their way through the stages."""
-
     cpu: Pool
     engines: Pool | None
     rates: asyncio.Future[Record] | None = None
@@ -216,7 +213,6 @@ class _Flow:
         await asyncio.to_thread(self.session.write, now=False)
 
     def _look_out(self, report: ShardReport) -> None:
-        """Stop if this session's figures show that the labels would be worthless."""
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
@@ -241,7 +237,6 @@ class _Flow:
         return bool(shard_metadata(path, self.digest).get("source") == source)
 
     async def _rates_for(self, shard: ShardPlan) -> Record | None:
-        """Wait for the pilot, unless the shard is part of it."""
         return None if self.rates is None or shard in self.pilot else await self.rates
 
     async def _pool_rates(self) -> None:
@@ -253,7 +248,6 @@ class _Flow:
         self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
     def _known(self, shard: ShardPlan) -> Corpus:
-        """Return the corpus facts that vetting a shard needs."""
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
         return Corpus(
             duplicate_of={name: copy for name in ids if (copy := self.corpus.duplicate_of.get(name))},

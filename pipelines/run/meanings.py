@@ -48,7 +48,6 @@ class Meanings:
         self._count = 0
 
     def add(self, questions: Sequence[str]) -> None:
-        """Add more questions."""
         start = self._count
         for question in questions:
             told = question_shingles(question, numbers=self._numbers)[1]

@@ -24,8 +24,6 @@ LOOKED_THROUGH = 64
 
 
 class WrittenShard(NamedTuple):
-    """The results of a shard's attempts."""
-
     made: list[SourceItem]
     rejected: list[Rejected]
     failures: list[Failure]
@@ -33,7 +31,6 @@ class WrittenShard(NamedTuple):
 
 
 def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
-    """Return the source of a shard, if it uses a model."""
     part = run.generate[shard.source] if shard.source >= 0 else None
     return part if isinstance(part, ModelSource) else None
 

@@ -79,7 +79,6 @@ class Worker:
         return self._starting
 
     async def counters(self, seconds: float) -> dict[str, int]:
-        """Return the counters of the worker's engine; nothing if it does not answer within ``seconds``."""
         import ray
 
         try:
@@ -89,7 +88,6 @@ class Worker:
         return found
 
     async def close(self) -> None:
-        """Shut the worker down; one that is already gone is not an error."""
         import ray
 
         if self._starting is not None:
@@ -153,8 +151,6 @@ Rank = tuple[int, ...]
 
 @dataclass(order=True)
 class _Call:
-    """A call waiting for a worker, or running on one."""
-
     rank: Rank
     number: int
     method: str = field(compare=False)

@@ -73,7 +73,6 @@ def preflight(run: RunFile) -> None:
 
 
 def _check_problems(run: RunFile) -> None:
-    """Read the problem sets as far as the run will."""
     for part in run.generate:
         if isinstance(part, ProblemSet):
             limits = [limit for limit in (part.limit, run.problems) if limit]
@@ -84,7 +83,6 @@ def _check_problems(run: RunFile) -> None:
 
 
 def _check_filters(run: RunFile) -> None:
-    """Read the held-out sets, and check for the libraries that filters need."""
     for part in run.vet:
         if isinstance(part, Contamination):
             held_out_index(part)
@@ -195,7 +193,6 @@ def _some_problems(run: RunFile) -> list[Problem]:
 
 
 def _check_domains(run: RunFile) -> None:
-    """What some families need in addition to a policy."""
     kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
     if "logic" in kinds and not z3_is_there():
         raise BadInput(f"generate: {MISSING}")

@@ -40,7 +40,6 @@ async def _graded(problem: Problem, repair: Repair, policy: PromptedPolicy, grad
 
 
 async def mend(policy: PromptedPolicy, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
-    """Show the policy why its solution failed, and return its next attempt, ungraded."""
     told = (policy.settings.repair or "{message}").replace("{message}", message)
     policy.check_plain(told)
     turns = (

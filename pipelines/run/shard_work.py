@@ -67,8 +67,6 @@ class ShardDone(NamedTuple):
 
 
 class ShardWork:
-    """Everything a worker needs to do any stage on any shard of one run."""
-
     def __init__(
         self,
         run: RunFile,
@@ -87,7 +85,6 @@ class ShardWork:
         self._digest = content_digest(run)
 
     async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
-        """Do a stage on a shard and commit it."""
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
         if needs_engine(self.run, stage, shard):
@@ -120,7 +117,6 @@ class ShardWork:
         return await asyncio.to_thread(self._commit, stage, task, made)
 
     def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
-        """Return the problems that an engine stage is to work on."""
         if stage == "generate":
             return seed_problems(self.run, shard)
         if stage == "label":

@@ -49,8 +49,6 @@ R = TypeVar("R", bound=Record)
 
 
 class Task(NamedTuple):
-    """One shard, and everything a stage may need for it."""
-
     run: RunFile
     layout: Layout
     shard: ShardPlan
@@ -108,8 +106,6 @@ class Made(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One row of the table."""
-
     writes: type[Record]
     work: Callable[[Task], Awaitable[Made]]
     runs_on: Literal["engine", "cpu"]
@@ -203,7 +199,6 @@ async def _label(task: Task) -> Made:
 
 
 def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Rollout]]]) -> dict[str, Cost]:
-    """Return what each policy wrote, where a run has several."""
     if not run.policy.ways:
         return {}
     return summed_costs((policy.identity.model, Cost.of(rollouts)) for policy, rollouts in written)

@@ -45,7 +45,6 @@ class Brought(Record):
 
 
 def brought_with(item: SourceItem) -> list[Brought]:
-    """Return a problem's supplied solutions, in the solve stage's form."""
     return [
         Brought(
             problem_id=item.problem.id,
@@ -58,8 +57,6 @@ def brought_with(item: SourceItem) -> list[Brought]:
 
 
 class Sifted(NamedTuple, Generic[Row]):
-    """What a filter stage kept and dropped; together they are its input."""
-
     kept: list[Row]
     rejected: list[Rejected]
 
@@ -139,7 +136,6 @@ async def solve_for(
     grader: Grader,
     scorer: Scorer | None,
 ) -> SolvedProblem:
-    """Solve a problem as a run does."""
     rated = any(isinstance(part, Difficulty) for part in run.vet)
     n, seed = run.solutions, run.seed
     return await solve(
@@ -199,7 +195,6 @@ async def label(
     seed: int,
     scorer: Scorer | None = None,
 ) -> LabeledProblem:
-    """Score a solved problem if there is a scorer, and label it with every labeler of the run."""
     scored = solved
     costs: tuple[LabelerCost, ...] = ()
     if scorer is not None:
@@ -256,7 +251,6 @@ def _sift(rows: Sequence[Row], filters: list[tuple[str, Callable[..., Row | Drop
 
 
 def _through(row: Row, filters: list[tuple[str, Callable[..., Row | Dropped]]]) -> Row | Rejected:
-    """Apply the filters to a row; returns the row, or its rejection by the first filter that drops it."""
     result = row
     for name, keep in filters:
         answer = keep(result)

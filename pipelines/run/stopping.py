@@ -41,7 +41,6 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:  # from Ray's own handler, while it starts

@@ -26,7 +26,6 @@ _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
 
 
 def commonest_failures(layout: Layout) -> dict[ShardStage, dict[str, int]]:
-    """Return the most common messages of each stage's failed rows, and how many rows each covers."""
     found = {stage: _messages(layout, stage) for stage in SHARD_STAGES}
     return {stage: messages for stage, messages in found.items() if messages}
 
@@ -45,7 +44,6 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
 
 
 def may_be_tried(failures: Mapping[str, int]) -> bool:
-    """Return whether the same command retries some of a stage's failed rows."""
     return any(error in TRIED_AGAIN for error in failures)
 
 
@@ -68,8 +66,6 @@ def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
 
 
 class Loss(Record):
-    """Where a problem was lost, and why."""
-
     how: How
     stage: ShardStage
     why: str

@@ -29,8 +29,6 @@ Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 
 
 class ShardReport(Record):
-    """What one stage did with one shard."""
-
     stage: ShardStage
     shard: int
     rows_in: int
@@ -52,7 +50,6 @@ class ShardReport(Record):
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
-        """Raise ``RunFailed`` unless rows in and rows out agree."""
         lost = self.rows_in - self.rows_out - sum(self.rejected.values()) - sum(self.failures.values())
         if lost:
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
@@ -62,8 +59,6 @@ MERGED, SUMMED = ("rejected", "failures", "outcomes"), ("rows_in", "rows_out", "
 
 
 class StageTotal(Record):
-    """What one stage did with all shards so far."""
-
     shards: int = 0
     rows_in: int = 0
     rows_out: int = 0
@@ -76,13 +71,11 @@ class StageTotal(Record):
     cost: Cost = Cost()
 
     def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
-        """Return the same with one more report."""
         merged = {name: added((getattr(self, name), getattr(report, name))) for name in MERGED}
         summed = {name: getattr(self, name) + getattr(report, name) for name in SUMMED}
         return self.model_copy(update={"shards": self.shards + shards, **merged, **summed})
 
     def took(self, time: StageTime) -> "StageTotal":
-        """Return the same with the time of one more session."""
         seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
         return self.model_copy(update={"seconds": round(seconds, 6), "engine_seconds": round(busy, 6)})
 
@@ -184,7 +177,6 @@ def _report(path: AnyPath, stamp: ShardMetadata) -> ShardReport:
 def stage_totals(
     reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
 ) -> dict[ShardStage, StageTotal]:
-    """Return rows, reasons, cost and seconds by stage."""
     totals: dict[ShardStage, StageTotal] = {}
     for report in reports:
         report.check()
@@ -203,7 +195,6 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
-    """Write ``ledger.json`` from the committed shards, and return it."""
     ledger = build_ledger(layout, sessions)
     save_ledger(layout, ledger)
     return ledger

@@ -96,7 +96,6 @@ def _opened(folder: Path) -> int:
 
 
 def _lock(descriptor: int, layout: Layout) -> None:
-    """Wait a moment, because a reader may just be checking."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

@@ -54,7 +54,6 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
 
 
 def rates_digest(rates: Record) -> str:
-    """Digest that names rates in a shard's metadata."""
     return digest_of(rates.model_dump(mode="json"))
 
 

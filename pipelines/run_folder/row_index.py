@@ -90,8 +90,6 @@ class Names:
 
 
 class ShardRows(NamedTuple):
-    """The problems of one shard: an array for each of ``COLUMNS``."""
-
     shard: int
     columns: Mapping[str, npt.NDArray[Any]]
 
@@ -123,7 +121,6 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
 
 
 def stage_columns(layout: Layout, stage: ShardStage, shard: int, domains: Names, labelers: Names) -> Columns:
-    """Return an array for each of ``COLUMNS`` over the rows of one committed shard."""
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
     columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan

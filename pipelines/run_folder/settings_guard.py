@@ -66,7 +66,6 @@ def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
 
 
 def check_unchanged(run: RunFile, layout: Layout) -> None:
-    """Check that the shards were made with the settings of ``run.toml``."""
     made_with = _made_with(layout)
     changed = [] if made_with is None else sorted(_changes(made_with.settings, content_settings(run)))
     if changed:

@@ -74,7 +74,6 @@ class Journal:
             self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
-        """Flush the rest."""
         self._closing.set()
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])  # another task flushes what is added meanwhile
@@ -145,7 +144,6 @@ def forget_journal(folder: AnyPath) -> None:
 
 
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Return the digest of a request: engine, prompt, seed and sampling."""
     digest = blake2b(identity, digest_size=KEY_BYTES)
     if prompt.token_ids:
         digest.update(array("q", prompt.token_ids).tobytes())
@@ -178,8 +176,6 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
 
 
 class KeptCompletion(Record):
-    """An answer of the engine."""
-
     key: str
     """Digest of the request, in hexadecimal."""
     completion: Completion

@@ -20,8 +20,6 @@ R = TypeVar("R", SolvedProblem, LabeledProblem)
 
 
 class Kept(Record):
-    """A row that passed the filters."""
-
     row: int
     """Its number in the previous shard."""
     problem_id: str

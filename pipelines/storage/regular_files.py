@@ -57,7 +57,6 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_small(path: AnyPath, most: int = SMALL_FILE) -> bytes:
-    """Return the content of a file that should be small."""
     if not isinstance(path, Path):
         if path.stat().st_size > most:
             raise _too_large(path, most)

@@ -189,7 +189,6 @@ def check_columns(found: pa.Schema, record: type[Record]) -> None:
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
-    """Return some columns of a shard, checksums verified."""
     result: dict[str, list[Any]] = read_leaves(path, columns).to_pydict()
     return result
 
@@ -212,7 +211,6 @@ def read_row(path: AnyPath, record: type[R], row: int) -> R:
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> ShardMetadata:
-    """Return a shard's own entry in its Parquet metadata."""
     try:
         return _metadata(pq.read_schema(_source(path)), path, run)
     except UNREADABLE as error:

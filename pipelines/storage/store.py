@@ -22,8 +22,6 @@ SCHEMES = ("s3", "gs", "gcs", "hf")
 
 
 class Stamp(NamedTuple):
-    """Identifies a version of a file without reading it."""
-
     st_size: int
     st_mtime_ns: int
 
@@ -193,7 +191,6 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a local folder durable."""
     with naming(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -44,7 +44,6 @@ CARD_BYTES = 8 << 20
 
 
 def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
-    """Write ``README.md`` and the figures of the data set repository."""
     figures = _figures(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
     stamp |= _sessions(layout, contents)

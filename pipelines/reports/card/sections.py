@@ -61,7 +61,6 @@ def _template() -> Template:
 
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
-    """Return everything below the YAML."""
     cost, steps = report.cost, contents.labeled_steps.total()
     reviewed = reviewed_text(report)
     return _template().render(
@@ -134,7 +133,6 @@ def _per(amount: float, count: int) -> str:
 
 
 def decontamination(run: RunFile) -> str:
-    """Return how problems of held-out sets were kept out."""
     found = [part for part in run.vet if isinstance(part, Contamination)]
     if not found:
         return "Decontamination: none was run; the problems were compared with no held-out set."

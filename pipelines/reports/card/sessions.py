@@ -19,8 +19,6 @@ HARNESS = "stepforge"
 
 
 class SessionRow(Record):
-    """A trace with its label."""
-
     harness: str
     session_id: str
     prompt: str
