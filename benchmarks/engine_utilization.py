@@ -34,9 +34,9 @@ from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.settings import EMBEDDED, VllmEngineSettings
+from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.pipelines.engines.vllm_arguments import vllm_arguments
 from stepforge.pipelines.engines.vllm_engine import VllmEngine
-from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine

@@ -30,7 +30,7 @@ from stepforge.labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
-from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
+from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine

@@ -20,12 +20,19 @@ from stepforge.pipelines.bench.cases import (
     replay,
     two_parts,
 )
-from stepforge.pipelines.bench.comparison import Key, all_comparisons, primary_comparison
 from stepforge.pipelines.bench.controls import control_outcomes, controls
-from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import Sums, counted, figures, resamples, sums
+from stepforge.pipelines.bench.measure import (
+    Key,
+    Sums,
+    all_comparisons,
+    counted,
+    figures,
+    primary_comparison,
+    resamples,
+    sums,
+)
 from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
-from stepforge.pipelines.bench.values import estimates, value_figures
+from stepforge.pipelines.bench.values import coverage_curve, estimates, value_figures
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.run.driver import run_all

@@ -18,8 +18,7 @@ from stepforge.labelers.rules import RULES, Agreement, AnyRule, Fusion, People, 
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
-from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.people import LEAST_LABELS, in_half, people_verdict
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.review.agreement import reliabilities

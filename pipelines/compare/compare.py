@@ -11,8 +11,7 @@ import numpy as np
 
 from stepforge.labelers import speaking
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.bench.comparison import difference, holm
-from stepforge.pipelines.bench.measure import RATIOS, Array, ratio, resamples, rounded
+from stepforge.pipelines.bench.measure import RATIOS, Array, difference, holm, ratio, resamples, rounded
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.pipelines.reports.people import people_verdict

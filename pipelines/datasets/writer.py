@@ -24,8 +24,7 @@ import pyarrow.parquet as pq
 
 from stepforge.pipelines.datasets.columns import About
 from stepforge.pipelines.datasets.shard_parts import BATCH_ROWS, read_part, write_part
-from stepforge.pipelines.datasets.split_files import write_split
-from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.splits import SPLITS, write_split
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.balance import evened

@@ -36,11 +36,8 @@ class Outage:
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def wait(self, reason: str, tries: int) -> None:
-        """Wait until it is back, or is worth another try after ``tries`` failures.
-
-        Raises:
-            RunFailed: it has been down for longer than the run's patience.
-        """
+        """Wait until it is back, or is worth another try after ``tries`` failures. Raises RunFailed: it has been down
+        for longer than the run's patience."""
         if self._since is None:
             self._since = time.monotonic()
             self.begun += 1

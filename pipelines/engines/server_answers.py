@@ -58,11 +58,8 @@ def answering_model(body: bytes) -> str | None:
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
-    """Return the one choice requested.
-
-    Raises:
-        ValueError: there is none, with the server's own message if any; or another was sent instead.
-    """
+    """Return the one choice requested. Raises ValueError: there is none, with the server's own message if any; or
+    another was sent instead."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
         words = server_message(json.dumps(answer).encode(), redacted)
@@ -75,10 +72,7 @@ def _only_choice(answer: Any, redacted: Redacted) -> Any:
 
 
 def parsed(body: bytes) -> Any:
-    """Return a body as JSON.
-
-    Raises: ValueError: it is not JSON, or is nested too deep to be read.
-    """
+    """Return a body as JSON. Raises ValueError: it is not JSON, or is nested too deep to be read."""
     try:
         return json.loads(body)
     except RecursionError:

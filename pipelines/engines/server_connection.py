@@ -44,11 +44,8 @@ class ServerConnection:
     """Sends requests to one server; the key is removed from all text the server returns."""
 
     def __init__(self, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """``transport`` replaces the network in tests.
-
-        Raises:
-            BadInput: the key is not set, is not valid, or would be sent unencrypted.
-        """
+        """``transport`` replaces the network in tests. Raises BadInput: the key is not set, is not valid, or would be
+        sent unencrypted."""
         self._key = api_key(settings)
         address = _url(settings.address)
         headers = {"Accept-Encoding": "identity"}
@@ -138,10 +135,7 @@ def asked_wait(headers: httpx.Headers) -> float:
 
 
 def api_key(settings: ServerEngineSettings) -> str | None:
-    """Return the key from the environment.
-
-    Raises: BadInput: it is not set, is not valid, or would be sent unencrypted.
-    """
+    """Return the key in the environment. Raises BadInput: it is not set or not valid, or would be sent unencrypted."""
     if settings.api_key_variable is None:
         return None
     key = os.environ.get(settings.api_key_variable, "").strip()

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import httpx
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.served_model import MODELS_BYTES, WAYS, Served, Way, served
 from stepforge.pipelines.engines.server_answers import answering_model, read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
@@ -19,7 +18,16 @@ from stepforge.pipelines.engines.server_connection import (
     ServerConnection,
     TooSlow,
 )
-from stepforge.pipelines.engines.server_requests import answer_bytes, chat_request, completion_request
+from stepforge.pipelines.engines.server_requests import (
+    MODELS_BYTES,
+    WAYS,
+    Served,
+    Way,
+    answer_bytes,
+    chat_request,
+    completion_request,
+    served,
+)
 from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer

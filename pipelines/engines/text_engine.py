@@ -1,9 +1,9 @@
-"""The non-generating half of an engine: its name, and tokenization by its model's tokenizer."""
+"""Engines without `complete`: one that tokenizes with its model's tokenizer, and one that wraps another engine."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stepforge.schemas.protocols import EngineIdentity, Message
+from stepforge.schemas.protocols import Engine, EngineIdentity, Message
 from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
@@ -37,3 +37,13 @@ class TextEngine:
 
     async def close(self) -> None:
         """Nothing to release."""
+
+
+class WrappedEngine:
+    """Implements ``schemas.protocols.Engine`` except ``complete`` and ``close``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.identity, self.special_tokens = engine.identity, engine.special_tokens
+        self.encode, self.encode_prompt, self.token_ends = engine.encode, engine.encode_prompt, engine.token_ends
+        self.chat = engine.chat

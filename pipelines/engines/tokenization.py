@@ -45,11 +45,8 @@ class ModelTokenizer:
         self._anchor, self._anchor_text = self._find_anchor()
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text that continues from another.
-
-        Raises:
-            ValueError: the text is not valid Unicode (a lone surrogate).
-        """
+        """Return the tokens of a text that continues from another. Raises ValueError: the text is not valid Unicode (a
+        lone surrogate)."""
         if not self._anchor:
             return self._tokens(text)
         tokens = self._tokens(self._anchor_text + text)
@@ -191,10 +188,8 @@ def first_stop(text: str, stop: Sequence[str]) -> int | None:
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
-    """Load the tokenizer in a folder or on the hub; code that comes with it is never run.
-
-    Raises: BadInput: there is none, or it does not give exact tokens.
-    """
+    """Load the tokenizer in a folder or on the hub; code that comes with it is never run. Raises BadInput: there is
+    none, or it does not give exact tokens."""
     from transformers import AutoTokenizer
 
     try:

@@ -12,7 +12,7 @@ from stepforge.generators.problem_sets import SourceItem
 from stepforge.labelers import AnyPart
 from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.pipelines.estimate.sample import Sample
-from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
+from stepforge.pipelines.estimate.speed import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models

@@ -113,7 +113,5 @@ def _class_of(row: Record, axis: Axis) -> str:
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:
     """Return at most this many rows, in order, chosen by a hash of the rows, so no kind is preferred."""
-    if len(rows) <= most:
-        return list(rows)
-    kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most]
+    kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most] if len(rows) > most else range(len(rows))
     return [rows[i] for i in sorted(kept)]

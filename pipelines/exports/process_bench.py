@@ -42,7 +42,15 @@ class ProcessBench(Export):
         for solution in reversed(distinct.values()):
             truth = truths_of(problem)[solution.rollout.id]
             if _judged(solution, truth):
-                yield _row(problem, solution, truth)
+                yield ProcessBenchRow(
+                    id=f"{problem.problem.source}-{solution.rollout.id}",
+                    generator=generation_model(problem),
+                    problem=problem.problem.question,
+                    steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
+                    final_answer_correct=solution.rollout.outcome == "correct",
+                    label=-1 if truth.first_error is None else truth.first_error,
+                    **problem_origin(problem, truth.labeler),
+                )
 
 
 def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
@@ -52,15 +60,3 @@ def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
     if truth.first_error is None:
         return rollout.outcome == "correct" and "unknown" not in classes
     return "unknown" not in classes[: truth.first_error]
-
-
-def _row(problem: LabeledProblem, solution: LabeledSolution, truth: Verdict) -> ProcessBenchRow:
-    return ProcessBenchRow(
-        id=f"{problem.problem.source}-{solution.rollout.id}",
-        generator=generation_model(problem),
-        problem=problem.problem.question,
-        steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
-        final_answer_correct=solution.rollout.outcome == "correct",
-        label=-1 if truth.first_error is None else truth.first_error,
-        **problem_origin(problem, truth.labeler),
-    )

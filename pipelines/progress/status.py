@@ -26,12 +26,8 @@ from stepforge.schemas.record import Record
 
 
 def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
-    """Return the settings and the layout of a run folder.
-
-    Raises:
-        BadInput: it is not a run folder, holds links or other special files, or its ``run.toml`` is not what the
-            shards were made with.
-    """
+    """Return the settings and the layout of a run folder. Raises BadInput: it is not a run folder, holds links or other
+    special files, or its ``run.toml`` is not what the shards were made with."""
     if isinstance(folder, Path) and not folder.is_dir():
         raise BadInput(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give a run folder")
     layout = Layout(folder)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol
 
-from stepforge.pipelines.progress.engine_meter import EngineMeter
+from stepforge.pipelines.progress.engine_meter import EngineMeter, Pace
 from stepforge.pipelines.progress.live_table import view_of
-from stepforge.pipelines.progress.pace import Pace
 from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
 from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal

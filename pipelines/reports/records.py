@@ -2,8 +2,7 @@
 
 from pydantic import Field
 
-from stepforge.pipelines.reports.chosen import ChosenSolution
-from stepforge.pipelines.reports.loss_examples import LossExample
+from stepforge.pipelines.reports.examples import ChosenSolution, LossExample
 from stepforge.pipelines.reports.shape_records import LabelShape
 from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal

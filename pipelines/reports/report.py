@@ -10,14 +10,12 @@ from stepforge.labelers.consensus import DISAGREE
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
-from stepforge.pipelines.reports.error_sets import ErrorSets
+from stepforge.pipelines.reports.examples import Choice, loss_examples
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit, PairAudit
 from stepforge.pipelines.reports.label_shape import ShapeTally
-from stepforge.pipelines.reports.loss_examples import loss_examples
-from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
+from stepforge.pipelines.reports.people import AgainstTruth, ErrorSets, people_verdict
 from stepforge.pipelines.reports.records import (
     POLICY,
     CostFigures,

@@ -17,8 +17,8 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
-from stepforge.pipelines.run_folder.models import check_models
 from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.run_folder.settings_guard import check_models
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage

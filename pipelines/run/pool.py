@@ -180,10 +180,7 @@ class Pool:
 
     async def call(self, method: str, *arguments: Any, rank: Rank = ()) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
-
-        Raises:
-            BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
-        """
+        Raises BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, answer))
         return await answer

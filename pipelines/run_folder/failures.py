@@ -77,10 +77,7 @@ class Loss(Record):
 
 def lost_problems(layout: Layout, shard: int | None = None) -> dict[str, Loss]:
     """Return the loss of each problem that did not go through all stages so far, by its id; of one shard, or of all.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    Raises RunFailed: a shard is damaged."""
     lost: dict[str, Loss] = {}
     names = "part-[0-9]*.parquet" if shard is None else layout.shard("label", shard).name
     for stage in SHARD_STAGES:

@@ -59,11 +59,8 @@ class Journal:
         return found
 
     def add(self, key: bytes, completion: Completion) -> None:
-        """Record a completion; it is on disk within ``FLUSH_SECONDS``.
-
-        Raises:
-            RunFailed: an earlier one could not be written.
-        """
+        """Record a completion; it is on disk within ``FLUSH_SECONDS``. Raises RunFailed: an earlier one could not be
+        written."""
         if self._forgotten:  # the answer to a cancelled search
             return
         payload = key + completion.model_dump_json().encode()

@@ -107,9 +107,7 @@ def _digest(table: pa.Table, source: str) -> str:
 
 def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R]:
     """Return a shard's records, checksums verified; ``run`` is the digest of the settings that must have made it.
-
-    Raises:
-        RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
+    Raises RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
     """
     return list(read_rows(path, record, run=run))
 
@@ -150,11 +148,8 @@ def read_rows(
 def _opened(
     path: AnyPath, record: type[Record] | None = None, run: str | None = None
 ) -> Iterator[tuple[pq.ParquetFile, ShardMetadata]]:
-    """Yield a file and its entry in the metadata; any error in reading it counts as damage.
-
-    Raises:
-        RunFailed: the file is damaged, of other columns than the record's, or not the one of its name.
-    """
+    """Yield a file and its entry in the metadata; any error in reading it counts as damage. Raises RunFailed: the file
+    is damaged, of other columns than the record's, or not the one of its name."""
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             metadata = _metadata(file.schema_arrow, path, run)
@@ -200,11 +195,7 @@ def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
-    """Return one record of a shard; only its row group is read.
-
-    Raises:
-        IndexError: the shard has no such row.
-    """
+    """Return one record of a shard; only its row group is read. Raises IndexError: the shard has no such row."""
     for found in read_rows(path, record, only={row}):
         return found
     raise IndexError(row)

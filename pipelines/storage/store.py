@@ -148,11 +148,8 @@ def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
 
 @contextmanager
 def naming(path: AnyPath) -> Iterator[None]:
-    """Name the path in file system errors raised inside (a full disk names none).
-
-    Raises:
-        RunFailed: in place of an ``OSError``.
-    """
+    """Name the path in file system errors raised inside (a full disk names none). Raises RunFailed: in place of an
+    ``OSError``."""
     try:
         yield
     except OSError as error:

@@ -17,7 +17,7 @@ from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import completions_drawn, solved_part, stored_evidence
 from stepforge.labelers.evidence.store import Evidence
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
+from stepforge.pipelines.bench.cases import NotRecorded, RecordedGrader, RecordedPolicy
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed

@@ -19,9 +19,8 @@ from stepforge.pipelines.datasets.stamp import (
     write_stamp,
 )
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
-from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
-from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
 from stepforge.pipelines.reports.card.front_matter import front_matter
+from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO, croissant, dataset_info
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
